@@ -1,0 +1,3 @@
+//! POWER ISA and PAPR.
+
+#![no_std]

@@ -1,0 +1,3 @@
+//! The kernel image.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! From Open Firmware to the kernel.
+
+#![no_std]

@@ -1,0 +1,108 @@
+//! What portable code knows of the memory management unit.
+//!
+//! Translations are a cache of an address-space description: they may be dropped at any time and are
+//! installed again by the next fault. Nothing but an implementation of [`Translations`] knows how they
+//! are stored, so a hash page table can stand where the radix tree stands today.
+
+use crate::Cid;
+use bitflags::bitflags;
+
+/// The number of a physical page frame: its real address divided by [`crate::PAGE_SIZE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrameNumber(pub u32);
+
+impl FrameNumber {
+    /// The real address of the frame's first byte.
+    #[must_use]
+    pub const fn address(self) -> u64 {
+        (self.0 as u64) << crate::PAGE_SHIFT
+    }
+}
+
+/// The number of a page of an address space: its effective address divided by [`crate::PAGE_SIZE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageNumber(pub u64);
+
+impl PageNumber {
+    /// The page that holds a byte.
+    #[must_use]
+    pub const fn holding(address: u64) -> Self {
+        Self(address >> crate::PAGE_SHIFT)
+    }
+
+    /// The effective address of the page's first byte.
+    #[must_use]
+    pub const fn address(self) -> u64 {
+        self.0 << crate::PAGE_SHIFT
+    }
+}
+
+bitflags! {
+    /// What a program may do with a page.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Protection: u8 {
+        /// Load.
+        const READ = 1;
+        /// Store.
+        const WRITE = 2;
+        /// Fetch instructions.
+        const EXECUTE = 4;
+    }
+}
+
+/// What a program tried when it faulted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A load.
+    Read,
+    /// A store.
+    Write,
+    /// An instruction fetch.
+    Execute,
+}
+
+/// There is no frame for a translation table; the caller frees memory or reports ENOMEM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted;
+
+/// Where translation tables come from: frames in powers of two, aligned to their size, zeroed.
+pub trait TableFrames: Sync {
+    /// Takes `1 << order` contiguous zeroed frames, charged to `owner`; `None` when there are none.
+    fn take(&self, owner: Cid, order: u32) -> Option<FrameNumber>;
+
+    /// Gives back what [`TableFrames::take`] returned.
+    fn give(&self, first: FrameNumber, order: u32);
+}
+
+/// The translations of one address space.
+///
+/// Every change is visible to every CPU when the call returns (the implementation flushes what it must).
+/// Dropping the value releases all table frames.
+pub trait Translations: Send {
+    /// Makes `page` translate to `frame`, replacing what was there.
+    ///
+    /// # Errors
+    /// [`Exhausted`] when no table frame is to be had; nothing has changed then.
+    fn install(&mut self, page: PageNumber, frame: FrameNumber, allowed: Protection) -> Result<(), Exhausted>;
+
+    /// Narrows or widens the protection of those of `count` pages from `first` on that are installed.
+    fn protect(&mut self, first: PageNumber, count: u64, allowed: Protection);
+
+    /// Removes the translations of `count` pages from `first` on; absent ones are skipped cheaply.
+    fn remove(&mut self, first: PageNumber, count: u64);
+
+    /// Reports and clears the referenced and changed bits of the installed pages among `count` from `first` on.
+    fn harvest(&mut self, first: PageNumber, count: u64, each: &mut dyn FnMut(PageNumber, Usage));
+
+    /// Drops every translation and every table frame, the root included; the next install begins anew.
+    fn discard(&mut self);
+}
+
+/// The referenced and changed bits of one page since the last harvest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The page was loaded from, stored to or executed.
+    pub referenced: bool,
+    /// The page was stored to.
+    pub changed: bool,
+}

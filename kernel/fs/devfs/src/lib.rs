@@ -1,0 +1,4 @@
+//! The device file system.
+
+#![no_std]
+#![forbid(unsafe_code)]

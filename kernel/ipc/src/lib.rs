@@ -1,0 +1,4 @@
+//! Pipes and futexes.
+
+#![no_std]
+#![forbid(unsafe_code)]

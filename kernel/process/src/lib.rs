@@ -1,0 +1,4 @@
+//! Process identity, signals, credentials and limits.
+
+#![no_std]
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! The tagged error-log ring.
+
+#![no_std]
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! The terminal line discipline.
+
+#![no_std]
+#![forbid(unsafe_code)]

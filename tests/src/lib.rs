@@ -1,0 +1,3 @@
+//! Target tests: boot QEMU and talk to it.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Admin commands.
+
+#![forbid(unsafe_code)]
