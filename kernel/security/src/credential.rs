@@ -1,0 +1,160 @@
+//! Credentials, privileges and the mode-bit check.
+
+use abi::{Cid, Errno};
+use alloc::sync::Arc;
+use bitflags::bitflags;
+
+bitflags! {
+    /// Rights beyond those that the mode bits give.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Privileges: u64 {
+        /// See, control and enter partitions; only meaningful in Global.
+        const PARTITIONS = 1 << 0;
+        /// Pass over mode bits for reading, writing and searching.
+        const FILE_ACCESS = 1 << 1;
+        /// Change owners and modes of files that belong to others.
+        const FILE_OWNER = 1 << 2;
+        /// Signal processes of other users.
+        const SIGNAL = 1 << 3;
+        /// Change own user and group ids at will.
+        const IDENTITY = 1 << 4;
+        /// Raise limits and priority.
+        const LIMITS = 1 << 5;
+        /// Mount and unmount.
+        const MOUNT = 1 << 6;
+        /// Change the root directory.
+        const CHANGE_ROOT = 1 << 7;
+        /// Set the wall clock; only meaningful in Global.
+        const CLOCK = 1 << 8;
+        /// Halt or restart the environment that one is in.
+        const REBOOT = 1 << 9;
+        /// Create device nodes; only meaningful in Global.
+        const DEVICE_NODES = 1 << 10;
+        /// Set the host name of the environment that one is in.
+        const HOST_NAME = 1 << 11;
+    }
+}
+
+impl Privileges {
+    /// The set of user 0: everything in Global, everything that stays inside in a partition.
+    #[must_use]
+    pub const fn of_root(cid: Cid) -> Self {
+        if cid.is_global() {
+            return Self::all();
+        }
+        Self::FILE_ACCESS
+            .union(Self::FILE_OWNER)
+            .union(Self::SIGNAL)
+            .union(Self::IDENTITY)
+            .union(Self::CHANGE_ROOT)
+            .union(Self::REBOOT)
+            .union(Self::HOST_NAME)
+    }
+}
+
+/// User and group numbers of a process (`man 7 credentials`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Real user.
+    pub uid: u32,
+    /// Effective user.
+    pub euid: u32,
+    /// Saved user.
+    pub suid: u32,
+    /// User for file access.
+    pub fsuid: u32,
+    /// Real group.
+    pub gid: u32,
+    /// Effective group.
+    pub egid: u32,
+    /// Saved group.
+    pub sgid: u32,
+    /// Group for file access.
+    pub fsgid: u32,
+    /// Supplementary groups, at most 65 536; shared, since they rarely differ.
+    pub groups: Option<Arc<[u32]>>,
+}
+
+impl Identity {
+    /// User 0, group 0, no other groups.
+    pub const ROOT: Identity = Identity::user(0, 0);
+
+    /// A user with one group.
+    #[must_use]
+    pub const fn user(uid: u32, gid: u32) -> Self {
+        Self { uid, euid: uid, suid: uid, fsuid: uid, gid, egid: gid, sgid: gid, fsgid: gid, groups: None }
+    }
+
+    /// Whether the process is in a group, for file access.
+    #[must_use]
+    pub fn in_group(&self, gid: u32) -> bool {
+        self.fsgid == gid || self.groups.as_ref().is_some_and(|groups| groups.contains(&gid))
+    }
+}
+
+/// What a process shows when it wants to reach an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// The partition that the process is in.
+    pub cid: Cid,
+    /// Its user and groups.
+    pub identity: Identity,
+    /// Its privileges.
+    pub privileges: Privileges,
+}
+
+/// Which of a file's mode bits an access needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mode(pub u32);
+
+impl Mode {
+    /// Read a file, list a directory.
+    pub const READ: Mode = Mode(4);
+    /// Write a file, change a directory.
+    pub const WRITE: Mode = Mode(2);
+    /// Run a file, search a directory.
+    pub const EXECUTE: Mode = Mode(1);
+}
+
+impl Credential {
+    /// A credential.
+    #[must_use]
+    pub const fn new(cid: Cid, identity: Identity, privileges: Privileges) -> Self {
+        Self { cid, identity, privileges }
+    }
+
+    /// Whether every one of `wanted` is held.
+    ///
+    /// # Errors
+    /// EPERM when one is missing.
+    pub fn require(&self, wanted: Privileges) -> Result<(), Errno> {
+        if self.privileges.contains(wanted) { Ok(()) } else { Err(Errno::EPERM) }
+    }
+
+    /// Checks mode bits (`man 7 path_resolution`, "Permissions").
+    ///
+    /// `mode` is the whole `st_mode`; execution of a regular file by a privileged process still needs one
+    /// execute bit.
+    ///
+    /// # Errors
+    /// EACCES when the bits do not allow it.
+    pub fn may_access(&self, uid: u32, gid: u32, mode: u32, wanted: Mode) -> Result<(), Errno> {
+        const DIRECTORY: u32 = 0o040_000;
+        const FORMAT: u32 = 0o170_000;
+        let granted = if self.identity.fsuid == uid {
+            mode >> 6
+        } else if self.identity.in_group(gid) {
+            mode >> 3
+        } else {
+            mode
+        } & 7;
+        if granted & wanted.0 == wanted.0 {
+            return Ok(());
+        }
+        let executable = mode & FORMAT == DIRECTORY || mode & 0o111 != 0;
+        if self.privileges.contains(Privileges::FILE_ACCESS) && (wanted.0 & Mode::EXECUTE.0 == 0 || executable) {
+            return Ok(());
+        }
+        Err(Errno::EACCES)
+    }
+}

@@ -1,0 +1,16 @@
+//! Who may reach what: credentials, privileges and tags.
+//!
+//! Every kernel object that belongs to a partition is a [`Tagged`] value. The value inside can only be
+//! reached by showing a [`Credential`]; a credential of another partition gets [`Absent`], as if the object
+//! did not exist. No caller compares cids by hand. This crate holds no lock.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod credential;
+mod tagged;
+
+pub use credential::{Credential, Identity, Mode, Privileges};
+pub use tagged::{Absent, Tagged};

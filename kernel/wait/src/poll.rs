@@ -1,0 +1,41 @@
+//! What a file is ready for.
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// Readiness as `poll` reports it (`man 2 poll`; the numbers are those of powerpc's asm/poll.h).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct PollEvents: u16 {
+        /// There is data to read, or the end of file.
+        const IN = 0x001;
+        /// There is an exceptional condition.
+        const PRI = 0x002;
+        /// Writing will not block.
+        const OUT = 0x004;
+        /// An error; reported whether asked for or not.
+        const ERR = 0x008;
+        /// The other end is gone; reported whether asked for or not.
+        const HUP = 0x010;
+        /// Not an open descriptor; reported whether asked for or not.
+        const NVAL = 0x020;
+        /// As [`PollEvents::IN`].
+        const RDNORM = 0x040;
+        /// Priority data to read.
+        const RDBAND = 0x080;
+        /// As [`PollEvents::OUT`].
+        const WRNORM = 0x100;
+        /// Priority data may be written.
+        const WRBAND = 0x200;
+        /// The other end has shut down writing.
+        const RDHUP = 0x2000;
+    }
+}
+
+impl PollEvents {
+    /// Reported whether asked for or not.
+    pub const ALWAYS: PollEvents = PollEvents::ERR.union(PollEvents::HUP).union(PollEvents::NVAL);
+    /// All that says "can be read".
+    pub const READABLE: PollEvents = PollEvents::IN.union(PollEvents::RDNORM);
+    /// All that says "can be written".
+    pub const WRITABLE: PollEvents = PollEvents::OUT.union(PollEvents::WRNORM);
+}

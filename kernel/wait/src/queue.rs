@@ -1,0 +1,174 @@
+//! The queue and those in it.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use sync::{Rank, SpinLock};
+
+/// One run of one system call; a wake-up for an earlier run is void.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// A thread as wait queues see it.
+pub trait Sleeper: Send + Sync {
+    /// Makes the thread run its call again or, with a `completion`, go on with that result.
+    ///
+    /// Answers whether `ticket` was still waiting; when not, nothing has happened.
+    fn wake(&self, ticket: Ticket, completion: Option<i64>) -> bool;
+
+    /// Remembers that the run `ticket` is in a queue, so that [`Link::withdraw`] is called when it ends.
+    fn linked(&self, ticket: Ticket, link: Link);
+}
+
+/// A thread in one run of a system call, able to enrol in queues.
+#[derive(Clone)]
+pub struct Waiter {
+    sleeper: Arc<dyn Sleeper>,
+    ticket: Ticket,
+}
+
+impl Waiter {
+    /// The waiter of a run.
+    pub fn new(sleeper: Arc<dyn Sleeper>, ticket: Ticket) -> Self {
+        Self { sleeper, ticket }
+    }
+
+    /// Wakes this waiter; answers whether its run was still waiting.
+    pub fn wake(&self, completion: Option<i64>) -> bool {
+        self.sleeper.wake(self.ticket, completion)
+    }
+
+    /// Remembers a link of another kind of queue to this waiter.
+    pub fn linked(&self, link: Link) {
+        self.sleeper.linked(self.ticket, link);
+    }
+
+    /// The run that this waiter stands for.
+    pub fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+}
+
+/// A place in a queue that can be given up.
+pub struct Link {
+    queue: Weak<Shared>,
+    place: u64,
+}
+
+impl Link {
+    /// Leaves the queue; nothing happens when the waker has already taken the waiter out.
+    pub fn withdraw(self) {
+        if let Some(queue) = self.queue.upgrade() {
+            // Dropped after the lock is released: a waiter may be the last owner of its thread.
+            let _waiter = queue.places.lock().waiting.remove(&self.place);
+        }
+    }
+}
+
+/// Threads that wait for a condition, first come first served. Clones are the same queue.
+#[derive(Clone)]
+pub struct WaitQueue(Arc<Shared>);
+
+struct Shared {
+    places: SpinLock<Places>,
+}
+
+#[derive(Default)]
+struct Places {
+    next: u64,
+    waiting: BTreeMap<u64, Place>,
+}
+
+struct Place {
+    waiter: Waiter,
+    /// What the waiter waits for, for [`WaitQueue::wake_where`]; 0 when it does not matter.
+    key: u64,
+}
+
+impl Default for WaitQueue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl WaitQueue {
+    /// An empty queue.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Shared { places: SpinLock::new(Rank::WaitQueue, Places::default()) }))
+    }
+
+    /// Puts a waiter at the end. The caller holds the lock of the condition.
+    pub fn enrol(&self, waiter: &Waiter) {
+        self.enrol_keyed(waiter, 0);
+    }
+
+    /// Puts a waiter at the end with a key that [`WaitQueue::wake_where`] selects by.
+    pub fn enrol_keyed(&self, waiter: &Waiter, key: u64) {
+        let place = {
+            let mut places = self.0.places.lock();
+            let place = places.next;
+            places.next += 1;
+            places.waiting.insert(place, Place { waiter: waiter.clone(), key });
+            place
+        };
+        waiter.linked(Link { queue: Arc::downgrade(&self.0), place });
+    }
+
+    /// Wakes everybody; they run their calls again.
+    pub fn wake_all(&self) {
+        self.wake_where(usize::MAX, None, |_| true);
+    }
+
+    /// Wakes the first waiter that still waits; answers whether there was one.
+    pub fn wake_one(&self) -> bool {
+        self.wake_where(1, None, |_| true) == 1
+    }
+
+    /// Wakes up to `limit` waiters whose key `wanted` accepts, in order, and hands each the `completion`.
+    ///
+    /// Answers how many were woken. Waiters whose run is over do not count.
+    pub fn wake_where(&self, limit: usize, completion: Option<i64>, wanted: impl Fn(u64) -> bool) -> usize {
+        let mut woken = 0;
+        let mut from = 0;
+        while woken < limit {
+            let next = {
+                let mut places = self.0.places.lock();
+                let found = places.waiting.range(from..).find(|(_, place)| wanted(place.key)).map(|(at, _)| *at);
+                found.and_then(|at| places.waiting.remove(&at).map(|place| (at, place)))
+            };
+            let Some((at, place)) = next else { break };
+            from = at + 1;
+            if place.waiter.wake(completion) {
+                woken += 1;
+            }
+        }
+        woken
+    }
+
+    /// Whether nobody waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.places.lock().waiting.is_empty()
+    }
+
+    /// Moves up to `limit` waiters whose key `wanted` accepts to the end of `other`; answers how many.
+    ///
+    /// A queue's lock is released before the other's is taken: the caller holds the locks of both conditions.
+    pub fn requeue(&self, other: &WaitQueue, limit: usize, key: u64, wanted: impl Fn(u64) -> bool) -> usize {
+        let mut moved = 0;
+        while moved < limit {
+            let next = {
+                let mut places = self.0.places.lock();
+                let found = places.waiting.iter().find(|(_, place)| wanted(place.key)).map(|(at, _)| *at);
+                found.and_then(|at| places.waiting.remove(&at))
+            };
+            let Some(place) = next else { break };
+            other.enrol_keyed(&place.waiter, key);
+            moved += 1;
+        }
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests;
