@@ -23,8 +23,16 @@ pub enum Rank {
     FileTable = 40,
     /// A mount namespace.
     Mounts = 50,
+    /// The position of an open file that can seek; held across its transfers.
+    Position = 52,
+    /// The directory moves of one file system.
+    Tree = 54,
+    /// The names below one directory entry; two of them only under the tree's lock, lower number first.
+    Directory = 56,
     /// One inode; a directory before what it holds.
     Inode = 60,
+    /// A directory entry's parent and name.
+    Place = 62,
     /// The position and flags of an open file.
     OpenFile = 65,
     /// A pipe, terminal or other queue of bytes.
