@@ -7,6 +7,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+use core::fmt;
 use core::ops::{Deref, DerefMut};
 
 /// A lock's place in the order: while one is held, only locks of a higher rank may be taken.
@@ -97,6 +98,13 @@ impl<T: ?Sized> SpinLock<T> {
     /// The lock's place in the order.
     pub fn rank(&self) -> Rank {
         self.rank
+    }
+}
+
+impl<T> fmt::Debug for SpinLock<T> {
+    /// Shows the rank only: the value may be in use.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpinLock").field("rank", &self.rank).finish_non_exhaustive()
     }
 }
 
