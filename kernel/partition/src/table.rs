@@ -100,6 +100,7 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Refused;
     use control::{Load, ResourceControls, WparKind, WparName, WparState};
     use proptest::prelude::*;
 
