@@ -17,7 +17,10 @@ impl Population {
     /// Nobody, and room for `limit`; `None` is without limit.
     #[must_use]
     pub const fn new(limit: Option<u32>) -> Self {
-        Self { count: AtomicU32::new(0), limit: AtomicU32::new(Self::number(limit)) }
+        Self {
+            count: AtomicU32::new(0),
+            limit: AtomicU32::new(Self::number(limit)),
+        }
     }
 
     const fn number(limit: Option<u32>) -> u32 {
@@ -34,12 +37,19 @@ impl Population {
     pub fn enter(&self) -> Result<(), Full> {
         let limit = self.limit.load(Ordering::Relaxed);
         let one_more = |count: u32| (count < limit).then_some(count + 1);
-        self.count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, one_more).map(|_| ()).map_err(|_| Full)
+        self.count
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, one_more)
+            .map(|_| ())
+            .map_err(|_| Full)
     }
 
     /// Counts one less; answers whether that was the last.
     pub fn leave(&self) -> bool {
-        let before = self.count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| count.checked_sub(1));
+        let before = self
+            .count
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| {
+                count.checked_sub(1)
+            });
         before == Ok(1)
     }
 
@@ -62,7 +72,10 @@ mod tests {
     #[test]
     fn a_lowered_limit_refuses_newcomers_and_drives_nobody_out() {
         let population = Population::new(Some(2));
-        assert_eq!([population.enter(), population.enter(), population.enter()], [Ok(()), Ok(()), Err(Full)]);
+        assert_eq!(
+            [population.enter(), population.enter(), population.enter()],
+            [Ok(()), Ok(()), Err(Full)]
+        );
         population.set_limit(Some(1));
         assert_eq!(population.count(), 2);
         assert!(!population.leave());

@@ -69,7 +69,11 @@ impl Subsystems {
     pub fn create(&self, wpar: &Arc<Wpar>) -> Result<(), Errno> {
         for (done, member) in self.0.iter().enumerate() {
             if let Err(errno) = member.create(wpar) {
-                self.0.iter().take(done).rev().for_each(|member| member.destroy(wpar));
+                self.0
+                    .iter()
+                    .take(done)
+                    .rev()
+                    .for_each(|member| member.destroy(wpar));
                 return Err(errno);
             }
         }

@@ -32,14 +32,29 @@ impl WparTable {
         let by_key = BTreeMap::from([(global.key(), Cid::GLOBAL)]);
         let by_name = BTreeMap::from([(global.name().to_string(), Cid::GLOBAL)]);
         let by_cid = alloc::vec![Some(global)];
-        Self { places: SpinLock::new(Rank::Partition, Places { by_cid, by_key, by_name, free: VecDeque::new() }) }
+        Self {
+            places: SpinLock::new(
+                Rank::Partition,
+                Places {
+                    by_cid,
+                    by_key,
+                    by_name,
+                    free: VecDeque::new(),
+                },
+            ),
+        }
     }
 
     /// Gives a new partition a cid and a place.
     ///
     /// # Errors
     /// EEXIST when its name or key is loaded, ENOSPC when [`Cid::LIMIT`] partitions are.
-    pub fn insert(&self, key: WparKey, name: &str, make: impl FnOnce(Cid) -> Wpar) -> Result<Arc<Wpar>, Errno> {
+    pub fn insert(
+        &self,
+        key: WparKey,
+        name: &str,
+        make: impl FnOnce(Cid) -> Wpar,
+    ) -> Result<Arc<Wpar>, Errno> {
         let mut places = self.places.lock();
         if places.by_key.contains_key(&key) || places.by_name.contains_key(name) {
             return Err(Errno::EEXIST);
@@ -58,19 +73,32 @@ impl WparTable {
     pub fn remove(&self, wpar: &Wpar) {
         let mut places = self.places.lock();
         let cid = wpar.cid();
-        if cid.is_global() || !places.by_cid.get(usize::from(cid.0)).is_some_and(Option::is_some) {
+        if cid.is_global()
+            || !places
+                .by_cid
+                .get(usize::from(cid.0))
+                .is_some_and(Option::is_some)
+        {
             return;
         }
         places.by_key.remove(&wpar.key());
         places.by_name.remove(wpar.name());
-        let _last = places.by_cid.get_mut(usize::from(cid.0)).and_then(Option::take);
+        let _last = places
+            .by_cid
+            .get_mut(usize::from(cid.0))
+            .and_then(Option::take);
         places.free.push_back(cid);
     }
 
     /// The partition with a cid.
     #[must_use]
     pub fn get(&self, cid: Cid) -> Option<Arc<Wpar>> {
-        self.places.lock().by_cid.get(usize::from(cid.0)).cloned().flatten()
+        self.places
+            .lock()
+            .by_cid
+            .get(usize::from(cid.0))
+            .cloned()
+            .flatten()
     }
 
     /// Global.
@@ -82,7 +110,13 @@ impl WparTable {
     /// All partitions, Global first, by cid.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Wpar>> {
-        self.places.lock().by_cid.iter().flatten().cloned().collect()
+        self.places
+            .lock()
+            .by_cid
+            .iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 }
 
@@ -120,7 +154,9 @@ mod tests {
 
     fn insert(table: &WparTable, key: u32) -> Result<Arc<Wpar>, Errno> {
         let load = load(key);
-        table.insert(load.key, load.name.as_str(), |cid| Wpar::loading(cid, &load))
+        table.insert(load.key, load.name.as_str(), |cid| {
+            Wpar::loading(cid, &load)
+        })
     }
 
     fn table() -> WparTable {
@@ -131,7 +167,10 @@ mod tests {
     fn every_one_of_8192_cids_can_be_loaded_and_no_more() {
         let table = table();
         for key in 1..=u32::from(Cid::LIMIT) {
-            assert_eq!(insert(&table, key).map(|wpar| wpar.cid()), Ok(Cid(key as u16)));
+            assert_eq!(
+                insert(&table, key).map(|wpar| wpar.cid()),
+                Ok(Cid(key as u16))
+            );
         }
         assert_eq!(insert(&table, 9000).map(|_| ()), Err(Errno::ENOSPC));
         let gone = table.get(Cid(77)).expect("loaded");
@@ -146,15 +185,30 @@ mod tests {
         let table = table();
         table.remove(&table.global().expect("Global"));
         assert!(table.global().is_some());
-        assert_eq!(table.insert(WparKey(0), "x", |cid| Wpar::loading(cid, &load(1))).map(|_| ()), Err(Errno::EEXIST));
+        assert_eq!(
+            table
+                .insert(WparKey(0), "x", |cid| Wpar::loading(cid, &load(1)))
+                .map(|_| ()),
+            Err(Errno::EEXIST)
+        );
     }
 
     #[test]
     fn an_illegal_transition_is_refused_and_changes_nothing() {
         let wpar = insert(&table(), 1).expect("room");
-        assert_eq!(wpar.become_state(WparState::Frozen), Err(Refused { state: WparState::Transitional }));
+        assert_eq!(
+            wpar.become_state(WparState::Frozen),
+            Err(Refused {
+                state: WparState::Transitional
+            })
+        );
         assert_eq!(wpar.become_state(WparState::Active), Ok(()));
-        assert_eq!(wpar.become_state(WparState::Defined), Err(Refused { state: WparState::Active }));
+        assert_eq!(
+            wpar.become_state(WparState::Defined),
+            Err(Refused {
+                state: WparState::Active
+            })
+        );
         assert_eq!(wpar.state(), WparState::Active);
     }
 

@@ -73,7 +73,9 @@ impl Wpar {
     #[must_use]
     pub fn loading(cid: Cid, load: &Load) -> Self {
         let possible = Privileges::of_root(cid);
-        let privileges = load.privileges.map_or(possible, |bits| possible & Privileges::from_bits_truncate(bits));
+        let privileges = load.privileges.map_or(possible, |bits| {
+            possible & Privileges::from_bits_truncate(bits)
+        });
         let settings = WparSettings {
             state: WparState::Transitional,
             closed: false,
@@ -185,7 +187,9 @@ impl Wpar {
     pub fn become_state(&self, next: WparState) -> Result<(), Refused> {
         let mut settings = self.settings.lock();
         if !settings.state.may_become(next) {
-            return Err(Refused { state: settings.state });
+            return Err(Refused {
+                state: settings.state,
+            });
         }
         settings.state = next;
         Ok(())

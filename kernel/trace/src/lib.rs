@@ -56,23 +56,43 @@ impl ErrorLog {
     /// A ring that keeps the newest `capacity` entries; holds no memory until the first.
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
-        Self { entries: VecDeque::new(), capacity, next: 1 }
+        Self {
+            entries: VecDeque::new(),
+            capacity,
+            next: 1,
+        }
     }
 
     /// Appends an entry and answers its number.
-    pub fn append(&mut self, time: Nanos, cid: Cid, severity: Severity, resource: &'static str, text: String) -> u64 {
+    pub fn append(
+        &mut self,
+        time: Nanos,
+        cid: Cid,
+        severity: Severity,
+        resource: &'static str,
+        text: String,
+    ) -> u64 {
         if self.entries.len() >= self.capacity {
             self.entries.pop_front();
         }
         let sequence = self.next;
         self.next += 1;
-        self.entries.push_back(Entry { sequence, time, cid, severity, resource, text });
+        self.entries.push_back(Entry {
+            sequence,
+            time,
+            cid,
+            severity,
+            resource,
+            text,
+        });
         sequence
     }
 
     /// The entries that an environment may see, oldest first: Global sees all.
     pub fn seen_by(&self, cid: Cid) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(move |entry| cid.is_global() || entry.cid == cid)
+        self.entries
+            .iter()
+            .filter(move |entry| cid.is_global() || entry.cid == cid)
     }
 }
 
@@ -84,14 +104,23 @@ mod tests {
     fn log_of(cids: &[u16]) -> ErrorLog {
         let mut log = ErrorLog::new(3);
         for cid in cids {
-            log.append(Nanos(0), Cid(*cid), Severity::Information, "test", String::new());
+            log.append(
+                Nanos(0),
+                Cid(*cid),
+                Severity::Information,
+                "test",
+                String::new(),
+            );
         }
         log
     }
 
     #[test]
     fn the_newest_entries_are_kept_and_numbered_through() {
-        let sequences: Vec<u64> = log_of(&[1, 2, 3, 4, 5]).seen_by(Cid::GLOBAL).map(|entry| entry.sequence).collect();
+        let sequences: Vec<u64> = log_of(&[1, 2, 3, 4, 5])
+            .seen_by(Cid::GLOBAL)
+            .map(|entry| entry.sequence)
+            .collect();
         assert_eq!(sequences, [3, 4, 5]);
     }
 
