@@ -40,6 +40,9 @@ pub enum Rank {
     Stream = 70,
     /// One address space.
     AddressSpace = 80,
+    /// The pages of one mappable object (a file's page cache, a shared segment): taken by faults, and never held
+    /// while bytes are copied to or from a program.
+    Pages = 85,
     /// A bucket of the futex table.
     Futex = 90,
     /// A wait queue.
@@ -70,7 +73,10 @@ pub struct Guard<'a, T: ?Sized> {
 impl<T> SpinLock<T> {
     /// A free lock of `rank` around `value`.
     pub const fn new(rank: Rank, value: T) -> Self {
-        Self { rank, inner: spin::Mutex::new(value) }
+        Self {
+            rank,
+            inner: spin::Mutex::new(value),
+        }
     }
 
     /// The value, when nobody else can have the lock.
@@ -82,7 +88,9 @@ impl<T> SpinLock<T> {
 impl<T: ?Sized> SpinLock<T> {
     /// Takes the lock, spinning until it is free.
     pub fn lock(&self) -> Guard<'_, T> {
-        Guard { inner: self.inner.lock() }
+        Guard {
+            inner: self.inner.lock(),
+        }
     }
 
     /// Takes the lock if it is free.
