@@ -16,7 +16,7 @@
 //!   everything else is refused with EPERM. The check uses the credential of the process that writes, not
 //!   of the one that opened the file. In Global everything but those two needs the privilege over partitions.
 //! * A request that names a WPAR does it with a [`WparHandle`]: a cid alone may have been given to
-//!   another WPAR meanwhile. A stale handle is ESRCH.
+//!   another WPAR meanwhile, or to the same one started again. A stale handle is ESRCH.
 //!
 //! The crate also owns what both sides must agree on: the states and their transitions ([`WparState`]), names
 //! ([`WparName`]), and the resource attributes with their rules ([`ResourceControls`]).

@@ -100,13 +100,13 @@ pub enum Request {
     Restart,
 }
 
-/// A loaded WPAR, unmistakably: the cid is reused, the key is not.
+/// One loading of one WPAR, unmistakably: cids are reused, and a key comes back when its WPAR is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct WparHandle {
     /// Number in the running kernel.
     pub cid: Cid,
-    /// Persistent number.
-    pub key: WparKey,
+    /// Different for every [`Request::Load`] since boot; never 0.
+    pub generation: u64,
 }
 
 /// What kind of WPAR.
@@ -227,6 +227,8 @@ pub struct Identity {
 pub struct WparStatus {
     /// Which.
     pub handle: WparHandle,
+    /// Persistent number.
+    pub key: WparKey,
     /// Name.
     pub name: WparName,
     /// Kind.
