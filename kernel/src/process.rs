@@ -148,7 +148,9 @@ pub struct State {
     pub started: Ticks,
     /// What its ended threads have used.
     pub ended_threads: sched::Account,
-    /// Who waits in `vfork` until it executes a program or ends.
+    /// It has memory of its own, or has ended: a `vfork` that made it goes on.
+    pub released: bool,
+    /// Who waits in `vfork` for that.
     pub vfork: Option<Waiter>,
     /// The real-time interval timer.
     pub alarm: Alarm,
@@ -199,15 +201,16 @@ impl Process {
         Self::born(None, environment.clone(), inheritance, state, 0)
     }
 
-    /// A child of this process, in the tree but without threads.
+    /// A child of this process, in the tree but without threads; `released` unless a `vfork` waits for it.
     ///
     /// # Errors
     /// EAGAIN at a limit of processes, ENOMEM.
-    pub fn child(&self, inheritance: Inheritance) -> Result<Arc<Self>, Errno> {
+    pub fn child(&self, inheritance: Inheritance, released: bool) -> Result<Arc<Self>, Errno> {
         let environment = self.environment();
         let state = {
             let state = self.state.lock();
             let mut new = State::new(state.credential.clone(), state.limits.clone());
+            new.released = released;
             new.name.clone_from(&state.name);
             new.executable.clone_from(&state.executable);
             new.arguments = state.arguments;
@@ -390,9 +393,12 @@ impl Process {
 
     /// Lets `vfork`'s parent go on.
     pub fn release_vfork(&self) {
-        let waiter = self.state.lock().vfork.take();
+        let waiter = self.with(|state| {
+            state.released = true;
+            state.vfork.take()
+        });
         if let Some(waiter) = waiter {
-            waiter.wake(Some(0));
+            waiter.wake(None);
         }
     }
 
@@ -546,6 +552,7 @@ impl State {
             environment: (0, 0),
             started: arch::time::now(),
             ended_threads: sched::Account::default(),
+            released: true,
             vfork: None,
             alarm: Alarm::default(),
         }

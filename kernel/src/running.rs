@@ -208,6 +208,10 @@ impl Running {
             Outcome::Done(value) => self.complete(Ok(value)),
             Outcome::Failed(errno) => self.complete(Err(errno)),
             Outcome::Again => self.set_call(Some(PendingCall { progress, ..pending })),
+            Outcome::Yield => {
+                self.set_call(Some(PendingCall { progress, ..pending }));
+                return self.leave(Reason::Yielded);
+            }
             Outcome::Resume => {
                 self.set_call(None);
                 self.space = self.thread.process.space().ok();
