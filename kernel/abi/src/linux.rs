@@ -8,9 +8,11 @@ mod process;
 mod record;
 mod signal;
 mod syscall;
+mod terminal;
 
 pub use file::*;
 pub use process::*;
 pub use record::{Field, Place};
 pub use signal::*;
 pub use syscall::SystemCall;
+pub use terminal::*;
