@@ -1,0 +1,243 @@
+//! A sorted map from numbers whose insertions can fail instead of stopping the kernel.
+//!
+//! Two levels: a vector of leaves, each a vector of at most about 2 KiB of entries. Lookups are two binary
+//! searches over contiguous memory; an insertion moves at most one leaf's entries. `alloc`'s own maps abort
+//! when there is no memory, which is not for a structure that programs make grow.
+
+use alloc::collections::TryReserveError;
+use alloc::vec::Vec;
+
+/// Entries `(key, value)` in ascending order of key.
+type Leaf<V> = Vec<(u64, V)>;
+
+/// There was no memory for the insertion; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl From<TryReserveError> for Full {
+    fn from(_: TryReserveError) -> Self {
+        Full
+    }
+}
+
+/// The map. No leaf is ever empty.
+pub(crate) struct Sorted<V> {
+    leaves: Vec<(u64, Leaf<V>)>,
+    /// A leaf for the next split, from [`Sorted::reserve`].
+    spare: Option<Leaf<V>>,
+    length: usize,
+}
+
+impl<V> Sorted<V> {
+    /// Entries in a leaf: what fits a heap object of 2 KiB.
+    const LEAF: usize = {
+        let fitting = 2048 / size_of::<(u64, V)>();
+        if fitting < 4 { 4 } else { fitting }
+    };
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            leaves: Vec::new(),
+            spare: None,
+            length: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The leaf in which `key` lies or would be put.
+    #[inline]
+    fn leaf_of(&self, key: u64) -> usize {
+        self.leaves
+            .partition_point(|(first, _)| *first <= key)
+            .saturating_sub(1)
+    }
+
+    /// The value at `key`.
+    #[inline]
+    pub(crate) fn get(&self, key: u64) -> Option<&V> {
+        let (_, leaf) = self.leaves.get(self.leaf_of(key))?;
+        let index = leaf.binary_search_by_key(&key, |entry| entry.0).ok()?;
+        leaf.get(index).map(|entry| &entry.1)
+    }
+
+    /// The value at `key`, to be changed.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, key: u64) -> Option<&mut V> {
+        let at = self.leaf_of(key);
+        let (_, leaf) = self.leaves.get_mut(at)?;
+        let index = leaf.binary_search_by_key(&key, |entry| entry.0).ok()?;
+        leaf.get_mut(index).map(|entry| &mut entry.1)
+    }
+
+    /// The last entry whose key is `key` or less.
+    #[inline]
+    pub(crate) fn at_or_below(&self, key: u64) -> Option<(u64, &V)> {
+        let (_, leaf) = self.leaves.get(self.leaf_of(key))?;
+        let index = leaf
+            .partition_point(|entry| entry.0 <= key)
+            .checked_sub(1)?;
+        leaf.get(index).map(|(key, value)| (*key, value))
+    }
+
+    /// The first entry whose key is `key` or more.
+    pub(crate) fn at_or_above(&self, key: u64) -> Option<(u64, &V)> {
+        self.from(key).next()
+    }
+
+    /// The entries from `key` on, ascending.
+    pub(crate) fn from(&self, key: u64) -> impl Iterator<Item = (u64, &V)> {
+        let at = self.leaf_of(key);
+        let head = self.leaves.get(at).map_or(&[][..], |(_, leaf)| {
+            let index = leaf.partition_point(|entry| entry.0 < key);
+            leaf.get(index..).unwrap_or_default()
+        });
+        let tail = self.leaves.get(at + 1..).unwrap_or_default();
+        head.iter()
+            .chain(tail.iter().flat_map(|(_, leaf)| leaf))
+            .map(|(key, value)| (*key, value))
+    }
+
+    /// The entries from `key` on, ascending, to be changed.
+    pub(crate) fn from_mut(&mut self, key: u64) -> impl Iterator<Item = (u64, &mut V)> {
+        let at = self.leaf_of(key).min(self.leaves.len());
+        let (head, tail) = self.leaves.split_at_mut_checked(at + 1).unwrap_or_default();
+        let head = head.last_mut().map_or(&mut [][..], |(_, leaf)| {
+            let index = leaf.partition_point(|entry| entry.0 < key);
+            leaf.get_mut(index..).unwrap_or_default()
+        });
+        head.iter_mut()
+            .chain(tail.iter_mut().flat_map(|(_, leaf)| leaf))
+            .map(|(key, value)| (*key, value))
+    }
+
+    /// The entries below `key`, descending.
+    pub(crate) fn below(&self, key: u64) -> impl Iterator<Item = (u64, &V)> {
+        let at = self.leaf_of(key);
+        let last = self.leaves.get(at).map_or(&[][..], |(_, leaf)| {
+            let index = leaf.partition_point(|entry| entry.0 < key);
+            leaf.get(..index).unwrap_or_default()
+        });
+        let before = self.leaves.get(..at).unwrap_or_default();
+        let before = before.iter().rev().flat_map(|(_, leaf)| leaf.iter().rev());
+        last.iter()
+            .rev()
+            .chain(before)
+            .map(|(key, value)| (*key, value))
+    }
+
+    /// All entries, ascending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &V)> {
+        self.leaves
+            .iter()
+            .flat_map(|(_, leaf)| leaf)
+            .map(|(key, value)| (*key, value))
+    }
+
+    /// Makes sure that the next insertion succeeds.
+    pub(crate) fn reserve(&mut self) -> Result<(), Full> {
+        if self.spare.is_none() {
+            let mut leaf = Vec::new();
+            leaf.try_reserve_exact(Self::LEAF)?;
+            self.spare = Some(leaf);
+        }
+        self.leaves.try_reserve(1)?;
+        Ok(())
+    }
+
+    /// Puts `value` at `key`, replacing what was there.
+    pub(crate) fn insert(&mut self, key: u64, value: V) -> Result<(), Full> {
+        let at = self.leaf_of(key);
+        let Some((first, leaf)) = self.leaves.get_mut(at) else {
+            self.reserve()?;
+            let mut leaf = self.spare.take().ok_or(Full)?;
+            leaf.push((key, value));
+            self.leaves.push((key, leaf));
+            self.length += 1;
+            return Ok(());
+        };
+        let index = leaf.partition_point(|entry| entry.0 < key);
+        if let Some(entry) = leaf.get_mut(index).filter(|entry| entry.0 == key) {
+            entry.1 = value;
+            return Ok(());
+        }
+        if leaf.len() < Self::LEAF {
+            leaf.insert(index, (key, value));
+            *first = (*first).min(key);
+            self.length += 1;
+            return Ok(());
+        }
+        self.split(at, index)?;
+        self.insert(key, value)
+    }
+
+    /// Makes room in the full leaf `at` for an entry at `index`: ascending insertions leave full leaves behind.
+    fn split(&mut self, at: usize, index: usize) -> Result<(), Full> {
+        self.reserve()?;
+        let mut upper = self.spare.take().ok_or(Full)?;
+        let Some((_, leaf)) = self.leaves.get_mut(at) else {
+            return Err(Full);
+        };
+        let keep = if index == leaf.len() {
+            leaf.len() - 1
+        } else {
+            leaf.len() / 2
+        };
+        upper.extend(leaf.drain(keep..));
+        let first = upper.first().map_or(0, |entry| entry.0);
+        self.leaves.insert(at + 1, (first, upper));
+        Ok(())
+    }
+
+    /// Takes the entry at `key` out.
+    pub(crate) fn remove(&mut self, key: u64) -> Option<V> {
+        let at = self.leaf_of(key);
+        let (first, leaf) = self.leaves.get_mut(at)?;
+        let index = leaf.binary_search_by_key(&key, |entry| entry.0).ok()?;
+        let (_, value) = leaf.remove(index);
+        self.length -= 1;
+        match leaf.first() {
+            Some(entry) => *first = entry.0,
+            None => {
+                self.leaves.remove(at);
+            }
+        }
+        Some(value)
+    }
+
+    /// Takes the last entry out.
+    pub(crate) fn pop(&mut self) -> Option<(u64, V)> {
+        let (_, leaf) = self.leaves.last_mut()?;
+        let entry = leaf.pop()?;
+        self.length -= 1;
+        if leaf.is_empty() {
+            self.leaves.pop();
+        }
+        Some(entry)
+    }
+
+    /// Drops all entries and gives the memory back.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// A copy with values made by `each` from this map's.
+    pub(crate) fn try_map(&self, mut each: impl FnMut(&V) -> V) -> Result<Self, Full> {
+        let mut copy = Self::new();
+        copy.leaves.try_reserve_exact(self.leaves.len())?;
+        for (first, leaf) in &self.leaves {
+            let mut entries = Vec::new();
+            entries.try_reserve_exact(Self::LEAF)?;
+            entries.extend(leaf.iter().map(|(key, value)| (*key, each(value))));
+            copy.leaves.push((*first, entries));
+        }
+        copy.length = self.length;
+        Ok(copy)
+    }
+}

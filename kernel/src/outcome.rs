@@ -1,0 +1,111 @@
+//! What a run of a system call came to.
+//!
+//! A call either completes or leaves its thread parked with its registers at the call. What it has already
+//! done is in a typed [`Continuation`]; what it waits for is a typed [`Wait`]. Both are closed enums without
+//! pointers, so that a parked thread can be written to a checkpoint.
+
+use abi::{Errno, Ticks};
+use wait::Stop;
+
+/// What a run of a system call came to, when it is not a plain value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It completed with a value for r3.
+    Done(u64),
+    /// It failed.
+    Failed(Errno),
+    /// The thread waits; it has enrolled wherever it must be found.
+    Park(Wait),
+    /// Run it again: a page was missing, or it was cut to let others run. Progress is in the continuation.
+    Again,
+    /// The registers are as the call wants them: `execve`, `rt_sigreturn`.
+    Resume,
+    /// The thread is over.
+    Exit,
+}
+
+/// The result of a system-call handler.
+pub type Called = Result<u64, Outcome>;
+
+/// How a parked thread goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// When to wake the thread at the latest.
+    pub until: Option<Ticks>,
+    /// Who decides the result.
+    pub completion: Completion,
+    /// What a signal does to the call.
+    pub on_signal: Restart,
+}
+
+/// Who decides the result of a parked call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// The call, which is run again after each wake-up, the deadline's included.
+    Retry,
+    /// The waker, who stores it; at the deadline the call fails with this error.
+    ByWaker {
+        /// The error when `until` passes.
+        late: Errno,
+    },
+}
+
+/// What a signal does to a parked call (`man 7 signal`, "Interruption of system calls").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// Runs again after a handler with SA_RESTART, else fails with EINTR.
+    WithFlag,
+    /// Fails with EINTR after any handler; goes on where it was when no handler ran.
+    UnlessHandled,
+}
+
+/// What a call has already done; empty for a call that starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Continuation {
+    /// Nothing.
+    #[default]
+    Fresh,
+    /// A wait with this absolute deadline.
+    Until(Ticks),
+    /// Bytes already read or written; an interruption returns their number.
+    Transferred(u64),
+    /// A sleep of `pause`, `sigsuspend` or `vfork` has begun.
+    Begun,
+}
+
+impl Wait {
+    /// Waits for a wake-up and runs the call again.
+    pub const fn retry() -> Self {
+        Self { until: None, completion: Completion::Retry, on_signal: Restart::WithFlag }
+    }
+
+    /// Waits for a wake-up or a deadline and runs the call again.
+    pub const fn retry_until(until: Option<Ticks>, on_signal: Restart) -> Self {
+        Self { until, completion: Completion::Retry, on_signal }
+    }
+}
+
+impl From<Errno> for Outcome {
+    fn from(errno: Errno) -> Self {
+        Outcome::Failed(errno)
+    }
+}
+
+impl From<Stop> for Outcome {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Error(errno) => Outcome::Failed(errno),
+            Stop::Park => Outcome::Park(Wait::retry()),
+            Stop::Again => Outcome::Again,
+        }
+    }
+}
+
+impl From<Called> for Outcome {
+    fn from(called: Called) -> Self {
+        match called {
+            Ok(value) => Outcome::Done(value),
+            Err(outcome) => outcome,
+        }
+    }
+}
