@@ -19,7 +19,6 @@ pub fn run(checks: &mut Checks, info: &'static BootInfo) {
     });
     checks.check("ARCH0033", "there are a wall clock and random numbers", |checks| {
         let now = rtas::wall_clock().map(|now| now.0 / 1_000_000_000);
-        arch::print!("clock {:?} {:?}\n", rtas::wall_clock(), rtas::tokens());
         checks.holds("after 2020", now.is_some_and(|now| now > 1_577_836_800));
         let mut bytes = [[0; 13]; 2];
         let [first, second] = &mut bytes;
