@@ -152,6 +152,11 @@ impl AddressSpace {
         }
     }
 
+    /// Makes this the space of the program that the calling CPU runs.
+    pub fn activate(&mut self) {
+        self.translations.activate();
+    }
+
     /// Drops all translations and their tables; the next fault begins anew. For processes that sleep long.
     pub fn discard_translations(&mut self) {
         self.translations.discard();

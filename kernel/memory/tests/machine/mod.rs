@@ -19,6 +19,8 @@ pub struct Mmu {
 }
 
 impl Translations for Mmu {
+    fn activate(&mut self) {}
+
     fn install(
         &mut self,
         page: PageNumber,
