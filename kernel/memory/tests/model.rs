@@ -1,4 +1,5 @@
 //! Address spaces against a naive model: what programs see, what they may do, and that every frame comes back.
+#![allow(clippy::unwrap_used)]
 
 mod machine;
 

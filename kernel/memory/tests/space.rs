@@ -1,4 +1,5 @@
 //! What the manual pages say about address spaces, case by case.
+#![allow(clippy::unwrap_used)]
 
 mod machine;
 
