@@ -169,6 +169,9 @@ proptest! {
             let wakeup = machine.scheduler.change_partition(Cid(cid), Entitlement::default(), now).expect("legal");
             machine.tell(wakeup);
         }
+        // Then in calm: equal weights, the default policy.
+        (0..ids.len()).for_each(|which| take(&mut machine, &mut ids, Step::Nice(which, 0)));
+        take(&mut machine, &mut ids, Step::Policy("wlm"));
         machine.run(millis(50));
         let before: Vec<_> = ids.iter().map(|&id| machine.scheduler.entity_account(id, machine.now())).collect();
         machine.run(seconds(8));
