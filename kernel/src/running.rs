@@ -184,7 +184,7 @@ impl Running {
 
     /// Any other trap that a program can cause is a signal to it.
     fn fault(&mut self, trap: Trap) -> Turn {
-        let Some(body) = &self.body else { return Turn::Off };
+        let Some(body) = &mut self.body else { return Turn::Off };
         let at = body.context.nip;
         let info = match trap {
             Trap::Privileged => SigInfo::fault(SignalNumber::SIGILL, linux::ILL_PRVOPC, at),
@@ -192,7 +192,7 @@ impl Running {
             Trap::SingleStep => SigInfo::fault(SignalNumber::SIGTRAP, linux::TRAP_TRACE, at),
             Trap::Alignment { address } => SigInfo::fault(SignalNumber::SIGBUS, linux::BUS_ADRALN, address),
             Trap::FloatingPoint => {
-                SigInfo::fault(SignalNumber::SIGFPE, signal_frame::floating_point_code(&body.context), at)
+                SigInfo::fault(SignalNumber::SIGFPE, signal_frame::floating_point_code(&mut body.context), at)
             }
             Trap::MachineCheck => SigInfo::fault(SignalNumber::SIGBUS, linux::BUS_ADRERR, at),
             _ => SigInfo::fault(SignalNumber::SIGILL, linux::ILL_ILLOPC, at),

@@ -77,7 +77,6 @@ struct Loaded {
     stack: InitialStack,
     entry: u64,
     credential: Credential,
-    return_address: u64,
 }
 
 fn execute(
@@ -214,7 +213,7 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
     let process = call.process();
     let (credential, secure) = new_credential(call, program);
     let space = Space::new(process.cid());
-    let (base, entry, interpreter_base, return_address) = {
+    let (base, entry, interpreter_base) = {
         let mut description = space.lock();
         let base = if program.image.movable { MOVABLE_BASE } else { 0 };
         map_image(&mut description, &program.image, &program.source, base)?;
@@ -225,11 +224,11 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
         let heap = (base + program.image.end()).next_multiple_of(PAGE_SIZE as u64);
         description.set_heap(heap);
         description.set_stack_limit(process.limit(Resource::Stack));
-        let return_address = trampoline::map(&mut description)?;
-        (base, entry, interpreter_base, return_address)
+        trampoline::map(&mut description)?;
+        (base, entry, interpreter_base)
     };
     let stack = lay_out_stack(&space, program, &credential, secure, [base, interpreter_base])?;
-    Ok(Loaded { space, stack, entry, credential, return_address })
+    Ok(Loaded { space, stack, entry, credential })
 }
 
 fn map_image(
@@ -368,12 +367,12 @@ fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
 fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     let process = call.process();
     close_on_exec(process);
-    let Loaded { space, stack, entry, credential, return_address } = loaded;
+    let Loaded { space, stack, entry, credential } = loaded;
     process.replace_space(space);
     process.release_vfork();
     {
         let mut shared = process.signals.lock();
-        shared.actions.execute();
+        shared.actions.forget_handlers();
         call.thread.signals.lock().stack = process::signal::AlternateStack::default();
     }
     let name = program.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
@@ -383,7 +382,6 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         state.executable = Some(program.location);
         state.arguments = stack.arguments;
         state.environment = stack.environment;
-        state.return_address = return_address;
     });
     call.thread.clear_child_tid.store(0, core::sync::atomic::Ordering::Relaxed);
     call.thread.robust_list.store(0, core::sync::atomic::Ordering::Relaxed);

@@ -202,7 +202,7 @@ fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, E
         (shared.forked(), own)
     };
     if shares(CloneFlags::CLEAR_SIGHAND) {
-        signals.actions.clear_handlers();
+        signals.actions.forget_handlers();
     }
     let context = request.child_context(&call.body.context);
     let environment = parent.environment();
