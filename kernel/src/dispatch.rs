@@ -16,12 +16,15 @@ use abi::{Cid, Errno, Ticks, Timebase};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sched::{Attributes, Decision, Entitlement, EntityId, Event, Policy, Reason, Scheduler};
+use core::sync::atomic::{AtomicU64, Ordering};
+use sched::{Attributes, Cpu, CpuClock, Decision, Entitlement, EntityId, Event, Policy, Reason, Scheduler, Wakeup};
 use sync::{Rank, SpinLock};
 
 /// The scheduler and the threads that it knows by number.
 pub struct Dispatch {
     state: SpinLock<State>,
+    /// A bit for each CPU that has to ask again what to run and until when.
+    demands: AtomicU64,
 }
 
 struct State {
@@ -40,8 +43,13 @@ pub struct Next {
 impl Dispatch {
     /// A dispatcher without threads.
     pub fn new(timebase: Timebase, cpus: usize, policy: Box<dyn Policy>) -> Self {
-        let state = State { scheduler: Scheduler::new(timebase, cpus, policy, arch::time::now()), threads: Vec::new() };
-        Self { state: SpinLock::new(Rank::Scheduler, state) }
+        let state = State { scheduler: Scheduler::new(timebase, cpus, policy), threads: Vec::new() };
+        Self { state: SpinLock::new(Rank::Scheduler, state), demands: AtomicU64::new(0) }
+    }
+
+    /// Puts a CPU to work; answers its clock.
+    pub fn online(&self, cpu: usize, now: Ticks) -> Option<Arc<CpuClock>> {
+        self.with(|scheduler| scheduler.online(Cpu(cpu as u16), now).ok())
     }
 
     /// Makes a thread known and runnable.
@@ -67,41 +75,61 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Forgets a thread that is over and does not run.
-    pub fn retire(&self, entity: EntityId) {
-        let _thread = {
-            let mut state = self.state.lock();
-            state.scheduler.retire(entity, arch::time::now());
-            state.threads.get_mut(entity.index as usize).and_then(Option::take)
-        };
-    }
-
     /// Makes a parked thread runnable.
     pub fn wake(&self, entity: EntityId) {
         self.wake_at(entity, arch::time::now());
     }
 
     fn wake_at(&self, entity: EntityId, now: Ticks) {
-        // One CPU: the answer is looked at when the dispatcher asks whether to preempt.
-        let _preempt = self.state.lock().scheduler.wake(entity, now);
+        // An entity that has gone in between needs no waking.
+        if let Ok(wakeup) = self.state.lock().scheduler.wake(entity, now) {
+            self.demand(wakeup);
+        }
+    }
+
+    /// Notes what CPUs are asked to do; they look before they return to a program.
+    fn demand(&self, wakeup: Wakeup) {
+        self.demands.fetch_or(wakeup.preempt.0 | wakeup.rearm.0, Ordering::AcqRel);
+    }
+
+    /// Whether something was asked of a CPU since the last time.
+    pub fn take_demand(&self, cpu: usize) -> bool {
+        let bit = 1u64 << cpu;
+        self.demands.load(Ordering::Relaxed) & bit != 0 && self.demands.fetch_and(!bit, Ordering::AcqRel) & bit != 0
     }
 
     /// Chooses what a CPU does next.
     pub fn pick(&self, cpu: usize, now: Ticks) -> Next {
+        self.take_demand(cpu);
         let mut state = self.state.lock();
-        let Decision { run, until } = state.scheduler.pick(cpu, now);
+        let Decision { run, until } = state.scheduler.pick(Cpu(cpu as u16), now);
         let thread = run.and_then(|entity| state.threads.get(entity.index as usize).cloned().flatten());
         Next { thread, until }
     }
 
     /// Takes the running thread off a CPU.
     pub fn put_back(&self, cpu: usize, now: Ticks, reason: Reason) {
-        self.state.lock().scheduler.put_back(cpu, now, reason);
+        let wakeup = self.state.lock().scheduler.put_back(Cpu(cpu as u16), now, reason);
+        self.demand(wakeup);
     }
 
-    /// Whether the running thread has to make room.
-    pub fn must_preempt(&self, cpu: usize, now: Ticks) -> bool {
-        self.state.lock().scheduler.must_preempt(cpu, now)
+    /// Until when the running thread may go on; `None` when it has to make room.
+    pub fn go_on(&self, cpu: usize, now: Ticks) -> Option<Option<Ticks>> {
+        let mut state = self.state.lock();
+        let cpu = Cpu(cpu as u16);
+        (!state.scheduler.must_preempt(cpu, now)).then(|| state.scheduler.until(cpu))
+    }
+
+    /// Forgets the thread that ran on a CPU and is over.
+    pub fn bury(&self, cpu: usize, now: Ticks, thread: &Arc<Thread>) {
+        let entity = thread.entity();
+        thread.set_entity(None);
+        let _thread = {
+            let mut state = self.state.lock();
+            let wakeup = state.scheduler.put_back(Cpu(cpu as u16), now, Reason::Exited);
+            self.demand(wakeup);
+            entity.and_then(|entity| state.threads.get_mut(entity.index as usize).and_then(Option::take))
+        };
     }
 
     /// Lets the scheduler work: partitions, niceness, accounts.
@@ -110,8 +138,33 @@ impl Dispatch {
     }
 
     /// Makes a partition known.
-    pub fn add_partition(&self, cid: Cid, entitlement: Entitlement) {
-        self.with(|scheduler| scheduler.add_partition(cid, entitlement, arch::time::now()));
+    ///
+    /// # Errors
+    /// ENOMEM when there is no room for it.
+    pub fn add_partition(&self, cid: Cid, entitlement: Entitlement) -> Result<(), Errno> {
+        let now = arch::time::now();
+        self.with(|scheduler| scheduler.add_partition(cid, entitlement, now)).map_err(|_| Errno::ENOMEM)
+    }
+
+    /// Gives a partition other shares and limits.
+    pub fn change_partition(&self, cid: Cid, entitlement: Entitlement) {
+        let now = arch::time::now();
+        if let Ok(wakeup) = self.with(|scheduler| scheduler.change_partition(cid, entitlement, now)) {
+            self.demand(wakeup);
+        }
+    }
+
+    /// Forgets a partition without threads.
+    pub fn remove_partition(&self, cid: Cid) {
+        // One that is not there needs no forgetting; one with threads is not unloaded.
+        self.with(|scheduler| scheduler.remove_partition(cid, arch::time::now()).ok());
+    }
+
+    /// Another policy takes over.
+    pub fn set_policy(&self, policy: Box<dyn Policy>) {
+        if let Ok(wakeup) = self.with(|scheduler| scheduler.set_policy(policy, arch::time::now())) {
+            self.demand(wakeup);
+        }
     }
 
     fn next_event(&self) -> Option<Event> {
@@ -133,7 +186,11 @@ pub fn run() -> ! {
         let next = system.dispatch.pick(cpu, now);
         match next.thread {
             Some(thread) => Running::new(thread, cpu, next.until).run(),
-            None => arch::idle(earlier(next.until, system.timers.next())),
+            None => {
+                system.cpu_clock.enter_idle(arch::time::now());
+                arch::idle(earlier(next.until, system.timers.next()));
+                system.cpu_clock.enter_kernel(arch::time::now());
+            }
         }
     }
 }

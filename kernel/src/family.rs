@@ -3,23 +3,26 @@
 //! The tree answers what has to be told to whom; it is told here, after the tree's lock is released.
 
 use crate::process::Process;
-use crate::signals;
-use crate::system::{Numbered, system};
-use abi::linux::{SigInfo, SignalNumber};
+use crate::signals::{self, Origin};
+use crate::system::{Numbered, Tree, system};
+use abi::linux::{ActionFlags, SigInfo, SignalNumber};
 use abi::{Cid, Pid};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use process::{ExitStatus, Exit, Notice, Report, Usage};
+use process::{Exit, ExitStatus, Notice, Report, Usage};
 
 /// The process with a global number, if it has not been reaped.
 pub fn find(pid: Pid) -> Option<Arc<Process>> {
-    system().tree.lock().pids.get(pid).and_then(Numbered::process)
+    system().tree.lock().pids.by_pid(pid).and_then(Numbered::process)
 }
 
 /// A process has let go of everything: tells the tree and everybody concerned.
 pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
-    // Asked before the tree's lock is taken: the answer needs the lock of the parent, which ranks above.
-    let exit = system().tree.lock().exit(process.pid, status, usage, leaves_no_zombie);
+    let exit = {
+        let mut tree = system().tree.lock();
+        let careless = careless_reapers(&tree, process.pid);
+        tree.exit(process.pid, status, usage, |reaper| careless.contains(&reaper))
+    };
     let Exit { notices, freed, hang_up, lost_terminal, ended_partition, .. } = exit;
     notices.iter().for_each(tell);
     freed.into_iter().for_each(forget);
@@ -36,9 +39,15 @@ pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
     }
 }
 
-/// Whether children of a process leave no zombie, because it ignores SIGCHLD (`man 2 wait`, NOTES).
-fn leaves_no_zombie(parent: &Numbered) -> bool {
-    parent.process().is_some_and(|parent| parent.actions.lock().reaps_children())
+/// Those who may be told of the end of `pid` or of its children and leave no zombie (`man 2 wait`, NOTES).
+fn careless_reapers(tree: &Tree, pid: Pid) -> Vec<Pid> {
+    let cid = tree.pids.place(pid).map_or(Cid::GLOBAL, |(cid, _)| cid);
+    let reapers = [tree.parent(pid), tree.init(cid), tree.init(Cid::GLOBAL)];
+    let careless = |reaper: &Pid| {
+        let process = tree.pids.by_pid(*reaper).and_then(Numbered::process);
+        process.is_some_and(|process| process.signals.lock().actions.reaps_children_itself())
+    };
+    reapers.into_iter().flatten().filter(careless).collect()
 }
 
 /// Tells a parent of its child.
@@ -50,8 +59,12 @@ pub fn tell(notice: &Notice) {
     };
     if let Some(signal) = notice.signal {
         let stop_only = !matches!(notice.report, Report::Ended(_));
-        if !(stop_only && parent.actions.lock().ignores_stopped_children()) {
-            signals::post(&parent, notice.report.info(signal, vpid, uid, &notice.usage));
+        let unwanted = stop_only && {
+            let actions = &parent.signals.lock().actions;
+            actions.get(SignalNumber::SIGCHLD).flags.contains(ActionFlags::NOCLDSTOP)
+        };
+        if !unwanted {
+            signals::post(&parent, notice.report.info(signal, vpid, uid, &notice.usage), Origin::Inside);
         }
     }
     parent.waiting.wake_all();
@@ -71,7 +84,7 @@ pub fn kill_partition(cid: Cid) {
     }
     let processes: Vec<_> = {
         let tree = system().tree.lock();
-        tree.of_partition(cid).filter_map(|pid| tree.pids.get(pid).and_then(Numbered::process)).collect()
+        tree.of_partition(cid).filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process)).collect()
     };
     for process in processes {
         process.end(ExitStatus::Killed { signal: SignalNumber::SIGKILL, core: false });

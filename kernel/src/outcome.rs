@@ -4,7 +4,7 @@
 //! done is in a typed [`Continuation`]; what it waits for is a typed [`Wait`]. Both are closed enums without
 //! pointers, so that a parked thread can be written to a checkpoint.
 
-use abi::{Errno, Ticks};
+use abi::{Errno, Pid, Ticks};
 use wait::Stop;
 
 /// What a run of a system call came to, when it is not a plain value.
@@ -18,6 +18,8 @@ pub enum Outcome {
     Park(Wait),
     /// Run it again: a page was missing, or it was cut to let others run. Progress is in the continuation.
     Again,
+    /// As [`Outcome::Again`], after others have had their turn.
+    Yield,
     /// The registers are as the call wants them: `execve`, `rt_sigreturn`.
     Resume,
     /// The thread is over.
@@ -34,8 +36,6 @@ pub struct Wait {
     pub until: Option<Ticks>,
     /// Who decides the result.
     pub completion: Completion,
-    /// What a signal does to the call.
-    pub on_signal: Restart,
 }
 
 /// Who decides the result of a parked call.
@@ -50,15 +50,6 @@ pub enum Completion {
     },
 }
 
-/// What a signal does to a parked call (`man 7 signal`, "Interruption of system calls").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Restart {
-    /// Runs again after a handler with SA_RESTART, else fails with EINTR.
-    WithFlag,
-    /// Fails with EINTR after any handler; goes on where it was when no handler ran.
-    UnlessHandled,
-}
-
 /// What a call has already done; empty for a call that starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Continuation {
@@ -69,19 +60,26 @@ pub enum Continuation {
     Until(Ticks),
     /// Bytes already read or written; an interruption returns their number.
     Transferred(u64),
-    /// A sleep of `pause`, `sigsuspend` or `vfork` has begun.
+    /// `vfork` has made this child and waits for it to give the memory back.
+    Forked(Pid),
+    /// The first of two steps is done: `sched_yield` has given way, `execve` has asked the other threads to end.
     Begun,
 }
 
 impl Wait {
     /// Waits for a wake-up and runs the call again.
     pub const fn retry() -> Self {
-        Self { until: None, completion: Completion::Retry, on_signal: Restart::WithFlag }
+        Self { until: None, completion: Completion::Retry }
     }
 
     /// Waits for a wake-up or a deadline and runs the call again.
-    pub const fn retry_until(until: Option<Ticks>, on_signal: Restart) -> Self {
-        Self { until, completion: Completion::Retry, on_signal }
+    pub const fn retry_until(until: Option<Ticks>) -> Self {
+        Self { until, completion: Completion::Retry }
+    }
+
+    /// Waits for a waker who has the result.
+    pub const fn by_waker(until: Option<Ticks>, late: Errno) -> Self {
+        Self { until, completion: Completion::ByWaker { late } }
     }
 }
 

@@ -12,7 +12,7 @@
 
 use crate::environment::Environment;
 use crate::outcome::Called;
-use crate::signals;
+use crate::signals::{self, Origin};
 use crate::system::system;
 use crate::thread::Thread;
 use crate::timers::TimerHandle;
@@ -24,8 +24,8 @@ use control::WparKind;
 use core::sync::atomic::{AtomicBool, AtomicI8, AtomicU32, AtomicU64, Ordering};
 use memory::AddressSpace;
 use memory::space::Layout;
-use process::signal::{Actions, ProcessSignals};
-use process::{Birth, ExitStatus, Limits, Notice, Usage, VPid};
+use process::signal::ProcessSignals;
+use process::{Birth, ExitStatus, Limits, Reserved, Usage, VPid};
 use security::{Credential, Identity, Privileges};
 use sync::{Guard, Rank, SpinLock};
 use vfs::{FileTable, Location};
@@ -102,16 +102,15 @@ pub type SharedPlace = Arc<SpinLock<Place>>;
 pub struct Process {
     /// The global number.
     pub pid: Pid,
+    number: Reserved,
     virtual_pid: AtomicU32,
     environment: SpinLock<Arc<Environment>>,
     space: SpinLock<Option<Arc<Space>>>,
     files: SpinLock<Option<Files>>,
     place: SpinLock<Option<SharedPlace>>,
     state: SpinLock<State>,
-    /// Pending signals of the process as a whole.
+    /// What signals do, and which are pending for the process as a whole.
     pub signals: SpinLock<ProcessSignals>,
-    /// What signals do.
-    pub actions: Arc<SpinLock<Actions>>,
     /// Threads that wait for children.
     pub waiting: WaitQueue,
     /// Threads that wait for other threads of the process to end (execve).
@@ -119,7 +118,7 @@ pub struct Process {
     /// Some thread has asked for the end of all.
     ending: AtomicBool,
     nice: AtomicI8,
-    /// Global number of the process group of the foreground, as terminals need it, is the tree's.
+    /// Page faults served.
     pub minor_faults: AtomicU64,
 }
 
@@ -149,7 +148,9 @@ pub struct State {
     pub started: Ticks,
     /// What its ended threads have used.
     pub ended_threads: sched::Account,
-    /// Who waits in `vfork` until it executes a program or ends.
+    /// It has memory of its own, or has ended: a `vfork` that made it goes on.
+    pub released: bool,
+    /// Who waits in `vfork` for that.
     pub vfork: Option<Waiter>,
     /// The real-time interval timer.
     pub alarm: Alarm,
@@ -174,8 +175,8 @@ pub struct Inheritance {
     pub files: Files,
     /// Place, own or shared.
     pub place: SharedPlace,
-    /// Signal actions, own or shared.
-    pub actions: Arc<SpinLock<Actions>>,
+    /// What signals do.
+    pub signals: ProcessSignals,
     /// The signal that its parent gets when it ends.
     pub exit_signal: Option<SignalNumber>,
 }
@@ -192,7 +193,7 @@ impl Process {
             space: Space::new(Cid::GLOBAL),
             files: Arc::new(SpinLock::new(Rank::FileTable, FileTable::new())),
             place: Arc::new(SpinLock::new(Rank::FileTable, place)),
-            actions: Arc::new(SpinLock::new(Rank::Process, Actions::default())),
+            signals: ProcessSignals::new(true),
             exit_signal: None,
         };
         let credential = Credential::new(Cid::GLOBAL, Identity::ROOT, Privileges::of_root(Cid::GLOBAL));
@@ -200,15 +201,16 @@ impl Process {
         Self::born(None, environment.clone(), inheritance, state, 0)
     }
 
-    /// A child of this process, in the tree but without threads.
+    /// A child of this process, in the tree but without threads; `released` unless a `vfork` waits for it.
     ///
     /// # Errors
     /// EAGAIN at a limit of processes, ENOMEM.
-    pub fn child(&self, inheritance: Inheritance) -> Result<Arc<Self>, Errno> {
+    pub fn child(&self, inheritance: Inheritance, released: bool) -> Result<Arc<Self>, Errno> {
         let environment = self.environment();
         let state = {
             let state = self.state.lock();
             let mut new = State::new(state.credential.clone(), state.limits.clone());
+            new.released = released;
             new.name.clone_from(&state.name);
             new.executable.clone_from(&state.executable);
             new.arguments = state.arguments;
@@ -239,14 +241,14 @@ impl Process {
         };
         let process = Arc::new(Self {
             pid: reserved.pid(),
+            number: reserved,
             virtual_pid: AtomicU32::new(reserved.vpid.0),
             environment: SpinLock::new(Rank::Process, environment),
             space: SpinLock::new(Rank::Process, Some(inheritance.space)),
             files: SpinLock::new(Rank::Process, Some(inheritance.files)),
             place: SpinLock::new(Rank::Process, Some(inheritance.place)),
             state: SpinLock::new(Rank::Process, state),
-            signals: SpinLock::new(Rank::Process, ProcessSignals::default()),
-            actions: inheritance.actions,
+            signals: SpinLock::new(Rank::Process, inheritance.signals),
             waiting: WaitQueue::new(),
             threads_gone: WaitQueue::new(),
             ending: AtomicBool::new(false),
@@ -255,6 +257,11 @@ impl Process {
         });
         tree.pids.bind(reserved.handle, crate::system::Numbered::Process(process.clone()));
         Ok(process)
+    }
+
+    /// The number that its first thread has too.
+    pub fn number(&self) -> Reserved {
+        Reserved { vpid: self.virtual_pid(), ..self.number }
     }
 
     /// The environment that it is in.
@@ -386,9 +393,12 @@ impl Process {
 
     /// Lets `vfork`'s parent go on.
     pub fn release_vfork(&self) {
-        let waiter = self.state.lock().vfork.take();
+        let waiter = self.with(|state| {
+            state.released = true;
+            state.vfork.take()
+        });
         if let Some(waiter) = waiter {
-            waiter.wake(Some(0));
+            waiter.wake(None);
         }
     }
 
@@ -421,7 +431,7 @@ impl Process {
         if interval.0 > 0 {
             self.set_alarm(Some(now.saturating_add(interval)), interval);
         }
-        signals::post(&self, SigInfo::kernel(SignalNumber::SIGALRM));
+        signals::post(&self, SigInfo::kernel(SignalNumber::SIGALRM), Origin::Inside);
     }
 
     /// Sets the real-time interval timer; `None` stops it.
@@ -461,6 +471,7 @@ impl Process {
         self.virtual_pid.store(vpid.0, Ordering::Relaxed);
         thread.set_virtual_tid(Pid(vpid.0));
         *self.environment.lock() = environment.clone();
+        self.signals.lock().protected = init;
         let root = environment.mounts.root().clone();
         let place = Place { cwd: root.clone(), root, umask: 0o022 };
         self.replace_place(Arc::new(SpinLock::new(Rank::FileTable, place)));
@@ -500,7 +511,7 @@ impl Process {
             (state.threads.is_empty(), state.end)
         };
         if thread.tid != self.pid {
-            system().tree.lock().pids.unbind_number(thread.tid);
+            let _thread = system().tree.lock().pids.unbind(thread.handle);
         }
         self.environment().thread_left();
         self.threads_gone.wake_all();
@@ -541,6 +552,7 @@ impl State {
             environment: (0, 0),
             started: arch::time::now(),
             ended_threads: sched::Account::default(),
+            released: true,
             vfork: None,
             alarm: Alarm::default(),
         }

@@ -21,6 +21,7 @@ use alloc::vec::Vec;
 use arch::UserContext;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use process::signal::ThreadSignals;
+use process::{PidHandle, Reserved};
 use sched::EntityId;
 use sync::{Rank, SpinLock};
 use wait::{Link, Sleeper, Ticket, Waiter};
@@ -29,6 +30,8 @@ use wait::{Link, Sleeper, Ticket, Waiter};
 pub struct Thread {
     /// The global thread number; that of its process for the first thread.
     pub tid: Pid,
+    /// The use of that number; for the first thread it is the process's.
+    pub handle: PidHandle,
     /// The number inside the partition.
     virtual_tid: AtomicU32,
     /// The process that it belongs to.
@@ -51,15 +54,13 @@ pub struct Body {
     pub context: UserContext,
     /// The system call that the thread is in.
     pub call: Option<PendingCall>,
-    /// The signal mask to put back when the call ends: `sigsuspend`, `ppoll`, `pselect`.
-    pub saved_mask: Option<process::signal::SignalSet>,
 }
 
 /// A system call that has not completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PendingCall {
     /// The number in r0.
-    pub number: u16,
+    pub number: u64,
     /// r3, which the result will replace, for a restart.
     pub first_argument: u64,
     /// What it has already done.
@@ -100,16 +101,17 @@ pub enum Resumption {
 
 impl Thread {
     /// A thread that is ready but not yet known to the scheduler.
-    pub fn new(tid: Pid, virtual_tid: Pid, process: Arc<Process>, context: UserContext, signals: ThreadSignals) -> Self {
+    pub fn new(number: Reserved, process: Arc<Process>, context: UserContext, signals: ThreadSignals) -> Self {
         Self {
-            tid,
-            virtual_tid: AtomicU32::new(virtual_tid.0),
+            tid: number.pid(),
+            handle: number.handle,
+            virtual_tid: AtomicU32::new(number.vpid.0),
             process,
             run: SpinLock::new(
                 Rank::Thread,
                 Run { phase: Phase::Ready, ticket: Ticket(0), woken: None, links: Vec::new(), timeout: None, entity: None },
             ),
-            body: SpinLock::new(Rank::Thread, Some(Box::new(Body { context, call: None, saved_mask: None }))),
+            body: SpinLock::new(Rank::Thread, Some(Box::new(Body { context, call: None }))),
             signals: SpinLock::new(Rank::Thread, signals),
             attention: AtomicBool::new(true),
             clear_child_tid: AtomicU64::new(0),
@@ -192,14 +194,17 @@ impl Thread {
         }
     }
 
-    /// Parks the thread unless its run has been woken already; `None` when it is parked now.
+    /// Parks the thread unless its run has been woken or attention is asked for; `None` when it is parked now.
     ///
-    /// The caller puts the body back *before*, since from here on another CPU may run the thread.
-    pub fn park(&self) -> Option<Resumption> {
+    /// The caller puts the body back *before*, since from here on another CPU may run the thread; `off` takes
+    /// it off this CPU, under the thread's lock so that no wake-up can come in between.
+    pub fn park(&self, off: impl FnOnce()) -> Option<Resumption> {
         let mut run = self.run.lock();
         match run.woken.take() {
+            None if self.attention.load(Ordering::Acquire) => Some(Resumption::Retry),
             None => {
                 run.phase = Phase::Parked;
+                off();
                 None
             }
             Some(None) => Some(Resumption::Retry),
@@ -226,8 +231,16 @@ impl Thread {
     /// Wakes the thread out of whatever call it is parked in, so that it looks at its signals.
     pub fn interrupt(&self) {
         self.call_attention();
-        let ticket = self.run.lock().ticket;
-        self.wake(ticket, None);
+        let entity = {
+            let mut run = self.run.lock();
+            if run.phase != Phase::Parked {
+                return;
+            }
+            run.woken.get_or_insert(None);
+            run.phase = Phase::Ready;
+            run.entity
+        };
+        self.runnable(entity);
     }
 
     fn runnable(&self, entity: Option<EntityId>) {

@@ -12,6 +12,9 @@ use process::timer::TimerQueue;
 use sync::{Rank, SpinLock};
 use wait::{Sleeper, Ticket};
 
+/// A timer that can be cancelled.
+pub use process::timer::TimerHandle;
+
 /// What to do when a time has come.
 pub enum Timeout {
     /// Wake a run of a thread.
@@ -27,9 +30,6 @@ pub enum Timeout {
     Alarm(Weak<Process>),
 }
 
-/// A timer that can be cancelled.
-pub use process::timer::TimerHandle;
-
 /// The timers of a CPU.
 pub struct Timers {
     queue: SpinLock<TimerQueue<Timeout>>,
@@ -43,7 +43,7 @@ impl Timers {
 
     /// Adds a timer.
     pub fn add(&self, at: Ticks, timeout: Timeout) -> TimerHandle {
-        self.queue.lock().add(at, timeout)
+        self.queue.lock().schedule(at, timeout)
     }
 
     /// Takes a timer back; nothing happens when it has expired.
@@ -60,7 +60,7 @@ impl Timers {
     /// Lets everything happen whose time has come.
     pub fn expire(&self, now: Ticks) {
         loop {
-            let due = self.queue.lock().pop_due(now);
+            let due = self.queue.lock().expire(now);
             match due {
                 None => return,
                 Some(Timeout::Wake { thread, ticket, completion }) => {

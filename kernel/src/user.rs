@@ -15,7 +15,6 @@ use abi::mmu::Access;
 use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use memory::FaultError;
 use wait::{Attempt, Sink, Source, Stop};
 
 /// Longest path that a call takes, with its NUL (`man 7 path_resolution`).
@@ -24,7 +23,8 @@ pub const PATH_MAX: usize = 4096;
 /// The memory of the program that runs on this CPU.
 #[derive(Clone)]
 pub struct User {
-    space: Arc<Space>,
+    /// `None` for a process that has let go of its memory: nothing is to be reached then.
+    space: Option<Arc<Space>>,
 }
 
 /// A run of bytes of a program.
@@ -38,8 +38,16 @@ pub struct Segment {
 
 impl User {
     /// The memory described by `space`, which is the active one of this CPU.
-    pub fn new(space: Arc<Space>) -> Self {
+    pub fn new(space: Option<Arc<Space>>) -> Self {
         Self { space }
+    }
+
+    /// The address space.
+    ///
+    /// # Errors
+    /// EFAULT when the process has let go of it.
+    pub fn space(&self) -> Result<&Arc<Space>, Errno> {
+        self.space.as_ref().ok_or(Errno::EFAULT)
     }
 
     /// Copies bytes of the program.
@@ -76,7 +84,7 @@ impl User {
         if segment.length == 0 {
             return Ok(());
         }
-        self.space.lock().prepare(segment.address, segment.length as u64, access).map_err(errno)
+        self.space()?.lock().prepare(segment.address, segment.length, access).map_err(Errno::from)
     }
 
     /// An array of bytes.
@@ -159,15 +167,7 @@ impl User {
     }
 
     fn resolve(&self, address: u64, access: Access) -> Result<(), Errno> {
-        self.space.lock().fault(address, access).map_err(errno)
-    }
-}
-
-/// What a call answers when memory of the program cannot be reached.
-fn errno(fault: FaultError) -> Errno {
-    match fault {
-        FaultError::OutOfMemory => Errno::ENOMEM,
-        _ => Errno::EFAULT,
+        self.space()?.lock().fault(address, access).map_err(Errno::from)
     }
 }
 

@@ -23,7 +23,7 @@ impl From<TryReserveError> for Full {
 /// The map. No leaf is ever empty.
 pub(crate) struct Sorted<V> {
     leaves: Vec<(u64, Leaf<V>)>,
-    /// A leaf for the next split, from [`Sorted::reserve`].
+    /// A leaf for the next split, from [`Sorted::reserve`] or from a removal.
     spare: Option<Leaf<V>>,
     length: usize,
 }
@@ -140,14 +140,28 @@ impl<V> Sorted<V> {
             .map(|(key, value)| (*key, value))
     }
 
-    /// Makes sure that the next insertion succeeds.
-    pub(crate) fn reserve(&mut self) -> Result<(), Full> {
+    /// Makes sure that the next insertion, at `key`, succeeds, even when entries are removed before it.
+    pub(crate) fn reserve(&mut self, key: u64) -> Result<(), Full> {
+        // Removals may move the key's place to the leaf before; a leaf that they empty becomes the spare.
+        let at = self.leaf_of(key);
+        let near = self
+            .leaves
+            .get(at.saturating_sub(1)..=at)
+            .unwrap_or_default();
+        let full = |(_, leaf): &(u64, Leaf<V>)| leaf.len() >= Self::LEAF;
+        if near.is_empty() || near.iter().any(full) {
+            self.reserve_leaf()?;
+        }
+        Ok(())
+    }
+
+    fn reserve_leaf(&mut self) -> Result<(), Full> {
+        self.leaves.try_reserve(1)?;
         if self.spare.is_none() {
             let mut leaf = Vec::new();
             leaf.try_reserve_exact(Self::LEAF)?;
             self.spare = Some(leaf);
         }
-        self.leaves.try_reserve(1)?;
         Ok(())
     }
 
@@ -155,7 +169,7 @@ impl<V> Sorted<V> {
     pub(crate) fn insert(&mut self, key: u64, value: V) -> Result<(), Full> {
         let at = self.leaf_of(key);
         let Some((first, leaf)) = self.leaves.get_mut(at) else {
-            self.reserve()?;
+            self.reserve_leaf()?;
             let mut leaf = self.spare.take().ok_or(Full)?;
             leaf.push((key, value));
             self.leaves.push((key, leaf));
@@ -177,9 +191,31 @@ impl<V> Sorted<V> {
         self.insert(key, value)
     }
 
+    /// The value at `key`, put there from `make` when there is none.
+    #[inline]
+    pub(crate) fn get_or_insert(
+        &mut self,
+        key: u64,
+        make: impl FnOnce() -> V,
+    ) -> Result<&mut V, Full> {
+        let at = self.leaf_of(key);
+        let found = self
+            .leaves
+            .get(at)
+            .map(|(_, leaf)| leaf.binary_search_by_key(&key, |entry| entry.0));
+        if !matches!(found, Some(Ok(_))) {
+            self.insert(key, make())?;
+            return self.get_mut(key).ok_or(Full);
+        }
+        let entry = found
+            .and_then(Result::ok)
+            .and_then(|index| self.leaves.get_mut(at)?.1.get_mut(index));
+        entry.map(|entry| &mut entry.1).ok_or(Full)
+    }
+
     /// Makes room in the full leaf `at` for an entry at `index`: ascending insertions leave full leaves behind.
     fn split(&mut self, at: usize, index: usize) -> Result<(), Full> {
-        self.reserve()?;
+        self.reserve_leaf()?;
         let mut upper = self.spare.take().ok_or(Full)?;
         let Some((_, leaf)) = self.leaves.get_mut(at) else {
             return Err(Full);
@@ -204,9 +240,7 @@ impl<V> Sorted<V> {
         self.length -= 1;
         match leaf.first() {
             Some(entry) => *first = entry.0,
-            None => {
-                self.leaves.remove(at);
-            }
+            None => self.spare = Some(self.leaves.remove(at).1),
         }
         Some(value)
     }
@@ -227,17 +261,17 @@ impl<V> Sorted<V> {
         *self = Self::new();
     }
 
-    /// A copy with values made by `each` from this map's.
-    pub(crate) fn try_map(&self, mut each: impl FnMut(&V) -> V) -> Result<Self, Full> {
+    /// A map of the values that `each` makes of this map's.
+    pub(crate) fn try_filter_map(
+        &self,
+        mut each: impl FnMut(&V) -> Option<V>,
+    ) -> Result<Self, Full> {
         let mut copy = Self::new();
-        copy.leaves.try_reserve_exact(self.leaves.len())?;
-        for (first, leaf) in &self.leaves {
-            let mut entries = Vec::new();
-            entries.try_reserve_exact(Self::LEAF)?;
-            entries.extend(leaf.iter().map(|(key, value)| (*key, each(value))));
-            copy.leaves.push((*first, entries));
+        for (key, value) in self.iter() {
+            if let Some(value) = each(value) {
+                copy.insert(key, value)?;
+            }
         }
-        copy.length = self.length;
         Ok(copy)
     }
 }

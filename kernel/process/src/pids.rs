@@ -161,6 +161,29 @@ impl<T> PidTable<T> {
         })
     }
 
+    /// Moves a number in use to another partition: the global number stays, the virtual one is new there.
+    ///
+    /// # Errors
+    /// ESRCH when the number is not in use, EAGAIN when the partition's space is used up.
+    pub fn transfer(&mut self, pid: Pid, cid: Cid) -> Result<VPid, Errno> {
+        let entry = self.entries.get_mut(&pid.0).ok_or(Errno::ESRCH)?;
+        let space = self.spaces.entry(cid).or_default();
+        let vpid = if cid.is_global() {
+            pid.0
+        } else {
+            free_number(&space.used, space.cursor, self.limit).ok_or(Errno::EAGAIN)?
+        };
+        space.cursor = vpid + 1;
+        space.used.insert(vpid, pid.0);
+        let (before, number) = (entry.tag.owner(), entry.vpid);
+        entry.tag = Tagged::new(cid, ());
+        entry.vpid = VPid(vpid);
+        if before != cid && let Some(space) = self.spaces.get_mut(&before) {
+            space.used.remove(&number.0);
+        }
+        Ok(VPid(vpid))
+    }
+
     /// Lets the number lead to an object; answers what it led to before.
     pub fn bind(&mut self, handle: PidHandle, object: T) -> Option<T> {
         let entry = self

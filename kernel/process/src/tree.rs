@@ -391,35 +391,28 @@ impl<T> ProcessTree<T> {
 
     /// Moves a process into another partition (entering a WPAR, before exec): it gets a number there.
     ///
-    /// The number and handle change; the caller binds the object to the new handle. It leaves its group
-    /// and session, which stay behind, and leads a session of its own.
+    /// Its global number stays, so its parent outside finds it; so do its group and session, through which
+    /// the terminal that it was started from reaches it. With `init` it becomes the partition's init.
     ///
     /// # Errors
-    /// ESRCH when there is no such process; EPERM when it has children; EAGAIN when no number is left.
-    pub fn enter(&mut self, pid: Pid, cid: Cid) -> Result<(Reserved, Option<T>), Errno> {
-        let node = self
-            .nodes
-            .get(&pid)
-            .filter(|node| !node.ended)
-            .ok_or(Errno::ESRCH)?;
+    /// ESRCH when there is no such process; EPERM when it has children or is an init; EBUSY when the
+    /// partition has an init or numbers in use already and `init` is asked for; EAGAIN when no number is left.
+    pub fn enter(&mut self, pid: Pid, cid: Cid, init: bool) -> Result<VPid, Errno> {
+        let node = self.nodes.get(&pid).filter(|node| !node.ended).ok_or(Errno::ESRCH)?;
         if !node.children.is_empty() || self.is_init(pid) {
             return Err(Errno::EPERM);
         }
-        let (parent, exit_signal) = (node.parent, node.exit_signal);
-        let (executed, children_usage) = (node.executed, node.children_usage);
-        let reserved = self.spawn(Birth {
-            parent,
-            cid,
-            exit_signal,
-        })?;
-        let entered = reserved.pid();
-        if let Some(node) = self.nodes.get_mut(&entered) {
-            node.executed = executed;
-            node.children_usage = children_usage;
+        if init && (self.inits.contains_key(&cid) || self.pids.population(cid) > 0) {
+            return Err(Errno::EBUSY);
         }
-        self.leave(entered);
-        self.join(entered, entered, entered);
-        Ok((reserved, self.remove(pid)))
+        let vpid = self.pids.transfer(pid, cid)?;
+        if let Some(node) = self.nodes.get_mut(&pid) {
+            node.cid = cid;
+        }
+        if init {
+            self.inits.insert(cid, pid);
+        }
+        Ok(vpid)
     }
 
     /// Who takes the children of a process that ends.

@@ -1,0 +1,31 @@
+//! The promises, each with its id.
+
+mod shares;
+
+use crate::simulation::{Machine, TIMEBASE};
+use crate::{Account, Snapshot, policy_by_name};
+use abi::{Cid, Ticks};
+
+fn machine(cpus: usize, policy: &str) -> Machine {
+    let policy = policy_by_name(policy).expect("a shipped policy");
+    Machine::new(cpus, policy, Ticks(1_000_000_007))
+}
+
+fn used(snapshot: &Snapshot, cid: Cid) -> u64 {
+    let found = snapshot.partitions.iter().find(|(other, _)| *other == cid);
+    found
+        .map_or(Account::default(), |(_, account)| *account)
+        .total()
+        .0
+}
+
+/// Percentage points of one CPU that a partition got between two snapshots.
+fn points(before: &Snapshot, after: &Snapshot, cid: Cid) -> f64 {
+    let span = (after.at - before.at).0 as f64;
+    100.0 * (used(after, cid) - used(before, cid)) as f64 / span
+}
+
+/// Seconds in ticks.
+fn seconds(count: u64) -> Ticks {
+    Ticks(TIMEBASE.ticks_per_second * count)
+}
