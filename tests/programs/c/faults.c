@@ -79,7 +79,7 @@ static void structures(void)
 		WANT_ERROR(syscall(SYS_uname, p), EFAULT);
 		WANT_ERROR(syscall(SYS_getdents64, folder, p, 1000), EFAULT);
 		WANT_ERROR(syscall(SYS_poll, p, 1, 0), EFAULT);
-		WANT_ERROR(syscall(SYS_getrlimit, RLIMIT_NOFILE, p), EFAULT);
+		WANT_ERROR(syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, p), EFAULT);
 		WANT_ERROR(syscall(SYS_rt_sigaction, SIGUSR1, p, NULL, 8), EFAULT);
 		WANT_ERROR(syscall(SYS_rt_sigprocmask, SIG_BLOCK, p, NULL, 8), EFAULT);
 		WANT_ERROR(syscall(SYS_futex, p, 0, 0, NULL, NULL, 0), EFAULT);

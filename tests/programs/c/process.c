@@ -77,11 +77,11 @@ static void orphans(void)
 	pid_t seen = 0;
 	WANT(pipe(ends) == 0);
 	if (fork() == 0) {
+		pid_t first = getpid();
 		if (fork() == 0) {
-			pid_t parent = getppid();
-			while (getppid() == parent)
+			while (getppid() == first)
 				sched_yield();
-			parent = getppid();
+			pid_t parent = getppid();
 			_exit(write(ends[1], &parent, sizeof(parent)) != sizeof(parent));
 		}
 		_exit(0);

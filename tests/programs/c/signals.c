@@ -9,7 +9,7 @@
 #include <ucontext.h>
 
 static volatile sig_atomic_t count, last;
-static siginfo_t info;
+static volatile siginfo_t info;
 
 static void note(int number)
 {
@@ -97,7 +97,7 @@ static void queue(void)
 	WANT(count == 5); /* real-time signals do */
 }
 
-static int order[4], orders;
+static volatile int order[4], orders;
 static void note_order(int number)
 {
 	order[orders++] = number;
@@ -252,7 +252,7 @@ static void busy_interrupted(void)
 }
 
 static char stack[65536];
-static volatile char *seen;
+static char *volatile seen;
 static void note_stack(int number)
 {
 	char here;
@@ -266,16 +266,16 @@ static void alternate_stack(void)
 	WANT(sigaltstack(&request, NULL) == 0);
 	handle(SIGUSR1, note_stack, SA_ONSTACK);
 	raise(SIGUSR1);
-	WANT(seen >= (volatile char *)stack && seen < (volatile char *)stack + sizeof(stack));
+	WANT(seen >= stack && seen < stack + sizeof(stack));
 	WANT(sigaltstack(NULL, &old) == 0 && old.ss_sp == stack && old.ss_flags == 0);
 	handle(SIGUSR2, note_stack, 0);
 	raise(SIGUSR2);
-	WANT(seen < (volatile char *)stack || seen >= (volatile char *)stack + sizeof(stack));
+	WANT(seen < stack || seen >= stack + sizeof(stack));
 }
 
 static sigjmp_buf back;
-static void *fault_address;
-static int fault_code;
+static void *volatile fault_address;
+static volatile int fault_code;
 static void jump_back(int number, siginfo_t *about, void *context)
 {
 	(void)number, (void)context;
