@@ -196,10 +196,10 @@ pub(crate) fn take_block(owner: Cid, kind: Kind, order: u32) -> Result<u32, OutO
 pub(crate) fn give_block(number: u32, order: u32) {
     let ram = ram();
     let Some(meta) = ram.meta(number) else { return };
+    let mut free = FREE.lock();
     if !meta.is_used() || u32::from(meta.order.load(Relaxed)) != order {
         return;
     }
-    let mut free = FREE.lock();
     accounts::charge(Cid(meta.owner.load(Relaxed)), meta.kind(), -(1 << order));
     meta.set_body();
     free.give(ram, number, order);
