@@ -159,3 +159,31 @@ fn vfs0302_global_is_shown_where_a_partition_keeps_its_files() {
             .is_err()
     );
 }
+
+/// VFS0303: a directory is moved out and back while another CPU walks through it.
+#[test]
+fn vfs0303_moves_while_a_walk_climbs() {
+    let global = world();
+    for directory in ["/w", "/w/a", "/w/a/b", "/w/a/b/c", "/out"] {
+        global.mkdir(directory).unwrap();
+    }
+    global.put("/secret", "").unwrap();
+    global.put("/out/secret", "").unwrap();
+    let root = global.at("/w").unwrap();
+    let mounts = MountNamespace::with_root(Cid(1), &root, MountFlags::empty()).unwrap();
+    let p = Process::new(&mounts, Cid(1), 0);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let escaped = std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                global.rename("/w/a", "/out/a").unwrap();
+                global.rename("/out/a", "/w/a").unwrap();
+            }
+        });
+        let path = format!("/a/b/c{}/../../secret", "/../c".repeat(20));
+        let escaped = (0..20_000).any(|_| p.at(&path).is_ok() || p.at("/a/b/../../secret").is_ok());
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        escaped
+    });
+    assert!(!escaped);
+}
