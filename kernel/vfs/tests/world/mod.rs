@@ -84,7 +84,7 @@ pub fn text<T: AsRef<[u8]>>(bytes: T) -> String {
 pub struct Process {
     pub place: Place,
     pub credential: Credential,
-    waiter: Waiter,
+    pub waiter: Waiter,
 }
 
 impl Process {
