@@ -63,7 +63,7 @@ pub fn launch(definition: &Definition) -> Result<u32, Message> {
 
 /// Runs the supervisor.
 pub fn main(words: Vec<OsString>) -> u8 {
-    let mut session = Session::new("startwpar", Level::Off);
+    let mut session = Session::new("startwpar", Level::Error);
     // Not one of startwpar's session: a Ctrl-C there is not meant for the WPAR.
     let _leader = rustix::process::setsid();
     let name = words
