@@ -81,7 +81,7 @@ pub(crate) fn unexpected(frame: &KernelFrame) -> ! {
     begin();
     let vector = frame.vector;
     print!("\nKERNEL PANIC: {} interrupt (0x{vector:x}) in the kernel\n{frame}", name(vector));
-    trace_from(frame.gpr[1], Some(frame.nip), Some(frame.lr));
+    trace_from(Some(frame));
     end("kernel interrupt")
 }
 
@@ -132,21 +132,32 @@ impl fmt::Display for KernelFrame {
 const MAX_CALLERS: usize = 32;
 
 /// Writes the addresses of the callers to the console, innermost first.
-#[inline(never)]
 pub fn back_trace() {
-    let sp: u64;
+    trace_from(None);
+}
+
+#[inline(always)]
+fn stack_pointer() -> u64 {
+    let sp;
     // SAFETY: only copies r1.
     unsafe { core::arch::asm!("mr {}, 1", out(reg) sp, options(nomem, nostack, preserves_flags)) };
-    trace_from(sp, None, None);
+    sp
 }
 
 /// Follows the chain of frames (ELFv2, "Stack Frame"): a frame starts with the address of its caller's frame, where
 /// the return address is at offset 16.
-fn trace_from(mut sp: u64, nip: Option<u64>, lr: Option<u64>) {
+///
+/// Starts at the frame that an interrupt left, or at its own.
+#[inline(never)]
+fn trace_from(frame: Option<&KernelFrame>) {
     print!("called from:");
-    for address in [nip, lr].into_iter().flatten() {
-        print!(" {address:x}");
-    }
+    let mut sp = match frame {
+        Some(frame) => {
+            print!(" {:x} {:x}", frame.nip, frame.lr);
+            frame.gpr[1]
+        }
+        None => stack_pointer(),
+    };
     let (_, image_end) = crate::image();
     let readable = |address: u64| {
         address.is_multiple_of(16) && (LINEAR_BASE + 0x40_0000..LINEAR_BASE + image_end - 32).contains(&address)

@@ -6,7 +6,7 @@ use core::arch::asm;
 pub(crate) struct Spr;
 
 impl Spr {
-    pub const DSCR: u16 = 3;
+    pub const DSCR: u16 = 17;
     pub const DEC: u16 = 22;
     pub const AMR: u16 = 29;
     pub const PIDR: u16 = 48;

@@ -114,6 +114,10 @@ pub trait Translations: Send {
     /// Reports and clears the referenced and changed bits of the installed pages among `count` from `first` on.
     fn harvest(&mut self, first: PageNumber, count: u64, each: &mut dyn FnMut(PageNumber, Usage));
 
+    /// Makes these the translations of the programs that run on the CPU that calls, and of the kernel's access to
+    /// user memory there. Cheap when they already are.
+    fn activate(&mut self);
+
     /// Drops every translation and every table frame, the root included; the next install begins anew.
     fn discard(&mut self);
 }

@@ -199,10 +199,8 @@ impl Default for KernelHeap {
 fn link(ram: &Ram, head: &mut u32, number: u32, meta: &Meta) {
     meta.prev.store(0, Relaxed);
     meta.next.store(*head, Relaxed);
-    if *head != 0 {
-        if let Some(next) = ram.meta(*head) {
-            next.prev.store(number, Relaxed);
-        }
+    if let Some(next) = ram.meta(*head).filter(|_| *head != 0) {
+        next.prev.store(number, Relaxed);
     }
     *head = number;
 }

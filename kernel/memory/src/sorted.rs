@@ -88,11 +88,11 @@ impl<V> Sorted<V> {
 
     /// The first entry whose key is `key` or more.
     pub(crate) fn at_or_above(&self, key: u64) -> Option<(u64, &V)> {
-        self.from(key).next()
+        self.entries(key).next()
     }
 
     /// The entries from `key` on, ascending.
-    pub(crate) fn from(&self, key: u64) -> impl Iterator<Item = (u64, &V)> {
+    pub(crate) fn entries(&self, key: u64) -> impl Iterator<Item = (u64, &V)> {
         let at = self.leaf_of(key);
         let head = self.leaves.get(at).map_or(&[][..], |(_, leaf)| {
             let index = leaf.partition_point(|entry| entry.0 < key);
@@ -105,7 +105,7 @@ impl<V> Sorted<V> {
     }
 
     /// The entries from `key` on, ascending, to be changed.
-    pub(crate) fn from_mut(&mut self, key: u64) -> impl Iterator<Item = (u64, &mut V)> {
+    pub(crate) fn entries_mut(&mut self, key: u64) -> impl Iterator<Item = (u64, &mut V)> {
         let at = self.leaf_of(key).min(self.leaves.len());
         let (head, tail) = self.leaves.split_at_mut_checked(at + 1).unwrap_or_default();
         let head = head.last_mut().map_or(&mut [][..], |(_, leaf)| {
@@ -273,5 +273,59 @@ impl<V> Sorted<V> {
             }
         }
         Ok(copy)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// MEMORY0030: the table is what the standard library's map is, over many leaves.
+        #[test]
+        fn it_is_a_map(ops in prop::collection::vec((0..6u8, 0..400u64), 1..900)) {
+            let mut table = Sorted::<[u64; 20]>::new();
+            let mut model = BTreeMap::new();
+            for (op, key) in ops {
+                match op {
+                    0..=2 => {
+                        table.insert(key, [key; 20]).unwrap();
+                        model.insert(key, [key; 20]);
+                    }
+                    3 => {
+                        table.reserve(key).unwrap();
+                        prop_assert_eq!(table.remove(key), model.remove(&key));
+                    }
+                    4 => {
+                        let value = table.get_or_insert(key, || [1; 20]).unwrap();
+                        prop_assert_eq!(value, model.entry(key).or_insert([1; 20]));
+                    }
+                    _ => {
+                        if key < 20 {
+                            prop_assert_eq!(table.pop(), model.pop_last());
+                        }
+                    }
+                }
+                prop_assert_eq!(table.get(key), model.get(&key));
+                prop_assert_eq!(table.at_or_below(key), model.range(..=key).next_back().map(|(key, value)| (*key, value)));
+                prop_assert_eq!(table.at_or_above(key), model.range(key..).next().map(|(key, value)| (*key, value)));
+                prop_assert_eq!(table.len(), model.len());
+            }
+            let keys = |range: Vec<(u64, &[u64; 20])>| range.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+            for key in (0..400).step_by(7) {
+                prop_assert_eq!(keys(table.entries(key).collect()), model.range(key..).map(|(key, _)| *key).collect::<Vec<_>>());
+                prop_assert_eq!(keys(table.below(key).collect()), model.range(..key).rev().map(|(key, _)| *key).collect::<Vec<_>>());
+                let changed: Vec<u64> = table.entries_mut(key).map(|(key, _)| key).collect();
+                prop_assert_eq!(changed, model.range(key..).map(|(key, _)| *key).collect::<Vec<_>>());
+            }
+            let even = table.try_filter_map(|value| (value[0] % 2 == 0).then_some(*value)).unwrap();
+            prop_assert_eq!(even.iter().count(), model.values().filter(|value| value[0] % 2 == 0).count());
+            prop_assert_eq!(even.len(), even.iter().count());
+        }
     }
 }

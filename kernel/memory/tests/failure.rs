@@ -1,4 +1,5 @@
 //! Every allocation fails once: the operation answers ENOMEM, changes nothing and loses nothing.
+#![allow(clippy::unwrap_used)]
 
 mod machine;
 
@@ -64,7 +65,7 @@ struct World {
 
 impl World {
     /// A process with areas of all kinds, full leaves of areas and chunks, and a child that shares pages.
-    fn new() -> Self {
+    fn new(filler: u64) -> Self {
         let mut process = Process::new(Cid(4));
         let file = File::new(Cid(4), 64);
         let segment = Arc::new(SharedPages::new(Cid(4), 1000));
@@ -90,7 +91,7 @@ impl World {
                 }),
             ))
             .unwrap();
-        for index in 0..70 {
+        for index in 0..50 + filler {
             space
                 .map(request(1000 + index * 2, 1, Mapping::Anonymous))
                 .unwrap();
@@ -101,7 +102,7 @@ impl World {
         let mut stack = request(9000, 4, Mapping::Stack);
         stack.hint = machine::LIMIT - 4 * 4096;
         space.map(stack).unwrap();
-        for page in (0..70).chain((4000..5600).step_by(16)).chain(8000..8004) {
+        for page in (0..70).chain((4000..5600).step_by(40)).chain(8000..8004) {
             process.store(BASE + page * 4096 + 8, page).unwrap();
         }
         let child = process.fork().unwrap();
@@ -115,6 +116,7 @@ impl World {
 
     /// All that a program could notice, areas joined where they were cut in two equal ones.
     fn snapshot(&mut self) -> Vec<(u64, u64, u8, u64)> {
+        self.process.space.check();
         let mut areas: Vec<(u64, u64, u8, u64)> = Vec::new();
         for area in self.process.space.areas() {
             let entry = (area.start, area.end, area.protection.bits(), area.offset());
@@ -129,7 +131,7 @@ impl World {
                 _ => areas.push(entry),
             }
         }
-        for page in (0..70).chain((4000..5600).step_by(16)).chain(8000..8004) {
+        for page in (0..70).chain((4000..5600).step_by(40)).chain(8000..8004) {
             let mut bytes = [0; 8];
             self.process
                 .space
@@ -145,11 +147,11 @@ type Operation = fn(&mut World) -> Result<(), Errno>;
 
 fn every_failure(name: &str, operation: Operation) {
     let _alone = host::alone();
-    for kind in 0..3 {
+    for (kind, filler) in (0..3).flat_map(|kind| (0..26).map(move |filler| (kind, filler))) {
         for count in 0..200 {
             let free = frames::free();
             {
-                let mut world = World::new();
+                let mut world = World::new(filler);
                 let before = world.snapshot();
                 match kind {
                     0 => ALLOWED.set(Some(count)),
@@ -166,6 +168,7 @@ fn every_failure(name: &str, operation: Operation) {
                     operation(&mut world)
                         .unwrap_or_else(|errno| panic!("{name}: {errno} without a failure"));
                 } else {
+                    world.process.space.check();
                     drop(world);
                     assert_eq!(frames::free(), free, "{name}, failure {kind} {count}");
                     break;
@@ -324,7 +327,7 @@ fn giving_back_never_fails() {
     let _alone = host::alone();
     let free = frames::free();
     {
-        let mut world = World::new();
+        let mut world = World::new(0);
         ALLOWED.set(Some(0));
         host::fail_frames_after(Some(0));
         let space = &mut world.process.space;

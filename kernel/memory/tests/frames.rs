@@ -1,4 +1,5 @@
 //! The frame allocator: no overlap, everything back, exact accounts, a reserve for Global.
+#![allow(clippy::unwrap_used)]
 
 use abi::mmu::TableFrames;
 use abi::{Cid, Pages};

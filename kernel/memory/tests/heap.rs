@@ -1,4 +1,5 @@
 //! The kernel heap: alignment, no overlap, every frame back.
+#![allow(clippy::unwrap_used)]
 
 use abi::Cid;
 use memory::heap::KernelHeap;

@@ -1,4 +1,5 @@
 //! Address spaces against a naive model: what programs see, what they may do, and that every frame comes back.
+#![allow(clippy::unwrap_used)]
 
 mod machine;
 
@@ -54,6 +55,11 @@ enum Op {
     Load {
         at: u64,
     },
+    Fill {
+        at: u64,
+        pages: u64,
+        value: u64,
+    },
     Execute {
         at: u64,
     },
@@ -97,7 +103,8 @@ enum Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let at = 0..WINDOW;
+    // Few places for most of it, so that operations meet: around the edges of the first two chunks.
+    let at = prop_oneof![3 => 12..20u64, 1 => 0..WINDOW].boxed();
     let pages = 1..24u64;
     prop_oneof![
         4 => (at.clone(), pages.clone(), 0..8u8, 0..4u8, 0..OBJECT, 0..3u8).prop_map(
@@ -107,6 +114,7 @@ fn op() -> impl Strategy<Value = Op> {
             |(at, pages, protection)| Op::Protect { at, pages, protection }),
         4 => at.clone().prop_map(|at| Op::Load { at }),
         1 => at.clone().prop_map(|at| Op::Execute { at }),
+        4 => (at.clone(), pages.clone(), any::<u64>()).prop_map(|(at, pages, value)| Op::Fill { at, pages, value }),
         8 => (at.clone(), any::<u64>()).prop_map(|(at, value)| Op::Store { at, value }),
         2 => at.clone().prop_map(|at| Op::KernelRead { at }),
         2 => (at.clone(), any::<u64>()).prop_map(|(at, value)| Op::KernelWrite { at, value }),
@@ -247,6 +255,14 @@ impl World {
             Op::Load { at } => {
                 let expected = self.expect(at, Access::Read);
                 assert_eq!(self.now().0.load(word(at)), expected);
+            }
+            Op::Fill { at, pages, value } => {
+                (at..at + pages).for_each(|at| {
+                    self.run(Op::Store {
+                        at,
+                        value: value.wrapping_add(at),
+                    })
+                });
             }
             Op::Execute { at } => {
                 let expected = self.expect(at, Access::Execute).map(drop);
@@ -507,6 +523,7 @@ impl World {
         for index in 0..self.processes.len() {
             self.current = index;
             let (process, model) = &self.processes[index];
+            process.space.check();
             let pages: u64 = process.space.areas().map(|area| area.pages()).sum();
             assert_eq!(pages, model.len() as u64);
             assert_eq!(process.space.size().0, pages);
@@ -535,6 +552,14 @@ impl World {
         }
         self.current = 0;
     }
+
+    /// What every process sees at the end.
+    fn look(&mut self) {
+        for index in 0..self.processes.len() {
+            self.current = index;
+            (0..WINDOW).for_each(|at| self.run(Op::Load { at }));
+        }
+    }
 }
 
 proptest! {
@@ -542,7 +567,7 @@ proptest! {
 
     /// MEMORY0101: programs see what the model says, and every frame comes back.
     #[test]
-    fn spaces_behave_like_the_model(ops in prop::collection::vec(op(), 1..80)) {
+    fn spaces_behave_like_the_model(ops in prop::collection::vec(op(), 1..120)) {
         let _alone = host::alone();
         let (free, usage) = (frames::free(), frames::usage(CID));
         {
@@ -554,6 +579,8 @@ proptest! {
                 world.check();
                 world.current = if kept == current { current } else { kept };
             }
+            world.look();
+            world.check();
         }
         prop_assert_eq!(frames::free(), free);
         prop_assert_eq!(frames::usage(CID), usage);

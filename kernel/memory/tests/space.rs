@@ -1,4 +1,5 @@
 //! What the manual pages say about address spaces, case by case.
+#![allow(clippy::unwrap_used)]
 
 mod machine;
 
@@ -161,6 +162,13 @@ fn the_stack_grows() {
         Err(FaultError::NoMapping)
     );
     assert_eq!(process.space.areas().last().unwrap().label(), "[stack]");
+    // Nothing is put into the gap that did not ask for just that place.
+    let start = process.space.areas().last().unwrap().start;
+    let near = MapRequest {
+        fixed: Fixed::No,
+        ..anonymous(start - 8192, 1)
+    };
+    assert!(process.space.map(near).unwrap() < start - (1 << 20));
     // Bytes copied by the kernel make it grow as well.
     let mut other = Process::new(CID);
     other
@@ -374,6 +382,10 @@ fn mappings_move() {
         );
     }
     assert_eq!(process.load(moved + 11 * 4096), Ok(0));
+    // What has moved is the program's own still: its children get it, and theirs.
+    let mut grandchild = process.fork().unwrap().fork().unwrap();
+    assert_eq!(grandchild.load(moved + 9 * 4096), Ok(13));
+    drop(grandchild);
     let fixed = RemapFlags::FIXED | RemapFlags::MAY_MOVE;
     assert_eq!(
         process

@@ -200,6 +200,18 @@ impl Machine {
         }
     }
 
+    /// Stops a thread that is on no CPU and lets it go on at once, as a stop and a continue signal do: a sleep
+    /// ends early.
+    ///
+    /// # Panics
+    /// When the scheduler does not know it.
+    pub fn stop_and_continue(&mut self, id: EntityId) {
+        if self.scheduler.suspend(id, self.now).is_ok() {
+            self.sleeping.retain(|&(_, sleeper)| sleeper != id);
+            self.wake(id);
+        }
+    }
+
     /// Lets time pass for `span`.
     pub fn run(&mut self, span: Ticks) {
         let end = self.now + span;

@@ -286,7 +286,7 @@ mod tests {
             limit in -60i128..60, mask in any::<u64>(),
         ) {
             let mut nodes = Nodes::default();
-            nodes.reserve(64).unwrap();
+            nodes.reserve(64).expect("the host has memory");
             let mut tree = Tree::new();
             let mut model: BTreeMap<u32, (i128, i128)> = BTreeMap::new();
             for (index, insert, key, rank) in steps {

@@ -178,7 +178,8 @@ impl Wlm {
                 partition.soft = None;
                 partition.over = false;
             } else if before != claim.soft_maximum || partition.soft.is_none() {
-                partition.soft = Some(Bucket::new(claim.soft_maximum, cpus, quantum.0, now));
+                let level = if claim.soft_maximum.0 == 0 { 0 } else { quantum.0 };
+                partition.soft = Some(Bucket::new(claim.soft_maximum, cpus, level, now));
                 partition.over = claim.soft_maximum.0 == 0;
             }
         }
@@ -305,8 +306,9 @@ impl Policy for Wlm {
         };
         let minimum = partition.claim.minimum;
         if minimum.0 > 0 {
-            // More than the minimum today is no reason for less tomorrow.
-            let ahead = instant(now) + floor_span(slice, minimum, cpus);
+            // More than the minimum today is no reason for less tomorrow; but what all CPUs may have given it
+            // at once, before any of that was charged, counts.
+            let ahead = instant(now) + floor_span(slice, minimum, 1);
             partition.floor_clock =
                 (partition.floor_clock + floor_span(ran, minimum, cpus)).min(ahead);
         }

@@ -6,54 +6,16 @@
 use super::Call;
 use crate::outcome::{Called, Outcome};
 use crate::system::system;
-use abi::linux::{Itimerval, Timespec, Timeval, Tms};
+use abi::linux::{
+    CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_MONOTONIC_RAW, CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME,
+    CLOCK_REALTIME_COARSE, CLOCK_THREAD_CPUTIME_ID, ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Itimerval, TIMER_ABSTIME,
+    Timespec, Timeval, Tms,
+};
 use abi::{Errno, Nanos, Ticks};
 use process::Usage;
 use security::Privileges;
 
 const NANOS: u64 = 1_000_000_000;
-const MICROS: u64 = 1_000_000;
-
-const CLOCK_REALTIME: u32 = 0;
-const CLOCK_MONOTONIC: u32 = 1;
-const CLOCK_PROCESS_CPUTIME: u32 = 2;
-const CLOCK_THREAD_CPUTIME: u32 = 3;
-const CLOCK_MONOTONIC_RAW: u32 = 4;
-const CLOCK_REALTIME_COARSE: u32 = 5;
-const CLOCK_MONOTONIC_COARSE: u32 = 6;
-const CLOCK_BOOTTIME: u32 = 7;
-const TIMER_ABSTIME: u64 = 1;
-
-/// A time as `struct timespec`.
-pub fn timespec(time: Nanos) -> Timespec {
-    Timespec { seconds: (time.0 / NANOS) as i64, nanoseconds: (time.0 % NANOS) as i64 }
-}
-
-/// A time as `struct timeval`.
-pub fn timeval(time: Nanos) -> Timeval {
-    Timeval { seconds: (time.0 / NANOS) as i64, microseconds: (time.0 % NANOS / 1000) as i64 }
-}
-
-/// A span that a program gives; what does not fit is as good as for ever.
-///
-/// # Errors
-/// EINVAL when it is negative or its fraction is no fraction.
-pub fn span_of(time: Timespec) -> Result<Nanos, Errno> {
-    let seconds = u64::try_from(time.seconds).map_err(|_| Errno::EINVAL)?;
-    let nanos = u64::try_from(time.nanoseconds).ok().filter(|nanos| *nanos < NANOS).ok_or(Errno::EINVAL)?;
-    Ok(Nanos(seconds.saturating_mul(NANOS).saturating_add(nanos)))
-}
-
-/// The same of a `struct timeval`.
-///
-/// # Errors
-/// EINVAL when it is negative or its fraction is no fraction.
-pub fn span_of_timeval(time: Timeval) -> Result<Nanos, Errno> {
-    if !(0..MICROS as i64).contains(&time.microseconds) {
-        return Err(Errno::EINVAL);
-    }
-    span_of(Timespec { seconds: time.seconds, nanoseconds: time.microseconds * 1000 })
-}
 
 /// Reads a `struct timespec` of the program.
 ///
@@ -74,11 +36,11 @@ fn now(call: &Call<'_>, clock: u32) -> Result<Nanos, Errno> {
     match clock {
         CLOCK_REALTIME | CLOCK_REALTIME_COARSE => Ok(system().wall_clock(at)),
         CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_MONOTONIC_COARSE | CLOCK_BOOTTIME => Ok(system().uptime()),
-        CLOCK_PROCESS_CPUTIME => {
+        CLOCK_PROCESS_CPUTIME_ID => {
             let Usage { user, system, .. } = call.process().usage(at);
             Ok(user.saturating_add(system))
         }
-        CLOCK_THREAD_CPUTIME => {
+        CLOCK_THREAD_CPUTIME_ID => {
             let entity = call.thread.entity().ok_or(Errno::EINVAL)?;
             let used = system().dispatch.with(|scheduler| scheduler.entity_account(entity, at));
             Ok(system().timebase.nanos(used.map_err(|_| Errno::EINVAL)?.total()))
@@ -90,7 +52,7 @@ fn now(call: &Call<'_>, clock: u32) -> Result<Nanos, Errno> {
 /// `man 2 clock_gettime`.
 pub fn clock_gettime(call: &mut Call<'_>) -> Called {
     let time = now(call, call.argument(0) as u32)?;
-    call.user.write(call.argument(1), &timespec(time).encode())?;
+    call.user.write(call.argument(1), &Timespec::from_nanos(time).encode())?;
     Ok(0)
 }
 
@@ -98,14 +60,14 @@ pub fn clock_gettime(call: &mut Call<'_>) -> Called {
 pub fn clock_getres(call: &mut Call<'_>) -> Called {
     now(call, call.argument(0) as u32)?;
     if call.argument(1) != 0 {
-        call.user.write(call.argument(1), &timespec(Nanos(1)).encode())?;
+        call.user.write(call.argument(1), &Timespec::from_nanos(Nanos(1)).encode())?;
     }
     Ok(0)
 }
 
 /// `man 2 clock_settime`.
 pub fn clock_settime(call: &mut Call<'_>) -> Called {
-    let time = span_of(read_timespec(call, call.argument(1))?)?;
+    let time = read_timespec(call, call.argument(1))?.nanos()?;
     if call.argument(0) as u32 != CLOCK_REALTIME {
         return Err(Errno::EINVAL.into());
     }
@@ -123,7 +85,7 @@ pub fn gettimeofday(call: &mut Call<'_>) -> Called {
     let (time, zone) = (call.argument(0), call.argument(1));
     if time != 0 {
         let wall = system().wall_clock(arch::time::now());
-        call.user.write(time, &timeval(wall).encode())?;
+        call.user.write(time, &Timeval::from_nanos(wall).encode())?;
     }
     if zone != 0 {
         call.user.write(zone, &[0; 8])?;
@@ -137,7 +99,7 @@ pub fn settimeofday(call: &mut Call<'_>) -> Called {
         return Ok(0);
     }
     let time = Timeval::decode(&call.user.bytes(call.argument(0))?);
-    set_clock(call, span_of_timeval(time)?)
+    set_clock(call, time.nanos()?)
 }
 
 /// `man 2 time`.
@@ -168,7 +130,7 @@ pub fn times(call: &mut Call<'_>) -> Called {
 
 /// `man 2 nanosleep`.
 pub fn nanosleep(call: &mut Call<'_>) -> Called {
-    let span = span_of(read_timespec(call, call.argument(0))?)?;
+    let span = read_timespec(call, call.argument(0))?.nanos()?;
     let until = call.deadline(Some(ticks(span)));
     sleep(call, until, call.argument(1))
 }
@@ -176,12 +138,12 @@ pub fn nanosleep(call: &mut Call<'_>) -> Called {
 /// `man 2 clock_nanosleep`: the error is the result, which the ABI of powerpc makes the same thing.
 pub fn clock_nanosleep(call: &mut Call<'_>) -> Called {
     let clock = call.argument(0) as u32;
-    if clock == CLOCK_THREAD_CPUTIME || clock == CLOCK_PROCESS_CPUTIME {
+    if clock == CLOCK_THREAD_CPUTIME_ID || clock == CLOCK_PROCESS_CPUTIME_ID {
         return Err(Errno::EINVAL.into());
     }
     let present = now(call, clock)?;
-    let time = span_of(read_timespec(call, call.argument(2))?)?;
-    if call.argument(1) & TIMER_ABSTIME != 0 {
+    let time = read_timespec(call, call.argument(2))?.nanos()?;
+    if call.argument(1) as u32 & TIMER_ABSTIME != 0 {
         let until = call.deadline(Some(ticks(time.saturating_sub(present))));
         return sleep(call, until, 0);
     }
@@ -201,26 +163,24 @@ fn sleep(call: &mut Call<'_>, until: Option<Ticks>, rest: u64) -> Called {
     }
     call.waiter();
     if rest != 0 {
-        call.user.write(rest, &timespec(system().timebase.nanos(left)).encode())?;
+        call.user.write(rest, &Timespec::from_nanos(system().timebase.nanos(left)).encode())?;
     }
     call.wait_until(until)
 }
-
-const ITIMER_REAL: u64 = 0;
 
 /// `man 2 setitimer`: the real-time timer; those that count CPU time are not there yet (ENOSYS).
 pub fn setitimer(call: &mut Call<'_>) -> Called {
     let (which, new, old) = (call.argument(0), call.argument(1), call.argument(2));
     match which {
         ITIMER_REAL => {}
-        1 | 2 => return Err(Outcome::Failed(Errno::ENOSYS)),
+        ITIMER_VIRTUAL | ITIMER_PROF => return Err(Outcome::Failed(Errno::ENOSYS)),
         _ => return Err(Errno::EINVAL.into()),
     }
     let new = match new {
         0 => Itimerval::default(),
         address => Itimerval::decode(&call.user.bytes(address)?),
     };
-    let (value, interval) = (span_of_timeval(new.value)?, span_of_timeval(new.interval)?);
+    let (value, interval) = (new.value.nanos()?, new.interval.nanos()?);
     if old != 0 {
         call.user.write(old, &present_timer(call).encode())?;
     }
@@ -231,7 +191,7 @@ pub fn setitimer(call: &mut Call<'_>) -> Called {
 /// `man 2 getitimer`.
 pub fn getitimer(call: &mut Call<'_>) -> Called {
     if call.argument(0) != ITIMER_REAL {
-        return Err(if call.argument(0) < 3 { Errno::ENOSYS } else { Errno::EINVAL }.into());
+        return Err(if [ITIMER_VIRTUAL, ITIMER_PROF].contains(&call.argument(0)) { Errno::ENOSYS } else { Errno::EINVAL }.into());
     }
     call.user.write(call.argument(1), &present_timer(call).encode())?;
     Ok(0)
@@ -241,7 +201,7 @@ pub fn getitimer(call: &mut Call<'_>) -> Called {
 pub fn alarm(call: &mut Call<'_>) -> Called {
     let left = present_timer(call).value;
     arm(call, Nanos(u64::from(call.argument(0) as u32) * NANOS), Nanos(0));
-    Ok((left.seconds + i64::from(left.microseconds > 0)).cast_unsigned())
+    Ok((left.sec + i64::from(left.usec > 0)).cast_unsigned())
 }
 
 fn arm(call: &Call<'_>, value: Nanos, interval: Nanos) {
@@ -252,6 +212,6 @@ fn arm(call: &Call<'_>, value: Nanos, interval: Nanos) {
 fn present_timer(call: &Call<'_>) -> Itimerval {
     let (at, interval) = call.process().with(|state| (state.alarm.at, state.alarm.interval));
     let left = at.map_or(Ticks(0), |at| at.saturating_sub(arch::time::now()));
-    let span = |ticks| timeval(system().timebase.nanos(ticks));
+    let span = |ticks| Timeval::from_nanos(system().timebase.nanos(ticks));
     Itimerval { interval: span(interval), value: span(left) }
 }

@@ -9,7 +9,7 @@ use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::{
     CloneArgs, CloneFlags, P_ALL, P_PGID, P_PID, PR_GET_DUMPABLE, PR_GET_NAME, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE,
-    PR_SET_NAME, Rusage, SignalNumber, TASK_COMM_LEN, WaitOptions,
+    PR_SET_NAME, Rusage, SignalNumber, Timeval, TASK_COMM_LEN, WaitOptions,
 };
 use abi::mmu::Access;
 use abi::{Errno, Pid};
@@ -17,6 +17,12 @@ use alloc::sync::Arc;
 use arch::UserContext;
 use process::{ExitStatus, Selector, Usage, VPid, Waited};
 use sync::{Rank, SpinLock};
+
+/// The register that holds the stack pointer (ELFv2, "Register Roles").
+pub const STACK_POINTER: usize = 1;
+
+/// The register that holds the thread pointer.
+pub const THREAD_POINTER: usize = 13;
 
 /// What a `clone` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,16 +124,16 @@ impl Request {
     }
 
     /// The registers that the child starts with.
-    pub fn child_context(&self, parent: &UserContext) -> Result<UserContext, Errno> {
-        let mut context = parent.try_clone().ok_or(Errno::ENOMEM)?;
-        context.set_result(0);
+    pub fn child_context(&self, parent: &UserContext) -> UserContext {
+        let mut context = parent.clone();
+        context.succeed(0);
         if self.stack != 0 {
-            context.set_stack_pointer(self.stack);
+            context.gpr[STACK_POINTER] = self.stack;
         }
         if self.flags.contains(CloneFlags::SETTLS) {
-            context.set_thread_pointer(self.tls);
+            context.gpr[THREAD_POINTER] = self.tls;
         }
-        Ok(context)
+        context
     }
 }
 
@@ -139,7 +145,7 @@ fn make(call: &mut Call<'_>, request: Request) -> Called {
     if request.flags.contains(CloneFlags::PARENT_SETTID) {
         call.user.gather(crate::user::Segment { address: request.parent_tid, length: 4 }, Access::Write)?;
     }
-    arch::leave(&mut call.body.context);
+    call.body.context.leave();
     if request.flags.contains(CloneFlags::THREAD) {
         return new_thread(call, &request);
     }
@@ -196,9 +202,9 @@ fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, E
         (shared.forked(), own)
     };
     if shares(CloneFlags::CLEAR_SIGHAND) {
-        signals.actions.clear_handlers();
+        signals.actions.forget_handlers();
     }
-    let context = request.child_context(&call.body.context)?;
+    let context = request.child_context(&call.body.context);
     let environment = parent.environment();
     environment.admit_thread()?;
     let inheritance = Inheritance { space, files, place, signals, exit_signal: request.exit_signal };
@@ -288,7 +294,7 @@ pub fn wait4(call: &mut Call<'_>) -> Called {
 
 /// `man 2 waitpid`, the old call without resource usage.
 pub fn waitpid(call: &mut Call<'_>) -> Called {
-    call.body.context.set_argument(3, 0);
+    call.body.context.gpr[6] = 0;
     wait4(call)
 }
 
@@ -384,17 +390,17 @@ fn reap(
 
 /// `struct rusage` of some use.
 pub fn rusage(usage: &Usage) -> Rusage {
-    let timeval = crate::calls::clock::timeval;
+    let timeval = Timeval::from_nanos;
     Rusage {
         utime: timeval(usage.user),
         stime: timeval(usage.system),
-        maxrss: usage.max_resident,
-        minflt: usage.minor_faults,
-        majflt: usage.major_faults,
-        inblock: usage.blocks_in,
-        oublock: usage.blocks_out,
-        nvcsw: usage.voluntary_switches,
-        nivcsw: usage.involuntary_switches,
+        maxrss: usage.max_resident.cast_signed(),
+        minflt: usage.minor_faults.cast_signed(),
+        majflt: usage.major_faults.cast_signed(),
+        inblock: usage.blocks_in.cast_signed(),
+        oublock: usage.blocks_out.cast_signed(),
+        nvcsw: usage.voluntary_switches.cast_signed(),
+        nivcsw: usage.involuntary_switches.cast_signed(),
         ..Rusage::default()
     }
 }

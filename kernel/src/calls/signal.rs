@@ -203,7 +203,7 @@ pub fn sigtimedwait(call: &mut Call<'_>) -> Called {
     let (info, timeout) = (call.argument(1), call.argument(2));
     let span = match timeout {
         0 => None,
-        address => Some(super::clock::ticks(super::clock::span_of(super::clock::read_timespec(call, address)?)?)),
+        address => Some(super::clock::ticks(super::clock::read_timespec(call, address)?.nanos()?)),
     };
     if info != 0 {
         let segment = crate::user::Segment { address: info, length: SIGINFO_SIZE };
@@ -230,7 +230,7 @@ pub fn sigtimedwait(call: &mut Call<'_>) -> Called {
 /// `man 2 sigaltstack`.
 pub fn sigaltstack(call: &mut Call<'_>) -> Called {
     let (new, old) = (call.argument(0), call.argument(1));
-    let sp = call.body.context.stack_pointer();
+    let sp = call.body.context.gpr[super::process::STACK_POINTER];
     let new = match new {
         0 => None,
         address => Some(StackT::decode(&call.user.bytes(address)?)),

@@ -18,7 +18,7 @@ use security::Privileges;
 pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
     let process = call.process();
     let environment = process.environment();
-    let context = request.child_context(&call.body.context)?;
+    let context = request.child_context(&call.body.context);
     let signals = call.thread.signals.lock().forked(false);
     environment.admit_thread()?;
     let made = (|| {

@@ -79,14 +79,15 @@ static RESERVE: AtomicU32 = AtomicU32::new(0);
 ///
 /// A part of the largest stretch, 16 bytes for each frame of RAM, is kept for metadata.
 pub fn initialize(map: LinearMap) {
-    let mut span = u32::MAX..0;
+    let (mut lowest, mut highest) = (u32::MAX, 0);
     let mut largest = (0, 0);
     for (first, count) in map.regions().map(usable) {
-        span = span.start.min(first)..span.end.max(first + count);
+        (lowest, highest) = (lowest.min(first), highest.max(first + count));
         if count > largest.1 {
             largest = (first, count);
         }
     }
+    let span = lowest..highest;
     let needed = (span.len() * size_of::<Meta>()).div_ceil(PAGE_SIZE) as u32;
     if needed >= largest.1 {
         return;

@@ -116,12 +116,8 @@ impl Chunk {
                 if !write {
                     return Ok(None);
                 }
-                let copied = self.own_present(slot, owner);
-                if copied.is_err() {
-                    self.drop_pages(bit);
-                }
                 // The object's frame was never translated here, so nobody needs to keep it.
-                copied.map(|_| None)
+                self.own_present(slot, owner).map(|_| None)
             }
             Mapping::Anonymous | Mapping::Stack | Mapping::Heap => {
                 let frame =

@@ -103,10 +103,11 @@ impl AddressSpace {
                 continue;
             };
             entries[slot] = Some((frame.number(), chunk.allowed(slot, area.protection)));
-            if area.protection.contains(Protection::EXECUTE) && frame.mark_clean() {
-                if let Some(sync) = INSTRUCTION_SYNC.get() {
-                    sync(frame.number());
-                }
+            if area.protection.contains(Protection::EXECUTE)
+                && frame.mark_clean()
+                && let Some(sync) = INSTRUCTION_SYNC.get()
+            {
+                sync(frame.number());
             }
         }
         let installed = self

@@ -44,7 +44,7 @@ impl AddressSpace {
                 chunk.own & chunk.writable & chunk.installed
             });
         }
-        for (_, chunk) in self.chunks.from_mut(0) {
+        for (_, chunk) in self.chunks.entries_mut(0) {
             chunk.writable &= !chunk.own;
         }
     }

@@ -182,7 +182,7 @@ impl AddressSpace {
         let (range, last) = (pages.clone(), pages.end.div_ceil(chunk::PAGES));
         let inside = self
             .chunks
-            .from(pages.start >> SHIFT)
+            .entries(pages.start >> SHIFT)
             .take_while(move |(key, _)| *key < last);
         let selected =
             inside.map(move |(key, chunk)| (key, select(chunk) & chunk::window(key, &range)));
@@ -266,7 +266,7 @@ impl AddressSpace {
             |chunk| chunk.installed,
             |translations, first, count| translations.remove(first, count),
         );
-        for (key, chunk) in self.chunks.from_mut(pages.start >> SHIFT) {
+        for (key, chunk) in self.chunks.entries_mut(pages.start >> SHIFT) {
             let window = chunk::window(key, &pages);
             if key << SHIFT >= pages.end {
                 break;
@@ -296,7 +296,7 @@ impl AddressSpace {
     ) {
         let mut run = 0..0;
         let last = pages.end.div_ceil(chunk::PAGES);
-        for (key, chunk) in self.chunks.from(pages.start >> SHIFT) {
+        for (key, chunk) in self.chunks.entries(pages.start >> SHIFT) {
             if key >= last {
                 break;
             }
@@ -407,7 +407,7 @@ impl AddressSpace {
             .filter(|(_, area)| area.end > start)
             .map_or(start, |(key, _)| key);
         self.areas
-            .from(from)
+            .entries(from)
             .map(|(_, area)| area)
             .take_while(move |area| area.start < end)
     }

@@ -152,10 +152,15 @@ impl AddressSpace {
         }
     }
 
+    /// Makes this the space of the program that the calling CPU runs.
+    pub fn activate(&mut self) {
+        self.translations.activate();
+    }
+
     /// Drops all translations and their tables; the next fault begins anew. For processes that sleep long.
     pub fn discard_translations(&mut self) {
         self.translations.discard();
-        for (_, chunk) in self.chunks.from_mut(0) {
+        for (_, chunk) in self.chunks.entries_mut(0) {
             chunk.installed = 0;
         }
     }
@@ -267,6 +272,40 @@ impl AddressSpace {
                     frame.retag(owner, Kind::Anonymous);
                 }
             }
+        }
+    }
+
+    /// Panics when an invariant at the top of this file does not hold; for tests.
+    #[cfg(any(test, feature = "host"))]
+    pub fn check(&self) {
+        let mut end = self.layout.lowest;
+        let mut size = 0;
+        for (start, area) in self.areas.iter() {
+            assert!(
+                start == area.start
+                    && start >= end
+                    && area.end > start
+                    && area.end <= self.layout.user_limit
+            );
+            (end, size) = (area.end, size + area.pages());
+        }
+        assert_eq!(size, self.size);
+        for (key, chunk) in self.chunks.iter() {
+            assert_ne!(chunk.present, 0, "an empty chunk");
+            for slot in 0..chunk::PAGES {
+                let exists = chunk.present & (1 << slot) != 0;
+                assert_eq!(chunk.frames[slot as usize].is_some(), exists);
+                assert!(
+                    !exists
+                        || self
+                            .area_at(((key << chunk::SHIFT) + slot) << PAGE_SHIFT)
+                            .is_some()
+                );
+            }
+            assert_eq!(
+                (chunk.installed | chunk.writable | chunk.own) & !chunk.present,
+                0
+            );
         }
     }
 

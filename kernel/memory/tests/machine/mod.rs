@@ -1,5 +1,5 @@
 //! What the tests need of a machine: translations that a "program" uses, and a file.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use abi::Cid;
 use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, Translations, Usage};
@@ -19,6 +19,8 @@ pub struct Mmu {
 }
 
 impl Translations for Mmu {
+    fn activate(&mut self) {}
+
     fn install(
         &mut self,
         page: PageNumber,

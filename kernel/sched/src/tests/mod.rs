@@ -1,6 +1,13 @@
 //! The promises, each with its id.
 
+extern crate std;
+
+mod entities;
+mod limits;
+mod policies;
+mod properties;
 mod shares;
+mod wakeups;
 
 use crate::simulation::{Machine, TIMEBASE};
 use crate::{Account, Snapshot, policy_by_name};
@@ -28,4 +35,26 @@ fn points(before: &Snapshot, after: &Snapshot, cid: Cid) -> f64 {
 /// Seconds in ticks.
 fn seconds(count: u64) -> Ticks {
     Ticks(TIMEBASE.ticks_per_second * count)
+}
+
+/// Runs for `span` and gives the points of each partition.
+fn measure(machine: &mut Machine, span: Ticks, cids: &[Cid]) -> std::vec::Vec<f64> {
+    let before = machine.snapshot();
+    machine.run(span);
+    let after = machine.snapshot();
+    assert_eq!(
+        after.accounted(),
+        after.elapsed,
+        "every tick is in one account"
+    );
+    cids.iter()
+        .map(|&cid| points(&before, &after, cid))
+        .collect()
+}
+
+fn assert_near(found: f64, expected: f64, tolerance: f64, what: &str) {
+    assert!(
+        (found - expected).abs() <= tolerance,
+        "{what}: {found} instead of {expected} ± {tolerance}"
+    );
 }
