@@ -279,10 +279,15 @@ impl MountNamespace {
         flags: MountFlags,
     ) -> Result<(), Errno> {
         self.require(credential)?;
-        if place.entry().is_removed() {
-            return Err(Errno::ENOENT);
-        }
-        let mount = Mount::new(self.owner, what, Some(place.clone()), flags);
+        let mount = {
+            // With the names locked nobody removes the place between the look and the mark that it is covered.
+            let parent = place.entry().parent();
+            let _names = parent.as_ref().map(|parent| parent.lock());
+            if place.entry().is_removed() {
+                return Err(Errno::ENOENT);
+            }
+            Mount::new(self.owner, what, Some(place.clone()), flags)
+        };
         let key = (place.mount().id(), place.entry().id());
         let mut table = self.table.lock();
         if table.contains_key(&key) {

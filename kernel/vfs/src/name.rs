@@ -132,6 +132,11 @@ impl Entry {
         self.place.lock().parent.clone()
     }
 
+    /// Whether this is the root of a file system.
+    fn is_top(&self) -> bool {
+        self.place.lock().parent.is_none()
+    }
+
     pub(crate) fn parent_and_name(&self) -> Option<(Arc<Entry>, Arc<[u8]>)> {
         let place = self.place.lock();
         place
@@ -340,15 +345,28 @@ impl Location {
     }
 
     /// Whether it is `root` or below it.
+    ///
+    /// Cheap where mounts show whole file systems; otherwise the directories up to the root are visited.
     pub fn is_within(&self, root: &Location) -> bool {
         let mut at = self.clone();
-        while at != *root {
-            let Some((parent, _)) = at.ascend() else {
+        loop {
+            let top = if at.mount.id() == root.mount.id() {
+                &root.entry
+            } else {
+                at.mount.root()
+            };
+            // Below the root of a file system is everything in it.
+            if !top.is_top() && !at.entry.is_within(top) {
+                return false;
+            }
+            if at.mount.id() == root.mount.id() {
+                return true;
+            }
+            let Some(place) = at.mount.place().cloned() else {
                 return false;
             };
-            at = parent;
+            at = place;
         }
-        true
     }
 
     /// The path from `root`; `None` when it is not below.
