@@ -3,12 +3,16 @@
 //! Structures in program memory are [`Field`]s with `encode` and `decode`; their offsets stand in their
 //! declarations and are checked against the cross compiler's headers. Flag sets are `bitflags`.
 
+mod file;
 mod process;
 mod record;
 mod signal;
 mod syscall;
+mod terminal;
 
+pub use file::*;
 pub use process::*;
 pub use record::{Field, Place};
 pub use signal::*;
 pub use syscall::SystemCall;
+pub use terminal::*;
