@@ -19,6 +19,11 @@ unsafe extern "Rust" {
     safe fn corral_start(info: &'static BootInfo) -> !;
 }
 
+unsafe extern "C" {
+    /// In `entry.S`: the page below the boot stack.
+    static boot_stack_guard: u8;
+}
+
 /// Called by `entry.S` once, with what firmware passed: the RAM disk's address and size, the client handler.
 #[unsafe(no_mangle)]
 extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> ! {
@@ -47,6 +52,7 @@ extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> !
         arch::start_boot_cpu(arch::BootCpu {
             hardware: info.boot_cpu,
             console: terminals,
+            stack_guard: &raw const boot_stack_guard as u64,
             memory: &mut info.all_memory.as_slice().iter().map(|region| (region.start, region.end)),
         });
     }

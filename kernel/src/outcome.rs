@@ -18,6 +18,8 @@ pub enum Outcome {
     Park(Wait),
     /// Run it again: a page was missing, or it was cut to let others run. Progress is in the continuation.
     Again,
+    /// As [`Outcome::Again`], after others have had their turn.
+    Yield,
     /// The registers are as the call wants them: `execve`, `rt_sigreturn`.
     Resume,
     /// The thread is over.
@@ -60,8 +62,8 @@ pub enum Continuation {
     Transferred(u64),
     /// `vfork` has made this child and waits for it to give the memory back.
     Forked(Pid),
-    /// `execve` has asked the other threads to end.
-    Alone,
+    /// The first of two steps is done: `sched_yield` has given way, `execve` has asked the other threads to end.
+    Begun,
 }
 
 impl Wait {

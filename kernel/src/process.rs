@@ -11,13 +11,13 @@
 //! `ProcessTree`) is never taken with one of them held.
 
 use crate::environment::Environment;
-use crate::outcome::Called;
 use crate::signals::{self, Origin};
 use crate::system::system;
 use crate::thread::Thread;
 use crate::timers::TimerHandle;
 use abi::linux::{Resource, SigInfo, SignalNumber};
 use abi::{Cid, Errno, Nanos, Pages, Pid, Ticks};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::WparKind;
@@ -28,31 +28,32 @@ use process::signal::ProcessSignals;
 use process::{Birth, ExitStatus, Limits, Reserved, Usage, VPid};
 use security::{Credential, Identity, Privileges};
 use sync::{Guard, Rank, SpinLock};
-use vfs::{FileTable, Location};
+use vfs::{FileTable, Location, Place};
 use wait::{WaitQueue, Waiter};
 
 /// An address space that may be shared.
 pub struct Space {
     description: SpinLock<AddressSpace>,
-    /// What a CPU needs to run a thread in it.
-    pub translation: arch::SpaceHandle,
+    /// Tells it from every other, for futexes; never used again.
+    pub id: u64,
 }
+
+/// The number of the next address space.
+static NEXT_SPACE: AtomicU64 = AtomicU64::new(1);
 
 impl Space {
     /// An empty space charged to a partition.
     pub fn new(owner: Cid) -> Arc<Self> {
-        let (space, translation) = Self::translations(owner);
-        Self::with(AddressSpace::new(owner, LAYOUT, space), translation)
+        Self::with(AddressSpace::new(owner, LAYOUT, Self::translations(owner)))
     }
 
-    fn translations(owner: Cid) -> (alloc::boxed::Box<arch::Space>, arch::SpaceHandle) {
-        let space = alloc::boxed::Box::new(arch::Space::new(&memory::TablePool, owner));
-        let handle = space.handle();
-        (space, handle)
+    fn translations(owner: Cid) -> Box<arch::Space> {
+        Box::new(arch::Space::new(&memory::TablePool, owner))
     }
 
-    fn with(description: AddressSpace, translation: arch::SpaceHandle) -> Arc<Self> {
-        Arc::new(Self { description: SpinLock::new(Rank::AddressSpace, description), translation })
+    fn with(description: AddressSpace) -> Arc<Self> {
+        let id = NEXT_SPACE.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { description: SpinLock::new(Rank::AddressSpace, description), id })
     }
 
     /// The description, to look at or change.
@@ -66,31 +67,18 @@ impl Space {
     /// ENOMEM.
     pub fn fork(&self) -> Result<Arc<Self>, Errno> {
         let mut description = self.lock();
-        let (space, translation) = Self::translations(description.owner());
-        Ok(Self::with(description.fork(space)?, translation))
+        let translations = Self::translations(description.owner());
+        Ok(Self::with(description.fork(translations)?))
     }
 }
 
 /// Where things go in an address space: 47 bits of user addresses, mappings below the largest stack.
-pub const LAYOUT: Layout =
-    Layout { user_limit: USER_LIMIT, lowest: 0x1_0000, mappings_below: USER_LIMIT - STACK_SPAN };
+pub const LAYOUT: Layout = Layout::below(USER_LIMIT);
 
-/// The first address that programs cannot use.
+/// The first address that programs cannot use: 47 bits, as programs built for Linux expect.
 pub const USER_LIMIT: u64 = 0x0000_7fff_ffff_0000;
+const _: () = assert!(USER_LIMIT <= arch::USER_LIMIT);
 
-/// Address space kept free for the stack.
-const STACK_SPAN: u64 = 1 << 30;
-
-/// Where a process is in the file system.
-#[derive(Clone)]
-pub struct Place {
-    /// Its root directory.
-    pub root: Location,
-    /// Its working directory.
-    pub cwd: Location,
-    /// Mode bits that new files do not get.
-    pub umask: u32,
-}
 
 /// Open files that may be shared.
 pub type Files = Arc<SpinLock<FileTable>>;
@@ -148,7 +136,9 @@ pub struct State {
     pub started: Ticks,
     /// What its ended threads have used.
     pub ended_threads: sched::Account,
-    /// Who waits in `vfork` until it executes a program or ends.
+    /// It has memory of its own, or has ended: a `vfork` that made it goes on.
+    pub released: bool,
+    /// Who waits in `vfork` for that.
     pub vfork: Option<Waiter>,
     /// The real-time interval timer.
     pub alarm: Alarm,
@@ -185,8 +175,7 @@ impl Process {
     /// # Errors
     /// ENOMEM, EAGAIN.
     pub fn first(environment: &Arc<Environment>) -> Result<Arc<Self>, Errno> {
-        let root = environment.mounts.root().clone();
-        let place = Place { cwd: root.clone(), root, umask: 0o022 };
+        let place = Place::at_root(&environment.mounts);
         let inheritance = Inheritance {
             space: Space::new(Cid::GLOBAL),
             files: Arc::new(SpinLock::new(Rank::FileTable, FileTable::new())),
@@ -199,15 +188,16 @@ impl Process {
         Self::born(None, environment.clone(), inheritance, state, 0)
     }
 
-    /// A child of this process, in the tree but without threads.
+    /// A child of this process, in the tree but without threads; `released` unless a `vfork` waits for it.
     ///
     /// # Errors
     /// EAGAIN at a limit of processes, ENOMEM.
-    pub fn child(&self, inheritance: Inheritance) -> Result<Arc<Self>, Errno> {
+    pub fn child(&self, inheritance: Inheritance, released: bool) -> Result<Arc<Self>, Errno> {
         let environment = self.environment();
         let state = {
             let state = self.state.lock();
             let mut new = State::new(state.credential.clone(), state.limits.clone());
+            new.released = released;
             new.name.clone_from(&state.name);
             new.executable.clone_from(&state.executable);
             new.arguments = state.arguments;
@@ -390,9 +380,12 @@ impl Process {
 
     /// Lets `vfork`'s parent go on.
     pub fn release_vfork(&self) {
-        let waiter = self.state.lock().vfork.take();
+        let waiter = self.with(|state| {
+            state.released = true;
+            state.vfork.take()
+        });
         if let Some(waiter) = waiter {
-            waiter.wake(Some(0));
+            waiter.wake(None);
         }
     }
 
@@ -466,8 +459,7 @@ impl Process {
         thread.set_virtual_tid(Pid(vpid.0));
         *self.environment.lock() = environment.clone();
         self.signals.lock().protected = init;
-        let root = environment.mounts.root().clone();
-        let place = Place { cwd: root.clone(), root, umask: 0o022 };
+        let place = Place::at_root(&environment.mounts);
         self.replace_place(Arc::new(SpinLock::new(Rank::FileTable, place)));
         self.with(|state| {
             let identity = if environment.wpar.kind() == WparKind::Application {
@@ -523,7 +515,6 @@ impl Process {
         drop(files);
         let place = self.place.lock().take();
         drop(place);
-        arch::deactivate();
         let space = self.space.lock().take();
         drop(space);
         self.release_vfork();
@@ -546,6 +537,7 @@ impl State {
             environment: (0, 0),
             started: arch::time::now(),
             ended_threads: sched::Account::default(),
+            released: true,
             vfork: None,
             alarm: Alarm::default(),
         }

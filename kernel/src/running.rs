@@ -49,8 +49,17 @@ impl Running {
     /// A thread that has been picked, to run until a point of time.
     pub fn new(thread: Arc<Thread>, cpu: usize, until: Option<Ticks>) -> Self {
         let body = thread.take_body();
-        let space = thread.process.space().ok();
-        Self { thread, body, space, cpu, until }
+        let mut running = Self { thread, body, space: None, cpu, until };
+        running.enter_space();
+        running
+    }
+
+    /// Makes the memory of the process that of the CPU.
+    fn enter_space(&mut self) {
+        self.space = self.thread.process.space().ok();
+        if let Some(space) = &self.space {
+            space.lock().activate();
+        }
     }
 
     /// Runs it until it leaves the CPU.
@@ -99,23 +108,21 @@ impl Running {
         if let Some(body) = &mut self.body {
             body.call = None;
             match result {
-                Ok(value) => body.context.set_result(value),
-                Err(errno) => body.context.set_error(errno.number()),
+                Ok(value) => body.context.succeed(value),
+                Err(errno) => body.context.fail(errno),
             }
         }
     }
 
     /// Runs the program until it traps.
     fn program(&mut self) -> Turn {
-        let (Some(body), Some(space)) = (&mut self.body, &self.space) else {
-            return self.exit();
-        };
+        let Some(body) = &mut self.body else { return Turn::Off };
         let system = system();
         let now = arch::time::now();
         let alarm = earlier(self.until, system.timers.next());
         arch::time::set_decrementer(alarm.map_or(Ticks(u64::MAX), |at| at.saturating_sub(now)));
         system.cpu_clock.enter_user(now);
-        let trap = arch::run_user(&mut body.context, &space.translation);
+        let trap = arch::run_user(&mut body.context);
         system.cpu_clock.enter_kernel(arch::time::now());
         self.trapped(trap)
     }
@@ -124,9 +131,8 @@ impl Running {
         match trap {
             Trap::SystemCall => {
                 let Some(body) = &mut self.body else { return Turn::Off };
-                let number = body.context.call_number();
-                let first_argument = body.context.argument(0);
-                let call = PendingCall { number, first_argument, progress: Continuation::Fresh, wait: None };
+                let (number, _) = body.context.call();
+                let call = PendingCall { number, progress: Continuation::Fresh, wait: None };
                 body.call = Some(call);
                 self.call(call)
             }
@@ -139,6 +145,10 @@ impl Running {
                 Turn::On
             }
             Trap::PageFault { address, access, .. } => self.page_fault(address, access),
+            Trap::OutOfMemory => {
+                self.out_of_memory();
+                Turn::On
+            }
             other => self.fault(other),
         }
     }
@@ -174,15 +184,15 @@ impl Running {
 
     /// Any other trap that a program can cause is a signal to it.
     fn fault(&mut self, trap: Trap) -> Turn {
-        let Some(body) = &self.body else { return Turn::Off };
-        let at = body.context.instruction_address();
+        let Some(body) = &mut self.body else { return Turn::Off };
+        let at = body.context.nip;
         let info = match trap {
             Trap::Privileged => SigInfo::fault(SignalNumber::SIGILL, linux::ILL_PRVOPC, at),
             Trap::Breakpoint => SigInfo::fault(SignalNumber::SIGTRAP, linux::TRAP_BRKPT, at),
             Trap::SingleStep => SigInfo::fault(SignalNumber::SIGTRAP, linux::TRAP_TRACE, at),
             Trap::Alignment { address } => SigInfo::fault(SignalNumber::SIGBUS, linux::BUS_ADRALN, address),
             Trap::FloatingPoint => {
-                SigInfo::fault(SignalNumber::SIGFPE, signal_frame::floating_point_code(&body.context), at)
+                SigInfo::fault(SignalNumber::SIGFPE, signal_frame::floating_point_code(&mut body.context), at)
             }
             Trap::MachineCheck => SigInfo::fault(SignalNumber::SIGBUS, linux::BUS_ADRERR, at),
             _ => SigInfo::fault(SignalNumber::SIGILL, linux::ILL_ILLOPC, at),
@@ -208,9 +218,13 @@ impl Running {
             Outcome::Done(value) => self.complete(Ok(value)),
             Outcome::Failed(errno) => self.complete(Err(errno)),
             Outcome::Again => self.set_call(Some(PendingCall { progress, ..pending })),
+            Outcome::Yield => {
+                self.set_call(Some(PendingCall { progress, ..pending }));
+                return self.leave(Reason::Yielded);
+            }
             Outcome::Resume => {
                 self.set_call(None);
-                self.space = self.thread.process.space().ok();
+                self.enter_space();
             }
             Outcome::Exit => return self.exit(),
             Outcome::Park(_) => {}
@@ -242,7 +256,7 @@ impl Running {
     /// Puts the body back and parks; answers why the thread goes on at once, if it does.
     fn step_off(&mut self, reason: Reason) -> Option<Resumption> {
         let mut body = self.body.take()?;
-        arch::leave(&mut body.context);
+        body.context.leave();
         self.thread.put_body(body);
         let cpu = self.cpu;
         let resumption = self.thread.park(|| system().dispatch.put_back(cpu, arch::time::now(), reason));
@@ -270,7 +284,7 @@ impl Running {
     /// Leaves the CPU but stays runnable.
     fn leave(&mut self, reason: Reason) -> Turn {
         if let Some(mut body) = self.body.take() {
-            arch::leave(&mut body.context);
+            body.context.leave();
             self.thread.put_body(body);
         }
         system().dispatch.put_back(self.cpu, arch::time::now(), reason);
@@ -280,7 +294,7 @@ impl Running {
     /// The thread is over.
     fn exit(&mut self) -> Turn {
         if let Some(mut body) = self.body.take() {
-            arch::leave(&mut body.context);
+            body.context.leave();
         }
         self.space = None;
         calls::thread::leave_user_traces(&self.thread);
@@ -336,7 +350,7 @@ impl Running {
             process::signal::Resumption::Again => {
                 if let Some(body) = &mut self.body {
                     body.call = None;
-                    body.context.restart_call(call.first_argument);
+                    body.context.repeat_call();
                 }
             }
         }

@@ -61,8 +61,6 @@ pub struct Body {
 pub struct PendingCall {
     /// The number in r0.
     pub number: u64,
-    /// r3, which the result will replace, for a restart.
-    pub first_argument: u64,
     /// What it has already done.
     pub progress: Continuation,
     /// What it waits for, when it is parked.

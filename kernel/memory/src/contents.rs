@@ -84,11 +84,6 @@ impl Ram {
         self.metas.get(number.wrapping_sub(self.first) as usize)
     }
 
-    /// The frames that have metadata.
-    pub(crate) fn span(&self) -> core::ops::Range<u32> {
-        self.first..self.first + self.metas.len() as u32
-    }
-
     /// Where frame `number` begins.
     #[inline]
     pub(crate) fn pointer(&self, number: u32) -> *mut u8 {

@@ -118,6 +118,8 @@ pub struct Decision {
     pub run: Option<EntityId>,
     /// The point of time at which the decrementer must fire; `None`: no tick is needed.
     pub until: Option<Ticks>,
+    /// What the other CPUs must be told.
+    pub others: Wakeup,
 }
 
 /// What a wake-up (or another change of who may run) asks of the CPUs.

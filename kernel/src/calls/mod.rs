@@ -71,9 +71,9 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// An argument, 0 to 5.
+    /// An argument, 0 to 5 (r3 to r8).
     pub fn argument(&self, index: usize) -> u64 {
-        self.body.context.argument(index)
+        self.body.context.gpr.get(index + 3).copied().unwrap_or(0)
     }
 
     /// The process that calls.

@@ -14,8 +14,8 @@ const CC: &str = "powerpc64le-linux-gnu-gcc";
 const KERNEL: &str = "powerpc64le-corral";
 
 /// Cargo with the kernel's configuration, which stays out of `.cargo` so that host crates do not see it.
-pub fn for_kernel(mut cargo: Command, task: &str, workspace: &Workspace) -> Command {
-    cargo.env("RUSTC_BOOTSTRAP", "1").arg(task);
+pub fn for_kernel(mut cargo: Command, task: Option<&str>, workspace: &Workspace) -> Command {
+    cargo.env("RUSTC_BOOTSTRAP", "1").args(task);
     cargo
         .arg("--config")
         .arg(workspace.root.join("qemu/kernel-build.toml"))
@@ -42,7 +42,7 @@ pub fn for_programs(mut cargo: Command, task: &str) -> Command {
 
 /// The kernel's ELF file.
 pub fn kernel(workspace: &Workspace) -> Result<PathBuf> {
-    perform(for_kernel(workspace.cargo(), "build", workspace).args(["--package", "corral"]))
+    perform(for_kernel(workspace.cargo(), Some("build"), workspace).args(["--package", "corral"]))
         .context("the kernel does not build")?;
     built(workspace.target.join(KERNEL).join("release/corral"))
 }

@@ -8,9 +8,13 @@
 mod compile;
 mod debian;
 mod image;
+mod lines;
+mod lint;
 mod packages;
 mod ramdisk;
 mod run;
+mod size;
+mod test;
 mod workspace;
 
 use anyhow::Result;
@@ -32,6 +36,12 @@ enum Task {
     Run(run::Options),
     /// Build the kernel and the RAM disk
     Image,
+    /// Check everything: form, host tests, and suites on the target
+    Test(test::Options),
+    /// Check the form only: formatting, clippy, documentation, places of unsafe code
+    Lint,
+    /// How large the kernel is, and how much of its code may be unsafe
+    Size,
 }
 
 fn main() -> ExitCode {
@@ -51,5 +61,8 @@ fn perform(task: Task) -> Result<u8> {
     match task {
         Task::Run(options) => run::run(&workspace, &options),
         Task::Image => image::report(&workspace).map(|()| 0),
+        Task::Test(options) => test::run(&workspace, &options),
+        Task::Lint => lint::run(&workspace),
+        Task::Size => size::report(&workspace).map(|()| 0),
     }
 }

@@ -61,12 +61,14 @@ const TEXTS: &[(&str, u32, &str)] = &[
 ];
 
 /// What one name in the archive stands for.
+#[derive(Clone)]
 enum Content {
     Folder,
     File(Vec<u8>),
     Link(String),
 }
 
+#[derive(Clone)]
 struct Node {
     permissions: u32,
     modified: u32,
@@ -74,6 +76,7 @@ struct Node {
 }
 
 /// A RAM disk being put together: names without a leading slash, parents sorted before their children.
+#[derive(Clone)]
 pub struct RamDisk {
     nodes: BTreeMap<String, Node>,
     modified: u32,
@@ -149,10 +152,8 @@ impl RamDisk {
     }
 
     /// Makes init run `script` instead of a shell.
-    pub fn script(&mut self, script: &Path) -> Result<()> {
-        let text = read(script)?;
-        self.put(SCRIPT, 0o644, Content::File(text));
-        Ok(())
+    pub fn script(&mut self, script: &[u8]) {
+        self.put(SCRIPT, 0o644, Content::File(script.to_owned()));
     }
 
     /// Puts a program of the target suites where they look for it.

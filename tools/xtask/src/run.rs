@@ -68,7 +68,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
     }
     let mut image = image::build(workspace)?;
     if let Some(script) = &options.script {
-        image.disk.script(script)?;
+        let text = fs::read(script).with_context(|| format!("cannot read {}", script.display()))?;
+        image.disk.script(&text);
     }
     for (host, guest) in &options.add {
         image.disk.add(host, guest)?;

@@ -79,14 +79,15 @@ static RESERVE: AtomicU32 = AtomicU32::new(0);
 ///
 /// A part of the largest stretch, 16 bytes for each frame of RAM, is kept for metadata.
 pub fn initialize(map: LinearMap) {
-    let mut span = u32::MAX..0;
+    let (mut lowest, mut highest) = (u32::MAX, 0);
     let mut largest = (0, 0);
     for (first, count) in map.regions().map(usable) {
-        span = span.start.min(first)..span.end.max(first + count);
+        (lowest, highest) = (lowest.min(first), highest.max(first + count));
         if count > largest.1 {
             largest = (first, count);
         }
     }
+    let span = lowest..highest;
     let needed = (span.len() * size_of::<Meta>()).div_ceil(PAGE_SIZE) as u32;
     if needed >= largest.1 {
         return;
@@ -165,6 +166,14 @@ fn take_one(owner: Cid, kind: Kind) -> Result<(u32, &'static Meta), OutOfMemory>
     Ok((number, meta))
 }
 
+/// A zeroed frame, but only while more than an eighth of RAM is free: for pages that nobody needs yet.
+pub(crate) fn allocate_if_plentiful(owner: Cid, kind: Kind) -> Option<Frame> {
+    if FREE.lock().free() <= TOTAL.load(Relaxed) / 8 {
+        return None;
+    }
+    Frame::allocate(owner, kind).ok()
+}
+
 /// Takes `1 << order` frames, aligned to their size; their contents are what they are.
 pub(crate) fn take_block(owner: Cid, kind: Kind, order: u32) -> Result<u32, OutOfMemory> {
     let ram = ram().ok_or(OutOfMemory)?;
@@ -196,17 +205,21 @@ pub(crate) fn give_block(number: u32, order: u32) {
     free.give(ram, number, order);
 }
 
-/// Takes `count` frames in a row for the heap, charged to Global.
-pub(crate) fn take_run(count: u32) -> Result<u32, OutOfMemory> {
+/// Takes `count` frames in a row for the heap, aligned to `1 << order` of them and charged to Global.
+pub(crate) fn take_run(count: u32, order: u32) -> Result<u32, OutOfMemory> {
+    if count == 1 && order == 0 {
+        return take_one(Cid::GLOBAL, Kind::Kernel).map(|(number, _)| number);
+    }
     let ram = ram().ok_or(OutOfMemory)?;
-    let order = count
-        .checked_next_power_of_two()
-        .ok_or(OutOfMemory)?
-        .trailing_zeros();
+    let order = order.max(
+        count
+            .checked_next_power_of_two()
+            .ok_or(OutOfMemory)?
+            .trailing_zeros(),
+    );
     let number = take_block(Cid::GLOBAL, Kind::Kernel, order)?;
     let rest = (1 << order) - count;
     if rest > 0 {
-        accounts::charge(Cid::GLOBAL, Kind::Kernel, 0);
         let mut free = FREE.lock();
         accounts::charge(Cid::GLOBAL, Kind::Kernel, -(rest as i32));
         free.give_run(ram, number + count, rest);
