@@ -1,3 +1,40 @@
 //! From Open Firmware to the kernel.
+//!
+//! Firmware enters an image at its first byte (`entry.S`), with translation off. This crate asks it for the
+//! device tree through the client interface (IEEE 1275, PAPR chapter "Open Firmware"), flattens the tree when
+//! firmware does not do it itself, works out which memory is free, hands the machine to [`arch`] and calls the
+//! function that the image named with [`entry!`]. After that firmware is never called again: run-time
+//! services go through hypervisor calls.
+//!
+//! The portable parts ([`flatten`], [`regions`], [`machine`]) build and test on any host.
 
 #![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+#[cfg(target_arch = "powerpc64")]
+mod client;
+#[cfg(target_arch = "powerpc64")]
+mod enter;
+pub mod flatten;
+mod info;
+pub mod machine;
+pub mod regions;
+
+pub use info::{BootInfo, InitialRamDisk};
+pub use regions::{Region, Regions};
+
+/// Names the function that an image runs: `boot::entry!(kernel::start);`.
+///
+/// The function has the type `fn(&'static BootInfo) -> !`. It is called on the boot CPU with translation on,
+/// interrupts off, on a stack of 128 KiB with an unmapped page below it.
+#[macro_export]
+macro_rules! entry {
+    ($start:path) => {
+        #[unsafe(no_mangle)]
+        fn corral_start(info: &'static $crate::BootInfo) -> ! {
+            $start(info)
+        }
+    };
+}

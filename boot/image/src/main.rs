@@ -1,3 +1,11 @@
-//! The kernel image.
+//! The kernel image: joins the entry from firmware to the kernel.
 
-fn main() {}
+#![no_std]
+#![no_main]
+
+boot::entry!(kernel::start);
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    arch::fatal::panic(info)
+}

@@ -1,0 +1,127 @@
+/*
+ * Access to user memory. Each instruction that may fault has an entry in .fixups: its address, and where to go on
+ * when its data storage interrupt cannot be resolved (see trap.rs). All are ordinary leaf functions; interrupts off.
+ */
+#include "layout.h"
+
+.macro try instruction:vararg
+77: \instruction
+    .pushsection .fixups, "a"
+    .quad   77b, faulted
+    .popsection
+.endm
+
+    .text
+
+/* Out: r3 = 1, the answer of every function here when an access failed. DAR of the fault is in the CpuBlock. */
+faulted:
+    li      r3, 1
+    blr
+
+/*
+ * u64 user_copy(void *r3 to, const void *r4 from, u64 r5 count): 0 when all bytes were copied.
+ * Writes r5 to r12, CTR, CR0.
+ */
+    .global user_copy
+    .type user_copy, @function
+user_copy:
+    srdi.   r6, r5, 6
+    beq     2f
+    mtctr   r6
+1:  try ld  r6, 0(r4)
+    try ld  r7, 8(r4)
+    try ld  r8, 16(r4)
+    try ld  r9, 24(r4)
+    try ld  r10, 32(r4)
+    try ld  r11, 40(r4)
+    try ld  r12, 48(r4)
+    try ld  r0, 56(r4)
+    addi    r4, r4, 64
+    try std r6, 0(r3)
+    try std r7, 8(r3)
+    try std r8, 16(r3)
+    try std r9, 24(r3)
+    try std r10, 32(r3)
+    try std r11, 40(r3)
+    try std r12, 48(r3)
+    try std r0, 56(r3)
+    addi    r3, r3, 64
+    bdnz    1b
+2:  rldicl. r6, r5, 61, 61
+    beq     4f
+    mtctr   r6
+3:  try ld  r6, 0(r4)
+    try std r6, 0(r3)
+    addi    r4, r4, 8
+    addi    r3, r3, 8
+    bdnz    3b
+4:  andi.   r6, r5, 7
+    beq     6f
+    mtctr   r6
+5:  try lbz r6, 0(r4)
+    try stb r6, 0(r3)
+    addi    r4, r4, 1
+    addi    r3, r3, 1
+    bdnz    5b
+6:  li      r3, 0
+    blr
+
+/*
+ * u64 user_fill(void *r3 to, u64 r4 word, u64 r5 count): 0 when all bytes were set; `word` is the byte eight times.
+ * Writes r5 to r6, CTR, CR0.
+ */
+    .global user_fill
+    .type user_fill, @function
+user_fill:
+    srdi.   r6, r5, 3
+    beq     2f
+    mtctr   r6
+1:  try std r4, 0(r3)
+    addi    r3, r3, 8
+    bdnz    1b
+2:  andi.   r6, r5, 7
+    beq     4f
+    mtctr   r6
+3:  try stb r4, 0(r3)
+    addi    r3, r3, 1
+    bdnz    3b
+4:  li      r3, 0
+    blr
+
+/* u64 user_load_u32(u64 r3 from, u64 *r4 value): 0 when loaded; one access. Writes r5. */
+    .global user_load_u32
+    .type user_load_u32, @function
+user_load_u32:
+    try lwz r5, 0(r3)
+    std     r5, 0(r4)
+    li      r3, 0
+    blr
+
+/* u64 user_load_u64(u64 r3 from, u64 *r4 value): 0 when loaded; one access. Writes r5. */
+    .global user_load_u64
+    .type user_load_u64, @function
+user_load_u64:
+    try ld  r5, 0(r3)
+    std     r5, 0(r4)
+    li      r3, 0
+    blr
+
+/*
+ * u64 user_compare_exchange_u32(u64 r3 at, u32 r4 old, u32 r5 new, u64 *r6 found)
+ *
+ * 0 when the word could be read, and was replaced if it was `old`; `found` is what was there. Full barrier.
+ * The address is aligned. Writes r7, CR0.
+ */
+    .global user_compare_exchange_u32
+    .type user_compare_exchange_u32, @function
+user_compare_exchange_u32:
+    sync
+1:  try lwarx r7, 0, r3
+    cmplw   r7, r4
+    bne     2f
+    try stwcx. r5, 0, r3
+    bne     1b
+2:  sync
+    std     r7, 0(r6)
+    li      r3, 0
+    blr

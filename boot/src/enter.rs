@@ -1,0 +1,131 @@
+//! The first Rust function: from firmware's hands to the image's own.
+
+use crate::client::Client;
+use crate::info::{BootInfo, InitialRamDisk};
+use crate::machine::{self, Machine};
+use crate::{Region, flatten};
+use arch::print;
+use core::fmt::Display;
+use spin::{Mutex, Once};
+
+/// Room for the flattened tree: that of 16 CPUs and some PCI devices takes 40 KiB.
+const TREE_SIZE: usize = 128 * 1024;
+
+static TREE: Mutex<[u8; TREE_SIZE]> = Mutex::new([0; TREE_SIZE]);
+static INFO: Once<BootInfo> = Once::new();
+
+unsafe extern "Rust" {
+    /// Defined by [`crate::entry!`] in the image.
+    safe fn corral_start(info: &'static BootInfo) -> !;
+}
+
+unsafe extern "C" {
+    /// In `entry.S`: the page below the boot stack.
+    static boot_stack_guard: u8;
+}
+
+/// Called by `entry.S` once, with what firmware passed: the RAM disk's address and size, the client handler.
+#[unsafe(no_mangle)]
+extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> ! {
+    // SAFETY: this is the boot CPU, translation is off and r5 came from firmware.
+    let mut client = unsafe { Client::new(handler) };
+    let blob = spin::MutexGuard::leak(TREE.lock());
+    let (firmware, size) = match client.fetch_tree(blob) {
+        Some(size) => ("SLOF", size),
+        None => match flatten::flatten(&mut client, blob) {
+            Ok(size) => ("VOF", size),
+            Err(error) => stop(format_args!(
+                "firmware's device tree cannot be flattened: {error:?}"
+            )),
+        },
+    };
+    client.quiesce();
+    let blob: &'static [u8] = blob.get(..size).unwrap_or(&[]);
+    arch::rtas::set_tokens(machine::services(blob));
+    let machine = machine::describe(blob).unwrap_or_else(|missing| stop(missing));
+
+    let passed = Region {
+        start: initrd_start,
+        end: initrd_start + initrd_size,
+    };
+    let initrd = machine.initrd.or((!passed.is_empty()).then_some(passed));
+    let info = INFO.call_once(|| describe(machine, blob, firmware, initrd));
+    let terminals = info.terminals.first().map_or(0, |terminal| terminal.unit);
+    // SAFETY: translation is off, this is the boot CPU, and firmware is not needed any more: its memory at the
+    // vectors may be overwritten.
+    unsafe {
+        arch::start_boot_cpu(arch::BootCpu {
+            hardware: info.boot_cpu,
+            console: terminals,
+            stack_guard: &raw const boot_stack_guard as u64,
+            memory: &mut info
+                .all_memory
+                .as_slice()
+                .iter()
+                .map(|region| (region.start, region.end)),
+        });
+    }
+    corral_start(info)
+}
+
+/// The free memory and everything else a kernel wants to know.
+fn describe(
+    machine: Machine<'static>,
+    fdt: &'static [u8],
+    firmware: &'static str,
+    initrd: Option<Region>,
+) -> BootInfo {
+    let (start, end) = arch::image();
+    let kernel = Region { start, end };
+    let all_memory = machine.memory.clone();
+    let initrd = initrd.filter(|initrd| {
+        machine
+            .memory
+            .as_slice()
+            .iter()
+            .any(|region| region.start <= initrd.start && initrd.end <= region.end)
+    });
+    let mut memory = machine.memory;
+    let vectors = Region {
+        start: 0,
+        end: arch::LOW_MEMORY,
+    };
+    let holes = [Some(vectors), Some(kernel), initrd];
+    for hole in holes.into_iter().flatten() {
+        if memory.subtract(hole.widened()).is_err() {
+            stop("memory has too many separate ranges");
+        }
+    }
+    memory.narrow();
+    BootInfo {
+        memory,
+        all_memory,
+        kernel,
+        initrd: initrd.map(ram_disk),
+        command_line: machine.command_line,
+        timebase: machine.timebase,
+        boot_cpu: machine.cpus.first().copied().unwrap_or(0),
+        cpus: machine.cpus,
+        fdt,
+        terminals: machine.terminals,
+        firmware,
+        model: machine.model,
+    }
+}
+
+fn ram_disk(region: Region) -> InitialRamDisk {
+    let start = (arch::LINEAR_BASE | region.start) as *const u8;
+    // SAFETY: the range is memory (checked by the caller), taken out of the free ranges, and mapped by the linear
+    // map for good; nobody writes to it before the kernel gives up the bytes.
+    let bytes = unsafe { core::slice::from_raw_parts(start, region.size() as usize) };
+    InitialRamDisk {
+        bytes,
+        frames: region.widened(),
+    }
+}
+
+/// Says why Corral cannot start, and stops the machine.
+fn stop(why: impl Display) -> ! {
+    print!("corral: cannot start: {why}\n");
+    arch::rtas::os_term("corral: cannot start")
+}

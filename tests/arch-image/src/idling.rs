@@ -1,0 +1,86 @@
+//! Waiting, interrupts, clocks, terminals.
+
+use crate::check::Checks;
+use abi::Ticks;
+use arch::idle::{Wakeup, idle};
+use arch::interrupts::{self, Source};
+use arch::{cpu, random, rtas, time};
+use boot::BootInfo;
+
+pub fn run(checks: &mut Checks, info: &'static BootInfo) {
+    checks.check(
+        "ARCH0030",
+        "the decrementer ends an idle period in time",
+        sleeps,
+    );
+    checks.check(
+        "ARCH0031",
+        "a call between CPUs ends an idle period and is taken once",
+        calls,
+    );
+    checks.check(
+        "ARCH0032",
+        "terminals have interrupt sources that can be routed",
+        |checks| {
+            for terminal in info.terminals.iter() {
+                let routed = terminal
+                    .source
+                    .map(|source| interrupts::enable_source(Source(source), cpu::this()));
+                checks.same("routed", routed, Some(Ok(())));
+            }
+            checks.holds(
+                "no such source",
+                interrupts::enable_source(Source(0x77_7777), cpu::this()).is_err(),
+            );
+        },
+    );
+    checks.check(
+        "ARCH0033",
+        "there are a wall clock and random numbers",
+        |checks| {
+            let now = rtas::wall_clock().map(|now| now.0 / 1_000_000_000);
+            checks.holds("after 2020", now.is_some_and(|now| now > 1_577_836_800));
+            let mut bytes = [[0; 13]; 2];
+            let [first, second] = &mut bytes;
+            checks.holds("random", random::fill(first) && random::fill(second));
+            checks.holds(
+                "different",
+                first != second && first.iter().any(|&byte| byte != 0),
+            );
+        },
+    );
+}
+
+fn sleeps(checks: &mut Checks) {
+    for span in [0, 5_120, 512_000, 5_120_000] {
+        let until = time::now() + Ticks(span);
+        let mut rounds = 0;
+        while time::now() < until {
+            checks.same("woken", idle(Some(until)), Wakeup::DECREMENTER);
+            rounds += 1;
+        }
+        checks.holds("within 500 ms", time::now() < until + Ticks(256_000_000));
+        checks.holds("not over and over", rounds < 4);
+    }
+}
+
+fn calls(checks: &mut Checks) {
+    let controller = interrupts::controller();
+    controller.call(cpu::this());
+    checks.same(
+        "woken",
+        idle(Some(time::now() + Ticks(512_000_000))),
+        Wakeup::EXTERNAL,
+    );
+    match interrupts::take() {
+        Some(taken) => {
+            checks.same("source", taken.source, Source::IPI);
+            controller.clear_call();
+            interrupts::done(taken);
+        }
+        None => checks.holds("taken", false),
+    }
+    checks.holds("only once", interrupts::take().is_none());
+    let until = time::now() + Ticks(512_000);
+    checks.same("quiet", idle(Some(until)), Wakeup::DECREMENTER);
+}

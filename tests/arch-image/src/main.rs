@@ -1,0 +1,58 @@
+//! Checks of `arch` on the bare machine: prints `ok ID sentence` or `FAIL ID sentence: why` for each, then
+//! `N passed, M failed`, writes the number of failures to the second terminal and switches off.
+
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod check;
+mod frames;
+mod heap;
+mod idling;
+mod memory;
+mod programs;
+mod vectors;
+
+use arch::print;
+
+/// Bytes for the heap.
+const HEAP_SIZE: usize = 4 << 20;
+
+boot::entry!(run);
+
+fn run(info: &'static boot::BootInfo) -> ! {
+    print!("arch-image: {info:?}\n");
+    if let Some(largest) = info
+        .memory
+        .as_slice()
+        .iter()
+        .max_by_key(|region| region.size())
+    {
+        // SAFETY: the range is free memory, and the frames begin behind the heap.
+        unsafe { heap::start(largest.start + arch::LINEAR_BASE, HEAP_SIZE) };
+        frames::FRAMES.start(largest.start + HEAP_SIZE as u64, largest.end);
+    }
+    let mut checks = check::Checks::default();
+    programs::run(&mut checks);
+    memory::run(&mut checks);
+    vectors::run(&mut checks);
+    idling::run(&mut checks, info);
+    if info.command_line.contains("die=panic") {
+        panic!("asked for");
+    }
+    if info.command_line.contains("die=fault") {
+        // SAFETY: not safe at all: this shows the dump.
+        unsafe { core::ptr::read_volatile(0xc000_0000_0000_8000 as *const u8) };
+    }
+    let failed = checks.finish();
+    if let Some(results) = info.terminals.get(1) {
+        arch::console::put_to(results.unit, &[b'0' + failed.min(9) as u8, b'\n']);
+    }
+    arch::rtas::power_off()
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    arch::fatal::panic(info)
+}

@@ -1,0 +1,378 @@
+//! Address spaces, rights, user copies.
+
+use crate::check::Checks;
+use crate::frames::{self, FRAMES};
+use crate::programs::{CODE, DATA, MORE, Room};
+use abi::Cid;
+use abi::mmu::{Access, PageNumber, Protection, Translations, Usage};
+use arch::user::{self, UserFault};
+use arch::{LINEAR_BASE, Space, USER_LIMIT};
+use core::sync::atomic::Ordering;
+
+pub fn run(checks: &mut Checks) {
+    checks.check(
+        "ARCH0010",
+        "no kernel page is both writable and executable",
+        rights,
+    );
+    checks.check(
+        "ARCH0011",
+        "user copies survive faults and report them",
+        copies,
+    );
+    checks.check("ARCH0012", "user words are exchanged atomically", words);
+    checks.check(
+        "ARCH0013",
+        "narrowing and removing a page take effect at once",
+        changes,
+    );
+    checks.check(
+        "ARCH0014",
+        "referenced and changed are reported once",
+        harvest,
+    );
+    checks.check(
+        "ARCH0015",
+        "tables come late and are all given back",
+        tables,
+    );
+    checks.check(
+        "ARCH0016",
+        "more spaces than process ids never mix",
+        recycling,
+    );
+    checks.check(
+        "ARCH0017",
+        "an install without tables changes nothing",
+        exhaustion,
+    );
+}
+
+fn rights(checks: &mut Checks) {
+    let (_, end) = arch::image();
+    let mut executable = 0;
+    let mut previous = None;
+    for page in (0..end + (4 << 20)).step_by(4096) {
+        let rights = arch::radix::kernel_rights(LINEAR_BASE + page);
+        if let Some((read, write, execute, privileged)) = rights {
+            checks.holds(
+                "readable, privileged, not both writable and executable",
+                read && privileged && !(write && execute),
+            );
+            executable += u32::from(execute);
+        }
+        if rights != previous {
+            arch::print!("  {page:8x} {rights:?}\n");
+            previous = rights;
+        }
+    }
+    checks.holds("some code", executable > 0);
+    checks.same(
+        "low memory behind the vectors",
+        arch::radix::kernel_rights(LINEAR_BASE + 0x8000),
+        None,
+    );
+    checks.same(
+        "address 0 as the kernel sees it",
+        user::load_u32(0).map_err(|fault| fault.address),
+        Err(0),
+    );
+}
+
+fn copies(checks: &mut Checks) {
+    let mut room = Room::new();
+    room.space.activate();
+    let pattern: [u8; 300] = core::array::from_fn(|n| (n * 7 + 1) as u8);
+    for offset in [0, 1, 3, 8, 63] {
+        for size in [0, 1, 7, 8, 9, 63, 64, 65, 128, 255, 300] {
+            let at = DATA + 500 + offset;
+            checks.same("fill", user::fill(DATA, 4096, 0xaa), Ok(()));
+            checks.same("out", user::copy_out(at, &pattern[..size]), Ok(()));
+            let page = frames::bytes(room.data);
+            let start = 500 + offset as usize;
+            checks.holds("bytes", page[start..start + size] == pattern[..size]);
+            checks.holds(
+                "no more",
+                page[start - 1] == 0xaa && page[start + size] == 0xaa,
+            );
+            let mut back = [0x55; 301];
+            checks.same("in", user::copy_in(&mut back[..size], at), Ok(()));
+            checks.holds(
+                "bytes back",
+                back[..size] == pattern[..size] && back[size] == 0x55,
+            );
+        }
+    }
+    let mut buffer = [0; 300];
+    let fault = |address, access| Err(UserFault { address, access });
+    let end = DATA + 4096;
+    checks.same(
+        "in over the end",
+        user::copy_in(&mut buffer, end - 100),
+        fault(end, Access::Read),
+    );
+    checks.same(
+        "out over the end",
+        user::copy_out(end - 100, &pattern),
+        fault(end, Access::Write),
+    );
+    checks.same(
+        "out to code",
+        user::copy_out(CODE + 8, &pattern),
+        fault(CODE + 8, Access::Write),
+    );
+    checks.same(
+        "fill nothing",
+        user::fill(0x5000, 10, 0),
+        fault(0x5000, Access::Write),
+    );
+    checks.same(
+        "kernel",
+        user::copy_in(&mut buffer, LINEAR_BASE),
+        fault(LINEAR_BASE, Access::Read),
+    );
+    checks.same(
+        "limit",
+        user::copy_in(&mut buffer, USER_LIMIT - 4),
+        fault(USER_LIMIT, Access::Read),
+    );
+    checks.same(
+        "wrap",
+        user::copy_out(u64::MAX - 3, &pattern),
+        fault(u64::MAX - 3, Access::Write),
+    );
+    frames::bytes(room.data)[4000..4006].copy_from_slice(b"hello\0");
+    checks.same(
+        "string",
+        user::copy_string_in(&mut buffer, DATA + 4000),
+        Ok(Some(5)),
+    );
+    frames::bytes(room.data)[4000..].fill(b'x');
+    checks.same(
+        "endless string",
+        user::copy_string_in(&mut buffer, DATA + 4000).map(|_| ()),
+        fault(end, Access::Read),
+    );
+    room.end();
+}
+
+fn words(checks: &mut Checks) {
+    let mut room = Room::new();
+    room.space.activate();
+    checks.same("store", user::store_u32(MORE + 4, 7), Ok(()));
+    checks.same(
+        "exchange",
+        user::compare_exchange_u32(MORE + 4, 7, 8),
+        Ok(7),
+    );
+    checks.same(
+        "no exchange",
+        user::compare_exchange_u32(MORE + 4, 7, 9),
+        Ok(8),
+    );
+    checks.same("update", user::update_u32(MORE + 4, |old| old * 2), Ok(8));
+    checks.same("load", user::load_u32(MORE + 4), Ok(16));
+    checks.same("load 64", user::load_u64(MORE), Ok(16 << 32));
+    checks.holds(
+        "misaligned",
+        user::compare_exchange_u32(MORE + 5, 0, 0).is_err(),
+    );
+    checks.holds(
+        "read-only",
+        user::compare_exchange_u32(CODE, 0x4400_0002, 1).is_err(),
+    );
+    checks.holds("absent", user::compare_exchange_u32(0, 0, 1).is_err());
+    room.end();
+}
+
+fn changes(checks: &mut Checks) {
+    let mut room = Room::new();
+    room.space.activate();
+    let page = PageNumber::holding(DATA);
+    checks.same("writable", user::store_u64(DATA, 1), Ok(()));
+    room.space.protect(page, 1, Protection::READ);
+    checks.holds("not writable", user::store_u64(DATA, 2).is_err());
+    checks.same("readable", user::load_u64(DATA), Ok(1));
+    room.space
+        .protect(page, 1, Protection::READ | Protection::WRITE);
+    checks.same("writable again", user::store_u64(DATA, 3), Ok(()));
+    let other = FRAMES.block(0);
+    checks.same(
+        "replace",
+        room.space.install(page, other, Protection::READ),
+        Ok(()),
+    );
+    checks.same("other frame", user::load_u64(DATA), Ok(0));
+    room.space.remove(page, 1);
+    checks.holds("gone", user::load_u64(DATA).is_err());
+    checks.same("the rest stays", user::load_u64(MORE), Ok(0));
+    for n in 0..200 {
+        checks.same(
+            "many",
+            room.space
+                .install(PageNumber(page.0 + n), other, Protection::READ),
+            Ok(()),
+        );
+        checks.same("many", user::load_u64(DATA + n * 4096), Ok(0));
+    }
+    room.space.remove(PageNumber(0), u64::MAX);
+    checks.holds(
+        "all gone",
+        (0..200).all(|n| user::load_u64(DATA + n * 4096).is_err()) && user::load_u64(MORE).is_err(),
+    );
+    checks.same(
+        "back",
+        room.space.install(page, other, Protection::READ),
+        Ok(()),
+    );
+    checks.same("read", user::load_u64(DATA), Ok(0));
+    room.space.discard();
+    checks.holds(
+        "discarded",
+        user::load_u64(DATA).is_err() && room.space.is_active(),
+    );
+    checks.same(
+        "back again",
+        room.space.install(page, other, Protection::READ),
+        Ok(()),
+    );
+    checks.same("read again", user::load_u64(DATA), Ok(0));
+    FRAMES.release(other, 0);
+    room.end();
+}
+
+fn harvest(checks: &mut Checks) {
+    let mut room = Room::new();
+    room.space.activate();
+    let look = |space: &mut Space| {
+        let mut found = None;
+        space.harvest(PageNumber::holding(DATA), 1, &mut |_, usage| {
+            found = Some(usage)
+        });
+        found
+    };
+    let usage = |referenced, changed| {
+        Some(Usage {
+            referenced,
+            changed,
+        })
+    };
+    look(&mut room.space);
+    checks.same("untouched", look(&mut room.space), usage(false, false));
+    checks.same("load", user::load_u64(DATA), Ok(0));
+    checks.same("loaded", look(&mut room.space), usage(true, false));
+    checks.same("store", user::store_u64(DATA, 1), Ok(()));
+    checks.same("stored", look(&mut room.space), usage(true, true));
+    checks.same("once", look(&mut room.space), usage(false, false));
+    let mut pages = 0;
+    room.space
+        .harvest(PageNumber(0), u64::MAX, &mut |_, _| pages += 1);
+    checks.same("all pages", pages, 3);
+    room.end();
+}
+
+fn tables(checks: &mut Checks) {
+    let before = FRAMES.taken.load(Ordering::Relaxed);
+    let now = || FRAMES.taken.load(Ordering::Relaxed) - before;
+    let mut space = Space::new(&FRAMES, Cid::GLOBAL);
+    space.activate();
+    checks.same("none at first", now(), 0);
+    let frame = FRAMES.block(0);
+    let page = |n: u64| PageNumber(n << 9);
+    for n in 0..20 {
+        checks.same(
+            "install",
+            space.install(page(n), frame, Protection::READ),
+            Ok(()),
+        );
+    }
+    checks.same("a root and tables", now(), 16 + 2 + 20);
+    space.remove(page(0), 10 << 9);
+    checks.same("emptied tables are back", now(), 16 + 2 + 10);
+    space.remove(page(15), 1);
+    checks.same("a single page too", now(), 16 + 2 + 9);
+    space.remove(PageNumber(0), u64::MAX);
+    checks.same("only the root is left", now(), 16);
+    checks.same(
+        "install",
+        space.install(page(1000), frame, Protection::READ),
+        Ok(()),
+    );
+    space.discard();
+    checks.same("discarded", now(), 0);
+    checks.same(
+        "install",
+        space.install(page(1000), frame, Protection::READ),
+        Ok(()),
+    );
+    drop(space);
+    checks.same("dropped", now(), 0);
+    FRAMES.release(frame, 0);
+}
+
+fn recycling(checks: &mut Checks) {
+    const SPACES: usize = 600;
+    const ROUNDS: u64 = 12;
+    let generation = arch::process_id_generation();
+    let mut spaces = alloc::vec::Vec::new();
+    for n in 0..SPACES as u64 {
+        let mut space = Space::new(&FRAMES, Cid::GLOBAL);
+        let frame = FRAMES.block(0);
+        frames::bytes(frame)[..8].copy_from_slice(&n.to_le_bytes());
+        checks.holds(
+            "install",
+            space
+                .install(PageNumber::holding(DATA), frame, Protection::READ)
+                .is_ok(),
+        );
+        spaces.push((space, frame));
+    }
+    for round in 0..ROUNDS {
+        for (n, (space, frame)) in spaces.iter_mut().enumerate() {
+            space.activate();
+            checks.same("own page", user::load_u64(DATA), Ok(n as u64));
+            // A new space takes the place, so that ids run out.
+            let mut fresh = Space::new(&FRAMES, Cid::GLOBAL);
+            checks.holds(
+                "install",
+                fresh
+                    .install(PageNumber::holding(DATA), *frame, Protection::READ)
+                    .is_ok(),
+            );
+            if (n as u64 + round).is_multiple_of(3) {
+                continue;
+            }
+            *space = fresh;
+        }
+    }
+    checks.holds("ids ran out", arch::process_id_generation() > generation);
+    for (_, frame) in spaces {
+        FRAMES.release(frame, 0);
+    }
+}
+
+fn exhaustion(checks: &mut Checks) {
+    let before = FRAMES.taken.load(Ordering::Relaxed);
+    let frame = FRAMES.block(0);
+    for allowed in 0..4 {
+        let mut space = Space::new(&FRAMES, Cid::GLOBAL);
+        space.activate();
+        FRAMES.allowed.store(allowed, Ordering::Relaxed);
+        checks.holds(
+            "refused",
+            space
+                .install(PageNumber::holding(DATA), frame, Protection::READ)
+                .is_err(),
+        );
+        FRAMES.allowed.store(i64::MAX, Ordering::Relaxed);
+        checks.holds("nothing there", user::load_u64(DATA).is_err());
+        checks.same(
+            "later",
+            space.install(PageNumber::holding(DATA), frame, Protection::READ),
+            Ok(()),
+        );
+        checks.same("there", user::load_u64(DATA), Ok(0));
+    }
+    checks.same("nothing lost", FRAMES.taken.load(Ordering::Relaxed), before);
+    FRAMES.release(frame, 0);
+}
