@@ -61,7 +61,7 @@ impl Walk<'_> {
         mode: Mode,
     ) -> Attempt<()> {
         let mut walker = Walker::new(self, base, path)?;
-        let Last::Name { name, slash } = walker.to_last()? else {
+        let Last::Name { name, slash } = walker.last()? else {
             return Err(Errno::EEXIST.into());
         };
         if slash && *node != NodeContent::Directory {
@@ -112,7 +112,7 @@ impl Walk<'_> {
     /// EPERM for a directory, EXDEV across mounts, EEXIST, EMLINK; as [`Walk::make_directory`].
     pub fn link(&self, existing: &Location, base: Option<&Location>, path: &[u8]) -> Attempt<()> {
         let mut walker = Walker::new(self, base, path)?;
-        let Last::Name { name, slash } = walker.to_last()? else {
+        let Last::Name { name, slash } = walker.last()? else {
             return Err(Errno::EEXIST.into());
         };
         let directory = &walker.here;
