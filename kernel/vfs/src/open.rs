@@ -47,7 +47,7 @@ impl Walk<'_> {
     /// Opens the file of a path.
     ///
     /// # Errors
-    /// As [`Walk::resolve`]; EEXIST, EISDIR, ENOTDIR, ELOOP, EROFS, EACCES, ENXIO, ENOSPC; what the object says.
+    /// As [`Walk::resolve`]; EINVAL for making a directory, EEXIST, EISDIR, ENOTDIR, ELOOP, EROFS, EACCES, ENXIO, ENOSPC; what the object says.
     /// May park (fifos, some devices); a new file stays made then, and `EXCLUSIVE` never parks.
     pub fn open(
         &self,
@@ -55,6 +55,9 @@ impl Walk<'_> {
         path: &[u8],
         options: &OpenOptions,
     ) -> Attempt<Arc<OpenFile>> {
+        if options.how.contains(OpenHow::CREATE | OpenHow::DIRECTORY) {
+            return Err(Errno::EINVAL.into());
+        }
         let (found, made) =
             if options.how.contains(OpenHow::CREATE) && !options.how.contains(OpenHow::PATH_ONLY) {
                 self.find_or_make(base, path, options)?
@@ -75,7 +78,7 @@ impl Walk<'_> {
         let exclusive = options.how.contains(OpenHow::EXCLUSIVE);
         let mut walker = Walker::new(self, base, path)?;
         loop {
-            let Last::Name { name, slash } = walker.to_last()? else {
+            let Last::Name { name, slash } = walker.last()? else {
                 return Err(if exclusive {
                     Errno::EEXIST
                 } else {

@@ -4,7 +4,7 @@
 //! Global everything, a partition what is exported to it, and devices of its own (its console). An environment
 //! only stores what differs from the list, so it costs a few hundred bytes; nodes are made when they are looked up.
 //!
-//! `null`, `zero`, `full`, `random` and `urandom` live here ([`memory_devices`]); all others are brought by the
+//! `null`, `zero`, `full`, `random` and `urandom` live here ([`register_memory_devices`]); all others are brought by the
 //! kernel as [`Device`]s.
 //!
 //! Locks: the list and an environment's state, both of rank [`Rank::Inode`] and never held together.
@@ -111,7 +111,7 @@ impl View {
         let hidden = |item: &Arc<Item>| self.state.lock().own.contains_key(&item.name);
         let mut at = number;
         let listed = loop {
-            let Some(item) = self.devices.from_number(at) else {
+            let Some(item) = self.devices.at_or_after(at) else {
                 break None;
             };
             if self.selection.shows(&item) && !hidden(&item) {
@@ -127,4 +127,5 @@ impl View {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
