@@ -43,3 +43,15 @@ pub fn alone() -> MutexGuard<'static, ()> {
 pub fn fail_frames_after(count: Option<u32>) {
     crate::frames::fail_after(count);
 }
+
+/// The 64-bit word at `offset` of a frame, as a program's load through a translation sees it.
+pub fn load(number: FrameNumber, offset: usize) -> u64 {
+    let mut bytes = [0; 8];
+    crate::contents::read(number.0, offset, &mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// A program's store through a translation.
+pub fn store(number: FrameNumber, offset: usize, value: u64) {
+    crate::contents::write(number.0, offset, &value.to_le_bytes());
+}

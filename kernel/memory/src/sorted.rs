@@ -23,7 +23,7 @@ impl From<TryReserveError> for Full {
 /// The map. No leaf is ever empty.
 pub(crate) struct Sorted<V> {
     leaves: Vec<(u64, Leaf<V>)>,
-    /// A leaf for the next split, from [`Sorted::reserve`].
+    /// A leaf for the next split, from [`Sorted::reserve`] or from a removal.
     spare: Option<Leaf<V>>,
     length: usize,
 }
@@ -88,11 +88,11 @@ impl<V> Sorted<V> {
 
     /// The first entry whose key is `key` or more.
     pub(crate) fn at_or_above(&self, key: u64) -> Option<(u64, &V)> {
-        self.from(key).next()
+        self.entries(key).next()
     }
 
     /// The entries from `key` on, ascending.
-    pub(crate) fn from(&self, key: u64) -> impl Iterator<Item = (u64, &V)> {
+    pub(crate) fn entries(&self, key: u64) -> impl Iterator<Item = (u64, &V)> {
         let at = self.leaf_of(key);
         let head = self.leaves.get(at).map_or(&[][..], |(_, leaf)| {
             let index = leaf.partition_point(|entry| entry.0 < key);
@@ -105,7 +105,7 @@ impl<V> Sorted<V> {
     }
 
     /// The entries from `key` on, ascending, to be changed.
-    pub(crate) fn from_mut(&mut self, key: u64) -> impl Iterator<Item = (u64, &mut V)> {
+    pub(crate) fn entries_mut(&mut self, key: u64) -> impl Iterator<Item = (u64, &mut V)> {
         let at = self.leaf_of(key).min(self.leaves.len());
         let (head, tail) = self.leaves.split_at_mut_checked(at + 1).unwrap_or_default();
         let head = head.last_mut().map_or(&mut [][..], |(_, leaf)| {
@@ -140,14 +140,28 @@ impl<V> Sorted<V> {
             .map(|(key, value)| (*key, value))
     }
 
-    /// Makes sure that the next insertion succeeds.
-    pub(crate) fn reserve(&mut self) -> Result<(), Full> {
+    /// Makes sure that the next insertion, at `key`, succeeds, even when entries are removed before it.
+    pub(crate) fn reserve(&mut self, key: u64) -> Result<(), Full> {
+        // Removals may move the key's place to the leaf before; a leaf that they empty becomes the spare.
+        let at = self.leaf_of(key);
+        let near = self
+            .leaves
+            .get(at.saturating_sub(1)..=at)
+            .unwrap_or_default();
+        let full = |(_, leaf): &(u64, Leaf<V>)| leaf.len() >= Self::LEAF;
+        if near.is_empty() || near.iter().any(full) {
+            self.reserve_leaf()?;
+        }
+        Ok(())
+    }
+
+    fn reserve_leaf(&mut self) -> Result<(), Full> {
+        self.leaves.try_reserve(1)?;
         if self.spare.is_none() {
             let mut leaf = Vec::new();
             leaf.try_reserve_exact(Self::LEAF)?;
             self.spare = Some(leaf);
         }
-        self.leaves.try_reserve(1)?;
         Ok(())
     }
 
@@ -155,7 +169,7 @@ impl<V> Sorted<V> {
     pub(crate) fn insert(&mut self, key: u64, value: V) -> Result<(), Full> {
         let at = self.leaf_of(key);
         let Some((first, leaf)) = self.leaves.get_mut(at) else {
-            self.reserve()?;
+            self.reserve_leaf()?;
             let mut leaf = self.spare.take().ok_or(Full)?;
             leaf.push((key, value));
             self.leaves.push((key, leaf));
@@ -177,9 +191,31 @@ impl<V> Sorted<V> {
         self.insert(key, value)
     }
 
+    /// The value at `key`, put there from `make` when there is none.
+    #[inline]
+    pub(crate) fn get_or_insert(
+        &mut self,
+        key: u64,
+        make: impl FnOnce() -> V,
+    ) -> Result<&mut V, Full> {
+        let at = self.leaf_of(key);
+        let found = self
+            .leaves
+            .get(at)
+            .map(|(_, leaf)| leaf.binary_search_by_key(&key, |entry| entry.0));
+        if !matches!(found, Some(Ok(_))) {
+            self.insert(key, make())?;
+            return self.get_mut(key).ok_or(Full);
+        }
+        let entry = found
+            .and_then(Result::ok)
+            .and_then(|index| self.leaves.get_mut(at)?.1.get_mut(index));
+        entry.map(|entry| &mut entry.1).ok_or(Full)
+    }
+
     /// Makes room in the full leaf `at` for an entry at `index`: ascending insertions leave full leaves behind.
     fn split(&mut self, at: usize, index: usize) -> Result<(), Full> {
-        self.reserve()?;
+        self.reserve_leaf()?;
         let mut upper = self.spare.take().ok_or(Full)?;
         let Some((_, leaf)) = self.leaves.get_mut(at) else {
             return Err(Full);
@@ -204,9 +240,7 @@ impl<V> Sorted<V> {
         self.length -= 1;
         match leaf.first() {
             Some(entry) => *first = entry.0,
-            None => {
-                self.leaves.remove(at);
-            }
+            None => self.spare = Some(self.leaves.remove(at).1),
         }
         Some(value)
     }
@@ -227,17 +261,71 @@ impl<V> Sorted<V> {
         *self = Self::new();
     }
 
-    /// A copy with values made by `each` from this map's.
-    pub(crate) fn try_map(&self, mut each: impl FnMut(&V) -> V) -> Result<Self, Full> {
+    /// A map of the values that `each` makes of this map's.
+    pub(crate) fn try_filter_map(
+        &self,
+        mut each: impl FnMut(&V) -> Option<V>,
+    ) -> Result<Self, Full> {
         let mut copy = Self::new();
-        copy.leaves.try_reserve_exact(self.leaves.len())?;
-        for (first, leaf) in &self.leaves {
-            let mut entries = Vec::new();
-            entries.try_reserve_exact(Self::LEAF)?;
-            entries.extend(leaf.iter().map(|(key, value)| (*key, each(value))));
-            copy.leaves.push((*first, entries));
+        for (key, value) in self.iter() {
+            if let Some(value) = each(value) {
+                copy.insert(key, value)?;
+            }
         }
-        copy.length = self.length;
         Ok(copy)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// MEMORY0030: the table is what the standard library's map is, over many leaves.
+        #[test]
+        fn it_is_a_map(ops in prop::collection::vec((0..6u8, 0..400u64), 1..900)) {
+            let mut table = Sorted::<[u64; 20]>::new();
+            let mut model = BTreeMap::new();
+            for (op, key) in ops {
+                match op {
+                    0..=2 => {
+                        table.insert(key, [key; 20]).unwrap();
+                        model.insert(key, [key; 20]);
+                    }
+                    3 => {
+                        table.reserve(key).unwrap();
+                        prop_assert_eq!(table.remove(key), model.remove(&key));
+                    }
+                    4 => {
+                        let value = table.get_or_insert(key, || [1; 20]).unwrap();
+                        prop_assert_eq!(value, model.entry(key).or_insert([1; 20]));
+                    }
+                    _ => {
+                        if key < 20 {
+                            prop_assert_eq!(table.pop(), model.pop_last());
+                        }
+                    }
+                }
+                prop_assert_eq!(table.get(key), model.get(&key));
+                prop_assert_eq!(table.at_or_below(key), model.range(..=key).next_back().map(|(key, value)| (*key, value)));
+                prop_assert_eq!(table.at_or_above(key), model.range(key..).next().map(|(key, value)| (*key, value)));
+                prop_assert_eq!(table.len(), model.len());
+            }
+            let keys = |range: Vec<(u64, &[u64; 20])>| range.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+            for key in (0..400).step_by(7) {
+                prop_assert_eq!(keys(table.entries(key).collect()), model.range(key..).map(|(key, _)| *key).collect::<Vec<_>>());
+                prop_assert_eq!(keys(table.below(key).collect()), model.range(..key).rev().map(|(key, _)| *key).collect::<Vec<_>>());
+                let changed: Vec<u64> = table.entries_mut(key).map(|(key, _)| key).collect();
+                prop_assert_eq!(changed, model.range(key..).map(|(key, _)| *key).collect::<Vec<_>>());
+            }
+            let even = table.try_filter_map(|value| (value[0] % 2 == 0).then_some(*value)).unwrap();
+            prop_assert_eq!(even.iter().count(), model.values().filter(|value| value[0] % 2 == 0).count());
+            prop_assert_eq!(even.len(), even.iter().count());
+        }
     }
 }

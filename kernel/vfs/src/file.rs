@@ -2,6 +2,7 @@
 
 use crate::{DirectoryEntry, FileSystemStatus, Flow, Metadata};
 use abi::Errno;
+use alloc::sync::Arc;
 use core::any::Any;
 use security::Credential;
 use wait::{Attempt, PollEvents, Sink, Source, Stop, Waiter};
@@ -166,8 +167,13 @@ pub trait FileOperations: Any + Send + Sync {
         cookie: u64,
         each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
     ) -> Attempt<()> {
-        let _ = (cx, cookie, each);
+        let (_, _, _) = (cx, cookie, each);
         Err(Errno::ENOTDIR.into())
+    }
+
+    /// The pages of a file that can be mapped into an address space; `None`: mmap fails with ENODEV.
+    fn pages(&self) -> Option<Arc<dyn memory::PageSource>> {
+        None
     }
 
     /// An [`crate::OpenFile`] of these operations has been made (open, pipe, accept).

@@ -45,7 +45,10 @@ impl FileTable {
     /// A table without descriptors. `clone` makes the table of a forked process.
     #[must_use]
     pub const fn new() -> Self {
-        Self { slots: Vec::new(), used: Numbers::new() }
+        Self {
+            slots: Vec::new(),
+            used: Numbers::new(),
+        }
     }
 
     /// Gives `file` the lowest free descriptor from `lowest` on.
@@ -67,7 +70,13 @@ impl FileTable {
         if number >= limit {
             return Err(Errno::EMFILE);
         }
-        self.put(number, Slot { file, close_on_exec });
+        self.put(
+            number,
+            Slot {
+                file,
+                close_on_exec,
+            },
+        );
         Ok(Descriptor(number))
     }
 
@@ -77,11 +86,17 @@ impl FileTable {
             self.slots.resize_with(index + 1, || None);
         }
         self.used.set(number);
-        self.slots.get_mut(index).and_then(|place| place.replace(slot)).map(|slot| slot.file)
+        self.slots
+            .get_mut(index)
+            .and_then(|place| place.replace(slot))
+            .map(|slot| slot.file)
     }
 
     fn slot(&self, descriptor: Descriptor) -> Result<&Slot, Errno> {
-        self.slots.get(descriptor.0 as usize).and_then(Option::as_ref).ok_or(Errno::EBADF)
+        self.slots
+            .get(descriptor.0 as usize)
+            .and_then(Option::as_ref)
+            .ok_or(Errno::EBADF)
     }
 
     /// The file of a descriptor.
@@ -97,7 +112,10 @@ impl FileTable {
     /// # Errors
     /// EBADF.
     pub fn remove(&mut self, descriptor: Descriptor) -> Result<Arc<OpenFile>, Errno> {
-        let place = self.slots.get_mut(descriptor.0 as usize).ok_or(Errno::EBADF)?;
+        let place = self
+            .slots
+            .get_mut(descriptor.0 as usize)
+            .ok_or(Errno::EBADF)?;
         let slot = place.take().ok_or(Errno::EBADF)?;
         self.used.clear(descriptor.0);
         Ok(slot.file)
@@ -121,7 +139,13 @@ impl FileTable {
         if from == to {
             return Err(Errno::EINVAL);
         }
-        Ok(self.put(to.0, Slot { file, close_on_exec }))
+        Ok(self.put(
+            to.0,
+            Slot {
+                file,
+                close_on_exec,
+            },
+        ))
     }
 
     /// Whether a descriptor is closed by exec.
@@ -137,7 +161,11 @@ impl FileTable {
     /// # Errors
     /// EBADF.
     pub fn set_close_on_exec(&mut self, descriptor: Descriptor, close: bool) -> Result<(), Errno> {
-        let slot = self.slots.get_mut(descriptor.0 as usize).and_then(Option::as_mut).ok_or(Errno::EBADF)?;
+        let slot = self
+            .slots
+            .get_mut(descriptor.0 as usize)
+            .and_then(Option::as_mut)
+            .ok_or(Errno::EBADF)?;
         slot.close_on_exec = close;
         Ok(())
     }
@@ -154,10 +182,21 @@ impl FileTable {
         self.take_where(first, last, |_| true)
     }
 
-    fn take_where(&mut self, first: u32, last: u32, wanted: impl Fn(&Slot) -> bool) -> Vec<Arc<OpenFile>> {
+    fn take_where(
+        &mut self,
+        first: u32,
+        last: u32,
+        wanted: impl Fn(&Slot) -> bool,
+    ) -> Vec<Arc<OpenFile>> {
         let mut taken = Vec::new();
-        let count = (last as usize).saturating_add(1).saturating_sub(first as usize);
-        for (number, place) in (0u32..).zip(self.slots.iter_mut()).skip(first as usize).take(count) {
+        let count = (last as usize)
+            .saturating_add(1)
+            .saturating_sub(first as usize);
+        for (number, place) in (0u32..)
+            .zip(self.slots.iter_mut())
+            .skip(first as usize)
+            .take(count)
+        {
             if place.as_ref().is_some_and(&wanted) {
                 taken.extend(place.take().map(|slot| slot.file));
                 self.used.clear(number);
@@ -169,7 +208,8 @@ impl FileTable {
     /// The open descriptors in ascending order, from `first` on.
     pub fn iter_from(&self, first: u32) -> impl Iterator<Item = (Descriptor, &Arc<OpenFile>)> {
         let numbered = (0u32..).zip(self.slots.iter()).skip(first as usize);
-        numbered.filter_map(|(number, slot)| slot.as_ref().map(|slot| (Descriptor(number), &slot.file)))
+        numbered
+            .filter_map(|(number, slot)| slot.as_ref().map(|slot| (Descriptor(number), &slot.file)))
     }
 
     /// How many descriptors the table has room for (`FDSize` of `/proc/PID/status`).
@@ -188,7 +228,10 @@ struct Numbers {
 
 impl Numbers {
     const fn new() -> Self {
-        Self { words: Vec::new(), full: Vec::new() }
+        Self {
+            words: Vec::new(),
+            full: Vec::new(),
+        }
     }
 
     fn set(&mut self, number: u32) {
@@ -197,7 +240,9 @@ impl Numbers {
             self.words.resize(word + 1, 0);
             self.full.resize(word / 64 + 1, 0);
         }
-        let Some(bits) = self.words.get_mut(word) else { return };
+        let Some(bits) = self.words.get_mut(word) else {
+            return;
+        };
         *bits |= bit;
         if *bits == u64::MAX {
             let (above, bit) = split(word);
@@ -220,7 +265,9 @@ impl Numbers {
 
     fn lowest_free(&self, from: u32) -> u32 {
         let (word, bit) = split(from as usize);
-        let Some(bits) = self.words.get(word) else { return from };
+        let Some(bits) = self.words.get(word) else {
+            return from;
+        };
         // Bits below `from` count as used.
         let taken = bits | (bit - 1);
         if taken != u64::MAX {
@@ -235,7 +282,11 @@ impl Numbers {
     fn word_with_gap(&self, from: usize) -> usize {
         let (first, bit) = split(from);
         for (index, bits) in self.full.iter().enumerate().skip(first) {
-            let taken = if index == first { bits | (bit - 1) } else { *bits };
+            let taken = if index == first {
+                bits | (bit - 1)
+            } else {
+                *bits
+            };
             if taken != u64::MAX {
                 return index * 64 + taken.trailing_ones() as usize;
             }

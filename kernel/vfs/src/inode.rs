@@ -32,6 +32,18 @@ pub enum Flow {
     Stop,
 }
 
+/// Where a symbolic link leads.
+#[derive(Clone, Debug)]
+pub enum Link {
+    /// To the path that [`Inode::read_link`] tells: every ordinary link.
+    Path,
+    /// To a location, whatever its path (`/proc/PID/{cwd,root,exe,fd/N}`). A walk refuses one outside of its root.
+    To(Location),
+    /// To an object without a name (a pipe behind `/proc/PID/fd/N`): the walk stays at the link, and opening it
+    /// opens the object ([`Inode::open`]).
+    Opaque,
+}
+
 /// One name in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirectoryEntry<'a> {
@@ -234,7 +246,7 @@ pub trait Inode: Any + Send + Sync {
         cookie: u64,
         each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
     ) -> Attempt<()> {
-        let _ = (cx, cookie, each);
+        let (_, _, _) = (cx, cookie, each);
         Err(Errno::ENOTDIR.into())
     }
 
@@ -247,14 +259,13 @@ pub trait Inode: Any + Send + Sync {
         Err(Errno::EINVAL.into())
     }
 
-    /// Where a symbolic link leads that does so without a path (`/proc/PID/{cwd,root,exe,fd/N}`); `None` for an
-    /// ordinary one. The walk refuses what is outside its root.
+    /// Where a symbolic link leads; see [`Link`].
     ///
     /// # Errors
     /// ENOENT, ESRCH, EACCES.
-    fn follow(&self, cx: &IoContext<'_>) -> Attempt<Option<Location>> {
+    fn follow(&self, cx: &IoContext<'_>) -> Attempt<Link> {
         let _ = cx;
-        Ok(None)
+        Ok(Link::Path)
     }
 
     /// Reads bytes of a regular file; see [`FileOperations::read`].
@@ -282,6 +293,11 @@ pub trait Inode: Any + Send + Sync {
     fn append(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<(u64, usize)> {
         let _ = (cx, source);
         Err(Errno::EINVAL.into())
+    }
+
+    /// The pages of a regular file, for mmap and exec.
+    fn pages(&self) -> Option<Arc<dyn memory::PageSource>> {
+        None
     }
 
     /// What opening makes, where reads and writes do not simply go to the inode: proc files, nodes of devfs.

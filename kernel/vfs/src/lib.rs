@@ -25,21 +25,38 @@
 
 extern crate alloc;
 
+mod change;
+mod dirent;
 mod file;
+mod file_table;
 mod inode;
+mod inode_file;
+mod make;
 mod metadata;
 mod mount;
 mod name;
+mod open;
 mod open_file;
+mod place;
+mod remove;
+mod rename;
+mod walk;
 
+pub use dirent::fill_dirents;
 pub use file::{FileOperations, IoContext, IoctlArgument, Seek, Whence};
-pub use inode::{Attachment, DirectoryEntry, Flow, Inode, NewNode, NodeContent, RenameFlags};
+pub use file_table::{DESCRIPTOR_LIMIT, Descriptor, FileTable};
+pub use inode::{Attachment, DirectoryEntry, Flow, Inode, Link, NewNode, NodeContent, RenameFlags};
+pub use inode_file::InodeFile;
 pub use metadata::{
-    Change, DeviceNumber, FileKind, FileSystemStatus, InodeId, Metadata, Mode, NewTime, Timestamp,
+    Change, Clock, DeviceNumber, FileKind, FileSystemStatus, InodeId, Metadata, Mode, NewTime,
+    Timestamp,
 };
 pub use mount::{FileSystem, Mount, MountFlags, MountId, MountLine, MountNamespace};
 pub use name::{Entry, Location, Path};
+pub use open::{OpenHow, OpenOptions};
 pub use open_file::{Access, OpenFile, SpecialFiles, StatusFlags};
+pub use place::Place;
+pub use walk::{Follow, NAME_LIMIT, PATH_LIMIT, Walk};
 
 #[cfg(doc)]
 use sync::Rank;

@@ -151,6 +151,12 @@ pub struct Timestamp {
     pub nanoseconds: u32,
 }
 
+/// Tells the time of day; the kernel brings one.
+pub trait Clock: Send + Sync {
+    /// The present.
+    fn now(&self) -> Timestamp;
+}
+
 /// What `stat` tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metadata {

@@ -132,6 +132,11 @@ impl Entry {
         self.place.lock().parent.clone()
     }
 
+    /// Whether this is the root of a file system.
+    fn is_top(&self) -> bool {
+        self.place.lock().parent.is_none()
+    }
+
     pub(crate) fn parent_and_name(&self) -> Option<(Arc<Entry>, Arc<[u8]>)> {
         let place = self.place.lock();
         place
@@ -340,23 +345,41 @@ impl Location {
     }
 
     /// Whether it is `root` or below it.
+    ///
+    /// Cheap where mounts show whole file systems; otherwise the directories up to the root are visited.
     pub fn is_within(&self, root: &Location) -> bool {
         let mut at = self.clone();
-        while at != *root {
-            let Some((parent, _)) = at.ascend() else {
+        loop {
+            let top = if at.mount.id() == root.mount.id() {
+                &root.entry
+            } else {
+                at.mount.root()
+            };
+            // Below the root of a file system is everything in it.
+            if !top.is_top() && !at.entry.is_within(top) {
+                return false;
+            }
+            if at.mount.id() == root.mount.id() {
+                return true;
+            }
+            let Some(place) = at.mount.place().cloned() else {
                 return false;
             };
-            at = parent;
+            at = place;
         }
-        true
     }
 
-    /// The path from `root`; `None` when it is not below.
+    /// The path from `root`; `None` when it is not below, or below in no namespace that `root` could be of.
     pub fn path(&self, root: &Location) -> Option<Path> {
         let removed = self.entry.is_removed();
         let mut names = Vec::new();
         let mut at = self.clone();
         while at != *root {
+            let top = at.entry.id == at.mount.root().id;
+            if let Some(beneath) = at.mount.place().or(at.mount.origin()).filter(|_| top) {
+                at = beneath.clone();
+                continue;
+            }
             let (parent, name) = at.ascend()?;
             names.push(name);
             at = parent;

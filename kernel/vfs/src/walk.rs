@@ -63,9 +63,14 @@ impl Walk<'_> {
     ///
     /// # Errors
     /// ENOENT (an empty path too), ENOTDIR, EACCES, ELOOP, ENAMETOOLONG.
-    pub fn resolve(&self, base: Option<&Location>, path: &[u8], follow: Follow) -> Attempt<Location> {
+    pub fn resolve(
+        &self,
+        base: Option<&Location>,
+        path: &[u8],
+        follow: Follow,
+    ) -> Attempt<Location> {
         let mut walker = Walker::new(self, base, path)?;
-        while let Last::Name { name, slash } = walker.to_last()? {
+        while let Last::Name { name, slash } = walker.last()? {
             let found = walker.child(&name)?;
             if !walker.step(found, slash || follow == Follow::Yes)? {
                 if slash {
@@ -94,12 +99,20 @@ impl Walk<'_> {
             if at.entry().id() != at.mount().root().id() {
                 break;
             }
-            let Some(place) = at.mount().place().cloned() else { return at };
+            let Some(place) = at.mount().place().cloned() else {
+                return at;
+            };
             at = place;
         }
-        let Some(parent) = at.entry().parent() else { return at };
+        let Some(parent) = at.entry().parent() else {
+            return at;
+        };
         let parent = Location::new(at.mount().clone(), parent);
-        if parent == *self.root { parent } else { self.mounts.topmost(parent) }
+        if parent == *self.root {
+            parent
+        } else {
+            self.mounts.topmost(parent)
+        }
     }
 
     /// What a walk that starts at `base` must stay below; `None`: nothing it can reach.
@@ -110,7 +123,9 @@ impl Walk<'_> {
         if base.is_within(self.root) {
             return Some(self.root.clone());
         }
-        Some(self.mounts.root()).filter(|root| base.is_within(root)).cloned()
+        Some(self.mounts.root())
+            .filter(|root| base.is_within(root))
+            .cloned()
     }
 
     fn oversees_partitions(&self) -> bool {
@@ -134,7 +149,11 @@ pub(crate) struct Walker<'w, 'a> {
 }
 
 impl<'w, 'a> Walker<'w, 'a> {
-    pub(crate) fn new(walk: &'w Walk<'a>, base: Option<&Location>, path: &'w [u8]) -> Attempt<Self> {
+    pub(crate) fn new(
+        walk: &'w Walk<'a>,
+        base: Option<&Location>,
+        path: &'w [u8],
+    ) -> Attempt<Self> {
         if path.is_empty() {
             return Err(Errno::ENOENT.into());
         }
@@ -142,21 +161,41 @@ impl<'w, 'a> Walker<'w, 'a> {
             return Err(Errno::ENAMETOOLONG.into());
         }
         let absolute = path.first() == Some(&b'/');
-        let start = if absolute { walk.root } else { base.unwrap_or(walk.cwd) };
+        let start = if absolute {
+            walk.root
+        } else {
+            base.unwrap_or(walk.cwd)
+        };
         let boundary = walk.boundary(start);
         if boundary.is_none() && !walk.oversees_partitions() {
             return Err(Errno::ENOENT.into());
         }
         let rest = Cow::Borrowed(path);
-        Ok(Self { walk, here: start.clone(), rest, at: 0, links: 0, boundary, climbed: false })
+        Ok(Self {
+            walk,
+            here: start.clone(),
+            rest,
+            at: 0,
+            links: 0,
+            boundary,
+            climbed: false,
+        })
     }
 
     /// Walks up to the last component: [`Walker::here`] is the directory that it is in.
-    pub(crate) fn to_last(&mut self) -> Attempt<Last> {
+    pub(crate) fn last(&mut self) -> Attempt<Last> {
         let mut last = Last::Root;
         loop {
-            self.at += self.upcoming().iter().take_while(|&&byte| byte == b'/').count();
-            let name = self.upcoming().split(|&byte| byte == b'/').next().unwrap_or_default();
+            self.at += self
+                .upcoming()
+                .iter()
+                .take_while(|&&byte| byte == b'/')
+                .count();
+            let name = self
+                .upcoming()
+                .split(|&byte| byte == b'/')
+                .next()
+                .unwrap_or_default();
             if name.is_empty() {
                 self.confine()?;
                 return Ok(last);
@@ -178,7 +217,10 @@ impl<'w, 'a> Walker<'w, 'a> {
                     self.at += length;
                     let behind = self.upcoming();
                     if behind.iter().all(|&byte| byte == b'/') {
-                        return Ok(Last::Name { name, slash: !behind.is_empty() });
+                        return Ok(Last::Name {
+                            name,
+                            slash: !behind.is_empty(),
+                        });
                     }
                     let found = self.child(&name)?;
                     self.step(found, true)?;
@@ -208,7 +250,10 @@ impl<'w, 'a> Walker<'w, 'a> {
     /// What is seen under a name of the directory that the walk has come to.
     pub(crate) fn child(&self, name: &[u8]) -> Attempt<Location> {
         let entry = self.here.entry().child(&self.walk.io, name)?;
-        Ok(self.walk.mounts.topmost(Location::new(self.here.mount().clone(), entry)))
+        Ok(self
+            .walk
+            .mounts
+            .topmost(Location::new(self.here.mount().clone(), entry)))
     }
 
     /// Goes to `found`. A symbolic link is followed when `follow` says so; answers whether one was whose path is
@@ -257,6 +302,3 @@ impl<'w, 'a> Walker<'w, 'a> {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;
