@@ -384,6 +384,13 @@ impl Scheduler {
         self.unlimited = largest;
     }
 
+    /// How many of a partition's entities are runnable, those on a CPU included; zero when it is not loaded.
+    #[must_use]
+    pub fn runnable(&self, cid: Cid) -> u32 {
+        self.partition(cid)
+            .map_or(0, |partition| partition.waiting + partition.running)
+    }
+
     /// The partition of an entity; `None` for a stale id.
     #[must_use]
     pub fn cid_of(&self, id: EntityId) -> Option<Cid> {
