@@ -34,12 +34,6 @@ impl Space {
         }
     }
 
-    /// Makes this the space of the programs that this CPU runs, and of [`crate::user`]. Cheap when it already is:
-    /// PIDR is written only for a change.
-    pub fn activate(&mut self) {
-        self.identity = process_id::activate(self.identity, self.process_entry());
-    }
-
     /// Whether it is the active space of this CPU.
     #[must_use]
     pub fn is_active(&self) -> bool {
@@ -241,6 +235,11 @@ fn rights(allowed: Protection) -> u64 {
 const RIGHTS: u64 = entry::READ | entry::WRITE | entry::EXECUTE;
 
 impl Translations for Space {
+    /// PIDR is written only for a change: QEMU drops its whole translation cache then.
+    fn activate(&mut self) {
+        self.identity = process_id::activate(self.identity, self.process_entry());
+    }
+
     /// A page at [`USER_LIMIT`] or above is refused as [`Exhausted`].
     fn install(
         &mut self,

@@ -85,14 +85,46 @@ pub trait Translations: Send {
     /// [`Exhausted`] when no table frame is to be had; nothing has changed then.
     fn install(&mut self, page: PageNumber, frame: FrameNumber, allowed: Protection) -> Result<(), Exhausted>;
 
+    /// Makes the pages from `first` on translate to the frames of `entries`; those without an entry stay as they are.
+    ///
+    /// One call for a fault with its neighbours, so that an implementation can walk to the last level of a tree
+    /// and flush once for all of them. The default installs one by one.
+    ///
+    /// # Errors
+    /// [`Exhausted`] when no table frame is to be had; some of the pages may be installed then.
+    fn install_run(
+        &mut self,
+        first: PageNumber,
+        entries: &[Option<(FrameNumber, Protection)>],
+    ) -> Result<(), Exhausted> {
+        for (number, entry) in (first.0..).zip(entries) {
+            if let Some((frame, allowed)) = entry {
+                self.install(PageNumber(number), *frame, *allowed)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Narrows or widens the protection of those of `count` pages from `first` on that are installed.
     fn protect(&mut self, first: PageNumber, count: u64, allowed: Protection);
+
+    /// Does [`Translations::protect`] for several runs of pages, so that an implementation can flush once (fork).
+    /// The default goes run by run.
+    fn protect_runs(&mut self, runs: &[(PageNumber, u64)], allowed: Protection) {
+        for (first, count) in runs {
+            self.protect(*first, *count, allowed);
+        }
+    }
 
     /// Removes the translations of `count` pages from `first` on; absent ones are skipped cheaply.
     fn remove(&mut self, first: PageNumber, count: u64);
 
     /// Reports and clears the referenced and changed bits of the installed pages among `count` from `first` on.
     fn harvest(&mut self, first: PageNumber, count: u64, each: &mut dyn FnMut(PageNumber, Usage));
+
+    /// Makes these the translations of the programs that run on the CPU that calls, and of the kernel's access to
+    /// user memory there. Cheap when they already are.
+    fn activate(&mut self);
 
     /// Drops every translation and every table frame, the root included; the next install begins anew.
     fn discard(&mut self);

@@ -5,32 +5,39 @@ use core::ops::{Add, AddAssign, Sub};
 
 /// A span or a point of time in ticks of the timebase register (Power ISA, Book II, "Time Base").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Ticks(pub u64);
 
 /// A span or a point of time in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Nanos(pub u64);
 
 /// A number of pages of [`crate::PAGE_SIZE`] bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Pages(pub u64);
 
 /// Hundredths of a percent: 10 000 is the whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BasisPoints(pub u16);
 
 /// The number of a loaded workload partition, and the tag that every kernel object carries.
 ///
 /// Cids are reused after a partition is gone; [`WparKey`] is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Cid(pub u16);
 
 /// The persistent number of a workload partition, unique for the life of the system; 0 is Global.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WparKey(pub u32);
 
 /// A process or thread number, global or virtual as the context says; always positive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Pid(pub u32);
 
 impl Cid {
@@ -70,7 +77,11 @@ impl Timebase {
     #[must_use]
     pub const fn ticks(self, nanos: Nanos) -> Ticks {
         let wide = (nanos.0 as u128 * self.ticks_per_second as u128).div_ceil(1_000_000_000);
-        if wide > u64::MAX as u128 { Ticks(u64::MAX) } else { Ticks(wide as u64) }
+        if wide > u64::MAX as u128 {
+            Ticks(u64::MAX)
+        } else {
+            Ticks(wide as u64)
+        }
     }
 }
 

@@ -1,4 +1,30 @@
-//! Pipes and futexes.
+//! Pipes, fifos and futexes.
+//!
+//! A [`Pipe`] is a queue of bytes with two ends; each [`PipeEnd`] stands behind open files. A fifo is a pipe
+//! that is found through an inode; [`Pipe::open_fifo`] has the rules for opening one. The [`FutexTable`] finds
+//! the threads that wait on a word of memory.
+//!
+//! Locks: a pipe's state ([`Rank::Stream`]); a bucket of the futex table ([`Rank::Futex`]), two of them in the order of their
+//! places in the table. Waiters are woken under these locks.
 
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")
+)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod futex;
+mod pipe;
+#[cfg(test)]
+mod sleeper;
+
+pub use futex::{FutexKey, FutexTable, WakeOperation};
+pub use pipe::{Pipe, PipeEnd};
+
+#[cfg(doc)]
+use sync::Rank;

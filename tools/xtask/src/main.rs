@@ -1,3 +1,68 @@
-//! Build, run and test Corral.
+//! Build, run and test Corral: the one command that developers and the continuous integration share.
+//!
+//! Every subcommand first makes sure that what it needs is there ([`packages`], [`debian`]), builds what is
+//! out of date ([`compile`], [`ramdisk`]) and then does its own work.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod compile;
+mod debian;
+mod image;
+mod lines;
+mod lint;
+mod packages;
+mod ramdisk;
+mod run;
+mod size;
+mod test;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use workspace::Workspace;
+
+/// Build, run and test Corral.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build everything and boot it: Global's shell on this terminal, Ctrl-A X ends it
+    Run(run::Options),
+    /// Build the kernel and the RAM disk
+    Image,
+    /// Check everything: form, host tests, and suites on the target
+    Test(test::Options),
+    /// Check the form only: formatting, clippy, documentation, places of unsafe code
+    Lint,
+    /// How large the kernel is, and how much of its code may be unsafe
+    Size,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match perform(arguments.task) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(125)
+        }
+    }
+}
+
+/// Does `task` and returns the exit status.
+fn perform(task: Task) -> Result<u8> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Run(options) => run::run(&workspace, &options),
+        Task::Image => image::report(&workspace).map(|()| 0),
+        Task::Test(options) => test::run(&workspace, &options),
+        Task::Lint => lint::run(&workspace),
+        Task::Size => size::report(&workspace).map(|()| 0),
+    }
+}

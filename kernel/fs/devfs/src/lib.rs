@@ -1,4 +1,130 @@
 //! The device file system.
+//!
+//! The kernel keeps one [`Devices`], the list of all devices. A [`Devfs`] is what one environment sees of it:
+//! Global everything, a partition what is exported to it, and devices of its own (its console). An environment
+//! only stores what differs from the list, so it costs a few hundred bytes; nodes are made when they are looked up.
+//!
+//! `null`, `zero`, `full`, `random` and `urandom` live here ([`memory_devices`]); all others are brought by the
+//! kernel as [`Device`]s.
+//!
+//! Locks: the list and an environment's state, both of rank [`Rank::Inode`] and never held together.
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod devices;
+mod memory_devices;
+mod node;
+
+pub use devices::{Device, Devices, Export, Item, Selection, What};
+pub use memory_devices::{Entropy, register_memory_devices};
+
+use abi::Cid;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use node::{Attributes, Node};
+#[cfg(doc)]
+use sync::Rank;
+use sync::SpinLock;
+use vfs::{Clock, DeviceNumber, Inode, Timestamp};
+
+/// The devices of one environment.
+pub struct Devfs(Arc<View>);
+
+/// What an environment sees.
+pub(crate) struct View {
+    device: DeviceNumber,
+    owner: Cid,
+    devices: Arc<Devices>,
+    selection: Selection,
+    clock: Arc<dyn Clock>,
+    made: Timestamp,
+    state: SpinLock<ViewState>,
+}
+
+#[derive(Default)]
+pub(crate) struct ViewState {
+    /// Devices that only this environment has; they come before those of the list.
+    own: BTreeMap<Arc<str>, Arc<Item>>,
+    /// Nodes whose owner or mode was changed here.
+    changed: BTreeMap<u64, Attributes>,
+}
+
+impl Devfs {
+    /// The devices that `owner` sees: of `devices`, those that `selection` lets through.
+    pub fn new(
+        device: DeviceNumber,
+        owner: Cid,
+        devices: &Arc<Devices>,
+        selection: Selection,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let made = clock.now();
+        let state = SpinLock::new(sync::Rank::Inode, ViewState::default());
+        Self(Arc::new(View {
+            device,
+            owner,
+            devices: devices.clone(),
+            selection,
+            clock,
+            made,
+            state,
+        }))
+    }
+
+    /// Gives this environment a device, directory or link of its own; one of the same name in the list is hidden.
+    pub fn add(&self, item: Item) {
+        let item = self.0.devices.number(item);
+        let former = self.0.state.lock().own.insert(item.name.clone(), item);
+        drop(former);
+    }
+
+    /// The root directory, for [`vfs::FileSystem::new`].
+    pub fn root(&self) -> Arc<dyn Inode> {
+        Arc::new(Node::root(&self.0))
+    }
+}
+
+impl View {
+    fn item(&self, name: &str) -> Option<Arc<Item>> {
+        let own = self.state.lock().own.get(name).cloned();
+        own.or_else(|| {
+            self.devices
+                .get(name)
+                .filter(|item| self.selection.shows(item))
+        })
+    }
+
+    /// The visible item with the lowest number from `number` on.
+    fn item_from(&self, number: u64) -> Option<Arc<Item>> {
+        let own = {
+            let state = self.state.lock();
+            state
+                .own
+                .values()
+                .filter(|item| item.number >= number)
+                .min_by_key(|item| item.number)
+                .cloned()
+        };
+        let hidden = |item: &Arc<Item>| self.state.lock().own.contains_key(&item.name);
+        let mut at = number;
+        let listed = loop {
+            let Some(item) = self.devices.from_number(at) else {
+                break None;
+            };
+            if self.selection.shows(&item) && !hidden(&item) {
+                break Some(item);
+            }
+            at = item.number + 1;
+        };
+        [own, listed]
+            .into_iter()
+            .flatten()
+            .min_by_key(|item| item.number)
+    }
+}
+
+#[cfg(test)]
+mod tests;

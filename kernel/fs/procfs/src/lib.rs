@@ -1,4 +1,58 @@
 //! The process file system, one view a partition.
+//!
+//! A [`Procfs`] shows what its [`ProcSource`] tells; the kernel makes one source for each environment, so the view
+//! of a partition cannot show more than the source of that partition knows. Pids are those of the view. Files are
+//! written when they are opened: whoever reads one in pieces reads one moment. Formats are those of `man 5 proc`.
+//!
+//! Nothing is kept for a process: an inode is its identity ([`ProcessRef`]), and reading one whose process is gone
+//! fails with ESRCH, though the number may be another process's by then. This crate holds no lock.
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod content;
+mod directory;
+mod node;
+mod process_files;
+mod source;
+mod system_files;
+
+pub use source::{
+    CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, ProcSource, ProcessMemory, ProcessRef,
+    Signals, System, Task, TaskState,
+};
+
+use abi::Cid;
+use alloc::sync::Arc;
+use node::{Node, What};
+use vfs::{DeviceNumber, Inode};
+
+/// The process file system of one environment.
+pub struct Procfs(Arc<View>);
+
+pub(crate) struct View {
+    device: DeviceNumber,
+    owner: Cid,
+    source: Arc<dyn ProcSource>,
+}
+
+impl Procfs {
+    /// A view for `owner` of what `source` tells.
+    pub fn new(device: DeviceNumber, owner: Cid, source: Arc<dyn ProcSource>) -> Self {
+        Self(Arc::new(View {
+            device,
+            owner,
+            source,
+        }))
+    }
+
+    /// The root directory, for [`vfs::FileSystem::new`].
+    pub fn root(&self) -> Arc<dyn Inode> {
+        Arc::new(Node::new(&self.0, What::Root))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,151 @@
 //! The file system in memory, filled from the cpio archive of the RAM disk.
+//!
+//! Every node is charged to the partition whose process made it, its pages too. Directories keep their names
+//! sorted and number them in the order in which they came: the number is the cookie of an iteration, which is
+//! therefore stable. Files are sparse pages; mappings share them. A file without names lives on while something
+//! refers to it, since everything is counted references; trees are dropped without recursion.
+//!
+//! Locks: a node's state, of rank [`Rank::Inode`], a directory's before what it holds and of two directories the
+//! lower number first; a file's pages and size, of rank [`Rank::Pages`], never held while bytes move to or from a
+//! program.
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod archive;
+mod directory;
+mod node;
+mod pages;
+mod populate;
+
+pub use populate::{ArchiveError, Contents, Fault};
+
+use abi::{Cid, Errno};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
+use node::Node;
+#[cfg(doc)]
+use sync::Rank;
+use vfs::{Clock, DeviceNumber, FileSystemStatus, Inode, Mode, NAME_LIMIT, NewNode, NodeContent};
+
+/// `TMPFS_MAGIC` of linux/magic.h: what programs take a file system in memory to be.
+const MAGIC: u32 = 0x0102_1994;
+
+/// How much a file system may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Pages of file contents.
+    pub pages: u64,
+    /// Nodes: files, directories, links, special files.
+    pub inodes: u64,
+}
+
+/// A file system in memory.
+pub struct Ramfs {
+    shared: Arc<Shared>,
+    root: Arc<Node>,
+}
+
+/// What all nodes of a file system share.
+pub(crate) struct Shared {
+    device: DeviceNumber,
+    clock: Arc<dyn Clock>,
+    capacity: Capacity,
+    pages: AtomicU64,
+    inodes: AtomicU64,
+    next_number: AtomicU64,
+}
+
+impl Ramfs {
+    /// An empty file system; its root directory has mode 0755 and belongs to user 0 and to `owner`.
+    ///
+    /// # Errors
+    /// ENOSPC when not even the root fits.
+    pub fn new(
+        device: DeviceNumber,
+        capacity: Capacity,
+        clock: Arc<dyn Clock>,
+        owner: Cid,
+    ) -> Result<Self, Errno> {
+        let shared = Arc::new(Shared {
+            device,
+            clock,
+            capacity,
+            pages: AtomicU64::new(0),
+            inodes: AtomicU64::new(0),
+            next_number: AtomicU64::new(1),
+        });
+        let root = NewNode {
+            content: NodeContent::Directory,
+            mode: Mode::new(0o755),
+            uid: 0,
+            gid: 0,
+        };
+        let root = Node::make(&shared, owner, &root)?;
+        Ok(Self { shared, root })
+    }
+
+    /// The root directory, for [`vfs::FileSystem::new`].
+    pub fn root(&self) -> Arc<dyn Inode> {
+        self.root.clone()
+    }
+
+    /// What `statfs` tells.
+    pub fn status(&self) -> FileSystemStatus {
+        self.shared.status()
+    }
+
+    /// Gives what belongs to partition `from` to `to`, its pages too: a partition ends and its files stay.
+    /// Answers how many nodes changed hands.
+    pub fn hand_over(&self, from: Cid, to: Cid) -> usize {
+        node::hand_over(&self.root, from, to)
+    }
+}
+
+impl Shared {
+    /// Counts one more; false when there is no room.
+    fn take(counter: &AtomicU64, limit: u64) -> bool {
+        let more = |used: u64| used.checked_add(1).filter(|&used| used <= limit);
+        counter
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
+    }
+
+    fn take_inode(&self) -> Result<u64, Errno> {
+        if !Self::take(&self.inodes, self.capacity.inodes) {
+            return Err(Errno::ENOSPC);
+        }
+        Ok(self.next_number.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn give_inode(&self) {
+        self.inodes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn take_page(&self) -> bool {
+        Self::take(&self.pages, self.capacity.pages)
+    }
+
+    fn give_pages(&self, count: u64) {
+        self.pages.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    fn status(&self) -> FileSystemStatus {
+        let used = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        FileSystemStatus {
+            magic: MAGIC,
+            block_size: abi::PAGE_SIZE as u32,
+            blocks: self.capacity.pages,
+            free_blocks: self.capacity.pages.saturating_sub(used(&self.pages)),
+            inodes: self.capacity.inodes,
+            free_inodes: self.capacity.inodes.saturating_sub(used(&self.inodes)),
+            name_limit: NAME_LIMIT as u32,
+            device: self.device,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

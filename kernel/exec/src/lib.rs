@@ -1,0 +1,18 @@
+//! What `execve` has to know of a program before it can run.
+//!
+//! Pure functions over bytes: an ELF file's header and segments ([`Image`]), a script's first line
+//! ([`Interpreter`]), and the stack that a new program starts with ([`InitialStack`]). A file is untrusted: every
+//! number in it is checked before it is used, and a bad one is ENOEXEC (`man 2 execve`), never a panic.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod image;
+mod script;
+mod stack;
+
+pub use image::{Image, Segment};
+pub use script::Interpreter;
+pub use stack::{AuxiliaryVector, Contents, InitialStack};

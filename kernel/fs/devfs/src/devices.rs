@@ -1,0 +1,188 @@
+//! The list of all devices.
+
+use abi::Errno;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
+use sync::{Rank, SpinLock};
+use vfs::{Access, DeviceNumber, FileOperations, IoContext, Mode};
+use wait::Attempt;
+
+/// A device that can be opened.
+pub trait Device: Send + Sync {
+    /// What an open file of the device does.
+    ///
+    /// # Errors
+    /// ENXIO, EBUSY and what else the device has to say; may park.
+    fn open(&self, cx: &IoContext<'_>, access: Access) -> Attempt<Arc<dyn FileOperations>>;
+}
+
+/// Who sees a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// Global only.
+    GlobalOnly,
+    /// Partitions too, unless their own selection says otherwise.
+    Partitions,
+}
+
+/// What a name in the directory is.
+#[derive(Clone)]
+pub enum What {
+    /// A device of bytes.
+    Device(DeviceNumber, Arc<dyn Device>),
+    /// A symbolic link.
+    Link(&'static str),
+    /// An empty directory to mount on.
+    Directory,
+}
+
+/// A name in the directory.
+#[derive(Clone)]
+pub struct Item {
+    /// The name.
+    pub name: Arc<str>,
+    /// Permission bits.
+    pub mode: Mode,
+    /// Who sees it.
+    pub export: Export,
+    /// What it is.
+    pub what: What,
+    /// Its inode number and place in the order of the directory; given by [`Devices`].
+    pub(crate) number: u64,
+}
+
+impl Item {
+    /// A device.
+    pub fn device(
+        name: &str,
+        mode: u32,
+        export: Export,
+        number: DeviceNumber,
+        device: Arc<dyn Device>,
+    ) -> Self {
+        Self {
+            name: Arc::from(name),
+            mode: Mode::new(mode),
+            export,
+            what: What::Device(number, device),
+            number: 0,
+        }
+    }
+
+    /// A symbolic link that every environment sees.
+    pub fn link(name: &str, target: &'static str) -> Self {
+        let what = What::Link(target);
+        Self {
+            name: Arc::from(name),
+            mode: Mode::new(0o777),
+            export: Export::Partitions,
+            what,
+            number: 0,
+        }
+    }
+
+    /// An empty directory that every environment sees.
+    pub fn directory(name: &str) -> Self {
+        let what = What::Directory;
+        Self {
+            name: Arc::from(name),
+            mode: Mode::new(0o755),
+            export: Export::Partitions,
+            what,
+            number: 0,
+        }
+    }
+}
+
+/// Which of the listed devices an environment sees.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    /// All: Global.
+    All,
+    /// Those exported to partitions.
+    Exported,
+    /// Those exported to partitions and named here; links and directories are always seen.
+    Only(Arc<BTreeSet<Arc<str>>>),
+}
+
+impl Selection {
+    pub(crate) fn shows(&self, item: &Item) -> bool {
+        let exported = item.export == Export::Partitions;
+        match self {
+            Selection::All => true,
+            Selection::Exported => exported,
+            Selection::Only(names) => {
+                exported && (!matches!(item.what, What::Device(..)) || names.contains(&item.name))
+            }
+        }
+    }
+}
+
+/// The list of all devices, links and directories of `/dev`.
+pub struct Devices {
+    next: AtomicU64,
+    list: SpinLock<List>,
+}
+
+#[derive(Default)]
+struct List {
+    by_name: BTreeMap<Arc<str>, Arc<Item>>,
+    by_number: BTreeMap<u64, Arc<Item>>,
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Devices {
+    /// The number of the root directory of every environment.
+    pub(crate) const ROOT: u64 = 1;
+
+    /// An empty list.
+    #[must_use]
+    pub fn new() -> Self {
+        let list = SpinLock::new(Rank::Inode, List::default());
+        Self {
+            next: AtomicU64::new(Self::ROOT + 1),
+            list,
+        }
+    }
+
+    /// Adds an item to the list; environments see it at once.
+    ///
+    /// # Errors
+    /// EEXIST.
+    pub fn register(&self, item: Item) -> Result<(), Errno> {
+        let item = self.number(item);
+        let mut list = self.list.lock();
+        if list.by_name.contains_key(&item.name) {
+            return Err(Errno::EEXIST);
+        }
+        list.by_name.insert(item.name.clone(), item.clone());
+        list.by_number.insert(item.number, item);
+        Ok(())
+    }
+
+    pub(crate) fn number(&self, item: Item) -> Arc<Item> {
+        Arc::new(Item {
+            number: self.next.fetch_add(1, Ordering::Relaxed),
+            ..item
+        })
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Item>> {
+        self.list.lock().by_name.get(name).cloned()
+    }
+
+    pub(crate) fn from_number(&self, number: u64) -> Option<Arc<Item>> {
+        self.list
+            .lock()
+            .by_number
+            .range(number..)
+            .next()
+            .map(|(_, item)| item.clone())
+    }
+}

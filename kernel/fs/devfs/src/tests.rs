@@ -1,0 +1,177 @@
+use super::*;
+use abi::Errno;
+use alloc::vec;
+use alloc::vec::Vec;
+use security::{Credential, Identity, Privileges};
+use vfs::{Access, Change, Flow, IoContext, Mode};
+use wait::{Sleeper, SliceSink, SliceSource, Stop, Ticket, Waiter};
+
+struct Nobody;
+impl Sleeper for Nobody {
+    fn wake(&self, _: Ticket, _: Option<i64>) -> bool {
+        false
+    }
+    fn linked(&self, _: Ticket, _: wait::Link) {}
+}
+struct Noon;
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        Timestamp {
+            seconds: 12,
+            nanoseconds: 0,
+        }
+    }
+}
+struct Sevens;
+impl Entropy for Sevens {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.fill(7);
+    }
+}
+struct Console;
+impl Device for Console {
+    fn open(&self, _: &IoContext<'_>, _: Access) -> wait::Attempt<Arc<dyn vfs::FileOperations>> {
+        Err(Errno::EBUSY.into())
+    }
+}
+
+fn with_context<T>(act: impl FnOnce(&IoContext<'_>) -> T) -> T {
+    let credential = Credential::new(Cid(3), Identity::ROOT, Privileges::empty());
+    let waiter = Waiter::new(Arc::new(Nobody), Ticket(0));
+    act(&IoContext {
+        credential: &credential,
+        waiter: &waiter,
+        nonblocking: false,
+    })
+}
+
+fn devices() -> Arc<Devices> {
+    let devices = Arc::new(Devices::new());
+    let entropy: Arc<dyn Entropy> = Arc::new(Sevens);
+    register_memory_devices(&devices, &entropy).unwrap();
+    let number = DeviceNumber::new(5, 1);
+    devices
+        .register(Item::device(
+            "console",
+            0o600,
+            Export::GlobalOnly,
+            number,
+            Arc::new(Console),
+        ))
+        .unwrap();
+    devices
+}
+
+fn view(devices: &Arc<Devices>, owner: u16, selection: Selection) -> Devfs {
+    Devfs::new(
+        DeviceNumber::new(0, 5),
+        Cid(owner),
+        devices,
+        selection,
+        Arc::new(Noon),
+    )
+}
+
+fn names(devfs: &Devfs) -> Vec<alloc::string::String> {
+    let mut names = vec![];
+    with_context(|cx| {
+        devfs.root().entries(cx, 0, &mut |entry| {
+            names.push(alloc::string::String::from_utf8_lossy(entry.name).into_owned());
+            Ok(Flow::Continue)
+        })
+    })
+    .unwrap();
+    names
+}
+
+#[test]
+fn devfs01_a_partition_sees_what_is_exported() {
+    let devices = devices();
+    let all = [
+        "null", "zero", "full", "random", "urandom", "fd", "stdin", "stdout", "stderr", "console",
+    ];
+    assert_eq!(names(&view(&devices, 0, Selection::All)), all);
+    let inside = view(&devices, 3, Selection::Exported);
+    assert_eq!(names(&inside), all[..9]);
+    let lookup =
+        |devfs: &Devfs, name: &[u8]| with_context(|cx| devfs.root().lookup(cx, name)).map(drop);
+    assert_eq!(lookup(&inside, b"console"), Err(Stop::Error(Errno::ENOENT)));
+    let only = Selection::Only(Arc::new(
+        [Arc::from("null"), Arc::from("console")]
+            .into_iter()
+            .collect(),
+    ));
+    assert_eq!(
+        names(&view(&devices, 4, only)),
+        ["null", "fd", "stdin", "stdout", "stderr"]
+    );
+    // A console of its own.
+    inside.add(Item::device(
+        "console",
+        0o620,
+        Export::GlobalOnly,
+        DeviceNumber::new(5, 1),
+        Arc::new(Console),
+    ));
+    assert_eq!(names(&inside).last().unwrap(), "console");
+    assert_eq!(lookup(&inside, b"console"), Ok(()));
+    assert_eq!(
+        devices.register(Item::directory("null")),
+        Err(Errno::EEXIST)
+    );
+}
+
+#[test]
+fn devfs02_attributes_change_in_one_environment_only() {
+    let devices = devices();
+    let (one, two) = (
+        view(&devices, 1, Selection::Exported),
+        view(&devices, 2, Selection::Exported),
+    );
+    let mode = |devfs: &Devfs| {
+        with_context(|cx| {
+            devfs
+                .root()
+                .lookup(cx, b"null")
+                .unwrap()
+                .metadata(cx)
+                .unwrap()
+                .mode
+                .bits()
+        })
+    };
+    let change = Change {
+        mode: Some(Mode::new(0o600)),
+        ..Change::default()
+    };
+    with_context(|cx| one.root().lookup(cx, b"null").unwrap().change(cx, &change)).unwrap();
+    assert_eq!((mode(&one), mode(&two)), (0o600, 0o666));
+}
+
+#[test]
+fn devfs03_memory_devices_do_what_the_manual_says() {
+    let devfs = view(&devices(), 3, Selection::Exported);
+    with_context(|cx| {
+        let open = |name: &str| {
+            let node = devfs.root().lookup(cx, name.as_bytes()).unwrap();
+            node.open(cx, Access::READ | Access::WRITE)
+                .unwrap()
+                .unwrap()
+        };
+        let read = |name: &str| {
+            let mut buffer = [1; 1300];
+            let count = open(name)
+                .read(cx, 0, &mut SliceSink::new(&mut buffer))
+                .unwrap();
+            (count, buffer[0], buffer[1299])
+        };
+        assert_eq!(read("null"), (0, 1, 1));
+        assert_eq!(read("zero"), (1300, 0, 0));
+        assert_eq!(read("full"), (1300, 0, 0));
+        assert_eq!(read("urandom"), (1300, 7, 7));
+        let write = |name: &str| open(name).write(cx, 0, &mut SliceSource::new(&[0; 1300]));
+        assert_eq!(write("null"), Ok(1300));
+        assert_eq!(write("full"), Err(Stop::Error(Errno::ENOSPC)));
+        assert!(open("zero").pages().is_some() && open("null").pages().is_none());
+    });
+}

@@ -1,0 +1,361 @@
+//! Inodes of the process file system.
+
+use crate::View;
+use crate::content::Content;
+use crate::directory;
+use crate::process_files::{self, FILES, ProcessFile};
+use crate::source::{ProcessRef, Task};
+use crate::system_files::{self, SystemFile};
+use abi::{Cid, Errno, Pid};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use security::Privileges;
+use vfs::{
+    Access, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow, Inode,
+    InodeId, IoContext, Link, Location, Metadata, Mode, NAME_LIMIT, OpenFile, Path,
+};
+use wait::Attempt;
+
+/// `PROC_SUPER_MAGIC` of linux/magic.h.
+const MAGIC: u32 = 0x9fa0;
+
+/// A link of a process that leads to a location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum ProcessLink {
+    WorkingDirectory,
+    Root,
+    Executable,
+}
+
+/// What an inode is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Root,
+    SelfLink,
+    ThreadSelfLink,
+    MountsLink,
+    Sys,
+    SysKernel,
+    SysFs,
+    System(SystemFile),
+    Process(ProcessRef),
+    /// A file of a process, or of one of its threads.
+    File(ProcessRef, Option<Pid>, ProcessFile),
+    Link(ProcessRef, ProcessLink),
+    Files(ProcessRef),
+    FilesInfo(ProcessRef),
+    OpenFile(ProcessRef, u32),
+    FileInfo(ProcessRef, u32),
+    Tasks(ProcessRef),
+    Task(ProcessRef, Pid),
+}
+
+impl What {
+    fn kind(self) -> FileKind {
+        match self {
+            What::Root | What::Sys | What::SysKernel | What::SysFs => FileKind::Directory,
+            What::Process(_)
+            | What::Files(_)
+            | What::FilesInfo(_)
+            | What::Tasks(_)
+            | What::Task(..) => FileKind::Directory,
+            What::SelfLink | What::ThreadSelfLink | What::MountsLink => FileKind::Symlink,
+            What::Link(..) | What::OpenFile(..) => FileKind::Symlink,
+            What::System(_) | What::File(..) | What::FileInfo(..) => FileKind::Regular,
+        }
+    }
+
+    fn process(self) -> Option<ProcessRef> {
+        match self {
+            What::Process(process) | What::File(process, ..) | What::Link(process, _) => {
+                Some(process)
+            }
+            What::Files(process) | What::FilesInfo(process) | What::Tasks(process) => Some(process),
+            What::OpenFile(process, _) | What::FileInfo(process, _) | What::Task(process, _) => {
+                Some(process)
+            }
+            _ => None,
+        }
+    }
+
+    /// The inode number: 36 bits of the process's key, 22 of a descriptor or tid, 6 of the kind of file.
+    pub(crate) fn number(self) -> u64 {
+        let (class, number) = match self {
+            What::Root => (1, 0),
+            What::SelfLink => (2, 0),
+            What::ThreadSelfLink => (3, 0),
+            What::MountsLink => (4, 0),
+            What::Sys => (5, 0),
+            What::SysKernel => (6, 0),
+            What::SysFs => (7, 0),
+            What::System(file) => (8, file as u32),
+            What::Process(_) => (9, 0),
+            What::File(_, None, file) => (10, file as u32),
+            What::Link(_, link) => (11, link as u32),
+            What::Files(_) => (12, 0),
+            What::FilesInfo(_) => (13, 0),
+            What::OpenFile(_, number) => (14, number),
+            What::FileInfo(_, number) => (15, number),
+            What::Tasks(_) => (16, 0),
+            What::Task(_, tid) => (17, tid.0),
+            What::File(_, Some(tid), file) => (32 + file as u64, tid.0),
+        };
+        let key = self.process().map_or(0, |process| process.key);
+        key << 28 | u64::from(number & 0x3f_ffff) << 6 | class
+    }
+
+    fn mode(self) -> u32 {
+        match self {
+            What::Files(_) | What::FilesInfo(_) => 0o500,
+            What::FileInfo(..) => 0o400,
+            What::File(_, _, file) => FILES
+                .iter()
+                .find(|row| row.1 == file)
+                .map_or(0o400, |row| row.2),
+            _ => match self.kind() {
+                FileKind::Directory => 0o555,
+                FileKind::Symlink => 0o777,
+                _ => 0o444,
+            },
+        }
+    }
+}
+
+/// An inode.
+pub(crate) struct Node {
+    view: Arc<View>,
+    what: What,
+}
+
+impl Node {
+    pub(crate) fn new(view: &Arc<View>, what: What) -> Self {
+        Self {
+            view: view.clone(),
+            what,
+        }
+    }
+
+    fn task(&self, process: ProcessRef) -> Result<Task, Errno> {
+        let tid = match self.what {
+            What::Task(_, tid) | What::File(_, Some(tid), _) => tid,
+            _ => process.pid,
+        };
+        self.view.source.task(process, tid).ok_or(Errno::ENOENT)
+    }
+
+    /// What a process has open and where it is, only its own user may know (`man 2 ptrace`, "access mode checking").
+    fn may_inspect(&self, cx: &IoContext<'_>, process: ProcessRef) -> Result<(), Errno> {
+        let uid = self.task(process)?.uid;
+        let caller = cx.credential.identity.fsuid;
+        let same = [uid.real, uid.effective, uid.saved]
+            .iter()
+            .all(|&uid| uid == caller);
+        if same || cx.credential.privileges.contains(Privileges::FILE_ACCESS) {
+            Ok(())
+        } else {
+            Err(Errno::EACCES)
+        }
+    }
+
+    fn file(&self, process: ProcessRef, number: u32) -> Result<Arc<OpenFile>, Errno> {
+        let found = self.view.source.file_from(process, number);
+        found
+            .filter(|(found, _)| *found == number)
+            .map(|(_, file)| file)
+            .ok_or(Errno::ENOENT)
+    }
+
+    fn location(&self, process: ProcessRef, link: ProcessLink) -> Result<Location, Errno> {
+        let source = &self.view.source;
+        let location = match link {
+            ProcessLink::WorkingDirectory => source.working_directory(process),
+            ProcessLink::Root => source.root_directory(process),
+            ProcessLink::Executable => source.executable(process),
+        };
+        location.ok_or(Errno::ENOENT)
+    }
+
+    fn shown(&self, location: &Location) -> Vec<u8> {
+        let path = location.path(&self.view.source.root());
+        path.map_or_else(|| b"(unreachable)".to_vec(), Path::shown)
+    }
+
+    fn directory(&self) -> Result<(), Errno> {
+        if self.what.kind() == FileKind::Directory {
+            Ok(())
+        } else {
+            Err(Errno::ENOTDIR)
+        }
+    }
+}
+
+impl Inode for Node {
+    fn id(&self) -> InodeId {
+        InodeId {
+            device: self.view.device,
+            number: self.what.number(),
+        }
+    }
+
+    fn kind(&self) -> FileKind {
+        self.what.kind()
+    }
+
+    fn owner(&self) -> Cid {
+        self.view.owner
+    }
+
+    fn metadata(&self, _cx: &IoContext<'_>) -> Attempt<Metadata> {
+        let mut mode = self.what.mode();
+        let (mut uid, mut gid) = (0, 0);
+        if let Some(process) = self.what.process() {
+            let task = self.task(process)?;
+            (uid, gid) = (task.uid.effective, task.gid.effective);
+        }
+        if let What::OpenFile(process, number) = self.what {
+            let access = self.file(process, number)?.access();
+            let bit = |wanted, bits| if access.contains(wanted) { bits } else { 0 };
+            mode = 0o100 | bit(Access::READ, 0o400) | bit(Access::WRITE, 0o200);
+        }
+        let now = self.view.source.clock().now();
+        let kind = self.what.kind();
+        Ok(Metadata {
+            id: self.id(),
+            owner: self.view.owner,
+            kind,
+            mode: Mode::new(mode),
+            links: if kind == FileKind::Directory { 2 } else { 1 },
+            uid,
+            gid,
+            device: DeviceNumber::default(),
+            size: 0,
+            blocks: 0,
+            accessed: now,
+            modified: now,
+            changed: now,
+        })
+    }
+
+    fn lookup(&self, _cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<dyn Inode>> {
+        self.directory()?;
+        let what = directory::lookup(&*self.view.source, self.what, name).ok_or(Errno::ENOENT)?;
+        Ok(Arc::new(Node::new(&self.view, what)))
+    }
+
+    fn entries(
+        &self,
+        _cx: &IoContext<'_>,
+        cookie: u64,
+        each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
+    ) -> Attempt<()> {
+        self.directory()?;
+        let mut at = cookie;
+        while let Some(named) = directory::from_cookie(&*self.view.source, self.what, at) {
+            at = named.next;
+            let (number, kind) = (named.what.number(), named.what.kind());
+            let entry = DirectoryEntry {
+                name: named.name.as_bytes(),
+                number,
+                kind,
+                next: at,
+            };
+            if each(entry)? == Flow::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_link(&self, cx: &IoContext<'_>) -> Attempt<Vec<u8>> {
+        let current = || self.view.source.current().ok_or(Errno::ENOENT);
+        match self.what {
+            What::SelfLink => Ok(alloc::format!("{}", current()?.0).into_bytes()),
+            What::ThreadSelfLink => {
+                let (pid, tid) = current()?;
+                Ok(alloc::format!("{pid}/task/{tid}").into_bytes())
+            }
+            What::MountsLink => Ok(b"self/mounts".to_vec()),
+            What::Link(process, link) => {
+                self.may_inspect(cx, process)?;
+                Ok(self.shown(&self.location(process, link)?))
+            }
+            What::OpenFile(process, number) => {
+                self.may_inspect(cx, process)?;
+                let file = self.file(process, number)?;
+                Ok(file
+                    .location()
+                    .map_or_else(|| nameless(&file), |location| self.shown(location)))
+            }
+            _ => Err(Errno::EINVAL.into()),
+        }
+    }
+
+    fn follow(&self, cx: &IoContext<'_>) -> Attempt<Link> {
+        match self.what {
+            What::Link(process, link) => {
+                self.may_inspect(cx, process)?;
+                Ok(Link::To(self.location(process, link)?))
+            }
+            What::OpenFile(process, number) => {
+                self.may_inspect(cx, process)?;
+                let file = self.file(process, number)?;
+                Ok(file.location().cloned().map_or(Link::Opaque, Link::To))
+            }
+            _ => Ok(Link::Path),
+        }
+    }
+
+    fn open(&self, cx: &IoContext<'_>, access: Access) -> Attempt<Option<Arc<dyn FileOperations>>> {
+        let source = &*self.view.source;
+        let text = match self.what {
+            What::System(file) => system_files::text(file, &source.system()),
+            What::File(process, tid, file) => {
+                if file == ProcessFile::Environment {
+                    self.may_inspect(cx, process)?;
+                }
+                process_files::text(source, process, tid.unwrap_or(process.pid), file)?
+            }
+            What::FileInfo(process, number) => {
+                self.may_inspect(cx, process)?;
+                process_files::file_info(&*self.file(process, number)?, cx)
+            }
+            What::OpenFile(process, number) => {
+                self.may_inspect(cx, process)?;
+                let file = self.file(process, number)?;
+                // One end of a pipe cannot be had from the other.
+                if file.location().is_some() || !file.access().contains(access) {
+                    return Err(Errno::EACCES.into());
+                }
+                return Ok(Some(file.operations().clone()));
+            }
+            _ => return Ok(None),
+        };
+        if access.contains(Access::WRITE) {
+            return Err(Errno::EACCES.into());
+        }
+        Ok(Some(Arc::new(Content(text))))
+    }
+
+    fn file_system(&self) -> FileSystemStatus {
+        FileSystemStatus {
+            magic: MAGIC,
+            block_size: abi::PAGE_SIZE as u32,
+            name_limit: NAME_LIMIT as u32,
+            device: self.view.device,
+            ..FileSystemStatus::default()
+        }
+    }
+}
+
+/// What stands for the path of a file without a name.
+fn nameless(file: &OpenFile) -> Vec<u8> {
+    let metadata = file.operations().metadata();
+    let kind = match metadata.as_ref().map(|metadata| metadata.kind) {
+        Some(FileKind::Fifo) => "pipe",
+        Some(FileKind::Socket) => "socket",
+        _ => "anon_inode",
+    };
+    let number = metadata.map_or(0, |metadata| metadata.id.number);
+    alloc::format!("{kind}:[{number}]").into_bytes()
+}

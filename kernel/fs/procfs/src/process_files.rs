@@ -1,0 +1,326 @@
+//! Files that tell of a process or thread.
+
+use crate::source::{MapLine, ProcSource, ProcessMemory, ProcessRef, Task};
+use crate::system_files::{kib, mounts, ticks};
+use abi::mmu::Protection;
+use abi::{Errno, PAGE_SIZE, Pid};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::{Result, Write};
+use vfs::DeviceNumber;
+
+/// A file of a process; those up to `Status` also of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum ProcessFile {
+    Stat,
+    Status,
+    Name,
+    CommandLine,
+    Environment,
+    Maps,
+    MemoryStat,
+    Mounts,
+}
+
+/// The files of `/proc/PID` and of `/proc/PID/task/TID`, with their modes.
+pub(crate) const FILES: [(&str, ProcessFile, u32); 8] = [
+    ("stat", ProcessFile::Stat, 0o444),
+    ("status", ProcessFile::Status, 0o444),
+    ("comm", ProcessFile::Name, 0o444),
+    ("cmdline", ProcessFile::CommandLine, 0o444),
+    ("environ", ProcessFile::Environment, 0o400),
+    ("maps", ProcessFile::Maps, 0o444),
+    ("statm", ProcessFile::MemoryStat, 0o444),
+    ("mounts", ProcessFile::Mounts, 0o444),
+];
+
+/// The contents of a file of thread `tid`.
+pub(crate) fn text(
+    source: &dyn ProcSource,
+    process: ProcessRef,
+    tid: Pid,
+    file: ProcessFile,
+) -> core::result::Result<Vec<u8>, Errno> {
+    let task = || source.task(process, tid).ok_or(Errno::ESRCH);
+    let mut out = String::new();
+    // Writing to a string does not fail, so nothing is lost with the results of it.
+    let _ = match file {
+        ProcessFile::Stat => return Ok(stat(&task()?)),
+        ProcessFile::Status => return Ok(status(&task()?)),
+        ProcessFile::Name => {
+            let mut name = task()?.name;
+            name.push(b'\n');
+            return Ok(name);
+        }
+        ProcessFile::CommandLine => return source.command_line(process).ok_or(Errno::ESRCH),
+        ProcessFile::Environment => return source.environment(process).ok_or(Errno::ESRCH),
+        ProcessFile::Mounts => {
+            return source
+                .mounts(process)
+                .ok_or(Errno::ESRCH)
+                .map(|lines| mounts(&lines));
+        }
+        ProcessFile::Maps => {
+            return source
+                .maps(process)
+                .ok_or(Errno::ESRCH)
+                .map(|lines| maps(&lines));
+        }
+        ProcessFile::MemoryStat => memory_stat(&mut out, &task()?.memory.unwrap_or_default()),
+    };
+    Ok(out.into_bytes())
+}
+
+fn memory_stat(out: &mut String, memory: &ProcessMemory) -> Result {
+    let data = memory.data.saturating_add(memory.stack);
+    writeln!(
+        out,
+        "{} {} {} {} 0 {data} 0",
+        memory.size, memory.resident, memory.shared, memory.text
+    )
+}
+
+/// The 52 fields of `/proc/PID/stat`, in their order.
+fn stat(task: &Task) -> Vec<u8> {
+    let mut line = alloc::format!("{} (", task.tid).into_bytes();
+    line.extend_from_slice(&task.name);
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = stat_fields(&mut out, task);
+    line.extend_from_slice(out.as_bytes());
+    line
+}
+
+fn stat_fields(out: &mut String, task: &Task) -> Result {
+    let memory = task.memory.unwrap_or_default();
+    write!(
+        out,
+        ") {} {} {} {}",
+        task.state.letter(),
+        task.parent,
+        task.group,
+        task.session
+    )?;
+    write!(out, " {} {} 0", task.terminal as i32, task.terminal_group)?;
+    let ((minor, major), (child_minor, child_major)) = (task.faults, task.child_faults);
+    write!(out, " {minor} {child_minor} {major} {child_major}")?;
+    for time in [
+        task.user_time,
+        task.system_time,
+        task.child_user_time,
+        task.child_system_time,
+    ] {
+        write!(out, " {}", ticks(time))?;
+    }
+    // priority nice num_threads itrealvalue starttime
+    write!(
+        out,
+        " {} {} {} 0 {}",
+        20 + task.nice,
+        task.nice,
+        task.threads,
+        ticks(task.started)
+    )?;
+    write!(
+        out,
+        " {} {} {}",
+        memory.size.0 * PAGE_SIZE as u64,
+        memory.resident,
+        memory.resident_limit
+    )?;
+    write!(
+        out,
+        " {} {} {}",
+        memory.start_code, memory.end_code, memory.start_stack
+    )?;
+    write!(out, " {} {}", task.stack_pointer, task.instruction_pointer)?;
+    // The old fields for signals have room for the first 31 only.
+    let signals = &task.signals;
+    for set in [
+        signals.pending | signals.shared_pending,
+        signals.blocked,
+        signals.ignored,
+        signals.caught,
+    ] {
+        write!(out, " {}", set & 0x7fff_ffff)?;
+    }
+    // wchan nswap cnswap exit_signal processor rt_priority policy blkio_ticks guest_time cguest_time
+    write!(out, " 0 0 0 {} {} 0 0 0 0 0", task.exit_signal, task.cpu)?;
+    // start_data end_data start_brk
+    write!(out, " 0 0 {}", memory.start_break)?;
+    write!(out, " {} {}", memory.arguments_start, memory.arguments_end)?;
+    write!(
+        out,
+        " {} {}",
+        memory.environment_start, memory.environment_end
+    )?;
+    writeln!(out, " {}", task.exit_status)
+}
+
+fn status(task: &Task) -> Vec<u8> {
+    let mut text = b"Name:\t".to_vec();
+    for &byte in &task.name {
+        match byte {
+            b'\n' => text.extend_from_slice(b"\\n"),
+            b'\\' => text.extend_from_slice(b"\\\\"),
+            _ => text.push(byte),
+        }
+    }
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = status_fields(&mut out, task);
+    text.extend_from_slice(out.as_bytes());
+    text
+}
+
+fn status_fields(out: &mut String, task: &Task) -> Result {
+    writeln!(out, "\nUmask:\t{:04o}", task.umask)?;
+    writeln!(
+        out,
+        "State:\t{} ({})",
+        task.state.letter(),
+        task.state.name()
+    )?;
+    writeln!(
+        out,
+        "Tgid:\t{}\nNgid:\t0\nPid:\t{}\nPPid:\t{}\nTracerPid:\t0",
+        task.pid, task.tid, task.parent
+    )?;
+    for (name, ids) in [("Uid", task.uid), ("Gid", task.gid)] {
+        writeln!(
+            out,
+            "{name}:\t{}\t{}\t{}\t{}",
+            ids.real, ids.effective, ids.saved, ids.file
+        )?;
+    }
+    write!(out, "FDSize:\t{}\nGroups:\t", task.descriptors)?;
+    task.groups
+        .iter()
+        .try_for_each(|group| write!(out, "{group} "))?;
+    writeln!(out)?;
+    if let Some(memory) = &task.memory {
+        status_memory(out, memory)?;
+    }
+    writeln!(out, "Threads:\t{}", task.threads)?;
+    writeln!(
+        out,
+        "SigQ:\t{}/{}",
+        task.queued_signals.0, task.queued_signals.1
+    )?;
+    let signals = &task.signals;
+    for (name, set) in [
+        ("SigPnd", signals.pending),
+        ("ShdPnd", signals.shared_pending),
+        ("SigBlk", signals.blocked),
+        ("SigIgn", signals.ignored),
+        ("SigCgt", signals.caught),
+    ] {
+        writeln!(out, "{name}:\t{set:016x}")?;
+    }
+    writeln!(out, "voluntary_ctxt_switches:\t{}", task.switches.0)?;
+    writeln!(out, "nonvoluntary_ctxt_switches:\t{}", task.switches.1)
+}
+
+fn status_memory(out: &mut String, memory: &ProcessMemory) -> Result {
+    let anonymous = memory.resident.saturating_sub(memory.shared);
+    for (name, pages) in [
+        ("VmPeak", memory.peak_size),
+        ("VmSize", memory.size),
+        ("VmLck", memory.locked),
+        ("VmPin", abi::Pages(0)),
+        ("VmHWM", memory.peak_resident),
+        ("VmRSS", memory.resident),
+        ("RssAnon", anonymous),
+        ("RssFile", memory.shared),
+        ("RssShmem", abi::Pages(0)),
+        ("VmData", memory.data),
+        ("VmStk", memory.stack),
+        ("VmExe", memory.text),
+        ("VmLib", abi::Pages(0)),
+        ("VmPTE", memory.tables),
+        ("VmSwap", abi::Pages(0)),
+    ] {
+        writeln!(out, "{name}:\t{:>8} kB", kib(pages))?;
+    }
+    Ok(())
+}
+
+fn maps(lines: &[MapLine]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for line in lines {
+        let mut out = String::new();
+        // Writing to a string does not fail.
+        let _ = map_fields(&mut out, line);
+        text.extend_from_slice(out.as_bytes());
+        if !line.name.is_empty() {
+            // The name stands in column 74.
+            text.resize(text.len() + 73usize.saturating_sub(out.len()).max(1), b' ');
+            for &byte in &line.name {
+                if byte == b'\n' {
+                    text.extend_from_slice(b"\\012")
+                } else {
+                    text.push(byte)
+                }
+            }
+        }
+        text.push(b'\n');
+    }
+    text
+}
+
+fn map_fields(out: &mut String, line: &MapLine) -> Result {
+    let flag = |protection, letter| {
+        if line.allowed.contains(protection) {
+            letter
+        } else {
+            '-'
+        }
+    };
+    let (read, write) = (flag(Protection::READ, 'r'), flag(Protection::WRITE, 'w'));
+    let execute = flag(Protection::EXECUTE, 'x');
+    let shared = if line.shared { 's' } else { 'p' };
+    let device = DeviceNumber::decode(line.identity.0);
+    write!(
+        out,
+        "{:08x}-{:08x} {read}{write}{execute}{shared} {:08x}",
+        line.start, line.end, line.offset
+    )?;
+    write!(
+        out,
+        " {:02x}:{:02x} {}",
+        device.major, device.minor, line.identity.1
+    )
+}
+
+/// `/proc/PID/fdinfo/N`.
+pub(crate) fn file_info(file: &vfs::OpenFile, cx: &vfs::IoContext<'_>) -> Vec<u8> {
+    // A file that cannot seek is at 0.
+    let position = file.seek(cx, 0, vfs::Whence::Current).unwrap_or(0);
+    alloc::format!("pos:\t{position}\nflags:\t0{:o}\n", open_flags(file)).into_bytes()
+}
+
+/// Access mode and status flags with the numbers of `open` (asm-generic/fcntl.h).
+fn open_flags(file: &vfs::OpenFile) -> u32 {
+    use vfs::{Access, StatusFlags};
+    let access = match (
+        file.access().contains(Access::READ),
+        file.access().contains(Access::WRITE),
+    ) {
+        (true, true) => 2,
+        (false, true) => 1,
+        _ => 0,
+    };
+    let flags = file.flags();
+    let append = if flags.contains(StatusFlags::APPEND) {
+        0o2000
+    } else {
+        0
+    };
+    let nonblocking = if flags.contains(StatusFlags::NONBLOCKING) {
+        0o4000
+    } else {
+        0
+    };
+    access | append | nonblocking
+}

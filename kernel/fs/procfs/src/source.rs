@@ -1,0 +1,362 @@
+//! What the kernel tells of its processes and of itself.
+
+use abi::{Nanos, Pages, Pid};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use vfs::{Clock, Location, MountLine, OpenFile};
+
+/// A process, and no later one that happens to get the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessRef {
+    /// Its pid in this view.
+    pub pid: Pid,
+    /// A number that no other process ever had, from 1 on; its low 36 bits go into inode numbers.
+    pub key: u64,
+}
+
+/// Everything that one environment may know. `None` always means: there is no such process (or thread, or file),
+/// for this environment.
+pub trait ProcSource: Send + Sync {
+    /// The process and the thread that run on this CPU, by their numbers in this view; `None` when the process is
+    /// not of this view.
+    fn current(&self) -> Option<(Pid, Pid)>;
+
+    /// The process with a pid.
+    fn process(&self, pid: Pid) -> Option<ProcessRef>;
+
+    /// The process with the lowest pid from `pid` on.
+    fn process_from(&self, pid: Pid) -> Option<Pid>;
+
+    /// The thread of a process with the lowest tid from `tid` on.
+    fn thread_from(&self, process: ProcessRef, tid: Pid) -> Option<Pid>;
+
+    /// What is known of a thread; with its process's pid, of the process as a whole.
+    fn task(&self, process: ProcessRef, tid: Pid) -> Option<Task>;
+
+    /// The arguments that the program was started with, each ended by a zero; empty for a zombie.
+    fn command_line(&self, process: ProcessRef) -> Option<Vec<u8>>;
+
+    /// The environment that the program was started with, in the same form.
+    fn environment(&self, process: ProcessRef) -> Option<Vec<u8>>;
+
+    /// The areas of the address space in ascending order; none for a zombie.
+    fn maps(&self, process: ProcessRef) -> Option<Vec<MapLine>>;
+
+    /// The open file with the lowest descriptor from `from` on.
+    fn file_from(&self, process: ProcessRef, from: u32) -> Option<(u32, Arc<OpenFile>)>;
+
+    /// The working directory.
+    fn working_directory(&self, process: ProcessRef) -> Option<Location>;
+
+    /// The root directory.
+    fn root_directory(&self, process: ProcessRef) -> Option<Location>;
+
+    /// The program.
+    fn executable(&self, process: ProcessRef) -> Option<Location>;
+
+    /// What is mounted below the process's root directory.
+    fn mounts(&self, process: ProcessRef) -> Option<Vec<MountLine>>;
+
+    /// The root directory of this view, from which it shows paths.
+    fn root(&self) -> Location;
+
+    /// What is known of the system.
+    fn system(&self) -> System;
+
+    /// The time of day.
+    fn clock(&self) -> &dyn Clock;
+}
+
+/// What a thread does (`State` of `/proc/PID/status`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskState {
+    /// It runs or could run.
+    #[default]
+    Running,
+    /// It waits.
+    Sleeping,
+    /// It is stopped by a signal.
+    Stopped,
+    /// It is stopped by a tracer.
+    Traced,
+    /// It has ended and is not reaped.
+    Zombie,
+}
+
+impl TaskState {
+    pub(crate) const fn letter(self) -> char {
+        match self {
+            TaskState::Running => 'R',
+            TaskState::Sleeping => 'S',
+            TaskState::Stopped => 'T',
+            TaskState::Traced => 't',
+            TaskState::Zombie => 'Z',
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            TaskState::Running => "running",
+            TaskState::Sleeping => "sleeping",
+            TaskState::Stopped => "stopped",
+            TaskState::Traced => "tracing stop",
+            TaskState::Zombie => "zombie",
+        }
+    }
+}
+
+/// Real, effective, saved and file-access id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    /// Real.
+    pub real: u32,
+    /// Effective.
+    pub effective: u32,
+    /// Saved.
+    pub saved: u32,
+    /// For file access.
+    pub file: u32,
+}
+
+/// Sets of signals: bit n − 1 is signal n.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// Pending for the thread.
+    pub pending: u64,
+    /// Pending for the process.
+    pub shared_pending: u64,
+    /// Blocked by the thread.
+    pub blocked: u64,
+    /// Ignored.
+    pub ignored: u64,
+    /// Handled.
+    pub caught: u64,
+}
+
+/// The memory of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessMemory {
+    /// Size of the address space.
+    pub size: Pages,
+    /// Its greatest size so far.
+    pub peak_size: Pages,
+    /// Pages in memory.
+    pub resident: Pages,
+    /// The most so far.
+    pub peak_resident: Pages,
+    /// Of the resident ones, those of files and shared memory.
+    pub shared: Pages,
+    /// Locked pages.
+    pub locked: Pages,
+    /// Program text.
+    pub text: Pages,
+    /// Data and heap.
+    pub data: Pages,
+    /// Stack.
+    pub stack: Pages,
+    /// Translation tables.
+    pub tables: Pages,
+    /// Limit of the resident pages in bytes (RLIMIT_RSS).
+    pub resident_limit: u64,
+    /// Address of the text's start.
+    pub start_code: u64,
+    /// Address of the text's end.
+    pub end_code: u64,
+    /// Address of the stack's bottom.
+    pub start_stack: u64,
+    /// Where the heap starts.
+    pub start_break: u64,
+    /// Where the arguments start.
+    pub arguments_start: u64,
+    /// Where the arguments end.
+    pub arguments_end: u64,
+    /// Where the environment starts.
+    pub environment_start: u64,
+    /// Where the environment ends.
+    pub environment_end: u64,
+}
+
+/// What is known of a thread or, summed up, of a process, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Task {
+    /// Its tid.
+    pub tid: Pid,
+    /// The pid of its process.
+    pub pid: Pid,
+    /// The pid of the parent, 0 when it has none in this view.
+    pub parent: u32,
+    /// Process group, 0 when not of this view.
+    pub group: u32,
+    /// Session, 0 when not of this view.
+    pub session: u32,
+    /// The name, at most 15 bytes.
+    pub name: Vec<u8>,
+    /// What it does.
+    pub state: TaskState,
+    /// The controlling terminal as `st_rdev`, 0 for none.
+    pub terminal: u32,
+    /// The terminal's foreground process group, −1 for none.
+    pub terminal_group: i32,
+    /// Page faults without and with input.
+    pub faults: (u64, u64),
+    /// The same of reaped children.
+    pub child_faults: (u64, u64),
+    /// Time in user mode.
+    pub user_time: Nanos,
+    /// Time in the kernel.
+    pub system_time: Nanos,
+    /// Of reaped children, in user mode.
+    pub child_user_time: Nanos,
+    /// Of reaped children, in the kernel.
+    pub child_system_time: Nanos,
+    /// Nice value, −20 to 19.
+    pub nice: i32,
+    /// How many threads the process has.
+    pub threads: u32,
+    /// When it started, since the boot of this environment.
+    pub started: Nanos,
+    /// The CPU that it ran on last.
+    pub cpu: u32,
+    /// The signal that the parent is sent at the end.
+    pub exit_signal: u32,
+    /// What `wait` will say, of a zombie.
+    pub exit_status: u32,
+    /// Stack pointer of a thread that waits, 0 when it is not known.
+    pub stack_pointer: u64,
+    /// Instruction pointer of a thread that waits, 0 when it is not known.
+    pub instruction_pointer: u64,
+    /// Users.
+    pub uid: Ids,
+    /// Groups.
+    pub gid: Ids,
+    /// Other groups.
+    pub groups: Vec<u32>,
+    /// File mode mask.
+    pub umask: u32,
+    /// How many descriptors there is room for.
+    pub descriptors: u32,
+    /// Signals.
+    pub signals: Signals,
+    /// How many signals are queued, and how many may be.
+    pub queued_signals: (u32, u64),
+    /// Memory; `None` for a zombie.
+    pub memory: Option<ProcessMemory>,
+    /// How often it gave up the CPU, and how often it was taken.
+    pub switches: (u64, u64),
+}
+
+/// One area of an address space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapLine {
+    /// The first address.
+    pub start: u64,
+    /// The address behind the last.
+    pub end: u64,
+    /// Whether it can be read, written and executed.
+    pub allowed: abi::mmu::Protection,
+    /// Whether changes are shared.
+    pub shared: bool,
+    /// What is mapped: the offset in bytes, and the file.
+    pub offset: u64,
+    /// Device and inode number ([`vfs::DeviceNumber::encode`]); zeros for none.
+    pub identity: (u64, u64),
+    /// What is mapped: a path, or `[heap]`, `[stack]`, `[vdso]`; empty for nothing.
+    pub name: Vec<u8>,
+}
+
+/// Time that CPUs spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuTimes {
+    /// In user mode.
+    pub user: Nanos,
+    /// In user mode with a positive nice value.
+    pub nice: Nanos,
+    /// In the kernel.
+    pub system: Nanos,
+    /// Idle.
+    pub idle: Nanos,
+    /// Serving interrupts.
+    pub interrupt: Nanos,
+    /// Taken by the hypervisor.
+    pub stolen: Nanos,
+}
+
+/// Memory, in pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// All there is for this environment.
+    pub total: Pages,
+    /// Not in use.
+    pub free: Pages,
+    /// Contents of files.
+    pub files: Pages,
+    /// Anonymous memory that is mapped.
+    pub anonymous: Pages,
+    /// Shared memory.
+    pub shared: Pages,
+    /// Pages of files that are mapped.
+    pub mapped: Pages,
+    /// The kernel's own objects.
+    pub kernel: Pages,
+    /// Translation tables.
+    pub tables: Pages,
+}
+
+/// One CPU, as `/proc/cpuinfo` describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CpuDescription {
+    /// The model, `POWER9 (architected), altivec supported`.
+    pub model: String,
+    /// The clock in hertz.
+    pub clock: u64,
+    /// The processor version register.
+    pub version: u32,
+}
+
+/// What is known of the system at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct System {
+    /// Time since this environment started.
+    pub uptime: Nanos,
+    /// When that was, in seconds since 1970.
+    pub boot_time: u64,
+    /// What each CPU spent; the numbers are those of `cpu0`, `cpu1`…
+    pub cpu_times: Vec<CpuTimes>,
+    /// What kinds of CPUs there are.
+    pub cpus: Vec<CpuDescription>,
+    /// Ticks of the timebase in a second.
+    pub timebase: u64,
+    /// The machine, `IBM pSeries (emulated by qemu)`.
+    pub machine: String,
+    /// Memory.
+    pub memory: MemoryUse,
+    /// Load averages of 1, 5 and 15 minutes, in hundredths.
+    pub load: [u32; 3],
+    /// Threads that run or could run, threads in all.
+    pub running: (u32, u32),
+    /// Threads that wait for input or output.
+    pub blocked: u32,
+    /// The pid that was given last.
+    pub last_pid: u32,
+    /// Processes made since the start.
+    pub forks: u64,
+    /// Switches from thread to thread since the start.
+    pub switches: u64,
+    /// Interrupts since the start.
+    pub interrupts: u64,
+    /// As `uname -s`: what programs take the kernel to be.
+    pub system_name: String,
+    /// As `uname -r`.
+    pub release: String,
+    /// As `uname -v`.
+    pub version: String,
+    /// As `uname -n`.
+    pub host_name: String,
+    /// Boot options.
+    pub command_line: String,
+    /// The pids are below this.
+    pub pid_limit: u32,
+    /// Kinds of file systems.
+    pub file_systems: Vec<&'static str>,
+}

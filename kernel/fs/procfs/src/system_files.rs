@@ -1,0 +1,273 @@
+//! Files that tell of the system.
+
+use crate::source::{CpuTimes, System};
+use abi::{Nanos, PAGE_SIZE, Pages};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
+use vfs::{MountFlags, MountLine};
+
+/// Clock ticks in a second, as programs are told by `sysconf(_SC_CLK_TCK)` and AT_CLKTCK.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// A span in clock ticks.
+pub(crate) fn ticks(span: Nanos) -> u64 {
+    span.0 / (1_000_000_000 / TICKS_PER_SECOND)
+}
+
+/// Pages in units of 1024 bytes.
+pub(crate) fn kib(pages: Pages) -> u64 {
+    pages.0.saturating_mul(PAGE_SIZE as u64 / 1024)
+}
+
+/// A file of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum SystemFile {
+    CommandLine,
+    CpuInfo,
+    FileSystems,
+    LoadAverage,
+    MemInfo,
+    Stat,
+    Uptime,
+    Version,
+    HostName,
+    OsRelease,
+    OsType,
+    OsVersion,
+    PidMax,
+    OpenLimit,
+}
+
+/// The files of `/proc`.
+pub(crate) const ROOT_FILES: [(&str, SystemFile); 8] = [
+    ("cmdline", SystemFile::CommandLine),
+    ("cpuinfo", SystemFile::CpuInfo),
+    ("filesystems", SystemFile::FileSystems),
+    ("loadavg", SystemFile::LoadAverage),
+    ("meminfo", SystemFile::MemInfo),
+    ("stat", SystemFile::Stat),
+    ("uptime", SystemFile::Uptime),
+    ("version", SystemFile::Version),
+];
+
+/// The files of `/proc/sys/kernel`.
+pub(crate) const KERNEL_FILES: [(&str, SystemFile); 5] = [
+    ("hostname", SystemFile::HostName),
+    ("osrelease", SystemFile::OsRelease),
+    ("ostype", SystemFile::OsType),
+    ("pid_max", SystemFile::PidMax),
+    ("version", SystemFile::OsVersion),
+];
+
+/// The files of `/proc/sys/fs`.
+pub(crate) const FS_FILES: [(&str, SystemFile); 1] = [("nr_open", SystemFile::OpenLimit)];
+
+/// The text of a file.
+pub(crate) fn text(file: SystemFile, system: &System) -> Vec<u8> {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write(&mut out, file, system);
+    out.into_bytes()
+}
+
+fn write(out: &mut String, file: SystemFile, system: &System) -> core::fmt::Result {
+    match file {
+        SystemFile::CommandLine => writeln!(out, "{}", system.command_line),
+        SystemFile::CpuInfo => cpu_info(out, system),
+        SystemFile::FileSystems => system
+            .file_systems
+            .iter()
+            .try_for_each(|kind| writeln!(out, "nodev\t{kind}")),
+        SystemFile::LoadAverage => load_average(out, system),
+        SystemFile::MemInfo => memory(out, system),
+        SystemFile::Stat => statistics(out, system),
+        SystemFile::Uptime => uptime(out, system),
+        SystemFile::Version => {
+            writeln!(
+                out,
+                "{} version {} {}",
+                system.system_name, system.release, system.version
+            )
+        }
+        SystemFile::HostName => writeln!(out, "{}", system.host_name),
+        SystemFile::OsRelease => writeln!(out, "{}", system.release),
+        SystemFile::OsType => writeln!(out, "{}", system.system_name),
+        SystemFile::OsVersion => writeln!(out, "{}", system.version),
+        SystemFile::PidMax => writeln!(out, "{}", system.pid_limit),
+        SystemFile::OpenLimit => writeln!(out, "{}", vfs::DESCRIPTOR_LIMIT),
+    }
+}
+
+fn seconds(out: &mut String, span: Nanos) -> core::fmt::Result {
+    write!(
+        out,
+        "{}.{:02}",
+        span.0 / 1_000_000_000,
+        span.0 / 10_000_000 % 100
+    )
+}
+
+fn uptime(out: &mut String, system: &System) -> core::fmt::Result {
+    seconds(out, system.uptime)?;
+    out.write_char(' ')?;
+    seconds(out, sum(&system.cpu_times).idle)?;
+    out.write_char('\n')
+}
+
+fn load_average(out: &mut String, system: &System) -> core::fmt::Result {
+    for load in system.load {
+        write!(out, "{}.{:02} ", load / 100, load % 100)?;
+    }
+    writeln!(
+        out,
+        "{}/{} {}",
+        system.running.0, system.running.1, system.last_pid
+    )
+}
+
+fn sum(times: &[CpuTimes]) -> CpuTimes {
+    times.iter().fold(CpuTimes::default(), |sum, cpu| CpuTimes {
+        user: sum.user.saturating_add(cpu.user),
+        nice: sum.nice.saturating_add(cpu.nice),
+        system: sum.system.saturating_add(cpu.system),
+        idle: sum.idle.saturating_add(cpu.idle),
+        interrupt: sum.interrupt.saturating_add(cpu.interrupt),
+        stolen: sum.stolen.saturating_add(cpu.stolen),
+    })
+}
+
+fn cpu_line(out: &mut String, times: &CpuTimes) -> core::fmt::Result {
+    // user nice system idle iowait irq softirq steal guest guest_nice
+    let columns = [
+        times.user,
+        times.nice,
+        times.system,
+        times.idle,
+        Nanos(0),
+        times.interrupt,
+        Nanos(0),
+        times.stolen,
+    ];
+    for column in columns {
+        write!(out, " {}", ticks(column))?;
+    }
+    writeln!(out, " 0 0")
+}
+
+fn statistics(out: &mut String, system: &System) -> core::fmt::Result {
+    write!(out, "cpu ")?;
+    cpu_line(out, &sum(&system.cpu_times))?;
+    for (number, times) in system.cpu_times.iter().enumerate() {
+        write!(out, "cpu{number}")?;
+        cpu_line(out, times)?;
+    }
+    writeln!(out, "intr {}", system.interrupts)?;
+    writeln!(out, "ctxt {}", system.switches)?;
+    writeln!(out, "btime {}", system.boot_time)?;
+    writeln!(out, "processes {}", system.forks)?;
+    writeln!(out, "procs_running {}", system.running.0)?;
+    writeln!(out, "procs_blocked {}", system.blocked)
+}
+
+fn memory(out: &mut String, system: &System) -> core::fmt::Result {
+    let memory = &system.memory;
+    let none = Pages(0);
+    // Files have no other home than memory here, so nothing of them could be given up: available is what is free.
+    for (name, pages) in [
+        ("MemTotal", memory.total),
+        ("MemFree", memory.free),
+        ("MemAvailable", memory.free),
+        ("Buffers", none),
+        ("Cached", memory.files),
+        ("SwapCached", none),
+        ("Active", memory.anonymous),
+        ("Inactive", memory.files),
+        ("SwapTotal", none),
+        ("SwapFree", none),
+        ("Dirty", none),
+        ("Writeback", none),
+        ("AnonPages", memory.anonymous),
+        ("Mapped", memory.mapped),
+        ("Shmem", memory.shared),
+        ("Slab", memory.kernel),
+        ("SReclaimable", none),
+        ("SUnreclaim", memory.kernel),
+        ("PageTables", memory.tables),
+    ] {
+        writeln!(
+            out,
+            "{:<15} {:>8} kB",
+            alloc::format!("{name}:"),
+            kib(pages)
+        )?;
+    }
+    Ok(())
+}
+
+fn cpu_info(out: &mut String, system: &System) -> core::fmt::Result {
+    for (number, cpu) in system.cpus.iter().enumerate() {
+        writeln!(out, "processor\t: {number}")?;
+        writeln!(out, "cpu\t\t: {}", cpu.model)?;
+        writeln!(
+            out,
+            "clock\t\t: {}.{:06}MHz",
+            cpu.clock / 1_000_000,
+            cpu.clock % 1_000_000
+        )?;
+        let (model, major, minor) = (
+            cpu.version >> 16,
+            cpu.version >> 8 & 0xf,
+            cpu.version & 0xff,
+        );
+        writeln!(
+            out,
+            "revision\t: {major}.{minor} (pvr {model:04x} {:04x})\n",
+            cpu.version & 0xffff
+        )?;
+    }
+    writeln!(out, "timebase\t: {}", system.timebase)?;
+    writeln!(out, "platform\t: pSeries")?;
+    writeln!(out, "model\t\t: {}", system.machine)?;
+    writeln!(out, "machine\t\t: CHRP {}", system.machine)?;
+    writeln!(out, "MMU\t\t: Radix")
+}
+
+/// `/proc/PID/mounts` (`man 5 fstab` for the form of a line).
+pub(crate) fn mounts(lines: &[MountLine]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for line in lines {
+        escaped(&mut out, line.source.as_bytes());
+        out.push(b' ');
+        escaped(&mut out, &line.path);
+        out.push(b' ');
+        out.extend_from_slice(line.kind.as_bytes());
+        let read_only = line.flags.contains(MountFlags::READ_ONLY);
+        out.extend_from_slice(if read_only { b" ro" } else { b" rw" });
+        for (flag, option) in [
+            (MountFlags::NO_SET_ID, &b",nosuid"[..]),
+            (MountFlags::NO_DEVICES, b",nodev"),
+            (MountFlags::NO_EXECUTE, b",noexec"),
+        ] {
+            if line.flags.contains(flag) {
+                out.extend_from_slice(option);
+            }
+        }
+        out.extend_from_slice(b" 0 0\n");
+    }
+    out
+}
+
+/// A word of a line: what would end it or the line is written as an octal number.
+pub(crate) fn escaped(out: &mut Vec<u8>, word: &[u8]) {
+    for &byte in word {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\\' | b'#' => {
+                out.push(b'\\');
+                out.extend([byte >> 6, byte >> 3 & 7, byte & 7].map(|digit| b'0' + digit));
+            }
+            _ => out.push(byte),
+        }
+    }
+}

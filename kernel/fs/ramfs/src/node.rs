@@ -1,0 +1,531 @@
+//! A node of the file system: the inode.
+
+use crate::Shared;
+use crate::directory::Names;
+use crate::pages::{Pages, SIZE_LIMIT};
+use abi::{Cid, Errno, PAGE_SIZE};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
+use core::sync::atomic::{AtomicU16, Ordering};
+use memory::PageSource;
+use sync::{Guard, Rank, SpinLock};
+use vfs::{
+    Attachment, Change, DeviceNumber, DirectoryEntry, FileKind, FileSystemStatus, Flow, Inode,
+    InodeId, IoContext, Metadata, Mode, NewNode, NewTime, NodeContent, RenameFlags, Timestamp,
+};
+use wait::{Attempt, Sink, Source};
+
+/// Most names that one file may have.
+const LINK_LIMIT: u32 = 65_000;
+
+/// A file, directory, link or special file.
+pub(crate) struct Node {
+    shared: Arc<Shared>,
+    number: u64,
+    kind: FileKind,
+    owner: AtomicU16,
+    body: Body,
+    state: SpinLock<State>,
+}
+
+/// What never changes of a node's contents; directories keep their names in [`State`].
+enum Body {
+    Regular(Arc<Pages>),
+    Directory,
+    Symlink(Box<[u8]>),
+    Special(Attachment, DeviceNumber),
+}
+
+pub(crate) struct State {
+    mode: Mode,
+    links: u32,
+    uid: u32,
+    gid: u32,
+    accessed: Timestamp,
+    modified: Timestamp,
+    changed: Timestamp,
+    pub(crate) names: Names,
+}
+
+impl State {
+    fn touch(&mut self, now: Timestamp) {
+        self.modified = now;
+        self.changed = now;
+    }
+
+    /// Counts a name of a subdirectory, whose `..` refers to this directory.
+    fn count_subdirectory(&mut self, node: &Node, added: bool) {
+        if node.kind == FileKind::Directory {
+            self.links = if added {
+                self.links.saturating_add(1)
+            } else {
+                self.links.saturating_sub(1)
+            };
+        }
+    }
+}
+
+impl Node {
+    pub(crate) fn make(
+        shared: &Arc<Shared>,
+        owner: Cid,
+        new: &NewNode<'_>,
+    ) -> Result<Arc<Self>, Errno> {
+        let number = shared.take_inode()?;
+        let now = shared.clock.now();
+        let body = match new.content {
+            NodeContent::Regular => Body::Regular(Arc::new(Pages::new(shared, number, owner))),
+            NodeContent::Directory => Body::Directory,
+            NodeContent::Symlink(target) => Body::Symlink(Box::from(target)),
+            NodeContent::Fifo | NodeContent::Socket => {
+                Body::Special(Attachment::default(), DeviceNumber::default())
+            }
+            NodeContent::Character(device) | NodeContent::Block(device) => {
+                Body::Special(Attachment::default(), device)
+            }
+        };
+        let kind = new.content.kind();
+        let state = State {
+            mode: new.mode,
+            links: if kind == FileKind::Directory { 2 } else { 1 },
+            uid: new.uid,
+            gid: new.gid,
+            accessed: now,
+            modified: now,
+            changed: now,
+            names: Names::default(),
+        };
+        let owner = AtomicU16::new(owner.0);
+        let state = SpinLock::new(Rank::Inode, state);
+        Ok(Arc::new(Self {
+            shared: shared.clone(),
+            number,
+            kind,
+            owner,
+            body,
+            state,
+        }))
+    }
+
+    pub(crate) fn state(&self) -> Guard<'_, State> {
+        self.state.lock()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn file(&self) -> Result<&Arc<Pages>, Errno> {
+        match &self.body {
+            Body::Regular(pages) => Ok(pages),
+            Body::Directory => Err(Errno::EISDIR),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn names(&self) -> Result<Guard<'_, State>, Errno> {
+        if self.kind == FileKind::Directory {
+            Ok(self.state.lock())
+        } else {
+            Err(Errno::ENOTDIR)
+        }
+    }
+
+    /// A node of this file system behind an inode.
+    fn own(&self, inode: &Arc<dyn Inode>) -> Result<Arc<Node>, Errno> {
+        let any: Arc<dyn Any + Send + Sync> = inode.clone();
+        let node = any.downcast::<Node>().map_err(|_| Errno::EXDEV)?;
+        if Arc::ptr_eq(&node.shared, &self.shared) {
+            Ok(node)
+        } else {
+            Err(Errno::EXDEV)
+        }
+    }
+
+    /// Adds a name for a node that counts it already.
+    pub(crate) fn add(&self, name: &[u8], node: Arc<Node>) -> Result<(), Errno> {
+        let mut state = self.names()?;
+        state.names.require_free(name)?;
+        state.count_subdirectory(&node, true);
+        state.names.set(name, node);
+        state.touch(self.shared.clock.now());
+        Ok(())
+    }
+
+    /// Counts one more name; the node's contents are not being freed.
+    pub(crate) fn count_name(&self) -> Result<(), Errno> {
+        let mut state = self.state.lock();
+        match state.links {
+            0 => return Err(Errno::ENOENT),
+            LINK_LIMIT.. => return Err(Errno::EMLINK),
+            _ => state.links += 1,
+        }
+        state.changed = self.shared.clock.now();
+        Ok(())
+    }
+
+    /// Takes a name of this node away; a directory must be empty, and nothing can be made in it any more.
+    fn retire(&self, now: Timestamp) -> Result<(), Errno> {
+        let mut state = self.state.lock();
+        if self.kind == FileKind::Directory {
+            if state.names.len() > 0 {
+                return Err(Errno::ENOTEMPTY);
+            }
+            state.links = 0;
+            state.names.removed = true;
+        } else {
+            state.links = state.links.saturating_sub(1);
+        }
+        state.changed = now;
+        Ok(())
+    }
+
+    /// Takes a name away that an archive gives anew.
+    pub(crate) fn discard(&self, name: &[u8]) {
+        let gone = self.state.lock().names.remove(name);
+        if let Some(node) = gone {
+            let mut state = node.state.lock();
+            state.links = state.links.saturating_sub(1);
+        }
+    }
+
+    /// Sets what an archive says of a node.
+    pub(crate) fn set_attributes(&self, mode: Mode, uid: u32, gid: u32, modified: Timestamp) {
+        let mut state = self.state.lock();
+        (state.mode, state.uid, state.gid) = (mode, uid, gid);
+        (state.accessed, state.modified, state.changed) = (modified, modified, modified);
+    }
+
+    /// Takes the name of `replaced` away for `moved`, which is to have it.
+    fn make_way(moved: &Node, replaced: &Node, now: Timestamp) -> Result<(), Errno> {
+        match (
+            moved.kind == FileKind::Directory,
+            replaced.kind == FileKind::Directory,
+        ) {
+            (true, false) => Err(Errno::ENOTDIR),
+            (false, true) => Err(Errno::EISDIR),
+            _ => replaced.retire(now),
+        }
+    }
+}
+
+/// The locked states of the two directories of a move; of one when they are the same.
+struct Pair<'a> {
+    from: Guard<'a, State>,
+    to: Option<Guard<'a, State>>,
+}
+
+impl<'a> Pair<'a> {
+    fn lock(from: &'a Node, to: &'a Node) -> Result<Self, Errno> {
+        if from.number == to.number {
+            return Ok(Self {
+                from: from.names()?,
+                to: None,
+            });
+        }
+        if from.number < to.number {
+            let from = from.names()?;
+            return Ok(Self {
+                from,
+                to: Some(to.names()?),
+            });
+        }
+        let to = to.names()?;
+        Ok(Self {
+            from: from.names()?,
+            to: Some(to),
+        })
+    }
+
+    fn to(&mut self) -> &mut State {
+        self.to.as_deref_mut().unwrap_or(&mut self.from)
+    }
+}
+
+impl Inode for Node {
+    fn id(&self) -> InodeId {
+        InodeId {
+            device: self.shared.device,
+            number: self.number,
+        }
+    }
+
+    fn kind(&self) -> FileKind {
+        self.kind
+    }
+
+    fn owner(&self) -> Cid {
+        Cid(self.owner.load(Ordering::Relaxed))
+    }
+
+    fn metadata(&self, _cx: &IoContext<'_>) -> Attempt<Metadata> {
+        let mut state = self.state.lock();
+        let (size, pages, device) = match &self.body {
+            Body::Regular(pages) => {
+                if pages.take_dirty() {
+                    state.touch(self.shared.clock.now());
+                }
+                let (size, resident) = pages.extent();
+                (size, resident, DeviceNumber::default())
+            }
+            Body::Directory => (state.names.len() as u64 * 32, 0, DeviceNumber::default()),
+            Body::Symlink(target) => (target.len() as u64, 0, DeviceNumber::default()),
+            Body::Special(_, device) => (0, 0, *device),
+        };
+        Ok(Metadata {
+            id: self.id(),
+            owner: self.owner(),
+            kind: self.kind,
+            mode: state.mode,
+            links: state.links,
+            uid: state.uid,
+            gid: state.gid,
+            device,
+            size,
+            blocks: pages * (PAGE_SIZE as u64 / 512),
+            accessed: state.accessed,
+            modified: state.modified,
+            changed: state.changed,
+        })
+    }
+
+    fn change(&self, _cx: &IoContext<'_>, change: &Change) -> Attempt<()> {
+        let now = self.shared.clock.now();
+        let at = |time: NewTime| match time {
+            NewTime::Now => now,
+            NewTime::At(time) => time,
+        };
+        let mut state = self.state.lock();
+        if let Some(size) = change.size {
+            if size > SIZE_LIMIT {
+                return Err(Errno::EFBIG.into());
+            }
+            self.file()?.set_size(size);
+            state.modified = now;
+        }
+        state.mode = change.mode.unwrap_or(state.mode);
+        state.uid = change.uid.unwrap_or(state.uid);
+        state.gid = change.gid.unwrap_or(state.gid);
+        state.accessed = change.accessed.map_or(state.accessed, at);
+        state.modified = change.modified.map_or(state.modified, at);
+        state.changed = now;
+        Ok(())
+    }
+
+    fn lookup(&self, _cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<dyn Inode>> {
+        let node = self.names()?.names.get(name)?.clone();
+        Ok(node)
+    }
+
+    fn create(
+        &self,
+        cx: &IoContext<'_>,
+        name: &[u8],
+        new: &NewNode<'_>,
+    ) -> Attempt<Arc<dyn Inode>> {
+        self.names()?.names.require_free(name)?;
+        let node = Node::make(&self.shared, cx.credential.cid, new)?;
+        self.add(name, node.clone())?;
+        Ok(node)
+    }
+
+    fn link(&self, _cx: &IoContext<'_>, name: &[u8], target: &Arc<dyn Inode>) -> Attempt<()> {
+        let node = self.own(target)?;
+        if node.kind == FileKind::Directory {
+            return Err(Errno::EPERM.into());
+        }
+        let mut state = self.names()?;
+        state.names.require_free(name)?;
+        node.count_name()?;
+        state.names.set(name, node);
+        state.touch(self.shared.clock.now());
+        Ok(())
+    }
+
+    fn unlink(&self, _cx: &IoContext<'_>, name: &[u8]) -> Attempt<()> {
+        // Declared before the lock, so dropped after it: it may be the last reference.
+        let node;
+        let mut state = self.names()?;
+        if state.names.get(name)?.kind == FileKind::Directory {
+            return Err(Errno::EISDIR.into());
+        }
+        node = state.names.remove(name).ok_or(Errno::ENOENT)?;
+        let now = self.shared.clock.now();
+        state.touch(now);
+        Ok(node.retire(now)?)
+    }
+
+    fn remove_directory(&self, _cx: &IoContext<'_>, name: &[u8]) -> Attempt<()> {
+        let node;
+        let mut state = self.names()?;
+        node = state.names.get(name)?.clone();
+        if node.kind != FileKind::Directory {
+            return Err(Errno::ENOTDIR.into());
+        }
+        let now = self.shared.clock.now();
+        node.retire(now)?;
+        state.names.remove(name);
+        state.count_subdirectory(&node, false);
+        state.touch(now);
+        Ok(())
+    }
+
+    fn rename(
+        &self,
+        _cx: &IoContext<'_>,
+        name: &[u8],
+        target: &Arc<dyn Inode>,
+        new_name: &[u8],
+        flags: RenameFlags,
+    ) -> Attempt<()> {
+        let target = self.own(target)?;
+        let replaced;
+        let mut pair = Pair::lock(self, &target)?;
+        let node = pair.from.names.get(name)?.clone();
+        let present = pair.to().names.get(new_name).ok().cloned();
+        let now = self.shared.clock.now();
+        if pair.to().names.removed {
+            return Err(Errno::ENOENT.into());
+        }
+        if flags.contains(RenameFlags::EXCHANGE) {
+            let other = present.clone().ok_or(Errno::ENOENT)?;
+            pair.from.names.set(name, other.clone());
+            pair.from.count_subdirectory(&node, false);
+            pair.from.count_subdirectory(&other, true);
+            pair.to().names.set(new_name, node.clone());
+            pair.to().count_subdirectory(&other, false);
+            pair.to().count_subdirectory(&node, true);
+            other.state().changed = now;
+        } else {
+            if let Some(present) = &present {
+                if flags.contains(RenameFlags::NO_REPLACE) {
+                    return Err(Errno::EEXIST.into());
+                }
+                Self::make_way(&node, present, now)?;
+                pair.to().count_subdirectory(present, false);
+            }
+            pair.from.names.remove(name);
+            pair.from.count_subdirectory(&node, false);
+            pair.to().count_subdirectory(&node, true);
+            pair.to().names.set(new_name, node.clone());
+        }
+        replaced = present;
+        pair.from.touch(now);
+        pair.to().touch(now);
+        node.state().changed = now;
+        drop(pair);
+        drop(replaced);
+        Ok(())
+    }
+
+    fn entries(
+        &self,
+        _cx: &IoContext<'_>,
+        cookie: u64,
+        each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
+    ) -> Attempt<()> {
+        let mut state = self.names()?;
+        for (cookie, name, node) in state.names.from_cookie(cookie) {
+            let entry = DirectoryEntry {
+                name,
+                number: node.number,
+                kind: node.kind,
+                next: cookie + 1,
+            };
+            if each(entry)? == Flow::Stop {
+                break;
+            }
+        }
+        state.accessed = self.shared.clock.now();
+        Ok(())
+    }
+
+    fn read_link(&self, _cx: &IoContext<'_>) -> Attempt<Vec<u8>> {
+        match &self.body {
+            Body::Symlink(target) => Ok(target.to_vec()),
+            _ => Err(Errno::EINVAL.into()),
+        }
+    }
+
+    fn read_at(&self, _cx: &IoContext<'_>, offset: u64, sink: &mut dyn Sink) -> Attempt<usize> {
+        let pages = self.file()?;
+        let mut state = self.state.lock();
+        let count = pages.read(offset, sink)?;
+        state.accessed = self.shared.clock.now();
+        Ok(count)
+    }
+
+    fn write_at(
+        &self,
+        _cx: &IoContext<'_>,
+        offset: u64,
+        source: &mut dyn Source,
+    ) -> Attempt<usize> {
+        let pages = self.file()?;
+        let mut state = self.state.lock();
+        let count = pages.write(offset, source)?;
+        state.touch(self.shared.clock.now());
+        Ok(count)
+    }
+
+    fn append(&self, _cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<(u64, usize)> {
+        let pages = self.file()?;
+        let mut state = self.state.lock();
+        let done = pages.append(source)?;
+        state.touch(self.shared.clock.now());
+        Ok(done)
+    }
+
+    fn pages(&self) -> Option<Arc<dyn PageSource>> {
+        match &self.body {
+            Body::Regular(pages) => Some(pages.clone()),
+            _ => None,
+        }
+    }
+
+    fn attachment(&self) -> Option<&Attachment> {
+        match &self.body {
+            Body::Special(attachment, _) => Some(attachment),
+            _ => None,
+        }
+    }
+
+    fn file_system(&self) -> FileSystemStatus {
+        self.shared.status()
+    }
+}
+
+impl Drop for Node {
+    /// Drops what is below one by one: a deep tree must not use up the kernel's stack.
+    fn drop(&mut self) {
+        self.shared.give_inode();
+        let mut doomed: Vec<Arc<Node>> = self.state.get_mut().names.drain().collect();
+        while let Some(node) = doomed.pop() {
+            if let Some(mut last) = Arc::into_inner(node) {
+                doomed.extend(last.state.get_mut().names.drain());
+            }
+        }
+    }
+}
+
+/// Gives the nodes below `root` that belong to `from` to `to`.
+pub(crate) fn hand_over(root: &Arc<Node>, from: Cid, to: Cid) -> usize {
+    let mut changed = 0;
+    let mut ahead = alloc::vec![root.clone()];
+    while let Some(node) = ahead.pop() {
+        if node
+            .owner
+            .compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+        {
+            changed += 1;
+            if let Body::Regular(pages) = &node.body {
+                pages.hand_over(to);
+            }
+        }
+        ahead.extend(node.state.lock().names.nodes().cloned());
+    }
+    changed
+}

@@ -1,0 +1,283 @@
+//! The contents of a file: pages, some of them missing, and a size.
+
+use crate::Shared;
+use abi::{Cid, Errno, PAGE_SHIFT, PAGE_SIZE};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use memory::{Frame, Kind, PageError, PageSource};
+use sync::{Rank, SpinLock};
+use wait::{Attempt, Sink, Source, Stop};
+
+/// Largest size of a file: what an `off_t` can say.
+pub(crate) const SIZE_LIMIT: u64 = i64::MAX as u64;
+/// How many bytes are moved at once between a page and a program. They pass over the kernel's stack.
+const CHUNK: usize = 2048;
+static ZEROS: [u8; CHUNK] = [0; CHUNK];
+
+/// The contents of one file.
+pub(crate) struct Pages {
+    shared: Arc<Shared>,
+    number: u64,
+    owner: AtomicU16,
+    /// Written to through a mapping since the last look.
+    dirty: AtomicBool,
+    state: SpinLock<State>,
+}
+
+struct State {
+    size: u64,
+    frames: BTreeMap<u64, Frame>,
+}
+
+fn page_of(offset: u64) -> u64 {
+    offset >> PAGE_SHIFT
+}
+
+fn within_page(offset: u64) -> usize {
+    (offset % PAGE_SIZE as u64) as usize
+}
+
+/// How much to move at `offset` of `remaining` bytes: within one page and one chunk.
+fn stretch(offset: u64, remaining: u64) -> usize {
+    let in_page = (PAGE_SIZE - within_page(offset)).min(CHUNK);
+    usize::try_from(remaining).map_or(in_page, |remaining| remaining.min(in_page))
+}
+
+impl Pages {
+    pub(crate) fn new(shared: &Arc<Shared>, number: u64, owner: Cid) -> Self {
+        Self {
+            shared: shared.clone(),
+            number,
+            owner: AtomicU16::new(owner.0),
+            dirty: AtomicBool::new(false),
+            state: SpinLock::new(
+                Rank::Pages,
+                State {
+                    size: 0,
+                    frames: BTreeMap::new(),
+                },
+            ),
+        }
+    }
+
+    /// Size in bytes and pages in memory.
+    pub(crate) fn extent(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        (state.size, state.frames.len() as u64)
+    }
+
+    /// Whether a mapping has changed the contents since the last call.
+    pub(crate) fn take_dirty(&self) -> bool {
+        self.dirty.swap(false, Ordering::Relaxed)
+    }
+
+    /// Charges the pages to `owner`.
+    pub(crate) fn hand_over(&self, owner: Cid) {
+        self.owner.store(owner.0, Ordering::Relaxed);
+        for frame in self.state.lock().frames.values() {
+            frame.retag(owner, Kind::File);
+        }
+    }
+
+    /// The frame of a page, made when there is none.
+    fn materialize(&self, state: &mut State, page: u64) -> Result<Frame, Errno> {
+        if let Some(frame) = state.frames.get(&page) {
+            return Ok(frame.clone());
+        }
+        if !self.shared.take_page() {
+            return Err(Errno::ENOSPC);
+        }
+        match Frame::allocate(Cid(self.owner.load(Ordering::Relaxed)), Kind::File) {
+            Ok(frame) => {
+                state.frames.insert(page, frame.clone());
+                Ok(frame)
+            }
+            Err(_) => {
+                self.shared.give_pages(1);
+                Err(Errno::ENOMEM)
+            }
+        }
+    }
+
+    /// Reads from `offset`; the caller holds the node's lock.
+    pub(crate) fn read(&self, offset: u64, sink: &mut dyn Sink) -> Attempt<usize> {
+        let mut buffer = [0u8; CHUNK];
+        let mut done = 0usize;
+        loop {
+            let at = offset.saturating_add(done as u64);
+            let (size, frame) = {
+                let state = self.state.lock();
+                (state.size, state.frames.get(&page_of(at)).cloned())
+            };
+            let length = stretch(at, size.saturating_sub(at).min(sink.room() as u64));
+            if length == 0 {
+                return Ok(done);
+            }
+            let bytes = match frame {
+                Some(frame) => {
+                    let bytes = buffer.get_mut(..length).ok_or(Errno::EIO)?;
+                    frame.read(within_page(at), bytes);
+                    &*bytes
+                }
+                None => ZEROS.get(..length).ok_or(Errno::EIO)?,
+            };
+            match sink.put(bytes) {
+                Ok(()) => done += length,
+                Err(Stop::Error(_)) if done > 0 => return Ok(done),
+                Err(stop) => return Err(stop),
+            }
+        }
+    }
+
+    /// Writes at `offset`; the caller holds the node's lock. When the source is not resident the size is put back,
+    /// and the call that is run again writes the same bytes to the same place.
+    pub(crate) fn write(&self, offset: u64, source: &mut dyn Source) -> Attempt<usize> {
+        if source.remaining() == 0 {
+            return Ok(0);
+        }
+        if offset >= SIZE_LIMIT {
+            return Err(Errno::EFBIG.into());
+        }
+        let before = self.state.lock().size;
+        let mut done = 0;
+        match self.write_stretches(offset, source, &mut done) {
+            Ok(()) => Ok(done),
+            Err(stop) => {
+                let keeps =
+                    matches!(stop, Stop::Error(_)).then_some(offset.saturating_add(done as u64));
+                self.set_size(keeps.filter(|_| done > 0).unwrap_or(0).max(before));
+                if done > 0 && matches!(stop, Stop::Error(_)) {
+                    Ok(done)
+                } else {
+                    Err(stop)
+                }
+            }
+        }
+    }
+
+    fn write_stretches(
+        &self,
+        offset: u64,
+        source: &mut dyn Source,
+        done: &mut usize,
+    ) -> Attempt<()> {
+        let mut buffer = [0u8; CHUNK];
+        loop {
+            let at = offset.saturating_add(*done as u64);
+            let length = stretch(
+                at,
+                (source.remaining() as u64).min(SIZE_LIMIT.saturating_sub(at)),
+            );
+            if length == 0 {
+                return Ok(());
+            }
+            let frame = self.materialize(&mut self.state.lock(), page_of(at))?;
+            let bytes = buffer.get_mut(..length).ok_or(Errno::EIO)?;
+            source.take(bytes)?;
+            let mut state = self.state.lock();
+            let end = at + length as u64;
+            if end > state.size {
+                state.clear_tail();
+                state.size = end;
+            }
+            drop(state);
+            frame.write(within_page(at), bytes);
+            *done += length;
+        }
+    }
+
+    /// Writes at the end; answers where that was.
+    pub(crate) fn append(&self, source: &mut dyn Source) -> Attempt<(u64, usize)> {
+        let end = self.state.lock().size;
+        self.write(end, source).map(|count| (end, count))
+    }
+
+    /// Sets the size; what is cut off is gone, what is added reads as zeros.
+    pub(crate) fn set_size(&self, size: u64) {
+        let cut = {
+            let mut state = self.state.lock();
+            let cut = state
+                .frames
+                .split_off(&page_of(size.saturating_add(PAGE_SIZE as u64 - 1)));
+            state.size = state.size.min(size);
+            state.clear_tail();
+            state.size = size;
+            cut
+        };
+        self.shared.give_pages(cut.len() as u64);
+        drop(cut);
+    }
+
+    /// Takes a whole file's contents: for the archive at boot.
+    pub(crate) fn fill(&self, contents: &[u8]) -> Result<(), Errno> {
+        self.set_size(0);
+        let mut state = self.state.lock();
+        for (page, bytes) in (0u64..).zip(contents.chunks(PAGE_SIZE)) {
+            self.materialize(&mut state, page)?.write(0, bytes);
+            state.size += bytes.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Clears what a mapping may have left behind the end in the last page.
+    fn clear_tail(&mut self) {
+        let start = within_page(self.size);
+        if start == 0 {
+            return;
+        }
+        let Some(frame) = self.frames.get(&page_of(self.size)) else {
+            return;
+        };
+        for offset in (start..PAGE_SIZE).step_by(CHUNK) {
+            let length = (PAGE_SIZE - offset).min(CHUNK);
+            frame.write(offset, ZEROS.get(..length).unwrap_or_default());
+        }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        self.shared
+            .give_pages(self.state.get_mut().frames.len() as u64);
+    }
+}
+
+impl PageSource for Pages {
+    fn page(&self, index: u64, _for_write: bool) -> Result<Frame, PageError> {
+        let mut state = self.state.lock();
+        if index >= page_of(state.size.saturating_add(PAGE_SIZE as u64 - 1)) {
+            return Err(PageError::BeyondEnd);
+        }
+        self.materialize(&mut state, index)
+            .map_err(|errno| match errno {
+                Errno::ENOMEM => PageError::OutOfMemory,
+                other => PageError::Failed(other),
+            })
+    }
+
+    fn resident(&self, first: u64, around: &mut [Option<Frame>]) {
+        let state = self.state.lock();
+        let present = state
+            .frames
+            .range(first..first.saturating_add(around.len() as u64));
+        for (index, frame) in present {
+            let slot = usize::try_from(index - first)
+                .ok()
+                .and_then(|index| around.get_mut(index));
+            if let Some(slot @ None) = slot {
+                *slot = Some(frame.clone());
+            }
+        }
+    }
+
+    fn dirtied(&self, _index: u64) {
+        self.dirty.store(true, Ordering::Relaxed);
+    }
+
+    fn identity(&self) -> (u64, u64) {
+        (self.shared.device.encode(), self.number)
+    }
+}

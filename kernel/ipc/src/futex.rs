@@ -1,0 +1,338 @@
+//! Futexes (`man 2 futex`): the threads that wait on a word of memory.
+//!
+//! A waiter is completed with 0 by whoever wakes it, so a wait is never run again after a wake and no wake
+//! is lost. Timeouts and signals are the kernel's: the thread just leaves its queue. The check of the word and the
+//! enrolment are one step under the bucket's lock, and so are the change of the word and a wake for it.
+
+use abi::Errno;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use core::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use sync::{Guard, Rank, SpinLock};
+use wait::{Attempt, Stop, WaitQueue, Waiter};
+
+/// A word of memory, however programs address it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FutexKey {
+    /// In memory of one address space (`FUTEX_PRIVATE_FLAG`, and private mappings).
+    Private {
+        /// Number of the address space, never reused.
+        space: u64,
+        /// Address of the word.
+        address: u64,
+    },
+    /// In memory that several address spaces may map.
+    Shared {
+        /// Number of the object that is mapped (inode, anonymous shared memory), never reused.
+        object: u64,
+        /// Offset of the word in it.
+        offset: u64,
+    },
+}
+
+/// All words that threads wait on.
+pub struct FutexTable {
+    /// A power of two of them.
+    buckets: Box<[SpinLock<Bucket>]>,
+}
+
+#[derive(Default)]
+struct Bucket {
+    /// Waiters carry their bit set as key. Queues that have run empty are kept for the next wait on the same
+    /// word, and swept when there are many.
+    queues: BTreeMap<FutexKey, WaitQueue>,
+    sweep_at: usize,
+}
+
+/// Multiplies and folds: the keys are addresses, not chosen against us within one address space's number.
+#[derive(Default)]
+struct Fold(u64);
+
+impl Hasher for Fold {
+    fn finish(&self) -> u64 {
+        self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(29) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+impl Bucket {
+    /// The least number of queues at which sweeping is worth while.
+    const SWEEP: usize = 8;
+
+    fn queue(&mut self, key: FutexKey) -> &WaitQueue {
+        if self.queues.len() > self.sweep_at && !self.queues.contains_key(&key) {
+            self.queues.retain(|_, queue| !queue.is_empty());
+            self.sweep_at = Self::SWEEP.max(2 * self.queues.len());
+        }
+        self.queues.entry(key).or_default()
+    }
+
+    fn wake(&self, key: FutexKey, bits: u32, limit: usize) -> usize {
+        let Some(queue) = self.queues.get(&key) else {
+            return 0;
+        };
+        queue.wake_where(limit, Some(0), |waiting| waiting & u64::from(bits) != 0)
+    }
+}
+
+impl FutexTable {
+    /// A waiter or waker of every bit (`FUTEX_BITSET_MATCH_ANY`).
+    pub const ANY: u32 = u32::MAX;
+
+    /// A table with at least `buckets` buckets; a few for each CPU.
+    #[must_use]
+    pub fn new(buckets: usize) -> Self {
+        let buckets = buckets.max(1).next_power_of_two();
+        Self {
+            buckets: (0..buckets)
+                .map(|_| SpinLock::new(Rank::Futex, Bucket::default()))
+                .collect(),
+        }
+    }
+
+    fn place(&self, key: FutexKey) -> usize {
+        let hash = BuildHasherDefault::<Fold>::default().hash_one(key);
+        hash as usize & (self.buckets.len() - 1)
+    }
+
+    fn bucket(&self, place: usize) -> Result<Guard<'_, Bucket>, Errno> {
+        // A place is always in the table; an error here would be one of ours, not the program's.
+        self.buckets
+            .get(place)
+            .map(SpinLock::lock)
+            .ok_or(Errno::EINVAL)
+    }
+
+    /// Locks the buckets of two words in the order of their places; one lock when it is the same bucket.
+    fn both(&self, first: FutexKey, second: FutexKey) -> Result<Both<'_>, Errno> {
+        let (one, two) = (self.place(first), self.place(second));
+        if one == two {
+            return Ok(Both::Same(self.bucket(one)?));
+        }
+        let low = self.bucket(one.min(two))?;
+        let high = self.bucket(one.max(two))?;
+        Ok(if one < two {
+            Both::Two(low, high)
+        } else {
+            Both::Two(high, low)
+        })
+    }
+
+    /// Waits on a word as long as `unchanged` says that it has the expected value.
+    ///
+    /// `unchanged` runs under the bucket's lock and must take no lock of a lower rank: it reads a page that is
+    /// resident, or answers [`Stop::Again`].
+    ///
+    /// # Errors
+    /// EAGAIN when the word has changed, EINVAL for an empty bit set, what `unchanged` says; else always
+    /// [`Stop::Park`], and the waker completes the call with 0.
+    pub fn wait(
+        &self,
+        key: FutexKey,
+        bits: u32,
+        waiter: &Waiter,
+        unchanged: impl FnOnce() -> Attempt<bool>,
+    ) -> Attempt<()> {
+        if bits == 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let mut bucket = self.bucket(self.place(key))?;
+        if !unchanged()? {
+            return Err(Errno::EAGAIN.into());
+        }
+        bucket.queue(key).enrol_keyed(waiter, u64::from(bits));
+        Err(Stop::Park)
+    }
+
+    /// Wakes up to `limit` waiters that share a bit with `bits`, first come first served; answers how many.
+    ///
+    /// # Errors
+    /// EINVAL for an empty bit set.
+    pub fn wake(&self, key: FutexKey, bits: u32, limit: usize) -> Result<usize, Errno> {
+        if bits == 0 {
+            return Err(Errno::EINVAL);
+        }
+        Ok(self.bucket(self.place(key))?.wake(key, bits, limit))
+    }
+
+    /// Wakes up to `wake` waiters of one word and lets up to `moved` others wait on another word
+    /// (`FUTEX_REQUEUE`, and `FUTEX_CMP_REQUEUE` where `unchanged` checks the first word); answers both numbers.
+    ///
+    /// # Errors
+    /// EAGAIN when the word has changed; what `unchanged` says, which is bound as in [`FutexTable::wait`].
+    pub fn requeue(
+        &self,
+        from: FutexKey,
+        to: FutexKey,
+        wake: usize,
+        moved: usize,
+        unchanged: impl FnOnce() -> Attempt<bool>,
+    ) -> Attempt<(usize, usize)> {
+        let mut both = self.both(from, to)?;
+        if !unchanged()? {
+            return Err(Errno::EAGAIN.into());
+        }
+        let woken = both.first().wake(from, Self::ANY, wake);
+        if from == to {
+            return Ok((woken, 0));
+        }
+        let Some(source) = both.first().queues.get(&from).cloned() else {
+            return Ok((woken, 0));
+        };
+        if source.is_empty() || moved == 0 {
+            return Ok((woken, 0));
+        }
+        let target = both.second().queue(to);
+        Ok((
+            woken,
+            source.requeue(target, moved, u64::from(Self::ANY), |_| true),
+        ))
+    }
+
+    /// Changes the second word, wakes waiters of the first, and of the second if its old value says so
+    /// (`FUTEX_WAKE_OP`); answers how many were woken.
+    ///
+    /// `change` carries out the [`WakeOperation`] atomically and answers the old value; it is bound as in
+    /// [`FutexTable::wait`].
+    ///
+    /// # Errors
+    /// What `change` says.
+    pub fn wake_op(
+        &self,
+        [first, second]: [FutexKey; 2],
+        [wake_first, wake_second]: [usize; 2],
+        operation: WakeOperation,
+        change: impl FnOnce() -> Attempt<u32>,
+    ) -> Attempt<usize> {
+        let mut both = self.both(first, second)?;
+        let old = change()?;
+        let mut woken = both.first().wake(first, Self::ANY, wake_first);
+        if operation.wakes(old) {
+            woken += both.second().wake(second, Self::ANY, wake_second);
+        }
+        Ok(woken)
+    }
+}
+
+enum Both<'a> {
+    Same(Guard<'a, Bucket>),
+    Two(Guard<'a, Bucket>, Guard<'a, Bucket>),
+}
+
+impl Both<'_> {
+    fn first(&mut self) -> &mut Bucket {
+        let (Both::Same(bucket) | Both::Two(bucket, _)) = self;
+        bucket
+    }
+
+    fn second(&mut self) -> &mut Bucket {
+        let (Both::Same(bucket) | Both::Two(_, bucket)) = self;
+        bucket
+    }
+}
+
+/// What `FUTEX_WAKE_OP` does to the second word, and when it wakes the waiters of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WakeOperation {
+    change: Change,
+    argument: u32,
+    comparison: Comparison,
+    threshold: i32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Set,
+    Add,
+    Or,
+    AndNot,
+    Xor,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl WakeOperation {
+    /// From the word that programs pass as `val3`.
+    ///
+    /// # Errors
+    /// ENOSYS for an operation or comparison that does not exist.
+    pub fn decode(word: u32) -> Result<Self, Errno> {
+        let signed = |bits: u32| (bits << 20).cast_signed() >> 20;
+        let shifted = word >> 31 == 1;
+        let argument = signed(word >> 12 & 0xfff).cast_unsigned();
+        let change = match word >> 28 & 7 {
+            0 => Change::Set,
+            1 => Change::Add,
+            2 => Change::Or,
+            3 => Change::AndNot,
+            4 => Change::Xor,
+            _ => return Err(Errno::ENOSYS),
+        };
+        let comparison = match word >> 24 & 0xf {
+            0 => Comparison::Equal,
+            1 => Comparison::NotEqual,
+            2 => Comparison::Less,
+            3 => Comparison::LessOrEqual,
+            4 => Comparison::Greater,
+            5 => Comparison::GreaterOrEqual,
+            _ => return Err(Errno::ENOSYS),
+        };
+        let argument = if shifted {
+            1 << (argument & 31)
+        } else {
+            argument
+        };
+        Ok(Self {
+            change,
+            argument,
+            comparison,
+            threshold: signed(word & 0xfff),
+        })
+    }
+
+    /// The new value of the word.
+    #[must_use]
+    pub fn apply(self, old: u32) -> u32 {
+        match self.change {
+            Change::Set => self.argument,
+            Change::Add => old.wrapping_add(self.argument),
+            Change::Or => old | self.argument,
+            Change::AndNot => old & !self.argument,
+            Change::Xor => old ^ self.argument,
+        }
+    }
+
+    /// Whether the waiters of the word are woken, given its old value.
+    #[must_use]
+    pub fn wakes(self, old: u32) -> bool {
+        let old = old.cast_signed();
+        match self.comparison {
+            Comparison::Equal => old == self.threshold,
+            Comparison::NotEqual => old != self.threshold,
+            Comparison::Less => old < self.threshold,
+            Comparison::LessOrEqual => old <= self.threshold,
+            Comparison::Greater => old > self.threshold,
+            Comparison::GreaterOrEqual => old >= self.threshold,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The bytes in a pipe.
+
+use abi::{Errno, PAGE_SIZE};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use wait::{Attempt, Sink, Source, Stop};
+
+/// A queue of bytes in pages.
+#[derive(Default)]
+pub(super) struct Buffer {
+    pages: VecDeque<Page>,
+    length: usize,
+    /// A page that has been emptied, so that messages passed to and fro need no allocation.
+    spare: Option<Page>,
+}
+
+/// A page of which the bytes from `start` up to `end` are in the queue.
+struct Page {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Page {
+    fn new() -> Result<Self, Errno> {
+        let mut bytes = Vec::new();
+        bytes
+            .try_reserve_exact(PAGE_SIZE)
+            .map_err(|_| Errno::ENOMEM)?;
+        bytes.resize(PAGE_SIZE, 0);
+        Ok(Self {
+            bytes,
+            start: 0,
+            end: 0,
+        })
+    }
+}
+
+impl Buffer {
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Moves bytes to `sink` until it is full or the queue is empty. After some have been put, a failure only
+    /// ends the transfer.
+    pub(super) fn read(&mut self, sink: &mut dyn Sink) -> Attempt<usize> {
+        let mut count = 0;
+        while let Some(page) = self.pages.front_mut() {
+            let part = sink.room().min(page.end - page.start);
+            if part == 0 {
+                break;
+            }
+            let bytes = page
+                .bytes
+                .get(page.start..page.start + part)
+                .unwrap_or_default();
+            match sink.put(bytes) {
+                Ok(()) => {}
+                Err(stop) if count == 0 => return Err(stop),
+                Err(_) => break,
+            }
+            page.start += part;
+            self.length -= part;
+            count += part;
+            if page.start == page.end {
+                self.spare = self.pages.pop_front().map(|page| Page {
+                    start: 0,
+                    end: 0,
+                    ..page
+                });
+            }
+        }
+        Ok(count)
+    }
+
+    /// Takes `wanted` bytes from `source`. When it fails on the way, an `atomic` transfer has done nothing, and
+    /// another answers what it has done.
+    pub(super) fn write(
+        &mut self,
+        source: &mut dyn Source,
+        wanted: usize,
+        atomic: bool,
+    ) -> Attempt<usize> {
+        let (pages, end) = (
+            self.pages.len(),
+            self.pages.back().map_or(0, |page| page.end),
+        );
+        let mut count = 0;
+        while count < wanted {
+            match self.fill(source, wanted - count) {
+                Ok(part) => count += part,
+                Err(_) if count > 0 && !atomic => break,
+                Err(stop) => {
+                    self.pages.truncate(pages);
+                    if let Some(page) = self.pages.back_mut() {
+                        page.end = end;
+                    }
+                    return Err(stop);
+                }
+            }
+        }
+        self.length += count;
+        Ok(count)
+    }
+
+    /// Takes up to `wanted` bytes into the last page, or into a new one when that is full.
+    fn fill(&mut self, source: &mut dyn Source, wanted: usize) -> Attempt<usize> {
+        if self.pages.back().is_none_or(|page| page.end == PAGE_SIZE) {
+            let page = match self.spare.take() {
+                Some(page) => page,
+                None => Page::new().map_err(Stop::Error)?,
+            };
+            self.pages.push_back(page);
+        }
+        let page = self.pages.back_mut().ok_or(Errno::ENOMEM)?;
+        let part = wanted.min(PAGE_SIZE - page.end);
+        let place = page
+            .bytes
+            .get_mut(page.end..page.end + part)
+            .unwrap_or_default();
+        let taken = source.take(place);
+        if taken.is_err() && page.start == page.end {
+            self.spare = self.pages.pop_back();
+            taken?;
+            return Ok(0);
+        }
+        taken?;
+        page.end += part;
+        Ok(part)
+    }
+}

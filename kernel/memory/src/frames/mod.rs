@@ -1,0 +1,453 @@
+//! The frames of RAM: who has them, and how many may still be had.
+//!
+//! One allocator for the machine. A [`Frame`] is a counted handle; the frame is free when the last handle is
+//! dropped. Runs of frames (translation roots, large kernel objects) are bare numbers inside this crate.
+//!
+//! Every allocated frame has a [`Kind`] and is charged to one partition; the counts in [`usage`] are exact at
+//! every moment. A frame that several processes or partitions share stays charged to its first owner until that
+//! reference goes or [`Frame::retag`] is called: shared text is paid once, by its first user.
+//!
+//! Zeroing rule: [`Frame::allocate`] and translation tables are zeroed when they are handed out, so no contents
+//! ever cross from one owner to the next; [`Frame::duplicate`] overwrites the whole frame instead. Frames of the
+//! kernel heap are not zeroed.
+//!
+//! A part of RAM, one 64th but at most 16 MiB, is kept for Global: allocations of other partitions fail first.
+//!
+//! Lock: one, of rank `Memory`, for at most a few dozen instructions, or for one chunk of frames on release.
+
+mod accounts;
+mod buddy;
+mod meta;
+
+pub use accounts::Usage;
+pub(crate) use meta::Meta;
+
+use crate::contents::{self, LinearMap, Ram, ram};
+use abi::mmu::FrameNumber;
+use abi::{Cid, Errno, PAGE_SIZE, Pages};
+use buddy::{Buddy, ORDERS};
+use core::num::NonZeroU32;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicU32, fence};
+use sync::{Rank, SpinLock};
+
+/// What a frame is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Private and anonymous shared memory of programs.
+    Anonymous = 0,
+    /// Contents of a file.
+    File = 1,
+    /// The kernel's own objects.
+    Kernel = 2,
+    /// Translation tables.
+    Table = 3,
+    /// Buffers that a device reads or writes.
+    Device = 4,
+}
+
+impl Kind {
+    const COUNT: usize = 5;
+
+    fn from_bits(bits: u8) -> Self {
+        match bits {
+            0 => Kind::Anonymous,
+            1 => Kind::File,
+            3 => Kind::Table,
+            4 => Kind::Device,
+            _ => Kind::Kernel,
+        }
+    }
+}
+
+/// There is no free frame that the partition may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+impl From<OutOfMemory> for Errno {
+    fn from(_: OutOfMemory) -> Self {
+        Errno::ENOMEM
+    }
+}
+
+static FREE: SpinLock<Buddy> = SpinLock::new(Rank::Memory, Buddy::new());
+static TOTAL: AtomicU32 = AtomicU32::new(0);
+static RESERVE: AtomicU32 = AtomicU32::new(0);
+
+/// Takes the RAM of `map` into use. Called once, before the first allocation; later calls change nothing.
+///
+/// A part of the largest stretch, 16 bytes for each frame of RAM, is kept for metadata.
+pub fn initialize(map: LinearMap) {
+    let (mut lowest, mut highest) = (u32::MAX, 0);
+    let mut largest = (0, 0);
+    for (first, count) in map.regions().map(usable) {
+        (lowest, highest) = (lowest.min(first), highest.max(first + count));
+        if count > largest.1 {
+            largest = (first, count);
+        }
+    }
+    let span = lowest..highest;
+    let needed = (span.len() * size_of::<Meta>()).div_ceil(PAGE_SIZE) as u32;
+    if needed >= largest.1 {
+        return;
+    }
+    let mut free = FREE.lock();
+    let Some(ram) = contents::install(&map, span, largest.0) else {
+        return;
+    };
+    for (first, count) in map.regions().map(usable) {
+        let taken = if first == largest.0 { needed } else { 0 };
+        free.give_run(ram, first + taken, count - taken);
+    }
+    TOTAL.store(free.free(), Relaxed);
+    RESERVE.store((free.free() / 64).min(4096), Relaxed);
+}
+
+/// A granted stretch without frame 0, whose number ends lists.
+fn usable((first, count): (FrameNumber, u32)) -> (u32, u32) {
+    let end = first.0.saturating_add(count);
+    let first = first.0.max(1);
+    (first, end.saturating_sub(first))
+}
+
+/// All frames that were free after [`initialize`].
+#[must_use]
+pub fn total() -> Pages {
+    Pages(u64::from(TOTAL.load(Relaxed)))
+}
+
+/// The frames that are free now, those kept for Global included.
+#[must_use]
+pub fn free() -> Pages {
+    Pages(u64::from(FREE.lock().free()))
+}
+
+/// The frames that only Global may still take.
+#[must_use]
+pub fn reserve() -> Pages {
+    Pages(u64::from(RESERVE.load(Relaxed)))
+}
+
+/// What is charged to `owner`.
+#[must_use]
+pub fn usage(owner: Cid) -> Usage {
+    accounts::usage(owner)
+}
+
+/// Sets the hard maximum of `owner` over all kinds; `None` lifts it. What is held beyond it stays.
+pub fn set_maximum(owner: Cid, maximum: Option<Pages>) {
+    let _guard = FREE.lock();
+    let pages = maximum.map_or(0, |pages| u32::try_from(pages.0).unwrap_or(u32::MAX).max(1));
+    accounts::set_maximum(owner, pages);
+}
+
+/// Whether `owner` may take `count` frames of the free ones.
+#[inline]
+fn permitted(free: &Buddy, owner: Cid, count: u32) -> bool {
+    let kept = if owner.is_global() {
+        0
+    } else {
+        RESERVE.load(Relaxed)
+    };
+    free.free() >= kept.saturating_add(count) && accounts::permits(owner, count) && !injected()
+}
+
+#[inline]
+fn take_one(owner: Cid, kind: Kind) -> Result<(u32, &'static Meta), OutOfMemory> {
+    let ram = ram();
+    let mut free = FREE.lock();
+    if !permitted(&free, owner, 1) {
+        return Err(OutOfMemory);
+    }
+    let (number, meta) = free.take_one(ram).ok_or(OutOfMemory)?;
+    meta.set_used(owner.0, kind, 0);
+    accounts::charge(owner, kind, 1);
+    Ok((number, meta))
+}
+
+/// A zeroed frame, but only while more than an eighth of RAM is free: for pages that nobody needs yet.
+pub(crate) fn allocate_if_plentiful(owner: Cid, kind: Kind) -> Option<Frame> {
+    if FREE.lock().free() <= TOTAL.load(Relaxed) / 8 {
+        return None;
+    }
+    Frame::allocate(owner, kind).ok()
+}
+
+/// Takes `1 << order` frames, aligned to their size; their contents are what they are.
+pub(crate) fn take_block(owner: Cid, kind: Kind, order: u32) -> Result<u32, OutOfMemory> {
+    let ram = ram();
+    if order >= ORDERS {
+        return Err(OutOfMemory);
+    }
+    let mut free = FREE.lock();
+    if !permitted(&free, owner, 1 << order) {
+        return Err(OutOfMemory);
+    }
+    let number = free.take(ram, order).ok_or(OutOfMemory)?;
+    if let Some(meta) = ram.meta(number) {
+        meta.set_used(owner.0, kind, order);
+    }
+    accounts::charge(owner, kind, 1 << order);
+    Ok(number)
+}
+
+/// Gives a block from [`take_block`] back; a block that is not allocated in this order is left alone.
+pub(crate) fn give_block(number: u32, order: u32) {
+    let ram = ram();
+    let Some(meta) = ram.meta(number) else { return };
+    let mut free = FREE.lock();
+    if !meta.is_used() || u32::from(meta.order.load(Relaxed)) != order {
+        return;
+    }
+    accounts::charge(Cid(meta.owner.load(Relaxed)), meta.kind(), -(1 << order));
+    meta.set_body();
+    free.give(ram, number, order);
+}
+
+/// Takes `count` frames in a row for the heap, aligned to `1 << order` of them and charged to Global.
+pub(crate) fn take_run(count: u32, order: u32) -> Result<u32, OutOfMemory> {
+    if count == 1 && order == 0 {
+        return take_one(Cid::GLOBAL, Kind::Kernel).map(|(number, _)| number);
+    }
+    let ram = ram();
+    let order = order.max(
+        count
+            .checked_next_power_of_two()
+            .ok_or(OutOfMemory)?
+            .trailing_zeros(),
+    );
+    let number = take_block(Cid::GLOBAL, Kind::Kernel, order)?;
+    let rest = (1 << order) - count;
+    if rest > 0 {
+        let mut free = FREE.lock();
+        accounts::charge(Cid::GLOBAL, Kind::Kernel, -(rest as i32));
+        free.give_run(ram, number + count, rest);
+    }
+    Ok(number)
+}
+
+/// Gives `count` frames from [`take_run`] back.
+pub(crate) fn give_run(first: u32, count: u32) {
+    let ram = ram();
+    let mut free = FREE.lock();
+    accounts::charge(Cid::GLOBAL, Kind::Kernel, -(count as i32));
+    if count == 1 {
+        if let Some(meta) = ram.meta(first) {
+            free.give_one(ram, first, meta);
+        }
+    } else {
+        if let Some(meta) = ram.meta(first) {
+            meta.set_body();
+        }
+        free.give_run(ram, first, count);
+    }
+}
+
+/// A counted handle to a frame of RAM.
+///
+/// `clone` adds a reference and costs one atomic addition; the frame is free when the last handle is dropped.
+/// Contents are read and written through any handle: sharing rules are the address space's business.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Frame(NonZeroU32);
+
+impl Frame {
+    /// A zeroed frame charged to `owner`.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when none is free, or only Global's reserve, or `owner` is at its maximum.
+    pub fn allocate(owner: Cid, kind: Kind) -> Result<Self, OutOfMemory> {
+        let frame = Self::take(owner, kind)?;
+        contents::zero(frame.0.get());
+        Ok(frame)
+    }
+
+    /// A new frame charged to `owner` with the contents of this one.
+    ///
+    /// # Errors
+    /// As [`Frame::allocate`].
+    pub fn duplicate(&self, owner: Cid, kind: Kind) -> Result<Self, OutOfMemory> {
+        let frame = Self::take(owner, kind)?;
+        contents::copy(self.0.get(), frame.0.get());
+        Ok(frame)
+    }
+
+    fn take(owner: Cid, kind: Kind) -> Result<Self, OutOfMemory> {
+        let (number, meta) = take_one(owner, kind)?;
+        meta.references.store(1, Relaxed);
+        NonZeroU32::new(number).map(Self).ok_or(OutOfMemory)
+    }
+
+    #[inline]
+    fn meta(&self) -> Option<&'static Meta> {
+        ram().meta(self.0.get())
+    }
+
+    /// The frame's number, for translations and devices; it is good while a handle exists.
+    #[inline]
+    #[must_use]
+    pub fn number(&self) -> FrameNumber {
+        FrameNumber(self.0.get())
+    }
+
+    /// Whether there is another handle to this frame. When there is none, what others did with it is done.
+    #[inline]
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.references() > 1
+    }
+
+    /// How many handles there are.
+    #[must_use]
+    pub fn references(&self) -> u32 {
+        self.meta().map_or(0, |meta| meta.references.load(Relaxed))
+    }
+
+    /// What the frame is used for.
+    #[inline]
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.meta().map_or(Kind::Kernel, Meta::kind)
+    }
+
+    /// Who pays for the frame.
+    #[must_use]
+    pub fn owner(&self) -> Cid {
+        self.meta()
+            .map_or(Cid::GLOBAL, |meta| Cid(meta.owner.load(Relaxed)))
+    }
+
+    /// Charges the frame to `owner` as `kind` from now on, even beyond the maximum of `owner`.
+    pub fn retag(&self, owner: Cid, kind: Kind) {
+        let Some(meta) = self.meta() else { return };
+        let _guard = FREE.lock();
+        accounts::charge(Cid(meta.owner.load(Relaxed)), meta.kind(), -1);
+        meta.set_used(owner.0, kind, 0);
+        accounts::charge(owner, kind, 1);
+    }
+
+    /// Fills `into` from the bytes at `offset`; bytes beyond the frame are left as they are.
+    pub fn read(&self, offset: usize, into: &mut [u8]) {
+        contents::read(self.0.get(), offset, into);
+    }
+
+    /// Stores `from` at `offset`; bytes beyond the frame are dropped.
+    pub fn write(&self, offset: usize, from: &[u8]) {
+        self.written();
+        contents::write(self.0.get(), offset, from);
+    }
+
+    /// Takes over the contents of `other`.
+    pub fn copy_from(&self, other: &Frame) {
+        self.written();
+        contents::copy(other.0.get(), self.0.get());
+    }
+
+    /// Fills the frame with zeros.
+    pub fn zero(&self) {
+        self.written();
+        contents::zero(self.0.get());
+    }
+
+    /// The 32-bit word at `offset`, for atomic use (`man 2 futex`); `None` when it is unaligned or outside.
+    #[must_use]
+    pub fn word(&self, offset: usize) -> Option<&AtomicU32> {
+        if !offset.is_multiple_of(4) {
+            return None;
+        }
+        contents::halves(self.0.get())?.get(offset / 4)
+    }
+
+    #[inline]
+    fn written(&self) {
+        if let Some(meta) = self.meta() {
+            meta.mark_written();
+        }
+    }
+
+    /// Notes that the instruction caches agree with the contents; false when nothing was written since the last time.
+    pub(crate) fn mark_clean(&self) -> bool {
+        self.meta().is_some_and(Meta::mark_clean)
+    }
+
+    /// Drops a reference; true when it was the last.
+    #[inline]
+    fn let_go(meta: &Meta) -> bool {
+        // With one reference left nobody else can add or drop any, so the subtraction needs no atomic.
+        if meta.references.load(Relaxed) == 1 {
+            meta.references.store(0, Relaxed);
+        } else if meta.references.fetch_sub(1, Release) != 1 {
+            return false;
+        }
+        fence(Acquire);
+        true
+    }
+}
+
+impl Clone for Frame {
+    fn clone(&self) -> Self {
+        if let Some(meta) = self.meta() {
+            meta.references.fetch_add(1, Relaxed);
+        }
+        Self(self.0)
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        let ram = ram();
+        let Some(meta) = ram.meta(self.0.get()) else {
+            return;
+        };
+        if Self::let_go(meta) {
+            release(&mut FREE.lock(), ram, self.0.get(), meta);
+        }
+    }
+}
+
+fn release(free: &mut Buddy, ram: &Ram, number: u32, meta: &Meta) {
+    accounts::charge(Cid(meta.owner.load(Relaxed)), meta.kind(), -1);
+    free.give_one(ram, number, meta);
+}
+
+/// Drops the handles in `frames` and takes the allocator's lock once for all of them.
+pub(crate) fn drop_all(frames: &mut [Option<Frame>]) {
+    let ram = ram();
+    let mut free = None;
+    for frame in frames.iter_mut().filter_map(Option::take) {
+        let number = frame.0.get();
+        core::mem::forget(frame);
+        let Some(meta) = ram.meta(number) else {
+            continue;
+        };
+        if Frame::let_go(meta) {
+            release(free.get_or_insert_with(|| FREE.lock()), ram, number, meta);
+        }
+    }
+}
+
+#[cfg(any(test, feature = "host"))]
+static ALLOWED: AtomicU32 = AtomicU32::new(u32::MAX);
+
+/// Whether a test wants this allocation to fail.
+#[cfg(any(test, feature = "host"))]
+fn injected() -> bool {
+    match ALLOWED.load(Relaxed) {
+        u32::MAX => false,
+        0 => true,
+        left => {
+            ALLOWED.store(left - 1, Relaxed);
+            false
+        }
+    }
+}
+
+#[cfg(not(any(test, feature = "host")))]
+const fn injected() -> bool {
+    false
+}
+
+#[cfg(any(test, feature = "host"))]
+pub(crate) fn fail_after(count: Option<u32>) {
+    ALLOWED.store(count.unwrap_or(u32::MAX), Relaxed);
+}

@@ -1,0 +1,57 @@
+//! An arena that stands for RAM on the host, and failures on demand.
+//!
+//! For tests of this crate and of those that hold frames; not in the kernel image.
+
+use crate::contents::LinearMap;
+use abi::mmu::FrameNumber;
+use std::alloc::{Layout, alloc_zeroed};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+/// Frames of the arena (64 MiB).
+pub const ARENA: u32 = 16384;
+/// The first frame number that the arena grants.
+pub const FIRST: u32 = 16;
+
+static ONCE: Once = Once::new();
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Sets up the frame allocator on an arena, once for the test process.
+pub fn initialize() {
+    ONCE.call_once(|| {
+        let Ok(layout) = Layout::from_size_align((ARENA as usize) << 12, 1 << 26) else {
+            return;
+        };
+        // SAFETY: the layout's size is not zero.
+        let arena = unsafe { alloc_zeroed(layout) };
+        assert!(!arena.is_null(), "no memory for the arena");
+        // SAFETY: the arena is never freed, so its frames stay readable and writable.
+        let mut map = unsafe { LinearMap::new(arena) };
+        // SAFETY: the arena is used for nothing else.
+        unsafe { map.grant(FrameNumber(FIRST), ARENA - FIRST) };
+        crate::frames::initialize(map);
+    });
+}
+
+/// [`initialize`], and keeps other tests of the process that call this out until the guard is dropped, so that
+/// numbers of free frames can be compared.
+pub fn alone() -> MutexGuard<'static, ()> {
+    initialize();
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets `count` more frame allocations succeed and fails all after them; `None` fails none.
+pub fn fail_frames_after(count: Option<u32>) {
+    crate::frames::fail_after(count);
+}
+
+/// The 64-bit word at `offset` of a frame, as a program's load through a translation sees it.
+pub fn load(number: FrameNumber, offset: usize) -> u64 {
+    let mut bytes = [0; 8];
+    crate::contents::read(number.0, offset, &mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// A program's store through a translation.
+pub fn store(number: FrameNumber, offset: usize, value: u64) {
+    crate::contents::write(number.0, offset, &value.to_le_bytes());
+}

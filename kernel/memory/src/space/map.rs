@@ -1,0 +1,414 @@
+//! Mapping, unmapping, protection, the heap's end, advice.
+
+use super::area::{Advice, Area, Fixed, MapRequest, Mapping, round_up};
+use super::chunk::{self, Chunk, SHIFT};
+use super::{AddressSpace, MAX_AREAS};
+use abi::mmu::{PageNumber, Protection};
+use abi::{Errno, PAGE_SHIFT, PAGE_SIZE};
+use core::ops::Range;
+
+/// Whether an address or length is a whole number of pages.
+pub(super) fn aligned(value: u64) -> bool {
+    value.is_multiple_of(PAGE_SIZE as u64)
+}
+
+impl AddressSpace {
+    /// Maps an area (`man 2 mmap`); returns its address.
+    ///
+    /// # Errors
+    /// EINVAL: no length, or a fixed address that is not a multiple of the page size. ENOMEM: no room, beyond the
+    /// limit, too many areas, no memory. EPERM: a fixed address below the lowest. EEXIST: [`Fixed::NoReplace`] and
+    /// something is there. EACCES: more protection than the maximum. EOVERFLOW: beyond the object's last index.
+    pub fn map(&mut self, request: MapRequest) -> Result<u64, Errno> {
+        let length = round_up(request.length).ok_or(Errno::ENOMEM)?;
+        if length == 0 {
+            return Err(Errno::EINVAL);
+        }
+        if length > self.layout.user_limit {
+            return Err(Errno::ENOMEM);
+        }
+        if !request.maximum.contains(request.protection) {
+            return Err(Errno::EACCES);
+        }
+        if let Some(backing) = request.mapping.backing() {
+            backing
+                .first
+                .checked_add(length >> PAGE_SHIFT)
+                .ok_or(Errno::EOVERFLOW)?;
+        }
+        let start = self.place(&request, length)?;
+        let area = Area {
+            start,
+            end: start + length,
+            protection: request.protection,
+            maximum: request.maximum,
+            mapping: request.mapping,
+            name: request.name,
+        };
+        self.put_area(area, request.fixed == Fixed::Replace)?;
+        Ok(start)
+    }
+
+    /// The address at which `length` bytes go.
+    fn place(&mut self, request: &MapRequest, length: u64) -> Result<u64, Errno> {
+        let hint = request.hint;
+        if request.fixed == Fixed::No {
+            let hint = round_up(hint).unwrap_or(0);
+            if hint >= self.layout.lowest
+                && self.is_inside(hint, length)
+                && self.is_free(hint, hint + length)
+            {
+                return Ok(hint);
+            }
+            return self.find_hole(length).ok_or(Errno::ENOMEM);
+        }
+        if !aligned(hint) {
+            return Err(Errno::EINVAL);
+        }
+        if !self.is_inside(hint, length) {
+            return Err(Errno::ENOMEM);
+        }
+        if hint < self.layout.lowest {
+            return Err(Errno::EPERM);
+        }
+        if request.fixed == Fixed::NoReplace && self.covering(hint, hint + length).next().is_some()
+        {
+            return Err(Errno::EEXIST);
+        }
+        Ok(hint)
+    }
+
+    pub(super) fn is_inside(&self, start: u64, length: u64) -> bool {
+        start
+            .checked_add(length)
+            .is_some_and(|end| end <= self.layout.user_limit)
+    }
+
+    /// Puts `area` where it says; what is there is unmapped when it may be replaced, and must not exist otherwise.
+    pub(super) fn put_area(&mut self, area: Area, replace: bool) -> Result<(), Errno> {
+        let (start, end, pages) = (area.start, area.end, area.pages());
+        let hidden: u64 = if replace { self.covered(start, end) } else { 0 };
+        if (self.size - hidden).saturating_add(pages) > self.limit {
+            return Err(Errno::ENOMEM);
+        }
+        // Cutting an area in two at each end, and the new one.
+        if self.areas.len() + 3 > MAX_AREAS {
+            return Err(Errno::ENOMEM);
+        }
+        if replace {
+            self.cut(start)?;
+            self.cut(end)?;
+        }
+        self.areas.reserve(start)?;
+        if replace {
+            self.remove_areas(start, end);
+        }
+        self.areas.insert(start, area)?;
+        self.size += pages;
+        self.join(start, end);
+        Ok(())
+    }
+
+    /// Unmaps what lies in a range (`man 2 munmap`); holes in it are no error.
+    ///
+    /// # Errors
+    /// EINVAL: no length, an address that is not a multiple of the page size, or a range outside of the program's
+    /// addresses. ENOMEM: an area would have to be cut in two and cannot be.
+    pub fn unmap(&mut self, address: u64, length: u64) -> Result<(), Errno> {
+        let length = round_up(length).ok_or(Errno::EINVAL)?;
+        if length == 0 || !aligned(address) || !self.is_inside(address, length) {
+            return Err(Errno::EINVAL);
+        }
+        if self.areas.len() + 2 > MAX_AREAS {
+            return Err(Errno::ENOMEM);
+        }
+        let end = address + length;
+        self.cut(address)?;
+        self.cut(end)?;
+        self.remove_areas(address, end);
+        Ok(())
+    }
+
+    /// Removes the areas from `start` to `end`, at both of which no area lies across.
+    pub(super) fn remove_areas(&mut self, start: u64, end: u64) {
+        self.zap(Self::page_range(start, end));
+        while let Some((key, area)) = self.areas.at_or_above(start).filter(|(key, _)| *key < end) {
+            self.size -= area.pages();
+            self.areas.remove(key);
+        }
+        let free_up_to = self.areas.at_or_above(end).map_or(u64::MAX, |(key, _)| key);
+        self.holes.freed(free_up_to, self.layout.mappings_below);
+    }
+
+    /// The stretch from the first to the last translated page of a range.
+    fn translated(&self, pages: &Range<u64>) -> Option<(PageNumber, u64)> {
+        let mut runs = chunk::runs(&self.chunks, pages.clone(), |chunk| chunk.installed);
+        let (first, count) = runs.next()?;
+        let end = runs
+            .last()
+            .map_or(first.0 + count, |(last, count)| last.0 + count);
+        Some((first, end - first.0))
+    }
+
+    /// Drops the pages of a range, translations first; areas stay.
+    pub(super) fn zap(&mut self, pages: Range<u64>) {
+        if pages.is_empty() || self.chunks.is_empty() {
+            return;
+        }
+        if let Some((first, count)) = self.translated(&pages) {
+            self.translations.remove(first, count);
+        }
+        let mut above = pages.end.div_ceil(chunk::PAGES);
+        loop {
+            let Some(key) = self.chunks.below(above).next().map(|(key, _)| key) else {
+                return;
+            };
+            if key < pages.start >> SHIFT {
+                return;
+            }
+            above = key;
+            let Some(chunk) = self.chunks.get_mut(key) else {
+                return;
+            };
+            chunk.drop_pages(chunk.present & chunk::window(key, &pages));
+            if chunk.present == 0 {
+                self.chunks.remove(key);
+            }
+        }
+    }
+
+    /// Changes what a program may do with a range (`man 2 mprotect`).
+    ///
+    /// # Errors
+    /// EINVAL: an address that is not a multiple of the page size. ENOMEM: part of the range is not mapped, too many
+    /// areas, no memory. EACCES: more protection than an area's maximum. Nothing has changed then.
+    pub fn protect(
+        &mut self,
+        address: u64,
+        length: u64,
+        protection: Protection,
+    ) -> Result<(), Errno> {
+        let length = round_up(length).ok_or(Errno::ENOMEM)?;
+        if !aligned(address) {
+            return Err(Errno::EINVAL);
+        }
+        if length == 0 {
+            return Ok(());
+        }
+        if !self.is_inside(address, length) || !self.is_covered(address, address + length) {
+            return Err(Errno::ENOMEM);
+        }
+        let end = address + length;
+        if self
+            .covering(address, end)
+            .any(|area| !area.maximum.contains(protection))
+        {
+            return Err(Errno::EACCES);
+        }
+        if self
+            .covering(address, end)
+            .all(|area| area.protection == protection)
+        {
+            return Ok(());
+        }
+        if self.areas.len() + 2 > MAX_AREAS {
+            return Err(Errno::ENOMEM);
+        }
+        self.cut(address)?;
+        self.cut(end)?;
+        let mut at = address;
+        while at < end {
+            let Some(area) = self.areas.get_mut(at) else {
+                break;
+            };
+            let before = core::mem::replace(&mut area.protection, protection);
+            let pages = Self::page_range(area.start, area.end);
+            at = area.end;
+            self.reprotect(pages, before, protection);
+        }
+        self.join(address, end);
+        Ok(())
+    }
+
+    /// Brings the translations of `pages` to a new protection of their area.
+    fn reprotect(&mut self, pages: Range<u64>, before: Protection, after: Protection) {
+        if before == after {
+            return;
+        }
+        // Pages that become executable are installed anew, so that instruction fetches are synchronized.
+        if after.contains(Protection::EXECUTE) && !before.contains(Protection::EXECUTE)
+            || after.is_empty()
+        {
+            return self.uninstall(pages);
+        }
+        let writable = chunk::hardware(after);
+        let read_only = writable - Protection::WRITE;
+        let ready = |chunk: &Chunk| chunk.installed & chunk.writable;
+        for (first, count) in chunk::runs(&self.chunks, pages.clone(), ready) {
+            self.translations.protect(first, count, writable);
+        }
+        let not_ready = |chunk: &Chunk| chunk.installed & !chunk.writable;
+        for (first, count) in chunk::runs(&self.chunks, pages, not_ready) {
+            self.translations.protect(first, count, read_only);
+        }
+    }
+
+    /// Removes the translations of `pages`; the pages stay.
+    fn uninstall(&mut self, pages: Range<u64>) {
+        for (first, count) in chunk::runs(&self.chunks, pages.clone(), |chunk| chunk.installed) {
+            self.translations.remove(first, count);
+        }
+        for (key, chunk) in self.chunks.entries_mut(pages.start >> SHIFT) {
+            if key << SHIFT >= pages.end {
+                break;
+            }
+            chunk.installed &= !chunk::window(key, &pages);
+        }
+    }
+
+    /// Begins the heap at `start` (rounded up), empty; for exec.
+    pub fn set_heap(&mut self, start: u64) {
+        let start = round_up(start).unwrap_or(self.layout.user_limit);
+        (self.heap_start, self.heap_end) = (start, start);
+    }
+
+    /// Moves the end of the heap as the system call does (`man 2 brk`, "C library/kernel differences"): the new
+    /// break, or the one there is when it cannot be moved there.
+    pub fn set_break(&mut self, address: u64) -> u64 {
+        if address < self.heap_start || address > self.layout.user_limit {
+            return self.heap_end;
+        }
+        let (Some(old), Some(new)) = (round_up(self.heap_end), round_up(address)) else {
+            return self.heap_end;
+        };
+        let moved = if new < old {
+            self.unmap(new, old - new).is_ok()
+        } else {
+            new == old || self.extend_heap(old, new).is_ok()
+        };
+        if moved {
+            self.heap_end = address;
+        }
+        self.heap_end
+    }
+
+    fn extend_heap(&mut self, old: u64, new: u64) -> Result<(), Errno> {
+        if !self.is_free(old, new) {
+            return Err(Errno::ENOMEM);
+        }
+        let protection = Protection::READ | Protection::WRITE;
+        let maximum = Protection::all();
+        self.put_area(
+            Area {
+                start: old,
+                end: new,
+                protection,
+                maximum,
+                mapping: Mapping::Heap,
+                name: None,
+            },
+            false,
+        )
+    }
+
+    /// Follows advice about a range (`man 2 madvise`).
+    ///
+    /// # Errors
+    /// EINVAL: an address that is not a multiple of the page size. ENOMEM: part of the range is not mapped (the
+    /// advice is followed for the rest, as on Linux).
+    pub fn advise(&mut self, address: u64, length: u64, advice: Advice) -> Result<(), Errno> {
+        let length = round_up(length).ok_or(Errno::EINVAL)?;
+        if !aligned(address) {
+            return Err(Errno::EINVAL);
+        }
+        if length == 0 {
+            return Ok(());
+        }
+        if !self.is_inside(address, length) {
+            return Err(Errno::ENOMEM);
+        }
+        if advice == Advice::DontNeed {
+            self.zap(Self::page_range(address, address + length));
+        }
+        if self.is_covered(address, address + length) {
+            Ok(())
+        } else {
+            Err(Errno::ENOMEM)
+        }
+    }
+
+    /// The areas that overlap a range.
+    pub(super) fn covering(&self, start: u64, end: u64) -> impl Iterator<Item = &Area> {
+        let from = self
+            .areas
+            .at_or_below(start)
+            .filter(|(_, area)| area.end > start)
+            .map_or(start, |(key, _)| key);
+        self.areas
+            .entries(from)
+            .map(|(_, area)| area)
+            .take_while(move |area| area.start < end)
+    }
+
+    /// How many pages of a range areas cover.
+    fn covered(&self, start: u64, end: u64) -> u64 {
+        self.covering(start, end)
+            .map(|area| (area.end.min(end) - area.start.max(start)) >> PAGE_SHIFT)
+            .sum()
+    }
+
+    fn is_covered(&self, start: u64, end: u64) -> bool {
+        self.covered(start, end) == (end - start) >> PAGE_SHIFT
+    }
+
+    /// Cuts the area that lies across `address` in two.
+    pub(super) fn cut(&mut self, address: u64) -> Result<(), Errno> {
+        let Some((key, area)) = self.areas.at_or_below(address) else {
+            return Ok(());
+        };
+        if area.start == address || area.end <= address {
+            return Ok(());
+        }
+        let mapping = area.mapping.advanced((address - area.start) >> PAGE_SHIFT);
+        let upper = Area {
+            start: address,
+            mapping,
+            ..area.clone()
+        };
+        self.areas.insert(address, upper)?;
+        if let Some(lower) = self.areas.get_mut(key) {
+            lower.end = address;
+        }
+        Ok(())
+    }
+
+    /// Makes one of those neighbours from `start` to `end`, and at both edges, that can be one.
+    pub(super) fn join(&mut self, start: u64, end: u64) {
+        let Some((mut at, _)) = self
+            .areas
+            .at_or_below(start.saturating_sub(1))
+            .or(self.areas.at_or_above(start))
+        else {
+            return;
+        };
+        while at <= end {
+            let Some(area) = self.areas.get(at) else {
+                return;
+            };
+            let area_end = area.end;
+            match self.areas.get(area_end) {
+                Some(next) if area.joins(next) => {
+                    let new_end = next.end;
+                    self.areas.remove(area_end);
+                    if let Some(area) = self.areas.get_mut(at) {
+                        area.end = new_end;
+                    }
+                }
+                _ => match self.areas.at_or_above(area_end) {
+                    Some((next, _)) => at = next,
+                    None => return,
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Resizing and moving a mapping.
+
+use super::area::{Area, RemapFlags, round_up};
+use super::chunk::{self, Chunk, PAGES, SHIFT};
+use super::map::aligned;
+use super::{AddressSpace, MAX_AREAS};
+use abi::mmu::PageNumber;
+use abi::{Errno, PAGE_SHIFT};
+use core::ops::Range;
+
+impl AddressSpace {
+    /// Resizes or moves a mapping (`man 2 mremap`); returns its address. `new` counts with
+    /// [`RemapFlags::FIXED`] only.
+    ///
+    /// # Errors
+    /// EINVAL: an unaligned address, no new length, FIXED without MAY_MOVE or with overlap; no old length (which
+    /// would duplicate a shared mapping) is not supported. EFAULT: the old range is not within one area. ENOMEM:
+    /// no room or no memory. Nothing has changed then, except that FIXED may have unmapped the destination.
+    pub fn remap(
+        &mut self,
+        old: u64,
+        old_length: u64,
+        new_length: u64,
+        flags: RemapFlags,
+        new: u64,
+    ) -> Result<u64, Errno> {
+        let old_length = round_up(old_length).ok_or(Errno::EINVAL)?;
+        let new_length = round_up(new_length).ok_or(Errno::EINVAL)?;
+        if !aligned(old) || new_length == 0 || old_length == 0 || !self.is_inside(old, old_length) {
+            return Err(Errno::EINVAL);
+        }
+        let end = old + old_length;
+        let area = self
+            .area_at(old)
+            .filter(|area| end <= area.end)
+            .cloned()
+            .ok_or(Errno::EFAULT)?;
+        if flags.contains(RemapFlags::FIXED) {
+            return self.move_to_fixed(area, old..end, new_length, flags, new);
+        }
+        if new_length <= old_length {
+            if new_length < old_length {
+                self.unmap(old + new_length, old_length - new_length)?;
+            }
+            return Ok(old);
+        }
+        let grown_end = old.checked_add(new_length).ok_or(Errno::ENOMEM)?;
+        if area.end == end && self.is_inside(old, new_length) && self.is_free(end, grown_end) {
+            let mapping = area.mapping.advanced((end - area.start) >> PAGE_SHIFT);
+            self.put_area(
+                Area {
+                    start: end,
+                    end: grown_end,
+                    mapping,
+                    ..area
+                },
+                false,
+            )?;
+            return Ok(old);
+        }
+        if !flags.contains(RemapFlags::MAY_MOVE) {
+            return Err(Errno::ENOMEM);
+        }
+        let target = self.find_hole(new_length).ok_or(Errno::ENOMEM)?;
+        self.move_area(area, old..end, target, new_length)
+    }
+
+    fn move_to_fixed(
+        &mut self,
+        area: Area,
+        old: Range<u64>,
+        new_length: u64,
+        flags: RemapFlags,
+        new: u64,
+    ) -> Result<u64, Errno> {
+        let overlaps = new < old.end && old.start < new.saturating_add(new_length);
+        if !flags.contains(RemapFlags::MAY_MOVE)
+            || !aligned(new)
+            || !self.is_inside(new, new_length)
+            || overlaps
+        {
+            return Err(Errno::EINVAL);
+        }
+        if new < self.layout.lowest {
+            return Err(Errno::EPERM);
+        }
+        self.unmap(new, new_length)?;
+        let kept = old.start + new_length.min(old.end - old.start);
+        self.move_area(area, old.start..kept, new, new_length)?;
+        if kept < old.end {
+            self.unmap(kept, old.end - kept)?;
+        }
+        Ok(new)
+    }
+
+    /// Moves the part `old` of `area` with its pages to `target`, where `length` bytes are free.
+    fn move_area(
+        &mut self,
+        area: Area,
+        old: Range<u64>,
+        target: u64,
+        length: u64,
+    ) -> Result<u64, Errno> {
+        if self.areas.len() + 3 > MAX_AREAS {
+            return Err(Errno::ENOMEM);
+        }
+        self.cut(old.start)?;
+        self.cut(old.end)?;
+        let mapping = area
+            .mapping
+            .advanced((old.start - area.start) >> PAGE_SHIFT);
+        let moved = Area {
+            start: target,
+            end: target + length,
+            mapping,
+            ..area
+        };
+        let (from, to) = (Self::page_range(old.start, old.end), target >> PAGE_SHIFT);
+        self.make_chunks(from.clone(), to)?;
+        if let Err(error) = self.put_moved(moved, old.end - old.start) {
+            self.drop_empty_chunks(to, from.end - from.start);
+            return Err(error);
+        }
+        self.move_pages(from, to);
+        self.remove_areas(old.start, old.end);
+        self.join(target, target + length);
+        Ok(target)
+    }
+
+    /// Puts the area at its new place; the `leaving` bytes at the old one do not count against the limit.
+    fn put_moved(&mut self, moved: Area, leaving: u64) -> Result<(), Errno> {
+        let (start, pages) = (moved.start, moved.pages());
+        if (self.size - (leaving >> PAGE_SHIFT)).saturating_add(pages) > self.limit {
+            return Err(Errno::ENOMEM);
+        }
+        self.areas.insert(start, moved)?;
+        self.size += pages;
+        Ok(())
+    }
+
+    /// Makes the chunks that the pages `from` need when they begin at `to`.
+    fn make_chunks(&mut self, from: Range<u64>, to: u64) -> Result<(), Errno> {
+        let mut at = from.start;
+        while let Some(page) = self.next_page(at, from.end) {
+            let target = page - from.start + to;
+            if self
+                .chunks
+                .get_or_insert(target >> SHIFT, Chunk::new)
+                .is_err()
+            {
+                self.drop_empty_chunks(to, from.end - from.start);
+                return Err(Errno::ENOMEM);
+            }
+            at = page + 1;
+        }
+        Ok(())
+    }
+
+    fn drop_empty_chunks(&mut self, first: u64, count: u64) {
+        let mut key = first >> SHIFT;
+        let last = (first + count).div_ceil(PAGES);
+        while let Some((at, chunk)) = self.chunks.at_or_above(key).filter(|(at, _)| *at < last) {
+            key = at + 1;
+            if chunk.present == 0 {
+                self.chunks.remove(at);
+            }
+        }
+    }
+
+    /// The first page that exists from `page` on and below `end`.
+    fn next_page(&self, page: u64, end: u64) -> Option<u64> {
+        let mut runs = chunk::runs(&self.chunks, page..end, |chunk| chunk.present);
+        runs.next().map(|(first, _)| first.0)
+    }
+
+    /// Moves pages into chunks that exist.
+    fn move_pages(&mut self, from: Range<u64>, to: u64) {
+        self.translations
+            .remove(PageNumber(from.start), from.end - from.start);
+        let mut at = from.start;
+        while let Some(page) = self.next_page(at, from.end) {
+            at = page + 1;
+            let target = page - from.start + to;
+            let (bit, slot) = (1u16 << (page % PAGES), (page % PAGES) as usize);
+            let Some(source) = self.chunks.get_mut(page >> SHIFT) else {
+                return;
+            };
+            let frame = source.frames[slot].take();
+            let (own, writable) = (source.own & bit != 0, source.writable & bit != 0);
+            source.drop_pages(bit);
+            let Some(chunk) = self.chunks.get_mut(target >> SHIFT) else {
+                return;
+            };
+            let slot = (target % PAGES) as usize;
+            chunk.frames[slot] = frame;
+            chunk.present |= 1 << slot;
+            chunk.own |= u16::from(own) << slot;
+            chunk.writable |= u16::from(writable) << slot;
+        }
+        // Only now: a page may move within its chunk.
+        self.drop_empty_chunks(from.start, from.end - from.start);
+    }
+}

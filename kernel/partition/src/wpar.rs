@@ -1,0 +1,212 @@
+//! One partition.
+
+use crate::Population;
+use abi::{Cid, WparKey};
+use alloc::string::{String, ToString};
+use control::{Load, ResourceControls, WparHandle, WparKind, WparState};
+use security::Privileges;
+use sync::{Rank, SpinLock};
+
+/// A loaded partition; Global is one that is always Active.
+#[derive(Debug)]
+pub struct Wpar {
+    cid: Cid,
+    generation: u64,
+    key: WparKey,
+    kind: WparKind,
+    name: String,
+    root: String,
+    privileges: Privileges,
+    settings: SpinLock<WparSettings>,
+    /// Processes that carry its tag, zombies counted.
+    pub processes: Population,
+    /// Threads that carry its tag.
+    pub threads: Population,
+}
+
+/// The changing part of a partition.
+#[derive(Clone, Debug)]
+pub struct WparSettings {
+    /// Where it is in its life.
+    pub state: WparState,
+    /// New processes are refused: it is being killed.
+    pub closed: bool,
+    /// What `uname -n` gives inside.
+    pub hostname: String,
+    /// Resource controls.
+    pub controls: ResourceControls,
+    /// Time zone of `uname`'s NIS domain name (`man 2 setdomainname`).
+    pub domain: String,
+}
+
+/// A transition that the state machine does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The state that it is in.
+    pub state: WparState,
+}
+
+impl Wpar {
+    /// The global environment.
+    #[must_use]
+    pub fn global(hostname: &str) -> Self {
+        let settings = WparSettings {
+            state: WparState::Active,
+            closed: false,
+            hostname: hostname.to_string(),
+            controls: ResourceControls::default(),
+            domain: "(none)".to_string(),
+        };
+        Self {
+            cid: Cid::GLOBAL,
+            generation: 0,
+            key: WparKey(0),
+            kind: WparKind::System,
+            name: control::WparName::GLOBAL.to_string(),
+            root: "/".to_string(),
+            privileges: Privileges::of_root(Cid::GLOBAL),
+            settings: SpinLock::new(Rank::Partition, settings),
+            processes: Population::new(None),
+            threads: Population::new(None),
+        }
+    }
+
+    /// A partition in state Transitional; `load` has been checked.
+    #[must_use]
+    pub fn loading(handle: WparHandle, load: &Load) -> Self {
+        let WparHandle { cid, generation } = handle;
+        let possible = Privileges::of_root(cid);
+        let privileges = load.privileges.map_or(possible, |bits| {
+            possible & Privileges::from_bits_truncate(bits)
+        });
+        let settings = WparSettings {
+            state: WparState::Transitional,
+            closed: false,
+            hostname: load.hostname.clone(),
+            controls: load.controls.clone(),
+            domain: "(none)".to_string(),
+        };
+        Self {
+            cid,
+            generation,
+            key: load.key,
+            kind: load.kind,
+            name: load.name.as_str().to_string(),
+            root: load.root.clone(),
+            privileges,
+            settings: SpinLock::new(Rank::Partition, settings),
+            processes: Population::new(load.controls.total_processes),
+            threads: Population::new(load.controls.total_threads),
+        }
+    }
+
+    /// The tag.
+    #[must_use]
+    pub fn cid(&self) -> Cid {
+        self.cid
+    }
+
+    /// Tells this loading from every other.
+    #[must_use]
+    pub fn handle(&self) -> WparHandle {
+        WparHandle { cid: self.cid, generation: self.generation }
+    }
+
+    /// The persistent number.
+    #[must_use]
+    pub fn key(&self) -> WparKey {
+        self.key
+    }
+
+    /// System or application.
+    #[must_use]
+    pub fn kind(&self) -> WparKind {
+        self.kind
+    }
+
+    /// The name; a loaded partition keeps it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The path in Global of what is `/` inside.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The most that a process inside can be privileged to.
+    #[must_use]
+    pub fn privileges(&self) -> Privileges {
+        self.privileges
+    }
+
+    /// A copy of the changing part.
+    pub fn settings(&self) -> WparSettings {
+        self.settings.lock().clone()
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> WparState {
+        self.settings.lock().state
+    }
+
+    /// Whether a process may be made in it.
+    pub fn is_open(&self) -> bool {
+        !self.settings.lock().closed
+    }
+
+    /// What `uname -n` gives inside.
+    pub fn hostname(&self) -> String {
+        self.settings.lock().hostname.clone()
+    }
+
+    /// Sets what `uname -n` gives inside.
+    pub fn set_hostname(&self, hostname: String) {
+        self.settings.lock().hostname = hostname;
+    }
+
+    /// The domain name of `uname`.
+    pub fn domain(&self) -> String {
+        self.settings.lock().domain.clone()
+    }
+
+    /// Sets the domain name of `uname`.
+    pub fn set_domain(&self, domain: String) {
+        self.settings.lock().domain = domain;
+    }
+
+    /// The resource controls.
+    pub fn controls(&self) -> ResourceControls {
+        self.settings.lock().controls.clone()
+    }
+
+    /// Replaces the resource controls, which have been checked.
+    pub fn set_controls(&self, controls: ResourceControls) {
+        let in_force = |limit: Option<u32>| if controls.active { limit } else { None };
+        self.processes.set_limit(in_force(controls.total_processes));
+        self.threads.set_limit(in_force(controls.total_threads));
+        self.settings.lock().controls = controls;
+    }
+
+    /// Goes to `next`.
+    ///
+    /// # Errors
+    /// [`Refused`] when that may not follow.
+    pub fn become_state(&self, next: WparState) -> Result<(), Refused> {
+        let mut settings = self.settings.lock();
+        if !settings.state.may_become(next) {
+            return Err(Refused {
+                state: settings.state,
+            });
+        }
+        settings.state = next;
+        Ok(())
+    }
+
+    /// Refuses new processes from now on.
+    pub fn close(&self) {
+        self.settings.lock().closed = true;
+    }
+}

@@ -1,0 +1,296 @@
+//! Signals of a process and its threads: pending sets, actions, masks, and what to do at the return to a
+//! program (`man 7 signal`).
+//!
+//! Sending is three steps, in this order and under the lock of the target process: [`effects`] for every
+//! signal (stop and continue signals cancel each other, whatever becomes of the signal itself),
+//! [`ProcessSignals::discards`], then [`Pending::post`] on the process's or the thread's set. Delivery is one
+//! step, [`deliver`], at the return to the program, under the same lock.
+
+mod action;
+mod interrupted;
+mod pending;
+mod stack;
+
+pub use action::{Action, Actions, DefaultAction, Handler, default_action};
+pub use interrupted::{Interrupted, Resumption, interruption};
+pub use pending::Pending;
+pub use stack::AlternateStack;
+
+use abi::Errno;
+use abi::linux::{ActionFlags, SigInfo, SignalNumber, SignalSet};
+use security::{Credential, Identity, Privileges, Tagged};
+
+/// Signal state of a process, shared by its threads.
+#[derive(Clone, Debug)]
+pub struct ProcessSignals {
+    /// What happens on each signal.
+    pub actions: Actions,
+    /// Signals sent to the process as a whole.
+    pub pending: Pending,
+    /// Init of a partition: from inside, only signals with a handler reach it.
+    pub protected: bool,
+}
+
+/// Signal state of a thread.
+#[derive(Clone, Debug, Default)]
+pub struct ThreadSignals {
+    /// Signals that are not delivered for now; never KILL or STOP.
+    pub mask: SignalSet,
+    /// The mask to come back after the handler, while `sigsuspend`, `ppoll` or `pselect` has another in place.
+    pub saved_mask: Option<SignalSet>,
+    /// Signals sent to this thread.
+    pub pending: Pending,
+    /// Where handlers with `SA_ONSTACK` run.
+    pub stack: AlternateStack,
+}
+
+/// What a signal does at the moment when it is sent, even if it is blocked or ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effects {
+    /// Pending signals to take out of the process's set and of those of all its threads.
+    pub cancels: SignalSet,
+    /// Whether a stopped process goes on.
+    pub resumes: bool,
+}
+
+/// What a signal does when it is sent: SIGCONT cancels stops and resumes, a stop cancels SIGCONT, and
+/// SIGKILL ends a stop.
+#[must_use]
+pub fn effects(signal: SignalNumber) -> Effects {
+    let cancels = if signal == SignalNumber::SIGCONT {
+        SignalSet::STOPPING
+    } else if SignalSet::STOPPING.contains(signal) {
+        SignalSet::of(&[SignalNumber::SIGCONT])
+    } else {
+        SignalSet::EMPTY
+    };
+    Effects {
+        cancels,
+        resumes: matches!(signal, SignalNumber::SIGCONT | SignalNumber::SIGKILL),
+    }
+}
+
+/// Checks whether a process may signal another (`man 2 kill`).
+///
+/// Users of different partitions are different users, whatever their numbers: across partitions the
+/// privilege is needed.
+///
+/// # Errors
+/// ESRCH when the target is absent for the sender; EPERM when it belongs to another user.
+pub fn may_signal(
+    sender: &Credential,
+    target: &Tagged<Identity>,
+    signal: Option<SignalNumber>,
+    same_session: bool,
+) -> Result<(), Errno> {
+    let theirs = target.reach(sender).map_err(|absent| absent.no_process())?;
+    let mine = &sender.identity;
+    let local = target.owner() == sender.cid;
+    let same_user = [mine.uid, mine.euid]
+        .iter()
+        .any(|user| [theirs.uid, theirs.suid].contains(user));
+    let continues = signal == Some(SignalNumber::SIGCONT) && same_session;
+    if local && (same_user || continues) {
+        Ok(())
+    } else {
+        sender.require(Privileges::SIGNAL)
+    }
+}
+
+impl ProcessSignals {
+    /// All default, nothing pending.
+    #[must_use]
+    pub fn new(protected: bool) -> Self {
+        Self {
+            actions: Actions::default(),
+            pending: Pending::default(),
+            protected,
+        }
+    }
+
+    /// Of a new process: actions are inherited, pending signals are not.
+    #[must_use]
+    pub fn forked(&self) -> Self {
+        Self {
+            actions: self.actions.clone(),
+            pending: Pending::default(),
+            protected: false,
+        }
+    }
+
+    /// Whether a signal is to be forgotten instead of posted.
+    ///
+    /// `blocked` says whether the thread concerned (all threads, for a signal to the process) blocks or
+    /// awaits it: a blocked signal is kept, since its action may change. `from_outside` says that the sender is
+    /// the kernel or Global acting on a partition, against which init is not protected.
+    #[must_use]
+    pub fn discards(&self, signal: SignalNumber, blocked: bool, from_outside: bool) -> bool {
+        let action = self.actions.get(signal);
+        let shielded = self.protected && action.handler == Handler::Default;
+        if SignalSet::UNBLOCKABLE.contains(signal) {
+            return shielded && !from_outside;
+        }
+        let ignored = match action.handler {
+            Handler::Ignore => true,
+            Handler::Default => {
+                shielded
+                    || matches!(
+                        default_action(signal),
+                        DefaultAction::Ignore | DefaultAction::Continue
+                    )
+            }
+            Handler::Function(_) => false,
+        };
+        ignored && !blocked
+    }
+}
+
+impl ThreadSignals {
+    /// Of a new thread or process: the mask is inherited, pending signals are not; the alternate stack is
+    /// only for a process with memory of its own (`man 2 sigaltstack`).
+    #[must_use]
+    pub fn forked(&self, own_memory: bool) -> Self {
+        let stack = if own_memory {
+            self.stack
+        } else {
+            AlternateStack::default()
+        };
+        Self {
+            mask: self.mask,
+            saved_mask: None,
+            pending: Pending::default(),
+            stack,
+        }
+    }
+
+    /// Replaces the mask; KILL and STOP stay deliverable.
+    pub fn set_mask(&mut self, mask: SignalSet) -> SignalSet {
+        core::mem::replace(&mut self.mask, mask.difference(SignalSet::UNBLOCKABLE))
+    }
+
+    /// Puts a mask in place for one call (`sigsuspend`, `ppoll`, `pselect`); it may be done again when the
+    /// call runs again.
+    pub fn suspend_mask(&mut self, mask: SignalSet) {
+        let before = self.set_mask(mask);
+        self.saved_mask.get_or_insert(before);
+    }
+
+    /// Puts back what [`ThreadSignals::suspend_mask`] replaced, when the call ends without a handler.
+    pub fn restore_mask(&mut self) {
+        if let Some(saved) = self.saved_mask.take() {
+            self.mask = saved;
+        }
+    }
+
+    /// Signals that would be delivered now.
+    #[must_use]
+    pub fn deliverable(&self, process: &ProcessSignals) -> SignalSet {
+        self.pending
+            .set()
+            .union(process.pending.set())
+            .difference(self.mask)
+    }
+}
+
+/// Makes a thread take a fault: the signal cannot be blocked, ignored or kept from init.
+///
+/// The signal is pending afterwards; [`deliver`] finds it before others.
+pub fn force(thread: &mut ThreadSignals, process: &mut ProcessSignals, info: SigInfo) {
+    let signal = info.signal;
+    let blocked = thread.mask.contains(signal);
+    if blocked || process.actions.get(signal).handler == Handler::Ignore {
+        process.actions.reset(signal);
+    }
+    thread.mask = thread.mask.without(signal);
+    if process.actions.get(signal).handler == Handler::Default {
+        process.protected = false;
+    }
+    thread.pending.replace(info);
+}
+
+/// What the return to a program does about signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Run a handler: build a frame from this, and go there.
+    Handle {
+        /// What comes with the signal.
+        info: SigInfo,
+        /// The action, as it was before `SA_RESETHAND`.
+        action: Action,
+        /// The mask to put into the frame, to come back at `sigreturn`.
+        mask: SignalSet,
+    },
+    /// Stop the process, and report that to its parent.
+    Stop(SignalNumber),
+    /// End the process.
+    Terminate {
+        /// Why.
+        signal: SignalNumber,
+        /// Whether a core is due, if limits allow.
+        core: bool,
+    },
+}
+
+/// Takes the signals that can be delivered, up to the first that does something.
+///
+/// `orphaned` is asked whether the process group is orphaned, for stops from the keyboard. For
+/// [`Delivery::Handle`] mask and action have changed as `man 2 sigaction` says. When nothing is left, a
+/// suspended mask is the caller's to restore once its call has ended.
+pub fn deliver(
+    thread: &mut ThreadSignals,
+    process: &mut ProcessSignals,
+    orphaned: impl Fn() -> bool,
+) -> Option<Delivery> {
+    loop {
+        let allowed = SignalSet(!thread.mask.0);
+        let synchronous = allowed.intersection(SignalSet::SYNCHRONOUS);
+        let kill = SignalSet::of(&[SignalNumber::SIGKILL]);
+        let info = thread
+            .pending
+            .take(kill)
+            .or_else(|| process.pending.take(kill))
+            .or_else(|| thread.pending.take(synchronous))
+            .or_else(|| thread.pending.take(allowed))
+            .or_else(|| process.pending.take(allowed))?;
+        let signal = info.signal;
+        let action = process.actions.get(signal);
+        match action.handler {
+            Handler::Ignore => {}
+            Handler::Function(_) => return Some(handle(thread, process, info, action)),
+            Handler::Default if process.protected && !SignalSet::UNBLOCKABLE.contains(signal) => {}
+            Handler::Default => match default_action(signal) {
+                DefaultAction::Ignore | DefaultAction::Continue => {}
+                DefaultAction::Stop if signal != SignalNumber::SIGSTOP && orphaned() => {}
+                DefaultAction::Stop => return Some(Delivery::Stop(signal)),
+                DefaultAction::Terminate => {
+                    return Some(Delivery::Terminate {
+                        signal,
+                        core: false,
+                    });
+                }
+                DefaultAction::Core => return Some(Delivery::Terminate { signal, core: true }),
+            },
+        }
+    }
+}
+
+fn handle(
+    thread: &mut ThreadSignals,
+    process: &mut ProcessSignals,
+    info: SigInfo,
+    action: Action,
+) -> Delivery {
+    let mask = thread.saved_mask.take().unwrap_or(thread.mask);
+    let mut blocked = thread.mask.union(action.mask);
+    if !action.flags.contains(ActionFlags::NODEFER) {
+        blocked = blocked.with(info.signal);
+    }
+    thread.set_mask(blocked);
+    if action.flags.contains(ActionFlags::RESETHAND) {
+        process.actions.reset(info.signal);
+    }
+    Delivery::Handle { info, action, mask }
+}
+
+#[cfg(test)]
+mod tests;

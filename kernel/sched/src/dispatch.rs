@@ -1,0 +1,498 @@
+//! Switches and wake-ups: the part of the mechanism that runs thousands of times a second.
+
+use crate::entity::State;
+use crate::policy::{Choice, Running};
+use crate::scheduler::Processor;
+use crate::tuning::Tuning;
+use crate::{Cpu, Decision, EntityId, Reason, Refusal, Scheduler, Wakeup};
+use abi::{Cid, Ticks};
+
+impl Scheduler {
+    /// What `cpu`, which has put back what it ran, runs next and until when. Its clock is set: kernel time of the
+    /// partition picked (call [`enter_user`](crate::CpuClock::enter_user) when leaving for the program), or
+    /// idle. [`Decision::others`] says what other CPUs must be told.
+    ///
+    /// An entity that was not put back is put back as preempted. A CPU that is not online idles.
+    pub fn pick(&mut self, cpu: Cpu, now: Ticks) -> Decision {
+        let now = self.at(now);
+        let number = usize::from(cpu.0);
+        if self.current(cpu).is_some() {
+            self.put_back(cpu, now, Reason::Preempted);
+        }
+        self.settle_all(now);
+        self.release(now);
+        self.look_for_starved(now);
+        let run = if self
+            .processors
+            .get(number)
+            .is_some_and(|processor| processor.clock.is_some())
+        {
+            self.dispatch(cpu, now)
+        } else {
+            None
+        };
+        if run.is_none() {
+            self.go_idle(number, now);
+        }
+        let until = self.next_interrupt(number, now);
+        if let Some(processor) = self.processors.get_mut(number) {
+            processor.until = until;
+            processor.kicked = false;
+        }
+        let mut others = Wakeup::default();
+        self.spread(Some(cpu), now, &mut others);
+        Decision { run, until, others }
+    }
+
+    /// Chooses partition and thread and puts the thread on the CPU.
+    fn dispatch(&mut self, cpu: Cpu, now: Ticks) -> Option<EntityId> {
+        while self.waiting > 0 {
+            let choice = self.choose(cpu, now)?;
+            let Some(grant) = self.grant(choice.cid, now) else {
+                self.throttle(choice.cid, now);
+                continue;
+            };
+            let Some(index) = self.choose_thread(cpu, choice.cid) else {
+                // The count and the queue disagree; the queue is right.
+                self.show_as(choice.cid, crate::Demand::default(), now);
+                continue;
+            };
+            return self.put_on(cpu, now, choice, grant, index);
+        }
+        None
+    }
+
+    /// How much of its hard maximum the partition may use in one go; `None`: it has reached it.
+    fn grant(&mut self, cid: Cid, now: Ticks) -> Option<Option<u64>> {
+        let Tuning {
+            longest_slice,
+            quantum,
+            ..
+        } = self.tuning;
+        let Some(partition) = self.partition_mut(cid) else {
+            return Some(None);
+        };
+        let held = partition.held;
+        let Some(cap) = partition.cap.as_mut() else {
+            return Some(None);
+        };
+        cap.fill(now, longest_slice);
+        (cap.level() >= i128::from(held) + i128::from(quantum))
+            .then(|| Some(cap.lasts(held, longest_slice)))
+    }
+
+    /// Hides the partition from the policy until its hard maximum lets it go on.
+    fn throttle(&mut self, cid: Cid, now: Ticks) {
+        let quantum = self.tuning.quantum;
+        let Some(partition) = self.partition_mut(cid) else {
+            return;
+        };
+        let Some(cap) = partition.cap.as_ref() else {
+            return;
+        };
+        partition.throttled = true;
+        let back = cap
+            .wait_for(quantum, partition.held)
+            .map_or(u64::MAX, |wait| now.0.saturating_add(wait.max(1)));
+        let index = u32::from(cid.0);
+        self.throttled.remove(&mut self.throttled_nodes, index);
+        self.throttled
+            .insert(&mut self.throttled_nodes, index, i128::from(back), 0);
+        self.show(cid, now);
+    }
+
+    /// Lets those partitions go on whose hard maximum allows it again.
+    fn release(&mut self, now: Ticks) {
+        while let Some((index, back)) = self.throttled.first(&self.throttled_nodes) {
+            if back > i128::from(now.0) {
+                return;
+            }
+            let cid = Cid(index as u16);
+            self.throttled.remove(&mut self.throttled_nodes, index);
+            if let Some(partition) = self.partition_mut(cid) {
+                partition.throttled = false;
+            }
+            if self.grant(cid, now).is_none() {
+                // What was promised to a CPU has been used meanwhile.
+                self.throttle(cid, now);
+                continue;
+            }
+            self.show(cid, now);
+        }
+    }
+
+    fn choose_thread(&mut self, cpu: Cpu, cid: Cid) -> Option<u32> {
+        let processor = self.processors.get_mut(usize::from(cpu.0))?;
+        let favoured = processor.favoured.take();
+        let yielded = processor.yielded.take();
+        let partition = self.partitions.get(usize::from(cid.0))?.as_ref()?;
+        let favoured = favoured.filter(|&id| {
+            self.entities
+                .find(id)
+                .is_ok_and(|entity| entity.cid == cid && entity.state == State::Waiting)
+        });
+        let members = &self.entities.members;
+        favoured
+            .map(|id| id.index)
+            .or_else(|| {
+                partition
+                    .threads
+                    .pick(members, &|index| Some(index) != yielded)
+            })
+            .or_else(|| partition.threads.pick(members, &|_| true))
+    }
+
+    fn put_on(
+        &mut self,
+        cpu: Cpu,
+        now: Ticks,
+        choice: Choice,
+        grant: Option<u64>,
+        index: u32,
+    ) -> Option<EntityId> {
+        let Tuning {
+            longest_slice,
+            granularity,
+            ..
+        } = self.tuning;
+        let processor = self.processors.get_mut(usize::from(cpu.0))?;
+        let entity = self.entities.get_mut(index)?;
+        entity.state = State::Running(cpu);
+        entity.woken = false;
+        processor.run = Some(index);
+        processor.owner = choice.cid;
+        processor.grant = grant.unwrap_or(0);
+        processor.dispatched = now;
+        processor.declined = false;
+        let slice = choice.slice.0.clamp(granularity, longest_slice);
+        processor.slice_end = Tuning::after(now, grant.unwrap_or(slice).min(slice));
+        if let Some(clock) = &processor.clock {
+            clock.enter_kernel(now);
+        }
+        let partition = self
+            .partitions
+            .get_mut(usize::from(choice.cid.0))
+            .and_then(Option::as_mut)?;
+        partition.threads.dequeue(&mut self.entities.members, index);
+        partition.waiting = partition.waiting.saturating_sub(1);
+        partition.running += 1;
+        partition.held += grant.unwrap_or(0);
+        self.show(choice.cid, now);
+        self.entities.id(index)
+    }
+
+    fn go_idle(&mut self, number: usize, now: Ticks) {
+        let declined = self.waiting > 0;
+        if let Some(processor) = self.processors.get_mut(number) {
+            processor.owner = Cid::GLOBAL;
+            processor.declined = declined;
+            processor.dispatched = now;
+            if let Some(clock) = &processor.clock {
+                clock.enter_idle(now);
+            }
+        }
+    }
+
+    /// When the CPU must be interrupted at the latest; `None`: alone or idle, with nothing to wait for.
+    fn next_interrupt(&mut self, number: usize, now: Ticks) -> Option<Ticks> {
+        let processor = self.processors.get(number)?;
+        let runs = processor.run.is_some();
+        let mut soonest: Option<Ticks> = None;
+        let mut consider = |at: Ticks| soonest = Some(soonest.map_or(at, |so_far| so_far.min(at)));
+        if runs && (self.waiting > 0 || processor.grant > 0) {
+            consider(processor.slice_end);
+        }
+        let at = |key: i128| {
+            u64::try_from(key)
+                .ok()
+                .filter(|&at| at < u64::MAX)
+                .map(Ticks)
+        };
+        if let Some(back) = self
+            .throttled
+            .first(&self.throttled_nodes)
+            .and_then(|(_, back)| at(back))
+        {
+            consider(back);
+        }
+        if !runs
+            && let Some(due) = self
+                .watched
+                .first(&self.watched_nodes)
+                .and_then(|(_, due)| at(due))
+        {
+            consider(due);
+        }
+        if let Some(event) = self.deciders.current().next_event(now) {
+            // At once would be for ever.
+            consider(event.max(Tuning::after(now, self.tuning.granularity)));
+        }
+        soonest
+    }
+
+    /// The entity on `cpu` leaves it. The kernel picks next on this CPU; the time until then still goes to the
+    /// partition that it belonged to. Does nothing if nothing runs there.
+    pub fn put_back(&mut self, cpu: Cpu, now: Ticks, reason: Reason) {
+        let now = self.at(now);
+        self.settle_all(now);
+        let Some(processor) = self.processors.get_mut(usize::from(cpu.0)) else {
+            return;
+        };
+        let Some(index) = processor.run.take() else {
+            return;
+        };
+        if reason == Reason::Yielded {
+            processor.yielded = Some(index);
+        }
+        let Some(entity) = self.entities.get_mut(index) else {
+            return;
+        };
+        let cid = entity.cid;
+        let stays = match reason {
+            Reason::Preempted | Reason::Yielded => true,
+            Reason::Blocked => entity.woken,
+            Reason::Exited => false,
+        };
+        entity.state = State::Asleep;
+        self.return_grant(cpu, cid);
+        if let Some(partition) = self
+            .partitions
+            .get_mut(usize::from(cid.0))
+            .and_then(Option::as_mut)
+        {
+            partition.running = partition.running.saturating_sub(1);
+            if reason == Reason::Yielded {
+                partition
+                    .threads
+                    .yield_turn(&mut self.entities.members, index);
+            }
+            if !stays {
+                partition
+                    .threads
+                    .deactivate(&mut self.entities.members, index);
+            }
+        }
+        if stays {
+            self.start_waiting(index, cid);
+        } else if reason == Reason::Exited {
+            self.forget_entity(index);
+        }
+        self.show(cid, now);
+    }
+
+    /// Gives back what a CPU has not used of a hard maximum.
+    pub(crate) fn return_grant(&mut self, cpu: Cpu, cid: Cid) {
+        let Some(processor) = self.processors.get_mut(usize::from(cpu.0)) else {
+            return;
+        };
+        let unused = core::mem::take(&mut processor.grant);
+        if let Some(partition) = self.partition_mut(cid) {
+            partition.held = partition.held.saturating_sub(unused);
+        }
+    }
+
+    pub(crate) fn start_waiting(&mut self, index: u32, cid: Cid) {
+        if let Some(entity) = self.entities.get_mut(index) {
+            entity.state = State::Waiting;
+        }
+        let Tuning { quantum, .. } = self.tuning;
+        if let Some(partition) = self
+            .partitions
+            .get_mut(usize::from(cid.0))
+            .and_then(Option::as_mut)
+        {
+            if partition.waiting == 0
+                && partition.running == 0
+                && let Some(cap) = partition.cap.as_mut()
+            {
+                // Time that was not wanted is not saved up.
+                cap.spill(quantum);
+            }
+            partition.waiting += 1;
+            partition
+                .threads
+                .activate(&mut self.entities.members, index);
+            partition.threads.enqueue(&mut self.entities.members, index);
+        }
+    }
+
+    /// The entity becomes runnable. The answer says which CPUs must be told.
+    ///
+    /// One that waits already stays as it is. One that is still on a CPU (it is just about to park) stays runnable
+    /// when it is put back as blocked: no wake-up is lost between the check and the park.
+    ///
+    /// # Errors
+    /// [`Refusal::Stale`].
+    pub fn wake(&mut self, id: EntityId, now: Ticks) -> Result<Wakeup, Refusal> {
+        let now = self.at(now);
+        let entity = *self.entities.find(id)?;
+        let mut wakeup = Wakeup::default();
+        match entity.state {
+            State::Waiting => return Ok(wakeup),
+            State::Running(_) => {
+                if let Some(entity) = self.entities.get_mut(id.index) {
+                    entity.woken = true;
+                }
+                return Ok(wakeup);
+            }
+            State::Asleep => {}
+        }
+        self.settle_all(now);
+        self.fill_cap(entity.cid, now);
+        self.start_waiting(id.index, entity.cid);
+        self.show(entity.cid, now);
+        if self
+            .partition(entity.cid)
+            .is_some_and(|partition| !partition.throttled)
+            && !self.wake_idle(&mut wakeup)
+        {
+            self.preempt_for(id, entity.cid, now, &mut wakeup);
+        }
+        self.spread(None, now, &mut wakeup);
+        Ok(wakeup)
+    }
+
+    fn fill_cap(&mut self, cid: Cid, now: Ticks) {
+        let ceiling = self.tuning.longest_slice;
+        if let Some(cap) = self
+            .partition_mut(cid)
+            .and_then(|partition| partition.cap.as_mut())
+        {
+            cap.fill(now, ceiling);
+        }
+    }
+
+    /// Sends one idle CPU to pick.
+    fn wake_idle(&mut self, wakeup: &mut Wakeup) -> bool {
+        for (number, processor) in self.processors.iter_mut().enumerate() {
+            if processor.clock.is_some() && processor.run.is_none() && !processor.kicked {
+                processor.kicked = true;
+                wakeup.preempt.insert(Cpu(number as u16));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Finds the CPU that the challenger can have soonest, and shortens its slice.
+    fn preempt_for(&mut self, id: EntityId, cid: Cid, now: Ticks, wakeup: &mut Wakeup) {
+        let mut best: Option<(Ticks, usize)> = None;
+        for number in 0..self.processors.len() {
+            let Some(at) = self.overtakes_on(number, id.index, cid, now) else {
+                continue;
+            };
+            if best.is_none_or(|(soonest, _)| at < soonest) {
+                best = Some((at, number));
+            }
+        }
+        let Some((at, number)) = best else { return };
+        let sibling = self.runs_on(number) == Some(cid);
+        let Some(processor) = self.processors.get_mut(number) else {
+            return;
+        };
+        // It was weighed against the thread that runs. Against others that wait in its partition it was not.
+        processor.favoured = sibling.then_some(id);
+        if at <= now {
+            processor.kicked = true;
+            wakeup.preempt.insert(Cpu(number as u16));
+        } else if processor.until.is_none_or(|until| at < until) {
+            processor.until = Some(at);
+            wakeup.rearm.insert(Cpu(number as u16));
+        }
+    }
+
+    /// The partition that a CPU runs.
+    pub(crate) fn runs_on(&self, number: usize) -> Option<Cid> {
+        Some(self.entities.get(self.processors.get(number)?.run?)?.cid)
+    }
+
+    /// When the challenger may take this CPU from what runs there.
+    fn overtakes_on(
+        &mut self,
+        number: usize,
+        challenger: u32,
+        cid: Cid,
+        now: Ticks,
+    ) -> Option<Ticks> {
+        let processor = self
+            .processors
+            .get(number)
+            .filter(|processor| !processor.kicked)?;
+        let index = processor.run?;
+        let running = self.entities.get(index)?.cid;
+        let earliest = Tuning::after(processor.dispatched, self.tuning.granularity);
+        let after = if running == cid {
+            let threads = &self.partition(cid)?.threads;
+            Ticks(threads.overtakes(&self.entities.members, challenger, index)?)
+        } else {
+            let running = Running {
+                cpu: Cpu(number as u16),
+                cid: running,
+            };
+            self.deciders.current().overtakes(now, cid, running)?
+        };
+        Some(now.saturating_add(after).max(earliest))
+    }
+
+    /// Sees to it that no CPU idles, or runs without a tick, while something waits.
+    pub(crate) fn spread(&mut self, except: Option<Cpu>, now: Ticks, wakeup: &mut Wakeup) {
+        let mut waiting = self.waiting;
+        for (number, processor) in self.processors.iter_mut().enumerate() {
+            let cpu = Cpu(number as u16);
+            if waiting == 0 {
+                return;
+            }
+            if processor.clock.is_none() || except == Some(cpu) {
+                continue;
+            }
+            if processor.kicked {
+                waiting -= 1;
+            } else if processor.run.is_some() {
+                arm(processor, cpu, now, wakeup);
+            } else if !processor.declined {
+                processor.kicked = true;
+                wakeup.preempt.insert(cpu);
+                waiting -= 1;
+            }
+        }
+    }
+
+    /// Whether `cpu` should put back what it runs (or stop idling) and pick. For the decrementer's interrupt and
+    /// for interrupts from other CPUs; when it answers false, program the decrementer from
+    /// [`until`](Scheduler::until).
+    #[must_use]
+    pub fn must_preempt(&self, cpu: Cpu, now: Ticks) -> bool {
+        self.processors
+            .get(usize::from(cpu.0))
+            .is_some_and(|processor| {
+                processor.kicked
+                    || processor.until.is_some_and(|until| until <= now)
+                    || (processor.clock.is_some()
+                        && processor.run.is_none()
+                        && self.waiting > 0
+                        && !processor.declined)
+            })
+    }
+
+    /// When the decrementer of `cpu` must fire, as things are now; `None`: not at all.
+    #[must_use]
+    pub fn until(&self, cpu: Cpu) -> Option<Ticks> {
+        self.processors.get(usize::from(cpu.0))?.until
+    }
+
+    /// What runs on `cpu`.
+    #[must_use]
+    pub fn current(&self, cpu: Cpu) -> Option<EntityId> {
+        self.entities
+            .id(self.processors.get(usize::from(cpu.0))?.run?)
+    }
+}
+
+/// A CPU that runs without a tick, or with a late one, gets its slice's end now that something waits.
+fn arm(processor: &mut Processor, cpu: Cpu, now: Ticks, wakeup: &mut Wakeup) {
+    let end = processor.slice_end.max(now);
+    if processor.until.is_none_or(|until| until > end) {
+        processor.until = Some(end);
+        wakeup.rearm.insert(cpu);
+    }
+}

@@ -1,0 +1,378 @@
+//! Proportional sharing with bounded lag: earliest eligible virtual deadline first.
+//!
+//! Stoica and Abdel-Wahab, "Earliest Eligible Virtual Deadline First" (1995). Every member has a virtual
+//! time, its service divided by its weight; the group's virtual time is the average of its members' weighted
+//! by weight, and a member's *lag* is what an ideal fluid division would have given it beyond what it has
+//! had. A member may be picked while its lag is not negative; of those the one whose request for a slice
+//! must end first is picked. So no lag exceeds about one slice, whatever the weights.
+//!
+//! Three rules are ours:
+//! - A member that leaves keeps its lag: no more than a small *credit* when it is owed, so that a sleeper
+//!   cannot hoard; a debt until the group's time has made up for it, so that sleeping does not wash it off.
+//! - The average is taken over the *pool*: members whose lag is within a limit. One that cannot use its
+//!   part (one thread, several CPUs), is held back by a soft maximum, or is carried above its part by a
+//!   minimum runs away from the average; it leaves the pool at the limit, is pinned there, and comes back
+//!   when it crosses the average. The others then divide the rest as the ideal division does.
+//! - Nothing is rounded away: the sum of weight × virtual time is kept exactly, so members' errors cannot
+//!   add up. Virtual times have 32 bits of fraction.
+//!
+//! The same structure divides the CPUs among partitions (by shares) and a partition's time among its
+//! threads (by nice value). It allocates only in [`Members::reserve`].
+
+use crate::Refusal;
+use crate::tree::{Nodes, Tree};
+use alloc::vec::Vec;
+
+const FRACTION: u32 = 32;
+
+/// Limits of one group, in ticks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// What a member asks for at a time.
+    pub slice: u64,
+    /// The most that it is owed after a sleep.
+    pub credit: u64,
+    /// Lag beyond which it leaves the pool.
+    pub limit: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    weight: u32,
+    /// 2^64 / weight: a division for every charge would cost more than the rest of it.
+    inverse: u64,
+    time: i128,
+    deadline: i128,
+    /// While away: weight × lag when it left, and the group's time then.
+    kept: i128,
+    left_at: i128,
+    active: bool,
+    pooled: bool,
+    /// When not pooled: on which side of the average it was pinned.
+    behind: bool,
+}
+
+/// The table of members and of their tree nodes, by index; groups that share it are disjoint.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    members: Vec<Member>,
+    nodes: Nodes,
+}
+
+/// One group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    ready: Tree,
+    /// Virtual time relative to which `sum` counts; the group's time while the pool is empty.
+    base: i128,
+    /// Σ weight × (time − base) over the pool.
+    sum: i128,
+    /// Σ weight over the pool.
+    load: u64,
+    bounds: Bounds,
+}
+
+impl Members {
+    /// Makes room for the indices below `count`.
+    pub fn reserve(&mut self, count: usize) -> Result<(), Refusal> {
+        self.nodes.reserve(count)?;
+        let more = count.saturating_sub(self.members.len());
+        self.members.try_reserve(more).map_err(|_| Refusal::Full)?;
+        while self.members.len() < count {
+            self.members.push(Member {
+                weight: 1,
+                inverse: u64::MAX,
+                time: 0,
+                deadline: 0,
+                kept: 0,
+                left_at: 0,
+                active: false,
+                pooled: false,
+                behind: false,
+            });
+        }
+        Ok(())
+    }
+
+    fn get(&self, index: u32) -> Option<&Member> {
+        self.members.get(index as usize)
+    }
+
+    fn get_mut(&mut self, index: u32) -> Option<&mut Member> {
+        self.members.get_mut(index as usize)
+    }
+
+    /// Whether the member can be picked.
+    pub fn queued(&self, index: u32) -> bool {
+        self.nodes.linked(index)
+    }
+
+    /// Whether the member is active in its group.
+    pub fn active(&self, index: u32) -> bool {
+        self.get(index).is_some_and(|member| member.active)
+    }
+}
+
+impl Member {
+    fn virtual_span(&self, ticks: u64) -> i128 {
+        ((u128::from(ticks) * u128::from(self.inverse)) >> (64 - FRACTION)) as i128
+    }
+
+    /// Weight × virtual time that `ticks` of service amount to.
+    fn scaled(ticks: u64) -> i128 {
+        i128::from(ticks) << FRACTION
+    }
+}
+
+impl Group {
+    pub const fn new(bounds: Bounds) -> Self {
+        Self {
+            ready: Tree::new(),
+            base: 0,
+            sum: 0,
+            load: 0,
+            bounds,
+        }
+    }
+
+    pub fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
+    /// The group's virtual time.
+    fn time(&self) -> i128 {
+        if self.load == 0 {
+            self.base
+        } else {
+            self.base + self.sum.div_euclid(i128::from(self.load))
+        }
+    }
+
+    fn join_pool(&mut self, member: &mut Member) {
+        if self.load == 0 {
+            self.base = member.time;
+            self.sum = 0;
+        }
+        self.sum += i128::from(member.weight) * (member.time - self.base);
+        self.load += u64::from(member.weight);
+        member.pooled = true;
+    }
+
+    fn leave_pool(&mut self, member: &mut Member) {
+        let time = self.time();
+        self.sum -= i128::from(member.weight) * (member.time - self.base);
+        self.load = self.load.saturating_sub(u64::from(member.weight));
+        member.pooled = false;
+        if self.load == 0 {
+            self.base = time;
+            self.sum = 0;
+        }
+    }
+
+    /// Keeps `base` near the pool's times, so that the products stay small however long the group runs.
+    fn rebase(&mut self) {
+        let time = self.time();
+        self.sum -= i128::from(self.load) * (time - self.base);
+        self.base = time;
+    }
+
+    /// Gives a fresh member its weight; it starts with no lag.
+    pub fn introduce(&self, members: &mut Members, index: u32, weight: u32) {
+        let left_at = self.time();
+        if let Some(member) = members.get_mut(index) {
+            member.weight = weight.max(1);
+            member.inverse = u64::MAX / u64::from(member.weight);
+            member.active = false;
+            member.pooled = false;
+            member.kept = 0;
+            member.left_at = left_at;
+        }
+    }
+
+    /// Changes the weight; the lag, in ticks of service, stays.
+    pub fn reweigh(&mut self, members: &mut Members, index: u32, weight: u32) {
+        let queued = members.queued(index);
+        let active = members.active(index);
+        if active {
+            self.deactivate_at(members, index, self.bounds.limit);
+        }
+        if let Some(member) = members.get_mut(index) {
+            member.weight = weight.max(1);
+            member.inverse = u64::MAX / u64::from(member.weight);
+        }
+        if active {
+            self.activate(members, index);
+        }
+        if queued {
+            self.enqueue(members, index);
+        }
+    }
+
+    /// The member wants service from now on.
+    pub fn activate(&mut self, members: &mut Members, index: u32) {
+        let now = self.time();
+        let slice = self.bounds.slice;
+        let load = i128::from(self.load);
+        let Some(member) = members.get_mut(index).filter(|member| !member.active) else {
+            return;
+        };
+        let weight = i128::from(member.weight);
+        let mut lag = member.kept;
+        if lag < 0 {
+            lag = lag
+                .saturating_add(weight.saturating_mul(now - member.left_at))
+                .min(0);
+        }
+        // Joining pulls the average towards the newcomer; it is placed so that its lag is right afterwards.
+        let distance = lag / weight;
+        let distance = if load == 0 {
+            0
+        } else {
+            distance + distance * weight / load
+        };
+        member.time = now - distance;
+        member.deadline = member.time + member.virtual_span(slice);
+        member.active = true;
+        self.join_pool(member);
+        self.rebase();
+    }
+
+    /// The member wants nothing for now.
+    pub fn deactivate(&mut self, members: &mut Members, index: u32) {
+        self.deactivate_at(members, index, self.bounds.credit);
+    }
+
+    fn deactivate_at(&mut self, members: &mut Members, index: u32, credit: u64) {
+        self.dequeue(members, index);
+        let limit = Member::scaled(self.bounds.limit);
+        let now = self.time();
+        let Some(member) = members.get_mut(index).filter(|member| member.active) else {
+            return;
+        };
+        member.kept =
+            (i128::from(member.weight) * (now - member.time)).clamp(-limit, Member::scaled(credit));
+        if member.pooled {
+            self.leave_pool(member);
+        }
+        member.active = false;
+        member.left_at = self.time();
+    }
+
+    /// The member can be picked.
+    pub fn enqueue(&mut self, members: &mut Members, index: u32) {
+        let Some(member) = members.get(index).filter(|member| member.active) else {
+            return;
+        };
+        let (time, deadline) = (member.time, member.deadline);
+        self.ready.insert(&mut members.nodes, index, time, deadline);
+    }
+
+    /// The member cannot be picked (it is on a CPU, or held back).
+    pub fn dequeue(&mut self, members: &mut Members, index: u32) {
+        self.ready.remove(&mut members.nodes, index);
+    }
+
+    /// The member has had `ticks` of service.
+    pub fn charge(&mut self, members: &mut Members, index: u32, ticks: u64) {
+        let queued = members.queued(index);
+        self.dequeue(members, index);
+        if let Some(member) = members.get_mut(index) {
+            if member.active {
+                let span = member.virtual_span(ticks);
+                member.time += span;
+                if member.pooled {
+                    self.sum += i128::from(member.weight) * span;
+                }
+                if member.time >= member.deadline {
+                    member.deadline = member.time + member.virtual_span(self.bounds.slice);
+                }
+                self.keep_within(member);
+                self.rebase();
+            } else {
+                member.kept -= Member::scaled(ticks);
+            }
+        }
+        if queued {
+            self.enqueue(members, index);
+        }
+    }
+
+    /// Moves a member in or out of the pool as its lag says.
+    fn keep_within(&mut self, member: &mut Member) {
+        if self.load == 0 {
+            return self.join_pool(member);
+        }
+        let limit = Member::scaled(self.bounds.limit);
+        let lag = i128::from(member.weight) * (self.time() - member.time);
+        if member.pooled {
+            if lag.abs() > limit && self.load > u64::from(member.weight) {
+                self.leave_pool(member);
+                self.pin(member, lag > 0);
+            }
+            return;
+        }
+        if lag.abs() <= limit / 8 || (lag > 0) != member.behind {
+            self.join_pool(member);
+        } else if lag.abs() > limit {
+            self.pin(member, lag > 0);
+        }
+    }
+
+    fn pin(&self, member: &mut Member, behind: bool) {
+        let span = member.virtual_span(self.bounds.limit);
+        let before = member.time;
+        member.time = if behind {
+            self.time() - span
+        } else {
+            self.time() + span
+        };
+        member.deadline += member.time - before;
+        member.behind = behind;
+    }
+
+    /// Gives up the turn: the member's request ends one slice later.
+    pub fn yield_turn(&mut self, members: &mut Members, index: u32) {
+        let queued = members.queued(index);
+        self.dequeue(members, index);
+        if let Some(member) = members.get_mut(index) {
+            member.deadline += member.virtual_span(self.bounds.slice);
+        }
+        if queued {
+            self.enqueue(members, index);
+        }
+    }
+
+    fn reached(&self, time: i128) -> bool {
+        // time ≤ average, without the division.
+        (time - self.base) * i128::from(self.load.max(1)) <= self.sum
+    }
+
+    /// Whom to serve, of the members queued that `may` accepts: by the rule above; when none of them is
+    /// eligible the one that is least ahead, for a CPU is not left idle.
+    pub fn pick(&self, members: &Members, may: &dyn Fn(u32) -> bool) -> Option<u32> {
+        self.ready
+            .least_rank(&members.nodes, &|time| self.reached(time), may)
+            .or_else(|| self.ready.first_that(&members.nodes, may))
+    }
+
+    /// For how many ticks `running` may go on until `challenger` is to take its place: until it has caught up
+    /// with the challenger's virtual time. `None` when the challenger is not eligible.
+    pub fn overtakes(&self, members: &Members, challenger: u32, running: u32) -> Option<u64> {
+        let challenger = members
+            .get(challenger)
+            .filter(|member| self.reached(member.time))?;
+        let running = members.get(running)?;
+        let gap = (challenger.time - running.time).max(0);
+        let ticks = (gap * i128::from(running.weight)) >> FRACTION;
+        Some(u64::try_from(ticks).unwrap_or(u64::MAX))
+    }
+
+    /// The member's lag in ticks.
+    #[cfg(test)]
+    #[expect(dead_code)]
+    pub fn lag(&self, members: &Members, index: u32) -> i128 {
+        members.get(index).map_or(0, |m| {
+            (i128::from(m.weight) * (self.time() - m.time)) >> FRACTION
+        })
+    }
+}

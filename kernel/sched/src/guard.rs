@@ -1,0 +1,302 @@
+//! What keeps a policy honest: the fallback, the watchdog, the replacement of one policy by another.
+
+use crate::policy::{Choice, Machine, Policy};
+use crate::scheduler::claim;
+use crate::tuning::Tuning;
+use crate::{Claim, Cpu, Demand, Event, Fault, Refusal, RoundRobin, Scheduler, Wakeup};
+use abi::{BasisPoints, Cid, Ticks};
+use alloc::boxed::Box;
+
+/// The policy that decides, and the built-in one that is always ready to.
+pub(crate) struct Deciders {
+    chosen: Option<Box<dyn Policy>>,
+    fallback: RoundRobin,
+}
+
+impl Deciders {
+    pub fn new(policy: Box<dyn Policy>) -> Self {
+        Self {
+            chosen: Some(policy),
+            fallback: RoundRobin::new(),
+        }
+    }
+
+    pub fn current(&mut self) -> &mut dyn Policy {
+        match &mut self.chosen {
+            Some(policy) => policy.as_mut(),
+            None => &mut self.fallback,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        self.chosen
+            .as_ref()
+            .map_or_else(|| self.fallback.name(), |policy| policy.name())
+    }
+
+    pub fn reserve(&mut self, cids: usize) -> Result<(), Refusal> {
+        self.fallback.reserve(cids)?;
+        self.current().reserve(cids)
+    }
+
+    pub fn machine(&mut self, now: Ticks, machine: Machine) {
+        self.fallback.machine(now, machine);
+        self.current().machine(now, machine);
+    }
+}
+
+impl Scheduler {
+    /// The name of the policy that decides.
+    #[must_use]
+    pub fn policy_name(&self) -> &'static str {
+        self.deciders.name()
+    }
+
+    /// Another policy takes over, without losing an entity or a tick: accounts, threads and hard maxima are the
+    /// mechanism's and stay as they are.
+    ///
+    /// # Errors
+    /// [`Refusal::Full`]: no memory for its tables; the old one goes on.
+    pub fn set_policy(
+        &mut self,
+        mut policy: Box<dyn Policy>,
+        now: Ticks,
+    ) -> Result<Wakeup, Refusal> {
+        let now = self.at(now);
+        policy.reserve(self.partitions.len())?;
+        self.settle_all(now);
+        self.replace(Some(policy), now);
+        let mut wakeup = Wakeup::default();
+        for (number, processor) in self.processors.iter_mut().enumerate() {
+            // What the old policy promised does not bind the new one.
+            if processor.run.is_some() {
+                processor.kicked = true;
+                wakeup.preempt.insert(Cpu(number as u16));
+            }
+            processor.declined = false;
+        }
+        self.spread(None, now, &mut wakeup);
+        Ok(wakeup)
+    }
+
+    fn replace(&mut self, policy: Option<Box<dyn Policy>>, now: Ticks) {
+        for number in 0..self.partitions.len() {
+            self.deciders.fallback.detach(now, Cid(number as u16));
+        }
+        self.deciders.chosen = policy;
+        let machine = self.machine();
+        self.deciders.machine(now, machine);
+        for (number, partition) in self.partitions.iter().enumerate() {
+            if let Some(partition) = partition {
+                let claim = claim(&partition.entitlement, self.unlimited);
+                self.deciders
+                    .current()
+                    .attach(now, Cid(number as u16), claim);
+            }
+        }
+        for (number, partition) in self.partitions.iter().enumerate() {
+            if let Some(partition) = partition
+                .as_ref()
+                .filter(|partition| partition.shown != Demand::default())
+            {
+                self.deciders
+                    .current()
+                    .demand(now, Cid(number as u16), partition.shown);
+            }
+        }
+        self.watch_afresh(now);
+    }
+
+    /// The oldest event that has not been taken yet.
+    pub fn take_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Sets the watchdog's least bound, in ticks; the bound for a partition is longer when its share of the
+    /// machine is so small that even an ideal division would make it wait.
+    pub fn set_patience(&mut self, patience: Ticks) {
+        self.tuning.patience = patience.0.max(self.tuning.longest_slice);
+    }
+
+    /// The policy did something that it must not: the fallback takes over.
+    pub(crate) fn depose(&mut self, fault: Fault, now: Ticks) {
+        let event = Event {
+            at: now,
+            policy: self.deciders.name(),
+            fault,
+        };
+        if self.events.len() < self.events.capacity() {
+            self.events.push_back(event);
+        }
+        self.replace(None, now);
+    }
+
+    /// Asks the policy, and the fallback if the answer is no answer.
+    pub(crate) fn choose(&mut self, cpu: Cpu, now: Ticks) -> Option<Choice> {
+        for _ in 0..2 {
+            let partitions = &self.partitions;
+            let may = |cid: Cid| {
+                let partition = partitions.get(usize::from(cid.0)).and_then(Option::as_ref);
+                partition.is_some_and(|partition| partition.shown.waiting > 0)
+            };
+            let fault = match self.deciders.current().pick(now, cpu, &may) {
+                Some(choice) if may(choice.cid) => return Some(choice),
+                Some(choice) => Fault::Nonsense { cid: choice.cid },
+                None if self
+                    .deciders
+                    .current()
+                    .next_event(now)
+                    .is_some_and(|at| at > now) =>
+                {
+                    return None;
+                }
+                None => Fault::Idled { cpu },
+            };
+            self.depose(fault, now);
+        }
+        None
+    }
+
+    /// Tells the policy a partition's demand as it is now, if that is news.
+    pub(crate) fn show(&mut self, cid: Cid, now: Ticks) {
+        let Some(partition) = self.partition(cid) else {
+            return;
+        };
+        let waiting = if partition.throttled {
+            0
+        } else {
+            partition.waiting
+        };
+        self.show_as(
+            cid,
+            Demand {
+                waiting,
+                running: partition.running,
+            },
+            now,
+        );
+    }
+
+    pub(crate) fn show_as(&mut self, cid: Cid, demand: Demand, now: Ticks) {
+        let unlimited = self.unlimited;
+        let Some(partition) = self.partition_mut(cid) else {
+            return;
+        };
+        let before = partition.shown;
+        if before == demand {
+            return;
+        }
+        partition.shown = demand;
+        let claim = claim(&partition.entitlement, unlimited);
+        self.waiting =
+            (self.waiting + u64::from(demand.waiting)).saturating_sub(u64::from(before.waiting));
+        self.count_wanting(&before, &claim, false);
+        self.count_wanting(&demand, &claim, true);
+        self.watch(cid, now);
+        self.deciders.current().demand(now, cid, demand);
+    }
+
+    /// Keeps the sums over the partitions with demand.
+    pub(crate) fn count_wanting(&mut self, demand: &Demand, claim: &Claim, add: bool) {
+        if *demand == Demand::default() {
+            return;
+        }
+        let (weight, minimum) = (u64::from(claim.weight), u64::from(claim.minimum.0));
+        if add {
+            self.wanting_weight += weight;
+            self.wanting_minimum += minimum;
+        } else {
+            self.wanting_weight = self.wanting_weight.saturating_sub(weight);
+            self.wanting_minimum = self.wanting_minimum.saturating_sub(minimum);
+        }
+    }
+
+    /// Starts or ends the watch over a partition that waits and runs nowhere.
+    fn watch(&mut self, cid: Cid, now: Ticks) {
+        let index = u32::from(cid.0);
+        let Some(shown) = self.partition(cid).map(|partition| partition.shown) else {
+            return;
+        };
+        if shown.waiting == 0 || shown.running > 0 {
+            self.watched.remove(&mut self.watched_nodes, index);
+        } else if !self.watched_nodes.linked(index) {
+            if let Some(partition) = self.partition_mut(cid) {
+                partition.waiting_since = now;
+            }
+            let bound = self.patience_for(cid);
+            self.watched.insert(
+                &mut self.watched_nodes,
+                index,
+                i128::from(now.0.saturating_add(bound)),
+                0,
+            );
+        }
+    }
+
+    fn watch_afresh(&mut self, now: Ticks) {
+        while let Some((index, _)) = self.watched.first(&self.watched_nodes) {
+            self.watched.remove(&mut self.watched_nodes, index);
+        }
+        for number in 0..self.partitions.len() {
+            self.watch(Cid(number as u16), now);
+        }
+    }
+
+    /// How long a partition may wait: several times what an ideal division would make it wait between two
+    /// slices, and never less than the patience.
+    fn patience_for(&self, cid: Cid) -> u64 {
+        let Some(partition) = self.partition(cid) else {
+            return self.tuning.patience;
+        };
+        let claim = claim(&partition.entitlement, self.unlimited);
+        let others = self
+            .wanting_minimum
+            .saturating_sub(u64::from(claim.minimum.0));
+        let whole = u64::from(BasisPoints::WHOLE.0);
+        let slice = u128::from(self.tuning.longest_slice) * 8;
+        let mut bound = u128::from(self.tuning.patience);
+        // What minima leave, divided by weights.
+        let free = u128::from(whole.saturating_sub(others).max(1));
+        let turn = slice * u128::from(self.wanting_weight) / u128::from(claim.weight.max(1));
+        bound = bound.max(turn * u128::from(whole) / free);
+        if others >= whole && claim.minimum.0 == 0 {
+            bound = u128::from(u64::MAX / 4);
+        }
+        match claim.soft_maximum.0 {
+            0 => bound = u128::from(u64::MAX / 4),
+            soft => bound = bound.max(slice * u128::from(whole) / u128::from(soft)),
+        }
+        u64::try_from(bound)
+            .unwrap_or(u64::MAX / 4)
+            .min(u64::MAX / 4)
+    }
+
+    /// Replaces a policy that has left a partition waiting over its bound.
+    pub(crate) fn look_for_starved(&mut self, now: Ticks) {
+        while let Some((index, due)) = self.watched.first(&self.watched_nodes) {
+            if due > i128::from(now.0) {
+                return;
+            }
+            let cid = Cid(index as u16);
+            let since = self
+                .partition(cid)
+                .map_or(now, |partition| partition.waiting_since);
+            // The bound as it is now: others may have come since the watch began.
+            let due = since.0.saturating_add(self.patience_for(cid));
+            if due > now.0 {
+                self.watched.remove(&mut self.watched_nodes, index);
+                self.watched
+                    .insert(&mut self.watched_nodes, index, i128::from(due), 0);
+            } else if self.deciders.chosen.is_some() {
+                let waited = now.saturating_sub(since);
+                return self.depose(Fault::Starved { cid, waited }, now);
+            } else {
+                // Nothing is left to fall back to; look again later.
+                let later = Tuning::after(now, self.tuning.patience);
+                self.watched.remove(&mut self.watched_nodes, index);
+                self.watched
+                    .insert(&mut self.watched_nodes, index, i128::from(later.0), 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! The mechanism: what is true whatever the policy answers.
+//!
+//! Here are the scheduler's state and what administration does to partitions; admission.rs has the entities'
+//! life, dispatch.rs what happens at every switch and wake-up, ledger.rs the accounts, guard.rs the
+//! replacement of policies.
+
+use crate::bucket::Bucket;
+use crate::clock::Reading;
+use crate::entity::Entities;
+use crate::fair::{Bounds, Group};
+use crate::guard::Deciders;
+use crate::tree::{Nodes, Tree};
+use crate::tuning::Tuning;
+use crate::{
+    Account, Claim, Cpu, CpuClock, CpuSet, Demand, Entitlement, EntityId, Event, Machine, Policy,
+    Refusal, Wakeup,
+};
+use abi::{BasisPoints, Cid, Ticks, Timebase};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Events kept until they are taken; more are dropped, the first ones tell the most.
+const EVENTS: usize = 16;
+
+/// One partition, as the mechanism knows it.
+pub(crate) struct Partition {
+    pub entitlement: Entitlement,
+    pub account: Account,
+    pub entities: u32,
+    pub waiting: u32,
+    pub running: u32,
+    /// Its threads, by nice value.
+    pub threads: Group,
+    /// The hard maximum, where there is one.
+    pub cap: Option<Bucket>,
+    /// Ticks of the cap that are promised to CPUs which run it.
+    pub held: u64,
+    /// At its hard maximum: hidden from the policy.
+    pub throttled: bool,
+    /// What the policy was told last.
+    pub shown: Demand,
+    /// Since when it waits without running anywhere.
+    pub waiting_since: Ticks,
+}
+
+/// One CPU.
+#[derive(Default)]
+pub(crate) struct Processor {
+    pub clock: Option<Arc<CpuClock>>,
+    pub online_at: Ticks,
+    /// How far the clock has been read into the accounts.
+    pub read: Reading,
+    /// Whose time it is.
+    pub owner: Cid,
+    pub run: Option<u32>,
+    /// Ticks of its partition's cap that it may still use.
+    pub grant: u64,
+    pub dispatched: Ticks,
+    /// When the slice ends if anything waits.
+    pub slice_end: Ticks,
+    pub until: Option<Ticks>,
+    /// It has been told to pick, and has not yet.
+    pub kicked: bool,
+    /// It is idle although something waits: the policy wants it so.
+    pub declined: bool,
+    /// A thread whose wake-up is the reason for the next pick.
+    pub favoured: Option<EntityId>,
+    /// The thread that gave way last.
+    pub yielded: Option<u32>,
+}
+
+/// The scheduler. The kernel keeps it under a lock of rank `Rank::Scheduler`.
+pub struct Scheduler {
+    pub(crate) tuning: Tuning,
+    pub(crate) deciders: Deciders,
+    pub(crate) processors: Vec<Processor>,
+    pub(crate) online: usize,
+    pub(crate) partitions: Vec<Option<Partition>>,
+    pub(crate) entities: Entities,
+    /// The weight of unlimited shares.
+    pub(crate) unlimited: u16,
+    /// Sum over the partitions of what the policy was told is waiting.
+    pub(crate) waiting: u64,
+    /// Sums of weights and minima over the partitions with demand, for the watchdog.
+    pub(crate) wanting_weight: u64,
+    pub(crate) wanting_minimum: u64,
+    /// Partitions at their hard maximum, by the time at which they may go on.
+    pub(crate) throttled: Tree,
+    pub(crate) throttled_nodes: Nodes,
+    /// Partitions that wait and run nowhere, by the time at which that is too long.
+    pub(crate) watched: Tree,
+    pub(crate) watched_nodes: Nodes,
+    pub(crate) idle: Ticks,
+    pub(crate) gone: Account,
+    /// The latest instant that any call has named.
+    pub(crate) latest: Ticks,
+    pub(crate) events: VecDeque<Event>,
+}
+
+impl Scheduler {
+    /// A scheduler for up to `cpus` CPUs (at most [`CpuSet::LIMIT`]), none of them online yet, with Global as its
+    /// only partition.
+    ///
+    /// This is boot: it allocates, and a machine without the memory for it cannot start.
+    #[must_use]
+    pub fn new(timebase: Timebase, cpus: usize, policy: Box<dyn Policy>) -> Scheduler {
+        let mut processors = Vec::new();
+        processors.resize_with(cpus.clamp(1, CpuSet::LIMIT), Processor::default);
+        let mut scheduler = Scheduler {
+            tuning: Tuning::new(timebase),
+            deciders: Deciders::new(policy),
+            processors,
+            online: 0,
+            partitions: Vec::new(),
+            entities: Entities::default(),
+            unlimited: 1,
+            waiting: 0,
+            wanting_weight: 0,
+            wanting_minimum: 0,
+            throttled: Tree::new(),
+            throttled_nodes: Nodes::default(),
+            watched: Tree::new(),
+            watched_nodes: Nodes::default(),
+            idle: Ticks(0),
+            gone: Account::default(),
+            latest: Ticks(0),
+            events: VecDeque::with_capacity(EVENTS),
+        };
+        let machine = scheduler.machine();
+        scheduler.deciders.machine(Ticks(0), machine);
+        // Cannot be refused but for memory, and then the first dispatch finds no Global and idles.
+        let _first = scheduler.add_partition(Cid::GLOBAL, Entitlement::GLOBAL, Ticks(0));
+        scheduler
+    }
+
+    /// `cpu` joins at `now`: its clock starts, in the kernel, on Global's account; percentages are of one CPU
+    /// more. It must [`pick`](Scheduler::pick) next. The clock is what the CPU's trap entry moves.
+    ///
+    /// # Errors
+    /// [`Refusal::Cpu`]: no such CPU, or it is online already.
+    pub fn online(&mut self, cpu: Cpu, now: Ticks) -> Result<Arc<CpuClock>, Refusal> {
+        let now = self.at(now);
+        let processor = self
+            .processors
+            .get_mut(usize::from(cpu.0))
+            .ok_or(Refusal::Cpu)?;
+        if processor.clock.is_some() {
+            return Err(Refusal::Cpu);
+        }
+        let clock = Arc::new(CpuClock::new(now));
+        *processor = Processor {
+            clock: Some(clock.clone()),
+            online_at: now,
+            ..Processor::default()
+        };
+        processor.read.at = now.0;
+        self.online += 1;
+        for partition in self.partitions.iter_mut().flatten() {
+            if let Some(cap) = partition.cap.as_mut() {
+                cap.fill(now, self.tuning.longest_slice);
+                cap.set_rate(partition.entitlement.hard_maximum, self.online);
+            }
+        }
+        let machine = self.machine();
+        self.deciders.machine(now, machine);
+        Ok(clock)
+    }
+
+    pub(crate) fn machine(&self) -> Machine {
+        Machine {
+            cpus: self.online.max(1),
+            slice: Ticks(self.tuning.slice),
+            longest_slice: Ticks(self.tuning.longest_slice),
+            quantum: Ticks(self.tuning.quantum),
+        }
+    }
+
+    /// A partition is loaded.
+    ///
+    /// # Errors
+    /// [`Refusal::Partition`]: the cid is taken or out of range; [`Refusal::Range`]: not
+    /// minimum ≤ soft ≤ hard ≤ 100 %, or no shares; [`Refusal::Full`].
+    pub fn add_partition(
+        &mut self,
+        cid: Cid,
+        entitlement: Entitlement,
+        now: Ticks,
+    ) -> Result<(), Refusal> {
+        let now = self.at(now);
+        let index = usize::from(cid.0);
+        check(&entitlement)?;
+        if cid.0 > Cid::LIMIT || self.partition(cid).is_some() {
+            return Err(Refusal::Partition);
+        }
+        self.reserve(index + 1)?;
+        let mut partition = Partition {
+            entitlement,
+            account: Account::default(),
+            entities: 0,
+            waiting: 0,
+            running: 0,
+            threads: Group::new(self.thread_bounds()),
+            cap: None,
+            held: 0,
+            throttled: false,
+            shown: Demand::default(),
+            waiting_since: now,
+        };
+        self.set_cap(&mut partition, now);
+        if let Some(place) = self.partitions.get_mut(index) {
+            *place = Some(partition);
+        }
+        self.deciders
+            .current()
+            .attach(now, cid, claim(&entitlement, self.unlimited));
+        self.weigh_unlimited(None, finite(&entitlement), now);
+        Ok(())
+    }
+
+    fn reserve(&mut self, count: usize) -> Result<(), Refusal> {
+        let more = count.saturating_sub(self.partitions.len());
+        self.deciders.reserve(count)?;
+        self.throttled_nodes.reserve(count)?;
+        self.watched_nodes.reserve(count)?;
+        self.partitions
+            .try_reserve(more)
+            .map_err(|_| Refusal::Full)?;
+        self.partitions
+            .resize_with(self.partitions.len() + more, || None);
+        Ok(())
+    }
+
+    fn thread_bounds(&self) -> Bounds {
+        let Tuning {
+            slice,
+            longest_slice,
+            ..
+        } = self.tuning;
+        Bounds {
+            slice,
+            credit: longest_slice,
+            limit: longest_slice.saturating_mul(8),
+        }
+    }
+
+    fn set_cap(&self, partition: &mut Partition, now: Ticks) {
+        let hard = effective(&partition.entitlement).hard_maximum;
+        partition.cap = if hard >= BasisPoints::WHOLE {
+            None
+        } else if let Some(mut cap) = partition.cap {
+            cap.fill(now, self.tuning.longest_slice);
+            cap.set_rate(hard, self.online);
+            Some(cap)
+        } else {
+            Some(Bucket::new(hard, self.online, self.tuning.quantum, now))
+        };
+    }
+
+    /// New values, with effect at once: CPUs that run the partition are told to pick.
+    ///
+    /// # Errors
+    /// [`Refusal::Partition`], [`Refusal::Range`] as for [`Scheduler::add_partition`].
+    pub fn change_partition(
+        &mut self,
+        cid: Cid,
+        entitlement: Entitlement,
+        now: Ticks,
+    ) -> Result<Wakeup, Refusal> {
+        let now = self.at(now);
+        check(&entitlement)?;
+        self.settle_all(now);
+        let index = usize::from(cid.0);
+        let mut partition = self
+            .partitions
+            .get_mut(index)
+            .and_then(Option::take)
+            .ok_or(Refusal::Partition)?;
+        let shares_before = finite(&partition.entitlement);
+        partition.entitlement = entitlement;
+        self.set_cap(&mut partition, now);
+        partition.throttled = false;
+        if let Some(place) = self.partitions.get_mut(index) {
+            *place = Some(partition);
+        }
+        self.throttled
+            .remove(&mut self.throttled_nodes, u32::from(cid.0));
+        self.weigh_unlimited(shares_before, finite(&entitlement), now);
+        self.forget_shown(cid, now);
+        self.deciders
+            .current()
+            .change(now, cid, claim(&entitlement, self.unlimited));
+        self.show(cid, now);
+        let mut wakeup = self.kick_those_running(cid);
+        self.spread(None, now, &mut wakeup);
+        Ok(wakeup)
+    }
+
+    /// The policy forgets the demand while figures that depend on the claim change.
+    fn forget_shown(&mut self, cid: Cid, now: Ticks) {
+        self.show_as(cid, Demand::default(), now);
+    }
+
+    fn kick_those_running(&mut self, cid: Cid) -> Wakeup {
+        let mut wakeup = Wakeup::default();
+        for (number, processor) in self.processors.iter_mut().enumerate() {
+            let runs = processor
+                .run
+                .and_then(|index| self.entities.get(index))
+                .is_some_and(|it| it.cid == cid);
+            if runs {
+                processor.kicked = true;
+                wakeup.preempt.insert(Cpu(number as u16));
+            }
+        }
+        wakeup
+    }
+
+    /// A partition without entities goes; its final account is returned.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`]: it still has entities, or is Global; [`Refusal::Partition`]: no such partition.
+    pub fn remove_partition(&mut self, cid: Cid, now: Ticks) -> Result<Account, Refusal> {
+        let now = self.at(now);
+        self.settle_all(now);
+        let partition = self.partition(cid).ok_or(Refusal::Partition)?;
+        if partition.entities > 0 || cid.is_global() {
+            return Err(Refusal::Busy);
+        }
+        let account = partition.account;
+        let shares_before = finite(&partition.entitlement);
+        self.forget_shown(cid, now);
+        self.throttled
+            .remove(&mut self.throttled_nodes, u32::from(cid.0));
+        self.deciders.current().detach(now, cid);
+        for processor in &mut self.processors {
+            if processor.owner == cid {
+                processor.owner = Cid::GLOBAL;
+            }
+        }
+        if let Some(place) = self.partitions.get_mut(usize::from(cid.0)) {
+            *place = None;
+        }
+        self.gone.user += account.user;
+        self.gone.system += account.system;
+        self.weigh_unlimited(shares_before, None, now);
+        Ok(account)
+    }
+
+    /// Unlimited shares weigh as the largest finite share: when that changes, all unlimited ones change. Walks
+    /// over the partitions only when a partition's shares, which were `before` and are `after`, make it so.
+    fn weigh_unlimited(&mut self, before: Option<u16>, after: Option<u16>, now: Ticks) {
+        let raised = after.is_some_and(|shares| shares > self.unlimited);
+        let lowered = before == Some(self.unlimited) && after != before;
+        if !raised && !lowered {
+            return;
+        }
+        let partitions = self.partitions.iter().flatten();
+        let largest = partitions
+            .filter_map(|partition| finite(&partition.entitlement))
+            .max()
+            .unwrap_or(1);
+        if largest == self.unlimited {
+            return;
+        }
+        for number in 0..self.partitions.len() {
+            let cid = Cid(number as u16);
+            let Some(entitlement) = self.partition(cid).map(|partition| partition.entitlement)
+            else {
+                continue;
+            };
+            if effective(&entitlement).shares.is_none() {
+                let shown = self
+                    .partition(cid)
+                    .map(|partition| partition.shown)
+                    .unwrap_or_default();
+                self.count_wanting(&shown, &claim(&entitlement, self.unlimited), false);
+                self.deciders
+                    .current()
+                    .change(now, cid, claim(&entitlement, largest));
+                self.count_wanting(&shown, &claim(&entitlement, largest), true);
+            }
+        }
+        self.unlimited = largest;
+    }
+
+    /// The partition of an entity; `None` for a stale id.
+    #[must_use]
+    pub fn cid_of(&self, id: EntityId) -> Option<Cid> {
+        self.entities.find(id).ok().map(|entity| entity.cid)
+    }
+
+    pub(crate) fn partition(&self, cid: Cid) -> Option<&Partition> {
+        self.partitions.get(usize::from(cid.0))?.as_ref()
+    }
+
+    pub(crate) fn partition_mut(&mut self, cid: Cid) -> Option<&mut Partition> {
+        self.partitions.get_mut(usize::from(cid.0))?.as_mut()
+    }
+
+    /// Time does not go back, also when two CPUs take the lock in the other order than they read their clocks.
+    pub(crate) fn at(&mut self, now: Ticks) -> Ticks {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+}
+
+/// The entitlement that counts: an inactive one controls nothing.
+fn effective(entitlement: &Entitlement) -> Entitlement {
+    if entitlement.active {
+        *entitlement
+    } else {
+        Entitlement {
+            active: false,
+            ..Entitlement::default()
+        }
+    }
+}
+
+/// The shares, where they count and are not unlimited.
+fn finite(entitlement: &Entitlement) -> Option<u16> {
+    effective(entitlement).shares
+}
+
+/// An entitlement as the policy sees it.
+pub(crate) fn claim(entitlement: &Entitlement, unlimited: u16) -> Claim {
+    let entitlement = effective(entitlement);
+    Claim {
+        weight: entitlement.shares.unwrap_or(unlimited).max(1),
+        minimum: entitlement.minimum,
+        soft_maximum: entitlement.soft_maximum,
+    }
+}
+
+fn check(entitlement: &Entitlement) -> Result<(), Refusal> {
+    let Entitlement {
+        shares,
+        minimum,
+        soft_maximum,
+        hard_maximum,
+        ..
+    } = *entitlement;
+    let ordered = minimum <= soft_maximum
+        && soft_maximum <= hard_maximum
+        && hard_maximum <= BasisPoints::WHOLE;
+    if ordered && shares != Some(0) {
+        Ok(())
+    } else {
+        Err(Refusal::Range)
+    }
+}

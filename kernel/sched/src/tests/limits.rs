@@ -1,0 +1,239 @@
+//! Minima and maxima.
+
+use super::*;
+use crate::Entitlement;
+use crate::simulation::Behaviour::{Busy, Periodic};
+use crate::simulation::{micros, millis};
+use abi::BasisPoints;
+use std::vec::Vec;
+
+fn capped(hard: u16) -> Entitlement {
+    Entitlement {
+        hard_maximum: BasisPoints(hard),
+        soft_maximum: BasisPoints(hard),
+        ..Entitlement::default()
+    }
+}
+
+/// SCHED0020: a hard maximum holds in every window of 100 ms or more, also on an idle machine, and is reached
+/// over 10 s within 0.01 points.
+#[test]
+fn sched0020_hard_maximum_in_every_window() {
+    for hard in [1250, 500, 50] {
+        for (cpus, threads, contended) in [
+            (1, 1, false),
+            (1, 1, true),
+            (1, 5, true),
+            (2, 1, true),
+            (2, 5, false),
+        ] {
+            let mut machine = machine(cpus, "wlm");
+            let cid = machine.partition_with(1, capped(hard));
+            let other = machine.partition(2, 1);
+            (0..threads).for_each(|_| {
+                machine.spawn(cid, Busy);
+            });
+            if contended {
+                (0..2).for_each(|_| {
+                    machine.spawn(other, Busy);
+                });
+            }
+            let part = f64::from(hard) / 10_000.0 * cpus as f64;
+            let case =
+                std::format!("{hard} bp, {cpus} CPUs, {threads} threads, contended {contended}");
+            windows_hold(&mut machine, cid, part, &case);
+            let found = measure(&mut machine, seconds(10), &[cid]);
+            assert_near(found[0], 100.0 * part, 0.01, &case);
+        }
+    }
+}
+
+fn windows_hold(machine: &mut Machine, cid: Cid, part: f64, case: &str) {
+    let mut snapshots = Vec::new();
+    for _ in 0..120 {
+        snapshots.push(machine.snapshot());
+        machine.run(micros(1_717));
+    }
+    for (number, before) in snapshots.iter().enumerate() {
+        for after in snapshots.iter().skip(number + 59) {
+            let window = (after.at - before.at).0 as f64;
+            let most = part * window + millis(4).0 as f64;
+            let found = (used(after, cid) - used(before, cid)) as f64;
+            assert!(found <= most, "{case}: {found} ticks of at most {most}");
+        }
+    }
+}
+
+/// SCHED0021: late timers make an overrun, which is paid back.
+#[test]
+fn sched0021_overrun_is_debt() {
+    let mut machine = machine(1, "wlm");
+    machine.lateness = micros(300);
+    let cid = machine.partition_with(1, capped(1000));
+    machine.spawn(cid, Busy);
+    let found = measure(&mut machine, seconds(10), &[cid]);
+    assert_near(found[0], 10.0, 0.02, "10 %");
+}
+
+/// SCHED0022: time that was not wanted is not saved up for a burst.
+#[test]
+fn sched0022_no_burst_after_sleep() {
+    let mut machine = machine(1, "wlm");
+    let cid = machine.partition_with(1, capped(1000));
+    machine.run(seconds(5));
+    machine.spawn(cid, Busy);
+    let found = measure(&mut machine, millis(100), &[cid]);
+    assert!(found[0] <= 11.0, "{} %", found[0]);
+}
+
+/// SCHED0023: a minimum is met against any shares, in every window of 200 ms up to two slices.
+#[test]
+fn sched0023_minimum_against_big_shares() {
+    for cpus in [1, 2] {
+        let mut machine = machine(cpus, "wlm");
+        let entitlement = Entitlement {
+            shares: Some(1),
+            minimum: BasisPoints(3000),
+            ..Entitlement::default()
+        };
+        let cid = machine.partition_with(1, entitlement);
+        (0..3).for_each(|_| {
+            machine.spawn(cid, Busy);
+        });
+        for number in 2..22 {
+            let other = machine.partition(number, 1000);
+            machine.spawn(other, Busy);
+        }
+        machine.run(millis(50));
+        for _ in 0..40 {
+            let found = measure(&mut machine, millis(200), &[cid]);
+            assert!(
+                found[0] >= 28.0 * cpus as f64,
+                "{cpus} CPUs: {} points",
+                found[0]
+            );
+            assert!(
+                found[0] <= 32.0 * cpus as f64,
+                "{cpus} CPUs: {} points",
+                found[0]
+            );
+        }
+    }
+}
+
+/// SCHED0024: a minimum is a floor: with shares worth more it adds nothing, and unused it is lent out.
+#[test]
+fn sched0024_minimum_is_a_floor() {
+    let mut machine = machine(1, "wlm");
+    let entitlement = Entitlement {
+        shares: Some(3),
+        minimum: BasisPoints(3000),
+        ..Entitlement::default()
+    };
+    let cids = [
+        machine.partition_with(1, entitlement),
+        machine.partition(2, 1),
+    ];
+    let first = machine.spawn(cids[0], Busy);
+    machine.spawn(cids[1], Busy);
+    let found = measure(&mut machine, seconds(5), &cids);
+    assert_near(found[0], 75.0, 0.05, "by shares");
+    machine.kill(first);
+    let found = measure(&mut machine, seconds(1), &cids);
+    assert_near(found[1], 100.0, 0.0, "lent out");
+}
+
+/// SCHED0025: Global has 5 % whatever the others' shares are, and does not reduce them more than that.
+#[test]
+fn sched0025_global_has_its_minimum() {
+    let mut machine = machine(1, "wlm");
+    machine.spawn(Cid::GLOBAL, Busy);
+    for number in 1..=99 {
+        let cid = machine.partition(number, 100);
+        machine.spawn(cid, Busy);
+    }
+    machine.run(millis(500));
+    let found = measure(&mut machine, seconds(5), &[Cid::GLOBAL, Cid(1)]);
+    assert!(
+        found[0] >= 4.97 && found[0] < 5.3,
+        "Global has {}",
+        found[0]
+    );
+    assert_near(found[1], 95.0 / 99.0, 0.08, "one of the others");
+}
+
+/// SCHED0026: a soft maximum binds while others want the CPU, and not on an idle machine.
+#[test]
+fn sched0026_soft_maximum_binds_under_contention() {
+    let mut machine = machine(1, "wlm");
+    let soft = Entitlement {
+        shares: Some(100),
+        soft_maximum: BasisPoints(2000),
+        ..Entitlement::default()
+    };
+    let cids = [
+        machine.partition_with(1, soft),
+        machine.partition(2, 1),
+        machine.partition(3, 2),
+    ];
+    machine.spawn(cids[0], Busy);
+    let found = measure(&mut machine, seconds(1), &cids);
+    assert_near(found[0], 100.0, 0.0, "alone");
+    let others = [machine.spawn(cids[1], Busy), machine.spawn(cids[2], Busy)];
+    machine.run(millis(100));
+    let found = measure(&mut machine, seconds(5), &cids);
+    found
+        .iter()
+        .zip([20.0, 26.667, 53.333])
+        .for_each(|(&f, e)| assert_near(f, e, 0.1, "contended"));
+    others.iter().for_each(|&id| machine.kill(id));
+    let found = measure(&mut machine, seconds(1), &cids);
+    assert_near(found[0], 100.0, 0.0, "alone again");
+}
+
+/// SCHED0027: `active=no` lifts every control, and turning it on again restores them.
+#[test]
+fn sched0027_inactive_controls_nothing() {
+    let mut machine = machine(1, "wlm");
+    let entitlement = Entitlement {
+        shares: Some(1),
+        ..capped(1000)
+    };
+    let cid = machine.partition_with(1, entitlement);
+    machine.spawn(cid, Busy);
+    for (active, expected) in [(true, 10.0), (false, 100.0), (true, 10.0)] {
+        let now = machine.now();
+        let entitlement = Entitlement {
+            active,
+            ..entitlement
+        };
+        let wakeup = machine
+            .scheduler
+            .change_partition(cid, entitlement, now)
+            .expect("legal");
+        machine.tell(wakeup);
+        let found = measure(&mut machine, seconds(5), &[cid]);
+        assert_near(found[0], expected, 0.05, "10 %");
+    }
+}
+
+/// SCHED0028: a capped partition of sleepers loses nothing below its maximum, and a hard maximum of 0 stops it.
+#[test]
+fn sched0028_caps_of_sleepers_and_of_nothing() {
+    let mut machine = machine(1, "wlm");
+    let cids = [
+        machine.partition_with(1, capped(2000)),
+        machine.partition_with(2, capped(0)),
+    ];
+    machine.spawn(
+        cids[0],
+        Periodic {
+            run: micros(100),
+            sleep: micros(900),
+        },
+    );
+    machine.spawn(cids[1], Busy);
+    let found = measure(&mut machine, seconds(2), &cids);
+    assert!(found[0] > 9.8, "{}", found[0]);
+    assert_near(found[1], 0.05, 0.0501, "0 %");
+}

@@ -1,0 +1,216 @@
+//! Bad policies, and the change of policies.
+
+use super::*;
+use crate::simulation::Behaviour::{Busy, Periodic};
+use crate::simulation::millis;
+use crate::{Choice, Claim, Cpu, Demand, Entitlement, Fault, Policy, Refusal};
+use abi::BasisPoints;
+use std::boxed::Box;
+
+/// How a policy can be bad.
+#[derive(Clone, Copy)]
+enum Evil {
+    /// Always the same partition while it can.
+    Favourite(Cid),
+    /// A partition that does not exist, or has nothing to run.
+    Liar(Cid),
+    /// Nothing, ever.
+    Lazy,
+}
+
+struct Bad {
+    evil: Evil,
+    waiting: std::collections::BTreeSet<Cid>,
+}
+
+impl Bad {
+    fn new(evil: Evil) -> Box<Self> {
+        Box::new(Self {
+            evil,
+            waiting: Default::default(),
+        })
+    }
+}
+
+impl Policy for Bad {
+    fn name(&self) -> &'static str {
+        "bad"
+    }
+    fn reserve(&mut self, _: usize) -> Result<(), Refusal> {
+        Ok(())
+    }
+    fn machine(&mut self, _: Ticks, _: crate::Machine) {}
+    fn attach(&mut self, _: Ticks, _: Cid, _: Claim) {}
+    fn change(&mut self, _: Ticks, _: Cid, _: Claim) {}
+    fn detach(&mut self, _: Ticks, _: Cid) {}
+    fn demand(&mut self, _: Ticks, cid: Cid, demand: Demand) {
+        if demand.waiting > 0 {
+            self.waiting.insert(cid)
+        } else {
+            self.waiting.remove(&cid)
+        };
+    }
+    fn charge(&mut self, _: Ticks, _: Cid, _: Ticks) {}
+    fn pick(&mut self, _: Ticks, _: Cpu, _: &dyn Fn(Cid) -> bool) -> Option<Choice> {
+        let cid = match self.evil {
+            Evil::Favourite(cid) if self.waiting.contains(&cid) => cid,
+            Evil::Favourite(_) => *self.waiting.first()?,
+            Evil::Liar(cid) => cid,
+            Evil::Lazy => return None,
+        };
+        Some(Choice {
+            cid,
+            slice: Ticks(u64::MAX),
+        })
+    }
+}
+
+/// SCHED0050: a policy that starves a partition is replaced, with an event, and nothing is lost.
+#[test]
+fn sched0050_starving_policy_is_replaced() {
+    let mut machine = Machine::new(1, Bad::new(Evil::Favourite(Cid(1))), Ticks(1));
+    let cids = [machine.partition(1, 1), machine.partition(2, 1)];
+    cids.iter().for_each(|&cid| {
+        machine.spawn(cid, Busy);
+    });
+    machine.spawn(
+        cids[1],
+        Periodic {
+            run: millis(1),
+            sleep: millis(3),
+        },
+    );
+    machine.run(millis(900));
+    assert_eq!(
+        (
+            machine.scheduler.policy_name(),
+            used(&machine.snapshot(), cids[1])
+        ),
+        ("bad", 0)
+    );
+    machine.run(millis(200));
+    assert_eq!(machine.scheduler.policy_name(), "round-robin");
+    let event = machine.scheduler.take_event().expect("an event");
+    assert!(
+        matches!(event.fault, Fault::Starved { cid: Cid(2), waited } if waited >= seconds(1)),
+        "{event:?}"
+    );
+    assert_eq!(
+        (event.policy, machine.scheduler.take_event()),
+        ("bad", None)
+    );
+    let found = measure(&mut machine, seconds(2), &cids);
+    assert!(found.iter().all(|&points| points > 30.0), "{found:?}");
+}
+
+/// SCHED0051: an answer that is no answer ends the policy at once.
+#[test]
+fn sched0051_nonsense_is_not_obeyed() {
+    for evil in [Evil::Liar(Cid(9999)), Evil::Liar(Cid(2)), Evil::Lazy] {
+        let mut machine = Machine::new(2, Bad::new(evil), Ticks(1));
+        let cids = [machine.partition(1, 1), machine.partition(2, 1)];
+        (0..3).for_each(|_| {
+            machine.spawn(cids[0], Busy);
+        });
+        let found = measure(&mut machine, millis(100), &cids);
+        assert_near(found[0], 200.0, 0.0, "the only one with work");
+        let event = machine.scheduler.take_event().expect("an event");
+        assert!(
+            matches!(event.fault, Fault::Nonsense { .. } | Fault::Idled { .. }),
+            "{event:?}"
+        );
+    }
+}
+
+/// SCHED0052: a partition at its hard maximum is hidden from the policy, also from a bad one.
+#[test]
+fn sched0052_hard_maximum_holds_against_a_bad_policy() {
+    let mut machine = Machine::new(1, Bad::new(Evil::Favourite(Cid(1))), Ticks(1));
+    let hard = BasisPoints(1000);
+    let entitlement = Entitlement {
+        soft_maximum: hard,
+        hard_maximum: hard,
+        ..Entitlement::default()
+    };
+    let cids = [
+        machine.partition_with(1, entitlement),
+        machine.partition(2, 1),
+    ];
+    cids.iter().for_each(|&cid| {
+        machine.spawn(cid, Busy);
+    });
+    let found = measure(&mut machine, seconds(5), &cids);
+    assert_near(found[0], 10.0, 0.02, "capped");
+    assert_eq!(machine.scheduler.policy_name(), "bad");
+}
+
+/// SCHED0053: policies change at run time without losing a thread or a tick, at any moment.
+#[test]
+fn sched0053_policies_change_at_run_time() {
+    let mut machine = machine(2, "wlm");
+    let cids = [machine.partition(1, 1), machine.partition(2, 3)];
+    for &cid in &cids {
+        (0..2).for_each(|_| {
+            machine.spawn(cid, Busy);
+        });
+        machine.spawn(
+            cid,
+            Periodic {
+                run: millis(1),
+                sleep: millis(5),
+            },
+        );
+    }
+    for name in ["stride", "round-robin", "wlm", "wlm", "stride", "wlm"] {
+        machine.run(millis(97));
+        let now = machine.now();
+        let policy = policy_by_name(name).expect("shipped");
+        let wakeup = machine.scheduler.set_policy(policy, now).expect("memory");
+        machine.tell(wakeup);
+        assert_eq!(machine.scheduler.policy_name(), name);
+        let found = measure(&mut machine, seconds(1), &cids);
+        assert_near(found.iter().sum(), 200.0, 0.0, "no CPU idles");
+        assert!(
+            found.iter().all(|&points| points > 40.0),
+            "{name}: {found:?}"
+        );
+    }
+    assert_eq!(machine.scheduler.take_event(), None);
+}
+
+/// SCHED0054: tiny shares beside huge ones are not taken for starvation, nor is a soft maximum of 0.
+#[test]
+fn sched0054_watchdog_knows_small_parts() {
+    let mut machine = machine(1, "wlm");
+    let none = Entitlement {
+        soft_maximum: BasisPoints(0),
+        ..Entitlement::default()
+    };
+    let cids = [
+        machine.partition(1, 1),
+        machine.partition(2, 65535),
+        machine.partition_with(3, none),
+    ];
+    cids.iter().for_each(|&cid| {
+        machine.spawn(cid, Busy);
+    });
+    let found = measure(&mut machine, seconds(25), &cids);
+    assert_eq!(
+        (
+            machine.scheduler.policy_name(),
+            machine.scheduler.take_event()
+        ),
+        ("wlm", None)
+    );
+    assert!(found[0] > 0.0, "it has its turn");
+    assert_near(found[2], 0.0, 0.0, "soft maximum 0");
+}
+
+/// SCHED0055: every name leads to a policy of that name.
+#[test]
+fn sched0055_policies_by_name() {
+    for name in ["wlm", "stride", "round-robin"] {
+        assert_eq!(policy_by_name(name).map(|policy| policy.name()), Some(name));
+    }
+    assert!(policy_by_name("fifo").is_none());
+}

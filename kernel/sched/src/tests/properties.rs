@@ -1,0 +1,243 @@
+//! Random scenarios.
+
+use super::*;
+use crate::simulation::{Behaviour, micros, millis};
+use crate::{Entitlement, EntityId};
+use abi::BasisPoints;
+use proptest::prelude::*;
+use std::vec::Vec;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Run(u64),
+    Spawn(u16, Behaviour, i8),
+    Kill(usize),
+    Change(u16, Entitlement),
+    Transfer(usize, u16),
+    Nice(usize, i8),
+    Suspend(usize),
+    Policy(&'static str),
+}
+
+const CIDS: u16 = 5;
+
+fn behaviour() -> impl Strategy<Value = Behaviour> {
+    prop_oneof![
+        Just(Behaviour::Busy),
+        (1u64..5_000, 1u64..5_000).prop_map(|(run, sleep)| Behaviour::Periodic {
+            run: micros(run),
+            sleep: micros(sleep)
+        }),
+        (1u64..5_000, 1u64..5_000, any::<u64>()).prop_map(|(run, sleep, seed)| Behaviour::Random {
+            run: micros(run),
+            sleep: micros(sleep),
+            seed
+        }),
+        (1u64..1_000).prop_map(|run| Behaviour::Yielding { run: micros(run) }),
+    ]
+}
+
+fn entitlement() -> impl Strategy<Value = Entitlement> {
+    let part = || prop_oneof![Just(0u16), Just(10_000), 0u16..=10_000];
+    (
+        any::<bool>(),
+        proptest::option::of(1u16..),
+        0u16..=1_900,
+        part(),
+        part(),
+    )
+        .prop_map(|(active, shares, minimum, soft, hard)| {
+            let soft = soft.max(minimum);
+            let (minimum, soft, hard) = (
+                BasisPoints(minimum),
+                BasisPoints(soft),
+                BasisPoints(hard.max(soft)),
+            );
+            Entitlement {
+                active,
+                shares,
+                minimum,
+                soft_maximum: soft,
+                hard_maximum: hard,
+            }
+        })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1u64..30_000).prop_map(Step::Run),
+        4 => (0..=CIDS, behaviour(), any::<i8>()).prop_map(|(cid, it, nice)| Step::Spawn(cid, it, nice)),
+        1 => any::<usize>().prop_map(Step::Kill),
+        2 => (0..=CIDS, entitlement()).prop_map(|(cid, it)| Step::Change(cid, it)),
+        1 => (any::<usize>(), 0..=CIDS).prop_map(|(which, cid)| Step::Transfer(which, cid)),
+        1 => (any::<usize>(), any::<i8>()).prop_map(|(which, nice)| Step::Nice(which, nice)),
+        1 => any::<usize>().prop_map(Step::Suspend),
+        1 => prop_oneof![Just("wlm"), Just("stride"), Just("round-robin")].prop_map(Step::Policy),
+    ]
+}
+
+fn take(machine: &mut Machine, ids: &mut Vec<EntityId>, step: Step) {
+    let now = machine.now();
+    let nth = |which: usize| (!ids.is_empty()).then(|| ids[which % ids.len()]);
+    match step {
+        Step::Run(span) => machine.run(micros(span)),
+        Step::Spawn(cid, behaviour, nice) => {
+            ids.push(machine.spawn_nice(Cid(cid), behaviour, nice))
+        }
+        Step::Kill(which) => {
+            if let Some(id) = nth(which) {
+                machine.kill(id);
+                ids.retain(|&other| other != id);
+            }
+        }
+        Step::Change(cid, entitlement) => {
+            let wakeup = machine
+                .scheduler
+                .change_partition(Cid(cid), entitlement, now)
+                .expect("legal");
+            machine.tell(wakeup);
+        }
+        Step::Transfer(which, cid) => {
+            if let Some(id) = nth(which) {
+                let wakeup = machine
+                    .scheduler
+                    .transfer(id, Cid(cid), now)
+                    .expect("legal");
+                machine.tell(wakeup);
+            }
+        }
+        Step::Nice(which, nice) => {
+            if let Some(id) = nth(which) {
+                machine.scheduler.set_nice(id, nice, now).expect("alive");
+            }
+        }
+        Step::Suspend(which) => {
+            if let Some(id) = nth(which) {
+                machine.stop_and_continue(id);
+            }
+        }
+        Step::Policy(name) => {
+            let policy = policy_by_name(name).expect("shipped");
+            let wakeup = machine.scheduler.set_policy(policy, now).expect("memory");
+            machine.tell(wakeup);
+        }
+    }
+}
+
+/// The ideal division: everyone's part is λ × weight, but no more than it can use; λ is found by bisection.
+fn water_fill(cpus: f64, wants: &[(f64, f64)]) -> Vec<f64> {
+    let given = |level: f64| {
+        wants
+            .iter()
+            .map(move |&(weight, most)| (level * weight).min(most))
+    };
+    let capacity = cpus.min(wants.iter().map(|&(_, most)| most).sum());
+    let (mut low, mut high) = (0.0, cpus);
+    for _ in 0..200 {
+        let middle = (low + high) / 2.0;
+        if given(middle).sum::<f64>() < capacity {
+            low = middle
+        } else {
+            high = middle
+        }
+    }
+    given(high).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
+
+    /// SCHED0060: whatever happens, every tick is in one account, no entity is on two CPUs or runs asleep (the
+    /// simulated machine checks that), no shipped policy is found at fault, and what must run does.
+    #[test]
+    fn sched0060_nothing_is_lost_whatever_happens(
+        cpus in 1usize..5,
+        lateness in 0u64..400,
+        steps in proptest::collection::vec(step(), 1..40),
+    ) {
+        let mut machine = machine(cpus, "wlm");
+        machine.lateness = micros(lateness);
+        (1..=CIDS).for_each(|cid| { machine.partition(cid, cid); });
+        let mut ids = Vec::new();
+        for step in steps {
+            take(&mut machine, &mut ids, step);
+            let snapshot = machine.snapshot();
+            prop_assert_eq!(snapshot.accounted(), snapshot.elapsed);
+        }
+        for cid in 0..=CIDS {
+            let now = machine.now();
+            let wakeup = machine.scheduler.change_partition(Cid(cid), Entitlement::default(), now).expect("legal");
+            machine.tell(wakeup);
+        }
+        // Then in calm: equal weights, the default policy.
+        (0..ids.len()).for_each(|which| take(&mut machine, &mut ids, Step::Nice(which, 0)));
+        take(&mut machine, &mut ids, Step::Policy("wlm"));
+        machine.run(millis(50));
+        let before: Vec<_> = ids.iter().map(|&id| machine.scheduler.entity_account(id, machine.now())).collect();
+        machine.run(seconds(3));
+        for (&id, before) in ids.iter().zip(before) {
+            let after = machine.scheduler.entity_account(id, machine.now()).expect("alive");
+            prop_assert!(after.total() > before.expect("alive").total(), "{:?} starves", id);
+        }
+        prop_assert_eq!(machine.scheduler.take_event(), None);
+    }
+
+    /// SCHED0061: with steady demand the account is the water-filling division, whatever the shares, threads and
+    /// CPUs.
+    #[test]
+    fn sched0061_division_is_water_filling(
+        cpus in 1usize..5,
+        partitions in proptest::collection::vec((1u16..200, 1usize..7), 1..12),
+    ) {
+        let mut machine = machine(cpus, "wlm");
+        let mut cids = Vec::new();
+        for (number, &(shares, threads)) in partitions.iter().enumerate() {
+            let cid = machine.partition(number as u16 + 1, shares);
+            (0..threads).for_each(|_| { machine.spawn(cid, Behaviour::Busy); });
+            cids.push(cid);
+        }
+        machine.run(seconds(1));
+        let found = measure(&mut machine, seconds(2), &cids);
+        let wants: Vec<_> =
+            partitions.iter().map(|&(shares, threads)| (f64::from(shares), threads as f64)).collect();
+        let ideal = water_fill(cpus as f64, &wants);
+        for ((found, ideal), case) in found.iter().zip(ideal).zip(&partitions) {
+            // Two slices a CPU in 2 s.
+            let tolerance = 100.0 * 0.008 * cpus as f64 / 2.0;
+            prop_assert!((found - 100.0 * ideal).abs() <= tolerance, "{:?}: {} not {}", case, found, 100.0 * ideal);
+        }
+    }
+
+    /// SCHED0062: a hard maximum holds in every window of 100 ms whatever the threads do and however late timers
+    /// are, but for the lateness itself.
+    #[test]
+    fn sched0062_hard_maximum_whatever_the_threads_do(
+        cpus in 1usize..4,
+        hard in 1u16..9_000,
+        threads in proptest::collection::vec(behaviour(), 1..8),
+        others in proptest::collection::vec(behaviour(), 0..4),
+        lateness in 0u64..200,
+    ) {
+        let mut machine = machine(cpus, "wlm");
+        machine.lateness = micros(lateness);
+        let maximum = BasisPoints(hard);
+        let capped = Entitlement { soft_maximum: maximum, hard_maximum: maximum, ..Entitlement::default() };
+        let cids = [machine.partition_with(1, capped), machine.partition(2, 3)];
+        threads.iter().for_each(|&behaviour| { machine.spawn(cids[0], behaviour); });
+        others.iter().for_each(|&behaviour| { machine.spawn(cids[1], behaviour); });
+        let mut snapshots = Vec::new();
+        for _ in 0..100 {
+            snapshots.push(machine.snapshot());
+            machine.run(micros(3_333));
+        }
+        let slack = (millis(4).0 + micros(lateness).0 * cpus as u64) as f64 + 2.0;
+        for (number, before) in snapshots.iter().enumerate() {
+            for after in snapshots.iter().skip(number + 31) {
+                let window = (after.at - before.at).0 as f64;
+                let most = window * f64::from(hard) / 10_000.0 * cpus as f64 + slack;
+                let found = (used(after, cids[0]) - used(before, cids[0])) as f64;
+                prop_assert!(found <= most, "{} ticks of at most {}", found, most);
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Wake-ups: latency, and no tick where none is needed.
+
+use super::*;
+use crate::simulation::Behaviour::{Busy, Periodic, Yielding};
+use crate::simulation::{micros, millis};
+use crate::{Attributes, Cpu, Reason, Scheduler};
+use std::vec::Vec;
+
+fn percentile(latencies: &[Ticks], percent: usize) -> Ticks {
+    let mut sorted: Vec<_> = latencies.to_vec();
+    sorted.sort();
+    sorted[(sorted.len() - 1) * percent / 100]
+}
+
+/// SCHED0030: a sleeper with equal shares gets the CPU quickly, against one busy partition and against eight.
+#[test]
+fn sched0030_wake_up_latency() {
+    for others in [1, 8] {
+        let mut machine = machine(1, "wlm");
+        let sleeper = machine.partition(100, 10);
+        for number in 1..=others {
+            let cid = machine.partition(number, 10);
+            machine.spawn(cid, Busy);
+        }
+        machine.spawn(
+            sleeper,
+            Periodic {
+                run: micros(20),
+                sleep: millis(1),
+            },
+        );
+        machine.run(seconds(5));
+        let latencies = &machine.latencies[&sleeper];
+        assert!(
+            percentile(latencies, 50) <= micros(60),
+            "{others}: p50 {}",
+            percentile(latencies, 50)
+        );
+        assert!(
+            percentile(latencies, 99) <= micros(150),
+            "{others}: p99 {}",
+            percentile(latencies, 99)
+        );
+    }
+}
+
+/// SCHED0031: an idle or lone CPU has no tick; it gets one when something else can run.
+#[test]
+fn sched0031_no_tick_when_idle_or_alone() {
+    let policy = policy_by_name("wlm").expect("shipped");
+    let mut scheduler = Scheduler::new(TIMEBASE, 1, policy);
+    let cpu = Cpu(0);
+    let clock = scheduler.online(cpu, Ticks(5)).expect("first");
+    let idle = scheduler.pick(cpu, Ticks(5));
+    assert_eq!((idle.run, idle.until), (None, None));
+    let one = scheduler
+        .admit(Cid::GLOBAL, Attributes::default())
+        .expect("room");
+    let two = scheduler
+        .admit(Cid::GLOBAL, Attributes::default())
+        .expect("room");
+    let wakeup = scheduler.wake(one, Ticks(10)).expect("known");
+    assert!(wakeup.preempt.contains(cpu) && scheduler.must_preempt(cpu, Ticks(10)));
+    clock.enter_kernel(Ticks(11));
+    let alone = scheduler.pick(cpu, Ticks(12));
+    assert_eq!((alone.run, alone.until), (Some(one), None));
+    assert!(!scheduler.must_preempt(cpu, seconds(100)));
+    let wakeup = scheduler.wake(two, seconds(100)).expect("known");
+    assert!(wakeup.preempt.contains(cpu) || wakeup.rearm.contains(cpu));
+    if wakeup.rearm.contains(cpu) {
+        let until = scheduler.until(cpu).expect("a tick is needed now");
+        assert!(until <= seconds(100) + millis(4));
+    }
+}
+
+/// SCHED0032: a wake-up between the check and the park is not lost.
+#[test]
+fn sched0032_wake_before_block_is_kept() {
+    let policy = policy_by_name("wlm").expect("shipped");
+    let mut scheduler = Scheduler::new(TIMEBASE, 2, policy);
+    scheduler.online(Cpu(0), Ticks(0)).expect("first");
+    let id = scheduler
+        .admit(Cid::GLOBAL, Attributes::default())
+        .expect("room");
+    assert!(
+        !scheduler
+            .wake(id, Ticks(1))
+            .expect("known")
+            .preempt
+            .is_empty()
+    );
+    assert_eq!(scheduler.pick(Cpu(0), Ticks(2)).run, Some(id));
+    assert_eq!(
+        scheduler.wake(id, Ticks(3)).expect("known"),
+        crate::Wakeup::default()
+    );
+    scheduler.put_back(Cpu(0), Ticks(4), Reason::Blocked);
+    assert_eq!(
+        scheduler.pick(Cpu(0), Ticks(5)).run,
+        Some(id),
+        "it was woken before it parked"
+    );
+    scheduler.put_back(Cpu(0), Ticks(6), Reason::Blocked);
+    assert_eq!(scheduler.pick(Cpu(0), Ticks(7)).run, None, "and only once");
+}
+
+/// SCHED0033: one that yields lets the other threads of its partition run.
+#[test]
+fn sched0033_yield_gives_way() {
+    let mut machine = machine(1, "wlm");
+    let cid = machine.partition(1, 1);
+    let yielding = machine.spawn(cid, Yielding { run: micros(10) });
+    let busy = machine.spawn(cid, Busy);
+    machine.run(seconds(1));
+    let account = |id| {
+        machine
+            .scheduler
+            .entity_account(id, machine.now())
+            .expect("alive")
+            .total()
+    };
+    assert!(
+        account(busy) > account(yielding),
+        "{} against {}",
+        account(busy),
+        account(yielding)
+    );
+}
+
+/// SCHED0034: idle CPUs are used: as many threads as CPUs run all the time.
+#[test]
+fn sched0034_no_cpu_idles_while_something_waits() {
+    let mut machine = machine(4, "wlm");
+    let cids = [machine.partition(1, 1), machine.partition(2, 50)];
+    (0..3).for_each(|_| {
+        machine.spawn(cids[0], Busy);
+    });
+    (0..2).for_each(|_| {
+        machine.spawn(
+            cids[1],
+            Periodic {
+                run: millis(3),
+                sleep: millis(2),
+            },
+        );
+    });
+    machine.spawn(cids[1], Busy);
+    let before = machine.snapshot();
+    machine.run(seconds(2));
+    assert_eq!(machine.snapshot().idle, before.idle);
+}

@@ -1,0 +1,317 @@
+//! An ordered tree whose nodes live in a table that is reserved beforehand, so that nothing is allocated
+//! while the scheduler decides.
+//!
+//! It is a treap (Seidel and Aragon, "Randomized Search Trees", 1996): ordered by `key`, then by index, and
+//! a heap by a pseudo-random priority, so operations take O(log n) expected steps whatever the order of
+//! insertions. Every node also carries a `rank`, and every subtree the least rank in it; with that
+//! [`Tree::least_rank`] finds the least rank among the nodes up to a key, which is the question that a
+//! scheduler with eligible times and deadlines asks.
+//!
+//! Several trees may share one [`Nodes`] as long as an index is in one of them at most.
+
+use crate::Refusal;
+use alloc::vec::Vec;
+
+const NIL: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    key: i128,
+    rank: i128,
+    least: i128,
+    priority: u32,
+    left: u32,
+    right: u32,
+    linked: bool,
+}
+
+/// The table of nodes, by index.
+#[derive(Debug, Default)]
+pub(crate) struct Nodes {
+    nodes: Vec<Node>,
+}
+
+/// One tree over a table of nodes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tree {
+    root: u32,
+}
+
+impl Nodes {
+    /// Makes room for the indices below `count`.
+    pub fn reserve(&mut self, count: usize) -> Result<(), Refusal> {
+        let more = count.saturating_sub(self.nodes.len());
+        self.nodes.try_reserve(more).map_err(|_| Refusal::Full)?;
+        for index in self.nodes.len()..count {
+            // A multiplicative hash spreads neighbouring indices; the tree needs no secrecy.
+            let priority = (index as u32).wrapping_add(1).wrapping_mul(0x9E37_79B1);
+            let priority = (priority ^ (priority >> 15)).wrapping_mul(0x85EB_CA77);
+            let priority = priority ^ (priority >> 13);
+            self.nodes.push(Node {
+                key: 0,
+                rank: 0,
+                least: 0,
+                priority,
+                left: NIL,
+                right: NIL,
+                linked: false,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether `index` is in a tree.
+    pub fn linked(&self, index: u32) -> bool {
+        self.get(index).is_some_and(|node| node.linked)
+    }
+
+    fn get(&self, index: u32) -> Option<&Node> {
+        self.nodes.get(index as usize)
+    }
+
+    fn get_mut(&mut self, index: u32) -> Option<&mut Node> {
+        self.nodes.get_mut(index as usize)
+    }
+
+    fn refresh(&mut self, index: u32) {
+        let Some(node) = self.get(index).copied() else {
+            return;
+        };
+        let mut least = node.rank;
+        for child in [node.left, node.right] {
+            if let Some(child) = self.get(child) {
+                least = least.min(child.least);
+            }
+        }
+        if let Some(node) = self.get_mut(index) {
+            node.least = least;
+        }
+    }
+
+    /// Cuts `root` into the nodes before (`key`, `index`) and the rest.
+    fn split(&mut self, root: u32, key: i128, index: u32) -> (u32, u32) {
+        let Some(node) = self.get(root).copied() else {
+            return (NIL, NIL);
+        };
+        if (node.key, root) < (key, index) {
+            let (before, rest) = self.split(node.right, key, index);
+            if let Some(node) = self.get_mut(root) {
+                node.right = before;
+            }
+            self.refresh(root);
+            (root, rest)
+        } else {
+            let (before, rest) = self.split(node.left, key, index);
+            if let Some(node) = self.get_mut(root) {
+                node.left = rest;
+            }
+            self.refresh(root);
+            (before, root)
+        }
+    }
+
+    /// Joins two trees, all of `before` being before all of `after`.
+    fn merge(&mut self, before: u32, after: u32) -> u32 {
+        let (Some(left), Some(right)) = (self.get(before).copied(), self.get(after).copied())
+        else {
+            return if before == NIL { after } else { before };
+        };
+        if left.priority >= right.priority {
+            let joined = self.merge(left.right, after);
+            if let Some(node) = self.get_mut(before) {
+                node.right = joined;
+            }
+            self.refresh(before);
+            before
+        } else {
+            let joined = self.merge(before, right.left);
+            if let Some(node) = self.get_mut(after) {
+                node.left = joined;
+            }
+            self.refresh(after);
+            after
+        }
+    }
+
+    fn cut(&mut self, root: u32, key: i128, index: u32) -> u32 {
+        let Some(node) = self.get(root).copied() else {
+            return NIL;
+        };
+        if root == index {
+            return self.merge(node.left, node.right);
+        }
+        let before = (key, index) < (node.key, root);
+        let child = self.cut(if before { node.left } else { node.right }, key, index);
+        if let Some(node) = self.get_mut(root) {
+            if before {
+                node.left = child;
+            } else {
+                node.right = child;
+            }
+        }
+        self.refresh(root);
+        root
+    }
+}
+
+impl Tree {
+    /// An empty tree.
+    pub const fn new() -> Self {
+        Self { root: NIL }
+    }
+
+    /// Puts `index` in; one that is linked already, or for which no room was reserved, stays as it is.
+    pub fn insert(&mut self, nodes: &mut Nodes, index: u32, key: i128, rank: i128) {
+        match nodes.get_mut(index) {
+            Some(node) if !node.linked => {
+                *node = Node {
+                    key,
+                    rank,
+                    least: rank,
+                    left: NIL,
+                    right: NIL,
+                    linked: true,
+                    ..*node
+                };
+            }
+            _ => return,
+        }
+        let (before, after) = nodes.split(self.root, key, index);
+        let joined = nodes.merge(before, index);
+        self.root = nodes.merge(joined, after);
+    }
+
+    /// Takes `index` out, if it is in.
+    pub fn remove(&mut self, nodes: &mut Nodes, index: u32) {
+        let Some(key) = nodes
+            .get(index)
+            .filter(|node| node.linked)
+            .map(|node| node.key)
+        else {
+            return;
+        };
+        self.root = nodes.cut(self.root, key, index);
+        if let Some(node) = nodes.get_mut(index) {
+            node.linked = false;
+            node.left = NIL;
+            node.right = NIL;
+        }
+    }
+
+    /// The first node and its key.
+    pub fn first(&self, nodes: &Nodes) -> Option<(u32, i128)> {
+        let mut index = self.root;
+        let mut found = None;
+        while let Some(node) = nodes.get(index) {
+            found = Some((index, node.key));
+            index = node.left;
+        }
+        found
+    }
+
+    /// The first node in order that `may` accepts.
+    pub fn first_that(&self, nodes: &Nodes, may: &dyn Fn(u32) -> bool) -> Option<u32> {
+        fn visit(nodes: &Nodes, index: u32, may: &dyn Fn(u32) -> bool) -> Option<u32> {
+            let node = nodes.get(index)?;
+            visit(nodes, node.left, may)
+                .or_else(|| may(index).then_some(index))
+                .or_else(|| visit(nodes, node.right, may))
+        }
+        visit(nodes, self.root, may)
+    }
+
+    /// The node of least rank among those that `within` accepts by key and `may` by index. `within` must be
+    /// true up to some key and false after it.
+    pub fn least_rank(
+        &self,
+        nodes: &Nodes,
+        within: &dyn Fn(i128) -> bool,
+        may: &dyn Fn(u32) -> bool,
+    ) -> Option<u32> {
+        let mut search = Search {
+            nodes,
+            within,
+            may,
+            best: None,
+        };
+        search.visit(self.root);
+        search.best.map(|(_, index)| index)
+    }
+}
+
+struct Search<'a> {
+    nodes: &'a Nodes,
+    within: &'a dyn Fn(i128) -> bool,
+    may: &'a dyn Fn(u32) -> bool,
+    best: Option<(i128, u32)>,
+}
+
+impl Search<'_> {
+    fn visit(&mut self, index: u32) {
+        let Some(node) = self.nodes.get(index).copied() else {
+            return;
+        };
+        if self.best.is_some_and(|(rank, _)| node.least >= rank) {
+            return;
+        }
+        if !(self.within)(node.key) {
+            return self.visit(node.left);
+        }
+        if self.best.is_none_or(|(rank, _)| node.rank < rank) && (self.may)(index) {
+            self.best = Some((node.rank, index));
+        }
+        let least = |child: u32| self.nodes.get(child).map_or(i128::MAX, |node| node.least);
+        // The more promising side first: then the other is mostly not entered at all.
+        if least(node.left) <= least(node.right) {
+            self.visit(node.left);
+            self.visit(node.right);
+        } else {
+            self.visit(node.right);
+            self.visit(node.left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeMap;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// SCHED0001: the tree answers as a sorted table does, after any insertions and removals.
+        #[test]
+        fn sched0001_tree_answers_as_a_sorted_table(
+            steps in proptest::collection::vec((0u32..64, any::<bool>(), -50i128..50, -50i128..50), 1..200),
+            limit in -60i128..60, mask in any::<u64>(),
+        ) {
+            let mut nodes = Nodes::default();
+            nodes.reserve(64).expect("the host has memory");
+            let mut tree = Tree::new();
+            let mut model: BTreeMap<u32, (i128, i128)> = BTreeMap::new();
+            for (index, insert, key, rank) in steps {
+                if insert {
+                    tree.insert(&mut nodes, index, key, rank);
+                    model.entry(index).or_insert((key, rank));
+                } else {
+                    tree.remove(&mut nodes, index);
+                    model.remove(&index);
+                }
+                prop_assert_eq!(nodes.linked(index), model.contains_key(&index));
+                let first = model.iter().map(|(&i, &(k, _))| (k, i)).min().map(|(k, i)| (i, k));
+                prop_assert_eq!(tree.first(&nodes), first);
+                let may = |index: u32| mask >> index & 1 == 1;
+                let found = tree.least_rank(&nodes, &|key| key <= limit, &may).map(|i| model[&i].1);
+                let expected = model
+                    .iter()
+                    .filter(|&(&i, &(k, _))| k <= limit && may(i))
+                    .map(|(_, &(_, r))| r)
+                    .min();
+                prop_assert_eq!(found, expected);
+                let first = tree.first_that(&nodes, &may);
+                let expected = model.iter().filter(|&(&i, _)| may(i)).map(|(&i, &(k, _))| (k, i)).min();
+                prop_assert_eq!(first, expected.map(|(_, i)| i));
+            }
+        }
+    }
+}

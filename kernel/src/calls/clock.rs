@@ -1,0 +1,217 @@
+//! Clocks, sleeps and interval timers.
+//!
+//! Time is the timebase in ticks; it is converted here, at the edge. A sleep has an absolute deadline from its
+//! first run on, so running it again makes it no longer.
+
+use super::Call;
+use crate::outcome::{Called, Outcome};
+use crate::system::system;
+use abi::linux::{
+    CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_MONOTONIC_RAW, CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME,
+    CLOCK_REALTIME_COARSE, CLOCK_THREAD_CPUTIME_ID, ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Itimerval, TIMER_ABSTIME,
+    Timespec, Timeval, Tms,
+};
+use abi::{Errno, Nanos, Ticks};
+use process::Usage;
+use security::Privileges;
+
+const NANOS: u64 = 1_000_000_000;
+
+/// Reads a `struct timespec` of the program.
+///
+/// # Errors
+/// EFAULT.
+pub fn read_timespec(call: &Call<'_>, address: u64) -> Result<Timespec, Errno> {
+    Ok(Timespec::decode(&call.user.bytes(address)?))
+}
+
+/// Ticks in a span.
+pub fn ticks(span: Nanos) -> Ticks {
+    system().timebase.ticks(span)
+}
+
+/// What a clock shows.
+fn now(call: &Call<'_>, clock: u32) -> Result<Nanos, Errno> {
+    let at = arch::time::now();
+    match clock {
+        CLOCK_REALTIME | CLOCK_REALTIME_COARSE => Ok(system().wall_clock(at)),
+        CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_MONOTONIC_COARSE | CLOCK_BOOTTIME => Ok(system().uptime()),
+        CLOCK_PROCESS_CPUTIME_ID => {
+            let Usage { user, system, .. } = call.process().usage(at);
+            Ok(user.saturating_add(system))
+        }
+        CLOCK_THREAD_CPUTIME_ID => {
+            let entity = call.thread.entity().ok_or(Errno::EINVAL)?;
+            let used = system().dispatch.with(|scheduler| scheduler.entity_account(entity, at));
+            Ok(system().timebase.nanos(used.map_err(|_| Errno::EINVAL)?.total()))
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// `man 2 clock_gettime`.
+pub fn clock_gettime(call: &mut Call<'_>) -> Called {
+    let time = now(call, call.argument(0) as u32)?;
+    call.user.write(call.argument(1), &Timespec::from_nanos(time).encode())?;
+    Ok(0)
+}
+
+/// `man 2 clock_getres`.
+pub fn clock_getres(call: &mut Call<'_>) -> Called {
+    now(call, call.argument(0) as u32)?;
+    if call.argument(1) != 0 {
+        call.user.write(call.argument(1), &Timespec::from_nanos(Nanos(1)).encode())?;
+    }
+    Ok(0)
+}
+
+/// `man 2 clock_settime`.
+pub fn clock_settime(call: &mut Call<'_>) -> Called {
+    let time = read_timespec(call, call.argument(1))?.nanos()?;
+    if call.argument(0) as u32 != CLOCK_REALTIME {
+        return Err(Errno::EINVAL.into());
+    }
+    set_clock(call, time)
+}
+
+fn set_clock(call: &Call<'_>, time: Nanos) -> Called {
+    call.credential().require(Privileges::CLOCK)?;
+    system().set_wall_clock(time);
+    Ok(0)
+}
+
+/// `man 2 gettimeofday`.
+pub fn gettimeofday(call: &mut Call<'_>) -> Called {
+    let (time, zone) = (call.argument(0), call.argument(1));
+    if time != 0 {
+        let wall = system().wall_clock(arch::time::now());
+        call.user.write(time, &Timeval::from_nanos(wall).encode())?;
+    }
+    if zone != 0 {
+        call.user.write(zone, &[0; 8])?;
+    }
+    Ok(0)
+}
+
+/// `man 2 settimeofday`.
+pub fn settimeofday(call: &mut Call<'_>) -> Called {
+    if call.argument(0) == 0 {
+        return Ok(0);
+    }
+    let time = Timeval::decode(&call.user.bytes(call.argument(0))?);
+    set_clock(call, time.nanos()?)
+}
+
+/// `man 2 time`.
+pub fn time(call: &mut Call<'_>) -> Called {
+    let seconds = system().wall_clock(arch::time::now()).0 / NANOS;
+    if call.argument(0) != 0 {
+        call.user.write(call.argument(0), &seconds.to_le_bytes())?;
+    }
+    Ok(seconds)
+}
+
+/// `man 2 times`: clock ticks of 1/100 s.
+pub fn times(call: &mut Call<'_>) -> Called {
+    let clock_ticks = |time: Nanos| (time.0 / 10_000_000) as i64;
+    if call.argument(0) != 0 {
+        let own = call.process().usage(arch::time::now());
+        let children = system().tree.lock().children_usage(call.process().pid);
+        let times = Tms {
+            utime: clock_ticks(own.user),
+            stime: clock_ticks(own.system),
+            cutime: clock_ticks(children.user),
+            cstime: clock_ticks(children.system),
+        };
+        call.user.write(call.argument(0), &times.encode())?;
+    }
+    Ok(clock_ticks(system().uptime()).cast_unsigned())
+}
+
+/// `man 2 nanosleep`.
+pub fn nanosleep(call: &mut Call<'_>) -> Called {
+    let span = read_timespec(call, call.argument(0))?.nanos()?;
+    let until = call.deadline(Some(ticks(span)));
+    sleep(call, until, call.argument(1))
+}
+
+/// `man 2 clock_nanosleep`: the error is the result, which the ABI of powerpc makes the same thing.
+pub fn clock_nanosleep(call: &mut Call<'_>) -> Called {
+    let clock = call.argument(0) as u32;
+    if clock == CLOCK_THREAD_CPUTIME_ID || clock == CLOCK_PROCESS_CPUTIME_ID {
+        return Err(Errno::EINVAL.into());
+    }
+    let present = now(call, clock)?;
+    let time = read_timespec(call, call.argument(2))?.nanos()?;
+    if call.argument(1) as u32 & TIMER_ABSTIME != 0 {
+        let until = call.deadline(Some(ticks(time.saturating_sub(present))));
+        return sleep(call, until, 0);
+    }
+    let until = call.deadline(Some(ticks(time)));
+    sleep(call, until, call.argument(3))
+}
+
+/// Sleeps until a deadline; `rest` is where what is left goes when a handler interrupts it.
+///
+/// It is written before each park, since the dispatcher decides about the interruption: programs look at it
+/// after EINTR only.
+fn sleep(call: &mut Call<'_>, until: Option<Ticks>, rest: u64) -> Called {
+    let present = arch::time::now();
+    let left = until.map_or(Ticks(0), |until| until.saturating_sub(present));
+    if left == Ticks(0) {
+        return Ok(0);
+    }
+    call.waiter();
+    if rest != 0 {
+        call.user.write(rest, &Timespec::from_nanos(system().timebase.nanos(left)).encode())?;
+    }
+    call.wait_until(until)
+}
+
+/// `man 2 setitimer`: the real-time timer; those that count CPU time are not there yet (ENOSYS).
+pub fn setitimer(call: &mut Call<'_>) -> Called {
+    let (which, new, old) = (call.argument(0), call.argument(1), call.argument(2));
+    match which {
+        ITIMER_REAL => {}
+        ITIMER_VIRTUAL | ITIMER_PROF => return Err(Outcome::Failed(Errno::ENOSYS)),
+        _ => return Err(Errno::EINVAL.into()),
+    }
+    let new = match new {
+        0 => Itimerval::default(),
+        address => Itimerval::decode(&call.user.bytes(address)?),
+    };
+    let (value, interval) = (new.value.nanos()?, new.interval.nanos()?);
+    if old != 0 {
+        call.user.write(old, &present_timer(call).encode())?;
+    }
+    arm(call, value, interval);
+    Ok(0)
+}
+
+/// `man 2 getitimer`.
+pub fn getitimer(call: &mut Call<'_>) -> Called {
+    if call.argument(0) != ITIMER_REAL {
+        return Err(if [ITIMER_VIRTUAL, ITIMER_PROF].contains(&call.argument(0)) { Errno::ENOSYS } else { Errno::EINVAL }.into());
+    }
+    call.user.write(call.argument(1), &present_timer(call).encode())?;
+    Ok(0)
+}
+
+/// `man 2 alarm`: the seconds that were left, rounded up.
+pub fn alarm(call: &mut Call<'_>) -> Called {
+    let left = present_timer(call).value;
+    arm(call, Nanos(u64::from(call.argument(0) as u32) * NANOS), Nanos(0));
+    Ok((left.sec + i64::from(left.usec > 0)).cast_unsigned())
+}
+
+fn arm(call: &Call<'_>, value: Nanos, interval: Nanos) {
+    let at = (value.0 > 0).then(|| arch::time::now().saturating_add(ticks(value)));
+    call.process().set_alarm(at, ticks(interval));
+}
+
+fn present_timer(call: &Call<'_>) -> Itimerval {
+    let (at, interval) = call.process().with(|state| (state.alarm.at, state.alarm.interval));
+    let left = at.map_or(Ticks(0), |at| at.saturating_sub(arch::time::now()));
+    let span = |ticks| Timeval::from_nanos(system().timebase.nanos(ticks));
+    Itimerval { interval: span(interval), value: span(left) }
+}

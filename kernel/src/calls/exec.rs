@@ -1,0 +1,405 @@
+//! Executing programs (`man 2 execve`).
+//!
+//! The new address space is built beside the old one; only when it is complete are the other threads sent away
+//! and the process changed over. Up to there every failure leaves the caller as it was.
+
+use super::Call;
+use super::directory::{base, with_walk};
+use super::process::STACK_POINTER;
+use crate::outcome::{Called, Continuation, Outcome, Wait};
+use crate::process::{Process, Space, USER_LIMIT};
+use crate::system::system;
+use crate::trampoline;
+use abi::linux::{
+    AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2, AT_PAGESZ,
+    AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_SYMLINK_NOFOLLOW, AT_UID, Resource, TASK_COMM_LEN,
+};
+use abi::mmu::Protection;
+use abi::{Errno, PAGE_SIZE};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use arch::UserContext;
+use exec::{Contents, Image, InitialStack, Interpreter};
+use memory::PageSource;
+use memory::space::{Backing, Fixed, MapRequest, Mapping};
+use process::identity;
+use security::Credential;
+use sync::{Rank, SpinLock};
+use vfs::{Follow, Location, Metadata, MountFlags};
+use wait::{SliceSink, Stop};
+
+/// Bytes that arguments and environment may take together (`man 2 execve`, "Limits on size").
+const STRINGS_LIMIT: usize = 2 << 20;
+/// One argument may not be longer.
+const STRING_LIMIT: usize = 128 << 10;
+/// How many interpreters of interpreters are followed.
+const DEPTH: usize = 4;
+/// Where a program that may be anywhere is put, and its dynamic linker; randomization is not there yet.
+const MOVABLE_BASE: u64 = 0x1_0000_0000;
+
+/// `man 2 execve`.
+pub fn execve(call: &mut Call<'_>) -> Called {
+    let (arguments, environment) = (call.argument(1), call.argument(2));
+    let path = call.path(0)?;
+    execute(call, None, path, [arguments, environment], Follow::Yes)
+}
+
+/// `man 2 execveat`.
+pub fn execveat(call: &mut Call<'_>) -> Called {
+    let (arguments, environment, flags) = (call.argument(2), call.argument(3), call.argument(4) as u32);
+    if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let path = call.path(1)?;
+    let base = base(call, 0)?;
+    if path.is_empty() && flags & AT_EMPTY_PATH == 0 {
+        return Err(Errno::ENOENT.into());
+    }
+    let follow = if flags & AT_SYMLINK_NOFOLLOW != 0 { Follow::No } else { Follow::Yes };
+    execute(call, base, path, [arguments, environment], follow)
+}
+
+/// A program that can be run, with the arguments that it gets.
+struct Program {
+    location: Location,
+    metadata: Metadata,
+    image: Image,
+    source: Arc<dyn PageSource>,
+    arguments: Vec<Vec<u8>>,
+    environment: Vec<Vec<u8>>,
+    /// The path that the call gave.
+    path: Vec<u8>,
+}
+
+/// A program in memory, ready to run.
+struct Loaded {
+    space: Arc<Space>,
+    stack: InitialStack,
+    entry: u64,
+    credential: Credential,
+}
+
+fn execute(
+    call: &mut Call<'_>,
+    base: Option<Location>,
+    path: Vec<u8>,
+    [arguments, environment]: [u64; 2],
+    follow: Follow,
+) -> Called {
+    if call.progress() == Continuation::Fresh {
+        let arguments = strings(call, arguments)?;
+        let environment = strings(call, environment)?;
+        let program = find(call, base.as_ref(), path.clone(), arguments, environment, follow)?;
+        if !alone(call)? {
+            call.set_progress(Continuation::Begun);
+            return Err(Outcome::Park(Wait::retry()));
+        }
+        return run(call, program);
+    }
+    // The other threads were asked to leave; the program is looked up anew when they have.
+    if !alone(call)? {
+        return Err(Outcome::Park(Wait::retry()));
+    }
+    call.set_progress(Continuation::Fresh);
+    let arguments = strings(call, arguments)?;
+    let environment = strings(call, environment)?;
+    let program = find(call, base.as_ref(), path, arguments, environment, follow)?;
+    run(call, program)
+}
+
+fn run(call: &mut Call<'_>, program: Program) -> Called {
+    let loaded = load(call, &program)?;
+    take_over(call, program, loaded);
+    Err(Outcome::Resume)
+}
+
+/// Whether the caller is the only thread; if not, the others are asked to leave.
+fn alone(call: &Call<'_>) -> Result<bool, Errno> {
+    let process = call.process();
+    let waiter = call.waiter();
+    let others = process.with(|state| {
+        if state.threads.len() <= 1 {
+            state.executing = None;
+            return Ok(Vec::new());
+        }
+        match state.executing {
+            Some(tid) if tid != call.thread.tid => return Err(Errno::EAGAIN),
+            _ => state.executing = Some(call.thread.tid),
+        }
+        process.threads_gone.enrol(waiter);
+        Ok(state.threads.clone())
+    })?;
+    others.iter().filter(|thread| !Arc::ptr_eq(thread, call.thread)).for_each(|thread| thread.interrupt());
+    Ok(others.is_empty())
+}
+
+/// An array of strings that ends with a null pointer; a null array is an empty one.
+fn strings(call: &Call<'_>, array: u64) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut strings = Vec::new();
+    let mut total = 0;
+    if array == 0 {
+        return Ok(strings);
+    }
+    for index in 0.. {
+        let pointer = call.user.u64(array.checked_add(index * 8).ok_or(Errno::EFAULT)?)?;
+        if pointer == 0 {
+            break;
+        }
+        let string = call.user.c_string(pointer, STRING_LIMIT, Errno::E2BIG)?;
+        total += string.len() + 1 + size_of::<u64>();
+        if total > STRINGS_LIMIT {
+            return Err(Errno::E2BIG);
+        }
+        strings.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        strings.push(string);
+    }
+    Ok(strings)
+}
+
+/// Looks the program up, following interpreters of scripts.
+fn find(
+    call: &Call<'_>,
+    base: Option<&Location>,
+    path: Vec<u8>,
+    mut arguments: Vec<Vec<u8>>,
+    environment: Vec<Vec<u8>>,
+    follow: Follow,
+) -> Result<Program, Outcome> {
+    let mut current = path.clone();
+    let mut start = base;
+    for _ in 0..=DEPTH {
+        let (location, metadata, head) = open(call, start, &current, follow)?;
+        if let Some(script) = Interpreter::parse(&head) {
+            let script = script?;
+            let mut shifted = Vec::from([script.path.to_vec()]);
+            shifted.extend(script.argument.map(<[u8]>::to_vec));
+            shifted.push(current);
+            shifted.extend(arguments.drain(..).skip(1));
+            arguments = shifted;
+            current = script.path.to_vec();
+            start = None;
+            continue;
+        }
+        let image = Image::parse(&head, USER_LIMIT)?;
+        let source = location.inode().pages().ok_or(Errno::EACCES)?;
+        return Ok(Program { location, metadata, image, source, arguments, environment, path });
+    }
+    Err(Errno::ELOOP.into())
+}
+
+/// Finds a file that may be run, and reads its head.
+fn open(
+    call: &Call<'_>,
+    base: Option<&Location>,
+    path: &[u8],
+    follow: Follow,
+) -> Result<(Location, Metadata, Vec<u8>), Outcome> {
+    with_walk(call, |walk| {
+        let location = match (path.is_empty(), base) {
+            (true, Some(base)) => base.clone(),
+            _ => walk.resolve(base, path, follow)?,
+        };
+        walk.may_run(&location)?;
+        let metadata = location.inode().metadata(&walk.io)?;
+        let mut head = alloc::vec![0; Image::HEAD];
+        let read = location.inode().read_at(&walk.io, 0, &mut SliceSink::new(&mut head))?;
+        head.truncate(read);
+        Ok::<_, Stop>((location, metadata, head))
+    })
+}
+
+/// Builds the address space of a program.
+fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
+    let process = call.process();
+    let (credential, secure) = new_credential(call, program);
+    let space = Space::new(process.cid());
+    let (base, entry, interpreter_base) = {
+        let mut description = space.lock();
+        let base = if program.image.movable { MOVABLE_BASE } else { 0 };
+        map_image(&mut description, &program.image, &program.source, base)?;
+        let (entry, interpreter_base) = match program.image.interpreter {
+            None => (base + program.image.entry, 0),
+            Some(path) => load_interpreter(call, &mut description, program, path)?,
+        };
+        let heap = (base + program.image.end()).next_multiple_of(PAGE_SIZE as u64);
+        description.set_heap(heap);
+        description.set_stack_limit(process.limit(Resource::Stack));
+        trampoline::map(&mut description)?;
+        (base, entry, interpreter_base)
+    };
+    let stack = lay_out_stack(&space, program, &credential, secure, [base, interpreter_base])?;
+    Ok(Loaded { space, stack, entry, credential })
+}
+
+fn map_image(
+    space: &mut memory::AddressSpace,
+    image: &Image,
+    source: &Arc<dyn PageSource>,
+    base: u64,
+) -> Result<(), Errno> {
+    let page = PAGE_SIZE as u64;
+    let mut mapped_to = 0;
+    for segment in &image.segments {
+        let start = base + segment.address;
+        let (file_end, end) = (start + segment.file_size, start + segment.memory_size);
+        let first = start - start % page;
+        let request = |from: u64, to: u64, mapping| MapRequest {
+            hint: from,
+            // Two segments may share a page: the later one's file contents count.
+            fixed: if from < mapped_to { Fixed::Replace } else { Fixed::NoReplace },
+            length: to - from,
+            protection: segment.protection,
+            maximum: Protection::all(),
+            mapping,
+            name: None,
+        };
+        let file_pages_end = if segment.file_size == 0 { first } else { file_end.next_multiple_of(page) };
+        if file_pages_end > first {
+            let backing = Backing { source: source.clone(), first: segment.offset / page };
+            space.map(request(first, file_pages_end, Mapping::Private(backing)))?;
+            if end > file_end && segment.protection.contains(Protection::WRITE) {
+                let zeros = [0; PAGE_SIZE];
+                let tail = (file_pages_end.min(end) - file_end) as usize;
+                space.write(file_end, zeros.get(..tail).unwrap_or(&zeros)).map_err(|_| Errno::ENOMEM)?;
+            }
+        }
+        let end_page = end.next_multiple_of(page);
+        if end_page > file_pages_end {
+            space.map(request(file_pages_end, end_page, Mapping::Anonymous))?;
+        }
+        mapped_to = end_page;
+    }
+    Ok(())
+}
+
+/// Maps the dynamic linker of a program; answers its entry and its base.
+fn load_interpreter(
+    call: &Call<'_>,
+    space: &mut memory::AddressSpace,
+    program: &Program,
+    (offset, length): (u64, u64),
+) -> Result<(u64, u64), Outcome> {
+    let length = usize::try_from(length).ok().filter(|length| (2..=PAGE_SIZE).contains(length)).ok_or(Errno::ENOEXEC)?;
+    let mut path = alloc::vec![0; length];
+    let io = call.io();
+    let read = program.location.inode().read_at(&io, offset, &mut SliceSink::new(&mut path))?;
+    if read != length || path.pop() != Some(0) {
+        return Err(Errno::ENOEXEC.into());
+    }
+    let (location, _, head) = open(call, None, &path, Follow::Yes)?;
+    let image = Image::parse(&head, USER_LIMIT).map_err(|_| Errno::ENOEXEC)?;
+    let source = location.inode().pages().ok_or(Errno::EACCES)?;
+    let base = if image.movable { INTERPRETER_BASE } else { 0 };
+    map_image(space, &image, &source, base)?;
+    Ok((base + image.entry, base))
+}
+
+/// Where the dynamic linker is put.
+const INTERPRETER_BASE: u64 = 0x7f00_0000_0000;
+
+fn lay_out_stack(
+    space: &Arc<Space>,
+    program: &Program,
+    credential: &Credential,
+    secure: bool,
+    [base, interpreter]: [u64; 2],
+) -> Result<InitialStack, Outcome> {
+    let image = &program.image;
+    let identity = &credential.identity;
+    let mut random = [0; 16];
+    system().entropy.fill(&mut random);
+    let mut auxiliary = alloc::vec![
+        (AT_HWCAP, arch::features::hwcap()),
+        (AT_HWCAP2, arch::features::hwcap2()),
+        (AT_PAGESZ, PAGE_SIZE as u64),
+        (AT_CLKTCK, abi::linux::CLOCK_TICKS_PER_SECOND),
+        (AT_PHENT, 56),
+        (AT_PHNUM, u64::from(image.headers)),
+        (AT_BASE, interpreter),
+        (AT_FLAGS, 0),
+        (AT_ENTRY, base + image.entry),
+        (AT_UID, u64::from(identity.uid)),
+        (AT_EUID, u64::from(identity.euid)),
+        (AT_GID, u64::from(identity.gid)),
+        (AT_EGID, u64::from(identity.egid)),
+        (AT_SECURE, u64::from(secure)),
+    ];
+    auxiliary.extend(image.headers_at.map(|at| (AT_PHDR, base + at)));
+    let contents = Contents {
+        arguments: &program.arguments,
+        environment: &program.environment,
+        path: &program.path,
+        platform: arch::features::platform().as_bytes(),
+        random,
+    };
+    let stack = InitialStack::new(&contents, &auxiliary, USER_LIMIT, STRINGS_LIMIT + (64 << 10))?;
+    let mut description = space.lock();
+    let start = (stack.pointer - FIRST_STACK) & !(PAGE_SIZE as u64 - 1);
+    let writable = Protection::READ | Protection::WRITE;
+    description.map(MapRequest {
+        hint: start,
+        fixed: Fixed::NoReplace,
+        length: USER_LIMIT - start,
+        protection: writable,
+        maximum: Protection::all(),
+        mapping: Mapping::Stack,
+        name: None,
+    })?;
+    description.write(stack.pointer, &stack.bytes).map_err(|_| Errno::ENOMEM)?;
+    Ok(stack)
+}
+
+/// Stack that is there from the start, below what the program finds on it.
+const FIRST_STACK: u64 = 128 << 10;
+
+/// The credential that the program runs with, and whether it is more than its caller's.
+fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
+    let mut credential = Credential::clone(call.credential());
+    let of_root = call.process().environment().wpar.privileges();
+    let metadata = &program.metadata;
+    let no_set_id = program.location.mount().flags().contains(MountFlags::NO_SET_ID);
+    let mode = if no_set_id { metadata.mode.without(0o6000).bits() } else { metadata.mode.bits() };
+    let secure = identity::execute(&mut credential, mode, metadata.uid, metadata.gid, of_root);
+    (credential, secure)
+}
+
+/// From here on nothing fails: the process becomes the program.
+fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
+    let process = call.process();
+    close_on_exec(process);
+    let Loaded { space, stack, entry, credential } = loaded;
+    process.replace_space(space);
+    process.release_vfork();
+    {
+        let mut shared = process.signals.lock();
+        shared.actions.forget_handlers();
+        call.thread.signals.lock().stack = process::signal::AlternateStack::default();
+    }
+    let name = program.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    process.with(|state| {
+        state.credential = Arc::new(credential);
+        state.name = name.iter().copied().take(TASK_COMM_LEN - 1).collect();
+        state.executable = Some(program.location);
+        state.arguments = stack.arguments;
+        state.environment = stack.environment;
+    });
+    call.thread.clear_child_tid.store(0, core::sync::atomic::Ordering::Relaxed);
+    call.thread.robust_list.store(0, core::sync::atomic::Ordering::Relaxed);
+    system().tree.lock().executed(process.pid);
+    let context = &mut call.body.context;
+    context.clear_vector();
+    *context = UserContext::new(entry, stack.pointer);
+    context.gpr[STACK_POINTER] = stack.pointer;
+    // ELFv2: r12 holds the address of the function that is entered.
+    context.gpr[12] = entry;
+}
+
+/// Gives the process a table of open files of its own, without what execve closes.
+fn close_on_exec(process: &Arc<Process>) {
+    let Ok(files) = process.files() else { return };
+    let mut own = files.lock().clone();
+    let closed = own.take_for_exec();
+    process.replace_files(Arc::new(SpinLock::new(Rank::FileTable, own)));
+    drop(files);
+    drop(closed);
+}

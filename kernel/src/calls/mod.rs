@@ -1,0 +1,371 @@
+//! System calls, by area; `man 2` is the contract of each.
+//!
+//! A handler gets a [`Call`] and answers a value for r3 or an [`Outcome`]. It follows five steps: copy in what
+//! decides, gather what the result needs, decide whether to wait, commit, copy out. It may be run again
+//! from the start any number of times, so until its commit it changes nothing; what must not be lost
+//! between two runs is its [`Continuation`].
+
+pub mod clock;
+pub mod control;
+pub mod descriptor;
+pub mod directory;
+pub mod exec;
+pub mod file;
+pub mod futex;
+pub mod identity;
+pub mod job;
+pub mod memory;
+pub mod metadata;
+pub mod poll;
+pub mod process;
+pub mod signal;
+pub mod system;
+pub mod thread;
+
+use crate::outcome::{Called, Continuation, Outcome, Wait};
+use crate::process::{Process, Space};
+use crate::system::system;
+use crate::thread::{Body, PendingCall, Thread};
+use crate::user::User;
+use abi::linux::SystemCall;
+use abi::{Cid, Errno, Ticks};
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::OnceCell;
+use security::Credential;
+use sync::{Rank, SpinLock};
+use trace::Severity;
+use vfs::{Descriptor, IoContext, OpenFile};
+use wait::Waiter;
+
+/// Whether core files are written; the size limit for them is 0 as long as not.
+pub const CORE_FILES: bool = false;
+
+/// One run of a system call.
+pub struct Call<'a> {
+    /// Who calls.
+    pub thread: &'a Arc<Thread>,
+    /// Its registers.
+    pub body: &'a mut Body,
+    /// Its memory.
+    pub user: User,
+    number: u64,
+    progress: Continuation,
+    waiter: OnceCell<Waiter>,
+    credential: OnceCell<Arc<Credential>>,
+}
+
+impl<'a> Call<'a> {
+    /// A run of a call.
+    pub fn new(thread: &'a Arc<Thread>, body: &'a mut Body, space: Option<Arc<Space>>, pending: PendingCall) -> Self {
+        Self {
+            thread,
+            body,
+            user: User::new(space),
+            number: pending.number,
+            progress: pending.progress,
+            waiter: OnceCell::new(),
+            credential: OnceCell::new(),
+        }
+    }
+
+    /// An argument, 0 to 5 (r3 to r8).
+    pub fn argument(&self, index: usize) -> u64 {
+        self.body.context.gpr.get(index + 3).copied().unwrap_or(0)
+    }
+
+    /// The process that calls.
+    pub fn process(&self) -> &'a Arc<Process> {
+        &self.thread.process
+    }
+
+    /// On whose behalf.
+    pub fn credential(&self) -> &Arc<Credential> {
+        self.credential.get_or_init(|| self.thread.process.credential())
+    }
+
+    /// The caller's partition.
+    pub fn cid(&self) -> Cid {
+        self.credential().cid
+    }
+
+    /// Who is enrolled where the call has to wait.
+    pub fn waiter(&self) -> &Waiter {
+        self.waiter.get_or_init(|| self.thread.begin_run())
+    }
+
+    /// Whether the run may be enrolled somewhere.
+    pub fn has_waiter(&self) -> bool {
+        self.waiter.get().is_some()
+    }
+
+    /// What operations of files get.
+    pub fn io(&self) -> IoContext<'_> {
+        IoContext { credential: self.credential(), waiter: self.waiter(), nonblocking: false }
+    }
+
+    /// What the call has already done.
+    pub fn progress(&self) -> Continuation {
+        self.progress
+    }
+
+    /// Remembers what the call has done, for its next run.
+    pub fn set_progress(&mut self, progress: Continuation) {
+        self.progress = progress;
+    }
+
+    /// The open file of the descriptor in an argument.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn file(&self, index: usize) -> Result<Arc<OpenFile>, Errno> {
+        let descriptor = Descriptor::from_register(self.argument(index))?;
+        self.process().files()?.lock().get(descriptor)
+    }
+
+    /// The path that an argument points to.
+    ///
+    /// # Errors
+    /// EFAULT, ENAMETOOLONG.
+    pub fn path(&self, index: usize) -> Result<Vec<u8>, Errno> {
+        self.user.path(self.argument(index))
+    }
+
+    /// Parks until woken, at the latest at the absolute deadline, and then runs again.
+    pub fn wait_until(&mut self, until: Option<Ticks>) -> Called {
+        if let Some(at) = until {
+            self.progress = Continuation::Until(at);
+        }
+        Err(Outcome::Park(Wait::retry_until(until)))
+    }
+
+    /// The absolute deadline of a call that waits for `span` at most, the same in every run; `None` waits for ever.
+    pub fn deadline(&self, span: Option<Ticks>) -> Option<Ticks> {
+        match self.progress {
+            Continuation::Until(at) => Some(at),
+            _ => span.map(|span| arch::time::now().saturating_add(span)),
+        }
+    }
+}
+
+/// Runs a call once.
+pub fn run(call: &mut Call<'_>) -> Outcome {
+    let Some(number) = SystemCall::from_number(call.number) else { return unknown(call) };
+    dispatch(number, call).into()
+}
+
+fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
+    use SystemCall as S;
+    match number {
+        S::Read => file::read(call),
+        S::Write => file::write(call),
+        S::Readv => file::readv(call),
+        S::Writev => file::writev(call),
+        S::Pread64 => file::pread(call),
+        S::Pwrite64 => file::pwrite(call),
+        S::Preadv => file::preadv(call),
+        S::Pwritev => file::pwritev(call),
+        S::Lseek => file::lseek(call),
+        S::Sendfile => file::sendfile(call),
+        S::Ftruncate => file::ftruncate(call),
+        S::Truncate => file::truncate(call),
+        S::Fsync | S::Fdatasync => file::fsync(call),
+        S::Sync => Ok(0),
+        S::Fallocate => file::fallocate(call),
+        S::Fadvise64 | S::Readahead => file::advise(call),
+
+        S::Open => directory::open(call),
+        S::Openat => directory::openat(call),
+        S::Creat => directory::creat(call),
+        S::Mkdir => directory::mkdir(call),
+        S::Mkdirat => directory::mkdirat(call),
+        S::Rmdir => directory::rmdir(call),
+        S::Unlink => directory::unlink(call),
+        S::Unlinkat => directory::unlinkat(call),
+        S::Link => directory::link(call),
+        S::Linkat => directory::linkat(call),
+        S::Symlink => directory::symlink(call),
+        S::Symlinkat => directory::symlinkat(call),
+        S::Readlink => directory::readlink(call),
+        S::Readlinkat => directory::readlinkat(call),
+        S::Rename => directory::rename(call),
+        S::Renameat => directory::renameat(call),
+        S::Renameat2 => directory::renameat2(call),
+        S::Mknod => directory::mknod(call),
+        S::Mknodat => directory::mknodat(call),
+        S::Getdents64 => directory::getdents64(call),
+        S::Chdir => directory::chdir(call),
+        S::Fchdir => directory::fchdir(call),
+        S::Chroot => directory::chroot(call),
+        S::Getcwd => directory::getcwd(call),
+        S::Umask => directory::umask(call),
+        S::Mount => directory::mount(call),
+        S::Umount2 | S::Umount => directory::umount(call),
+
+        S::Stat => metadata::stat(call),
+        S::Lstat => metadata::lstat(call),
+        S::Fstat => metadata::fstat(call),
+        S::Newfstatat => metadata::fstatat(call),
+        S::Statx => metadata::statx(call),
+        S::Statfs => metadata::statfs(call),
+        S::Fstatfs => metadata::fstatfs(call),
+        S::Access => metadata::access(call),
+        S::Faccessat => metadata::faccessat(call),
+        S::Faccessat2 => metadata::faccessat2(call),
+        S::Chmod => metadata::chmod(call),
+        S::Fchmod => metadata::fchmod(call),
+        S::Fchmodat => metadata::fchmodat(call),
+        S::Chown => metadata::chown(call),
+        S::Lchown => metadata::lchown(call),
+        S::Fchown => metadata::fchown(call),
+        S::Fchownat => metadata::fchownat(call),
+        S::Utime => metadata::utime(call),
+        S::Utimes => metadata::utimes(call),
+        S::Futimesat => metadata::futimesat(call),
+        S::Utimensat => metadata::utimensat(call),
+
+        S::Close => descriptor::close(call),
+        S::CloseRange => descriptor::close_range(call),
+        S::Dup => descriptor::dup(call),
+        S::Dup2 => descriptor::dup2(call),
+        S::Dup3 => descriptor::dup3(call),
+        S::Fcntl => descriptor::fcntl(call),
+        S::Ioctl => descriptor::ioctl(call),
+        S::Flock => descriptor::flock(call),
+        S::Pipe => descriptor::pipe(call),
+        S::Pipe2 => descriptor::pipe2(call),
+
+        S::Poll => poll::poll(call),
+        S::Ppoll => poll::ppoll(call),
+        S::Select | S::Newselect => poll::select(call),
+        S::Pselect6 => poll::pselect6(call),
+
+        S::Mmap => memory::mmap(call),
+        S::Munmap => memory::munmap(call),
+        S::Mprotect => memory::mprotect(call),
+        S::Mremap => memory::mremap(call),
+        S::Madvise => memory::madvise(call),
+        S::Brk => memory::brk(call),
+        S::Msync => memory::msync(call),
+        S::Mlock | S::Munlock | S::Mlockall | S::Munlockall => memory::lock(call),
+
+        S::Fork => process::fork(call),
+        S::Vfork => process::vfork(call),
+        S::Clone => process::clone(call),
+        S::Clone3 => process::clone3(call),
+        S::Wait4 => process::wait4(call),
+        S::Waitpid => process::waitpid(call),
+        S::Waitid => process::waitid(call),
+        S::ExitGroup => process::exit_group(call),
+        S::Exit => Err(process::exit(call)),
+        S::Execve => exec::execve(call),
+        S::Execveat => exec::execveat(call),
+        S::Getpid => Ok(process::getpid(call)),
+        S::Getppid => Ok(process::getppid(call)),
+        S::Prctl => process::prctl(call),
+
+        S::Gettid => Ok(thread::gettid(call)),
+        S::SetTidAddress => Ok(thread::set_tid_address(call)),
+        S::SetRobustList => thread::set_robust_list(call),
+        S::GetRobustList => thread::get_robust_list(call),
+        S::SchedYield => thread::sched_yield(call),
+        S::SchedGetaffinity => thread::sched_getaffinity(call),
+        S::SchedSetaffinity => thread::sched_setaffinity(call),
+        S::SchedGetscheduler => thread::sched_getscheduler(call),
+        S::SchedGetparam => thread::sched_getparam(call),
+        S::SchedGetPriorityMax => thread::sched_get_priority_max(call),
+        S::SchedGetPriorityMin => thread::sched_get_priority_min(call),
+        S::Getpriority => thread::getpriority(call),
+        S::Setpriority => thread::setpriority(call),
+        S::Nice => thread::nice(call),
+        S::Getcpu => thread::getcpu(call),
+        S::Futex => futex::futex(call),
+
+        S::Setpgid => job::setpgid(call),
+        S::Getpgid => job::getpgid(call),
+        S::Getpgrp => job::getpgrp(call),
+        S::Setsid => job::setsid(call),
+        S::Getsid => job::getsid(call),
+
+        S::Kill => signal::kill(call),
+        S::Tkill => signal::tkill(call),
+        S::Tgkill => signal::tgkill(call),
+        S::RtSigaction => signal::sigaction(call),
+        S::RtSigprocmask => signal::sigprocmask(call),
+        S::RtSigpending => signal::sigpending(call),
+        S::RtSigsuspend => signal::sigsuspend(call),
+        S::RtSigtimedwait => signal::sigtimedwait(call),
+        S::RtSigqueueinfo => signal::sigqueueinfo(call),
+        S::RtSigreturn => Err(signal::sigreturn(call)),
+        S::Sigaltstack => signal::sigaltstack(call),
+        S::Pause => signal::pause(call),
+
+        S::Getuid => Ok(identity::getuid(call)),
+        S::Geteuid => Ok(identity::geteuid(call)),
+        S::Getgid => Ok(identity::getgid(call)),
+        S::Getegid => Ok(identity::getegid(call)),
+        S::Setuid => identity::setuid(call),
+        S::Setgid => identity::setgid(call),
+        S::Setreuid => identity::setreuid(call),
+        S::Setregid => identity::setregid(call),
+        S::Setresuid => identity::setresuid(call),
+        S::Setresgid => identity::setresgid(call),
+        S::Getresuid => identity::getresuid(call),
+        S::Getresgid => identity::getresgid(call),
+        S::Setfsuid => identity::setfsuid(call),
+        S::Setfsgid => identity::setfsgid(call),
+        S::Getgroups => identity::getgroups(call),
+        S::Setgroups => identity::setgroups(call),
+        S::Capget => identity::capget(call),
+
+        S::ClockGettime => clock::clock_gettime(call),
+        S::ClockGetres => clock::clock_getres(call),
+        S::ClockSettime => clock::clock_settime(call),
+        S::ClockNanosleep => clock::clock_nanosleep(call),
+        S::Nanosleep => clock::nanosleep(call),
+        S::Gettimeofday => clock::gettimeofday(call),
+        S::Settimeofday => clock::settimeofday(call),
+        S::Time => clock::time(call),
+        S::Setitimer => clock::setitimer(call),
+        S::Getitimer => clock::getitimer(call),
+        S::Alarm => clock::alarm(call),
+        S::Times => clock::times(call),
+
+        S::Uname => system::uname(call),
+        S::Sethostname => system::sethostname(call),
+        S::Setdomainname => system::setdomainname(call),
+        S::Sysinfo => system::sysinfo(call),
+        S::Getrlimit | S::Ugetrlimit => system::getrlimit(call),
+        S::Setrlimit => system::setrlimit(call),
+        S::Prlimit64 => system::prlimit64(call),
+        S::Getrusage => system::getrusage(call),
+        S::Getrandom => system::getrandom(call),
+        S::Personality => system::personality(call),
+        S::Syslog => system::syslog(call),
+        S::Reboot => system::reboot(call),
+
+        _ => Err(unknown(call)),
+    }
+}
+
+/// A call that is not there: ENOSYS, and once for each number and program a line in the error log.
+fn unknown(call: &Call<'_>) -> Outcome {
+    /// Numbers and programs that have been logged, at most [`REMEMBERED`].
+    static SEEN: SpinLock<BTreeSet<(u64, Vec<u8>)>> = SpinLock::new(Rank::Log, BTreeSet::new());
+    const REMEMBERED: usize = 4096;
+    let program = call.process().with(|state| state.name.clone());
+    let new = {
+        let mut seen = SEEN.lock();
+        seen.len() < REMEMBERED && seen.insert((call.number, program.clone()))
+    };
+    if new {
+        let name = SystemCall::from_number(call.number).map_or("unknown", SystemCall::name);
+        let program = alloc::string::String::from_utf8_lossy(&program);
+        let text = format!("{program}: system call {} ({name}) is not implemented", call.number);
+        log::info!("{text}");
+        system().log(call.process().cid(), Severity::Information, "call", text);
+    }
+    Outcome::Failed(Errno::ENOSYS)
+}

@@ -1,0 +1,434 @@
+//! Making, ending and awaiting processes.
+
+use super::Call;
+use super::thread::new_thread;
+use crate::family;
+use crate::outcome::{Called, Continuation, Outcome, Wait};
+use crate::process::{Inheritance, Process};
+use crate::system::system;
+use crate::thread::Thread;
+use abi::linux::{
+    CloneArgs, CloneFlags, P_ALL, P_PGID, P_PID, PR_GET_DUMPABLE, PR_GET_NAME, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE,
+    PR_SET_NAME, Rusage, SignalNumber, Timeval, TASK_COMM_LEN, WaitOptions,
+};
+use abi::mmu::Access;
+use abi::{Errno, Pid};
+use alloc::sync::Arc;
+use arch::UserContext;
+use process::{ExitStatus, Selector, Usage, VPid, Waited};
+use sync::{Rank, SpinLock};
+
+/// The register that holds the stack pointer (ELFv2, "Register Roles").
+pub const STACK_POINTER: usize = 1;
+
+/// The register that holds the thread pointer.
+pub const THREAD_POINTER: usize = 13;
+
+/// What a `clone` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What to share and store.
+    pub flags: CloneFlags,
+    /// The stack pointer of the child; its parent's when 0.
+    pub stack: u64,
+    /// Where to store the number in the parent.
+    pub parent_tid: u64,
+    /// Where to store and clear the number in the child.
+    pub child_tid: u64,
+    /// The thread pointer, r13.
+    pub tls: u64,
+    /// The signal for the parent at the end.
+    pub exit_signal: Option<SignalNumber>,
+}
+
+/// `man 2 fork`.
+pub fn fork(call: &mut Call<'_>) -> Called {
+    make(call, Request::plain(CloneFlags::empty()))
+}
+
+/// `man 2 vfork`.
+pub fn vfork(call: &mut Call<'_>) -> Called {
+    make(call, Request::plain(CloneFlags::VM | CloneFlags::VFORK))
+}
+
+/// `man 2 clone`: flags, stack, parent_tid, tls, child_tid, in powerpc's order.
+pub fn clone(call: &mut Call<'_>) -> Called {
+    const SIGNAL: u64 = 0xff;
+    let [word, stack, parent_tid, child_tid, tls] = [0, 1, 2, 4, 3].map(|index| call.argument(index));
+    let exit_signal = match word & SIGNAL {
+        0 => None,
+        number => Some(SignalNumber::new(number)?),
+    };
+    let flags = CloneFlags::from_bits_retain(word & !SIGNAL);
+    make(call, Request { flags, stack, parent_tid, child_tid, tls, exit_signal })
+}
+
+/// `man 2 clone3`.
+pub fn clone3(call: &mut Call<'_>) -> Called {
+    let (address, size) = (call.argument(0), call.argument(1) as usize);
+    const FIRST_SIZE: usize = 64;
+    if size < FIRST_SIZE {
+        return Err(Errno::EINVAL.into());
+    }
+    if size > CloneArgs::SIZE {
+        return Err(Errno::E2BIG.into());
+    }
+    let mut bytes = [0; CloneArgs::SIZE];
+    if let Some(given) = bytes.get_mut(..size) {
+        call.user.read(address, given)?;
+    }
+    let args = CloneArgs::decode(&bytes);
+    if args.set_tid_size != 0 || (args.stack == 0) != (args.stack_size == 0) {
+        return Err(Errno::EINVAL.into());
+    }
+    let exit_signal = match args.exit_signal {
+        0 => None,
+        number => Some(SignalNumber::new(number)?),
+    };
+    let stack = args.stack.checked_add(args.stack_size).ok_or(Errno::EINVAL)?;
+    let flags = CloneFlags::from_bits_retain(args.flags);
+    let (parent_tid, child_tid, tls) = (args.parent_tid, args.child_tid, args.tls);
+    make(call, Request { flags, stack, parent_tid, child_tid, tls, exit_signal })
+}
+
+impl Request {
+    fn plain(flags: CloneFlags) -> Self {
+        Self { flags, stack: 0, parent_tid: 0, child_tid: 0, tls: 0, exit_signal: Some(SignalNumber::SIGCHLD) }
+    }
+
+    /// What cannot be asked for, or not together.
+    fn check(&self) -> Result<(), Errno> {
+        let namespaces = CloneFlags::NEWTIME
+            | CloneFlags::NEWNS
+            | CloneFlags::NEWCGROUP
+            | CloneFlags::NEWUTS
+            | CloneFlags::NEWIPC
+            | CloneFlags::NEWUSER
+            | CloneFlags::NEWPID
+            | CloneFlags::NEWNET;
+        if self.flags.intersects(namespaces) {
+            // Partitions are made by Global's administrator; a program cannot make namespaces.
+            return Err(Errno::EPERM);
+        }
+        let unsupported = CloneFlags::PIDFD | CloneFlags::INTO_CGROUP | CloneFlags::PARENT | CloneFlags::PTRACE;
+        let has = |flags| self.flags.contains(flags);
+        let thread = has(CloneFlags::THREAD);
+        let bad = self.flags.intersects(unsupported)
+            || thread && !has(CloneFlags::SIGHAND)
+            || has(CloneFlags::SIGHAND) && !has(CloneFlags::VM)
+            // Actions shared by processes that are not one are used by nobody.
+            || has(CloneFlags::SIGHAND) && !thread
+            || thread && has(CloneFlags::VFORK)
+            || has(CloneFlags::SIGHAND | CloneFlags::CLEAR_SIGHAND);
+        if bad { Err(Errno::EINVAL) } else { Ok(()) }
+    }
+
+    /// The registers that the child starts with.
+    pub fn child_context(&self, parent: &UserContext) -> UserContext {
+        let mut context = parent.clone();
+        context.succeed(0);
+        if self.stack != 0 {
+            context.gpr[STACK_POINTER] = self.stack;
+        }
+        if self.flags.contains(CloneFlags::SETTLS) {
+            context.gpr[THREAD_POINTER] = self.tls;
+        }
+        context
+    }
+}
+
+fn make(call: &mut Call<'_>, request: Request) -> Called {
+    if let Continuation::Forked(child) = call.progress() {
+        return await_vfork(call, child);
+    }
+    request.check()?;
+    if request.flags.contains(CloneFlags::PARENT_SETTID) {
+        call.user.gather(crate::user::Segment { address: request.parent_tid, length: 4 }, Access::Write)?;
+    }
+    call.body.context.leave();
+    if request.flags.contains(CloneFlags::THREAD) {
+        return new_thread(call, &request);
+    }
+    let child = new_process(call, &request)?;
+    let seen = system().tree.lock().pids.seen(child.pid, call.cid());
+    if request.flags.contains(CloneFlags::PARENT_SETTID) {
+        call.user.write(request.parent_tid, &seen.0.to_le_bytes())?;
+    }
+    if request.flags.contains(CloneFlags::VFORK) {
+        call.set_progress(Continuation::Forked(child.pid));
+        return await_vfork(call, child.pid);
+    }
+    Ok(u64::from(seen.0))
+}
+
+/// Waits until the child of a `vfork` has given the memory back.
+fn await_vfork(call: &mut Call<'_>, child: Pid) -> Called {
+    let number = system().tree.lock().pids.seen(child, call.cid());
+    let waiter = call.waiter().clone();
+    let waits = family::find(child).is_some_and(|child| {
+        child.with(|state| {
+            let shares = !state.released;
+            if shares {
+                state.vfork = Some(waiter);
+            }
+            shares
+        })
+    });
+    if waits { Err(Outcome::Park(Wait::retry())) } else { Ok(u64::from(number.0)) }
+}
+
+fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, Errno> {
+    let parent = call.process();
+    let shares = |flag| request.flags.contains(flag);
+    let space = parent.space()?;
+    let space = if shares(CloneFlags::VM) { space } else { space.fork()? };
+    let files = parent.files()?;
+    let files = if shares(CloneFlags::FILES) {
+        files
+    } else {
+        let copy = files.lock().clone();
+        Arc::new(SpinLock::new(Rank::FileTable, copy))
+    };
+    let place = parent.place()?;
+    let place = if shares(CloneFlags::FS) {
+        place
+    } else {
+        let copy = place.lock().clone();
+        Arc::new(SpinLock::new(Rank::FileTable, copy))
+    };
+    let (mut signals, own) = {
+        let shared = parent.signals.lock();
+        let own = call.thread.signals.lock().forked(!shares(CloneFlags::VM));
+        (shared.forked(), own)
+    };
+    if shares(CloneFlags::CLEAR_SIGHAND) {
+        signals.actions.forget_handlers();
+    }
+    let context = request.child_context(&call.body.context);
+    let environment = parent.environment();
+    environment.admit_thread()?;
+    let inheritance = Inheritance { space, files, place, signals, exit_signal: request.exit_signal };
+    let child = parent.child(inheritance, !shares(CloneFlags::VFORK)).inspect_err(|_| environment.thread_left())?;
+    let thread = Arc::new(Thread::new(child.number(), child.clone(), context, own));
+    request.leave_number(&thread, &child);
+    child.add_thread(&thread)?;
+    if let Err(errno) = system().dispatch.admit(&thread, child.cid(), child.nice()) {
+        environment.thread_left();
+        let abandoned = system().tree.lock().abandon(child.pid);
+        abandoned.into_iter().for_each(family::forget);
+        return Err(errno);
+    }
+    Ok(child)
+}
+
+impl Request {
+    /// Stores the number in the child's memory and remembers where to clear it, as the flags say.
+    pub fn leave_number(&self, thread: &Arc<Thread>, process: &Arc<Process>) {
+        if self.flags.contains(CloneFlags::CHILD_CLEARTID) {
+            thread.clear_child_tid.store(self.child_tid, core::sync::atomic::Ordering::Relaxed);
+        }
+        if self.flags.contains(CloneFlags::CHILD_SETTID)
+            && let Ok(space) = process.space()
+        {
+            // As on Linux, an address that cannot be written is the program's own affair.
+            space.lock().write(self.child_tid, &thread.virtual_tid().0.to_le_bytes()).ok();
+        }
+    }
+}
+
+/// `man 2 exit_group`.
+pub fn exit_group(call: &mut Call<'_>) -> Called {
+    call.process().end(ExitStatus::Exited(call.argument(0) as u8));
+    Err(Outcome::Exit)
+}
+
+/// `man 2 _exit`: ends the thread, with the last one the process.
+pub fn exit(call: &mut Call<'_>) -> Outcome {
+    let status = ExitStatus::Exited(call.argument(0) as u8);
+    call.process().with(|state| {
+        if state.threads.len() == 1 {
+            state.end.get_or_insert(status);
+        }
+    });
+    Outcome::Exit
+}
+
+/// `man 2 getpid`.
+pub fn getpid(call: &mut Call<'_>) -> u64 {
+    u64::from(call.process().virtual_pid().0)
+}
+
+/// `man 2 getppid`: 0 for a parent outside the partition.
+pub fn getppid(call: &mut Call<'_>) -> u64 {
+    let tree = system().tree.lock();
+    let parent = tree.parent(call.process().pid);
+    u64::from(parent.map_or(VPid::NONE, |parent| tree.pids.seen(parent, call.cid())).0)
+}
+
+/// `man 2 wait4`.
+pub fn wait4(call: &mut Call<'_>) -> Called {
+    let options = WaitOptions::from_bits(call.argument(2) as u32).ok_or(Errno::EINVAL)?;
+    let known = WaitOptions::NOHANG
+        | WaitOptions::UNTRACED
+        | WaitOptions::CONTINUED
+        | WaitOptions::NOTHREAD
+        | WaitOptions::ALL_KINDS
+        | WaitOptions::CLONE;
+    if !known.contains(options) {
+        return Err(Errno::EINVAL.into());
+    }
+    let selector = selector(call, call.argument(0) as i32)?;
+    let (status, usage) = (call.argument(1), call.argument(3));
+    gather_output(call, status, 4)?;
+    gather_output(call, usage, Rusage::SIZE)?;
+    let Some(waited) = reap(call, selector, options | WaitOptions::EXITED)? else { return Ok(0) };
+    let (number, found) = waited;
+    if status != 0 {
+        call.user.write(status, &found.report.wait_status().to_le_bytes())?;
+    }
+    if usage != 0 {
+        call.user.write(usage, &rusage(&found.usage).encode())?;
+    }
+    Ok(u64::from(number.0))
+}
+
+/// `man 2 waitpid`, the old call without resource usage.
+pub fn waitpid(call: &mut Call<'_>) -> Called {
+    call.body.context.gpr[6] = 0;
+    wait4(call)
+}
+
+/// `man 2 waitid`.
+pub fn waitid(call: &mut Call<'_>) -> Called {
+    let (kind, number, info, usage) = (call.argument(0), call.argument(1) as i32, call.argument(2), call.argument(4));
+    let options = WaitOptions::from_bits(call.argument(3) as u32).ok_or(Errno::EINVAL)?;
+    if !options.intersects(WaitOptions::EXITED | WaitOptions::UNTRACED | WaitOptions::CONTINUED) {
+        return Err(Errno::EINVAL.into());
+    }
+    let selector = match kind {
+        P_ALL => Selector::Any,
+        P_PID if number > 0 => selector(call, number)?,
+        P_PGID if number > 0 => selector(call, -number)?,
+        P_PGID if number == 0 => selector(call, 0)?,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    gather_output(call, info, abi::linux::SIGINFO_SIZE)?;
+    gather_output(call, usage, Rusage::SIZE)?;
+    let found = reap(call, selector, options)?;
+    if info != 0 {
+        let bytes = match &found {
+            Some((number, found)) => {
+                let uid = call.credential().identity.uid;
+                found.report.info(SignalNumber::SIGCHLD, *number, uid, &found.usage).encode()
+            }
+            None => [0; abi::linux::SIGINFO_SIZE],
+        };
+        call.user.write(info, &bytes)?;
+    }
+    if usage != 0
+        && let Some((_, found)) = &found
+    {
+        call.user.write(usage, &rusage(&found.usage).encode())?;
+    }
+    Ok(0)
+}
+
+fn gather_output(call: &Call<'_>, address: u64, length: usize) -> Result<(), Errno> {
+    if address == 0 {
+        return Ok(());
+    }
+    call.user.gather(crate::user::Segment { address, length }, Access::Write)
+}
+
+/// The children that a number means, as in `wait4`.
+fn selector(call: &Call<'_>, number: i32) -> Result<Selector, Errno> {
+    let tree = system().tree.lock();
+    let resolve = |number: i32| {
+        tree.pids.resolve(call.credential(), VPid(number.unsigned_abs())).map_err(|_| Errno::ECHILD)
+    };
+    Ok(match number {
+        -1 => Selector::Any,
+        0 => Selector::Group(tree.job(call.process().pid).ok_or(Errno::ECHILD)?.group),
+        1.. => Selector::Process(resolve(number)?),
+        i32::MIN => return Err(Errno::ESRCH),
+        _ => Selector::Group(resolve(number)?),
+    })
+}
+
+/// Takes a child's report; nothing for NOHANG without one.
+fn reap(
+    call: &mut Call<'_>,
+    selector: Selector,
+    options: WaitOptions,
+) -> Result<Option<(VPid, Waited<crate::system::Numbered>)>, Outcome> {
+    let cid = call.cid();
+    let (pid, waiter) = (call.process().pid, call.waiter().clone());
+    let found = {
+        let mut tree = system().tree.lock();
+        // The number is asked for before the child is gone.
+        let peek = tree.wait(pid, selector, options | WaitOptions::NOWAIT)?;
+        let number = peek.map(|peek| tree.pids.seen(peek.pid, cid));
+        match tree.wait(pid, selector, options)? {
+            Some(found) => Some((number.unwrap_or(VPid::NONE), found)),
+            None => {
+                if !options.contains(WaitOptions::NOHANG) {
+                    call.process().waiting.enrol(&waiter);
+                }
+                None
+            }
+        }
+    };
+    match found {
+        Some((number, mut found)) => {
+            found.reaped.take().into_iter().for_each(family::forget);
+            Ok(Some((number, found)))
+        }
+        None if options.contains(WaitOptions::NOHANG) => Ok(None),
+        None => Err(Outcome::Park(Wait::retry())),
+    }
+}
+
+/// `struct rusage` of some use.
+pub fn rusage(usage: &Usage) -> Rusage {
+    let timeval = Timeval::from_nanos;
+    Rusage {
+        utime: timeval(usage.user),
+        stime: timeval(usage.system),
+        maxrss: usage.max_resident.cast_signed(),
+        minflt: usage.minor_faults.cast_signed(),
+        majflt: usage.major_faults.cast_signed(),
+        inblock: usage.blocks_in.cast_signed(),
+        oublock: usage.blocks_out.cast_signed(),
+        nvcsw: usage.voluntary_switches.cast_signed(),
+        nivcsw: usage.involuntary_switches.cast_signed(),
+        ..Rusage::default()
+    }
+}
+
+/// `man 2 prctl`.
+pub fn prctl(call: &mut Call<'_>) -> Called {
+    let (option, argument) = (call.argument(0), call.argument(1));
+    match option {
+        PR_SET_NAME => {
+            let mut name = alloc::vec::Vec::new();
+            let bytes: [u8; TASK_COMM_LEN] = call.user.bytes(argument)?;
+            name.extend(bytes.iter().copied().take(TASK_COMM_LEN - 1).take_while(|byte| *byte != 0));
+            call.process().with(|state| state.name = name);
+            Ok(0)
+        }
+        PR_GET_NAME => {
+            let mut bytes = [0; TASK_COMM_LEN];
+            let name = call.process().with(|state| state.name.clone());
+            bytes.iter_mut().zip(name).for_each(|(place, byte)| *place = byte);
+            call.user.write(argument, &bytes)?;
+            Ok(0)
+        }
+        PR_GET_DUMPABLE => Ok(1),
+        PR_SET_DUMPABLE if argument <= 1 => Ok(0),
+        PR_SET_CHILD_SUBREAPER => {
+            system().tree.lock().set_subreaper(call.process().pid, argument != 0);
+            Ok(0)
+        }
+        _ => Err(Errno::EINVAL.into()),
+    }
+}

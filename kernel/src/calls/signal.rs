@@ -1,0 +1,264 @@
+//! Signals, as programs send, block, await and answer them.
+
+use super::Call;
+use crate::outcome::{Called, Continuation, Outcome, Wait};
+use crate::signal_frame;
+use crate::signals;
+use crate::system::{Numbered, system};
+use abi::Errno;
+use abi::linux::{
+    KernelSigaction, SI_TKILL, SI_USER, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGINFO_SIZE, SigInfo,
+    SignalNumber, SignalSet, StackT, check_set_size,
+};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use process::VPid;
+
+/// A signal number of a call that may also only ask for existence (0).
+fn number_or_check(value: u64) -> Result<Option<SignalNumber>, Errno> {
+    match value as u32 {
+        0 => Ok(None),
+        number => SignalNumber::new(u64::from(number)).map(Some),
+    }
+}
+
+/// What comes with a signal of the caller for a process of partition `cid`.
+fn from_caller(call: &Call<'_>, signal: SignalNumber, code: i32, receiver: abi::Cid) -> SigInfo {
+    let pid = system().tree.lock().pids.seen(call.process().pid, receiver);
+    SigInfo::sent(signal, code, pid.0, call.credential().identity.uid)
+}
+
+/// `man 2 kill`.
+pub fn kill(call: &mut Call<'_>) -> Called {
+    let signal = number_or_check(call.argument(1))?;
+    let targets: Vec<_> = {
+        let tree = system().tree.lock();
+        let found = tree.targets(call.credential(), call.process().pid, call.argument(0) as i32)?;
+        found.into_iter().filter_map(|pid| tree.pids.by_pid(pid).map(Numbered::owner)).collect()
+    };
+    let mut refused = Errno::ESRCH;
+    let mut reached = false;
+    for target in targets {
+        match signals::permit(call.process(), &target, signal) {
+            Ok(origin) => {
+                reached = true;
+                if let Some(signal) = signal {
+                    let info = from_caller(call, signal, SI_USER, target.cid());
+                    signals::send(&target, None, info, origin)?;
+                }
+            }
+            Err(errno) => refused = errno,
+        }
+    }
+    if reached { Ok(0) } else { Err(refused.into()) }
+}
+
+/// `man 2 tkill`.
+pub fn tkill(call: &mut Call<'_>) -> Called {
+    to_thread(call, None, call.argument(0), call.argument(1))
+}
+
+/// `man 2 tgkill`.
+pub fn tgkill(call: &mut Call<'_>) -> Called {
+    let group = call.argument(0) as i32;
+    if group <= 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    to_thread(call, Some(VPid(group.unsigned_abs())), call.argument(1), call.argument(2))
+}
+
+fn to_thread(call: &Call<'_>, group: Option<VPid>, number: u64, signal: u64) -> Called {
+    let tid = u32::try_from(number as i32).ok().filter(|tid| *tid > 0).ok_or(Errno::EINVAL)?;
+    let signal = number_or_check(signal)?;
+    let found = {
+        let tree = system().tree.lock();
+        let found = tree.pids.find(call.credential(), VPid(tid)).map_err(|absent| absent.no_process())?.clone();
+        let owner = tree.pids.seen(found.owner().pid, call.cid());
+        if group.is_some_and(|group| group != owner) {
+            return Err(Errno::ESRCH.into());
+        }
+        found
+    };
+    let thread = found.thread().ok_or(Errno::ESRCH)?;
+    let origin = signals::permit(call.process(), &thread.process, signal)?;
+    if let Some(signal) = signal {
+        let info = from_caller(call, signal, SI_TKILL, thread.process.cid());
+        signals::send(&thread.process, Some(&thread), info, origin)?;
+    }
+    Ok(0)
+}
+
+/// `man 2 rt_sigqueueinfo`.
+pub fn sigqueueinfo(call: &mut Call<'_>) -> Called {
+    let signal = SignalNumber::new(call.argument(1))?;
+    let info = SigInfo::decode(signal, &call.user.bytes::<SIGINFO_SIZE>(call.argument(2))?);
+    let target = {
+        let tree = system().tree.lock();
+        let number = VPid(call.argument(0) as u32);
+        tree.pids.find(call.credential(), number).map_err(|absent| absent.no_process())?.owner()
+    };
+    if (info.code >= 0 || info.code == SI_TKILL) && !Arc::ptr_eq(&target, call.process()) {
+        return Err(Errno::EPERM.into());
+    }
+    let origin = signals::permit(call.process(), &target, Some(signal))?;
+    signals::send(&target, None, info, origin)?;
+    Ok(0)
+}
+
+/// `man 2 sigaction`.
+pub fn sigaction(call: &mut Call<'_>) -> Called {
+    check_set_size(call.argument(3))?;
+    let signal = SignalNumber::new(call.argument(0))?;
+    let (new, old) = (call.argument(1), call.argument(2));
+    let new = match new {
+        0 => None,
+        address => Some(KernelSigaction::decode(&call.user.bytes(address)?)),
+    };
+    if old != 0 {
+        let segment = crate::user::Segment { address: old, length: KernelSigaction::SIZE };
+        call.user.gather(segment, abi::mmu::Access::Write)?;
+    }
+    let before = {
+        let mut shared = call.process().signals.lock();
+        match new {
+            None => shared.actions.get(signal),
+            Some(action) => {
+                let before = shared.actions.set(signal, action.into())?;
+                if shared.actions.forgets(signal) {
+                    let forgotten = SignalSet::of(&[signal]);
+                    shared.pending.cancel(forgotten);
+                    call.thread.signals.lock().pending.cancel(forgotten);
+                }
+                before
+            }
+        }
+    };
+    if old != 0 {
+        call.user.write(old, &KernelSigaction::from(before).encode())?;
+    }
+    Ok(0)
+}
+
+/// `man 2 sigprocmask`.
+pub fn sigprocmask(call: &mut Call<'_>) -> Called {
+    check_set_size(call.argument(3))?;
+    let (how, new, old) = (call.argument(0), call.argument(1), call.argument(2));
+    let set = match new {
+        0 => None,
+        address => Some(SignalSet(call.user.u64(address)?)),
+    };
+    let before = call.thread.signals.lock().mask;
+    if let Some(set) = set {
+        let mask = match how {
+            SIG_BLOCK => before.union(set),
+            SIG_UNBLOCK => before.difference(set),
+            SIG_SETMASK => set,
+            _ => return Err(Errno::EINVAL.into()),
+        };
+        call.thread.signals.lock().set_mask(mask);
+        call.thread.call_attention();
+    }
+    if old != 0 {
+        call.user.write(old, &before.0.to_le_bytes())?;
+    }
+    Ok(0)
+}
+
+/// `man 2 sigpending`.
+pub fn sigpending(call: &mut Call<'_>) -> Called {
+    check_set_size(call.argument(1))?;
+    let pending = {
+        let shared = call.process().signals.lock();
+        let own = call.thread.signals.lock();
+        own.pending.set().union(shared.pending.set()).intersection(own.mask)
+    };
+    call.user.write(call.argument(0), &pending.0.to_le_bytes())?;
+    Ok(0)
+}
+
+/// `man 2 sigsuspend`.
+pub fn sigsuspend(call: &mut Call<'_>) -> Called {
+    check_set_size(call.argument(1))?;
+    let mask = SignalSet(call.user.u64(call.argument(0))?);
+    call.waiter();
+    call.thread.signals.lock().suspend_mask(mask);
+    // A signal that the new mask lets through is looked at before the thread parks.
+    if call.progress() == Continuation::Fresh {
+        call.set_progress(Continuation::Begun);
+        call.thread.call_attention();
+    }
+    Err(Outcome::Park(Wait::retry()))
+}
+
+/// `man 2 pause`.
+pub fn pause(call: &mut Call<'_>) -> Called {
+    call.waiter();
+    Err(Outcome::Park(Wait::retry()))
+}
+
+/// `man 2 sigtimedwait`.
+pub fn sigtimedwait(call: &mut Call<'_>) -> Called {
+    check_set_size(call.argument(3))?;
+    let wanted = SignalSet(call.user.u64(call.argument(0))?).difference(SignalSet::UNBLOCKABLE);
+    let (info, timeout) = (call.argument(1), call.argument(2));
+    let span = match timeout {
+        0 => None,
+        address => Some(super::clock::ticks(super::clock::read_timespec(call, address)?.nanos()?)),
+    };
+    if info != 0 {
+        let segment = crate::user::Segment { address: info, length: SIGINFO_SIZE };
+        call.user.gather(segment, abi::mmu::Access::Write)?;
+    }
+    call.waiter();
+    let found = {
+        let mut shared = call.process().signals.lock();
+        call.thread.signals.lock().pending.take(wanted).or_else(|| shared.pending.take(wanted))
+    };
+    if let Some(found) = found {
+        if info != 0 {
+            call.user.write(info, &found.encode())?;
+        }
+        return Ok(u64::from(found.signal.get()));
+    }
+    let until = call.deadline(span);
+    if until.is_some_and(|until| until <= arch::time::now()) {
+        return Err(Errno::EAGAIN.into());
+    }
+    call.wait_until(until)
+}
+
+/// `man 2 sigaltstack`.
+pub fn sigaltstack(call: &mut Call<'_>) -> Called {
+    let (new, old) = (call.argument(0), call.argument(1));
+    let sp = call.body.context.gpr[super::process::STACK_POINTER];
+    let new = match new {
+        0 => None,
+        address => Some(StackT::decode(&call.user.bytes(address)?)),
+    };
+    let before = {
+        let mut own = call.thread.signals.lock();
+        let before = own.stack.describe(sp);
+        if let Some(new) = new {
+            own.stack.set(new, sp)?;
+        }
+        before
+    };
+    if old != 0 {
+        call.user.write(old, &before.encode())?;
+    }
+    Ok(0)
+}
+
+/// `man 2 sigreturn`: back to where the handler interrupted the program.
+pub fn sigreturn(call: &mut Call<'_>) -> Outcome {
+    match signal_frame::pop(call.thread, &mut call.body.context, &call.user) {
+        Ok(()) => {
+            call.thread.call_attention();
+            Outcome::Resume
+        }
+        Err(_) => {
+            signals::fault(call.thread, SigInfo::kernel(SignalNumber::SIGSEGV));
+            Outcome::Resume
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The dispatcher: one loop a CPU that runs threads until they park, exit or have had their slice.
+//!
+//! The kernel has one stack a CPU and runs with interrupts off. A thread enters it by a trap, which is a value
+//! that [`arch::run_user`] returns; everything the trap asks for is done here on the CPU's stack, and the loop
+//! goes on with the same thread or another. Nothing below the dispatcher ever waits.
+//!
+//! Time is charged at each boundary: to the thread's partition while it runs and while the kernel works for
+//! it, to nobody (idle) while the CPU rests, to Global for the dispatcher's own work in between.
+//!
+//! Lock: the scheduler and the table of entities, rank `Scheduler`, innermost but for memory and the log.
+
+use crate::running::Running;
+use crate::system::system;
+use crate::thread::Thread;
+use abi::{Cid, Errno, Ticks, Timebase};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+use sched::{Attributes, Cpu, CpuClock, Decision, Entitlement, EntityId, Event, Policy, Reason, Scheduler, Wakeup};
+use sync::{Rank, SpinLock};
+
+/// The scheduler and the threads that it knows by number.
+pub struct Dispatch {
+    state: SpinLock<State>,
+    /// A bit for each CPU that has to ask again what to run and until when.
+    demands: AtomicU64,
+}
+
+struct State {
+    scheduler: Scheduler,
+    threads: Vec<Option<Arc<Thread>>>,
+}
+
+/// What a CPU does next.
+pub struct Next {
+    /// The thread to run; none: rest.
+    pub thread: Option<Arc<Thread>>,
+    /// When to ask again at the latest.
+    pub until: Option<Ticks>,
+}
+
+impl Dispatch {
+    /// A dispatcher without threads.
+    pub fn new(timebase: Timebase, cpus: usize, policy: Box<dyn Policy>) -> Self {
+        let state = State { scheduler: Scheduler::new(timebase, cpus, policy), threads: Vec::new() };
+        Self { state: SpinLock::new(Rank::Scheduler, state), demands: AtomicU64::new(0) }
+    }
+
+    /// Puts a CPU to work; answers its clock.
+    pub fn online(&self, cpu: usize, now: Ticks) -> Option<Arc<CpuClock>> {
+        self.with(|scheduler| scheduler.online(Cpu(cpu as u16), now).ok())
+    }
+
+    /// Makes a thread known and runnable.
+    ///
+    /// # Errors
+    /// EAGAIN when there is no room for it.
+    pub fn admit(&self, thread: &Arc<Thread>, cid: Cid, nice: i8) -> Result<(), Errno> {
+        let now = arch::time::now();
+        let entity = {
+            let mut state = self.state.lock();
+            let entity = state.scheduler.admit(cid, Attributes { nice }).map_err(|_| Errno::EAGAIN)?;
+            let index = entity.index as usize;
+            if state.threads.len() <= index {
+                state.threads.resize(index + 1, None);
+            }
+            if let Some(place) = state.threads.get_mut(index) {
+                *place = Some(thread.clone());
+            }
+            entity
+        };
+        thread.set_entity(Some(entity));
+        self.wake_at(entity, now);
+        Ok(())
+    }
+
+    /// Makes a parked thread runnable.
+    pub fn wake(&self, entity: EntityId) {
+        self.wake_at(entity, arch::time::now());
+    }
+
+    fn wake_at(&self, entity: EntityId, now: Ticks) {
+        // An entity that has gone in between needs no waking.
+        if let Ok(wakeup) = self.state.lock().scheduler.wake(entity, now) {
+            self.demand(wakeup);
+        }
+    }
+
+    /// Notes what CPUs are asked to do; they look before they return to a program.
+    fn demand(&self, wakeup: Wakeup) {
+        self.demands.fetch_or(wakeup.preempt.0 | wakeup.rearm.0, Ordering::AcqRel);
+    }
+
+    /// Whether something was asked of a CPU since the last time.
+    pub fn take_demand(&self, cpu: usize) -> bool {
+        let bit = 1u64 << cpu;
+        self.demands.load(Ordering::Relaxed) & bit != 0 && self.demands.fetch_and(!bit, Ordering::AcqRel) & bit != 0
+    }
+
+    /// Chooses what a CPU does next.
+    pub fn pick(&self, cpu: usize, now: Ticks) -> Next {
+        self.take_demand(cpu);
+        let mut state = self.state.lock();
+        let Decision { run, until } = state.scheduler.pick(Cpu(cpu as u16), now);
+        let thread = run.and_then(|entity| state.threads.get(entity.index as usize).cloned().flatten());
+        Next { thread, until }
+    }
+
+    /// Takes the running thread off a CPU.
+    pub fn put_back(&self, cpu: usize, now: Ticks, reason: Reason) {
+        let wakeup = self.state.lock().scheduler.put_back(Cpu(cpu as u16), now, reason);
+        self.demand(wakeup);
+    }
+
+    /// Until when the running thread may go on; `None` when it has to make room.
+    pub fn go_on(&self, cpu: usize, now: Ticks) -> Option<Option<Ticks>> {
+        let mut state = self.state.lock();
+        let cpu = Cpu(cpu as u16);
+        (!state.scheduler.must_preempt(cpu, now)).then(|| state.scheduler.until(cpu))
+    }
+
+    /// Forgets the thread that ran on a CPU and is over.
+    pub fn bury(&self, cpu: usize, now: Ticks, thread: &Arc<Thread>) {
+        let entity = thread.entity();
+        thread.set_entity(None);
+        let _thread = {
+            let mut state = self.state.lock();
+            let wakeup = state.scheduler.put_back(Cpu(cpu as u16), now, Reason::Exited);
+            self.demand(wakeup);
+            entity.and_then(|entity| state.threads.get_mut(entity.index as usize).and_then(Option::take))
+        };
+    }
+
+    /// Lets the scheduler work: partitions, niceness, accounts.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Scheduler) -> T) -> T {
+        work(&mut self.state.lock().scheduler)
+    }
+
+    /// Makes a partition known.
+    ///
+    /// # Errors
+    /// ENOMEM when there is no room for it.
+    pub fn add_partition(&self, cid: Cid, entitlement: Entitlement) -> Result<(), Errno> {
+        let now = arch::time::now();
+        self.with(|scheduler| scheduler.add_partition(cid, entitlement, now)).map_err(|_| Errno::ENOMEM)
+    }
+
+    /// Gives a partition other shares and limits.
+    pub fn change_partition(&self, cid: Cid, entitlement: Entitlement) {
+        let now = arch::time::now();
+        if let Ok(wakeup) = self.with(|scheduler| scheduler.change_partition(cid, entitlement, now)) {
+            self.demand(wakeup);
+        }
+    }
+
+    /// Forgets a partition without threads.
+    pub fn remove_partition(&self, cid: Cid) {
+        // One that is not there needs no forgetting; one with threads is not unloaded.
+        self.with(|scheduler| scheduler.remove_partition(cid, arch::time::now()).ok());
+    }
+
+    /// Another policy takes over.
+    pub fn set_policy(&self, policy: Box<dyn Policy>) {
+        if let Ok(wakeup) = self.with(|scheduler| scheduler.set_policy(policy, arch::time::now())) {
+            self.demand(wakeup);
+        }
+    }
+
+    fn next_event(&self) -> Option<Event> {
+        self.with(Scheduler::take_event)
+    }
+}
+
+/// Runs this CPU for ever.
+pub fn run() -> ! {
+    let system = system();
+    let cpu = arch::cpu::this().index();
+    loop {
+        system.serve_interrupts();
+        let now = arch::time::now();
+        system.timers.expire(now);
+        while let Some(event) = system.dispatch.next_event() {
+            system.log_scheduler_event(&event);
+        }
+        let next = system.dispatch.pick(cpu, now);
+        match next.thread {
+            Some(thread) => Running::new(thread, cpu, next.until).run(),
+            None => {
+                system.cpu_clock.enter_idle(arch::time::now());
+                arch::idle(earlier(next.until, system.timers.next()));
+                system.cpu_clock.enter_kernel(arch::time::now());
+            }
+        }
+    }
+}
+
+/// The earlier of two points of time that may not be set.
+pub fn earlier(one: Option<Ticks>, other: Option<Ticks>) -> Option<Ticks> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,115 @@
+//! Environments: Global and the loaded partitions, with what the kernel keeps for each.
+//!
+//! A [`Wpar`] is the partition as the `partition` crate knows it; an [`Environment`] adds what only the kernel
+//! can: its mounts, and who waits for it to be empty. Processes refer to the environment, so it lives as long as
+//! one of them.
+
+use crate::system::system;
+use abi::{Cid, Errno};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use partition::{Wpar, WparTable};
+use sync::{Rank, SpinLock};
+use vfs::MountNamespace;
+use wait::WaitQueue;
+
+/// Global or a loaded partition.
+pub struct Environment {
+    /// State, limits, population.
+    pub wpar: Arc<Wpar>,
+    /// What is mounted where.
+    pub mounts: Arc<MountNamespace>,
+    /// Threads that wait for the last process to go.
+    pub emptied: WaitQueue,
+}
+
+/// All environments, by cid.
+pub struct Environments {
+    /// States, names and keys.
+    pub table: WparTable,
+    places: SpinLock<Vec<Option<Arc<Environment>>>>,
+    global: Arc<Environment>,
+}
+
+impl Environment {
+    /// An environment.
+    pub fn new(wpar: Arc<Wpar>, mounts: Arc<MountNamespace>) -> Arc<Self> {
+        Arc::new(Self { wpar, mounts, emptied: WaitQueue::new() })
+    }
+
+    /// The tag.
+    pub fn cid(&self) -> Cid {
+        self.wpar.cid()
+    }
+
+    /// Counts a new process.
+    ///
+    /// # Errors
+    /// EAGAIN at `totalProcesses`, or when the partition is being killed.
+    pub fn admit_process(&self) -> Result<(), Errno> {
+        if !self.wpar.is_open() {
+            return Err(Errno::EAGAIN);
+        }
+        self.wpar.processes.enter().map_err(|_| Errno::EAGAIN)
+    }
+
+    /// Counts a process that has been reaped.
+    pub fn process_left(&self) {
+        if self.wpar.processes.leave() {
+            self.emptied.wake_all();
+        }
+    }
+
+    /// Counts a new thread.
+    ///
+    /// # Errors
+    /// EAGAIN at `totalThreads`.
+    pub fn admit_thread(&self) -> Result<(), Errno> {
+        self.wpar.threads.enter().map_err(|_| Errno::EAGAIN)
+    }
+
+    /// Counts a thread that has ended.
+    pub fn thread_left(&self) {
+        self.wpar.threads.leave();
+    }
+}
+
+impl Environments {
+    /// Global alone.
+    pub fn new(global: Arc<Environment>) -> Self {
+        let table = WparTable::new(global.wpar.clone());
+        Self { table, places: SpinLock::new(Rank::Partition, alloc::vec![Some(global.clone())]), global }
+    }
+
+    /// Global.
+    pub fn global(&self) -> Arc<Environment> {
+        self.global.clone()
+    }
+
+    /// The environment of a loaded partition.
+    pub fn get(&self, cid: Cid) -> Option<Arc<Environment>> {
+        self.places.lock().get(usize::from(cid.0)).cloned().flatten()
+    }
+
+    /// Keeps the environment of a partition that is being loaded.
+    pub fn insert(&self, environment: Arc<Environment>) {
+        let index = usize::from(environment.cid().0);
+        let mut places = self.places.lock();
+        if places.len() <= index {
+            places.resize(index + 1, None);
+        }
+        if let Some(place) = places.get_mut(index) {
+            *place = Some(environment);
+        }
+    }
+
+    /// Forgets the environment of a partition that is being unloaded.
+    pub fn remove(&self, cid: Cid) -> Option<Arc<Environment>> {
+        self.places.lock().get_mut(usize::from(cid.0)).and_then(Option::take)
+    }
+}
+
+/// The environment of a loaded partition.
+pub fn find(cid: Cid) -> Option<Arc<Environment>> {
+    system().environments.get(cid)
+}

@@ -1,0 +1,92 @@
+//! What follows from births, stops and deaths: notices to parents, orphans, the end of a partition's init.
+//!
+//! The tree answers what has to be told to whom; it is told here, after the tree's lock is released.
+
+use crate::process::Process;
+use crate::signals::{self, Origin};
+use crate::system::{Numbered, Tree, system};
+use abi::linux::{ActionFlags, SigInfo, SignalNumber};
+use abi::{Cid, Pid};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use process::{Exit, ExitStatus, Notice, Report, Usage};
+
+/// The process with a global number, if it has not been reaped.
+pub fn find(pid: Pid) -> Option<Arc<Process>> {
+    system().tree.lock().pids.by_pid(pid).and_then(Numbered::process)
+}
+
+/// A process has let go of everything: tells the tree and everybody concerned.
+pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
+    let exit = {
+        let mut tree = system().tree.lock();
+        let careless = careless_reapers(&tree, process.pid);
+        tree.exit(process.pid, status, usage, |reaper| careless.contains(&reaper))
+    };
+    let Exit { notices, freed, hang_up, lost_terminal, ended_partition, .. } = exit;
+    notices.iter().for_each(tell);
+    freed.into_iter().for_each(forget);
+    for group in hang_up {
+        for signal in [SignalNumber::SIGHUP, SignalNumber::SIGCONT] {
+            signals::post_to_group(group, SigInfo::kernel(signal));
+        }
+    }
+    if let Some(terminal) = lost_terminal {
+        crate::console::hang_up(terminal);
+    }
+    if let Some(cid) = ended_partition {
+        kill_partition(cid);
+    }
+}
+
+/// Those who may be told of the end of `pid` or of its children and leave no zombie (`man 2 wait`, NOTES).
+fn careless_reapers(tree: &Tree, pid: Pid) -> Vec<Pid> {
+    let cid = tree.pids.place(pid).map_or(Cid::GLOBAL, |(cid, _)| cid);
+    let reapers = [tree.parent(pid), tree.init(cid), tree.init(Cid::GLOBAL)];
+    let careless = |reaper: &Pid| {
+        let process = tree.pids.by_pid(*reaper).and_then(Numbered::process);
+        process.is_some_and(|process| process.signals.lock().actions.reaps_children_itself())
+    };
+    reapers.into_iter().flatten().filter(careless).collect()
+}
+
+/// Tells a parent of its child.
+pub fn tell(notice: &Notice) {
+    let Some(parent) = find(notice.parent) else { return };
+    let (vpid, uid) = match find(notice.child) {
+        Some(child) => (system().tree.lock().pids.seen(child.pid, parent.cid()), child.credential().identity.uid),
+        None => (process::VPid::NONE, 0),
+    };
+    if let Some(signal) = notice.signal {
+        let stop_only = !matches!(notice.report, Report::Ended(_));
+        let unwanted = stop_only && {
+            let actions = &parent.signals.lock().actions;
+            actions.get(SignalNumber::SIGCHLD).flags.contains(ActionFlags::NOCLDSTOP)
+        };
+        if !unwanted {
+            signals::post(&parent, notice.report.info(signal, vpid, uid, &notice.usage), Origin::Inside);
+        }
+    }
+    parent.waiting.wake_all();
+}
+
+/// A process is out of the tree: its partition has one less.
+pub fn forget(object: Numbered) {
+    if let Some(process) = object.process() {
+        process.environment().process_left();
+    }
+}
+
+/// Kills everything in a partition: its init has ended or it is stopped by force.
+pub fn kill_partition(cid: Cid) {
+    if cid.is_global() {
+        panic!("init of Global has ended");
+    }
+    let processes: Vec<_> = {
+        let tree = system().tree.lock();
+        tree.of_partition(cid).filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process)).collect()
+    };
+    for process in processes {
+        process.end(ExitStatus::Killed { signal: SignalNumber::SIGKILL, core: false });
+    }
+}

@@ -1,0 +1,551 @@
+//! Processes: what threads share, and how they begin and end.
+//!
+//! A process holds an address space, open files, a place in the file system, credentials, limits and signals;
+//! each may be shared with another process as `clone` asks (`man 2 clone`). Identity and relations are in
+//! the [`ProcessTree`](process::ProcessTree); this module joins the two.
+//!
+//! End: the last thread to leave lets go of memory, files and place, tells the tree, and what is left is a
+//! zombie of a few hundred bytes until the parent has seen its status. A zombie still counts in its partition.
+//!
+//! Locks: every field has its own of rank `Process`; no two of them are held together. The tree's lock (rank
+//! `ProcessTree`) is never taken with one of them held.
+
+use crate::environment::Environment;
+use crate::signals::{self, Origin};
+use crate::system::system;
+use crate::thread::Thread;
+use crate::timers::TimerHandle;
+use abi::linux::{Resource, SigInfo, SignalNumber};
+use abi::{Cid, Errno, Nanos, Pages, Pid, Ticks};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use control::WparKind;
+use core::sync::atomic::{AtomicBool, AtomicI8, AtomicU32, AtomicU64, Ordering};
+use memory::AddressSpace;
+use memory::space::Layout;
+use process::signal::ProcessSignals;
+use process::{Birth, ExitStatus, Limits, Reserved, Usage, VPid};
+use security::{Credential, Identity, Privileges};
+use sync::{Guard, Rank, SpinLock};
+use vfs::{FileTable, Location, Place};
+use wait::{WaitQueue, Waiter};
+
+/// An address space that may be shared.
+pub struct Space {
+    description: SpinLock<AddressSpace>,
+    /// Tells it from every other, for futexes; never used again.
+    pub id: u64,
+}
+
+/// The serial number of the next process.
+static NEXT_PROCESS: AtomicU64 = AtomicU64::new(1);
+
+/// The number of the next address space.
+static NEXT_SPACE: AtomicU64 = AtomicU64::new(1);
+
+impl Space {
+    /// An empty space charged to a partition.
+    pub fn new(owner: Cid) -> Arc<Self> {
+        Self::with(AddressSpace::new(owner, LAYOUT, Self::translations(owner)))
+    }
+
+    fn translations(owner: Cid) -> Box<arch::Space> {
+        Box::new(arch::Space::new(&memory::TablePool, owner))
+    }
+
+    fn with(description: AddressSpace) -> Arc<Self> {
+        let id = NEXT_SPACE.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { description: SpinLock::new(Rank::AddressSpace, description), id })
+    }
+
+    /// The description, to look at or change.
+    pub fn lock(&self) -> Guard<'_, AddressSpace> {
+        self.description.lock()
+    }
+
+    /// A copy on write.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn fork(&self) -> Result<Arc<Self>, Errno> {
+        let mut description = self.lock();
+        let translations = Self::translations(description.owner());
+        Ok(Self::with(description.fork(translations)?))
+    }
+}
+
+/// Where things go in an address space: 47 bits of user addresses, mappings below the largest stack.
+pub const LAYOUT: Layout = Layout::below(USER_LIMIT);
+
+/// The first address that programs cannot use: 47 bits, as programs built for Linux expect.
+pub const USER_LIMIT: u64 = 0x0000_7fff_ffff_0000;
+const _: () = assert!(USER_LIMIT <= arch::USER_LIMIT);
+
+
+/// Open files that may be shared.
+pub type Files = Arc<SpinLock<FileTable>>;
+
+/// A place that may be shared.
+pub type SharedPlace = Arc<SpinLock<Place>>;
+
+/// A process.
+pub struct Process {
+    /// The global number.
+    pub pid: Pid,
+    /// A number that no other process ever had, from 1 on.
+    pub serial: u64,
+    number: Reserved,
+    virtual_pid: AtomicU32,
+    environment: SpinLock<Arc<Environment>>,
+    space: SpinLock<Option<Arc<Space>>>,
+    files: SpinLock<Option<Files>>,
+    place: SpinLock<Option<SharedPlace>>,
+    state: SpinLock<State>,
+    /// What signals do, and which are pending for the process as a whole.
+    pub signals: SpinLock<ProcessSignals>,
+    /// Threads that wait for children.
+    pub waiting: WaitQueue,
+    /// Threads that wait for other threads of the process to end (execve).
+    pub threads_gone: WaitQueue,
+    /// Some thread has asked for the end of all.
+    ending: AtomicBool,
+    nice: AtomicI8,
+    /// Page faults served.
+    pub minor_faults: AtomicU64,
+}
+
+/// What does not need a lock of its own.
+pub struct State {
+    /// Who it is.
+    pub credential: Arc<Credential>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Its living threads.
+    pub threads: Vec<Arc<Thread>>,
+    /// How it ends, once that is decided.
+    pub end: Option<ExitStatus>,
+    /// The thread that executes a program and waits for the others to end.
+    pub executing: Option<Pid>,
+    /// A signal has stopped it.
+    pub stopped: bool,
+    /// The last component of the program's path, at most 15 bytes (`man 5 proc`, comm).
+    pub name: Vec<u8>,
+    /// The program.
+    pub executable: Option<Location>,
+    /// Addresses of its arguments and environment strings.
+    pub arguments: (u64, u64),
+    /// Addresses of its environment strings.
+    pub environment: (u64, u64),
+    /// When it began.
+    pub started: Ticks,
+    /// What its ended threads have used.
+    pub ended_threads: sched::Account,
+    /// It has memory of its own, or has ended: a `vfork` that made it goes on.
+    pub released: bool,
+    /// Who waits in `vfork` for that.
+    pub vfork: Option<Waiter>,
+    /// The real-time interval timer.
+    pub alarm: Alarm,
+}
+
+/// The real-time interval timer (`man 2 setitimer`).
+#[derive(Default)]
+pub struct Alarm {
+    /// When it expires next.
+    pub at: Option<Ticks>,
+    /// How long until it expires again; zero for once.
+    pub interval: Ticks,
+    /// Its place among the timers.
+    pub handle: Option<TimerHandle>,
+}
+
+/// What a new process takes over from the one that made it.
+pub struct Inheritance {
+    /// Memory, own or shared.
+    pub space: Arc<Space>,
+    /// Open files, own or shared.
+    pub files: Files,
+    /// Place, own or shared.
+    pub place: SharedPlace,
+    /// What signals do.
+    pub signals: ProcessSignals,
+    /// The signal that its parent gets when it ends.
+    pub exit_signal: Option<SignalNumber>,
+}
+
+impl Process {
+    /// The first process: no parent, no program yet.
+    ///
+    /// # Errors
+    /// ENOMEM, EAGAIN.
+    pub fn first(environment: &Arc<Environment>) -> Result<Arc<Self>, Errno> {
+        let place = Place::at_root(&environment.mounts);
+        let inheritance = Inheritance {
+            space: Space::new(Cid::GLOBAL),
+            files: Arc::new(SpinLock::new(Rank::FileTable, FileTable::new())),
+            place: Arc::new(SpinLock::new(Rank::FileTable, place)),
+            signals: ProcessSignals::new(true),
+            exit_signal: None,
+        };
+        let credential = Credential::new(Cid::GLOBAL, Identity::ROOT, Privileges::of_root(Cid::GLOBAL));
+        let state = State::new(Arc::new(credential), Limits::initial());
+        Self::born(None, environment.clone(), inheritance, state, 0)
+    }
+
+    /// A child of this process, in the tree but without threads; `released` unless a `vfork` waits for it.
+    ///
+    /// # Errors
+    /// EAGAIN at a limit of processes, ENOMEM.
+    pub fn child(&self, inheritance: Inheritance, released: bool) -> Result<Arc<Self>, Errno> {
+        let environment = self.environment();
+        let state = {
+            let state = self.state.lock();
+            let mut new = State::new(state.credential.clone(), state.limits.clone());
+            new.released = released;
+            new.name.clone_from(&state.name);
+            new.executable.clone_from(&state.executable);
+            new.arguments = state.arguments;
+            new.environment = state.environment;
+            new
+        };
+        Self::born(Some(self.pid), environment, inheritance, state, self.nice())
+    }
+
+    fn born(
+        parent: Option<Pid>,
+        environment: Arc<Environment>,
+        inheritance: Inheritance,
+        state: State,
+        nice: i8,
+    ) -> Result<Arc<Self>, Errno> {
+        let cid = environment.cid();
+        environment.admit_process()?;
+        let birth = Birth { parent, cid, exit_signal: inheritance.exit_signal };
+        let mut tree = system().tree.lock();
+        let reserved = match tree.spawn(birth) {
+            Ok(reserved) => reserved,
+            Err(errno) => {
+                drop(tree);
+                environment.process_left();
+                return Err(errno);
+            }
+        };
+        let process = Arc::new(Self {
+            pid: reserved.pid(),
+            serial: NEXT_PROCESS.fetch_add(1, Ordering::Relaxed),
+            number: reserved,
+            virtual_pid: AtomicU32::new(reserved.vpid.0),
+            environment: SpinLock::new(Rank::Process, environment),
+            space: SpinLock::new(Rank::Process, Some(inheritance.space)),
+            files: SpinLock::new(Rank::Process, Some(inheritance.files)),
+            place: SpinLock::new(Rank::Process, Some(inheritance.place)),
+            state: SpinLock::new(Rank::Process, state),
+            signals: SpinLock::new(Rank::Process, inheritance.signals),
+            waiting: WaitQueue::new(),
+            threads_gone: WaitQueue::new(),
+            ending: AtomicBool::new(false),
+            nice: AtomicI8::new(nice),
+            minor_faults: AtomicU64::new(0),
+        });
+        tree.pids.bind(reserved.handle, crate::system::Numbered::Process(process.clone()));
+        Ok(process)
+    }
+
+    /// The number that its first thread has too.
+    pub fn number(&self) -> Reserved {
+        Reserved { vpid: self.virtual_pid(), ..self.number }
+    }
+
+    /// The environment that it is in.
+    pub fn environment(&self) -> Arc<Environment> {
+        self.environment.lock().clone()
+    }
+
+    /// The partition that it is in.
+    pub fn cid(&self) -> Cid {
+        self.environment.lock().cid()
+    }
+
+    /// The number inside its partition.
+    pub fn virtual_pid(&self) -> VPid {
+        VPid(self.virtual_pid.load(Ordering::Relaxed))
+    }
+
+    /// Its credential.
+    pub fn credential(&self) -> Arc<Credential> {
+        self.state.lock().credential.clone()
+    }
+
+    /// Looks at or changes its state; nothing else may be locked inside.
+    pub fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock())
+    }
+
+    /// The limit in force for a resource.
+    pub fn limit(&self, resource: Resource) -> u64 {
+        self.state.lock().limits.current(resource)
+    }
+
+    /// Its memory.
+    ///
+    /// # Errors
+    /// ESRCH when it has ended.
+    pub fn space(&self) -> Result<Arc<Space>, Errno> {
+        self.space.lock().clone().ok_or(Errno::ESRCH)
+    }
+
+    /// Its open files.
+    ///
+    /// # Errors
+    /// ESRCH when it has ended.
+    pub fn files(&self) -> Result<Files, Errno> {
+        self.files.lock().clone().ok_or(Errno::ESRCH)
+    }
+
+    /// Its place in the file system.
+    ///
+    /// # Errors
+    /// ESRCH when it has ended.
+    pub fn place(&self) -> Result<SharedPlace, Errno> {
+        self.place.lock().clone().ok_or(Errno::ESRCH)
+    }
+
+    /// Takes new memory in place of the old: `execve`.
+    pub fn replace_space(&self, space: Arc<Space>) {
+        let _old = self.space.lock().replace(space);
+    }
+
+    /// Takes a table of open files of its own in place of a shared one: `execve`.
+    pub fn replace_files(&self, files: Files) {
+        let _old = self.files.lock().replace(files);
+    }
+
+    /// Takes another place: entering a partition.
+    pub fn replace_place(&self, place: SharedPlace) {
+        let _old = self.place.lock().replace(place);
+    }
+
+    /// Nice value of its threads.
+    pub fn nice(&self) -> i8 {
+        self.nice.load(Ordering::Relaxed)
+    }
+
+    /// Sets the nice value of its threads.
+    pub fn set_nice(&self, nice: i8) {
+        self.nice.store(nice, Ordering::Relaxed);
+        let entities: Vec<_> = self.threads().iter().filter_map(|thread| thread.entity()).collect();
+        let now = arch::time::now();
+        system().dispatch.with(|scheduler| {
+            for entity in entities {
+                // One that has ended in between has no niceness.
+                scheduler.set_nice(entity, nice, now).ok();
+            }
+        });
+    }
+
+    /// Its living threads.
+    pub fn threads(&self) -> Vec<Arc<Thread>> {
+        self.state.lock().threads.clone()
+    }
+
+    /// Adds a thread.
+    ///
+    /// # Errors
+    /// EAGAIN when the process is ending or executing a program.
+    pub fn add_thread(&self, thread: &Arc<Thread>) -> Result<(), Errno> {
+        let mut state = self.state.lock();
+        if state.end.is_some() || state.executing.is_some() {
+            return Err(Errno::EAGAIN);
+        }
+        state.threads.push(thread.clone());
+        Ok(())
+    }
+
+    /// Whether its end has been decided.
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    /// Whether it has let go of everything.
+    pub fn has_ended(&self) -> bool {
+        self.space.lock().is_none()
+    }
+
+    /// Decides its end; every thread leaves at its next return to user mode. The first decision counts.
+    pub fn end(&self, status: ExitStatus) {
+        let threads = {
+            let mut state = self.state.lock();
+            state.end.get_or_insert(status);
+            state.stopped = false;
+            state.threads.clone()
+        };
+        self.ending.store(true, Ordering::Release);
+        threads.iter().for_each(|thread| thread.interrupt());
+    }
+
+    /// Lets `vfork`'s parent go on.
+    pub fn release_vfork(&self) {
+        let waiter = self.with(|state| {
+            state.released = true;
+            state.vfork.take()
+        });
+        if let Some(waiter) = waiter {
+            waiter.wake(None);
+        }
+    }
+
+    /// What it has used, its living threads included.
+    pub fn usage(&self, now: Ticks) -> Usage {
+        let (mut account, entities) = {
+            let state = self.state.lock();
+            let entities: Vec<_> = state.threads.iter().filter_map(|thread| thread.entity()).collect();
+            (state.ended_threads, entities)
+        };
+        system().dispatch.with(|scheduler| {
+            for used in entities.into_iter().filter_map(|entity| scheduler.entity_account(entity, now).ok()) {
+                account.user += used.user;
+                account.system += used.system;
+            }
+        });
+        let time = |ticks| system().timebase.nanos(ticks);
+        let minor_faults = self.minor_faults.load(Ordering::Relaxed);
+        Usage { user: time(account.user), system: time(account.system), minor_faults, ..Usage::default() }
+    }
+
+    /// The real-time interval timer has expired.
+    pub fn alarm_expired(self: Arc<Self>, now: Ticks) {
+        let interval = {
+            let mut state = self.state.lock();
+            state.alarm.handle = None;
+            state.alarm.at = None;
+            state.alarm.interval
+        };
+        if interval.0 > 0 {
+            self.set_alarm(Some(now.saturating_add(interval)), interval);
+        }
+        signals::post(&self, SigInfo::kernel(SignalNumber::SIGALRM), Origin::Inside);
+    }
+
+    /// Sets the real-time interval timer; `None` stops it.
+    pub fn set_alarm(self: &Arc<Self>, at: Option<Ticks>, interval: Ticks) {
+        let timers = &system().timers;
+        let handle = at.map(|at| timers.add(at, crate::timers::Timeout::Alarm(Arc::downgrade(self))));
+        let old = {
+            let mut state = self.state.lock();
+            core::mem::replace(&mut state.alarm, Alarm { at, interval, handle })
+        };
+        if let Some(handle) = old.handle {
+            timers.cancel(handle);
+        }
+    }
+
+    /// Moves the process into a partition: it gets a number, a root, a credential there.
+    ///
+    /// # Errors
+    /// EBUSY with several threads, EAGAIN at the limit of processes.
+    pub fn enter(self: &Arc<Self>, environment: &Arc<Environment>, init: bool) -> Result<(), Errno> {
+        let [thread] = &self.threads()[..] else { return Err(Errno::EBUSY) };
+        let old = self.environment();
+        environment.admit_process()?;
+        if let Err(errno) = environment.admit_thread() {
+            environment.process_left();
+            return Err(errno);
+        }
+        let cid = environment.cid();
+        let vpid = match system().tree.lock().enter(self.pid, cid, init) {
+            Ok(vpid) => vpid,
+            Err(errno) => {
+                environment.thread_left();
+                environment.process_left();
+                return Err(errno);
+            }
+        };
+        self.virtual_pid.store(vpid.0, Ordering::Relaxed);
+        thread.set_virtual_tid(Pid(vpid.0));
+        *self.environment.lock() = environment.clone();
+        self.signals.lock().protected = init;
+        let place = Place::at_root(&environment.mounts);
+        self.replace_place(Arc::new(SpinLock::new(Rank::FileTable, place)));
+        self.with(|state| {
+            let identity = if environment.wpar.kind() == WparKind::Application {
+                state.credential.identity.clone()
+            } else {
+                Identity::ROOT
+            };
+            let privileges = state.credential.privileges & environment.wpar.privileges();
+            state.credential = Arc::new(Credential::new(cid, identity, privileges));
+        });
+        if let Some(entity) = thread.entity() {
+            let now = arch::time::now();
+            // It runs on this CPU and goes on; its partition's turn is judged at the next pick.
+            system().dispatch.with(|scheduler| scheduler.transfer(entity, cid, now).ok());
+        }
+        old.thread_left();
+        old.process_left();
+        Ok(())
+    }
+
+    /// A thread leaves; the last one ends the process. Called on the thread's own CPU.
+    pub fn thread_exits(self: &Arc<Self>, thread: &Arc<Thread>) {
+        thread.bury();
+        let now = arch::time::now();
+        let used = thread.entity().and_then(|entity| {
+            system().dispatch.with(|scheduler| scheduler.entity_account(entity, now).ok())
+        });
+        let (last, status) = {
+            let mut state = self.state.lock();
+            if let Some(used) = used {
+                state.ended_threads.user += used.user;
+                state.ended_threads.system += used.system;
+            }
+            state.threads.retain(|other| !Arc::ptr_eq(other, thread));
+            (state.threads.is_empty(), state.end)
+        };
+        if thread.tid != self.pid {
+            let _thread = system().tree.lock().pids.unbind(thread.handle);
+        }
+        self.environment().thread_left();
+        self.threads_gone.wake_all();
+        if last {
+            self.finish(status.unwrap_or(ExitStatus::Exited(0)), now);
+        }
+    }
+
+    /// Lets go of everything and becomes a zombie.
+    fn finish(self: &Arc<Self>, status: ExitStatus, now: Ticks) {
+        self.set_alarm(None, Ticks(0));
+        self.ending.store(true, Ordering::Release);
+        let usage = self.usage(now);
+        let files = self.files.lock().take();
+        drop(files);
+        let place = self.place.lock().take();
+        drop(place);
+        let space = self.space.lock().take();
+        drop(space);
+        self.release_vfork();
+        crate::family::ended(self, status, usage);
+    }
+}
+
+impl State {
+    fn new(credential: Arc<Credential>, limits: Limits) -> Self {
+        Self {
+            credential,
+            limits,
+            threads: Vec::new(),
+            end: None,
+            executing: None,
+            stopped: false,
+            name: Vec::new(),
+            executable: None,
+            arguments: (0, 0),
+            environment: (0, 0),
+            started: arch::time::now(),
+            ended_threads: sched::Account::default(),
+            released: true,
+            vfork: None,
+            alarm: Alarm::default(),
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! A thread on a CPU: from the moment it is picked to the moment it leaves.
+//!
+//! The order of things at each turn: signals and the process's fate first, then a system call that is not
+//! done, then whether somebody else is due, then the program. Only here is a thread parked, only here is it
+//! decided what a signal does to a call that waits.
+
+use crate::calls::{self, Call};
+use crate::current;
+use crate::dispatch::earlier;
+use crate::outcome::{Completion, Continuation, Outcome, Wait};
+use crate::process::Space;
+use crate::signal_frame;
+use crate::signals;
+use crate::system::system;
+use crate::thread::{Body, PendingCall, Resumption, Thread};
+use abi::linux::{self, SigInfo, SignalNumber, SystemCall};
+use abi::mmu::Access;
+use abi::{Errno, Ticks};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::sync::Arc;
+use arch::Trap;
+use memory::FaultError;
+use process::ExitStatus;
+use process::signal::{Action, Delivery, interruption};
+use sched::Reason;
+use trace::Severity;
+
+/// Whether the thread is still on this CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a thread that has left must not be touched"]
+enum Turn {
+    /// Yes.
+    On,
+    /// No: somebody else may be running it.
+    Off,
+}
+
+/// A thread that this CPU runs.
+pub struct Running {
+    thread: Arc<Thread>,
+    /// `None` only once the thread has left.
+    body: Option<Box<Body>>,
+    space: Option<Arc<Space>>,
+    cpu: usize,
+    until: Option<Ticks>,
+}
+
+impl Running {
+    /// A thread that has been picked, to run until a point of time.
+    pub fn new(thread: Arc<Thread>, cpu: usize, until: Option<Ticks>) -> Self {
+        let body = thread.take_body();
+        let mut running = Self { thread, body, space: None, cpu, until };
+        current::set(Some(running.thread.clone()));
+        running.enter_space();
+        running
+    }
+
+    /// Makes the memory of the process that of the CPU.
+    fn enter_space(&mut self) {
+        self.space = self.thread.process.space().ok();
+        if let Some(space) = &self.space {
+            space.lock().activate();
+        }
+    }
+
+    /// Runs it until it leaves the CPU.
+    pub fn run(mut self) {
+        if let Some(call) = self.parked_call() {
+            let resumption = self.thread.resumption();
+            self.thread.end_run();
+            self.resume_call(call, resumption);
+        }
+        while self.turn() == Turn::On {}
+        current::set(None);
+    }
+
+    fn turn(&mut self) -> Turn {
+        if self.thread.take_attention() && self.attend() == Turn::Off {
+            return Turn::Off;
+        }
+        if self.is_preempted() {
+            return self.leave(Reason::Preempted);
+        }
+        match self.body.as_ref().and_then(|body| body.call) {
+            Some(call) => self.call(call),
+            None => self.program(),
+        }
+    }
+
+    /// The call that the thread was parked in.
+    fn parked_call(&mut self) -> Option<PendingCall> {
+        self.body.as_ref().and_then(|body| body.call).filter(|call| call.wait.is_some())
+    }
+
+    fn resume_call(&mut self, call: PendingCall, resumption: Resumption) {
+        match resumption {
+            Resumption::Completed(result) => self.complete(result_of(result)),
+            Resumption::Retry => self.set_call(Some(PendingCall { wait: None, ..call })),
+        }
+    }
+
+    fn set_call(&mut self, call: Option<PendingCall>) {
+        if let Some(body) = &mut self.body {
+            body.call = call;
+        }
+    }
+
+    /// Gives a call its result.
+    fn complete(&mut self, result: Result<u64, Errno>) {
+        if let Some(body) = &mut self.body {
+            body.call = None;
+            match result {
+                Ok(value) => body.context.succeed(value),
+                Err(errno) => body.context.fail(errno),
+            }
+        }
+    }
+
+    /// Runs the program until it traps.
+    fn program(&mut self) -> Turn {
+        let Some(body) = &mut self.body else { return Turn::Off };
+        let system = system();
+        let now = arch::time::now();
+        let alarm = earlier(self.until, system.timers.next());
+        arch::time::set_decrementer(alarm.map_or(Ticks(u64::MAX), |at| at.saturating_sub(now)));
+        system.cpu_clock.enter_user(now);
+        let trap = arch::run_user(&mut body.context);
+        system.cpu_clock.enter_kernel(arch::time::now());
+        self.trapped(trap)
+    }
+
+    fn trapped(&mut self, trap: Trap) -> Turn {
+        match trap {
+            Trap::SystemCall => {
+                let Some(body) = &mut self.body else { return Turn::Off };
+                let (number, _) = body.context.call();
+                let call = PendingCall { number, progress: Continuation::Fresh, wait: None };
+                body.call = Some(call);
+                self.call(call)
+            }
+            Trap::Decrementer => {
+                system().timers.expire(arch::time::now());
+                Turn::On
+            }
+            Trap::External => {
+                system().serve_interrupts();
+                Turn::On
+            }
+            Trap::PageFault { address, access, .. } => self.page_fault(address, access),
+            Trap::OutOfMemory => {
+                self.out_of_memory();
+                Turn::On
+            }
+            other => self.fault(other),
+        }
+    }
+
+    fn page_fault(&mut self, address: u64, access: Access) -> Turn {
+        let Some(space) = &self.space else { return self.exit() };
+        let outcome = space.lock().fault(address, access);
+        let (signal, code) = match outcome {
+            Ok(()) => {
+                self.thread.process.minor_faults.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+                return Turn::On;
+            }
+            Err(FaultError::NoMapping) => (SignalNumber::SIGSEGV, linux::SEGV_MAPERR),
+            Err(FaultError::Denied) => (SignalNumber::SIGSEGV, linux::SEGV_ACCERR),
+            Err(FaultError::BeyondEnd) => (SignalNumber::SIGBUS, linux::BUS_ADRERR),
+            Err(FaultError::Pending) => return Turn::On,
+            Err(FaultError::OutOfMemory) => {
+                self.out_of_memory();
+                return Turn::On;
+            }
+        };
+        signals::fault(&self.thread, SigInfo::fault(signal, code, address));
+        Turn::On
+    }
+
+    /// The partition has no page left for a program that has touched one: the one who asks goes.
+    fn out_of_memory(&self) {
+        let process = &self.thread.process;
+        let text = format!("process {} killed: no memory", process.pid);
+        system().log(process.cid(), Severity::Permanent, "memory", text);
+        process.end(ExitStatus::Killed { signal: SignalNumber::SIGKILL, core: false });
+    }
+
+    /// Any other trap that a program can cause is a signal to it.
+    fn fault(&mut self, trap: Trap) -> Turn {
+        let Some(body) = &mut self.body else { return Turn::Off };
+        let at = body.context.nip;
+        let info = match trap {
+            Trap::Privileged => SigInfo::fault(SignalNumber::SIGILL, linux::ILL_PRVOPC, at),
+            Trap::Breakpoint => SigInfo::fault(SignalNumber::SIGTRAP, linux::TRAP_BRKPT, at),
+            Trap::SingleStep => SigInfo::fault(SignalNumber::SIGTRAP, linux::TRAP_TRACE, at),
+            Trap::Alignment { address } => SigInfo::fault(SignalNumber::SIGBUS, linux::BUS_ADRALN, address),
+            Trap::FloatingPoint => {
+                SigInfo::fault(SignalNumber::SIGFPE, signal_frame::floating_point_code(&mut body.context), at)
+            }
+            Trap::MachineCheck => SigInfo::fault(SignalNumber::SIGBUS, linux::BUS_ADRERR, at),
+            _ => SigInfo::fault(SignalNumber::SIGILL, linux::ILL_ILLOPC, at),
+        };
+        signals::fault(&self.thread, info);
+        Turn::On
+    }
+
+    /// Runs a system call, from its start or once more.
+    fn call(&mut self, pending: PendingCall) -> Turn {
+        let Some(body) = &mut self.body else { return Turn::Off };
+        let mut call = Call::new(&self.thread, body, self.space.clone(), pending);
+        let outcome = calls::run(&mut call);
+        let begun = call.has_waiter();
+        let progress = call.progress();
+        if let Outcome::Park(wait) = outcome {
+            return self.park(PendingCall { progress, ..pending }, wait);
+        }
+        if begun {
+            self.thread.end_run();
+        }
+        match outcome {
+            Outcome::Done(value) => self.complete(Ok(value)),
+            Outcome::Failed(errno) => self.complete(Err(errno)),
+            Outcome::Again => self.set_call(Some(PendingCall { progress, ..pending })),
+            Outcome::Yield => {
+                self.set_call(Some(PendingCall { progress, ..pending }));
+                return self.leave(Reason::Yielded);
+            }
+            Outcome::Resume => {
+                self.set_call(None);
+                self.enter_space();
+            }
+            Outcome::Exit => return self.exit(),
+            Outcome::Park(_) => {}
+        }
+        Turn::On
+    }
+
+    /// Leaves the CPU to wait, unless what it waits for has come already.
+    fn park(&mut self, pending: PendingCall, wait: Wait) -> Turn {
+        let call = PendingCall { wait: Some(wait), ..pending };
+        if let Some(at) = wait.until {
+            let completion = match wait.completion {
+                Completion::Retry => None,
+                Completion::ByWaker { late } => Some(-i64::from(late.number())),
+            };
+            self.thread.arm(at, completion);
+        }
+        self.set_call(Some(call));
+        match self.step_off(Reason::Blocked) {
+            None => Turn::Off,
+            Some(resumption) => {
+                self.thread.end_run();
+                self.resume_call(call, resumption);
+                Turn::On
+            }
+        }
+    }
+
+    /// Puts the body back and parks; answers why the thread goes on at once, if it does.
+    fn step_off(&mut self, reason: Reason) -> Option<Resumption> {
+        let mut body = self.body.take()?;
+        body.context.leave();
+        self.thread.put_body(body);
+        let cpu = self.cpu;
+        let resumption = self.thread.park(|| system().dispatch.put_back(cpu, arch::time::now(), reason));
+        if resumption.is_some() {
+            self.body = self.thread.take_body();
+        }
+        resumption
+    }
+
+    fn is_preempted(&mut self) -> bool {
+        let due = self.until.is_some_and(|until| arch::time::now() >= until);
+        if !due && !system().dispatch.take_demand(self.cpu) {
+            return false;
+        }
+        let now = arch::time::now();
+        match system().dispatch.go_on(self.cpu, now) {
+            Some(until) => {
+                self.until = until;
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// Leaves the CPU but stays runnable.
+    fn leave(&mut self, reason: Reason) -> Turn {
+        if let Some(mut body) = self.body.take() {
+            body.context.leave();
+            self.thread.put_body(body);
+        }
+        system().dispatch.put_back(self.cpu, arch::time::now(), reason);
+        Turn::Off
+    }
+
+    /// The thread is over.
+    fn exit(&mut self) -> Turn {
+        if let Some(mut body) = self.body.take() {
+            body.context.leave();
+        }
+        self.space = None;
+        calls::thread::leave_user_traces(&self.thread);
+        self.thread.process.clone().thread_exits(&self.thread);
+        system().dispatch.bury(self.cpu, arch::time::now(), &self.thread);
+        Turn::Off
+    }
+
+    /// Looks at what signals and the fate of the process ask for.
+    fn attend(&mut self) -> Turn {
+        let thread = self.thread.clone();
+        let process = &thread.process;
+        loop {
+            if process.is_ending() || process.with(|state| state.executing.is_some_and(|tid| tid != thread.tid)) {
+                return self.exit();
+            }
+            if process.with(|state| state.stopped) {
+                match self.step_off(Reason::Blocked) {
+                    None => return Turn::Off,
+                    Some(_) => {
+                        // Whatever asked for attention is looked at here and now.
+                        thread.take_attention();
+                        continue;
+                    }
+                }
+            }
+            match signals::next(&thread) {
+                None => return Turn::On,
+                Some(Delivery::Stop(signal)) => signals::stop(process, signal),
+                Some(Delivery::Terminate { signal, core }) => {
+                    process.end(ExitStatus::Killed { signal, core: core && crate::calls::CORE_FILES });
+                }
+                Some(Delivery::Handle { info, action, mask }) => {
+                    self.interrupt_call(&action);
+                    self.enter_handler(&info, &action, mask);
+                }
+            }
+        }
+    }
+
+    /// A handler is about to run: the call that the thread is in fails or is set up to start again.
+    fn interrupt_call(&mut self, action: &Action) {
+        let Some(call) = self.body.as_ref().and_then(|body| body.call) else { return };
+        if let Continuation::Transferred(count) = call.progress
+            && count > 0
+        {
+            return self.complete(Ok(count));
+        }
+        let timed = matches!(call.progress, Continuation::Until(_));
+        let number = SystemCall::from_number(call.number).unwrap_or(SystemCall::RestartSyscall);
+        match interruption(number, timed).resumption(Some(action)) {
+            process::signal::Resumption::Fail => self.complete(Err(Errno::EINTR)),
+            process::signal::Resumption::Again => {
+                if let Some(body) = &mut self.body {
+                    body.call = None;
+                    body.context.repeat_call();
+                }
+            }
+        }
+    }
+
+    fn enter_handler(&mut self, info: &SigInfo, action: &Action, mask: linux::SignalSet) {
+        let (Some(body), Some(space)) = (&mut self.body, &self.space) else { return };
+        if signal_frame::push(&self.thread, &mut body.context, space, info, action, mask).is_err() {
+            // No room for the frame: as Linux does, the program gets SIGSEGV, without a handler if it is that.
+            if info.signal == SignalNumber::SIGSEGV {
+                self.thread.process.end(ExitStatus::Killed { signal: SignalNumber::SIGSEGV, core: false });
+            } else {
+                signals::fault(&self.thread, SigInfo::kernel(SignalNumber::SIGSEGV));
+            }
+        }
+    }
+}
+
+/// The result that a waker has stored: an error when negative.
+fn result_of(value: i64) -> Result<u64, Errno> {
+    match u16::try_from(value.wrapping_neg()).ok().and_then(Errno::from_number) {
+        Some(errno) if value < 0 => Err(errno),
+        _ => Ok(value.cast_unsigned()),
+    }
+}

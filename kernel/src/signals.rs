@@ -1,0 +1,148 @@
+//! Signals: sending them to processes, threads and groups, stopping and going on.
+//!
+//! What a signal means is decided in the `process` crate; here it is brought to its target and the target is
+//! made to look. Locks: the target's signals (rank `Process`), under it each thread's (rank `Thread`); the tree's
+//! lock is taken before or after, never with them.
+
+use crate::family;
+use crate::process::Process;
+use crate::system::{Numbered, system};
+use crate::thread::Thread;
+use abi::linux::{Resource, SigInfo, SignalNumber, SignalSet};
+use abi::{Cid, Errno, Pid};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use process::signal::{Delivery, Effects, deliver, effects, force, may_signal};
+use security::{Credential, Tagged};
+
+/// Where a signal comes from, as far as the protection of a partition's init goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A process of the same partition, or the process itself.
+    Inside,
+    /// Global, or the kernel on its behalf.
+    Outside,
+}
+
+/// Sends a signal to a process.
+///
+/// An error that only a real-time signal can meet (a full queue) is of no concern to the kernel's own senders.
+pub fn post(process: &Arc<Process>, info: SigInfo, origin: Origin) {
+    send(process, None, info, origin).ok();
+}
+
+/// Sends a signal to every process of a group.
+pub fn post_to_group(group: Pid, info: SigInfo) {
+    let members: Vec<_> = {
+        let tree = system().tree.lock();
+        tree.members(group).filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process)).collect()
+    };
+    members.iter().for_each(|process| post(process, info, Origin::Inside));
+}
+
+/// Sends a signal to a process or, when given, to one of its threads.
+///
+/// # Errors
+/// EAGAIN when a queued real-time signal finds the queue full.
+pub fn send(process: &Arc<Process>, thread: Option<&Arc<Thread>>, info: SigInfo, origin: Origin) -> Result<(), Errno> {
+    let signal = info.signal;
+    let limit = process.limit(Resource::PendingSignals);
+    let threads = process.threads();
+    let Effects { cancels, resumes } = effects(signal);
+    let mut looks = Vec::new();
+    {
+        let mut shared = process.signals.lock();
+        shared.pending.cancel(cancels);
+        threads.iter().for_each(|thread| thread.signals.lock().pending.cancel(cancels));
+        let open = |thread: &&Arc<Thread>| !thread.signals.lock().mask.contains(signal);
+        let concerned: Vec<&Arc<Thread>> = thread.map_or_else(|| threads.iter().collect(), |thread| alloc::vec![thread]);
+        let blocked = !concerned.iter().any(open);
+        if !shared.discards(signal, blocked, origin == Origin::Outside) {
+            match thread {
+                Some(thread) => thread.signals.lock().pending.post(info, limit)?,
+                None => shared.pending.post(info, limit)?,
+            }
+            // A blocked signal may be awaited by sigtimedwait: then whoever waits for it has to look.
+            looks.extend(concerned.into_iter().filter(|thread| blocked || open(thread)).cloned());
+            if !blocked {
+                looks.truncate(1);
+            }
+        }
+    }
+    if resumes {
+        resume(process);
+    }
+    looks.iter().for_each(|thread| thread.interrupt());
+    Ok(())
+}
+
+/// Makes the thread that runs here take a fault.
+pub fn fault(thread: &Arc<Thread>, info: SigInfo) {
+    let mut shared = thread.process.signals.lock();
+    force(&mut thread.signals.lock(), &mut shared, info);
+    thread.call_attention();
+}
+
+/// What the return to the program has to do about signals; looked at by the thread itself.
+pub fn next(thread: &Thread) -> Option<Delivery> {
+    let stopping = {
+        let shared = thread.process.signals.lock();
+        let own = thread.signals.lock();
+        let deliverable = own.deliverable(&shared);
+        if deliverable.is_empty() {
+            return None;
+        }
+        !deliverable.intersection(SignalSet::STOPPING).is_empty()
+    };
+    let orphaned = stopping && system().tree.lock().job(thread.process.pid).is_none_or(|job| job.orphaned);
+    let mut shared = thread.process.signals.lock();
+    deliver(&mut thread.signals.lock(), &mut shared, || orphaned)
+}
+
+/// Stops a process; its threads leave their CPUs at their next return to user mode.
+pub fn stop(process: &Arc<Process>, signal: SignalNumber) {
+    let threads = process.with(|state| {
+        state.stopped = state.end.is_none();
+        state.threads.clone()
+    });
+    threads.iter().for_each(|thread| thread.interrupt());
+    let notice = system().tree.lock().stop(process.pid, signal);
+    if let Some(notice) = notice {
+        family::tell(&notice);
+    }
+}
+
+/// Makes a stopped process go on.
+fn resume(process: &Arc<Process>) {
+    let (was_stopped, threads) =
+        process.with(|state| (core::mem::replace(&mut state.stopped, false), state.threads.clone()));
+    if !was_stopped {
+        return;
+    }
+    threads.iter().for_each(|thread| thread.interrupt());
+    let notice = system().tree.lock().resume(process.pid);
+    if let Some(notice) = notice {
+        family::tell(&notice);
+    }
+}
+
+/// Checks whether `sender` may signal `target`, and where the signal then comes from.
+///
+/// # Errors
+/// ESRCH when the target is absent for the sender, EPERM.
+pub fn permit(sender: &Process, target: &Process, signal: Option<SignalNumber>) -> Result<Origin, Errno> {
+    let credential = sender.credential();
+    let theirs = target.credential();
+    let tagged = Tagged::new(theirs.cid, theirs.identity.clone());
+    let same_session = signal == Some(SignalNumber::SIGCONT) && {
+        let tree = system().tree.lock();
+        let session = |pid| tree.job(pid).map(|job| job.session);
+        session(sender.pid) == session(target.pid)
+    };
+    may_signal(&credential, &tagged, signal, same_session)?;
+    Ok(origin(&credential, theirs.cid))
+}
+
+fn origin(sender: &Credential, target: Cid) -> Origin {
+    if sender.cid == target { Origin::Inside } else { Origin::Outside }
+}

@@ -1,0 +1,231 @@
+//! The one instance of everything.
+
+use crate::console::Console;
+use crate::dispatch::Dispatch;
+use crate::environment::{Environment, Environments};
+use crate::process::Process;
+use crate::thread::Thread;
+use crate::timers::Timers;
+use abi::{Cid, Nanos, Ticks, Timebase};
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use devfs::{Devices, Entropy};
+use ipc::FutexTable;
+use process::ProcessTree;
+use ramfs::Ramfs;
+use sched::{CpuClock, Event, Fault};
+use spin::Once;
+use sync::{Rank, SpinLock};
+use trace::{ErrorLog, Severity};
+
+/// What a number stands for.
+#[derive(Clone)]
+pub enum Numbered {
+    /// A process; its first thread has the same number.
+    Process(Arc<Process>),
+    /// A further thread.
+    Thread(Arc<Thread>),
+}
+
+/// The process tree with the kernel's objects.
+pub type Tree = ProcessTree<Numbered>;
+
+/// Everything that the kernel keeps.
+pub struct System {
+    /// The machine's timebase.
+    pub timebase: Timebase,
+    /// The relation of the timebase to the wall clock.
+    pub wall: SpinLock<WallClock>,
+    /// The timebase at boot.
+    pub booted: Ticks,
+    /// Processes, threads, groups, sessions.
+    pub tree: SpinLock<Tree>,
+    /// Scheduler and threads.
+    pub dispatch: Dispatch,
+    /// What happens at points of time.
+    pub timers: Timers,
+    /// Partitions.
+    pub environments: Environments,
+    /// Terminals.
+    pub console: Console,
+    /// Words of memory that threads wait on.
+    pub futexes: FutexTable,
+    /// The list of all devices.
+    pub devices: Arc<Devices>,
+    /// The file system that Global's root is in.
+    pub root_fs: Ramfs,
+    /// Random bytes.
+    pub entropy: Arc<dyn Entropy>,
+    /// The clock of the boot CPU.
+    pub cpu_clock: Arc<CpuClock>,
+    log: SpinLock<ErrorLog>,
+}
+
+/// The relation of the timebase to the wall clock.
+#[derive(Clone, Copy, Debug)]
+pub struct WallClock {
+    /// Nanoseconds since 1970 …
+    pub nanos: Nanos,
+    /// … when the timebase read this.
+    pub at: Ticks,
+}
+
+static SYSTEM: Once<System> = Once::new();
+
+/// How many entries the error log keeps.
+const LOG_ENTRIES: usize = 256;
+
+/// The system; it exists from the end of [`crate::start`]'s preparations on.
+///
+/// # Panics
+/// When asked before; nothing that runs then asks.
+pub fn system() -> &'static System {
+    match SYSTEM.get() {
+        Some(system) => system,
+        None => panic!("the system is used before it exists"),
+    }
+}
+
+/// The system, when it exists already: for the panic path and the log.
+pub fn if_ready() -> Option<&'static System> {
+    SYSTEM.get()
+}
+
+/// Makes the system exist.
+pub fn install(make: impl FnOnce() -> System) -> &'static System {
+    SYSTEM.call_once(make)
+}
+
+/// How many locks the futex table has.
+const FUTEX_BUCKETS: usize = 256;
+
+impl Numbered {
+    /// The process, when it is one.
+    pub fn process(&self) -> Option<Arc<Process>> {
+        match self {
+            Numbered::Process(process) => Some(process.clone()),
+            Numbered::Thread(_) => None,
+        }
+    }
+
+    /// The process that the number leads to, also by one of its threads.
+    pub fn owner(&self) -> Arc<Process> {
+        match self {
+            Numbered::Process(process) => process.clone(),
+            Numbered::Thread(thread) => thread.process.clone(),
+        }
+    }
+
+    /// The thread that has the number.
+    pub fn thread(&self) -> Option<Arc<Thread>> {
+        match self {
+            Numbered::Process(process) => process.threads().into_iter().find(|thread| thread.tid == process.pid),
+            Numbered::Thread(thread) => Some(thread.clone()),
+        }
+    }
+}
+
+/// The parts that [`crate::start`] makes.
+pub struct Parts {
+    /// The machine's timebase.
+    pub timebase: Timebase,
+    /// The wall clock at boot.
+    pub wall: WallClock,
+    /// Scheduler.
+    pub dispatch: Dispatch,
+    /// The clock of the boot CPU.
+    pub cpu_clock: Arc<CpuClock>,
+    /// Global.
+    pub global: Arc<Environment>,
+    /// Terminals.
+    pub console: Console,
+    /// Devices.
+    pub devices: Arc<Devices>,
+    /// Root file system.
+    pub root_fs: Ramfs,
+    /// Random bytes.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl System {
+    /// The system made of its parts.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            timebase: parts.timebase,
+            wall: SpinLock::new(Rank::Log, parts.wall),
+            booted: parts.wall.at,
+            tree: SpinLock::new(Rank::ProcessTree, ProcessTree::new()),
+            dispatch: parts.dispatch,
+            timers: Timers::new(),
+            environments: Environments::new(parts.global),
+            console: parts.console,
+            futexes: FutexTable::new(FUTEX_BUCKETS),
+            devices: parts.devices,
+            root_fs: parts.root_fs,
+            entropy: parts.entropy,
+            cpu_clock: parts.cpu_clock,
+            log: SpinLock::new(Rank::Log, ErrorLog::new(LOG_ENTRIES)),
+        }
+    }
+
+    /// Global.
+    pub fn global(&self) -> Arc<Environment> {
+        self.environments.global()
+    }
+
+    /// Time since boot.
+    pub fn uptime(&self) -> Nanos {
+        self.timebase.nanos(arch::time::now().saturating_sub(self.booted))
+    }
+
+    /// The wall clock at a point of the timebase.
+    pub fn wall_clock(&self, at: Ticks) -> Nanos {
+        let wall = *self.wall.lock();
+        wall.nanos.saturating_add(self.timebase.nanos(at.saturating_sub(wall.at)))
+    }
+
+    /// Sets the wall clock.
+    pub fn set_wall_clock(&self, nanos: Nanos) {
+        *self.wall.lock() = WallClock { nanos, at: arch::time::now() };
+    }
+
+    /// Appends to the error log, and prints what is serious.
+    pub fn log(&self, cid: Cid, severity: Severity, resource: &'static str, text: String) {
+        if severity == Severity::Permanent {
+            log::warn!("{resource}: {text}");
+        }
+        self.log.lock().append(self.uptime(), cid, severity, resource, text);
+    }
+
+    /// Looks at the error log.
+    pub fn with_log<T>(&self, look: impl FnOnce(&ErrorLog) -> T) -> T {
+        look(&self.log.lock())
+    }
+
+    /// Notes what the scheduler has to say.
+    pub fn log_scheduler_event(&self, event: &Event) {
+        let Event { policy, fault, .. } = event;
+        let (cid, text) = match fault {
+            Fault::Starved { cid, waited } => {
+                let waited = self.timebase.nanos(*waited).0 / 1_000_000;
+                (*cid, format!("policy {policy} let partition {cid} wait for {waited} ms; round-robin takes over"))
+            }
+            Fault::Nonsense { cid } => {
+                (*cid, format!("policy {policy} picked partition {cid}, which has nothing to run; round-robin takes over"))
+            }
+            Fault::Idled { cpu } => {
+                (Cid::GLOBAL, format!("policy {policy} left CPU {} idle with threads waiting; round-robin takes over", cpu.0))
+            }
+        };
+        self.log(cid, Severity::Permanent, "sched", text);
+    }
+
+    /// Serves what devices ask for.
+    pub fn serve_interrupts(&self) {
+        while let Some(taken) = arch::interrupts::take() {
+            self.console.interrupt(taken.source);
+            arch::interrupts::done(taken);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Threads: registers and a small typed wait record.
+//!
+//! A thread has no kernel stack. What it is while it does not run is its [`Body`]: the user registers, the
+//! system call that it is in, and what that call has already done. The body is *moved* to the CPU that runs
+//! the thread and moved back when it leaves, so that a thread on two CPUs cannot be expressed.
+//!
+//! Life: a thread is made [`Phase::Ready`]; it is parked by the dispatcher and only by it, after a call
+//! answered [`Outcome::Park`](crate::outcome::Outcome::Park); a wake-up that comes between the enrolment and
+//! the park is remembered in [`Run::woken`], and the park then does not take place. No wake-up is lost.
+//!
+//! Locks: `run`, `body` and `signals` each of rank `Thread`, never two of them together.
+
+use crate::outcome::{Continuation, Wait};
+use crate::process::Process;
+use crate::system::system;
+use crate::timers::{Timeout, TimerHandle};
+use abi::{Pid, Ticks};
+use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use arch::UserContext;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use process::signal::ThreadSignals;
+use process::{PidHandle, Reserved};
+use sched::EntityId;
+use sync::{Rank, SpinLock};
+use wait::{Link, Sleeper, Ticket, Waiter};
+
+/// A thread of a program.
+pub struct Thread {
+    /// The global thread number; that of its process for the first thread.
+    pub tid: Pid,
+    /// The use of that number; for the first thread it is the process's.
+    pub handle: PidHandle,
+    /// The number inside the partition.
+    virtual_tid: AtomicU32,
+    /// The process that it belongs to.
+    pub process: Arc<Process>,
+    run: SpinLock<Run>,
+    body: SpinLock<Option<Box<Body>>>,
+    /// Mask, private pending signals and alternate stack.
+    pub signals: SpinLock<ThreadSignals>,
+    /// Something other than the program's own instructions is due before the next return to user mode.
+    attention: AtomicBool,
+    /// Where `exit` stores 0 and wakes a futex (`man 2 set_tid_address`); 0 for nowhere.
+    pub clear_child_tid: AtomicU64,
+    /// Head of the robust futex list (`man 2 set_robust_list`); 0 for none.
+    pub robust_list: AtomicU64,
+}
+
+/// What a thread is made of while it does not run.
+pub struct Body {
+    /// The user registers.
+    pub context: UserContext,
+    /// The system call that the thread is in.
+    pub call: Option<PendingCall>,
+}
+
+/// A system call that has not completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingCall {
+    /// The number in r0.
+    pub number: u64,
+    /// What it has already done.
+    pub progress: Continuation,
+    /// What it waits for, when it is parked.
+    pub wait: Option<Wait>,
+}
+
+/// Where a thread is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Running or runnable.
+    Ready,
+    /// Waiting to be woken.
+    Parked,
+    /// Over.
+    Dead,
+}
+
+struct Run {
+    phase: Phase,
+    ticket: Ticket,
+    /// The run has been woken; its result when the waker stored one.
+    woken: Option<Option<i64>>,
+    links: Vec<Link>,
+    timeout: Option<TimerHandle>,
+    entity: Option<EntityId>,
+}
+
+/// Why a thread that was about to park goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumption {
+    /// Its call is run again.
+    Retry,
+    /// Its call has this result.
+    Completed(i64),
+}
+
+impl Thread {
+    /// A thread that is ready but not yet known to the scheduler.
+    pub fn new(number: Reserved, process: Arc<Process>, context: UserContext, signals: ThreadSignals) -> Self {
+        Self {
+            tid: number.pid(),
+            handle: number.handle,
+            virtual_tid: AtomicU32::new(number.vpid.0),
+            process,
+            run: SpinLock::new(
+                Rank::Thread,
+                Run { phase: Phase::Ready, ticket: Ticket(0), woken: None, links: Vec::new(), timeout: None, entity: None },
+            ),
+            body: SpinLock::new(Rank::Thread, Some(Box::new(Body { context, call: None }))),
+            signals: SpinLock::new(Rank::Thread, signals),
+            attention: AtomicBool::new(true),
+            clear_child_tid: AtomicU64::new(0),
+            robust_list: AtomicU64::new(0),
+        }
+    }
+
+    /// The number inside the partition.
+    pub fn virtual_tid(&self) -> Pid {
+        Pid(self.virtual_tid.load(Ordering::Relaxed))
+    }
+
+    /// Gives the thread its number inside a partition that its process enters.
+    pub fn set_virtual_tid(&self, tid: Pid) {
+        self.virtual_tid.store(tid.0, Ordering::Relaxed);
+    }
+
+    /// Takes the body to run the thread; `None` when another CPU has it.
+    pub fn take_body(&self) -> Option<Box<Body>> {
+        self.body.lock().take()
+    }
+
+    /// Puts the body back after a run.
+    pub fn put_body(&self, body: Box<Body>) {
+        *self.body.lock() = Some(body);
+    }
+
+    /// The thread's place in the scheduler.
+    pub fn entity(&self) -> Option<EntityId> {
+        self.run.lock().entity
+    }
+
+    /// Gives the thread its place in the scheduler, or takes it away.
+    pub fn set_entity(&self, entity: Option<EntityId>) {
+        self.run.lock().entity = entity;
+    }
+
+    /// Where the thread is in its life.
+    pub fn phase(&self) -> Phase {
+        self.run.lock().phase
+    }
+
+    /// Marks the thread as over; no wake-up reaches it any more.
+    pub fn bury(&self) {
+        let mut run = self.run.lock();
+        run.phase = Phase::Dead;
+        run.ticket.0 += 1;
+    }
+
+    /// Asks for a look at signals and process state before the next return to user mode.
+    pub fn call_attention(&self) {
+        self.attention.store(true, Ordering::Release);
+    }
+
+    /// Whether a look was asked for since the last time.
+    pub fn take_attention(&self) -> bool {
+        self.attention.load(Ordering::Relaxed) && self.attention.swap(false, Ordering::Acquire)
+    }
+
+    /// A waiter for a new run of a call; wake-ups for earlier runs are void from now on.
+    pub fn begin_run(self: &Arc<Self>) -> Waiter {
+        let mut run = self.run.lock();
+        run.ticket.0 += 1;
+        run.woken = None;
+        Waiter::new(self.clone(), run.ticket)
+    }
+
+    /// Ends a run: leaves every queue, cancels the timeout.
+    pub fn end_run(&self) {
+        let (links, timeout) = {
+            let mut run = self.run.lock();
+            if run.links.is_empty() && run.timeout.is_none() {
+                return;
+            }
+            (core::mem::take(&mut run.links), run.timeout.take())
+        };
+        links.into_iter().for_each(Link::withdraw);
+        if let Some(handle) = timeout {
+            system().timers.cancel(handle);
+        }
+    }
+
+    /// Parks the thread unless its run has been woken or attention is asked for; `None` when it is parked now.
+    ///
+    /// The caller puts the body back *before*, since from here on another CPU may run the thread; `off` takes
+    /// it off this CPU, under the thread's lock so that no wake-up can come in between.
+    pub fn park(&self, off: impl FnOnce()) -> Option<Resumption> {
+        let mut run = self.run.lock();
+        match run.woken.take() {
+            None if self.attention.load(Ordering::Acquire) => Some(Resumption::Retry),
+            None => {
+                run.phase = Phase::Parked;
+                off();
+                None
+            }
+            Some(None) => Some(Resumption::Retry),
+            Some(Some(result)) => Some(Resumption::Completed(result)),
+        }
+    }
+
+    /// What woke the thread, after the scheduler has picked it again.
+    pub fn resumption(&self) -> Resumption {
+        match self.run.lock().woken.take() {
+            Some(Some(result)) => Resumption::Completed(result),
+            Some(None) | None => Resumption::Retry,
+        }
+    }
+
+    /// Arms the deadline of a run.
+    pub fn arm(self: &Arc<Self>, at: Ticks, completion: Option<i64>) {
+        let ticket = self.run.lock().ticket;
+        let timeout = Timeout::Wake { thread: Arc::downgrade(self), ticket, completion };
+        let handle = system().timers.add(at, timeout);
+        self.run.lock().timeout = Some(handle);
+    }
+
+    /// Wakes the thread out of whatever call it is parked in, so that it looks at its signals.
+    pub fn interrupt(&self) {
+        self.call_attention();
+        let entity = {
+            let mut run = self.run.lock();
+            if run.phase != Phase::Parked {
+                return;
+            }
+            run.woken.get_or_insert(None);
+            run.phase = Phase::Ready;
+            run.entity
+        };
+        self.runnable(entity);
+    }
+
+    fn runnable(&self, entity: Option<EntityId>) {
+        if let Some(entity) = entity {
+            system().dispatch.wake(entity);
+        }
+    }
+}
+
+impl Sleeper for Thread {
+    fn wake(&self, ticket: Ticket, completion: Option<i64>) -> bool {
+        let entity = {
+            let mut run = self.run.lock();
+            if run.ticket != ticket || run.woken.is_some() || run.phase == Phase::Dead {
+                return false;
+            }
+            run.woken = Some(completion);
+            if run.phase != Phase::Parked {
+                return true;
+            }
+            run.phase = Phase::Ready;
+            run.entity
+        };
+        self.runnable(entity);
+        true
+    }
+
+    fn linked(&self, ticket: Ticket, link: Link) {
+        let mut run = self.run.lock();
+        if run.ticket == ticket {
+            run.links.push(link);
+        }
+    }
+}
+
+/// A thread that may be gone by the time it is looked for.
+pub type WeakThread = Weak<Thread>;

@@ -1,0 +1,184 @@
+//! What an open file does.
+
+use crate::{DirectoryEntry, FileSystemStatus, Flow, Metadata};
+use abi::Errno;
+use alloc::sync::Arc;
+use core::any::Any;
+use security::Credential;
+use wait::{Attempt, PollEvents, Sink, Source, Stop, Waiter};
+
+/// Who performs an operation, and how it may wait.
+#[derive(Clone, Copy)]
+pub struct IoContext<'a> {
+    /// On whose behalf; storage is charged to its partition.
+    pub credential: &'a Credential,
+    /// Who is enrolled when the operation has to wait.
+    pub waiter: &'a Waiter,
+    /// Fail with EAGAIN rather than wait (O_NONBLOCK).
+    pub nonblocking: bool,
+}
+
+impl IoContext<'_> {
+    /// What an operation answers that would have to wait for data: EAGAIN for a non-blocking one; otherwise
+    /// `enrol` puts the waiter in a queue and the operation parks. The caller holds the condition's lock.
+    pub fn wait<T>(&self, enrol: impl FnOnce(&Waiter)) -> Attempt<T> {
+        if self.nonblocking {
+            return Err(Stop::Error(Errno::EAGAIN));
+        }
+        enrol(self.waiter);
+        Err(Stop::Park)
+    }
+}
+
+/// How a file's position behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// There is none: lseek, pread and pwrite fail with ESPIPE (pipes, terminals, sockets).
+    No,
+    /// There is one.
+    Yes,
+    /// lseek succeeds and stays at 0 (`/dev/null` and its like).
+    Ignored,
+}
+
+/// From where lseek counts (`man 2 lseek`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whence {
+    /// The start.
+    Set,
+    /// The present position.
+    Current,
+    /// The end.
+    End,
+    /// The next data from there on.
+    Data,
+    /// The next hole from there on.
+    Hole,
+}
+
+/// The argument of an ioctl: a value, which may be the address of a structure.
+pub trait IoctlArgument {
+    /// The register as it is, for requests that take a number.
+    fn value(&self) -> u64;
+
+    /// Reads the structure at the address.
+    ///
+    /// # Errors
+    /// EFAULT, [`Stop::Again`].
+    fn get(&mut self, buffer: &mut [u8]) -> Attempt<()>;
+
+    /// Writes the structure at the address; the last thing an operation does.
+    ///
+    /// # Errors
+    /// EFAULT, [`Stop::Again`].
+    fn put(&mut self, bytes: &[u8]) -> Attempt<()>;
+}
+
+/// The behaviour of an open file: implemented by inodes' default, pipes, terminals, devices, sockets.
+///
+/// One value may stand behind several [`crate::OpenFile`]s. Every method may be called by several CPUs at once;
+/// for a seekable file the position's lock orders those of one open file.
+pub trait FileOperations: Any + Send + Sync {
+    /// Puts bytes from `position` on into `sink`; answers how many, 0 at the end of the file.
+    ///
+    /// Nothing is consumed unless the answer is `Ok`. Called only when the file is open for reading.
+    ///
+    /// # Errors
+    /// EINVAL when the object cannot be read, EAGAIN, EIO, what the sink says.
+    fn read(&self, cx: &IoContext<'_>, position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
+        let _ = (cx, position, sink);
+        Err(Errno::EINVAL.into())
+    }
+
+    /// Stores the bytes of `source` from `position` on; answers how many.
+    ///
+    /// Called only when the file is open for writing. A stream that can take a part answers the part.
+    ///
+    /// # Errors
+    /// EINVAL when the object cannot be written, EAGAIN, EPIPE, ENOSPC, EFBIG, what the source says.
+    fn write(&self, cx: &IoContext<'_>, position: u64, source: &mut dyn Source) -> Attempt<usize> {
+        let _ = (cx, position, source);
+        Err(Errno::EINVAL.into())
+    }
+
+    /// Stores the bytes of `source` at the end, wherever that is at that moment; answers where that was and how
+    /// many. Streams need not implement it.
+    ///
+    /// # Errors
+    /// As [`FileOperations::write`].
+    fn append(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<(u64, usize)> {
+        self.write(cx, 0, source).map(|count| (0, count))
+    }
+
+    /// What of `wanted` (and of [`PollEvents::ALWAYS`]) the file is ready for at this moment.
+    ///
+    /// With a waiter, and nothing of that true, enrols it under the lock of the condition so that any later
+    /// change wakes it. The default is that of a regular file: always ready.
+    fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
+        let _ = waiter;
+        wanted & (PollEvents::READABLE | PollEvents::WRITABLE)
+    }
+
+    /// A device's own requests (`man 2 ioctl`).
+    ///
+    /// # Errors
+    /// ENOTTY for a request that the object does not know.
+    fn ioctl(
+        &self,
+        cx: &IoContext<'_>,
+        request: u32,
+        argument: &mut dyn IoctlArgument,
+    ) -> Attempt<i64> {
+        let _ = (cx, request, argument);
+        Err(Errno::ENOTTY.into())
+    }
+
+    /// Whether and how the file has a position.
+    fn seek(&self) -> Seek {
+        Seek::No
+    }
+
+    /// The size in bytes that SEEK_END counts from.
+    ///
+    /// # Errors
+    /// EINVAL when there is no end.
+    fn size(&self, cx: &IoContext<'_>) -> Attempt<u64> {
+        let _ = cx;
+        Err(Errno::EINVAL.into())
+    }
+
+    /// What `fstat` tells of an object that has no name; `None` when the file's inode tells.
+    fn metadata(&self) -> Option<Metadata> {
+        None
+    }
+
+    /// What `fstatfs` tells of an object that has no name.
+    fn file_system(&self) -> Option<FileSystemStatus> {
+        None
+    }
+
+    /// The names of a directory from `cookie` on; see [`crate::Inode::entries`].
+    ///
+    /// # Errors
+    /// ENOTDIR when it is not a directory.
+    fn entries(
+        &self,
+        cx: &IoContext<'_>,
+        cookie: u64,
+        each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
+    ) -> Attempt<()> {
+        let _ = (cx, cookie, each);
+        Err(Errno::ENOTDIR.into())
+    }
+
+    /// The pages of a file that can be mapped into an address space; `None`: mmap fails with ENODEV.
+    fn pages(&self) -> Option<Arc<dyn memory::PageSource>> {
+        None
+    }
+
+    /// An [`crate::OpenFile`] of these operations has been made (open, pipe, accept).
+    fn opened(&self) {}
+
+    /// The last descriptor of one [`crate::OpenFile`] is gone: one call for every [`FileOperations::opened`].
+    fn released(&self) {}
+}

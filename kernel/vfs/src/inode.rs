@@ -1,0 +1,324 @@
+//! What a file system implements.
+
+use crate::{
+    Change, DeviceNumber, FileKind, FileOperations, FileSystemStatus, InodeId, IoContext, Location,
+    Metadata, Mode,
+};
+use abi::{Cid, Errno};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use bitflags::bitflags;
+use core::any::Any;
+use sync::{Rank, SpinLock};
+use wait::{Attempt, Sink, Source};
+
+bitflags! {
+    /// How to rename (`man 2 renameat2`).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct RenameFlags: u32 {
+        /// Fail with EEXIST when the new name is taken.
+        const NO_REPLACE = 1;
+        /// Both names exist and change places.
+        const EXCHANGE = 2;
+    }
+}
+
+/// Whether an iteration goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The item was taken; give the next.
+    Continue,
+    /// The item was not taken; stop before it.
+    Stop,
+}
+
+/// Where a symbolic link leads.
+#[derive(Clone, Debug)]
+pub enum Link {
+    /// To the path that [`Inode::read_link`] tells: every ordinary link.
+    Path,
+    /// To a location, whatever its path (`/proc/PID/{cwd,root,exe,fd/N}`). A walk refuses one outside of its root.
+    To(Location),
+    /// To an object without a name (a pipe behind `/proc/PID/fd/N`): the walk stays at the link, and opening it
+    /// opens the object ([`Inode::open`]).
+    Opaque,
+}
+
+/// One name in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectoryEntry<'a> {
+    /// The name.
+    pub name: &'a [u8],
+    /// The inode's number.
+    pub number: u64,
+    /// What kind of object it names.
+    pub kind: FileKind,
+    /// Where the iteration goes on after this name (`d_off`).
+    pub next: u64,
+}
+
+/// What to make under a new name.
+#[derive(Clone, Copy, Debug)]
+pub struct NewNode<'a> {
+    /// What it is.
+    pub content: NodeContent<'a>,
+    /// Permission bits, the caller's umask applied.
+    pub mode: Mode,
+    /// Owning user.
+    pub uid: u32,
+    /// Owning group.
+    pub gid: u32,
+}
+
+/// What kind of node, with what is fixed when it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeContent<'a> {
+    /// An empty file.
+    Regular,
+    /// An empty directory.
+    Directory,
+    /// A symbolic link to a path of 1 to 4095 bytes.
+    Symlink(&'a [u8]),
+    /// A named pipe.
+    Fifo,
+    /// A named endpoint of communication.
+    Socket,
+    /// A device of bytes.
+    Character(DeviceNumber),
+    /// A device of blocks.
+    Block(DeviceNumber),
+}
+
+impl NodeContent<'_> {
+    /// The kind of the node.
+    #[must_use]
+    pub const fn kind(&self) -> FileKind {
+        match self {
+            NodeContent::Regular => FileKind::Regular,
+            NodeContent::Directory => FileKind::Directory,
+            NodeContent::Symlink(_) => FileKind::Symlink,
+            NodeContent::Fifo => FileKind::Fifo,
+            NodeContent::Socket => FileKind::Socket,
+            NodeContent::Character(_) => FileKind::Character,
+            NodeContent::Block(_) => FileKind::Block,
+        }
+    }
+}
+
+/// Where the object behind a special file (the pipe of a fifo) is found while somebody has it open.
+pub struct Attachment(SpinLock<Option<Weak<dyn Any + Send + Sync>>>);
+
+impl Default for Attachment {
+    fn default() -> Self {
+        Self(SpinLock::new(Rank::Place, None))
+    }
+}
+
+impl Attachment {
+    /// The object that is attached, or a new one from `make`; `None` when one of another type is attached.
+    pub fn get_or_attach<T: Any + Send + Sync>(
+        &self,
+        make: impl FnOnce() -> Arc<T>,
+    ) -> Option<Arc<T>> {
+        let mut slot = self.0.lock();
+        if let Some(present) = slot.as_ref().and_then(Weak::upgrade) {
+            drop(slot);
+            return present.downcast().ok();
+        }
+        let made = make();
+        let erased: Arc<dyn Any + Send + Sync> = made.clone();
+        *slot = Some(Arc::downgrade(&erased));
+        Some(made)
+    }
+}
+
+/// A file of any kind, as its file system keeps it.
+///
+/// File systems check no permissions: [`crate::Walk`] has done so. They do check what keeps the tree whole: that
+/// a name is free (EEXIST), a directory is empty (ENOTEMPTY), alive (ENOENT) and the right kind is there
+/// (ENOTDIR, EISDIR). Every operation is atomic, and an operation that parks has changed nothing.
+///
+/// The methods of a directory are called with the lock of its names held ([`Rank::Directory`]). The defaults
+/// are those of a file to which the operation does not apply.
+pub trait Inode: Any + Send + Sync {
+    /// Which file this is.
+    fn id(&self) -> InodeId;
+
+    /// What kind of object it is; never changes.
+    fn kind(&self) -> FileKind;
+
+    /// The partition that the file belongs to and is charged to.
+    fn owner(&self) -> Cid;
+
+    /// What `stat` tells.
+    ///
+    /// # Errors
+    /// ENOENT or ESRCH when what it describes is gone.
+    fn metadata(&self, cx: &IoContext<'_>) -> Attempt<Metadata>;
+
+    /// Changes metadata and the time of change.
+    ///
+    /// # Errors
+    /// EPERM when the file system fixes it, ENOSPC, EFBIG, EISDIR and EINVAL for a size that cannot be.
+    fn change(&self, cx: &IoContext<'_>, change: &Change) -> Attempt<()> {
+        let _ = (cx, change);
+        Err(Errno::EPERM.into())
+    }
+
+    /// The inode under a name; never `.` or `..`.
+    ///
+    /// # Errors
+    /// ENOENT, ENOTDIR.
+    fn lookup(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<dyn Inode>> {
+        let _ = (cx, name);
+        Err(Errno::ENOTDIR.into())
+    }
+
+    /// Makes a node under a new name.
+    ///
+    /// # Errors
+    /// EEXIST, ENOENT when the directory has been removed, ENOSPC, ENOMEM, EPERM.
+    fn create(
+        &self,
+        cx: &IoContext<'_>,
+        name: &[u8],
+        node: &NewNode<'_>,
+    ) -> Attempt<Arc<dyn Inode>> {
+        let _ = (cx, name, node);
+        Err(Errno::EPERM.into())
+    }
+
+    /// Gives a file of this file system one more name. It is not a directory.
+    ///
+    /// # Errors
+    /// EEXIST, EMLINK, ENOENT when either has been removed, EXDEV, EPERM.
+    fn link(&self, cx: &IoContext<'_>, name: &[u8], target: &Arc<dyn Inode>) -> Attempt<()> {
+        let _ = (cx, name, target);
+        Err(Errno::EPERM.into())
+    }
+
+    /// Takes a name away from what is not a directory; contents stay while the file is open.
+    ///
+    /// # Errors
+    /// ENOENT, EISDIR, EPERM.
+    fn unlink(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<()> {
+        let _ = (cx, name);
+        Err(Errno::EPERM.into())
+    }
+
+    /// Removes an empty directory, in which nothing can be made from then on.
+    ///
+    /// # Errors
+    /// ENOENT, ENOTDIR, ENOTEMPTY, EPERM.
+    fn remove_directory(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<()> {
+        let _ = (cx, name);
+        Err(Errno::EPERM.into())
+    }
+
+    /// Moves `name` to `new_name` in `target`, a directory of this file system (maybe this one). What was there
+    /// is replaced when it is of the same sort and, as a directory, empty. The caller has made sure that no
+    /// directory moves below itself and that the two names are not of one file.
+    ///
+    /// # Errors
+    /// ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, EMLINK, EXDEV, EPERM.
+    fn rename(
+        &self,
+        cx: &IoContext<'_>,
+        name: &[u8],
+        target: &Arc<dyn Inode>,
+        new_name: &[u8],
+        flags: RenameFlags,
+    ) -> Attempt<()> {
+        let _ = (cx, name, target, new_name, flags);
+        Err(Errno::EPERM.into())
+    }
+
+    /// Gives the names from `cookie` on, 0 being the start, without `.` and `..`, until `each` stops.
+    ///
+    /// Cookies are stable: a name that exists from the start of an iteration to its end is given exactly once,
+    /// whatever else comes and goes. They are below 2⁶³ − 16.
+    ///
+    /// # Errors
+    /// ENOTDIR, what `each` says.
+    fn entries(
+        &self,
+        cx: &IoContext<'_>,
+        cookie: u64,
+        each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
+    ) -> Attempt<()> {
+        let _ = (cx, cookie, each);
+        Err(Errno::ENOTDIR.into())
+    }
+
+    /// The path in a symbolic link.
+    ///
+    /// # Errors
+    /// EINVAL when it is none.
+    fn read_link(&self, cx: &IoContext<'_>) -> Attempt<Vec<u8>> {
+        let _ = cx;
+        Err(Errno::EINVAL.into())
+    }
+
+    /// Where a symbolic link leads; see [`Link`].
+    ///
+    /// # Errors
+    /// ENOENT, ESRCH, EACCES.
+    fn follow(&self, cx: &IoContext<'_>) -> Attempt<Link> {
+        let _ = cx;
+        Ok(Link::Path)
+    }
+
+    /// Reads bytes of a regular file; see [`FileOperations::read`].
+    ///
+    /// # Errors
+    /// EISDIR, EINVAL, what the sink says.
+    fn read_at(&self, cx: &IoContext<'_>, offset: u64, sink: &mut dyn Sink) -> Attempt<usize> {
+        let _ = (cx, offset, sink);
+        Err(Errno::EINVAL.into())
+    }
+
+    /// Writes bytes of a regular file; see [`FileOperations::write`].
+    ///
+    /// # Errors
+    /// ENOSPC, ENOMEM, EFBIG, EINVAL, what the source says.
+    fn write_at(&self, cx: &IoContext<'_>, offset: u64, source: &mut dyn Source) -> Attempt<usize> {
+        let _ = (cx, offset, source);
+        Err(Errno::EINVAL.into())
+    }
+
+    /// Writes bytes at the end of a regular file; see [`FileOperations::append`].
+    ///
+    /// # Errors
+    /// As [`Inode::write_at`].
+    fn append(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<(u64, usize)> {
+        let _ = (cx, source);
+        Err(Errno::EINVAL.into())
+    }
+
+    /// The pages of a regular file, for mmap and exec.
+    fn pages(&self) -> Option<Arc<dyn memory::PageSource>> {
+        None
+    }
+
+    /// What opening makes, where reads and writes do not simply go to the inode: proc files, nodes of devfs.
+    /// `None`: a regular file or directory, or a node that [`crate::SpecialFiles`] opens.
+    ///
+    /// # Errors
+    /// ENXIO, EBUSY, ESRCH and whatever the object says; may park.
+    fn open(
+        &self,
+        cx: &IoContext<'_>,
+        access: crate::Access,
+    ) -> Attempt<Option<Arc<dyn FileOperations>>> {
+        let _ = (cx, access);
+        Ok(None)
+    }
+
+    /// Where the object behind a fifo or socket node is attached; `None` for other kinds.
+    fn attachment(&self) -> Option<&Attachment> {
+        None
+    }
+
+    /// What `statfs` tells of the file system.
+    fn file_system(&self) -> FileSystemStatus;
+}

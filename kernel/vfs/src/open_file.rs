@@ -1,0 +1,329 @@
+//! What a descriptor refers to (`man 2 open`, "open file description").
+
+use crate::{
+    FileOperations, FileSystemStatus, Inode, IoContext, IoctlArgument, Location, Metadata, Seek,
+    Whence,
+};
+use abi::{Cid, Errno};
+use alloc::sync::Arc;
+use bitflags::bitflags;
+use core::sync::atomic::{AtomicU32, Ordering};
+use sync::{Rank, SpinLock};
+use wait::{Attempt, PollEvents, Sink, Source, Stop, Waiter};
+
+bitflags! {
+    /// What a file was opened for.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Access: u8 {
+        /// Reading.
+        const READ = 1;
+        /// Writing.
+        const WRITE = 2;
+    }
+
+    /// Flags of an open file that `fcntl(F_SETFL)` can change.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct StatusFlags: u32 {
+        /// Every write goes to the end (O_APPEND).
+        const APPEND = 1;
+        /// Operations fail rather than wait (O_NONBLOCK).
+        const NONBLOCKING = 2;
+    }
+}
+
+/// Who opens special files; the kernel brings one that knows its pipes and devices.
+pub trait SpecialFiles: Send + Sync {
+    /// Opens a fifo: joins the pipe attached to `inode` ([`Inode::attachment`]) or attaches a new one, and parks
+    /// until the other end is open where `man 7 fifo` says so.
+    ///
+    /// # Errors
+    /// ENXIO, EAGAIN.
+    fn fifo(
+        &self,
+        cx: &IoContext<'_>,
+        inode: &Arc<dyn Inode>,
+        access: Access,
+    ) -> Attempt<Arc<dyn FileOperations>>;
+
+    /// Opens a character or block device node.
+    ///
+    /// # Errors
+    /// ENXIO when there is no such device for this partition.
+    fn device(
+        &self,
+        cx: &IoContext<'_>,
+        inode: &Arc<dyn Inode>,
+        access: Access,
+    ) -> Attempt<Arc<dyn FileOperations>>;
+}
+
+/// An open file: operations with a position, flags, and the name it was opened by.
+pub struct OpenFile {
+    operations: Arc<dyn FileOperations>,
+    location: Option<Location>,
+    owner: Cid,
+    access: Access,
+    flags: AtomicU32,
+    position: SpinLock<u64>,
+}
+
+impl OpenFile {
+    /// An open file of `operations`, at position 0. `location` is what `/proc/self/fd` and `openat` follow.
+    pub fn new(
+        operations: Arc<dyn FileOperations>,
+        location: Option<Location>,
+        owner: Cid,
+        access: Access,
+        flags: StatusFlags,
+    ) -> Arc<Self> {
+        operations.opened();
+        Arc::new(Self {
+            operations,
+            location,
+            owner,
+            access,
+            flags: AtomicU32::new(flags.bits()),
+            position: SpinLock::new(Rank::Position, 0),
+        })
+    }
+
+    /// What the file does.
+    pub fn operations(&self) -> &Arc<dyn FileOperations> {
+        &self.operations
+    }
+
+    /// Where the file was found; `None` for pipes and sockets.
+    pub fn location(&self) -> Option<&Location> {
+        self.location.as_ref()
+    }
+
+    /// The partition whose process opened it.
+    pub fn owner(&self) -> Cid {
+        self.owner
+    }
+
+    /// What it was opened for.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Its flags.
+    pub fn flags(&self) -> StatusFlags {
+        StatusFlags::from_bits_truncate(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// Replaces its flags.
+    pub fn set_flags(&self, flags: StatusFlags) {
+        self.flags.store(flags.bits(), Ordering::Relaxed);
+    }
+
+    fn context<'a>(&self, cx: &IoContext<'a>) -> IoContext<'a> {
+        IoContext {
+            nonblocking: cx.nonblocking || self.flags().contains(StatusFlags::NONBLOCKING),
+            ..*cx
+        }
+    }
+
+    fn require(&self, access: Access) -> Result<(), Errno> {
+        if self.access.contains(access) {
+            Ok(())
+        } else {
+            Err(Errno::EBADF)
+        }
+    }
+
+    /// Reads from the position and moves it.
+    ///
+    /// # Errors
+    /// EBADF when not open for reading; see [`FileOperations::read`].
+    pub fn read(&self, cx: &IoContext<'_>, sink: &mut dyn Sink) -> Attempt<usize> {
+        self.require(Access::READ)?;
+        let cx = self.context(cx);
+        if self.operations.seek() != Seek::Yes {
+            return self.operations.read(&cx, 0, sink);
+        }
+        let mut position = self.position.lock();
+        let count = self.operations.read(&cx, *position, sink)?;
+        *position = position.saturating_add(count as u64);
+        Ok(count)
+    }
+
+    /// Writes at the position, or at the end when opened for appending, and moves it.
+    ///
+    /// # Errors
+    /// EBADF when not open for writing; see [`FileOperations::write`].
+    pub fn write(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<usize> {
+        self.require(Access::WRITE)?;
+        let cx = self.context(cx);
+        if self.operations.seek() != Seek::Yes {
+            return self.operations.write(&cx, 0, source);
+        }
+        let mut position = self.position.lock();
+        let (at, count) = if self.flags().contains(StatusFlags::APPEND) {
+            self.operations.append(&cx, source)?
+        } else {
+            (*position, self.operations.write(&cx, *position, source)?)
+        };
+        *position = at.saturating_add(count as u64);
+        Ok(count)
+    }
+
+    /// Reads from `offset`; the position stays (`man 2 pread`).
+    ///
+    /// # Errors
+    /// ESPIPE without a position, EINVAL for a negative offset, as [`OpenFile::read`].
+    pub fn read_at(&self, cx: &IoContext<'_>, offset: i64, sink: &mut dyn Sink) -> Attempt<usize> {
+        let offset = self.explicit(Access::READ, offset)?;
+        self.operations.read(&self.context(cx), offset, sink)
+    }
+
+    /// Writes at `offset`; the position stays. A file opened for appending appends (`man 2 pwrite`, "BUGS").
+    ///
+    /// # Errors
+    /// ESPIPE without a position, EINVAL for a negative offset, as [`OpenFile::write`].
+    pub fn write_at(
+        &self,
+        cx: &IoContext<'_>,
+        offset: i64,
+        source: &mut dyn Source,
+    ) -> Attempt<usize> {
+        let offset = self.explicit(Access::WRITE, offset)?;
+        let cx = self.context(cx);
+        if self.flags().contains(StatusFlags::APPEND) {
+            return self.operations.append(&cx, source).map(|(_, count)| count);
+        }
+        self.operations.write(&cx, offset, source)
+    }
+
+    fn explicit(&self, access: Access, offset: i64) -> Result<u64, Errno> {
+        let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        self.require(access)?;
+        if self.operations.seek() == Seek::No {
+            return Err(Errno::ESPIPE);
+        }
+        Ok(offset)
+    }
+
+    /// Moves the position and answers it (`man 2 lseek`).
+    ///
+    /// # Errors
+    /// ESPIPE, EINVAL for what would be negative, ENXIO beyond the end for `Data` and `Hole`, EOVERFLOW.
+    pub fn seek(&self, cx: &IoContext<'_>, offset: i64, whence: Whence) -> Attempt<u64> {
+        match self.operations.seek() {
+            Seek::No => return Err(Errno::ESPIPE.into()),
+            Seek::Ignored => return Ok(0),
+            Seek::Yes => {}
+        }
+        let mut position = self.position.lock();
+        let base = match whence {
+            Whence::Set => 0,
+            Whence::Current => *position,
+            Whence::End => self.operations.size(cx)?,
+            Whence::Data | Whence::Hole => {
+                // One stretch of data from 0 to the end, and the hole behind it: what the manual page allows.
+                let size = self.operations.size(cx)?;
+                let start = u64::try_from(offset)
+                    .ok()
+                    .filter(|&start| start < size)
+                    .ok_or(Errno::ENXIO)?;
+                *position = if whence == Whence::Data { start } else { size };
+                return Ok(*position);
+            }
+        };
+        let base = i64::try_from(base).map_err(|_| Errno::EOVERFLOW)?;
+        let target = base.checked_add(offset).ok_or(Errno::EOVERFLOW)?;
+        *position = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
+        Ok(*position)
+    }
+
+    /// Readiness; see [`FileOperations::poll`].
+    pub fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
+        self.operations.poll(wanted, waiter)
+    }
+
+    /// A device request; see [`FileOperations::ioctl`].
+    ///
+    /// # Errors
+    /// ENOTTY and whatever the object says.
+    pub fn ioctl(
+        &self,
+        cx: &IoContext<'_>,
+        request: u32,
+        argument: &mut dyn IoctlArgument,
+    ) -> Attempt<i64> {
+        self.operations.ioctl(&self.context(cx), request, argument)
+    }
+
+    /// What `fstat` tells.
+    ///
+    /// # Errors
+    /// As [`Inode::metadata`]; EBADF when neither inode nor object tells.
+    pub fn metadata(&self, cx: &IoContext<'_>) -> Attempt<Metadata> {
+        if let Some(metadata) = self.operations.metadata() {
+            return Ok(metadata);
+        }
+        match &self.location {
+            Some(location) => location.inode().metadata(cx),
+            None => Err(Stop::Error(Errno::EBADF)),
+        }
+    }
+
+    /// What `fstatfs` tells.
+    ///
+    /// # Errors
+    /// ENOSYS when neither inode nor object tells.
+    pub fn file_system(&self) -> Result<FileSystemStatus, Errno> {
+        let own = self.operations.file_system();
+        own.or_else(|| {
+            self.location
+                .as_ref()
+                .map(|location| location.inode().file_system())
+        })
+        .ok_or(Errno::ENOSYS)
+    }
+
+    /// Sets the size of a file that is open for writing (`man 2 ftruncate`).
+    ///
+    /// # Errors
+    /// EINVAL when not open for writing or not a regular file; as [`Inode::change`].
+    pub fn truncate(&self, cx: &IoContext<'_>, size: u64) -> Attempt<()> {
+        let regular = self
+            .location
+            .as_ref()
+            .filter(|at| at.inode().kind() == crate::FileKind::Regular);
+        let location = regular
+            .filter(|_| self.access.contains(Access::WRITE))
+            .ok_or(Errno::EINVAL)?;
+        location.inode().change(
+            cx,
+            &crate::Change {
+                size: Some(size),
+                ..Default::default()
+            },
+        )
+    }
+
+    /// Runs `act` with the position of a directory iteration and stores what it leaves there on success.
+    pub(crate) fn with_position<T>(&self, act: impl FnOnce(&mut u64) -> Attempt<T>) -> Attempt<T> {
+        let mut position = self.position.lock();
+        let mut moved = *position;
+        let answer = act(&mut moved)?;
+        *position = moved;
+        Ok(answer)
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        self.operations.released();
+    }
+}
+
+impl core::fmt::Debug for OpenFile {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("OpenFile")
+            .field("owner", &self.owner)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}

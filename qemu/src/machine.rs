@@ -1,0 +1,126 @@
+//! The machine description and QEMU's command line.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::str::FromStr;
+
+/// The program that plays the machine.
+const EMULATOR: &str = "qemu-system-ppc64";
+
+/// `pseries` without the mitigations that TCG cannot provide and would warn about.
+const BOARD: &str = "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off";
+
+/// What starts the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Firmware {
+    /// QEMU's own minimal Open Firmware: 0.06 s to the kernel.
+    #[default]
+    Vof,
+    /// SLOF: 5 s to the kernel, and closer to a real machine.
+    Slof,
+}
+
+impl FromStr for Firmware {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "vof" => Ok(Self::Vof),
+            "slof" => Ok(Self::Slof),
+            other => Err(format!("firmware is vof or slof, not {other}")),
+        }
+    }
+}
+
+impl fmt::Display for Firmware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vof => "vof",
+            Self::Slof => "slof",
+        })
+    }
+}
+
+/// One machine, described but not running.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The kernel's ELF file.
+    pub kernel: PathBuf,
+    /// The RAM disk, a newc archive; `None` boots without one.
+    pub ramdisk: Option<PathBuf>,
+    /// The kernel's command line.
+    pub append: String,
+    /// How many CPUs.
+    pub smp: u32,
+    /// Memory as QEMU spells it; a multiple of 256 MiB.
+    pub memory: String,
+    /// QEMU's name of the processor.
+    pub cpu: String,
+    /// What starts the kernel.
+    pub firmware: Firmware,
+    /// Stop before the first instruction and wait for a debugger on TCP port 1234.
+    pub gdb: bool,
+}
+
+impl Machine {
+    /// A machine of the usual size: one POWER9 CPU, 1 GiB, VOF.
+    #[must_use]
+    pub fn new(kernel: &Path, ramdisk: &Path) -> Self {
+        Self {
+            kernel: kernel.to_owned(),
+            ramdisk: Some(ramdisk.to_owned()),
+            append: String::new(),
+            smp: 1,
+            memory: "1G".to_owned(),
+            cpu: "power9".to_owned(),
+            firmware: Firmware::Vof,
+            gdb: false,
+        }
+    }
+
+    /// QEMU's command with the console on `console` (a `-serial` argument) and the kernel's result in the
+    /// file `result`.
+    ///
+    /// The emulator dies with the thread that starts it (`setpriv --pdeathsig`), so an ended test leaves
+    /// nothing behind.
+    pub(crate) fn command(&self, console: &str, result: &Path) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--pdeathsig",
+            "TERM",
+            "--",
+            EMULATOR,
+            "-nodefaults",
+            "-display",
+            "none",
+        ]);
+        command.arg("-machine").arg(match self.firmware {
+            Firmware::Vof => format!("{BOARD},x-vof=on"),
+            Firmware::Slof => BOARD.to_owned(),
+        });
+        command.args(["-cpu", &self.cpu, "-m", &self.memory]);
+        command.arg("-smp").arg(self.smp.to_string());
+        command.args([
+            "-action",
+            "panic=exit-failure",
+            "-action",
+            "reboot=shutdown",
+        ]);
+        command.args(["-serial", console]);
+        let mut second = std::ffi::OsString::from("file:");
+        second.push(result);
+        command.arg("-serial").arg(second);
+        command.arg("-kernel").arg(&self.kernel);
+        if let Some(ramdisk) = &self.ramdisk {
+            command.arg("-initrd").arg(ramdisk);
+        }
+        if !self.append.is_empty() {
+            command.args(["-append", &self.append]);
+        }
+        if self.gdb {
+            command.args(["-gdb", "tcp:127.0.0.1:1234", "-S"]);
+        }
+        command
+    }
+}

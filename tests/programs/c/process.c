@@ -1,0 +1,450 @@
+/* fork, vfork, clone, exec, wait, groups, sessions, limits, clocks. */
+
+#include "check.h"
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/times.h>
+#include <sys/utsname.h>
+
+static int status;
+
+static void statuses(void)
+{
+	for (int code = 0; code < 256; code += 51) {
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(code);
+		WANT(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == code);
+	}
+	WANT_ERROR(wait(NULL), ECHILD);
+	WANT_ERROR(waitpid(999999, NULL, 0), ECHILD);
+}
+
+static void wait_kinds(void)
+{
+	pid_t first = fork();
+	if (first == 0)
+		for (;;)
+			pause();
+	WANT(waitpid(-1, &status, WNOHANG) == 0);
+	pid_t second = fork();
+	if (second == 0)
+		_exit(2);
+	WANT(waitpid(second, &status, 0) == second && WEXITSTATUS(status) == 2);
+	WANT(setpgid(first, first) == 0);
+	WANT_ERROR(waitpid(0, &status, WNOHANG), ECHILD); /* nobody is left in our own group */
+	kill(-first, SIGKILL);
+	WANT(waitpid(-first, &status, 0) == first && WTERMSIG(status) == SIGKILL);
+	pid_t third = fork();
+	if (third == 0)
+		_exit(3);
+	siginfo_t info = { 0 };
+	WANT(waitid(P_PID, third, &info, WEXITED | WNOWAIT) == 0);
+	WANT(info.si_pid == third && info.si_code == CLD_EXITED && info.si_status == 3);
+	struct rusage usage;
+	WANT(wait4(third, &status, 0, &usage) == third && WEXITSTATUS(status) == 3);
+	WANT_ERROR(waitpid(third, &status, 0), ECHILD);
+}
+
+static void zombies(void)
+{
+	/* A zombie can be signalled, is not running, and vanishes when it is waited for. */
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	siginfo_t info;
+	WANT(waitid(P_PID, pid, &info, WEXITED | WNOWAIT) == 0);
+	WANT(kill(pid, SIGKILL) == 0);
+	WANT(waitpid(pid, &status, 0) == pid && status == 0);
+	WANT_ERROR(kill(pid, 0), ESRCH);
+	/* With SIGCHLD ignored there are none. */
+	signal(SIGCHLD, SIG_IGN);
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	WANT_ERROR(waitpid(pid, NULL, 0), ECHILD);
+}
+
+static void orphans(void)
+{
+	int ends[2];
+	pid_t seen = 0;
+	WANT(pipe(ends) == 0);
+	if (fork() == 0) {
+		pid_t first = getpid();
+		if (fork() == 0) {
+			while (getppid() == first)
+				sched_yield();
+			pid_t parent = getppid();
+			_exit(write(ends[1], &parent, sizeof(parent)) != sizeof(parent));
+		}
+		_exit(0);
+	}
+	WANT(wait(&status) > 0);
+	WANT(read(ends[0], &seen, sizeof(seen)) == sizeof(seen) && seen == 1);
+}
+
+static void vforked(void)
+{
+	static volatile int shared;
+	pid_t pid = vfork();
+	if (pid == 0) {
+		shared = 7;
+		_exit(4);
+	}
+	WANT(pid > 0 && shared == 7);
+	WANT(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 4);
+	pid = vfork();
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", "exit 6", (char *)NULL);
+		_exit(1);
+	}
+	WANT(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 6);
+}
+
+static void executed(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		char *words[] = { "sh", "-c", "test \"$1\" = 'a b' && test \"$NAME\" = value && test -z \"$OTHER\"", "x", "a b", NULL };
+		char *environment[] = { "NAME=value", NULL };
+		execve("/bin/sh", words, environment);
+		_exit(99);
+	}
+	WANT(waitpid(pid, &status, 0) == pid && status == 0);
+	char *none[] = { "x", NULL };
+	WANT_ERROR(execve("/no/such", none, none), ENOENT);
+	WANT_ERROR(execve("/tmp", none, none), EACCES);
+	int fd = open("plain", O_WRONLY | O_CREAT, 0600);
+	WANT(fd >= 0 && write(fd, "text\n", 5) == 5);
+	close(fd);
+	WANT_ERROR(execve("plain", none, none), EACCES);
+	WANT(chmod("plain", 0700) == 0);
+	WANT_ERROR(execve("plain", none, none), ENOEXEC);
+	WANT_ERROR(execve("plain/x", none, none), ENOTDIR);
+}
+
+static void damaged_programs(void)
+{
+	/* This program, cut or changed, is refused and nothing is harmed. */
+	static char image[4096];
+	char *none[] = { "x", NULL };
+	int self = open("/proc/self/exe", O_RDONLY);
+	WANT(self >= 0 && read(self, image, sizeof(image)) == sizeof(image));
+	static const struct { int at, value; } damage[] = { { 4, 1 }, { 5, 2 }, { 16, 1 }, { 18, 62 }, { 54, 1 }, { 0, 0 } };
+	for (size_t each = 0; each < sizeof(damage) / sizeof(*damage); each++) {
+		char old = image[damage[each].at];
+		image[damage[each].at] = (char)damage[each].value;
+		int fd = open("damaged", O_WRONLY | O_CREAT | O_TRUNC, 0700);
+		WANT(write(fd, image, sizeof(image)) == sizeof(image));
+		close(fd);
+		WANT_ERROR(execve("damaged", none, none), ENOEXEC);
+		image[damage[each].at] = old;
+	}
+}
+
+static void many_arguments(void)
+{
+	enum { COUNT = 2000 };
+	static char *words[COUNT + 6];
+	words[0] = "sh";
+	words[1] = "-c";
+	words[2] = "test $# -eq 2000 && test \"$1\" = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	words[3] = "x";
+	for (int at = 0; at < COUNT; at++)
+		words[4 + at] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	pid_t pid = fork();
+	if (pid == 0) {
+		execv("/bin/sh", words);
+		_exit(99);
+	}
+	WANT(waitpid(pid, &status, 0) == pid && status == 0);
+	static char huge[3 << 20];
+	memset(huge, 'x', sizeof(huge) - 1);
+	char *large[] = { "sh", "-c", "exit 0", huge, NULL };
+	pid = fork();
+	if (pid == 0) {
+		execv("/bin/sh", large);
+		_exit(errno == E2BIG ? 7 : 1);
+	}
+	WANT(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 7);
+}
+
+static void scripts(void)
+{
+	int fd = open("script", O_WRONLY | O_CREAT, 0700);
+	const char *text = "#!/bin/sh -e\ntest \"$0\" = ./script && test \"$1\" = one\nfalse\nexit 0\n";
+	WANT(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+	pid_t pid = fork();
+	if (pid == 0) {
+		execl("./script", "ignored", "one", (char *)NULL);
+		_exit(99);
+	}
+	WANT(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 1); /* -e was handed over */
+	fd = open("lost", O_WRONLY | O_CREAT, 0700);
+	WANT(write(fd, "#!/no/such\n", 11) == 11);
+	close(fd);
+	char *none[] = { "x", NULL };
+	WANT_ERROR(execve("./lost", none, none), ENOENT);
+}
+
+static void descriptors_over_exec(void)
+{
+	int kept = open("/dev/null", O_RDONLY), closed = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	char command[100];
+	sprintf(command, "test -e /proc/self/fd/%d && test ! -e /proc/self/fd/%d", kept, closed);
+	pid_t pid = fork();
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		_exit(99);
+	}
+	WANT(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void *stay(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void exec_with_threads(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		pthread_t id;
+		for (int at = 0; at < 3; at++)
+			pthread_create(&id, NULL, stay, NULL);
+		execl("/bin/sh", "sh", "-c", "test $$ = $PPID; exit 8", (char *)NULL);
+		_exit(99);
+	}
+	WANT(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 8);
+}
+
+static void exit_with_threads(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		pthread_t id;
+		for (int at = 0; at < 3; at++)
+			pthread_create(&id, NULL, stay, NULL);
+		exit(9);
+	}
+	WANT(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 9);
+}
+
+static volatile int cloned_value;
+static int cloned(void *value)
+{
+	cloned_value = *(int *)value;
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+static void clones(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	static volatile pid_t parent_tid, child_tid = 1;
+	int value = 33;
+	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+	int tid = clone(cloned, stack + sizeof(stack), flags, &value, &parent_tid, NULL, &child_tid);
+	WANT(tid > 0 && parent_tid == tid);
+	while (child_tid != 0)
+		syscall(SYS_futex, &child_tid, 0, child_tid, NULL, NULL, 0);
+	WANT(cloned_value == 33);
+	int pid = clone(cloned, stack + sizeof(stack), CLONE_VM | SIGCHLD, &value);
+	WANT(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+	WANT_ERROR(syscall(SYS_clone, CLONE_THREAD, 0, 0, 0, 0), EINVAL);
+}
+
+static void *identity(void *unused)
+{
+	(void)unused;
+	return (void *)(long)(getpid() == (pid_t)syscall(SYS_gettid) ? 1 : getpid());
+}
+
+static void identities(void)
+{
+	pthread_t id;
+	void *result;
+	WANT(getpid() == (pid_t)syscall(SYS_gettid));
+	WANT(pthread_create(&id, NULL, identity, NULL) == 0 && pthread_join(id, &result) == 0);
+	WANT((long)result == getpid());
+	WANT(getuid() == 0 && geteuid() == 0 && getgid() == 0 && getegid() == 0);
+}
+
+static void users(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		WANT(setgid(1000) == 0 && setuid(1000) == 0);
+		WANT(getuid() == 1000 && geteuid() == 1000 && getgid() == 1000);
+		WANT_ERROR(setuid(0), EPERM);
+		WANT_ERROR(kill(1, SIGTERM), EPERM);
+		WANT_ERROR(open("/etc/shadow", O_RDONLY), EACCES);
+		WANT_ERROR(open("/etc/passwd", O_WRONLY), EACCES);
+		WANT_ERROR(mkdir("/opt/mine", 0755), EACCES);
+		WANT_ERROR(chown("/etc/passwd", 1000, 1000), EPERM);
+		WANT_ERROR(setpriority(PRIO_PROCESS, 0, -5), EACCES);
+		_exit(0);
+	}
+	WANT(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void groups_and_sessions(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		WANT(getpgrp() == getpgid(0));
+		WANT(setsid() == getpid());
+		WANT(getpgrp() == getpid() && getsid(0) == getpid());
+		WANT_ERROR(setsid(), EPERM);
+		WANT_ERROR(setpgid(0, 0), EPERM);
+		WANT(open("/dev/tty", O_RDWR) == -1 && errno == ENXIO);
+		_exit(0);
+	}
+	WANT(waitpid(pid, &status, 0) == pid && status == 0);
+	WANT_ERROR(setpgid(1, 1), ESRCH);
+	WANT_ERROR(getpgid(999999), ESRCH);
+}
+
+static void group_signal(void)
+{
+	pid_t leader = fork();
+	if (leader == 0) {
+		setpgid(0, 0);
+		for (int at = 0; at < 3; at++)
+			if (fork() == 0)
+				break;
+		for (;;)
+			pause();
+	}
+	while (setpgid(leader, leader) != 0)
+		;
+	WANT(kill(-leader, SIGTERM) == 0);
+	WANT(waitpid(leader, &status, 0) == leader && WTERMSIG(status) == SIGTERM);
+}
+
+static void limits(void)
+{
+	struct rlimit limit;
+	WANT(getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= 256);
+	limit.rlim_cur = 10;
+	WANT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	int fd, count = 0;
+	while ((fd = open("/dev/null", O_RDONLY)) >= 0)
+		count++;
+	WANT(errno == EMFILE && count <= 10);
+	limit.rlim_cur = limit.rlim_max + 1;
+	WANT_ERROR(setrlimit(RLIMIT_NOFILE, &limit), EINVAL);
+	WANT(getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur == 8UL << 20);
+}
+
+static void clocks(void)
+{
+	struct timespec monotonic, resolution, cpu, realtime;
+	WANT(clock_gettime(CLOCK_MONOTONIC, &monotonic) == 0);
+	WANT(clock_gettime(CLOCK_REALTIME, &realtime) == 0 && realtime.tv_sec > 1700000000);
+	WANT(clock_getres(CLOCK_MONOTONIC, &resolution) == 0 && resolution.tv_nsec <= 1000);
+	WANT(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0);
+	WANT_ERROR(clock_gettime(99, &cpu), EINVAL);
+	struct timespec until = monotonic;
+	until.tv_nsec += 30000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	WANT(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == 0);
+	struct timespec after;
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	WANT(after.tv_sec > until.tv_sec || (after.tv_sec == until.tv_sec && after.tv_nsec >= until.tv_nsec));
+	struct timespec bad = { .tv_nsec = 1000000000 };
+	WANT_ERROR(nanosleep(&bad, NULL), EINVAL);
+	struct timeval day;
+	WANT(gettimeofday(&day, NULL) == 0 && day.tv_sec - realtime.tv_sec < 10);
+}
+
+static void cpu_time(void)
+{
+	struct tms times_now;
+	struct rusage usage;
+	struct timespec before, after;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	for (volatile long at = 0; at < 30000000; at++)
+		;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	int64_t burnt = (after.tv_sec - before.tv_sec) * 1000000000LL + after.tv_nsec - before.tv_nsec;
+	WANT(burnt > 1000000);
+	WANT(getrusage(RUSAGE_SELF, &usage) == 0);
+	WANT(usage.ru_utime.tv_sec * 1000000000LL + usage.ru_utime.tv_usec * 1000LL >= burnt / 2);
+	WANT(times(&times_now) != (clock_t)-1);
+	/* Sleeping costs nothing. */
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	usleep(100000);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	burnt = (after.tv_sec - before.tv_sec) * 1000000000LL + after.tv_nsec - before.tv_nsec;
+	WANT(burnt < 50000000);
+}
+
+static void names(void)
+{
+	struct utsname name;
+	WANT(uname(&name) == 0 && strcmp(name.machine, "ppc64le") == 0);
+	char comm[16] = "";
+	WANT(prctl(PR_SET_NAME, "renamed") == 0 && prctl(PR_GET_NAME, comm) == 0 && strcmp(comm, "renamed") == 0);
+}
+
+static void unknown_call(void)
+{
+	WANT_ERROR(syscall(5000), ENOSYS);
+	WANT_ERROR(syscall(-1), ENOSYS);
+	WANT_ERROR(syscall(0x7fffffffffffffffL), ENOSYS);
+}
+
+static void many_children(void)
+{
+	enum { COUNT = 200 };
+	for (int at = 0; at < COUNT; at++) {
+		pid_t pid = fork();
+		WANT(pid >= 0);
+		if (pid == 0)
+			_exit(at % 7);
+	}
+	int sum = 0;
+	for (int at = 0; at < COUNT; at++) {
+		WANT(wait(&status) > 0);
+		sum += WEXITSTATUS(status);
+	}
+	int expected = 0;
+	for (int at = 0; at < COUNT; at++)
+		expected += at % 7;
+	WANT(sum == expected);
+}
+
+static void affinity(void)
+{
+	cpu_set_t set;
+	WANT(sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) >= 1);
+	CPU_ZERO(&set);
+	WANT_ERROR(sched_setaffinity(0, sizeof(set), &set), EINVAL);
+}
+
+static const struct check checks[] = {
+	{ "statuses", statuses }, { "wait-kinds", wait_kinds }, { "zombies", zombies }, { "orphans", orphans },
+	{ "vfork", vforked }, { "exec", executed }, { "damaged-programs", damaged_programs },
+	{ "many-arguments", many_arguments }, { "scripts", scripts }, { "descriptors", descriptors_over_exec },
+	{ "exec-with-threads", exec_with_threads }, { "exit-with-threads", exit_with_threads }, { "clone", clones },
+	{ "identities", identities }, { "users", users }, { "groups", groups_and_sessions },
+	{ "group-signal", group_signal }, { "limits", limits }, { "clocks", clocks }, { "cpu-time", cpu_time },
+	{ "names", names }, { "unknown-call", unknown_call }, { "many-children", many_children },
+	{ "affinity", affinity },
+};
+MAIN(checks)

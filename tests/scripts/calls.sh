@@ -1,0 +1,237 @@
+# Signals, pipes and processes: each test is a check of a program in tests/programs.
+
+check SIGNAL0001 'a handler runs when its signal comes' <<'END'
+$T/signals handler
+END
+
+check SIGNAL0002 'a handler learns who sent the signal, and what with' <<'END'
+$T/signals siginfo
+END
+
+check SIGNAL0003 'SIGCHLD says which child ended and how' <<'END'
+$T/signals child-info
+END
+
+check SIGNAL0004 'a blocked signal waits, once' <<'END'
+$T/signals mask
+END
+
+check SIGNAL0005 'real-time signals queue' <<'END'
+$T/signals queue
+END
+
+check SIGNAL0006 'a handler blocks what its mask says' <<'END'
+$T/signals handler-mask
+END
+
+check SIGNAL0007 'without a handler each signal does what POSIX says' <<'END'
+$T/signals defaults
+END
+
+check SIGNAL0008 'SA_RESTART runs an interrupted read again' <<'END'
+$T/signals restart
+END
+
+check SIGNAL0009 'without SA_RESTART an interrupted read gives EINTR' <<'END'
+$T/signals no-restart
+END
+
+check SIGNAL0010 'an interrupted sleep tells what is left' <<'END'
+$T/signals sleep-interrupted
+END
+
+check SIGNAL0011 'sigsuspend waits with another mask' <<'END'
+$T/signals suspend
+END
+
+check SIGNAL0012 'sigtimedwait takes a signal or times out' <<'END'
+$T/signals wait-for
+END
+
+check SIGNAL0013 'an interval timer fires again and again, never early' <<'END'
+$T/signals interval
+END
+
+check SIGNAL0014 'a signal interrupts a loop without system calls' <<'END'
+$T/signals busy-interrupted
+END
+
+check SIGNAL0015 'a handler runs on the alternate stack when it asks' <<'END'
+$T/signals alternate-stack
+END
+
+check SIGNAL0016 'a bad access tells its address and kind' <<'END'
+$T/signals fault
+END
+
+check SIGNAL0017 'a handler can mend a fault and the store runs again' <<'END'
+$T/signals fault-mended
+END
+
+check SIGNAL0018 'a handler can change the interrupted registers' <<'END'
+$T/signals context
+END
+
+check SIGNAL0019 'a handler leaves the interrupted registers alone' <<'END'
+$T/signals registers
+END
+
+check SIGNAL0020 'fork and exec keep what POSIX says' <<'END'
+$T/signals inherited
+END
+
+check SIGNAL0021 'processes stop and continue, and the parent hears of it' <<'END'
+$T/signals stop-and-continue
+END
+
+check SIGNAL0022 'a stack that is not there ends the process' <<'END'
+$T/signals bad-frame
+END
+
+check IPC0001 'the ends of a pipe behave as such' <<'END'
+$T/ipc ends-of-pipe
+END
+
+check IPC0002 'writing to nobody is SIGPIPE' <<'END'
+$T/ipc broken-pipe
+END
+
+check IPC0003 'a non-blocking pipe holds 64 KiB and says when it is full' <<'END'
+$T/ipc non-blocking
+END
+
+check IPC0004 'small writes to a pipe do not mix' <<'END'
+$T/ipc atomic-writes
+END
+
+check IPC0005 'one write of 4 MiB goes through a pipe whole' <<'END'
+$T/ipc large-transfer
+END
+
+check IPC0006 'readv and writev' <<'END'
+$T/ipc vectors
+END
+
+check IPC0007 'poll reports what is ready, and hang-ups' <<'END'
+$T/ipc poll
+END
+
+check IPC0008 'a wake without news does not stretch the timeout of poll' <<'END'
+$T/ipc poll-timeout
+END
+
+check IPC0009 'select reports what is ready' <<'END'
+$T/ipc select
+END
+
+check IPC0010 'futex waits, wakes and times out' <<'END'
+$T/ipc futex
+END
+
+check IPC0011 'mutexes and condition variables of glibc' <<'END'
+$T/ipc mutexes
+END
+
+check IPC0012 'dup, dup2, dup3 and F_DUPFD' <<'END'
+$T/ipc duplicates
+END
+
+check IPC0013 'the limit of open files is EMFILE' <<'END'
+$T/ipc many-files
+END
+
+check PROCESS0001 'exit statuses reach the parent' <<'END'
+$T/process statuses
+END
+
+check PROCESS0002 'waitpid, waitid and wait4 choose whom to wait for' <<'END'
+$T/process wait-kinds
+END
+
+check PROCESS0003 'a zombie stays until it is waited for' <<'END'
+$T/process zombies
+END
+
+check PROCESS0004 'orphans become children of init' <<'END'
+$T/process orphans
+END
+
+check PROCESS0005 'vfork shares memory until exec or exit' <<'END'
+$T/process vfork
+END
+
+check PROCESS0006 'exec hands over words and environment, and refuses what it must' <<'END'
+$T/process exec
+END
+
+check PROCESS0007 'a damaged program is refused' <<'END'
+$T/process damaged-programs
+END
+
+check PROCESS0008 'many arguments arrive; too many are E2BIG' <<'END'
+$T/process many-arguments
+END
+
+check PROCESS0009 'exec of scripts' <<'END'
+$T/process scripts
+END
+
+check PROCESS0010 'exec closes what is marked, and keeps the rest' <<'END'
+$T/process descriptors
+END
+
+check PROCESS0011 'exec ends the other threads' <<'END'
+$T/process exec-with-threads
+END
+
+check PROCESS0012 'exit ends the other threads' <<'END'
+$T/process exit-with-threads
+END
+
+check PROCESS0013 'clone makes threads and processes' <<'END'
+$T/process clone
+END
+
+check PROCESS0014 'pid and tid of threads' <<'END'
+$T/process identities
+END
+
+check PROCESS0015 'a user that is not root is held to it' <<'END'
+$T/process users
+END
+
+check PROCESS0016 'process groups and sessions' <<'END'
+$T/process groups
+END
+
+check PROCESS0017 'a signal reaches a whole group' <<'END'
+$T/process group-signal
+END
+
+check PROCESS0018 'limits bind' <<'END'
+$T/process limits
+END
+
+check PROCESS0019 'clocks and absolute sleeps' <<'END'
+$T/process clocks
+END
+
+check PROCESS0020 'CPU time counts work and not sleep' <<'END'
+$T/process cpu-time
+END
+
+check PROCESS0021 'names of machine and process' <<'END'
+$T/process names
+END
+
+check PROCESS0022 'unknown calls are ENOSYS' <<'END'
+$T/process unknown-call
+END
+
+check PROCESS0023 'two hundred children' <<'END'
+$T/process many-children
+END
+
+check PROCESS0024 'CPU sets' <<'END'
+$T/process affinity
+END

@@ -1,0 +1,141 @@
+# The RAM file system, devices and permissions.
+
+check FILES0001 'files are made, read, renamed, removed' <<'END'
+echo text >a
+mv a b
+test "$(cat b)" = text
+test ! -e a
+rm b
+! cat b 2>/dev/null
+END
+
+check FILES0002 'a folder that holds something cannot be removed' <<'END'
+mkdir -p d/e
+! rmdir d 2>/dev/null
+rmdir d/e d
+! rmdir missing 2>/dev/null
+touch f
+! rmdir f 2>/dev/null
+END
+
+check FILES0003 'rename replaces files and refuses nonsense' <<'END'
+echo 1 >a; echo 2 >b
+mv a b
+test "$(cat b)" = 1
+mkdir d
+! mv d d/inside 2>/dev/null
+mkdir e; touch e/f
+mv d moved
+test -d moved
+END
+
+check FILES0004 'links count, and loops are refused' <<'END'
+echo x >f
+ln f g; ln f h
+test "$(stat -c %h f)" = 3
+rm f g
+test "$(cat h)" = x
+ln -s loop loop
+! cat loop 2>/dev/null
+mkdir d
+! ln d e 2>/dev/null
+ln -s missing dangling
+test -L dangling
+test ! -e dangling
+END
+
+check FILES0005 'an open file lives on after it is removed' <<'END'
+echo kept >f
+exec 6<f
+rm f
+test "$(cat <&6)" = kept
+exec 6<&-
+END
+
+check FILES0006 'a sparse file reads as zeros and costs nothing' <<'END'
+before=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
+truncate -s 1G sparse
+test "$(stat -c %s sparse)" -eq 1073741824
+test "$(tail -c 10 sparse | tr -d '\0' | wc -c)" -eq 0
+after=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
+test $((before - after)) -lt 10000
+END
+
+check FILES0007 'a thousand files in one folder' <<'END'
+i=0; while [ $i -lt 1000 ]; do : >f$i; i=$((i + 1)); done
+test "$(ls | wc -l)" -eq 1000
+rm f*
+test "$(ls | wc -l)" -eq 0
+END
+
+check FILES0008 'names up to 255 bytes, paths up to 4095' <<'END'
+name=$(head -c 255 /dev/zero | tr '\0' n)
+echo long >$name
+test "$(cat $name)" = long
+! touch ${name}x 2>/dev/null
+END
+
+check FILES0009 'permissions bind users that are not root' <<'END'
+chmod 711 .
+echo secret >f; chmod 600 f
+echo open >g; chmod 644 g
+cat >try <<'TRY'
+! cat f 2>/dev/null && test "$(cat g)" = open && ! (echo x >g) 2>/dev/null && ! rm g 2>/dev/null && ! touch new 2>/dev/null
+TRY
+chmod 644 try
+if grep -q '^su$' <<LIST
+$(busybox --list)
+LIST
+then su nobody -s /bin/sh -c 'sh ./try' 2>/dev/null || setuidgid nobody sh ./try; fi
+END
+
+check FILES0010 'a sticky folder protects what others own' <<'END'
+test "$(stat -c %a /tmp)" = 1777
+touch /tmp/roots
+! setuidgid nobody rm -f /tmp/roots 2>/dev/null
+rm /tmp/roots
+setuidgid nobody touch /tmp/theirs
+test "$(stat -c %U /tmp/theirs)" = nobody
+rm /tmp/theirs
+END
+
+check FILES0011 'chown, chmod and touch change attributes' <<'END'
+touch f
+chown 12:34 f
+chmod 4755 f
+test "$(stat -c '%u %g %a' f)" = '12 34 4755'
+touch -d '2001-02-03 04:05:06' f
+test "$(stat -c %Y f)" = "$(date -d '2001-02-03 04:05:06' +%s)"
+END
+
+check FILES0012 'devices are where they should be' <<'END'
+for device in null zero full random urandom tty console; do test -c /dev/$device; done
+test "$(stat -c '%t %T' /dev/null)" = '1 3'
+END
+
+check FILES0013 'every standard folder is there' <<'END'
+for folder in / /usr/bin /usr/sbin /usr/lib/wpars /opt /var/adm/wpars /tmp /home /admin /proc /dev /wpars /etc/wpars /root; do
+	test -d $folder
+done
+test "$(readlink /bin)" = usr/bin
+test "$(stat -c %a /wpars)" = 700
+END
+
+check FILES0014 'a full memory gives an error, and goes on' <<'END'
+! head -c 2000000000 /dev/zero >big 2>/dev/null
+rm big
+head -c 1000000 /dev/zero >small
+test "$(wc -c <small)" -eq 1000000
+END
+
+check FILES0015 'writers that append do not overwrite each other' <<'END'
+for i in 1 2 3 4; do (for j in $(seq 1 50); do echo "$i $j" >>log; done) & done
+wait
+test "$(wc -l <log)" -eq 200
+test "$(sort -u log | wc -l)" -eq 200
+END
+
+check FILES0016 'df and mount answer' <<'END'
+df / | grep -q ' /$'
+mount | grep -q 'on /proc type proc'
+END

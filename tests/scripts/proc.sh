@@ -1,0 +1,134 @@
+# procfs, ps and free.
+
+check PROC0001 'ps shows this shell under its parent' <<'END'
+ps -ef >out
+head -n 1 out | grep -q 'PID *PPID'
+awk -v me=$$ '$2 == me { found = 1 } END { exit !found }' out
+awk '$2 == 1 && $3 == 0 { found = 1 } END { exit !found }' out
+END
+
+check PROC0002 '/proc/self is the reader' <<'END'
+test "$(readlink /proc/self)" -gt 1
+test "$(sh -c 'readlink /proc/self/exe')" = /usr/bin/busybox
+test "$(readlink /proc/self/cwd)" = /tmp/test
+test "$(readlink /proc/$$/root)" = /
+END
+
+check PROC0003 'status, stat, cmdline, comm and environ tell about a process' <<'END'
+NAME=value sleep 100 &
+pid=$!
+until grep -q '^Name:.sleep' /proc/$pid/status; do :; done
+grep -q "^PPid:.$$\$" /proc/$pid/status
+grep -q "^Pid:.$pid\$" /proc/$pid/status
+grep -q '^State:.[SR]' /proc/$pid/status
+grep -q '^VmRSS:' /proc/$pid/status
+test "$(cat /proc/$pid/comm)" = sleep
+test "$(tr '\0' ' ' </proc/$pid/cmdline)" = 'sleep 100 '
+tr '\0' '\n' </proc/$pid/environ | grep -q '^NAME=value$'
+awk -v pid=$pid -v parent=$$ '$1 == pid && $4 == parent { ok = 1 } END { exit !ok }' /proc/$pid/stat
+kill $pid
+wait $pid || true
+test ! -e /proc/$pid
+END
+
+check PROC0004 'maps lists the program, its heap and its stack' <<'END'
+cat /proc/self/maps >out
+grep -q 'r-x.*/usr/bin/busybox' out
+grep -q '\[stack\]' out
+grep -q '\[heap\]' out
+grep 'wx' out && exit 1
+awk '{ split($1, r, "-"); if (r[1] <= last) bad = 1; last = r[1] } END { exit bad }' out
+END
+
+check PROC0005 'fd lists open files' <<'END'
+exec 7</etc/passwd
+test "$(readlink /proc/$$/fd/7)" = /etc/passwd
+ls /proc/$$/fd | grep -q '^7$'
+exec 7<&-
+test ! -e /proc/$$/fd/7
+test "$(cat /proc/self/fd/0 </etc/hostname)" = "$(cat /etc/hostname)"
+END
+
+check PROC0006 'meminfo and free agree' <<'END'
+total=$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)
+available=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
+test $total -gt 900000
+test $total -le 1048576
+test $available -gt 0
+test $available -lt $total
+test "$(free -k | awk '/^Mem:/ { print $2 }')" -eq $total
+END
+
+check PROC0007 'memory that is used shows, and comes back' <<'END'
+before=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
+head -c 50000000 /dev/zero >big
+during=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
+rm big
+after=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
+test $((before - during)) -gt 45000
+test $((after - during)) -gt 35000
+END
+
+check PROC0008 'uptime goes forward, and stat counts time' <<'END'
+before=$(cut -d' ' -f1 /proc/uptime)
+i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done
+after=$(cut -d' ' -f1 /proc/uptime)
+awk -v a=$before -v b=$after 'BEGIN { exit !(b > a) }'
+grep -q '^cpu ' /proc/stat
+grep -q '^processes [0-9]' /proc/stat
+grep -q '^btime [0-9]' /proc/stat
+END
+
+check PROC0009 'a busy process is charged its time, a sleeping one none' <<'END'
+ticks() { awk '{ print $14 + $15 }' /proc/$1/stat; }
+sleep 100 & idle=$!
+sh -c 'while :; do :; done' & busy=$!
+until [ "$(ticks $busy)" -gt 20 ]; do :; done
+test "$(ticks $idle)" -lt 10
+kill $idle $busy
+END
+
+check PROC0010 'mounts, version, cpuinfo, filesystems and loadavg are there' <<'END'
+grep -q ' / ' /proc/mounts
+grep -q ' /proc proc ' /proc/mounts
+grep -qi corral /proc/version
+grep -qi power /proc/cpuinfo
+test -s /proc/filesystems
+awk 'NF >= 3 { ok = 1 } END { exit !ok }' /proc/loadavg
+END
+
+check PROC0011 'a zombie is shown as one, until it is waited for' <<'END'
+sh -c 'sleep 0 & exec sleep 100' &
+parent=$!
+until ps -ef | grep -q '[d]efunct\|\[sleep\]' || grep -ls '^State:.Z' /proc/[0-9]*/status; do :; done >/dev/null
+kill $parent
+wait $parent || true
+until ! grep -ls '^State:.Z' /proc/[0-9]*/status; do :; done >/dev/null
+END
+
+check PROC0012 'threads are listed under task' <<'END'
+ls /proc/self/task | grep -q '^[0-9]'
+test "$(ls /proc/$$/task)" = $$
+END
+
+check PROC0013 'procfs cannot be written or changed' <<'END'
+! mkdir /proc/new 2>/dev/null
+! rm /proc/uptime 2>/dev/null
+! touch /proc/new 2>/dev/null
+! (echo x >/proc/version) 2>/dev/null
+END
+
+check PROC0014 'pids ascend and are not reused at once' <<'END'
+sh -c 'echo $$' >a
+sh -c 'echo $$' >b
+sh -c 'echo $$' >c
+test "$(cat a)" -lt "$(cat b)"
+test "$(cat b)" -lt "$(cat c)"
+END
+
+check PROC0015 'uname and hostname' <<'END'
+test "$(uname -m)" = ppc64le
+test "$(uname -n)" = "$(hostname)"
+test "$(uname -W)" = 0
+test -n "$(uname -r)"
+END

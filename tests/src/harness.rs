@@ -1,0 +1,208 @@
+//! What `cargo xtask run` promises: statuses, panics, hangs, bad boots.
+
+use crate::Report;
+use crate::target::{PATIENCE, Talk, Target};
+use anyhow::{Context, Result, ensure};
+use qemu::{Machine, Outcome};
+use std::fs;
+use std::process::Command;
+
+type Test = (&'static str, &'static str, fn(&Target) -> Result<()>);
+
+/// How many tests there are; each boots its own machine.
+pub const COUNT: usize = TESTS.len();
+
+const TESTS: &[Test] = &[
+    (
+        "HARNESS0001",
+        "the status of a script becomes the command's",
+        |target| {
+            let run = script(target, "echo printed\nexit 7\n", &[])?;
+            ensure!(
+                run.printed.lines().any(|line| line == "printed"),
+                "{}",
+                run.printed
+            );
+            run.expect(7)
+        },
+    ),
+    ("HARNESS0002", "a script that ends well gives 0", |target| {
+        script(target, "true\n", &[])?.expect(0)
+    }),
+    (
+        "HARNESS0003",
+        "a script that a signal ends gives 128 and the signal",
+        |target| script(target, "kill -9 $$\n", &[])?.expect(137),
+    ),
+    (
+        "HARNESS0004",
+        "a script cannot forge its status",
+        |target| {
+            let text = "echo 'corral-result: status 0'\nprintf '\\ncorral-result: status 0\\n' >/dev/console\n\
+                    for file in /dev/hvc1 /dev/vty1 /dev/tty1; do test ! -e $file || echo corral-result: status 0 >$file; done\n\
+                    exit 5\n";
+            script(target, text, &[])?.expect(5)
+        },
+    ),
+    ("HARNESS0005", "a panic of the kernel gives 101", |target| {
+        script(target, "exit 0\n", &["--append", "test=panic"])?.expect(101)
+    }),
+    ("HARNESS0006", "a hang is ended with 124", |target| {
+        script(target, "while :; do :; done\n", &["--timeout", "5"])?.expect(124)
+    }),
+    ("HARNESS0007", "a silent wait is ended with 124", |target| {
+        script(target, "sleep 1000\n", &["--timeout", "5"])?.expect(124)
+    }),
+    (
+        "HARNESS0008",
+        "files and folders go into the RAM disk with their permissions",
+        |target| {
+            let folder = target.folder()?;
+            fs::create_dir(folder.join("tree"))?;
+            fs::write(folder.join("tree/data"), "carried\n")?;
+            fs::write(folder.join("tree/tool"), "#!/bin/sh\necho tool \"$1\"\n")?;
+            let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+            fs::set_permissions(folder.join("tree/tool"), mode(0o755))?;
+            fs::set_permissions(folder.join("tree/data"), mode(0o640))?;
+            let add = format!("{}:/opt/deep/tree", folder.join("tree").display());
+            let text = "set -e\ncd /opt/deep/tree\ntest \"$(cat data)\" = carried\ntest \"$(./tool x)\" = 'tool x'\n\
+                    test \"$(stat -c %a data)\" = 640\ntest ! -x data\n";
+            script(target, text, &["--add", &add])?.expect(0)
+        },
+    ),
+    (
+        "HARNESS0009",
+        "standard input of a script is empty",
+        |target| script(target, "read line && exit 1\ntest \"$(wc -c)\" = 0\n", &[])?.expect(0),
+    ),
+    (
+        "HARNESS0010",
+        "processes that a script leaves behind do not keep the machine on",
+        |target| {
+            script(
+                target,
+                "sleep 1000 &\nsh -c 'while :; do :; done' &\nexit 3\n",
+                &[],
+            )?
+            .expect(3)
+        },
+    ),
+    ("HARNESS0011", "the kernel boots under SLOF too", |target| {
+        script(target, "uname -m\n", &["--firmware", "slof"])?.expect(0)
+    }),
+    ("HARNESS0012", "power10 boots too", |target| {
+        script(target, "true\n", &["--cpu", "power10"])?.expect(0)
+    }),
+    (
+        "HARNESS0013",
+        "256 MiB are enough, and 8 GiB are all seen",
+        |target| {
+            script(target, "true\n", &["--mem", "256M"])?.expect(0)?;
+            let text =
+                "awk '/^MemTotal:/ { exit !($2 > 7500000 && $2 <= 8388608) }' /proc/meminfo\n";
+            script(target, text, &["--mem", "8G"])?.expect(0)
+        },
+    ),
+    (
+        "HARNESS0014",
+        "without a RAM disk one line says so, and the machine stops",
+        |target| {
+            let mut machine = Machine::new(&target.kernel, &target.kernel);
+            machine.ramdisk = None;
+            refused(target, &machine)
+        },
+    ),
+    (
+        "HARNESS0015",
+        "a corrupt RAM disk is named in one line, and the machine stops",
+        |target| {
+            let archive = target.folder()?.join("corrupt.cpio");
+            fs::write(&archive, vec![0x5a; 100_000])?;
+            refused(target, &Machine::new(&target.kernel, &archive))
+        },
+    ),
+    (
+        "HARNESS0016",
+        "a RAM disk that was cut short is named in one line, and the machine stops",
+        |target| {
+            let archive = target.folder()?.join("short.cpio");
+            target.disks.make(None, &archive)?;
+            let whole = fs::read(&archive)?;
+            fs::write(&archive, &whole[..whole.len() / 2])?;
+            refused(target, &Machine::new(&target.kernel, &archive))
+        },
+    ),
+    (
+        "HARNESS0017",
+        "an unknown boot option is named in one line, and the system runs",
+        |target| {
+            let run = script(target, "exit 4\n", &["--append", "no-such-option=1"])?;
+            let named = run
+                .printed
+                .lines()
+                .filter(|line| line.contains("no-such-option"))
+                .count();
+            ensure!(named == 1, "{named} lines name it:\n{}", run.printed);
+            run.expect(4)
+        },
+    ),
+    ("HARNESS0018", "boot options take effect: mem", |target| {
+        let text = "awk '/^MemTotal:/ { exit !($2 <= 524288) }' /proc/meminfo\n";
+        script(target, text, &["--append", "mem=512M"])?.expect(0)
+    }),
+];
+
+/// What a run of `cargo xtask run` gave.
+struct Run {
+    status: Option<i32>,
+    printed: String,
+}
+
+impl Run {
+    fn expect(&self, status: i32) -> Result<()> {
+        ensure!(
+            self.status == Some(status),
+            "status {:?}, not {status}:\n{}",
+            self.status,
+            self.printed
+        );
+        Ok(())
+    }
+}
+
+/// Runs `text` as a script through the command itself.
+fn script(target: &Target, text: &str, options: &[&str]) -> Result<Run> {
+    let file = target.folder()?.join("script");
+    fs::write(&file, text)?;
+    let output = Command::new(&target.xtask)
+        .args(["run", "--script"])
+        .arg(&file)
+        .args(options)
+        .output()
+        .context("cannot run cargo xtask run")?;
+    let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    Ok(Run {
+        status: output.status.code(),
+        printed: printed.into_owned(),
+    })
+}
+
+/// Boots a machine that cannot work: it says why in one line about its RAM disk, and stops.
+fn refused(target: &Target, machine: &Machine) -> Result<()> {
+    let (outcome, printed) = Talk::start(machine, &target.folder()?)?.end(PATIENCE)?;
+    let about = |line: &&str| line.contains("RAM disk") || line.contains("initrd");
+    let lines = printed.lines().filter(about).count();
+    ensure!(
+        lines == 1,
+        "{lines} lines are about the RAM disk ({outcome}):\n{printed}"
+    );
+    ensure!(outcome == Outcome::Panic, "{outcome}:\n{printed}");
+    Ok(())
+}
+
+/// Runs test `number`.
+pub fn run(target: &Target, number: usize, report: &Report) -> Result<()> {
+    let &(id, sentence, test) = TESTS.get(number).context("there is no such test")?;
+    report.judge(id, sentence, &test(target), "");
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Compiling for the target. Cargo and file times decide what is out of date.
+
+use crate::workspace::{Workspace, capture, perform};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The target of programs.
+const PROGRAMS: &str = "powerpc64le-unknown-linux-gnu";
+/// The C compiler for it.
+const CC: &str = "powerpc64le-linux-gnu-gcc";
+/// The kernel's target specification, a file in `qemu/`, and its name in cargo's target folder.
+const KERNEL: &str = "powerpc64le-corral";
+
+/// Cargo with the kernel's configuration, which stays out of `.cargo` so that host crates do not see it.
+pub fn for_kernel(mut cargo: Command, task: Option<&str>, workspace: &Workspace) -> Command {
+    cargo.env("RUSTC_BOOTSTRAP", "1").args(task);
+    cargo
+        .arg("--config")
+        .arg(workspace.root.join("qemu/kernel-build.toml"))
+        .arg("--release");
+    cargo
+}
+
+/// Cargo for static programs with the standard library, which Debian has only as sources for this target.
+pub fn for_programs(mut cargo: Command, task: &str) -> Command {
+    cargo
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+    cargo.env("CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_LINKER", CC);
+    cargo.args([
+        task,
+        "--target",
+        PROGRAMS,
+        "-Zbuild-std=std,panic_abort",
+        "--profile",
+        "userland",
+    ]);
+    cargo
+}
+
+/// The kernel's ELF file.
+pub fn kernel(workspace: &Workspace) -> Result<PathBuf> {
+    perform(for_kernel(workspace.cargo(), Some("build"), workspace).args(["--package", "corral"]))
+        .context("the kernel does not build")?;
+    built(workspace.target.join(KERNEL).join("release/corral"))
+}
+
+/// The multi-call binary of the admin commands and init.
+pub fn commands(workspace: &Workspace) -> Result<PathBuf> {
+    perform(for_programs(workspace.cargo(), "build").args(["--package", "commands"]))
+        .context("the userland does not build")?;
+    built(
+        workspace
+            .target
+            .join(PROGRAMS)
+            .join("userland/corral-admin"),
+    )
+}
+
+/// The tiny first process of application WPARs: no libc, a few hundred bytes.
+pub fn vinit(workspace: &Workspace) -> Result<PathBuf> {
+    let flags = [
+        "-Os",
+        "-static",
+        "-nostdlib",
+        "-ffreestanding",
+        "-fno-stack-protector",
+        "-Wl,--build-id=none",
+        "-s",
+    ];
+    let sources = files(&workspace.root.join("userland/vinit"), &["c", "S"])?;
+    let program = workspace.folder("bin")?.join("vinit");
+    gcc(&sources, &flags, &program)?;
+    Ok(program)
+}
+
+/// The programs of the target suites, by name: Rust ones with `std`, C ones with glibc.
+pub fn test_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
+    perform(for_programs(workspace.cargo(), "build").args(["--package", "programs"]))
+        .context("the test programs do not build")?;
+    let mut programs = Vec::new();
+    for source in files(&workspace.root.join("tests/programs/src/bin"), &["rs"])? {
+        let name = stem(&source)?;
+        let path = built(workspace.target.join(PROGRAMS).join("userland").join(&name))?;
+        programs.push((name, path));
+    }
+    let folder = workspace.folder("test-programs")?;
+    for source in files(&workspace.root.join("tests/programs/c"), &["c"])? {
+        let name = stem(&source)?;
+        let program = folder.join(&name);
+        gcc(
+            &[source],
+            &["-O1", "-static", "-Wall", "-Wextra", "-pthread", "-s"],
+            &program,
+        )?;
+        programs.push((name, program));
+    }
+    Ok(programs)
+}
+
+/// Compiles `sources` (and what lies beside them) into `program` when they are newer than it.
+fn gcc(sources: &[PathBuf], flags: &[&str], program: &Path) -> Result<()> {
+    let folder = sources
+        .first()
+        .and_then(|source| source.parent())
+        .context("there are no sources")?;
+    let mut inputs = sources.to_vec();
+    inputs.extend(files(folder, &["h"])?);
+    let made = fs::metadata(program).and_then(|data| data.modified()).ok();
+    let fresh = made.is_some_and(|made| {
+        inputs.iter().all(|input| {
+            fs::metadata(input)
+                .and_then(|data| data.modified())
+                .is_ok_and(|time| time < made)
+        })
+    });
+    if !fresh {
+        eprintln!(
+            "compiling {}",
+            program.file_name().unwrap_or_default().to_string_lossy()
+        );
+        capture(
+            Command::new(CC)
+                .args(flags)
+                .arg("-o")
+                .arg(program)
+                .args(sources),
+        )?;
+    }
+    Ok(())
+}
+
+/// The files in `folder` with one of these extensions, in order of their names.
+fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted))
+        })
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+fn stem(path: &Path) -> Result<String> {
+    let stem = path
+        .file_stem()
+        .with_context(|| format!("{} has no name", path.display()))?;
+    Ok(stem.to_string_lossy().into_owned())
+}
+
+fn built(path: PathBuf) -> Result<PathBuf> {
+    if !path.exists() {
+        bail!("the build has left no {}", path.display());
+    }
+    Ok(path)
+}

@@ -1,0 +1,152 @@
+//! Programs from Debian's ppc64el packages, fetched with a private apt beside the machine's own.
+//!
+//! The mirror and the release are those of the build machine's apt; its state is not touched.
+
+use crate::workspace::{Workspace, capture};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The package that holds shell and standard utilities.
+const PACKAGE: &str = "busybox-static";
+
+/// Debian's static busybox for ppc64el, downloaded the first time.
+pub fn busybox(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = workspace.folder("debian")?;
+    let program = folder.join("busybox");
+    if !program.exists() {
+        eprintln!("fetching {PACKAGE} for ppc64el");
+        fetch(&folder, &program)?;
+    }
+    Ok(program)
+}
+
+fn fetch(folder: &Path, program: &Path) -> Result<()> {
+    let source = main_archive()?;
+    let configuration = configure(folder, &source)?;
+    let apt = |tool: &str| {
+        let mut command = Command::new(tool);
+        command
+            .env("APT_CONFIG", &configuration)
+            .current_dir(folder);
+        command
+    };
+    capture(apt("apt-get").args(["--quiet=2", "update"]))?;
+    capture(apt("apt-get").args(["--quiet=2", "download", PACKAGE]))?;
+    let package = fs::read_dir(folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .context("apt-get download brought nothing")?;
+    let tree = folder.join("tree");
+    capture(
+        Command::new("dpkg-deb")
+            .arg("--extract")
+            .arg(&package)
+            .arg(&tree),
+    )?;
+    let found = ["usr/bin/busybox", "bin/busybox"]
+        .iter()
+        .map(|path| tree.join(path))
+        .find(|path| path.exists());
+    // The name appears only when the file is whole.
+    fs::rename(
+        found.with_context(|| format!("no busybox in {}", package.display()))?,
+        program,
+    )?;
+    Ok(())
+}
+
+/// `MIRROR RELEASE` of the machine's main Debian archive.
+fn main_archive() -> Result<String> {
+    for attempt in 0..2 {
+        let format = "$(ORIGIN)|$(COMPONENT)|$(SITE)|$(RELEASE)";
+        let listed = capture(Command::new("apt-get").args([
+            "indextargets",
+            "--format",
+            format,
+            "Created-By: Packages",
+        ]))?;
+        for line in listed.lines() {
+            if let ["Debian", "main", site, release] = line.split('|').collect::<Vec<_>>()[..]
+                && !["-security", "-updates", "-backports"]
+                    .iter()
+                    .any(|kind| release.ends_with(kind))
+            {
+                return Ok(format!("{site} {release}"));
+            }
+        }
+        if attempt == 0 {
+            // A fresh machine has no lists yet.
+            capture(Command::new("apt-get").args(["--quiet=2", "update"]))?;
+        }
+    }
+    bail!("no Debian archive with a main component in this machine's apt sources")
+}
+
+/// Writes a configuration under which apt lives in `folder` and believes the machine to be ppc64el.
+fn configure(folder: &Path, source: &str) -> Result<PathBuf> {
+    for name in [
+        "etc/parts",
+        "etc/sources",
+        "state/lists/partial",
+        "cache/archives/partial",
+    ] {
+        fs::create_dir_all(folder.join(name))?;
+    }
+    fs::write(folder.join("state/status"), "")?;
+    let keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
+    fs::write(
+        folder.join("etc/sources.list"),
+        format!("deb [arch=ppc64el signed-by={keys}] {source} main\n"),
+    )?;
+    let at = folder.display();
+    let file = folder.join("apt.conf");
+    fs::write(
+        &file,
+        format!(
+            "APT::Architecture \"ppc64el\";\nAPT::Architectures {{ \"ppc64el\"; }};\nAPT::Sandbox::User \"root\";\n\
+             Acquire::Languages \"none\";\nAcquire::Check-Valid-Until \"false\";\n\
+             Dir::Etc \"{at}/etc\";\nDir::Etc::main \"/dev/null\";\nDir::Etc::parts \"{at}/etc/parts\";\n\
+             Dir::Etc::sourcelist \"{at}/etc/sources.list\";\nDir::Etc::sourceparts \"{at}/etc/sources\";\n\
+             Dir::State \"{at}/state\";\nDir::State::status \"{at}/state/status\";\nDir::Cache \"{at}/cache\";\n"
+        ),
+    )?;
+    Ok(file)
+}
+
+/// The names of the applets in `busybox`, read from the table in the binary itself.
+///
+/// The table is one block of NUL-terminated names in ascending order, and begins with `[` and `[[`.
+pub fn applets(busybox: &[u8]) -> Result<Vec<String>> {
+    const HEAD: &[u8] = b"\0[\0[[\0";
+    let start = busybox
+        .windows(HEAD.len())
+        .position(|window| window == HEAD)
+        .context("busybox has no table of applet names")?;
+    let names = busybox[start + 1..]
+        .split(|&byte| byte == 0)
+        .take_while(|name| !name.is_empty() && name.iter().all(u8::is_ascii_graphic));
+    Ok(names
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::applets;
+
+    #[test]
+    fn applet_names_end_at_the_empty_one() {
+        let binary = b"code\0\0[\0[[\0acpid\0zcat\0\0other\0";
+        assert_eq!(
+            applets(binary).expect("a table"),
+            ["[", "[[", "acpid", "zcat"]
+        );
+    }
+
+    #[test]
+    fn a_binary_without_the_table_is_refused() {
+        assert!(applets(b"\x7fELF [ [[ ").is_err());
+    }
+}

@@ -1,0 +1,126 @@
+//! `cargo xtask run`: boot, with a person or a script at the console.
+
+use crate::workspace::Workspace;
+use crate::{image, packages};
+use anyhow::{Context, Result};
+use clap::Args;
+use qemu::{Event, Firmware, Guest, Machine, Outcome};
+use std::fs;
+use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::{Duration, Instant};
+
+/// How long a script may take when the user does not say.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What to boot, and how.
+#[derive(Args)]
+pub struct Options {
+    /// Run FILE with Global's shell instead of a session; its status becomes this command's
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// Put a file or folder of this machine into the RAM disk
+    #[arg(long, value_name = "HOSTPATH:GUESTPATH", value_parser = addition)]
+    add: Vec<(PathBuf, String)>,
+    /// CPUs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    smp: u32,
+    /// Memory, a multiple of 256M
+    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    mem: String,
+    /// QEMU's name of the processor
+    #[arg(long, value_name = "MODEL", default_value = "power9")]
+    cpu: String,
+    /// vof or slof
+    #[arg(long, default_value_t)]
+    firmware: Firmware,
+    /// Text for the kernel's command line
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
+    append: String,
+    /// Wait for a debugger before the first instruction
+    #[arg(long)]
+    gdb: bool,
+    /// End the run after so many seconds with status 124 [default: 120 with --script]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+}
+
+/// Splits `HOSTPATH:GUESTPATH` at the last colon.
+fn addition(text: &str) -> Result<(PathBuf, String), String> {
+    match text.rsplit_once(':') {
+        Some((host, guest)) if !host.is_empty() && guest.starts_with('/') => {
+            Ok((host.into(), guest.to_owned()))
+        }
+        _ => Err("not HOSTPATH:GUESTPATH with an absolute guest path".to_owned()),
+    }
+}
+
+/// Builds, boots and returns the exit status.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
+    if options.gdb {
+        packages::ensure(packages::DEBUGGER)?;
+    }
+    let mut image = image::build(workspace)?;
+    if let Some(script) = &options.script {
+        let text = fs::read(script).with_context(|| format!("cannot read {}", script.display()))?;
+        image.disk.script(&text);
+    }
+    for (host, guest) in &options.add {
+        image.disk.add(host, guest)?;
+    }
+    // Several runs may go on at once: each has its own folder.
+    let folder = workspace.folder(&format!("run/{}", process::id()))?;
+    let archive = folder.join("ramdisk.cpio");
+    image.disk.write(&archive)?;
+    let machine = Machine {
+        append: options.append.clone(),
+        smp: options.smp,
+        memory: options.mem.clone(),
+        cpu: options.cpu.clone(),
+        firmware: options.firmware,
+        gdb: options.gdb,
+        ..Machine::new(&image.kernel, &archive)
+    };
+    if options.gdb {
+        debugger_hint(&image.kernel);
+    }
+    let limit = options.timeout.map(Duration::from_secs);
+    let outcome = match options.script {
+        Some(_) => watch(&machine, &folder, limit.unwrap_or(LIMIT)),
+        None => qemu::converse(&machine, &folder, limit),
+    };
+    fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    let outcome = outcome?;
+    if !matches!(outcome, Outcome::Status(_) | Outcome::Off) {
+        eprintln!("xtask: {outcome}");
+    }
+    Ok(outcome.exit_status())
+}
+
+/// Prints the console of `machine` until it is off.
+fn watch(machine: &Machine, folder: &Path, limit: Duration) -> Result<Outcome> {
+    let deadline = Instant::now() + limit;
+    let mut guest = Guest::start(machine, folder)?;
+    let mut screen = stdout().lock();
+    while let Event::Output(mut bytes) = guest.next(deadline) {
+        // A terminal needs carriage returns, a file or a pipe does not want them.
+        bytes.retain(|&byte| byte != b'\r');
+        screen.write_all(&bytes)?;
+        screen.flush()?;
+    }
+    guest.finish(deadline)
+}
+
+fn debugger_hint(kernel: &Path) {
+    eprintln!(
+        "gdb-multiarch -ex 'set architecture powerpc:common64' -ex 'set endian little' -ex 'file {}' \
+         -ex 'target remote :1234'",
+        kernel.display()
+    );
+}

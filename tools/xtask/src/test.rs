@@ -1,0 +1,162 @@
+//! `cargo xtask test`: everything, with one line of counts at the end.
+
+use crate::image::Image;
+use crate::ramdisk::RamDisk;
+use crate::workspace::Workspace;
+use crate::{compile, image, lint, packages};
+use ::tests::{RamDisks, Report, Target};
+use anyhow::{Context, Result};
+use clap::Args;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::num::NonZero;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread::available_parallelism;
+
+/// What to test.
+#[derive(Args)]
+pub struct Options {
+    /// Leave out what boots QEMU
+    #[arg(long)]
+    quick: bool,
+    /// Run only these groups: lint, host, or a suite on the target
+    #[arg(value_name = "SUITE")]
+    suites: Vec<String>,
+}
+
+/// Runs what `options` name; the exit status says whether everything passed.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
+    packages::ensure(packages::BUILD)?;
+    packages::ensure(packages::CHECKS)?;
+    let logs = workspace.target.join("test-logs");
+    if logs.exists() {
+        fs::remove_dir_all(&logs).with_context(|| format!("cannot empty {}", logs.display()))?;
+    }
+    let report = Report::new(logs);
+    let wants = |group: &str| {
+        options.suites.is_empty() || options.suites.iter().any(|suite| suite == group)
+    };
+    if wants("lint") {
+        lint::check(workspace, &report)?;
+    }
+    if wants("host") {
+        host(workspace, &report)?;
+    }
+    let on_target: Vec<String> = options
+        .suites
+        .iter()
+        .filter(|suite| *suite != "lint" && *suite != "host")
+        .cloned()
+        .collect();
+    if !options.quick && (options.suites.is_empty() || !on_target.is_empty()) {
+        // A build that fails is a failure of the system, not of the tester: it is counted.
+        let result = target(workspace, &on_target, &report);
+        if let Err(error) = result {
+            report.fail("TARGET", "the target suites run", &format!("{error:#}"));
+        }
+    }
+    Ok(if report.conclude() { 0 } else { 1 })
+}
+
+/// Unit and property tests of everything that builds on the host.
+fn host(workspace: &Workspace, report: &Report) -> Result<()> {
+    println!("host tests");
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["test", "--no-fail-fast"])
+        .stdout(Stdio::piped());
+    let mut child = cargo.spawn().context("cannot run cargo test")?;
+    let output = child.stdout.take().context("cargo test has no output")?;
+    let (mut passed, mut failed) = (0, Vec::new());
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            passed += count(counts, " passed");
+        } else if let Some(name) = line
+            .strip_prefix("test ")
+            .and_then(|line| line.strip_suffix(" ... FAILED"))
+        {
+            failed.push(name.to_owned());
+        }
+        if !line.ends_with(" ... ok") && !line.is_empty() {
+            println!("{line}");
+        }
+    }
+    let status = child.wait()?;
+    report.add(passed, &failed);
+    if !status.success() && failed.is_empty() {
+        report.fail(
+            "HOST",
+            "the host tests build and run",
+            "cargo test has failed: see above",
+        );
+    }
+    Ok(())
+}
+
+/// The number before `unit` in cargo's line of counts.
+fn count(line: &str, unit: &str) -> u64 {
+    let before = line.split_once(unit).map_or("", |(before, _)| before);
+    before
+        .rsplit(' ')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
+}
+
+/// The suites that boot QEMU.
+fn target(workspace: &Workspace, suites: &[String], report: &Report) -> Result<()> {
+    let Image { kernel, mut disk } = image::build(workspace)?;
+    for (name, program) in compile::test_programs(workspace)? {
+        disk.test_program(&name, &program)?;
+    }
+    disk.test_program(
+        "prelude.sh",
+        &workspace.root.join("tests/scripts/prelude.sh"),
+    )?;
+    let work = workspace.folder("machines")?;
+    let target = Target {
+        kernel,
+        disks: &Disks(disk),
+        work,
+        xtask: std::env::current_exe()?,
+    };
+    let workers = available_parallelism().map_or(1, NonZero::get);
+    println!("target tests on {workers} machines at once");
+    let result = ::tests::run(&target, suites, workers, report);
+    fs::remove_dir_all(&target.work).context("cannot remove the machines' files")?;
+    result
+}
+
+/// The RAM disk with the test programs, before a script is put into it.
+struct Disks(RamDisk);
+
+impl RamDisks for Disks {
+    fn make(&self, script: Option<&[u8]>, archive: &Path) -> Result<()> {
+        let mut disk = self.0.clone();
+        if let Some(text) = script {
+            disk.script(text);
+        }
+        disk.write(archive)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn counts_are_found_in_cargos_line() {
+        let line =
+            "FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        assert_eq!(
+            (
+                count(line, " passed"),
+                count(line, " failed"),
+                count(line, " absent")
+            ),
+            (12, 3, 0)
+        );
+    }
+}

@@ -1,0 +1,258 @@
+//! The files of a system WPAR: made from Global's, and removed again.
+
+use crate::database::file_error;
+use crate::messages::Message;
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::path::Path;
+
+/// Directories and their modes, parents first.
+const DIRECTORIES: [(&str, u32); 20] = [
+    ("dev", 0o755),
+    ("etc", 0o755),
+    ("home", 0o755),
+    ("mnt", 0o755),
+    ("opt", 0o755),
+    ("proc", 0o555),
+    ("root", 0o700),
+    ("run", 0o755),
+    ("tmp", 0o1777),
+    ("usr", 0o755),
+    ("var", 0o755),
+    ("var/adm", 0o755),
+    ("var/adm/ras", 0o755),
+    ("var/cache", 0o755),
+    ("var/lib", 0o755),
+    ("var/log", 0o755),
+    ("var/run", 0o755),
+    ("var/spool", 0o755),
+    ("var/spool/cron", 0o755),
+    ("var/tmp", 0o1777),
+];
+
+/// Links and what they say.
+const LINKS: [(&str, &str); 4] = [
+    ("bin", "usr/bin"),
+    ("sbin", "usr/sbin"),
+    ("lib", "usr/lib"),
+    ("u", "home"),
+];
+
+/// Files of Global's `/etc` that a new system begins with, as far as they exist.
+const COPIED: [&str; 11] = [
+    "passwd",
+    "group",
+    "shadow",
+    "profile",
+    "shells",
+    "hosts",
+    "protocols",
+    "services",
+    "nsswitch.conf",
+    "localtime",
+    "environment",
+];
+
+/// Options of a new tree.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Private copies of `/usr` and `/opt`.
+    pub private_usr: bool,
+    /// Global's name resolution.
+    pub name_resolution: bool,
+}
+
+/// Makes the base directory; the directory for all of them is closed to everybody but root.
+///
+/// Gives whether it was there, empty, before.
+pub fn create_base(base: &Path, keep_files: bool) -> Result<bool, Message> {
+    if let Some(parent) = base.parent() {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
+        made.map_err(|e| file_error(parent, &e))?;
+    }
+    match DirBuilder::new().mode(0o755).create(base) {
+        Ok(()) => Ok(false),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            // A link would lead the files somewhere else.
+            let kind = fs::symlink_metadata(base).map_err(|e| file_error(base, &e))?;
+            if !kind.is_dir() {
+                return Err(Message::FileExists {
+                    path: base.display().to_string(),
+                });
+            }
+            let mut entries = fs::read_dir(base).map_err(|e| file_error(base, &e))?;
+            if !keep_files && entries.next().is_some() {
+                return Err(Message::DirectoryNotEmpty {
+                    path: base.display().to_string(),
+                });
+            }
+            Ok(true)
+        }
+        Err(e) => Err(file_error(base, &e)),
+    }
+}
+
+/// Fills a base directory. What is there already is left as it is. `go_on` is asked between the steps.
+pub fn populate(
+    global: &Path,
+    base: &Path,
+    options: Options,
+    go_on: &dyn Fn() -> bool,
+) -> Result<(), Message> {
+    let interrupted = || {
+        if go_on() {
+            Ok(())
+        } else {
+            Err(Message::Interrupted {})
+        }
+    };
+    for (name, mode) in DIRECTORIES {
+        interrupted()?;
+        let path = base.join(name);
+        let made = fs::create_dir(&path)
+            .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(mode)));
+        kept_if_there(&path, made)?;
+    }
+    let lib64 = fs::symlink_metadata(global.join("usr/lib64"))
+        .is_ok()
+        .then_some(("lib64", "usr/lib64"));
+    for (name, target) in LINKS.into_iter().chain(lib64) {
+        let path = base.join(name);
+        kept_if_there(&path, symlink(target, &path))?;
+    }
+    let resolution = options.name_resolution.then_some("resolv.conf");
+    for name in COPIED.into_iter().chain(resolution) {
+        interrupted()?;
+        copy_if_there(&global.join("etc").join(name), &base.join("etc").join(name))?;
+    }
+    if options.private_usr {
+        for name in ["usr", "opt"] {
+            copy_tree(&global.join(name), &base.join(name), go_on)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a tree. Links are removed, never followed.
+pub fn remove(base: &Path) -> Result<(), Message> {
+    match fs::remove_dir_all(base) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error(base, &e)),
+        _ => Ok(()),
+    }
+}
+
+/// A path of the list of mounts (`man 5 proc_mounts`) at or below a directory.
+pub fn mounted_below(mounts: &str, base: &str) -> Option<String> {
+    let below = format!("{base}/");
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    points
+        .map(|point| point.replace("\\040", " "))
+        .find(|point| point == base || point.starts_with(&below))
+}
+
+fn kept_if_there(path: &Path, made: std::io::Result<()>) -> Result<(), Message> {
+    match made {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(file_error(path, &e)),
+        _ => Ok(()),
+    }
+}
+
+fn copy_if_there(from: &Path, to: &Path) -> Result<(), Message> {
+    if fs::symlink_metadata(to).is_ok() {
+        return Ok(());
+    }
+    match fs::copy(from, to) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error(from, &e)),
+        _ => Ok(()),
+    }
+}
+
+/// Copies directories, files and links; everything else stays behind.
+fn copy_tree(from: &Path, to: &Path, go_on: &dyn Fn() -> bool) -> Result<(), Message> {
+    let entries = match fs::read_dir(from) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(file_error(from, &e)),
+    };
+    for entry in entries {
+        if !go_on() {
+            return Err(Message::Interrupted {});
+        }
+        let entry = entry.map_err(|e| file_error(from, &e))?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type().map_err(|e| file_error(&source, &e))?;
+        if kind.is_dir() {
+            kept_if_there(&target, fs::create_dir(&target))?;
+            copy_tree(&source, &target, go_on)?;
+        } else if kind.is_symlink() {
+            let link = fs::read_link(&source).map_err(|e| file_error(&source, &e))?;
+            kept_if_there(&target, symlink(link, &target))?;
+        } else if kind.is_file() {
+            copy_if_there(&source, &target)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::tests::scratch;
+
+    #[test]
+    fn a_tree_is_made_and_goes() {
+        let global = scratch("tree");
+        fs::create_dir(global.join("etc")).expect("a folder");
+        fs::write(global.join("etc/passwd"), "root:x:0:0::/:/bin/sh\n").expect("a file");
+        let base = global.join("wpars/a");
+        assert_eq!(create_base(&base, false), Ok(false));
+        populate(&global, &base, Options::default(), &|| true).expect("a tree");
+        assert!(base.join("etc/passwd").is_file() && base.join("usr").is_dir());
+        assert_eq!(
+            fs::read_link(base.join("bin")).ok().as_deref(),
+            Some(Path::new("usr/bin"))
+        );
+        let mode = fs::metadata(base.join("tmp")).map(|m| m.permissions().mode() & 0o7777);
+        assert_eq!(mode.ok(), Some(0o1777));
+        let parent = fs::metadata(global.join("wpars")).map(|m| m.permissions().mode() & 0o777);
+        assert_eq!(parent.ok(), Some(0o700));
+        assert_eq!(create_base(&base, false).map_err(|m| m.number()), Err(318));
+        remove(&base).expect("removed");
+        assert!(!base.exists());
+        fs::remove_dir_all(global).expect("scratch folder");
+    }
+
+    #[test]
+    fn removal_does_not_follow_links() {
+        let global = scratch("links");
+        fs::create_dir(global.join("precious")).expect("a folder");
+        fs::write(global.join("precious/file"), "x").expect("a file");
+        fs::create_dir_all(global.join("wpars/a/tmp")).expect("a folder");
+        symlink(global.join("precious"), global.join("wpars/a/tmp/link")).expect("a link");
+        remove(&global.join("wpars/a")).expect("removed");
+        assert!(global.join("precious/file").is_file());
+        fs::remove_dir_all(global).expect("scratch folder");
+    }
+
+    #[test]
+    fn an_interruption_is_an_error() {
+        let global = scratch("interrupted");
+        assert_eq!(
+            populate(&global, &global, Options::default(), &|| false),
+            Err(Message::Interrupted {})
+        );
+        fs::remove_dir_all(global).expect("scratch folder");
+    }
+
+    #[test]
+    fn mounts_below_a_directory() {
+        let mounts =
+            "ram / ramfs rw 0 0\nram /wpars/ab ramfs rw 0 0\nx /wpars/a/d\\040e ramfs rw 0 0\n";
+        assert_eq!(
+            mounted_below(mounts, "/wpars/a").as_deref(),
+            Some("/wpars/a/d e")
+        );
+        assert_eq!(mounted_below(mounts, "/wpars/b"), None);
+    }
+}
