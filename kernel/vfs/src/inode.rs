@@ -246,7 +246,7 @@ pub trait Inode: Any + Send + Sync {
         cookie: u64,
         each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
     ) -> Attempt<()> {
-        let _ = (cx, cookie, each);
+        let (_, _, _) = (cx, cookie, each);
         Err(Errno::ENOTDIR.into())
     }
 

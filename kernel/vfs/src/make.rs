@@ -1,7 +1,7 @@
 //! New names: mkdir, mknod, symlink, link.
 
 use crate::walk::{Last, Walker};
-use crate::{FileKind, Follow, Location, Mode, NewNode, NodeContent, PATH_LIMIT, Walk};
+use crate::{FileKind, Location, Mode, NewNode, NodeContent, PATH_LIMIT, Walk};
 use abi::Errno;
 use security::{Mode as Wanted, Privileges};
 use wait::{Attempt, Stop};
@@ -61,7 +61,7 @@ impl Walk<'_> {
         mode: Mode,
     ) -> Attempt<()> {
         let mut walker = Walker::new(self, base, path)?;
-        let Last::Name { name, slash } = walker.to_last()? else {
+        let Last::Name { name, slash } = walker.last()? else {
             return Err(Errno::EEXIST.into());
         };
         if slash && *node != NodeContent::Directory {
@@ -112,7 +112,7 @@ impl Walk<'_> {
     /// EPERM for a directory, EXDEV across mounts, EEXIST, EMLINK; as [`Walk::make_directory`].
     pub fn link(&self, existing: &Location, base: Option<&Location>, path: &[u8]) -> Attempt<()> {
         let mut walker = Walker::new(self, base, path)?;
-        let Last::Name { name, slash } = walker.to_last()? else {
+        let Last::Name { name, slash } = walker.last()? else {
             return Err(Errno::EEXIST.into());
         };
         let directory = &walker.here;
@@ -129,19 +129,6 @@ impl Walk<'_> {
             return Err(Errno::EPERM.into());
         }
         directory.inode().link(&self.io, &name, existing.inode())
-    }
-
-    /// The file that [`Walk::link`] is to link: `Follow::No` unless AT_SYMLINK_FOLLOW.
-    ///
-    /// # Errors
-    /// As [`Walk::resolve`].
-    pub fn link_source(
-        &self,
-        base: Option<&Location>,
-        path: &[u8],
-        follow: Follow,
-    ) -> Attempt<Location> {
-        self.resolve(base, path, follow)
     }
 
     fn require_free(&self, directory: &Location, name: &[u8]) -> Attempt<()> {

@@ -62,13 +62,22 @@ pub struct Mount {
     owner: Cid,
     root: Arc<Entry>,
     place: Option<Location>,
+    /// Of the root of a namespace: the same directory in the namespace that it was taken from. Used for showing paths
+    /// to who sees that one, never for walking.
+    origin: Option<Location>,
     flags: MountFlags,
     kind: &'static str,
     source: Arc<str>,
 }
 
 impl Mount {
-    fn new(owner: Cid, what: Shown, place: Option<Location>, flags: MountFlags) -> Arc<Self> {
+    fn new(
+        owner: Cid,
+        what: Shown,
+        place: Option<Location>,
+        origin: Option<Location>,
+        flags: MountFlags,
+    ) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = MountId(NEXT.fetch_add(1, Ordering::Relaxed));
         if let Some(place) = &place {
@@ -79,6 +88,7 @@ impl Mount {
             owner,
             root: what.root,
             place,
+            origin,
             flags,
             kind: what.kind,
             source: what.source,
@@ -102,6 +112,11 @@ impl Mount {
     /// What it covers; `None` for the root of a namespace.
     pub fn place(&self) -> Option<&Location> {
         self.place.as_ref()
+    }
+
+    /// Where another namespace shows the root of this one.
+    pub(crate) fn origin(&self) -> Option<&Location> {
+        self.origin.as_ref()
     }
 
     /// What cannot be done through it.
@@ -160,10 +175,11 @@ pub struct MountNamespace {
 impl MountNamespace {
     /// A namespace whose `/` is the root of a file system (Global's first one).
     pub fn new(owner: Cid, root: &FileSystem, flags: MountFlags) -> Arc<Self> {
-        Self::showing(owner, root.shown(), flags, None)
+        Self::showing(owner, root.shown(), None, flags)
     }
 
-    /// A namespace whose `/` is a directory of another namespace: the one of a system partition.
+    /// A namespace whose `/` is a directory of another namespace: the one of a system partition. Who sees that other
+    /// one is shown the paths of files in here as paths below the directory.
     ///
     /// # Errors
     /// ENOTDIR.
@@ -173,7 +189,8 @@ impl MountNamespace {
         flags: MountFlags,
     ) -> Result<Arc<Self>, Errno> {
         directory.require_directory()?;
-        Ok(Self::showing(owner, Shown::of(directory), flags, None))
+        let origin = Some(directory.clone());
+        Ok(Self::showing(owner, Shown::of(directory), origin, flags))
     }
 
     /// A namespace that shows another one's mounts and root, with its own over them.
@@ -187,19 +204,15 @@ impl MountNamespace {
         })
     }
 
-    fn showing(
-        owner: Cid,
-        what: Shown,
-        flags: MountFlags,
-        base: Option<Arc<MountNamespace>>,
-    ) -> Arc<Self> {
-        let mount = Mount::new(owner, what, None, flags);
+    fn showing(owner: Cid, what: Shown, origin: Option<Location>, flags: MountFlags) -> Arc<Self> {
+        let mount = Mount::new(owner, what, None, origin, flags);
         let root = Location::new(mount.clone(), mount.root().clone());
+        let table = SpinLock::new(Rank::Mounts, Table::new());
         Arc::new(Self {
             owner,
-            base,
+            base: None,
             root,
-            table: SpinLock::new(Rank::Mounts, Table::new()),
+            table,
         })
     }
 
@@ -286,7 +299,7 @@ impl MountNamespace {
             if place.entry().is_removed() {
                 return Err(Errno::ENOENT);
             }
-            Mount::new(self.owner, what, Some(place.clone()), flags)
+            Mount::new(self.owner, what, Some(place.clone()), None, flags)
         };
         let key = (place.mount().id(), place.entry().id());
         let mut table = self.table.lock();

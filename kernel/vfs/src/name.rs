@@ -369,12 +369,17 @@ impl Location {
         }
     }
 
-    /// The path from `root`; `None` when it is not below.
+    /// The path from `root`; `None` when it is not below, or below in no namespace that `root` could be of.
     pub fn path(&self, root: &Location) -> Option<Path> {
         let removed = self.entry.is_removed();
         let mut names = Vec::new();
         let mut at = self.clone();
         while at != *root {
+            let top = at.entry.id == at.mount.root().id;
+            if let Some(beneath) = at.mount.place().or(at.mount.origin()).filter(|_| top) {
+                at = beneath.clone();
+                continue;
+            }
             let (parent, name) = at.ascend()?;
             names.push(name);
             at = parent;

@@ -75,7 +75,7 @@ impl Walk<'_> {
         let exclusive = options.how.contains(OpenHow::EXCLUSIVE);
         let mut walker = Walker::new(self, base, path)?;
         loop {
-            let Last::Name { name, slash } = walker.to_last()? else {
+            let Last::Name { name, slash } = walker.last()? else {
                 return Err(if exclusive {
                     Errno::EEXIST
                 } else {

@@ -128,7 +128,7 @@ impl Walk<'_> {
 
     fn end(&self, (base, path): (Option<&Location>, &[u8]), otherwise: Errno) -> Attempt<End> {
         let mut walker = Walker::new(self, base, path)?;
-        match walker.to_last()? {
+        match walker.last()? {
             Last::Name { name, slash } => Ok(End {
                 directory: walker.here,
                 name,

@@ -1,4 +1,5 @@
 //! VFS01: paths, links, mounts and roots.
+#![allow(clippy::unwrap_used)]
 
 mod world;
 

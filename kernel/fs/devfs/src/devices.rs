@@ -177,7 +177,7 @@ impl Devices {
         self.list.lock().by_name.get(name).cloned()
     }
 
-    pub(crate) fn from_number(&self, number: u64) -> Option<Arc<Item>> {
+    pub(crate) fn at_or_after(&self, number: u64) -> Option<Arc<Item>> {
         self.list
             .lock()
             .by_number

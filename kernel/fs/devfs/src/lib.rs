@@ -111,7 +111,7 @@ impl View {
         let hidden = |item: &Arc<Item>| self.state.lock().own.contains_key(&item.name);
         let mut at = number;
         let listed = loop {
-            let Some(item) = self.devices.from_number(at) else {
+            let Some(item) = self.devices.at_or_after(at) else {
                 break None;
             };
             if self.selection.shows(&item) && !hidden(&item) {
@@ -127,4 +127,5 @@ impl View {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

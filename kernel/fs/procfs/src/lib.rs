@@ -55,4 +55,5 @@ impl Procfs {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -427,7 +427,7 @@ impl Inode for Node {
         each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
     ) -> Attempt<()> {
         let mut state = self.names()?;
-        for (cookie, name, node) in state.names.from_cookie(cookie) {
+        for (cookie, name, node) in state.names.starting_at(cookie) {
             let entry = DirectoryEntry {
                 name,
                 number: node.number,

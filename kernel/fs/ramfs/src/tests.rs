@@ -1,6 +1,7 @@
 use super::*;
 use crate::archive::Archive;
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -356,11 +357,14 @@ proptest! {
                     let got = with_context(|cx| dir(to_d).link(cx, &name(to_n), &inode));
                     let wanted = if thing.is_directory() {
                         Err(Errno::EPERM)
-                    } else if model.contains_key(&(to_d, to_n)) {
-                        Err(Errno::EEXIST)
                     } else {
-                        model.insert((to_d, to_n), thing);
-                        Ok(())
+                        match model.entry((to_d, to_n)) {
+                            Entry::Occupied(_) => Err(Errno::EEXIST),
+                            Entry::Vacant(free) => {
+                                free.insert(thing);
+                                Ok(())
+                            }
+                        }
                     };
                     (got, wanted)
                 }
