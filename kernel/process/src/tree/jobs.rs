@@ -27,13 +27,13 @@ pub struct Job {
 
 #[derive(Debug)]
 pub(super) struct Group {
-    session: Pid,
-    members: BTreeSet<Pid>,
+    pub(super) session: Pid,
+    pub(super) members: BTreeSet<Pid>,
 }
 
 #[derive(Debug)]
 pub(super) struct Session {
-    groups: usize,
+    pub(super) groups: usize,
     pub(super) terminal: Option<TerminalId>,
 }
 
