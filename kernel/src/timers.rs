@@ -10,7 +10,7 @@ use abi::Ticks;
 use alloc::sync::Weak;
 use process::timer::TimerQueue;
 use sync::{Rank, SpinLock};
-use wait::{Sleeper, Ticket};
+use wait::{Sleeper, Ticket, Waiter};
 
 /// A timer that can be cancelled.
 pub use process::timer::TimerHandle;
@@ -26,6 +26,8 @@ pub enum Timeout {
         /// The result to hand it; `None` to run its call again.
         completion: Option<i64>,
     },
+    /// Wake a run of a thread, to run its call again.
+    Waiter(Waiter),
     /// The real-time interval timer of a process (`man 2 setitimer`).
     Alarm(Weak<Process>),
 }
@@ -67,6 +69,9 @@ impl Timers {
                     if let Some(thread) = thread.upgrade() {
                         thread.wake(ticket, completion);
                     }
+                }
+                Some(Timeout::Waiter(waiter)) => {
+                    waiter.wake(None);
                 }
                 Some(Timeout::Alarm(process)) => {
                     if let Some(process) = process.upgrade() {

@@ -386,10 +386,12 @@ impl Scheduler {
             }
         }
         let Some((at, number)) = best else { return };
+        let sibling = self.runs_on(number) == Some(cid);
         let Some(processor) = self.processors.get_mut(number) else {
             return;
         };
-        processor.favoured = Some(id);
+        // It was weighed against the thread that runs. Against others that wait in its partition it was not.
+        processor.favoured = sibling.then_some(id);
         if at <= now {
             processor.kicked = true;
             wakeup.preempt.insert(Cpu(number as u16));
@@ -397,6 +399,11 @@ impl Scheduler {
             processor.until = Some(at);
             wakeup.rearm.insert(Cpu(number as u16));
         }
+    }
+
+    /// The partition that a CPU runs.
+    pub(crate) fn runs_on(&self, number: usize) -> Option<Cid> {
+        Some(self.entities.get(self.processors.get(number)?.run?)?.cid)
     }
 
     /// When the challenger may take this CPU from what runs there.

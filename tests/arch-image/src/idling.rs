@@ -8,23 +8,47 @@ use arch::{cpu, random, rtas, time};
 use boot::BootInfo;
 
 pub fn run(checks: &mut Checks, info: &'static BootInfo) {
-    checks.check("ARCH0030", "the decrementer ends an idle period in time", sleeps);
-    checks.check("ARCH0031", "a call between CPUs ends an idle period and is taken once", calls);
-    checks.check("ARCH0032", "terminals have interrupt sources that can be routed", |checks| {
-        for terminal in info.terminals.iter() {
-            let routed = terminal.source.map(|source| interrupts::enable_source(Source(source), cpu::this()));
-            checks.same("routed", routed, Some(Ok(())));
-        }
-        checks.holds("no such source", interrupts::enable_source(Source(0x77_7777), cpu::this()).is_err());
-    });
-    checks.check("ARCH0033", "there are a wall clock and random numbers", |checks| {
-        let now = rtas::wall_clock().map(|now| now.0 / 1_000_000_000);
-        checks.holds("after 2020", now.is_some_and(|now| now > 1_577_836_800));
-        let mut bytes = [[0; 13]; 2];
-        let [first, second] = &mut bytes;
-        checks.holds("random", random::fill(first) && random::fill(second));
-        checks.holds("different", first != second && first.iter().any(|&byte| byte != 0));
-    });
+    checks.check(
+        "ARCH0030",
+        "the decrementer ends an idle period in time",
+        sleeps,
+    );
+    checks.check(
+        "ARCH0031",
+        "a call between CPUs ends an idle period and is taken once",
+        calls,
+    );
+    checks.check(
+        "ARCH0032",
+        "terminals have interrupt sources that can be routed",
+        |checks| {
+            for terminal in info.terminals.iter() {
+                let routed = terminal
+                    .source
+                    .map(|source| interrupts::enable_source(Source(source), cpu::this()));
+                checks.same("routed", routed, Some(Ok(())));
+            }
+            checks.holds(
+                "no such source",
+                interrupts::enable_source(Source(0x77_7777), cpu::this()).is_err(),
+            );
+        },
+    );
+    checks.check(
+        "ARCH0033",
+        "there are a wall clock and random numbers",
+        |checks| {
+            let now = rtas::wall_clock().map(|now| now.0 / 1_000_000_000);
+            checks.holds("after 2020", now.is_some_and(|now| now > 1_577_836_800));
+            let mut bytes = [[0; 13]; 2];
+            let [first, second] = &mut bytes;
+            checks.holds("random", random::fill(first) && random::fill(second));
+            checks.holds(
+                "different",
+                first != second && first.iter().any(|&byte| byte != 0),
+            );
+        },
+    );
 }
 
 fn sleeps(checks: &mut Checks) {
@@ -43,7 +67,11 @@ fn sleeps(checks: &mut Checks) {
 fn calls(checks: &mut Checks) {
     let controller = interrupts::controller();
     controller.call(cpu::this());
-    checks.same("woken", idle(Some(time::now() + Ticks(512_000_000))), Wakeup::EXTERNAL);
+    checks.same(
+        "woken",
+        idle(Some(time::now() + Ticks(512_000_000))),
+        Wakeup::EXTERNAL,
+    );
     match interrupts::take() {
         Some(taken) => {
             checks.same("source", taken.source, Source::IPI);

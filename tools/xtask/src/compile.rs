@@ -51,7 +51,12 @@ pub fn kernel(workspace: &Workspace) -> Result<PathBuf> {
 pub fn commands(workspace: &Workspace) -> Result<PathBuf> {
     perform(for_programs(workspace.cargo(), "build").args(["--package", "commands"]))
         .context("the userland does not build")?;
-    built(workspace.target.join(PROGRAMS).join("userland/commands"))
+    built(
+        workspace
+            .target
+            .join(PROGRAMS)
+            .join("userland/corral-admin"),
+    )
 }
 
 /// The tiny first process of application WPARs: no libc, a few hundred bytes.

@@ -73,16 +73,19 @@ fn format(workspace: &Workspace) -> Result<()> {
 }
 
 fn clippy_host(workspace: &Workspace) -> Result<()> {
-    quiet(
-        workspace
-            .clippy()
-            .args(["--all-targets", "--quiet", "--", "-D", "warnings"]),
-    )
+    quiet(workspace.clippy().args([
+        "--all-targets",
+        "--keep-going",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]))
 }
 
 fn clippy_kernel(workspace: &Workspace) -> Result<()> {
     let mut command = compile::for_kernel(workspace.clippy(), None, workspace);
-    command.arg("--quiet");
+    command.args(["--keep-going", "--quiet"]);
     for package in KERNEL_PACKAGES {
         command.args(["--package", package]);
     }

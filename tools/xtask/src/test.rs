@@ -4,6 +4,7 @@ use crate::image::Image;
 use crate::ramdisk::RamDisk;
 use crate::workspace::Workspace;
 use crate::{compile, image, lint, packages};
+use ::tests::{RamDisks, Report, Target};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::fs;
@@ -12,7 +13,6 @@ use std::num::NonZero;
 use std::path::Path;
 use std::process::Stdio;
 use std::thread::available_parallelism;
-use tests::{RamDisks, Report, Target};
 
 /// What to test.
 #[derive(Args)]
@@ -124,7 +124,7 @@ fn target(workspace: &Workspace, suites: &[String], report: &Report) -> Result<(
     };
     let workers = available_parallelism().map_or(1, NonZero::get);
     println!("target tests on {workers} machines at once");
-    let result = tests::run(&target, suites, workers, report);
+    let result = ::tests::run(&target, suites, workers, report);
     fs::remove_dir_all(&target.work).context("cannot remove the machines' files")?;
     result
 }

@@ -191,7 +191,9 @@ fn sched0044_times_near_the_end_of_the_range() {
                 machine.partition_with(2, soft),
                 machine.partition_with(3, hard),
             ];
-            cids.iter().for_each(|&cid| drop(machine.spawn(cid, Busy)));
+            cids.iter().for_each(|&cid| {
+                machine.spawn(cid, Busy);
+            });
             measure(&mut machine, seconds(3), &cids);
             let now = machine.now();
             assert!(machine.scheduler.account(cids[0], Ticks(u64::MAX)).is_ok());
@@ -210,7 +212,9 @@ fn sched0045_all_partitions_loaded() {
         machine.partition(cid, 1 + cid % 7);
     }
     let cids = [Cid(1), Cid(Cid::LIMIT)];
-    cids.iter().for_each(|&cid| drop(machine.spawn(cid, Busy)));
+    cids.iter().for_each(|&cid| {
+        machine.spawn(cid, Busy);
+    });
     let found = measure(&mut machine, seconds(1), &cids);
     let (one, last) = (2.0, f64::from(1 + Cid::LIMIT % 7));
     assert_near(found[0], 100.0 * one / (one + last), 0.3, "first");

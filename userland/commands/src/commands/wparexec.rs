@@ -4,7 +4,7 @@
 //! loaded and activated, `vinit` enters it as vPID 1 and runs the command; when `vinit` has ended no process is
 //! left, and the WPAR goes. A signal that wants this command to end ends the WPAR.
 
-use super::{enter, mkwpar};
+use super::mkwpar;
 use crate::arguments::{Arguments, Flag};
 use crate::database::reason_of;
 use crate::definition::{check_hostname, checked_name, set_controls};
@@ -19,7 +19,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 
 const USAGE: &str =
     "[-av] [-n NAME] [-h HOSTNAME] [-f FILE] [-R ATTRIBUTE=VALUE ...] [--] COMMAND [ARGUMENT ...]";
@@ -94,6 +94,7 @@ fn run(session: &mut Session, options: Options) -> Outcome {
         session.report.be_verbose();
     }
     let (program, arguments) = options.command.split_first().ok_or(Failure::Usage)?;
+    session.require_global()?;
     let path = find_program(program, std::env::var_os("PATH").as_deref())?;
     let signals = Signals::of_children_and_end().map_err(|e| Message::File {
         path: "signals".to_owned(),
@@ -112,7 +113,9 @@ fn run(session: &mut Session, options: Options) -> Outcome {
         .order(&Request::Activate(handle))
         .map_err(refused("activate the workload partition"))
         .and_then(|()| {
-            let child = enter::command(handle, true, VINIT)
+            let frame = enter_frame(handle)?;
+            let child = Command::new(VINIT)
+                .arg(frame)
                 .arg(path)
                 .args(arguments)
                 .spawn();
@@ -132,6 +135,15 @@ fn run(session: &mut Session, options: Options) -> Outcome {
     Ok(ended?)
 }
 
+/// The request with which `vinit` enters the WPAR, in hexadecimal digits.
+fn enter_frame(wpar: WparHandle) -> Result<String, Message> {
+    let request = Request::Enter { wpar, init: true };
+    let frame = control::encode_request(&request).map_err(|e| Message::Unreachable {
+        reason: e.to_string(),
+    })?;
+    Ok(frame.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Loads the WPAR. A name that was not asked for gets a number behind it until it is free.
 fn load(
     session: &mut Session,
@@ -147,6 +159,11 @@ fn load(
         };
         let taken = || Message::FileExists {
             path: session.database.path_of(&name).display().to_string(),
+        };
+        // Against a mkwpar that is about to define the same name.
+        let _lock = match session.lock(&name) {
+            Err(Message::Locked { .. }) if options.name.is_none() => continue,
+            other => other?,
         };
         let refusal = if session.database.contains(&name) {
             taken()
@@ -296,6 +313,19 @@ mod tests {
             default_name(OsStr::new(&"n".repeat(40))).len(),
             WparName::LENGTH_LIMIT
         );
+    }
+
+    #[test]
+    fn the_longest_frame_fits_into_vinit() {
+        let handle = WparHandle {
+            cid: abi::Cid(u16::MAX),
+            generation: u64::MAX,
+        };
+        assert!(enter_frame(handle).expect("a frame").len() <= 2 * 32);
+        // vinit looks at the byte behind the version to tell an answer from a refusal.
+        let answer = control::encode_reply(&Ok(control::Answer::Done)).expect("a reply");
+        let refusal = control::encode_reply(&Err(abi::Errno::EPERM.into())).expect("a reply");
+        assert_eq!((answer[2], refusal[2]), (0, 1));
     }
 
     #[test]
