@@ -6,18 +6,19 @@
 use super::Call;
 use super::descriptor::{self, opened};
 use crate::outcome::{Called, Outcome};
-use crate::special::KERNEL_FILES;
+use crate::special::{self, KERNEL_FILES};
 use crate::user::{STEP, Segment, UserBuffer};
-use abi::Errno;
+use abi::{Errno, PAGE_SIZE};
 use abi::linux::{
     AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags,
     SystemCall,
 };
 use abi::mmu::Access as MemoryAccess;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use security::Credential;
 use vfs::{
-    Access, DeviceNumber, FileKind, Follow, IoContext, Location, Mode, MountFlags, NodeContent, OpenHow, OpenOptions,
+    Access, DeviceNumber, FileKind, Follow, IoContext, Location, Mode, MountFlags, MountNamespace, NodeContent, OpenHow, OpenOptions,
     Place, RenameFlags, StatusFlags, Walk, fill_dirents,
 };
 use wait::Attempt;
@@ -42,6 +43,21 @@ pub(super) fn with_walk_as<T>(
         special: &KERNEL_FILES,
     };
     Ok(act(&walk)?)
+}
+
+/// Carries out an operation of the kernel on names of a namespace, from its root, on behalf of no thread.
+///
+/// # Errors
+/// What `act` says; EAGAIN when it would have to wait.
+pub fn walk_as<T>(
+    credential: &Credential,
+    mounts: &Arc<MountNamespace>,
+    act: impl FnOnce(&Walk<'_>) -> Attempt<T>,
+) -> Result<T, Errno> {
+    special::at_once(credential, |io| {
+        let root = mounts.root();
+        act(&Walk { io: *io, mounts, root, cwd: root, special: &KERNEL_FILES })
+    })
 }
 
 /// Where the process is at this moment.
@@ -504,7 +520,7 @@ const MS_MAGIC: u64 = 0xc0ed_0000;
 const MS_MAGIC_MASK: u64 = 0xffff_0000;
 
 /// `man 2 mount`: a second place for a directory or file (MS_BIND; MS_RDONLY counts at once), or a new file
-/// system of a kind that [`crate::special::file_system`] knows.
+/// system of a kind that [`special::file_system`] knows.
 ///
 /// # Errors
 /// EPERM in a partition and without privilege, EINVAL for flags that are not there (MS_REMOUNT, MS_MOVE,
@@ -535,10 +551,16 @@ pub fn mount(call: &mut Call<'_>) -> Called {
         0 => kind.clone(),
         _ => call.path(0)?,
     };
+    let options = match call.argument(4) {
+        0 => Vec::new(),
+        address => call.user.c_string(address, PAGE_SIZE, Errno::EINVAL)?,
+    };
     let environment = call.process().environment();
-    let place = with_walk(call, |walk| walk.resolve(None, &target, Follow::Yes))?;
-    let system = crate::special::file_system(&environment, &kind, &source)?;
-    environment.mounts.mount(call.credential(), &system, &place, shown)?;
+    with_walk(call, |walk| {
+        let place = walk.resolve(None, &target, Follow::Yes)?;
+        let system = special::file_system(&environment, &walk.io, &kind, &source, &options)?;
+        Ok(walk.mounts.mount(walk.io.credential, &system, &place, shown)?)
+    })?;
     Ok(0)
 }
 
