@@ -134,14 +134,23 @@ impl Attachment {
 /// a name is free (EEXIST), a directory is empty (ENOTEMPTY), alive (ENOENT) and the right kind is there
 /// (ENOTDIR, EISDIR). Every operation is atomic, and an operation that parks has changed nothing.
 ///
-/// The methods of a directory are called with the lock of its names held ([`Rank::Directory`]). The defaults
-/// are those of a file to which the operation does not apply.
+/// The methods of a directory that look up or change names are called with the lock of its names held
+/// ([`Rank::Directory`]), unless the names are [generated](Inode::is_generated). The defaults are those of a file to
+/// which the operation does not apply.
+///
+/// [`Rank::Directory`]: sync::Rank::Directory
 pub trait Inode: Any + Send + Sync {
     /// Which file this is.
     fn id(&self) -> InodeId;
 
     /// What kind of object it is; never changes.
     fn kind(&self) -> FileKind;
+
+    /// Whether the names in a directory come from elsewhere in the kernel (processes, descriptors) and cannot be made
+    /// or taken away by names. Such a directory is called without a lock held, so it may take locks of any rank.
+    fn is_generated(&self) -> bool {
+        false
+    }
 
     /// The partition that the file belongs to and is charged to.
     fn owner(&self) -> Cid;

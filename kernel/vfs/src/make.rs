@@ -80,6 +80,7 @@ impl Walk<'_> {
         mode: Mode,
     ) -> Attempt<Location> {
         let entry = directory.entry();
+        self.require_stored(directory, name)?;
         let mut below = entry.lock();
         self.require_free(directory, name)?;
         self.may_change(directory)?;
@@ -116,6 +117,7 @@ impl Walk<'_> {
             return Err(Errno::EEXIST.into());
         };
         let directory = &walker.here;
+        self.require_stored(directory, &name)?;
         let _below = directory.entry().lock();
         self.require_free(directory, &name)?;
         if slash {
@@ -129,6 +131,15 @@ impl Walk<'_> {
             return Err(Errno::EPERM.into());
         }
         directory.inode().link(&self.io, &name, existing.inode())
+    }
+
+    /// Fails in a directory where nothing can be made, with the errors of Linux: ENOENT for what is not there.
+    fn require_stored(&self, directory: &Location, name: &[u8]) -> Attempt<()> {
+        if directory.inode().is_generated() {
+            self.require_free(directory, name)?;
+            return Err(Errno::ENOENT.into());
+        }
+        Ok(())
     }
 
     fn require_free(&self, directory: &Location, name: &[u8]) -> Attempt<()> {

@@ -49,6 +49,10 @@ impl Walk<'_> {
         fitting: impl FnOnce(&Arc<dyn Inode>) -> Result<(), Errno>,
     ) -> Attempt<()> {
         let parent = directory.entry();
+        if parent.inode().is_generated() {
+            fitting(parent.child(&self.io, name)?.inode())?;
+            return Err(Errno::EPERM.into());
+        }
         // Declared before the lock, so dropped after it: the last reference to a file frees all its pages.
         let victim;
         let mut below = parent.lock();

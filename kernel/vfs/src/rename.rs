@@ -79,6 +79,12 @@ impl Walk<'_> {
         if from.directory.mount().id() != to.directory.mount().id() {
             return Err(Errno::EXDEV.into());
         }
+        if [&from, &to]
+            .iter()
+            .any(|end| end.directory.inode().is_generated())
+        {
+            return Err(Errno::EPERM.into());
+        }
         let _moves = from.directory.entry().tree().moves.lock();
         // Declared before the locks of the names, so dropped after them.
         let (source, replaced);

@@ -92,6 +92,11 @@ fn vfs0103_open_makes_truncates_and_refuses() {
         Errno::ENOTDIR
     );
     assert_eq!(error(p.open("/g/", write, OpenHow::CREATE)), Errno::EISDIR);
+    assert_eq!(
+        error(p.open("/h", read, OpenHow::CREATE | OpenHow::DIRECTORY)),
+        Errno::EINVAL
+    );
+    assert_eq!(error(p.at("/h")), Errno::ENOENT);
     let only = p.open("/f", read, OpenHow::PATH_ONLY).unwrap();
     assert_eq!(
         error(only.read(&p.io(), &mut wait::SliceSink::new(&mut [0]))),

@@ -4,7 +4,7 @@
 //! Global everything, a partition what is exported to it, and devices of its own (its console). An environment
 //! only stores what differs from the list, so it costs a few hundred bytes; nodes are made when they are looked up.
 //!
-//! `null`, `zero`, `full`, `random` and `urandom` live here ([`memory_devices`]); all others are brought by the
+//! `null`, `zero`, `full`, `random` and `urandom` live here ([`register_memory_devices`]); all others are brought by the
 //! kernel as [`Device`]s.
 //!
 //! Locks: the list and an environment's state, both of rank [`Rank::Inode`] and never held together.

@@ -202,6 +202,10 @@ impl Inode for Node {
         self.what.kind()
     }
 
+    fn is_generated(&self) -> bool {
+        true
+    }
+
     fn owner(&self) -> Cid {
         self.view.owner
     }

@@ -219,7 +219,6 @@ fn status_memory(out: &mut String, memory: &ProcessMemory) -> Result {
         ("VmPeak", memory.peak_size),
         ("VmSize", memory.size),
         ("VmLck", memory.locked),
-        ("VmPin", abi::Pages(0)),
         ("VmHWM", memory.peak_resident),
         ("VmRSS", memory.resident),
         ("RssAnon", anonymous),
@@ -228,7 +227,6 @@ fn status_memory(out: &mut String, memory: &ProcessMemory) -> Result {
         ("VmData", memory.data),
         ("VmStk", memory.stack),
         ("VmExe", memory.text),
-        ("VmLib", abi::Pages(0)),
         ("VmPTE", memory.tables),
         ("VmSwap", abi::Pages(0)),
     ] {

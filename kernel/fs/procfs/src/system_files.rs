@@ -180,8 +180,6 @@ fn memory(out: &mut String, system: &System) -> core::fmt::Result {
         ("Buffers", none),
         ("Cached", memory.files),
         ("SwapCached", none),
-        ("Active", memory.anonymous),
-        ("Inactive", memory.files),
         ("SwapTotal", none),
         ("SwapFree", none),
         ("Dirty", none),

@@ -560,3 +560,37 @@ fn source_of(world: &World) -> Arc<dyn ProcSource> {
         key_of_three: 8,
     })
 }
+
+#[test]
+fn procfs08_names_cannot_be_changed() {
+    let world = world();
+    world.walk(0, |walk| {
+        let error = |result: Attempt<()>| match result {
+            Err(Stop::Error(errno)) => errno,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            error(walk.make_directory(None, b"/proc/new", Mode::new(0o755))),
+            Errno::ENOENT
+        );
+        assert_eq!(
+            error(walk.make_directory(None, b"/proc/3", Mode::new(0o755))),
+            Errno::EEXIST
+        );
+        assert_eq!(error(walk.unlink(None, b"/proc/uptime")), Errno::EPERM);
+        assert_eq!(error(walk.unlink(None, b"/proc/3")), Errno::EISDIR);
+        assert_eq!(error(walk.remove_directory(None, b"/proc/3")), Errno::EPERM);
+        let rename = walk.rename(
+            (None, b"/proc/uptime"),
+            (None, b"/proc/u"),
+            RenameFlags::empty(),
+        );
+        assert_eq!(error(rename), Errno::EPERM);
+        let options = OpenOptions {
+            access: Access::READ,
+            how: OpenHow::CREATE,
+            ..Default::default()
+        };
+        assert!(walk.open(None, b"/proc/uptime", &options).is_ok());
+    });
+}

@@ -168,6 +168,8 @@ fn ramfs03_mappings_see_the_file_and_nothing_behind_its_end() {
     );
     assert_eq!(fs.hand_over(Cid(3), Cid(0)), 1);
     assert_eq!(frame.owner(), Cid(0));
+    assert_eq!(fs.shared.owned_by(Cid(3)), 0);
+    assert_eq!(fs.shared.owned_by(Cid(0)), 2);
 }
 
 /// A source whose second page is not resident.
