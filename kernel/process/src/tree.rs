@@ -312,6 +312,12 @@ impl<T> ProcessTree<T> {
         self.nodes.get(&pid).is_some_and(|node| node.ended)
     }
 
+    /// Whether a process is stopped by a signal.
+    #[must_use]
+    pub fn is_stopped(&self, pid: Pid) -> bool {
+        self.nodes.get(&pid).is_some_and(|node| node.stopped)
+    }
+
     /// Whether the process is in the tree, running or zombie.
     #[must_use]
     pub fn contains(&self, pid: Pid) -> bool {
