@@ -14,6 +14,7 @@ fn main() {
                 "src/switch.S",
                 "src/user_copy.S",
                 "src/vector_state.S",
+                "src/memory.S",
                 "src/tlb.S",
             ])
             .link_lib_modifier("+whole-archive")

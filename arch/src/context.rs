@@ -101,6 +101,15 @@ impl Clone for UserContext {
     }
 }
 
+impl Drop for UserContext {
+    /// A program that ends leaves nothing behind that another could see; its registers are just nobody's.
+    fn drop(&mut self) {
+        if self.vector_live {
+            cpu::block().vectors_live.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
 impl UserContext {
     /// A program that starts at `nip` with the stack pointer `sp`, everything else zero.
     ///

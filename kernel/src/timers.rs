@@ -5,6 +5,7 @@
 //! the lock is released.
 
 use crate::process::Process;
+use crate::system::system;
 use crate::thread::WeakThread;
 use abi::Ticks;
 use alloc::sync::Weak;
@@ -28,6 +29,8 @@ pub enum Timeout {
     },
     /// Wake a run of a thread, to run its call again.
     Waiter(Waiter),
+    /// Offer output to the hypervisor again.
+    ConsoleOutput,
     /// The real-time interval timer of a process (`man 2 setitimer`).
     Alarm(Weak<Process>),
 }
@@ -73,6 +76,7 @@ impl Timers {
                 Some(Timeout::Waiter(waiter)) => {
                     waiter.wake(None);
                 }
+                Some(Timeout::ConsoleOutput) => system().console.pump(),
                 Some(Timeout::Alarm(process)) => {
                     if let Some(process) = process.upgrade() {
                         process.alarm_expired(now);

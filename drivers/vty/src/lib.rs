@@ -217,6 +217,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
         /// VTY0001: what was taken goes out once and in order, what arrived comes in once and in order.
         #[test]
         fn in_order(steps in prop::collection::vec(step(), 0..40)) {

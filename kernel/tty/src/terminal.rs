@@ -111,6 +111,11 @@ impl Terminal {
         self.id
     }
 
+    /// The process group in the foreground, if it controls a session.
+    pub fn foreground(&self) -> Option<Pid> {
+        self.state.lock().foreground
+    }
+
     /// Opens the terminal. It becomes the controlling terminal of a session leader that has none, if it
     /// controls no session and `acquire` (no O_NOCTTY).
     pub fn open(self: &Arc<Self>, cx: &IoContext<'_>, acquire: bool) -> Arc<TerminalFile> {

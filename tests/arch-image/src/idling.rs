@@ -34,6 +34,11 @@ pub fn run(checks: &mut Checks, info: &'static BootInfo) {
             );
         },
     );
+    if info.command_line.contains("input") {
+        checks.check("ARCH0034", "input interrupts and is read", |checks| {
+            input(checks, info);
+        });
+    }
     checks.check(
         "ARCH0033",
         "there are a wall clock and random numbers",
@@ -49,6 +54,39 @@ pub fn run(checks: &mut Checks, info: &'static BootInfo) {
             );
         },
     );
+}
+
+/// Waits for a line on the console: only when the option `input` is given.
+fn input(checks: &mut Checks, info: &BootInfo) {
+    let Some(console) = info.terminals.first() else {
+        return;
+    };
+    let vty = vty::Vty::new(vty::HypervisorLine(console.unit));
+    vty.write(b"  type a line\r\n");
+    let until = time::now() + Ticks(512_000_000 * 20);
+    let mut line = [0; 80];
+    let mut length = 0;
+    let mut interrupts_seen = 0;
+    while time::now() < until
+        && !line[..length].contains(&b'\r')
+        && !line[..length].contains(&b'\n')
+    {
+        if !idle(Some(until)).contains(Wakeup::EXTERNAL) {
+            continue;
+        }
+        while let Some(taken) = interrupts::take() {
+            checks.same("source", Some(taken.source.0), console.source);
+            interrupts_seen += 1;
+            vty.fetch();
+            interrupts::done(taken);
+        }
+        length += vty.read(&mut line[length..]);
+    }
+    arch::print!(
+        "  {interrupts_seen} interrupts, {:?}\n",
+        line[..length].escape_ascii()
+    );
+    checks.holds("a line", line[..length].starts_with(b"hello"));
 }
 
 fn sleeps(checks: &mut Checks) {

@@ -22,6 +22,11 @@ pub fn run(checks: &mut Checks) {
     );
     checks.check("ARCH0012", "user words are exchanged atomically", words);
     checks.check(
+        "ARCH0018",
+        "the kernel's memory functions do what C says",
+        memory_functions,
+    );
+    checks.check(
         "ARCH0013",
         "narrowing and removing a page take effect at once",
         changes,
@@ -375,4 +380,48 @@ fn exhaustion(checks: &mut Checks) {
     }
     checks.same("nothing lost", FRAMES.taken.load(Ordering::Relaxed), before);
     FRAMES.release(frame, 0);
+}
+
+fn memory_functions(checks: &mut Checks) {
+    use core::hint::black_box;
+    const SIZE: usize = 700;
+    let fresh: [u8; SIZE] = core::array::from_fn(|n| (n * 31 + 7) as u8);
+    for start in [0, 1, 8, 77, 127, 128, 130] {
+        for count in [
+            0, 1, 7, 8, 9, 31, 32, 63, 64, 65, 255, 256, 257, 300, 384, 511, 512,
+        ] {
+            for byte in [0, 0xa5] {
+                let mut bytes = black_box(fresh);
+                black_box(&mut bytes)[start..start + count].fill(byte);
+                let right = |n: usize| {
+                    if (start..start + count).contains(&n) {
+                        byte
+                    } else {
+                        fresh[n]
+                    }
+                };
+                checks.holds("fill", (0..SIZE).all(|n| bytes[n] == right(n)));
+            }
+            for to in [0, 3, 8, 60, 64, 120, 131, 188] {
+                let mut bytes = black_box(fresh);
+                black_box(&mut bytes).copy_within(start..start + count, to);
+                let right = |n: usize| {
+                    if (to..to + count).contains(&n) {
+                        fresh[n - to + start]
+                    } else {
+                        fresh[n]
+                    }
+                };
+                checks.holds("move", (0..SIZE).all(|n| bytes[n] == right(n)));
+            }
+            let mut other = black_box(fresh);
+            let (a, b) = (&fresh[start..start + count], start..start + count);
+            checks.holds("equal", black_box(a) == &black_box(&other)[b.clone()]);
+            if let Some(last) = other[b.clone()].last_mut() {
+                *last = last.wrapping_add(1);
+                let wanted = fresh[start + count - 1].cmp(&other[start + count - 1]);
+                checks.same("order", black_box(a).cmp(&black_box(&other)[b]), wanted);
+            }
+        }
+    }
 }
