@@ -11,17 +11,17 @@ use crate::user::{STEP, Segment, UserBuffer};
 use abi::{Errno, PAGE_SIZE};
 use abi::linux::{
     AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags,
-    SystemCall,
+    SystemCall, TIOCSCTTY,
 };
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use security::Credential;
+use security::{Credential, Privileges};
 use vfs::{
-    Access, DeviceNumber, FileKind, Follow, IoContext, Location, Mode, MountFlags, MountNamespace, NodeContent, OpenHow, OpenOptions,
+    Access, DeviceNumber, FileKind, Follow, IoContext, IoctlArgument, Location, Mode, MountFlags, MountNamespace, NodeContent, OpenFile, OpenHow, OpenOptions,
     Place, RenameFlags, StatusFlags, Walk, fill_dirents,
 };
-use wait::Attempt;
+use wait::{Attempt, Stop};
 
 /// Carries out an operation on names as the process does it.
 pub(super) fn with_walk<T>(call: &Call<'_>, act: impl FnOnce(&Walk<'_>) -> Attempt<T>) -> Result<T, Outcome> {
@@ -170,10 +170,51 @@ fn open_named(call: &Call<'_>, named: &Named, bits: u32, mode: usize) -> Called 
     }
     let (base, path) = named.parts();
     let file = with_walk(call, |walk| walk.open(base, path, &options))?;
+    if !flags.contains(OpenFlags::NOCTTY) {
+        take_terminal(call, &file)?;
+    }
     descriptor::install(call, file, flags.contains(OpenFlags::CLOEXEC))
 }
 
-/// What the flags of `open` ask for. O_NOCTTY changes nothing: a terminal becomes controlling by TIOCSCTTY only.
+/// A terminal that a session leader without one opens for reading becomes its controlling terminal, but not through
+/// `/dev/console` (`man 2 open`, O_NOCTTY; `man 4 console_ioctl`).
+fn take_terminal(call: &Call<'_>, file: &OpenFile) -> Result<(), Outcome> {
+    /// `/dev/console` (admin-guide/devices.txt of Linux).
+    const CONSOLE: DeviceNumber = DeviceNumber::new(5, 1);
+    let Some(location) = file.location() else { return Ok(()) };
+    let reads = file.access().contains(Access::READ);
+    if !reads || location.inode().kind() != FileKind::Character {
+        return Ok(());
+    }
+    let io = call.io();
+    if location.inode().metadata(&io)?.device == CONSOLE {
+        return Ok(());
+    }
+    // The terminal knows when this may not be; a device that is no terminal says ENOTTY.
+    match file.ioctl(&io, TIOCSCTTY, &mut NoSteal) {
+        Ok(_) | Err(Stop::Error(_)) => Ok(()),
+        Err(stop) => Err(stop.into()),
+    }
+}
+
+/// The argument of TIOCSCTTY that takes the terminal from nobody.
+struct NoSteal;
+
+impl IoctlArgument for NoSteal {
+    fn value(&self) -> u64 {
+        0
+    }
+
+    fn get(&mut self, _buffer: &mut [u8]) -> Attempt<()> {
+        Err(Errno::EFAULT.into())
+    }
+
+    fn put(&mut self, _bytes: &[u8]) -> Attempt<()> {
+        Err(Errno::EFAULT.into())
+    }
+}
+
+/// What the flags of `open` ask for.
 fn open_options(bits: u32, flags: OpenFlags) -> Result<OpenOptions, Errno> {
     if flags.contains(OpenFlags::TMPFILE) {
         return Err(Errno::EOPNOTSUPP);
@@ -510,8 +551,6 @@ const MS_NOEXEC: u64 = 8;
 const MS_REMOUNT: u64 = 32;
 /// `mount`: show a directory or file at a second place.
 const MS_BIND: u64 = 4096;
-/// `mount`: along with what is mounted below.
-const MS_REC: u64 = 16384;
 /// `mount`: flags about access times and messages, which have no effect on file systems in memory.
 const MS_WITHOUT_EFFECT: u64 = 1024 | 2048 | 32768 | 1 << 21 | 1 << 24 | 1 << 25;
 /// `mount`: a mark that old programs put into the upper half.
@@ -519,24 +558,31 @@ const MS_MAGIC: u64 = 0xc0ed_0000;
 /// Where it stands.
 const MS_MAGIC_MASK: u64 = 0xffff_0000;
 
-/// `man 2 mount`: a second place for a directory or file (MS_BIND; MS_RDONLY counts at once), or a new file
-/// system of a kind that [`special::file_system`] knows.
+/// `man 2 mount`: a second place for a directory or file (MS_BIND; MS_RDONLY counts at once), other flags for a mount
+/// (MS_REMOUNT), or a new file system of a kind that [`special::file_system`] knows.
 ///
 /// # Errors
-/// EPERM in a partition and without privilege, EINVAL for flags that are not there (MS_REMOUNT, MS_MOVE,
+/// EPERM in a partition and without privilege, EINVAL for flags that are not there (MS_REC, MS_MOVE,
 /// propagation), ENODEV for an unknown kind, EBUSY, ENOTDIR and those of a path.
 pub fn mount(call: &mut Call<'_>) -> Called {
     let mut flags = call.argument(3);
     if flags & MS_MAGIC_MASK == MS_MAGIC {
         flags &= !MS_MAGIC_MASK;
     }
-    let known = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_BIND;
-    call.credential().require(security::Privileges::MOUNT)?;
-    if flags & (MS_REMOUNT | MS_REC) != 0 || flags & !(known | MS_WITHOUT_EFFECT) != 0 {
+    let known = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_BIND | MS_REMOUNT;
+    call.credential().require(Privileges::MOUNT)?;
+    if flags & !(known | MS_WITHOUT_EFFECT) != 0 {
         return Err(Errno::EINVAL.into());
     }
     let shown = MountFlags::from_bits_truncate((flags & 15) as u32);
     let target = call.path(1)?;
+    if flags & MS_REMOUNT != 0 {
+        with_walk(call, |walk| {
+            let at = walk.resolve(None, &target, Follow::Yes)?;
+            Ok(walk.mounts.remount(walk.io.credential, &at, shown)?)
+        })?;
+        return Ok(0);
+    }
     if flags & MS_BIND != 0 {
         let source = call.path(0)?;
         with_walk(call, |walk| {
