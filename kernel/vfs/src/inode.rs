@@ -5,7 +5,7 @@ use crate::{
     Metadata, Mode,
 };
 use abi::{Cid, Errno};
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::any::Any;
@@ -105,8 +105,11 @@ impl NodeContent<'_> {
     }
 }
 
-/// Where the object behind a special file (the pipe of a fifo) is found while somebody has it open.
-pub struct Attachment(SpinLock<Option<Weak<dyn Any + Send + Sync>>>);
+/// The object behind a special file (the pipe of a fifo), made when the file is first opened.
+///
+/// It is kept as long as the inode: those who wait for the other end of a fifo have nothing but a place in a queue
+/// of its pipe.
+pub struct Attachment(SpinLock<Option<Arc<dyn Any + Send + Sync>>>);
 
 impl Default for Attachment {
     fn default() -> Self {
@@ -120,15 +123,8 @@ impl Attachment {
         &self,
         make: impl FnOnce() -> Arc<T>,
     ) -> Option<Arc<T>> {
-        let mut slot = self.0.lock();
-        if let Some(present) = slot.as_ref().and_then(Weak::upgrade) {
-            drop(slot);
-            return present.downcast().ok();
-        }
-        let made = make();
-        let erased: Arc<dyn Any + Send + Sync> = made.clone();
-        *slot = Some(Arc::downgrade(&erased));
-        Some(made)
+        let attached = self.0.lock().get_or_insert_with(|| make()).clone();
+        attached.downcast().ok()
     }
 }
 

@@ -55,17 +55,17 @@ impl Walk<'_> {
         path: &[u8],
         options: &OpenOptions,
     ) -> Attempt<Arc<OpenFile>> {
-        if options.how.contains(OpenHow::CREATE | OpenHow::DIRECTORY) {
-            return Err(Errno::EINVAL.into());
-        }
-        let (found, made) =
-            if options.how.contains(OpenHow::CREATE) && !options.how.contains(OpenHow::PATH_ONLY) {
-                self.find_or_make(base, path, options)?
-            } else {
-                let no_follow = options.how.contains(OpenHow::NO_FOLLOW);
-                let follow = if no_follow { Follow::No } else { Follow::Yes };
-                (self.resolve(base, path, follow)?, false)
-            };
+        let path_only = options.how.contains(OpenHow::PATH_ONLY);
+        let (found, made) = if options.how.contains(OpenHow::CREATE) && !path_only {
+            if options.how.contains(OpenHow::DIRECTORY) {
+                return Err(Errno::EINVAL.into());
+            }
+            self.find_or_make(base, path, options)?
+        } else {
+            let no_follow = options.how.contains(OpenHow::NO_FOLLOW);
+            let follow = if no_follow { Follow::No } else { Follow::Yes };
+            (self.resolve(base, path, follow)?, false)
+        };
         self.open_found(found, made, options)
     }
 
