@@ -141,13 +141,11 @@ mod tests {
     fn an_ignored_signal_is_kept_for_who_blocks_or_awaits_it() {
         let (mut process, mut threads) = (ProcessSignals::new(false), Threads::default());
         let child = SignalNumber::SIGCHLD;
-        let both = |mask: &mut Threads| {
-            mask.iter_mut()
-                .for_each(|thread| drop(thread.set_mask(SignalSet::of(&[child]))))
-        };
         send_to(&mut process, &mut threads, Recipient::Process, child).unwrap();
         assert!(process.pending.set().is_empty());
-        both(&mut threads);
+        for thread in &mut threads {
+            thread.set_mask(SignalSet::of(&[child]));
+        }
         send_to(&mut process, &mut threads, Recipient::Process, child).unwrap();
         assert!(process.pending.set().contains(child));
     }
