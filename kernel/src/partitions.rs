@@ -3,6 +3,7 @@
 //! Each step is one request of the control interface; a step that fails leaves the partition as it was. What
 //! parts of the kernel keep for a partition is made and destroyed by [`Subsystem`]s, in a fixed order.
 
+use crate::calls::directory::walk_as;
 use crate::environment::{self, Environment};
 use crate::family;
 use crate::mounts;
@@ -129,7 +130,7 @@ pub fn load(credential: &Credential, load: &Load) -> Result<WparHandle, Refusal>
 fn mounts_of(credential: &Credential, load: &Load, cid: Cid) -> Result<Arc<MountNamespace>, Refusal> {
     let global = system().global().mounts.clone();
     let find = |namespace: &Arc<MountNamespace>, path: &str| -> Result<Location, Refusal> {
-        let found = mounts::walk_as(credential, namespace, |walk| walk.resolve(None, path.as_bytes(), Follow::Yes));
+        let found = walk_as(credential, namespace, |walk| walk.resolve(None, path.as_bytes(), Follow::Yes));
         let location = found.map_err(|errno| Refusal::with(errno, format!("{path}: {errno}")))?;
         location.require_directory().map_err(|errno| Refusal::with(errno, format!("{path}: {errno}")))?;
         Ok(location)

@@ -4,7 +4,7 @@
 //! and the process changed over. Up to there every failure leaves the caller as it was.
 
 use super::Call;
-use super::directory::{Named, with_walk};
+use super::directory::{base, with_walk};
 use super::process::STACK_POINTER;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::process::{Process, Space, USER_LIMIT};
@@ -194,7 +194,7 @@ fn open(
     path: &[u8],
     follow: Follow,
 ) -> Result<(Location, Metadata, Vec<u8>), Outcome> {
-    with_walk(call, |walk, _| {
+    with_walk(call, |walk| {
         let location = match (path.is_empty(), base) {
             (true, Some(base)) => base.clone(),
             _ => walk.resolve(base, path, follow)?,
