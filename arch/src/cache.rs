@@ -1,5 +1,7 @@
 //! Instruction cache coherence (Power ISA, Book II, "Instruction Storage").
 
+use crate::{LINEAR_BASE, radix};
+use abi::mmu::FrameNumber;
 use core::arch::asm;
 
 /// A block that is not larger than that of any CPU.
@@ -8,8 +10,21 @@ const BLOCK: usize = 128;
 /// Makes stores to memory that will be executed visible to instruction fetch. The bytes are reached through the
 /// linear map: programs may have them anywhere.
 pub fn sync_instructions(bytes: &[u8]) {
-    let start = bytes.as_ptr() as usize & !(BLOCK - 1);
-    let end = bytes.as_ptr() as usize + bytes.len();
+    sync(bytes.as_ptr() as usize, bytes.len());
+}
+
+/// The same for a whole frame; one that is not memory is left alone.
+pub fn sync_frame(frame: FrameNumber) {
+    let address = LINEAR_BASE + frame.address();
+    if radix::kernel_rights(address).is_some() {
+        sync(address as usize, abi::PAGE_SIZE);
+    }
+}
+
+/// `address` to `address + count` is mapped memory.
+fn sync(address: usize, count: usize) {
+    let start = address & !(BLOCK - 1);
+    let end = address + count;
     for block in (start..end).step_by(BLOCK) {
         // SAFETY: writes the cache block back; memory does not change.
         unsafe { asm!("dcbst 0, {}", in(reg) block, options(nostack, preserves_flags)) };
