@@ -1,11 +1,12 @@
 //! Instruction cache coherence (Power ISA, Book II, "Instruction Storage").
 
 use crate::{LINEAR_BASE, radix};
-use abi::mmu::FrameNumber;
+use abi::PAGE_SIZE;
 use core::arch::asm;
 
 /// A block that is not larger than that of any CPU.
 const BLOCK: usize = 128;
+const PAGE_MASK: u64 = PAGE_SIZE as u64 - 1;
 
 /// Makes stores to memory that will be executed visible to instruction fetch. The bytes are reached through the
 /// linear map: programs may have them anywhere.
@@ -13,11 +14,15 @@ pub fn sync_instructions(bytes: &[u8]) {
     sync(bytes.as_ptr() as usize, bytes.len());
 }
 
-/// The same for a whole frame; one that is not memory is left alone.
-pub fn sync_frame(frame: FrameNumber) {
-    let address = LINEAR_BASE + frame.address();
-    if radix::kernel_rights(address).is_some() {
-        sync(address as usize, abi::PAGE_SIZE);
+/// As [`sync_instructions`], for memory by its real address; what is no memory is left alone.
+pub fn sync_real(address: u64, length: usize) {
+    let start = LINEAR_BASE.saturating_add(address);
+    let Some(end) = start.checked_add(length as u64) else {
+        return;
+    };
+    let mut pages = (start & !PAGE_MASK..end).step_by(PAGE_SIZE);
+    if pages.all(|page| radix::kernel_rights(page).is_some()) {
+        sync(start as usize, length);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::process::Process;
 use crate::thread::Thread;
+use abi::{Cid, Pid};
 use alloc::sync::Arc;
 use arch::cpu::PerCpu;
 use sync::{Rank, SpinLock};
@@ -22,4 +23,10 @@ pub fn thread() -> Option<Arc<Thread>> {
 /// Its process.
 pub fn process() -> Option<Arc<Process>> {
     thread().map(|thread| thread.process.clone())
+}
+
+/// Partition and number of the thread that this CPU works for, for a panic's report: without waiting for a lock.
+pub fn peek() -> Option<(Cid, Pid)> {
+    let thread = CURRENT.mine().try_lock()?.clone()?;
+    Some((thread.process.peek_cid(), thread.tid))
 }

@@ -267,6 +267,11 @@ impl Process {
         self.environment.lock().cid()
     }
 
+    /// The partition, for a panic's report: Global when the lock is held.
+    pub fn peek_cid(&self) -> Cid {
+        self.environment.try_lock().map_or(Cid::GLOBAL, |environment| environment.cid())
+    }
+
     /// The number inside its partition.
     pub fn virtual_pid(&self) -> VPid {
         VPid(self.virtual_pid.load(Ordering::Relaxed))

@@ -1,9 +1,9 @@
-//! The kernel image: joins the entry from firmware, the memory that boot found and the kernel.
+//! The kernel image: joins the entry from firmware to the kernel.
 
 #![no_std]
 #![no_main]
 
-use abi::PAGE_SIZE;
+use abi::PAGE_SHIFT;
 use abi::mmu::FrameNumber;
 use boot::BootInfo;
 use memory::LinearMap;
@@ -14,24 +14,21 @@ boot::entry!(start);
 #[global_allocator]
 static HEAP: KernelHeap = KernelHeap::new();
 
-/// Gives the free memory to the frame allocator and the machine to the kernel.
 fn start(info: &'static BootInfo) -> ! {
-    // SAFETY: `arch` maps all memory there, readable and writable, for good.
+    kernel::start(info, linear_map(info))
+}
+
+/// Grants the kernel all memory that nobody uses.
+fn linear_map(info: &BootInfo) -> LinearMap {
+    // SAFETY: `arch` has mapped all RAM there, readable and writable, before this function was called.
     let mut map = unsafe { LinearMap::new(arch::LINEAR_BASE as *mut u8) };
     for region in info.memory.as_slice() {
-        let first = FrameNumber((region.start / PAGE_SIZE as u64) as u32);
-        let count = (region.size() / PAGE_SIZE as u64) as u32;
-        // SAFETY: boot found that nobody uses these frames, and they are granted once.
-        let noted = unsafe { map.grant(first, count) };
-        if !noted {
-            arch::print!(
-                "corral: {} MiB of scattered memory not used\n",
-                region.size() >> 20
-            );
-        }
+        let first = FrameNumber((region.start >> PAGE_SHIFT) as u32);
+        let count = ((region.end - region.start) >> PAGE_SHIFT) as u32;
+        // SAFETY: the boot code has taken everything that is in use out of these regions; nobody else reads them.
+        unsafe { map.grant(first, count) };
     }
-    memory::frames::initialize(map);
-    kernel::start(info)
+    map
 }
 
 #[panic_handler]

@@ -2,6 +2,8 @@
 //!
 //! Compiles a file of static assertions with the cross compiler and its headers; skipped where there is none.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use abi::linux as l;
 use abi::linux::{Place, SystemCall};
 use std::fmt::Write as _;

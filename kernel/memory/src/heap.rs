@@ -29,6 +29,7 @@ const SIZES: [usize; 15] = [
 ];
 /// The largest object in a slab.
 const LARGEST: usize = 2048;
+const _: () = assert!(LARGEST * 2 <= PAGE_SIZE);
 /// The unit of places in a slab.
 const UNIT: usize = 16;
 /// Ends a slab's list of freed objects.
@@ -173,9 +174,8 @@ impl KernelHeap {
         let was_full = usize::from(slab.used) == PAGE_SIZE / SIZES[class];
         slab.used -= 1;
         if slab.used == 0 {
-            if !was_full {
-                unlink(ram, &mut head, meta);
-            }
+            // It was not full, as a slab holds two objects at least, so it is on the list.
+            unlink(ram, &mut head, meta);
             frames::give_run(number, 1);
             return;
         }

@@ -484,6 +484,22 @@ fn clearing_goes_in_steps() {
     assert_eq!((frames::free(), process.space.size()), (free, Pages(0)));
     process.space.map(anonymous(BASE, 1)).unwrap();
     process.store(BASE, 1).unwrap();
+    // An unmap in steps does what one at once does.
+    process.space.map(anonymous(BASE, 1024)).unwrap();
+    process
+        .space
+        .prepare(BASE, 1024 * 4096, Access::Write)
+        .unwrap();
+    let (mut rest, mut steps) = (Some((BASE + 5 * 4096, 1000 * 4096)), 0);
+    while let Some((address, length)) = rest {
+        rest = process.space.unmap_step(address, length, 100).unwrap();
+        process.space.check();
+        steps += 1;
+    }
+    assert!((10..=12).contains(&steps), "{steps}");
+    assert_eq!(process.space.resident(), Pages(24));
+    assert_eq!(process.space.size(), Pages(24));
+    assert_eq!(process.space.unmap_step(BASE, 0, 1), Err(Errno::EINVAL));
 }
 
 /// MEMORY0211: shared anonymous memory is one for parent and child, charged once, gone with the last user.

@@ -195,6 +195,7 @@ impl Scheduler {
 
     /// When the CPU must be interrupted at the latest; `None`: alone or idle, with nothing to wait for.
     fn next_interrupt(&mut self, number: usize, now: Ticks) -> Option<Ticks> {
+        let look = self.next_look();
         let processor = self.processors.get(number)?;
         let runs = processor.run.is_some();
         let mut soonest: Option<Ticks> = None;
@@ -215,13 +216,8 @@ impl Scheduler {
         {
             consider(back);
         }
-        if !runs
-            && let Some(due) = self
-                .watched
-                .first(&self.watched_nodes)
-                .and_then(|(_, due)| at(due))
-        {
-            consider(due);
+        if !runs && let Some(look) = look {
+            consider(look);
         }
         if let Some(event) = self.deciders.current().next_event(now) {
             // At once would be for ever.

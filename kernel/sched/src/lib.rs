@@ -58,6 +58,7 @@ mod tests;
 mod tree;
 mod tuning;
 mod types;
+mod watch;
 mod wlm;
 
 pub use clock::CpuClock;

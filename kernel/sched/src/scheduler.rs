@@ -11,6 +11,7 @@ use crate::fair::{Bounds, Group};
 use crate::guard::Deciders;
 use crate::tree::{Nodes, Tree};
 use crate::tuning::Tuning;
+use crate::watch::Watch;
 use crate::{
     Account, Claim, Cpu, CpuClock, CpuSet, Demand, Entitlement, EntityId, Event, Machine, Policy,
     Refusal, Wakeup,
@@ -89,9 +90,8 @@ pub struct Scheduler {
     /// Partitions at their hard maximum, by the time at which they may go on.
     pub(crate) throttled: Tree,
     pub(crate) throttled_nodes: Nodes,
-    /// Partitions that wait and run nowhere, by the time at which that is too long.
-    pub(crate) watched: Tree,
-    pub(crate) watched_nodes: Nodes,
+    /// Partitions that wait and run nowhere.
+    pub(crate) watched: Watch,
     pub(crate) idle: Ticks,
     pub(crate) gone: Account,
     /// The latest instant that any call has named.
@@ -121,8 +121,7 @@ impl Scheduler {
             wanting_minimum: 0,
             throttled: Tree::new(),
             throttled_nodes: Nodes::default(),
-            watched: Tree::new(),
-            watched_nodes: Nodes::default(),
+            watched: Watch::default(),
             idle: Ticks(0),
             gone: Account::default(),
             latest: Ticks(0),
@@ -223,7 +222,7 @@ impl Scheduler {
         let more = count.saturating_sub(self.partitions.len());
         self.deciders.reserve(count)?;
         self.throttled_nodes.reserve(count)?;
-        self.watched_nodes.reserve(count)?;
+        self.watched.reserve(count)?;
         self.partitions
             .try_reserve(more)
             .map_err(|_| Refusal::Full)?;
@@ -383,6 +382,13 @@ impl Scheduler {
             }
         }
         self.unlimited = largest;
+    }
+
+    /// How many of a partition's entities are runnable, those on a CPU included; zero when it is not loaded.
+    #[must_use]
+    pub fn runnable(&self, cid: Cid) -> u32 {
+        self.partition(cid)
+            .map_or(0, |partition| partition.waiting + partition.running)
     }
 
     /// The partition of an entity; `None` for a stale id.

@@ -6,24 +6,25 @@
 use super::Call;
 use super::descriptor::{self, opened};
 use crate::outcome::{Called, Outcome};
-use crate::special::KERNEL_FILES;
+use crate::special::{self, KERNEL_FILES};
 use crate::user::{STEP, Segment, UserBuffer};
-use abi::Errno;
+use abi::{Errno, PAGE_SIZE};
 use abi::linux::{
     AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags,
-    SystemCall,
+    SystemCall, TIOCSCTTY,
 };
 use abi::mmu::Access as MemoryAccess;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use security::Credential;
+use security::{Credential, Privileges};
 use vfs::{
-    Access, DeviceNumber, FileKind, Follow, IoContext, Location, Mode, MountFlags, NodeContent, OpenHow, OpenOptions,
-    Path, RenameFlags, StatusFlags, Walk, fill_dirents,
+    Access, DeviceNumber, FileKind, Follow, IoContext, IoctlArgument, Location, Mode, MountFlags, MountNamespace, NodeContent, OpenFile, OpenHow, OpenOptions,
+    Place, RenameFlags, StatusFlags, Walk, fill_dirents,
 };
-use wait::Attempt;
+use wait::{Attempt, Stop};
 
-/// Carries out an operation on names as the process does it; `act` also gets its file mode mask.
-pub(super) fn with_walk<T>(call: &Call<'_>, act: impl FnOnce(&Walk<'_>, u32) -> Attempt<T>) -> Result<T, Outcome> {
+/// Carries out an operation on names as the process does it.
+pub(super) fn with_walk<T>(call: &Call<'_>, act: impl FnOnce(&Walk<'_>) -> Attempt<T>) -> Result<T, Outcome> {
     with_walk_as(call, call.credential(), act)
 }
 
@@ -31,19 +32,51 @@ pub(super) fn with_walk<T>(call: &Call<'_>, act: impl FnOnce(&Walk<'_>, u32) -> 
 pub(super) fn with_walk_as<T>(
     call: &Call<'_>,
     credential: &Credential,
-    act: impl FnOnce(&Walk<'_>, u32) -> Attempt<T>,
+    act: impl FnOnce(&Walk<'_>) -> Attempt<T>,
 ) -> Result<T, Outcome> {
-    let shared = call.process().place()?;
-    let place = shared.lock().clone();
-    let environment = call.process().environment();
+    let place = place(call)?;
     let walk = Walk {
         io: IoContext { credential, ..call.io() },
-        mounts: &environment.mounts,
+        mounts: &place.mounts,
         root: &place.root,
         cwd: &place.cwd,
         special: &KERNEL_FILES,
     };
-    Ok(act(&walk, place.umask)?)
+    Ok(act(&walk)?)
+}
+
+/// Carries out an operation of the kernel on names of a namespace, from its root, on behalf of no thread.
+///
+/// # Errors
+/// What `act` says; EAGAIN when it would have to wait.
+pub fn walk_as<T>(
+    credential: &Credential,
+    mounts: &Arc<MountNamespace>,
+    act: impl FnOnce(&Walk<'_>) -> Attempt<T>,
+) -> Result<T, Errno> {
+    special::at_once(credential, |io| {
+        let root = mounts.root();
+        act(&Walk { io: *io, mounts, root, cwd: root, special: &KERNEL_FILES })
+    })
+}
+
+/// Where the process is at this moment.
+fn place(call: &Call<'_>) -> Result<Place, Errno> {
+    let shared = call.process().place()?;
+    let place = shared.lock().clone();
+    Ok(place)
+}
+
+/// Where relative paths start that go with the descriptor in an argument (`man 2 openat`).
+///
+/// # Errors
+/// EBADF, ENOTDIR for a file without a name.
+pub(super) fn base(call: &Call<'_>, index: usize) -> Result<Option<Location>, Errno> {
+    if call.argument(index) as u32 as i32 == AT_FDCWD {
+        return Ok(None);
+    }
+    let file = call.file(index)?;
+    Ok(Some(file.location().ok_or(Errno::ENOTDIR)?.clone()))
 }
 
 /// A path with the directory that it starts from.
@@ -66,13 +99,8 @@ impl Named {
     /// EBADF, ENOTDIR, EFAULT, ENAMETOOLONG.
     pub(super) fn at(call: &Call<'_>, descriptor: usize, path: usize) -> Result<Self, Errno> {
         let path = call.path(path)?;
-        let directory = call.argument(descriptor) as u32 as i32;
-        if directory == AT_FDCWD || path.first() == Some(&b'/') {
-            return Ok(Self { base: None, path });
-        }
-        let file = call.file(descriptor)?;
-        let base = file.location().ok_or(Errno::ENOTDIR)?.clone();
-        Ok(Self { base: Some(base), path })
+        let base = if path.first() == Some(&b'/') { None } else { base(call, descriptor)? };
+        Ok(Self { base, path })
     }
 
     /// The working directory itself.
@@ -100,8 +128,9 @@ impl Named {
 }
 
 /// The mode bits in an argument, the umask applied.
-fn masked(call: &Call<'_>, index: usize, umask: u32) -> Mode {
-    Mode::new(call.argument(index) as u32 & !umask)
+fn masked(call: &Call<'_>, index: usize) -> Result<Mode, Errno> {
+    let umask = place(call)?.umask;
+    Ok(Mode::new(call.argument(index) as u32 & !umask))
 }
 
 /// `man 2 open`.
@@ -134,20 +163,58 @@ pub fn creat(call: &mut Call<'_>) -> Called {
 
 fn open_named(call: &Call<'_>, named: &Named, bits: u32, mode: usize) -> Called {
     let flags = OpenFlags::from_bits_retain(bits);
-    let mut options = open_options(bits, flags)?;
+    let options = OpenOptions { mode: masked(call, mode)?, ..open_options(bits, flags)? };
     if flags.intersects(OpenFlags::CREAT | OpenFlags::TRUNC) {
         // Nothing is made or emptied that cannot be given a descriptor.
         descriptor::require_room(call)?;
     }
     let (base, path) = named.parts();
-    let file = with_walk(call, |walk, umask| {
-        options.mode = masked(call, mode, umask);
-        walk.open(base, path, &options)
-    })?;
+    let file = with_walk(call, |walk| walk.open(base, path, &options))?;
+    if !flags.contains(OpenFlags::NOCTTY) {
+        take_terminal(call, &file)?;
+    }
     descriptor::install(call, file, flags.contains(OpenFlags::CLOEXEC))
 }
 
-/// What the flags of `open` ask for. O_NOCTTY changes nothing: a terminal becomes controlling by TIOCSCTTY only.
+/// A terminal that a session leader without one opens for reading becomes its controlling terminal, but not through
+/// `/dev/console` (`man 2 open`, O_NOCTTY; `man 4 console_ioctl`).
+fn take_terminal(call: &Call<'_>, file: &OpenFile) -> Result<(), Outcome> {
+    /// `/dev/console` (admin-guide/devices.txt of Linux).
+    const CONSOLE: DeviceNumber = DeviceNumber::new(5, 1);
+    let Some(location) = file.location() else { return Ok(()) };
+    let reads = file.access().contains(Access::READ);
+    if !reads || location.inode().kind() != FileKind::Character {
+        return Ok(());
+    }
+    let io = call.io();
+    if location.inode().metadata(&io)?.device == CONSOLE {
+        return Ok(());
+    }
+    // The terminal knows when this may not be; a device that is no terminal says ENOTTY.
+    match file.ioctl(&io, TIOCSCTTY, &mut NoSteal) {
+        Ok(_) | Err(Stop::Error(_)) => Ok(()),
+        Err(stop) => Err(stop.into()),
+    }
+}
+
+/// The argument of TIOCSCTTY that takes the terminal from nobody.
+struct NoSteal;
+
+impl IoctlArgument for NoSteal {
+    fn value(&self) -> u64 {
+        0
+    }
+
+    fn get(&mut self, _buffer: &mut [u8]) -> Attempt<()> {
+        Err(Errno::EFAULT.into())
+    }
+
+    fn put(&mut self, _bytes: &[u8]) -> Attempt<()> {
+        Err(Errno::EFAULT.into())
+    }
+}
+
+/// What the flags of `open` ask for.
 fn open_options(bits: u32, flags: OpenFlags) -> Result<OpenOptions, Errno> {
     if flags.contains(OpenFlags::TMPFILE) {
         return Err(Errno::EOPNOTSUPP);
@@ -197,10 +264,8 @@ pub fn mkdirat(call: &mut Call<'_>) -> Called {
 fn make_directory(call: &Call<'_>, named: &Named, mode: usize) -> Called {
     let (base, path) = named.parts();
     // A new directory takes the sticky bit, not the set-id bits.
-    with_walk(call, |walk, umask| {
-        let mode = masked(call, mode, umask).without(Mode::SET_USER | Mode::SET_GROUP);
-        walk.make_directory(base, path, mode)
-    })?;
+    let mode = masked(call, mode)?.without(Mode::SET_USER | Mode::SET_GROUP);
+    with_walk(call, |walk| walk.make_directory(base, path, mode))?;
     Ok(0)
 }
 
@@ -234,7 +299,7 @@ pub fn unlinkat(call: &mut Call<'_>) -> Called {
 
 fn remove(call: &Call<'_>, named: &Named, directory: bool) -> Called {
     let (base, path) = named.parts();
-    with_walk(call, |walk, _| if directory { walk.remove_directory(base, path) } else { walk.unlink(base, path) })?;
+    with_walk(call, |walk| if directory { walk.remove_directory(base, path) } else { walk.unlink(base, path) })?;
     Ok(0)
 }
 
@@ -261,7 +326,7 @@ pub fn linkat(call: &mut Call<'_>) -> Called {
 fn link_named(call: &Call<'_>, existing: &Named, new: &Named, flags: u32) -> Called {
     let follow = if flags & AT_SYMLINK_FOLLOW != 0 { Follow::Yes } else { Follow::No };
     let (base, path) = new.parts();
-    with_walk(call, |walk, _| {
+    with_walk(call, |walk| {
         let existing = if flags & AT_EMPTY_PATH != 0 {
             existing.resolve_or_base(walk, follow)
         } else {
@@ -291,7 +356,7 @@ pub fn symlinkat(call: &mut Call<'_>) -> Called {
 fn make_symlink(call: &Call<'_>, named: &Named) -> Called {
     let target = call.path(0)?;
     let (base, path) = named.parts();
-    with_walk(call, |walk, _| walk.make_symlink(base, path, &target))?;
+    with_walk(call, |walk| walk.make_symlink(base, path, &target))?;
     Ok(0)
 }
 
@@ -314,7 +379,7 @@ pub fn readlinkat(call: &mut Call<'_>) -> Called {
 fn read_link(call: &Call<'_>, named: &Named, buffer: usize) -> Called {
     let (address, size) = (call.argument(buffer), call.argument(buffer + 1) as u32 as i32);
     let size = usize::try_from(size).ok().filter(|size| *size > 0).ok_or(Errno::EINVAL)?;
-    let target = with_walk(call, |walk, _| {
+    let target = with_walk(call, |walk| {
         // An empty path is only a name for a link that was opened itself.
         let of_descriptor = named.path.is_empty()
             && named.base.as_ref().is_some_and(|location| location.inode().kind() == FileKind::Symlink);
@@ -357,7 +422,7 @@ pub fn renameat2(call: &mut Call<'_>) -> Called {
 
 fn rename_named(call: &Call<'_>, from: &Named, to: &Named, flags: u32) -> Called {
     let flags = RenameFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
-    with_walk(call, |walk, _| walk.rename(from.parts(), to.parts(), flags))?;
+    with_walk(call, |walk| walk.rename(from.parts(), to.parts(), flags))?;
     Ok(0)
 }
 
@@ -392,7 +457,8 @@ fn make_node(call: &Call<'_>, named: &Named, mode: usize) -> Called {
         Some(FileKind::Symlink) | None => return Err(Errno::EINVAL.into()),
     };
     let (base, path) = named.parts();
-    with_walk(call, |walk, umask| walk.make_node(base, path, &node, masked(call, mode, umask)))?;
+    let mode = masked(call, mode)?;
+    with_walk(call, |walk| walk.make_node(base, path, &node, mode))?;
     Ok(0)
 }
 
@@ -415,7 +481,7 @@ pub fn getdents64(call: &mut Call<'_>) -> Called {
 /// ENOTDIR, EACCES and those of a path.
 pub fn chdir(call: &mut Call<'_>) -> Called {
     let path = call.path(0)?;
-    let directory = with_walk(call, |walk, _| walk.directory(None, &path))?;
+    let directory = with_walk(call, |walk| walk.directory(None, &path))?;
     work_in(call, directory)
 }
 
@@ -426,7 +492,7 @@ pub fn chdir(call: &mut Call<'_>) -> Called {
 pub fn fchdir(call: &mut Call<'_>) -> Called {
     let file = call.file(0)?;
     let directory = file.location().ok_or(Errno::ENOTDIR)?.clone();
-    with_walk(call, |walk, _| walk.may_enter(&directory))?;
+    with_walk(call, |walk| walk.may_enter(&directory))?;
     work_in(call, directory)
 }
 
@@ -443,7 +509,7 @@ fn work_in(call: &Call<'_>, directory: Location) -> Called {
 /// EPERM, ENOTDIR, EACCES and those of a path.
 pub fn chroot(call: &mut Call<'_>) -> Called {
     let path = call.path(0)?;
-    let root = with_walk(call, |walk, _| walk.new_root(&path))?;
+    let root = with_walk(call, |walk| walk.new_root(&path))?;
     let place = call.process().place()?;
     let _old = core::mem::replace(&mut place.lock().root, root);
     Ok(0)
@@ -454,11 +520,7 @@ pub fn chroot(call: &mut Call<'_>) -> Called {
 /// # Errors
 /// ERANGE when the buffer is too small, ENOENT when the directory was removed or is not below the root, EFAULT.
 pub fn getcwd(call: &mut Call<'_>) -> Called {
-    let shared = call.process().place()?;
-    let place = shared.lock().clone();
-    let Some(Path { mut bytes, removed: false }) = place.cwd.path(&place.root) else {
-        return Err(Errno::ENOENT.into());
-    };
+    let mut bytes = place(call)?.working_directory()?;
     bytes.push(0);
     if (bytes.len() as u64) > call.argument(1) {
         return Err(Errno::ERANGE.into());
@@ -489,8 +551,6 @@ const MS_NOEXEC: u64 = 8;
 const MS_REMOUNT: u64 = 32;
 /// `mount`: show a directory or file at a second place.
 const MS_BIND: u64 = 4096;
-/// `mount`: along with what is mounted below.
-const MS_REC: u64 = 16384;
 /// `mount`: flags about access times and messages, which have no effect on file systems in memory.
 const MS_WITHOUT_EFFECT: u64 = 1024 | 2048 | 32768 | 1 << 21 | 1 << 24 | 1 << 25;
 /// `mount`: a mark that old programs put into the upper half.
@@ -498,27 +558,34 @@ const MS_MAGIC: u64 = 0xc0ed_0000;
 /// Where it stands.
 const MS_MAGIC_MASK: u64 = 0xffff_0000;
 
-/// `man 2 mount`: a second place for a directory or file (MS_BIND; MS_RDONLY counts at once), or a new file
-/// system of a kind that [`crate::special::file_system`] knows.
+/// `man 2 mount`: a second place for a directory or file (MS_BIND; MS_RDONLY counts at once), other flags for a mount
+/// (MS_REMOUNT), or a new file system of a kind that [`special::file_system`] knows.
 ///
 /// # Errors
-/// EPERM in a partition and without privilege, EINVAL for flags that are not there (MS_REMOUNT, MS_MOVE,
+/// EPERM in a partition and without privilege, EINVAL for flags that are not there (MS_REC, MS_MOVE,
 /// propagation), ENODEV for an unknown kind, EBUSY, ENOTDIR and those of a path.
 pub fn mount(call: &mut Call<'_>) -> Called {
     let mut flags = call.argument(3);
     if flags & MS_MAGIC_MASK == MS_MAGIC {
         flags &= !MS_MAGIC_MASK;
     }
-    let known = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_BIND;
-    call.credential().require(security::Privileges::MOUNT)?;
-    if flags & (MS_REMOUNT | MS_REC) != 0 || flags & !(known | MS_WITHOUT_EFFECT) != 0 {
+    let known = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_BIND | MS_REMOUNT;
+    call.credential().require(Privileges::MOUNT)?;
+    if flags & !(known | MS_WITHOUT_EFFECT) != 0 {
         return Err(Errno::EINVAL.into());
     }
     let shown = MountFlags::from_bits_truncate((flags & 15) as u32);
     let target = call.path(1)?;
+    if flags & MS_REMOUNT != 0 {
+        with_walk(call, |walk| {
+            let at = walk.resolve(None, &target, Follow::Yes)?;
+            Ok(walk.mounts.remount(walk.io.credential, &at, shown)?)
+        })?;
+        return Ok(0);
+    }
     if flags & MS_BIND != 0 {
         let source = call.path(0)?;
-        with_walk(call, |walk, _| {
+        with_walk(call, |walk| {
             let source = walk.resolve(None, &source, Follow::Yes)?;
             let place = walk.resolve(None, &target, Follow::Yes)?;
             Ok(walk.mounts.bind(walk.io.credential, &source, &place, shown)?)
@@ -530,10 +597,16 @@ pub fn mount(call: &mut Call<'_>) -> Called {
         0 => kind.clone(),
         _ => call.path(0)?,
     };
+    let options = match call.argument(4) {
+        0 => Vec::new(),
+        address => call.user.c_string(address, PAGE_SIZE, Errno::EINVAL)?,
+    };
     let environment = call.process().environment();
-    let place = with_walk(call, |walk, _| walk.resolve(None, &target, Follow::Yes))?;
-    let system = crate::special::file_system(&environment, &kind, &source)?;
-    environment.mounts.mount(call.credential(), &system, &place, shown)?;
+    with_walk(call, |walk| {
+        let place = walk.resolve(None, &target, Follow::Yes)?;
+        let system = special::file_system(&environment, &walk.io, &kind, &source, &options)?;
+        Ok(walk.mounts.mount(walk.io.credential, &system, &place, shown)?)
+    })?;
     Ok(0)
 }
 
@@ -554,7 +627,7 @@ pub fn umount(call: &mut Call<'_>) -> Called {
     }
     let path = call.path(0)?;
     let follow = if flags != 0 { Follow::No } else { Follow::Yes };
-    with_walk(call, |walk, _| {
+    with_walk(call, |walk| {
         let at = walk.resolve(None, &path, follow)?;
         Ok(walk.mounts.unmount(walk.io.credential, at)?)
     })?;

@@ -380,7 +380,7 @@ pub fn ftruncate(call: &mut Call<'_>) -> Called {
 pub fn truncate(call: &mut Call<'_>) -> Called {
     let size = offset(call, 1)?.cast_unsigned();
     let path = call.path(0)?;
-    with_walk(call, |walk, _| {
+    with_walk(call, |walk| {
         let location = walk.resolve(None, &path, Follow::Yes)?;
         if location.inode().kind() == FileKind::Regular {
             allow_size(call, size)?;

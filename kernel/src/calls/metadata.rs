@@ -46,7 +46,7 @@ impl Target {
     fn metadata(&self, call: &Call<'_>) -> Result<Metadata, Outcome> {
         match self {
             Target::Opened(file) => Ok(file.metadata(&call.io())?),
-            Target::Named(named, follow) => with_walk(call, |walk, _| {
+            Target::Named(named, follow) => with_walk(call, |walk| {
                 let location = named.resolve(walk, *follow)?;
                 location.inode().metadata(&walk.io)
             }),
@@ -67,7 +67,7 @@ impl Target {
         credential: &Credential,
         act: impl FnOnce(&Walk<'_>, &Location) -> Attempt<()>,
     ) -> Called {
-        with_walk_as(call, credential, |walk, _| match self {
+        with_walk_as(call, credential, |walk| match self {
             Target::Opened(file) => act(walk, file.location().ok_or(Errno::EOPNOTSUPP)?),
             Target::Named(named, follow) => act(walk, &named.resolve(walk, *follow)?),
         })?;
@@ -182,7 +182,7 @@ pub fn statx(call: &mut Call<'_>) -> Called {
 /// EFAULT and those of a path.
 pub fn statfs(call: &mut Call<'_>) -> Called {
     let named = Named::new(call, 0)?;
-    let (status, flags) = with_walk(call, |walk, _| {
+    let (status, flags) = with_walk(call, |walk| {
         let location = named.resolve(walk, Follow::Yes)?;
         Ok(walk.file_system(&location))
     })?;

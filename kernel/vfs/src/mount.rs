@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use security::{Credential, Privileges};
 use sync::{Rank, SpinLock};
 
@@ -65,7 +65,7 @@ pub struct Mount {
     /// Of the root of a namespace: the same directory in the namespace that it was taken from. Used for showing paths
     /// to who sees that one, never for walking.
     origin: Option<Location>,
-    flags: MountFlags,
+    flags: AtomicU32,
     kind: &'static str,
     source: Arc<str>,
 }
@@ -89,7 +89,7 @@ impl Mount {
             root: what.root,
             place,
             origin,
-            flags,
+            flags: AtomicU32::new(flags.bits()),
             kind: what.kind,
             source: what.source,
         })
@@ -121,12 +121,12 @@ impl Mount {
 
     /// What cannot be done through it.
     pub fn flags(&self) -> MountFlags {
-        self.flags
+        MountFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
     }
 
     /// Whether nothing can be changed through it.
     pub fn is_read_only(&self) -> bool {
-        self.flags.contains(MountFlags::READ_ONLY)
+        self.flags().contains(MountFlags::READ_ONLY)
     }
 }
 
@@ -341,6 +341,31 @@ impl MountNamespace {
         Ok(())
     }
 
+    /// Changes what cannot be done through the mount whose root `at` is (`man 2 mount`, MS_REMOUNT). Files that are
+    /// open for writing stay so.
+    ///
+    /// # Errors
+    /// EPERM as for [`MountNamespace::mount`], EINVAL when `at` is not the root of a mount of this very namespace.
+    pub fn remount(&self, credential: &Credential, at: &Location, flags: MountFlags) -> Result<(), Errno> {
+        self.require(credential)?;
+        let mount = at.mount();
+        if at.entry().id() != mount.root().id() {
+            return Err(Errno::EINVAL);
+        }
+        let own = match mount.place() {
+            None => at == &self.root && self.base.is_none(),
+            Some(place) => {
+                let key = (place.mount().id(), place.entry().id());
+                self.table.lock().get(&key).is_some_and(|mounted| mounted.id() == mount.id())
+            }
+        };
+        if !own {
+            return Err(Errno::EINVAL);
+        }
+        mount.flags.store(flags.bits(), Ordering::Relaxed);
+        Ok(())
+    }
+
     fn require(&self, credential: &Credential) -> Result<(), Errno> {
         credential.require(Privileges::MOUNT)?;
         if credential.cid == self.owner || credential.privileges.contains(Privileges::PARTITIONS) {
@@ -377,7 +402,7 @@ impl MountNamespace {
 }
 
 fn mount_line(mount: Arc<Mount>, root: &Location) -> Option<MountLine> {
-    let (source, kind, flags) = (mount.source.clone(), mount.kind, mount.flags);
+    let (source, kind, flags) = (mount.source.clone(), mount.kind, mount.flags());
     let top = mount.root().clone();
     let path = if root.mount().id() == mount.id() {
         // The mount that holds the root itself is shown at `/`.

@@ -167,6 +167,10 @@ impl Entry {
     /// # Errors
     /// As [`Inode::lookup`].
     pub(crate) fn child(self: &Arc<Self>, cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<Entry>> {
+        if self.inode.is_generated() {
+            let inode = self.inode.lookup(cx, name)?;
+            return Ok(self.adopt(&mut self.lock(), name, inode));
+        }
         self.child_locked(&mut self.lock(), cx, name)
     }
 

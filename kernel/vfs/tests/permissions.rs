@@ -1,4 +1,5 @@
 //! VFS04: who may do what.
+#![allow(clippy::unwrap_used)]
 
 mod world;
 

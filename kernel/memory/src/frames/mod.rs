@@ -142,36 +142,33 @@ pub fn set_maximum(owner: Cid, maximum: Option<Pages>) {
     accounts::set_maximum(owner, pages);
 }
 
-/// Whether `owner` may take `count` frames of the free ones.
+/// The frames that an allocation for `owner` leaves free.
 #[inline]
-fn permitted(free: &Buddy, owner: Cid, count: u32) -> bool {
-    let kept = if owner.is_global() {
+fn kept_from(owner: Cid) -> u32 {
+    if owner.is_global() {
         0
     } else {
         RESERVE.load(Relaxed)
-    };
+    }
+}
+
+/// Whether `owner` may take `count` of the free frames and leave `kept`.
+#[inline]
+fn permitted(free: &Buddy, owner: Cid, count: u32, kept: u32) -> bool {
     free.free() >= kept.saturating_add(count) && accounts::permits(owner, count) && !injected()
 }
 
 #[inline]
-fn take_one(owner: Cid, kind: Kind) -> Result<(u32, &'static Meta), OutOfMemory> {
+fn take_one(owner: Cid, kind: Kind, kept: u32) -> Result<(u32, &'static Meta), OutOfMemory> {
     let ram = ram();
     let mut free = FREE.lock();
-    if !permitted(&free, owner, 1) {
+    if !permitted(&free, owner, 1, kept) {
         return Err(OutOfMemory);
     }
     let (number, meta) = free.take_one(ram).ok_or(OutOfMemory)?;
     meta.set_used(owner.0, kind, 0);
     accounts::charge(owner, kind, 1);
     Ok((number, meta))
-}
-
-/// A zeroed frame, but only while more than an eighth of RAM is free: for pages that nobody needs yet.
-pub(crate) fn allocate_if_plentiful(owner: Cid, kind: Kind) -> Option<Frame> {
-    if FREE.lock().free() <= TOTAL.load(Relaxed) / 8 {
-        return None;
-    }
-    Frame::allocate(owner, kind).ok()
 }
 
 /// Takes `1 << order` frames, aligned to their size; their contents are what they are.
@@ -181,7 +178,7 @@ pub(crate) fn take_block(owner: Cid, kind: Kind, order: u32) -> Result<u32, OutO
         return Err(OutOfMemory);
     }
     let mut free = FREE.lock();
-    if !permitted(&free, owner, 1 << order) {
+    if !permitted(&free, owner, 1 << order, kept_from(owner)) {
         return Err(OutOfMemory);
     }
     let number = free.take(ram, order).ok_or(OutOfMemory)?;
@@ -208,7 +205,7 @@ pub(crate) fn give_block(number: u32, order: u32) {
 /// Takes `count` frames in a row for the heap, aligned to `1 << order` of them and charged to Global.
 pub(crate) fn take_run(count: u32, order: u32) -> Result<u32, OutOfMemory> {
     if count == 1 && order == 0 {
-        return take_one(Cid::GLOBAL, Kind::Kernel).map(|(number, _)| number);
+        return take_one(Cid::GLOBAL, Kind::Kernel, 0).map(|(number, _)| number);
     }
     let ram = ram();
     let order = order.max(
@@ -262,6 +259,14 @@ impl Frame {
         Ok(frame)
     }
 
+    /// A zeroed frame, but only while more than an eighth of RAM is free: for pages that nobody needs yet.
+    pub(crate) fn allocate_if_plentiful(owner: Cid, kind: Kind) -> Option<Self> {
+        let plenty = (TOTAL.load(Relaxed) / 8).max(kept_from(owner));
+        let frame = Self::take_keeping(owner, kind, plenty).ok()?;
+        contents::zero(frame.0.get());
+        Some(frame)
+    }
+
     /// A new frame charged to `owner` with the contents of this one.
     ///
     /// # Errors
@@ -273,7 +278,11 @@ impl Frame {
     }
 
     fn take(owner: Cid, kind: Kind) -> Result<Self, OutOfMemory> {
-        let (number, meta) = take_one(owner, kind)?;
+        Self::take_keeping(owner, kind, kept_from(owner))
+    }
+
+    fn take_keeping(owner: Cid, kind: Kind, kept: u32) -> Result<Self, OutOfMemory> {
+        let (number, meta) = take_one(owner, kind, kept)?;
         meta.references.store(1, Relaxed);
         NonZeroU32::new(number).map(Self).ok_or(OutOfMemory)
     }

@@ -216,7 +216,7 @@ impl Chunk {
     /// Fills the empty slots of `wanted` with new zeroed pages, as long as memory is plentiful.
     pub(super) fn fill_with_zeros(&mut self, owner: Cid, wanted: u16) {
         for slot in slots(wanted & !self.present) {
-            let Some(frame) = frames::allocate_if_plentiful(owner, Kind::Anonymous) else {
+            let Some(frame) = Frame::allocate_if_plentiful(owner, Kind::Anonymous) else {
                 return;
             };
             self.put(slot, frame);

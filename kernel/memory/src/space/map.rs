@@ -129,6 +129,36 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// [`AddressSpace::unmap`] in steps of about `budget` pages that exist (at least 16): the rest of the range, as
+    /// address and length, or `None` when all is done. What is not reached yet is still mapped.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::unmap`].
+    pub fn unmap_step(
+        &mut self,
+        address: u64,
+        length: u64,
+        budget: u64,
+    ) -> Result<Option<(u64, u64)>, Errno> {
+        let length = round_up(length).ok_or(Errno::EINVAL)?;
+        if !aligned(address) || !self.is_inside(address, length) {
+            return Err(Errno::EINVAL);
+        }
+        let end = address + length;
+        let mut left = budget.max(chunk::PAGES);
+        let mut step_end = end;
+        for (key, chunk) in self.chunks.entries(address >> PAGE_SHIFT >> SHIFT) {
+            let count = u64::from(chunk.present.count_ones());
+            if count > left {
+                step_end = ((key << SHIFT) << PAGE_SHIFT).clamp(address, end);
+                break;
+            }
+            left -= count;
+        }
+        self.unmap(address, step_end - address)?;
+        Ok((step_end < end).then(|| (step_end, end - step_end)))
+    }
+
     /// Removes the areas from `start` to `end`, at both of which no area lies across.
     pub(super) fn remove_areas(&mut self, start: u64, end: u64) {
         self.zap(Self::page_range(start, end));

@@ -401,6 +401,35 @@ fn a_full_queue_still_notes_a_kill() {
     assert_eq!(pending.queued(), 0);
 }
 
+#[test]
+fn ignoring_a_signal_drops_it() {
+    let (mut thread, mut process) = process(false);
+    let usr1 = SignalSet::of(&[SignalNumber::SIGUSR1]);
+    assert_eq!(thread.change_mask(0, usr1), Ok(SignalSet::EMPTY));
+    assert_eq!(thread.change_mask(3, usr1), Err(Errno::EINVAL));
+    process
+        .pending
+        .post(SigInfo::kernel(SignalNumber::SIGUSR1), 9)
+        .unwrap();
+    assert_eq!(thread.held_back(&process), usr1);
+    let ignore = Action {
+        handler: Handler::Ignore,
+        ..Action::default()
+    };
+    let (old, void) = process.set_action(SignalNumber::SIGUSR1, ignore).unwrap();
+    assert_eq!(
+        (old, void, process.pending.set()),
+        (Action::default(), usr1, SignalSet::EMPTY)
+    );
+    process
+        .pending
+        .post(SigInfo::kernel(SignalNumber::SIGUSR1), 9)
+        .unwrap();
+    let awaited = thread.await_signal(&mut process, SignalSet::FULL).unwrap();
+    assert_eq!(awaited.signal, SignalNumber::SIGUSR1);
+    assert_eq!(thread.change_mask(1, usr1), Ok(usr1));
+}
+
 proptest! {
     /// Standard signals merge and keep the first, real-time signals queue in order, low numbers come first.
     #[test]

@@ -3,7 +3,9 @@
 use super::*;
 use crate::simulation::Behaviour::{Busy, Periodic};
 use crate::simulation::millis;
-use crate::{Choice, Claim, Cpu, Demand, Entitlement, Fault, Policy, Refusal};
+use crate::{
+    Attributes, Choice, Claim, Cpu, Demand, Entitlement, Fault, Policy, Refusal, Scheduler,
+};
 use abi::BasisPoints;
 use std::boxed::Box;
 
@@ -213,4 +215,27 @@ fn sched0055_policies_by_name() {
         assert_eq!(policy_by_name(name).map(|policy| policy.name()), Some(name));
     }
     assert!(policy_by_name("fifo").is_none());
+}
+
+/// SCHED0056: no slice is longer than 4 ms while something waits, whatever the policy says.
+#[test]
+fn sched0056_slices_are_bounded() {
+    let mut scheduler = Scheduler::new(TIMEBASE, 1, Bad::new(Evil::Favourite(Cid(1))));
+    scheduler.online(Cpu(0), Ticks(0)).expect("first");
+    for number in [1, 2] {
+        scheduler
+            .add_partition(Cid(number), Entitlement::default(), Ticks(0))
+            .expect("legal");
+        let id = scheduler
+            .admit(Cid(number), Attributes::default())
+            .expect("room");
+        assert!(scheduler.wake(id, Ticks(0)).is_ok());
+    }
+    for turn in 1..100 {
+        let now = Ticks(turn * millis(3).0);
+        let decision = scheduler.pick(Cpu(0), now);
+        let until = decision.until.expect("something waits");
+        assert!(decision.run.is_some() && until > now && until <= now + millis(4));
+        assert!(!scheduler.must_preempt(Cpu(0), now) && scheduler.must_preempt(Cpu(0), until));
+    }
 }

@@ -8,10 +8,10 @@
 //!
 //! Lock: one for each kind, of rank [`Rank::OpenFile`]; waiters enrol and are woken under it.
 
-use super::{Called, Call};
+use super::{Call, Called};
 use crate::outcome::{Outcome, Wait};
 use crate::process::Files;
-use abi::linux::{Field, Flock, SEEK_CUR, SEEK_END, SEEK_SET};
+use abi::linux::{Flock, SEEK_CUR, SEEK_END, SEEK_SET};
 use abi::{Cid, Errno, Pid};
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};

@@ -15,7 +15,7 @@ const SHELL: Pid = Pid(10);
 const JOB: Pid = Pid(20);
 
 /// Driver, kernel and thread in one.
-struct World {
+pub(crate) struct World {
     credential: Credential,
     screen: Mutex<Vec<u8>>,
     /// How many bytes the driver takes.
@@ -121,7 +121,7 @@ fn shell() -> Caller {
 }
 
 impl World {
-    fn new() -> (Arc<Self>, Arc<Terminal>) {
+    pub(crate) fn new() -> (Arc<Self>, Arc<Terminal>) {
         let world = Arc::new(Self {
             credential: Credential::new(Cid(1), Identity::user(5, 5), Privileges::empty()),
             screen: Mutex::default(),
@@ -140,7 +140,11 @@ impl World {
         (world, terminal)
     }
 
-    fn run<T>(self: &Arc<Self>, nonblocking: bool, call: impl FnOnce(&IoContext<'_>) -> T) -> T {
+    pub(crate) fn run<T>(
+        self: &Arc<Self>,
+        nonblocking: bool,
+        call: impl FnOnce(&IoContext<'_>) -> T,
+    ) -> T {
         let ticket = self.ticket.fetch_add(1, Ordering::SeqCst) + 1;
         let links: Vec<Link> = self.links.lock().drain(..).collect();
         links.into_iter().for_each(Link::withdraw);
@@ -166,9 +170,9 @@ impl World {
         self.run(false, |cx| file.write(cx, 0, &mut SliceSource::new(bytes)))
     }
 
-    fn ioctl(
+    pub(crate) fn ioctl(
         self: &Arc<Self>,
-        file: &TerminalFile,
+        file: &dyn FileOperations,
         request: u32,
         value: u64,
         bytes: &[u8],
@@ -178,15 +182,15 @@ impl World {
         Ok(argument.1)
     }
 
-    fn open(self: &Arc<Self>, terminal: &Arc<Terminal>) -> Arc<TerminalFile> {
+    pub(crate) fn open(self: &Arc<Self>, terminal: &Arc<Terminal>) -> Arc<TerminalFile> {
         self.run(false, |cx| terminal.open(cx, true))
     }
 
-    fn sent(&self) -> Vec<(Pid, SignalNumber)> {
+    pub(crate) fn sent(&self) -> Vec<(Pid, SignalNumber)> {
         core::mem::take(&mut self.sent.lock())
     }
 
-    fn is_woken(&self) -> bool {
+    pub(crate) fn is_woken(&self) -> bool {
         self.woken.load(Ordering::SeqCst)
     }
 
@@ -207,7 +211,7 @@ fn raw(minimum: u8, time: u8) -> Vec<u8> {
     termios.encode().to_vec()
 }
 
-const fn error(errno: Errno) -> Stop {
+pub(crate) const fn error(errno: Errno) -> Stop {
     Stop::Error(errno)
 }
 
@@ -220,7 +224,7 @@ fn a_reader_is_woken_by_a_line() {
     assert!(!world.is_woken());
     terminal.receive(b"\r");
     assert!(world.is_woken());
-    assert_eq!(world.ioctl(&file, FIONREAD, 0, &[]).unwrap(), [3, 0, 0, 0]);
+    assert_eq!(world.ioctl(&*file, FIONREAD, 0, &[]).unwrap(), [3, 0, 0, 0]);
     assert_eq!(world.read(&file, 9).unwrap(), b"hi\n");
     assert_eq!(
         world.run(true, |cx| file.read(cx, 0, &mut SliceSink::new(&mut [0]))),
@@ -235,17 +239,17 @@ fn opening_makes_it_the_controlling_terminal() {
     let (world, terminal) = World::new();
     let file = world.run(false, |cx| terminal.open(cx, false));
     assert_eq!(
-        world.ioctl(&file, TIOCGPGRP, 0, &[]),
+        world.ioctl(&*file, TIOCGPGRP, 0, &[]),
         Err(error(Errno::ENOTTY))
     );
     let file = world.open(&terminal);
     assert_eq!(*world.sessions.lock(), [(SHELL, Some(TerminalId(4)))]);
     assert_eq!(
-        world.ioctl(&file, TIOCGPGRP, 0, &[]).unwrap(),
+        world.ioctl(&*file, TIOCGPGRP, 0, &[]).unwrap(),
         1010u32.to_le_bytes()
     );
     assert_eq!(
-        world.ioctl(&file, TIOCGSID, 0, &[]).unwrap(),
+        world.ioctl(&*file, TIOCGSID, 0, &[]).unwrap(),
         1010u32.to_le_bytes()
     );
     *world.caller.lock() = Caller {
@@ -255,11 +259,11 @@ fn opening_makes_it_the_controlling_terminal() {
         ..shell()
     };
     assert_eq!(
-        world.ioctl(&file, TIOCSCTTY, 1, &[]),
+        world.ioctl(&*file, TIOCSCTTY, 1, &[]),
         Err(error(Errno::EPERM))
     );
     assert_eq!(
-        world.ioctl(&file, TIOCGSID, 0, &[]),
+        world.ioctl(&*file, TIOCGSID, 0, &[]),
         Err(error(Errno::ENOTTY))
     );
 }
@@ -270,18 +274,18 @@ fn the_foreground_group_gets_the_signals_and_the_background_stops() {
     let file = world.open(&terminal);
     let number = |group: i32| group.to_le_bytes();
     assert_eq!(
-        world.ioctl(&file, TIOCSPGRP, 0, &number(-1)),
+        world.ioctl(&*file, TIOCSPGRP, 0, &number(-1)),
         Err(error(Errno::EINVAL))
     );
     assert_eq!(
-        world.ioctl(&file, TIOCSPGRP, 0, &number(7)),
+        world.ioctl(&*file, TIOCSPGRP, 0, &number(7)),
         Err(error(Errno::ESRCH))
     );
     assert_eq!(
-        world.ioctl(&file, TIOCSPGRP, 0, &number(1030)),
+        world.ioctl(&*file, TIOCSPGRP, 0, &number(1030)),
         Err(error(Errno::EPERM))
     );
-    world.ioctl(&file, TIOCSPGRP, 0, &number(1020)).unwrap();
+    world.ioctl(&*file, TIOCSPGRP, 0, &number(1020)).unwrap();
     terminal.receive(b"\x03\x1a");
     assert_eq!(
         world.sent(),
@@ -290,13 +294,13 @@ fn the_foreground_group_gets_the_signals_and_the_background_stops() {
     // The shell is in the background now: it must not read, and not change settings.
     assert_eq!(world.read(&file, 9), Err(Stop::Park));
     assert_eq!(world.sent(), [(SHELL, SignalNumber::SIGTTIN)]);
-    assert_eq!(world.ioctl(&file, TCSETS, 0, &raw(1, 0)), Err(Stop::Park));
+    assert_eq!(world.ioctl(&*file, TCSETS, 0, &raw(1, 0)), Err(Stop::Park));
     assert_eq!(world.sent(), [(SHELL, SignalNumber::SIGTTOU)]);
     assert_eq!(world.write(&file, b"may write"), Ok(9));
     // A shell ignores SIGTTOU to take the terminal back, and SIGTTIN does not help then.
     world.caller.lock().deaf_to = SignalSet::of(&[SignalNumber::SIGTTOU, SignalNumber::SIGTTIN]);
     assert_eq!(world.read(&file, 9), Err(error(Errno::EIO)));
-    world.ioctl(&file, TIOCSPGRP, 0, &number(1010)).unwrap();
+    world.ioctl(&*file, TIOCSPGRP, 0, &number(1010)).unwrap();
     assert_eq!(world.read(&file, 9), Err(Stop::Park));
     assert_eq!(world.sent(), []);
 }
@@ -336,7 +340,7 @@ fn min_and_time_rule_raw_reads() {
     let (world, terminal) = World::new();
     let file = world.open(&terminal);
     let poll = || file.poll(PollEvents::IN, None) == PollEvents::IN;
-    world.ioctl(&file, TCSETS, 0, &raw(3, 0)).unwrap();
+    world.ioctl(&*file, TCSETS, 0, &raw(3, 0)).unwrap();
     terminal.receive(b"ab");
     assert!(!poll());
     assert_eq!(world.read(&file, 9), Err(Stop::Park));
@@ -346,10 +350,10 @@ fn min_and_time_rule_raw_reads() {
     assert!(poll());
     assert_eq!(world.read(&file, 9).unwrap(), b"bcd");
 
-    world.ioctl(&file, TCSETS, 0, &raw(0, 0)).unwrap();
+    world.ioctl(&*file, TCSETS, 0, &raw(0, 0)).unwrap();
     assert_eq!(world.read(&file, 9).unwrap(), b"");
 
-    world.ioctl(&file, TCSETS, 0, &raw(0, 2)).unwrap();
+    world.ioctl(&*file, TCSETS, 0, &raw(0, 2)).unwrap();
     world.now.store(1000, Ordering::SeqCst);
     assert_eq!(world.read(&file, 9), Err(Stop::Park));
     assert_eq!(*world.alarm.lock(), Some(Nanos(200_001_000)));
@@ -361,7 +365,7 @@ fn min_and_time_rule_raw_reads() {
     assert_eq!(world.read(&file, 9), Err(Stop::Park));
     assert_eq!(*world.alarm.lock(), Some(Nanos(400_001_000)));
 
-    world.ioctl(&file, TCSETS, 0, &raw(5, 1)).unwrap();
+    world.ioctl(&*file, TCSETS, 0, &raw(5, 1)).unwrap();
     terminal.receive(b"x");
     assert_eq!(world.read(&file, 9), Err(Stop::Park));
     assert_eq!(*world.alarm.lock(), Some(Nanos(300_001_000)));
@@ -384,11 +388,11 @@ fn a_slow_driver_parks_writers_and_drains() {
     assert!(world.is_woken());
     let second = world.write(&file, &long[first..]).unwrap();
     assert!(second < 10_000 - first);
-    assert_eq!(world.ioctl(&file, TCSBRK, 1, &[]), Err(Stop::Park));
+    assert_eq!(world.ioctl(&*file, TCSBRK, 1, &[]), Err(Stop::Park));
     world.takes.store(50_000, Ordering::SeqCst);
     terminal.output_ready();
     assert!(world.is_woken());
-    assert_eq!(world.ioctl(&file, TCSBRK, 1, &[]), Ok(vec![]));
+    assert_eq!(world.ioctl(&*file, TCSBRK, 1, &[]), Ok(vec![]));
     assert_eq!(world.screen.lock().len(), first + second);
 }
 
@@ -396,13 +400,13 @@ fn a_slow_driver_parks_writers_and_drains() {
 fn a_full_input_queue_holds_the_driver_back() {
     let (world, terminal) = World::new();
     let file = world.open(&terminal);
-    world.ioctl(&file, TCSETS, 0, &raw(1, 0)).unwrap();
+    world.ioctl(&*file, TCSETS, 0, &raw(1, 0)).unwrap();
     assert_eq!(terminal.receive(&[b'x'; 5000]), 4096);
     assert!(!world.unthrottled.load(Ordering::SeqCst));
     world.read(&file, 100).unwrap();
     assert!(world.unthrottled.load(Ordering::SeqCst));
     assert_eq!(terminal.receive(&[b'x'; 904]), 100);
-    world.ioctl(&file, TCFLSH, TCIFLUSH, &[]).unwrap();
+    world.ioctl(&*file, TCFLSH, TCIFLUSH, &[]).unwrap();
     assert_eq!(world.read(&file, 100), Err(Stop::Park));
 }
 
@@ -410,27 +414,30 @@ fn a_full_input_queue_holds_the_driver_back() {
 fn settings_and_sizes_are_kept() {
     let (world, terminal) = World::new();
     let file = world.open(&terminal);
-    let termios = world.ioctl(&file, TCGETS, 0, &[]).unwrap();
+    let termios = world.ioctl(&*file, TCGETS, 0, &[]).unwrap();
     assert_eq!(termios.len(), 44);
     terminal.receive(b"dropped\n");
-    world.ioctl(&file, TCSETSF, 0, &raw(7, 0)).unwrap();
-    assert_eq!(world.ioctl(&file, TCGETS, 0, &[]).unwrap(), raw(7, 0));
-    assert_eq!(world.ioctl(&file, FIONREAD, 0, &[]).unwrap(), [0; 4]);
+    world.ioctl(&*file, TCSETSF, 0, &raw(7, 0)).unwrap();
+    assert_eq!(world.ioctl(&*file, TCGETS, 0, &[]).unwrap(), raw(7, 0));
+    assert_eq!(world.ioctl(&*file, FIONREAD, 0, &[]).unwrap(), [0; 4]);
     let size = Winsize {
         rows: 24,
         columns: 80,
         ..Winsize::default()
     };
-    world.ioctl(&file, TIOCSWINSZ, 0, &size.encode()).unwrap();
-    world.ioctl(&file, TIOCSWINSZ, 0, &size.encode()).unwrap();
+    world.ioctl(&*file, TIOCSWINSZ, 0, &size.encode()).unwrap();
+    world.ioctl(&*file, TIOCSWINSZ, 0, &size.encode()).unwrap();
     assert_eq!(world.sent(), [(SHELL, SignalNumber::SIGWINCH)]);
     assert_eq!(
-        world.ioctl(&file, TIOCGWINSZ, 0, &[]).unwrap(),
+        world.ioctl(&*file, TIOCGWINSZ, 0, &[]).unwrap(),
         size.encode()
     );
-    assert_eq!(world.ioctl(&file, TIOCSTI, 0, b"x"), Err(error(Errno::EIO)));
     assert_eq!(
-        world.ioctl(&file, 0x1234, 0, &[]),
+        world.ioctl(&*file, TIOCSTI, 0, b"x"),
+        Err(error(Errno::EIO))
+    );
+    assert_eq!(
+        world.ioctl(&*file, 0x1234, 0, &[]),
         Err(error(Errno::ENOTTY))
     );
 }
@@ -440,7 +447,7 @@ fn a_hang_up_ends_open_files_but_not_the_terminal() {
     let (world, terminal) = World::new();
     let file = world.open(&terminal);
     world
-        .ioctl(&file, TIOCSPGRP, 0, &1020u32.to_le_bytes())
+        .ioctl(&*file, TIOCSPGRP, 0, &1020u32.to_le_bytes())
         .unwrap();
     world.become_job();
     assert_eq!(world.read(&file, 9), Err(Stop::Park));
@@ -453,12 +460,12 @@ fn a_hang_up_ends_open_files_but_not_the_terminal() {
     );
     assert_eq!(world.read(&file, 9).unwrap(), b"");
     assert_eq!(world.write(&file, b"x"), Err(error(Errno::EIO)));
-    assert_eq!(world.ioctl(&file, TCGETS, 0, &[]), Err(error(Errno::EIO)));
+    assert_eq!(world.ioctl(&*file, TCGETS, 0, &[]), Err(error(Errno::EIO)));
     assert!(file.poll(PollEvents::IN, None).contains(PollEvents::HUP));
     *world.caller.lock() = shell();
     let again = world.open(&terminal);
     terminal.receive(b"new\n");
     assert_eq!(world.read(&again, 9).unwrap(), b"new\n");
-    world.ioctl(&again, TIOCNOTTY, 0, &[]).unwrap();
+    world.ioctl(&*again, TIOCNOTTY, 0, &[]).unwrap();
     assert_eq!(world.sessions.lock().last(), Some(&(SHELL, None)));
 }

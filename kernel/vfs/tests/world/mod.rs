@@ -1,5 +1,5 @@
 //! A machine with one file system in memory, and processes to look at it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use abi::{Cid, Errno};
 use ramfs::{Capacity, Ramfs};

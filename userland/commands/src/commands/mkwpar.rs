@@ -106,7 +106,7 @@ fn run(session: &mut Session, options: Options) -> Outcome {
         write_specification(&options, &definition)?;
         return Ok(0);
     }
-    let _lock = session.lock(&definition.name)?;
+    let lock = session.lock(&definition.name)?;
     settle_conflicts(session, &mut definition, options.resolve)?;
     write_specification(&options, &definition)?;
     create(session, &definition, &options, &interruption)?;
@@ -115,7 +115,7 @@ fn run(session: &mut Session, options: Options) -> Outcome {
         definition.name
     ));
     if options.start {
-        drop(_lock);
+        drop(lock);
         return super::startwpar::start(session, definition.name.as_str());
     }
     session.report.note(&Message::HowToStart {

@@ -12,6 +12,7 @@ use crate::interruption::Signals;
 use crate::kernel_control::{errno, refused};
 use crate::messages::{Level, Message};
 use crate::session::{Failure, Outcome, Session};
+use abi::WparKey;
 use control::{Load, Request, ResourceControls, WparHandle, WparKind, WparName};
 use rustix::fs::{Access, access};
 use signal_hook::consts::{SIGHUP, SIGTERM};
@@ -149,56 +150,63 @@ fn load(
     session: &mut Session,
     options: &Options,
     program: &OsStr,
-) -> Result<(WparName, WparHandle), Failure> {
-    let base = default_name(program);
+) -> Result<(WparName, WparHandle), Message> {
     let key = session.database.new_key()?;
-    for number in 1..=u32::from(abi::Cid::LIMIT) + 1 {
-        let name = match &options.name {
-            Some(name) => name.clone(),
-            None => checked_name(&mkwpar::with_number(&base, number))?,
-        };
-        let taken = || Message::FileExists {
-            path: session.database.path_of(&name).display().to_string(),
-        };
-        // Against a mkwpar that is about to define the same name.
-        let _lock = match session.lock(&name) {
-            Err(Message::Locked { .. }) if options.name.is_none() => continue,
-            other => other?,
-        };
-        let refusal = if session.database.contains(&name) {
-            taken()
-        } else {
-            let load = Load {
-                key,
-                hostname: options.hostname.clone().unwrap_or_else(|| name.to_string()),
-                name: name.clone(),
-                kind: WparKind::Application,
-                root: "/".to_owned(),
-                mounts: Vec::new(),
-                devices: None,
-                controls: options.controls.clone(),
-                privileges: None,
-            };
-            match session.kernel().load(load) {
-                Ok(handle) => return Ok((name, handle)),
-                Err(refusal) if refusal.errno == errno::EEXIST => Message::NotUnique {
-                    attribute: "general.name".to_owned(),
-                    value: name.to_string(),
-                    owner: "a running workload partition".to_owned(),
-                },
-                Err(refusal) => return Err(refused("load the workload partition")(refusal).into()),
+    if let Some(name) = &options.name {
+        return load_as(session, options, name, key).map(|handle| (name.clone(), handle));
+    }
+    let base = default_name(program);
+    let mut number = 1;
+    loop {
+        let name = checked_name(&mkwpar::with_number(&base, number))?;
+        match load_as(session, options, &name, key) {
+            Ok(handle) => return Ok((name, handle)),
+            Err(
+                Message::FileExists { .. } | Message::NotUnique { .. } | Message::Locked { .. },
+            ) if number <= u32::from(abi::Cid::LIMIT) => {
+                number += 1;
             }
-        };
-        if options.name.is_some() {
-            return Err(refusal.into());
+            Err(message) => return Err(message),
         }
     }
-    Err(Message::NotUnique {
-        attribute: "general.name".to_owned(),
-        value: base,
-        owner: "running workload partitions".to_owned(),
+}
+
+/// Loads the WPAR under a name, unless the name belongs to another one.
+fn load_as(
+    session: &mut Session,
+    options: &Options,
+    name: &WparName,
+    key: WparKey,
+) -> Result<WparHandle, Message> {
+    // Against a mkwpar that is about to define the same name.
+    let _lock = session.lock(name)?;
+    if session.database.contains(name) {
+        return Err(Message::FileExists {
+            path: session.database.path_of(name).display().to_string(),
+        });
     }
-    .into())
+    let load = Load {
+        key,
+        name: name.clone(),
+        hostname: options.hostname.clone().unwrap_or_else(|| name.to_string()),
+        kind: WparKind::Application,
+        root: "/".to_owned(),
+        mounts: Vec::new(),
+        devices: None,
+        controls: options.controls.clone(),
+        privileges: None,
+    };
+    session.kernel().load(load).map_err(|refusal| {
+        if refusal.errno == errno::EEXIST {
+            Message::NotUnique {
+                attribute: "general.name".to_owned(),
+                value: name.to_string(),
+                owner: "a running workload partition".to_owned(),
+            }
+        } else {
+            refused("load the workload partition")(refusal)
+        }
+    })
 }
 
 /// The last part of the command's path, without what a name cannot have.
