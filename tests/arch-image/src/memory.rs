@@ -269,7 +269,7 @@ fn runs(checks: &mut Checks) {
         Protection::READ,
     );
     for (n, entry) in entries.iter().enumerate() {
-        let narrow = n < 4 || n >= 10;
+        let narrow = !(4..10).contains(&n);
         checks.same(
             "store",
             user::store_u64(at(n), 9).is_ok(),
