@@ -157,8 +157,7 @@ fn shell() -> Command {
     command
         .env("PATH", SEARCH_PATH)
         .env("HOME", "/")
-        .env("USER", "root")
-        .current_dir("/");
+        .env("USER", "root");
     command
 }
 
