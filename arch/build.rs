@@ -9,7 +9,14 @@ fn main() {
             .flag("-mregnames")
             .flag("-mcpu=power9")
             .flag("-g")
-            .files(["src/vectors.S", "src/switch.S", "src/user_copy.S", "src/vector_state.S", "src/tlb.S"])
+            .files([
+                "src/vectors.S",
+                "src/switch.S",
+                "src/user_copy.S",
+                "src/vector_state.S",
+                "src/memory.S",
+                "src/tlb.S",
+            ])
             .link_lib_modifier("+whole-archive")
             .compile("corral_arch");
     }

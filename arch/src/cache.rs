@@ -23,3 +23,10 @@ pub fn sync_instructions(bytes: &[u8]) {
     // SAFETY: only orders.
     unsafe { asm!("sync", "isync", options(nostack, preserves_flags)) };
 }
+
+/// As [`sync_instructions`], for memory by its real address.
+pub fn sync_real(address: u64, length: usize) {
+    // SAFETY: the linear map holds all RAM; only the addresses of the slice are used, no byte is read.
+    let bytes = unsafe { core::slice::from_raw_parts((crate::LINEAR_BASE + address) as *const u8, length) };
+    sync_instructions(bytes);
+}

@@ -33,10 +33,22 @@ pub fn offer(unit: u32, bytes: &[u8]) -> usize {
         *to = *from;
     }
     let (first, second) = packed.split_at(CHUNK / 2);
-    let word = |half: &[u8]| half.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
+    let word = |half: &[u8]| {
+        half.iter()
+            .fold(0, |word, &byte| word << 8 | u64::from(byte))
+    };
     // SAFETY: the call carries its bytes in registers and touches no memory.
-    let answer = unsafe { hcall::call(Function::PutTermChar, [u64::from(unit), count as u64, word(first), word(second), 0]) };
-    if answer.status == hcall::SUCCESS { count } else { 0 }
+    let answer = unsafe {
+        hcall::call(
+            Function::PutTermChar,
+            [u64::from(unit), count as u64, word(first), word(second), 0],
+        )
+    };
+    if answer.status == hcall::SUCCESS {
+        count
+    } else {
+        0
+    }
 }
 
 /// Writes all bytes to the terminal `unit`, waiting for a busy one within reason.
@@ -67,15 +79,18 @@ pub fn get_from(unit: u32, bytes: &mut [u8; CHUNK]) -> usize {
         return 0;
     }
     let [length, first, second, _] = answer.results;
-    let received = first.to_be_bytes().into_iter().chain(second.to_be_bytes()).take(length as usize);
+    let received = first
+        .to_be_bytes()
+        .into_iter()
+        .chain(second.to_be_bytes())
+        .take(length as usize);
     let mut count = 0;
     let mut previous = 0;
     for byte in received {
-        if !(byte == 0 && previous == b'\r') {
-            if let Some(place) = bytes.get_mut(count) {
-                *place = byte;
-                count += 1;
-            }
+        let added = byte == 0 && previous == b'\r';
+        if let (false, Some(place)) = (added, bytes.get_mut(count)) {
+            *place = byte;
+            count += 1;
         }
         previous = byte;
     }

@@ -92,7 +92,21 @@ impl Clone for UserContext {
     /// In debug builds, when this context is live.
     fn clone(&self) -> Self {
         self.assert_left();
-        Self { vector: self.vector.clone(), resident: false, vector_live: false, ..*self }
+        Self {
+            vector: self.vector.clone(),
+            resident: false,
+            vector_live: false,
+            ..*self
+        }
+    }
+}
+
+impl Drop for UserContext {
+    /// A program that ends leaves nothing behind that another could see; its registers are just nobody's.
+    fn drop(&mut self) {
+        if self.vector_live {
+            cpu::block().vectors_live.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -172,8 +186,16 @@ impl UserContext {
     /// The MSR that the program runs with, as a signal frame shows it.
     #[must_use]
     pub fn msr(&self) -> u64 {
-        let facilities = if self.vector_live { Msr::FP | Msr::VEC | Msr::VSX } else { 0 };
-        let exceptions = if self.fp_exceptions { Msr::FE0 | Msr::FE1 } else { 0 };
+        let facilities = if self.vector_live {
+            Msr::FP | Msr::VEC | Msr::VSX
+        } else {
+            0
+        };
+        let exceptions = if self.fp_exceptions {
+            Msr::FE0 | Msr::FE1
+        } else {
+            0
+        };
         let step = if self.single_step { Msr::SE } else { 0 };
         Msr::USER | facilities | exceptions | step
     }
@@ -186,7 +208,10 @@ impl UserContext {
     /// Before a run: the small registers are brought in and the MSR is composed from scratch.
     pub(crate) fn prepare(&mut self) {
         if !self.resident {
-            debug_assert!(!cpu::block().vectors_live.load(Ordering::Relaxed), "another context has not left");
+            debug_assert!(
+                !cpu::block().vectors_live.load(Ordering::Relaxed),
+                "another context has not left"
+            );
             // SAFETY: three registers that only programs use.
             unsafe {
                 registers::write::<{ Spr::TAR }>(self.tar);
@@ -272,7 +297,11 @@ impl UserContext {
     #[must_use]
     pub fn special(&self) -> Special {
         self.assert_left();
-        Special { vrsave: self.vrsave, tar: self.tar, dscr: self.dscr }
+        Special {
+            vrsave: self.vrsave,
+            tar: self.tar,
+            dscr: self.dscr,
+        }
     }
 
     /// Sets VRSAVE, TAR and DSCR.

@@ -3,9 +3,9 @@
 //! r13 points to the [`CpuBlock`] of the running CPU whenever kernel code runs; SPRG0 holds the same address for
 //! the interrupt entry. ELFv2 reserves r13 as the thread pointer, so compiled code never writes it.
 
+use crate::MAX_CPUS;
 use crate::context::UserContext;
 use crate::registers::{self, Spr};
-use crate::MAX_CPUS;
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
@@ -127,7 +127,7 @@ pub(crate) unsafe fn start_boot(hardware: u32) {
     unsafe {
         registers::write::<{ Spr::SPRG0 }>(core::ptr::from_ref(block) as u64);
         registers::write::<{ Spr::SPRG3 }>(0);
-        asm!("mr 13, {}", in(reg) block, options(nomem, nostack, preserves_flags));
+        asm!("mr 13, {}", in(reg) block, options(nostack, preserves_flags));
     }
 }
 
@@ -141,7 +141,9 @@ pub fn hardware(cpu: CpuNumber) -> u32 {
 
 /// Every CPU's identity of its active address space.
 pub(crate) fn active_spaces() -> impl Iterator<Item = u64> {
-    BLOCKS.iter().map(|block| block.active_space.load(Ordering::Acquire))
+    BLOCKS
+        .iter()
+        .map(|block| block.active_space.load(Ordering::Acquire))
 }
 
 /// One value for each CPU: the only way to data of the running CPU.

@@ -80,7 +80,10 @@ fn name(vector: u64) -> &'static str {
 pub(crate) fn unexpected(frame: &KernelFrame) -> ! {
     begin();
     let vector = frame.vector;
-    print!("\nKERNEL PANIC: {} interrupt (0x{vector:x}) in the kernel\n{frame}", name(vector));
+    print!(
+        "\nKERNEL PANIC: {} interrupt (0x{vector:x}) in the kernel\n{frame}",
+        name(vector)
+    );
     trace_from(Some(frame));
     end("kernel interrupt")
 }
@@ -114,9 +117,25 @@ fn end(reason: &str) -> ! {
 
 impl fmt::Display for KernelFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { nip, msr, ctr, lr, xer, cr, dar, dsisr, .. } = self;
-        writeln!(f, "nip {nip:016x} msr {msr:016x} lr  {lr:016x} ctr {ctr:016x}")?;
-        writeln!(f, "dar {dar:016x} dsisr {dsisr:08x} cr {cr:08x} xer {xer:016x}")?;
+        let Self {
+            nip,
+            msr,
+            ctr,
+            lr,
+            xer,
+            cr,
+            dar,
+            dsisr,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "nip {nip:016x} msr {msr:016x} lr  {lr:016x} ctr {ctr:016x}"
+        )?;
+        writeln!(
+            f,
+            "dar {dar:016x} dsisr {dsisr:08x} cr {cr:08x} xer {xer:016x}"
+        )?;
         for (n, row) in self.gpr.chunks(4).enumerate() {
             write!(f, "r{:02}", n * 4)?;
             for register in row {
@@ -160,7 +179,8 @@ fn trace_from(frame: Option<&KernelFrame>) {
     };
     let (_, image_end) = crate::image();
     let readable = |address: u64| {
-        address.is_multiple_of(16) && (LINEAR_BASE + 0x40_0000..LINEAR_BASE + image_end - 32).contains(&address)
+        address.is_multiple_of(16)
+            && (LINEAR_BASE + 0x40_0000..LINEAR_BASE + image_end - 32).contains(&address)
     };
     for _ in 0..MAX_CALLERS {
         if !readable(sp) {

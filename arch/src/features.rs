@@ -38,10 +38,14 @@ pub(crate) fn has_darn() -> bool {
 
 /// Opens the facilities that a context saves, and no others.
 pub(crate) fn start_cpu() {
-    let prefix = if generation() >= Generation::Power10 { fscr::PREFIX } else { 0 };
+    let prefix = if generation() >= Generation::Power10 {
+        fscr::PREFIX
+    } else {
+        0
+    };
     // SAFETY: only programs use these facilities.
     unsafe { registers::write::<{ Spr::FSCR }>(fscr::DSCR | fscr::TAR | prefix) };
-    debug_assert!(Msr::KERNEL & (Msr::FP | Msr::VEC | Msr::VSX) == 0);
+    const { assert!(Msr::KERNEL & (Msr::FP | Msr::VEC | Msr::VSX) == 0) };
 }
 
 /// `AT_HWCAP` bits (asm/cputable.h of powerpc): 64-bit, AltiVec, FPU, MMU, SMT, snooping instruction cache,

@@ -68,5 +68,8 @@ pub unsafe fn call(function: Function, arguments: [u64; 5]) -> Answer {
             out("ctr") _, out("xer") _, out("cr0") _, out("cr1") _, out("cr5") _, out("cr6") _, out("cr7") _,
         );
     }
-    Answer { status: status as i64, results: [r4, r5, r6, r7] }
+    Answer {
+        status: status as i64,
+        results: [r4, r5, r6, r7],
+    }
 }

@@ -40,6 +40,8 @@ pub fn idle(until: Option<Ticks>) -> Wakeup {
 
 /// Records an interrupt that came while idle and resumes with interrupts off.
 pub(crate) fn note(frame: &mut KernelFrame, what: Wakeup) {
-    cpu::block().arrived.fetch_or(what.bits(), Ordering::Relaxed);
+    cpu::block()
+        .arrived
+        .fetch_or(what.bits(), Ordering::Relaxed);
     frame.msr &= !Msr::EE;
 }

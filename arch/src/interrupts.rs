@@ -79,11 +79,19 @@ impl InterruptController for Xics {
     fn enable_source(&self, source: Source, cpu: CpuNumber) -> Result<(), NoSuchSource> {
         let server = cpu::hardware(cpu);
         let routed = rtas::set_xive(source.0, server, PRIORITY);
-        if routed && rtas::interrupt_on(source.0) { Ok(()) } else { Err(NoSuchSource) }
+        if routed && rtas::interrupt_on(source.0) {
+            Ok(())
+        } else {
+            Err(NoSuchSource)
+        }
     }
 
     fn disable_source(&self, source: Source) -> Result<(), NoSuchSource> {
-        if rtas::interrupt_off(source.0) { Ok(()) } else { Err(NoSuchSource) }
+        if rtas::interrupt_off(source.0) {
+            Ok(())
+        } else {
+            Err(NoSuchSource)
+        }
     }
 
     fn take(&self) -> Option<Taken> {

@@ -8,9 +8,9 @@
 //! empty tree for times when no address space is active. Lock: `STATE`, innermost, held for a few instructions
 //! (a flush at the turn of a generation).
 
-use crate::{MAX_CPUS, cpu};
 use crate::radix::{self, Entry, Root};
 use crate::registers::{self, Spr};
+use crate::{MAX_CPUS, cpu};
 use core::sync::atomic::Ordering;
 use spin::Mutex;
 
@@ -47,7 +47,11 @@ struct ProcessTable([[Entry; 2]; COUNT]);
 
 static PROCESS_TABLE: ProcessTable = ProcessTable([const { [const { Entry::empty() }; 2] }; COUNT]);
 static EMPTY_ROOT: Root = Root([const { Entry::empty() }; radix::ROOT_ENTRIES]);
-static STATE: Mutex<State> = Mutex::new(State { generation: 1, next: FIRST, kept: [0; MAX_CPUS] });
+static STATE: Mutex<State> = Mutex::new(State {
+    generation: 1,
+    next: FIRST,
+    kept: [0; MAX_CPUS],
+});
 
 struct State {
     generation: u64,
@@ -159,7 +163,8 @@ pub(crate) fn set_tree(identity: Identity, old: u64, new: u64) {
     let state = STATE.lock();
     // Only one space has a given tree, but many have none.
     let mine = if old == nobody() {
-        identity.generation() == state.generation || cpu::active_spaces().any(|active| active == identity.0)
+        identity.generation() == state.generation
+            || cpu::active_spaces().any(|active| active == identity.0)
     } else {
         slot(identity.id()).get() == old
     };

@@ -43,7 +43,11 @@ pub(crate) const fn process_entry(root: u64) -> u64 {
 
 /// The index of an address in the table of a level.
 pub(crate) const fn index(address: u64, level: usize) -> usize {
-    let mask = if level == 0 { ROOT_ENTRIES - 1 } else { TABLE_ENTRIES - 1 };
+    let mask = if level == 0 {
+        ROOT_ENTRIES - 1
+    } else {
+        TABLE_ENTRIES - 1
+    };
     (address >> SHIFTS[level]) as usize & mask
 }
 
@@ -86,11 +90,16 @@ struct Table([Entry; TABLE_ENTRIES]);
 const KERNEL_TABLES: usize = 64;
 
 static KERNEL_ROOT: Root = Root([const { Entry::empty() }; ROOT_ENTRIES]);
-static TABLES: [Table; KERNEL_TABLES] = [const { Table([const { Entry::empty() }; TABLE_ENTRIES]) }; KERNEL_TABLES];
+static TABLES: [Table; KERNEL_TABLES] =
+    [const { Table([const { Entry::empty() }; TABLE_ENTRIES]) }; KERNEL_TABLES];
 static TABLES_USED: AtomicUsize = AtomicUsize::new(0);
 
-const KERNEL_PAGE: u64 =
-    entry::VALID | entry::LEAF | entry::REFERENCED | entry::CHANGED | entry::PRIVILEGED | entry::READ;
+const KERNEL_PAGE: u64 = entry::VALID
+    | entry::LEAF
+    | entry::REFERENCED
+    | entry::CHANGED
+    | entry::PRIVILEGED
+    | entry::READ;
 const READ_ONLY: u64 = KERNEL_PAGE;
 const READ_WRITE: u64 = KERNEL_PAGE | entry::WRITE;
 const READ_EXECUTE: u64 = KERNEL_PAGE | entry::EXECUTE;
@@ -201,19 +210,28 @@ const IAMR_NO_USER_EXECUTION: u64 = 1 << 62;
 /// # Safety
 /// Translation is off; the vectors are in place; the ranges are memory and `guard` is a page of the image that
 /// nobody uses.
-pub(crate) unsafe fn start(memory: &mut dyn Iterator<Item = (u64, u64)>, guard: u64) -> Result<(), Refused> {
+pub(crate) unsafe fn start(
+    memory: &mut dyn Iterator<Item = (u64, u64)>,
+    guard: u64,
+) -> Result<(), Refused> {
     build_kernel_tree(memory, guard);
     process_id::start(process_entry(real(&KERNEL_ROOT)));
     // SAFETY: only modes of interrupt delivery; the vectors are in place.
     let modes = unsafe {
-        [SET_MODE_LITTLE_ENDIAN, SET_MODE_TRANSLATED_INTERRUPTS].map(|mode| hcall::call(Function::SetMode, mode).status)
+        [SET_MODE_LITTLE_ENDIAN, SET_MODE_TRANSLATED_INTERRUPTS]
+            .map(|mode| hcall::call(Function::SetMode, mode).status)
     };
     if modes != [hcall::SUCCESS; 2] {
         return Err(Refused::InterruptMode);
     }
     let (table, size) = process_id::table();
     // SAFETY: the process table is complete, and translation is still off.
-    let answer = unsafe { hcall::call(Function::RegisterProcessTable, [PROCESS_TABLE_FLAGS, table, 0, size, 0]) };
+    let answer = unsafe {
+        hcall::call(
+            Function::RegisterProcessTable,
+            [PROCESS_TABLE_FLAGS, table, 0, size, 0],
+        )
+    };
     if answer.status != hcall::SUCCESS {
         return Err(Refused::ProcessTable);
     }
@@ -242,8 +260,14 @@ pub(crate) unsafe fn table_at<'a>(real: u64, entries: usize) -> &'a [Entry] {
 /// `address`, as processors want it that do not set them on their own. False when there is no such page or it does
 /// not allow the store.
 pub(crate) fn note_use(address: u64, store: bool) -> bool {
-    let Some(slot) = leaf_of_active(address) else { return false };
-    let bits = if store { entry::REFERENCED | entry::CHANGED } else { entry::REFERENCED };
+    let Some(slot) = leaf_of_active(address) else {
+        return false;
+    };
+    let bits = if store {
+        entry::REFERENCED | entry::CHANGED
+    } else {
+        entry::REFERENCED
+    };
     let old = slot.get();
     if old & entry::VALID == 0 || store && old & entry::WRITE == 0 {
         return false;
@@ -285,7 +309,12 @@ pub fn kernel_rights(address: u64) -> Option<(bool, bool, bool, bool)> {
         }
         if value & entry::LEAF != 0 {
             let has = |bit| value & bit != 0;
-            return Some((has(entry::READ), has(entry::WRITE), has(entry::EXECUTE), has(entry::PRIVILEGED)));
+            return Some((
+                has(entry::READ),
+                has(entry::WRITE),
+                has(entry::EXECUTE),
+                has(entry::PRIVILEGED),
+            ));
         }
         // SAFETY: tables of the kernel's tree are never freed.
         table = unsafe { table_at(value & entry::TABLE, TABLE_ENTRIES) };

@@ -90,7 +90,10 @@ mod calls {
         // SAFETY: as above.
         let filled = unsafe { cells.read_volatile() };
         let mut results = [0; N];
-        for (result, cell) in results.iter_mut().zip(filled.iter().skip(HEADER_CELLS + arguments.len())) {
+        for (result, cell) in results
+            .iter_mut()
+            .zip(filled.iter().skip(HEADER_CELLS + arguments.len()))
+        {
             *result = u32::from_be(*cell);
         }
         Some(results)
@@ -101,7 +104,9 @@ mod calls {
         // SAFETY: the service takes no address.
         let [status, year, month, day, hour, minute, second, nanos] =
             unsafe { call::<8>(tokens().get_time_of_day, &[]) }?;
-        (status == 0).then(|| civil_to_nanos([year, month, day, hour, minute, second], nanos)).flatten()
+        (status == 0)
+            .then(|| civil_to_nanos([year, month, day, hour, minute, second], nanos))
+            .flatten()
     }
 
     /// Switches the machine off.
@@ -149,23 +154,33 @@ const NANOS_PER_SECOND: u32 = 1_000_000_000;
 /// The time of a date of the Gregorian calendar, `[year, month, day, hour, minute, second]` in UTC.
 ///
 /// `None` for dates before 1970 and fields out of range.
-#[cfg_attr(not(target_arch = "powerpc64"), allow(dead_code, reason = "only tests use it on a host"))]
+#[cfg_attr(
+    not(target_arch = "powerpc64"),
+    allow(dead_code, reason = "only tests use it on a host")
+)]
 fn civil_to_nanos([year, month, day, hour, minute, second]: [u32; 6], nanos: u32) -> Option<Nanos> {
-    let valid = (1970..10_000).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    let valid =
+        (1970..10_000).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
     if !valid || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     // QEMU 7.2 answers with rubbish here.
     let nanos = if nanos < NANOS_PER_SECOND { nanos } else { 0 };
-    let leap = |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    let leap =
+        |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
     let (year, month) = (u64::from(year), u64::from(month));
     let before = year - 1;
     let leap_days = before / 4 - before / 100 + before / 400 - (1969 / 4 - 1969 / 100 + 1969 / 400);
     const DAYS_BEFORE: [u64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
-    let in_year = DAYS_BEFORE.get(month as usize - 1)? + u64::from(month > 2 && leap(year)) + u64::from(day) - 1;
+    let in_year =
+        DAYS_BEFORE.get(month as usize - 1)? + u64::from(month > 2 && leap(year)) + u64::from(day)
+            - 1;
     let days = (year - 1970) * 365 + leap_days + in_year;
-    let seconds = days * 86_400 + u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second);
-    Some(Nanos(seconds.checked_mul(u64::from(NANOS_PER_SECOND))? + u64::from(nanos)))
+    let seconds =
+        days * 86_400 + u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second);
+    Some(Nanos(
+        seconds.checked_mul(u64::from(NANOS_PER_SECOND))? + u64::from(nanos),
+    ))
 }
 
 #[cfg(test)]

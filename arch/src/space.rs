@@ -26,7 +26,12 @@ impl Space {
     /// An empty space whose tables will be charged to `owner`. Nothing is allocated before the first install.
     #[must_use]
     pub fn new(frames: &'static dyn TableFrames, owner: Cid) -> Self {
-        Self { frames, owner, root: None, identity: Identity::default() }
+        Self {
+            frames,
+            owner,
+            root: None,
+            identity: Identity::default(),
+        }
     }
 
     /// Whether it is the active space of this CPU.
@@ -42,7 +47,9 @@ impl Space {
     }
 
     fn process_entry(&self) -> u64 {
-        self.root.map_or(process_id::no_tree(), |root| radix::process_entry(root.address()))
+        self.root.map_or(process_id::no_tree(), |root| {
+            radix::process_entry(root.address())
+        })
     }
 
     /// The last-level entry of a page, with all tables on the way made.
@@ -74,7 +81,12 @@ impl Space {
     }
 
     /// Calls `each` for every installed page of `count` from `first` on, in order. Absent tables cost one look.
-    fn visit(&self, first: PageNumber, count: u64, each: &mut dyn FnMut(PageNumber, &radix::Entry)) {
+    fn visit(
+        &self,
+        first: PageNumber,
+        count: u64,
+        each: &mut dyn FnMut(PageNumber, &radix::Entry),
+    ) {
         let Some(root) = self.root else { return };
         let limit = USER_LIMIT >> PAGE_SHIFT;
         let start = first.0.min(limit);
@@ -87,14 +99,23 @@ impl Space {
         let Some(root) = self.root else { return };
         let limit = USER_LIMIT >> PAGE_SHIFT;
         let range = (first.0.min(limit), first.0.saturating_add(count).min(limit));
-        let mut freed = FreedTables { frames: self.frames, waiting: [FrameNumber(0); 16], length: 0, identity: self.identity };
+        let mut freed = FreedTables {
+            frames: self.frames,
+            waiting: [FrameNumber(0); 16],
+            length: 0,
+            identity: self.identity,
+        };
         prune_table(root.address(), 0, 0, range, &mut freed);
         freed.flush();
     }
 }
 
 fn entries_of(level: usize) -> usize {
-    if level == 0 { ROOT_ENTRIES } else { TABLE_ENTRIES }
+    if level == 0 {
+        ROOT_ENTRIES
+    } else {
+        TABLE_ENTRIES
+    }
 }
 
 /// How many pages an entry of a level spans, as a shift.
@@ -137,7 +158,13 @@ fn visit_table(
 }
 
 /// Unlinks the empty tables under `table` in a range; true when `table` itself is empty now.
-fn prune_table(table: u64, level: usize, base: u64, (start, end): (u64, u64), freed: &mut FreedTables) -> bool {
+fn prune_table(
+    table: u64,
+    level: usize,
+    base: u64,
+    (start, end): (u64, u64),
+    freed: &mut FreedTables,
+) -> bool {
     // SAFETY: as in `visit_table`; the caller has the space to itself.
     let slots = unsafe { table_at(table, entries_of(level)) };
     if level < LAST_LEVEL {
@@ -147,7 +174,8 @@ fn prune_table(table: u64, level: usize, base: u64, (start, end): (u64, u64), fr
             let value = slot.get();
             let page = base + (((from + n) as u64) << span(level));
             let child = value & entry::TABLE;
-            if value & entry::VALID != 0 && prune_table(child, level + 1, page, (start, end), freed) {
+            if value & entry::VALID != 0 && prune_table(child, level + 1, page, (start, end), freed)
+            {
                 slot.set(0);
                 freed.push(FrameNumber((child >> PAGE_SHIFT) as u32));
             }
@@ -187,15 +215,21 @@ impl FreedTables {
 /// The rights of an entry.
 fn rights(allowed: Protection) -> u64 {
     let mut bits = 0;
-    for (protection, bit) in
-        [(Protection::READ, entry::READ), (Protection::WRITE, entry::WRITE), (Protection::EXECUTE, entry::EXECUTE)]
-    {
+    for (protection, bit) in [
+        (Protection::READ, entry::READ),
+        (Protection::WRITE, entry::WRITE),
+        (Protection::EXECUTE, entry::EXECUTE),
+    ] {
         if allowed.contains(protection) {
             bits |= bit;
         }
     }
     // Radix has no page that can be written but not read.
-    if bits & entry::WRITE != 0 { bits | entry::READ } else { bits }
+    if bits & entry::WRITE != 0 {
+        bits | entry::READ
+    } else {
+        bits
+    }
 }
 
 const RIGHTS: u64 = entry::READ | entry::WRITE | entry::EXECUTE;
@@ -207,7 +241,12 @@ impl Translations for Space {
     }
 
     /// A page at [`USER_LIMIT`] or above is refused as [`Exhausted`].
-    fn install(&mut self, page: PageNumber, frame: FrameNumber, allowed: Protection) -> Result<(), Exhausted> {
+    fn install(
+        &mut self,
+        page: PageNumber,
+        frame: FrameNumber,
+        allowed: Protection,
+    ) -> Result<(), Exhausted> {
         if page.0 >= USER_LIMIT >> PAGE_SHIFT {
             return Err(Exhausted);
         }
@@ -215,9 +254,12 @@ impl Translations for Space {
         let identity = self.identity;
         let slot = self.make(address)?;
         // Referenced at once: somebody wants it. Changed is for the store that faults or sets it.
-        let new = entry::VALID | entry::LEAF | frame.address() | entry::REFERENCED | rights(allowed);
+        let new =
+            entry::VALID | entry::LEAF | frame.address() | entry::REFERENCED | rights(allowed);
         let old = slot.get();
-        if old & entry::VALID != 0 && (old & entry::FRAME != frame.address() || old & RIGHTS & !new != 0) {
+        if old & entry::VALID != 0
+            && (old & entry::FRAME != frame.address() || old & RIGHTS & !new != 0)
+        {
             // A different frame or fewer rights: the old translation is gone everywhere before the new one is seen.
             slot.set(0);
             let mut flush = Flush::new(identity);
@@ -225,7 +267,11 @@ impl Translations for Space {
             flush.finish(false);
         }
         let same_frame = old & entry::VALID != 0 && old & entry::FRAME == frame.address();
-        slot.set(if same_frame { new | old & entry::CHANGED } else { new });
+        slot.set(if same_frame {
+            new | old & entry::CHANGED
+        } else {
+            new
+        });
         // SAFETY: only orders the store before the next walk.
         unsafe { core::arch::asm!("ptesync", options(nostack, preserves_flags)) };
         Ok(())
@@ -263,7 +309,10 @@ impl Translations for Space {
         let mut flush = Flush::new(self.identity);
         self.visit(first, count, &mut |page, slot| {
             let old = slot.clear_bits(entry::REFERENCED | entry::CHANGED);
-            let usage = Usage { referenced: old & entry::REFERENCED != 0, changed: old & entry::CHANGED != 0 };
+            let usage = Usage {
+                referenced: old & entry::REFERENCED != 0,
+                changed: old & entry::CHANGED != 0,
+            };
             if usage != Usage::default() {
                 flush.page(page.address());
             }

@@ -99,7 +99,9 @@ fn decode(vector: u64, context: &mut UserContext) -> Option<Trap> {
         0x300 | 0x380 => return data_fault(vector, block.fault_address(), block.fault_status()),
         0x400 | 0x480 => return instruction_fault(vector, context.nip, context.interrupt_status()),
         0x500 => Trap::External,
-        0x600 => Trap::Alignment { address: block.fault_address() },
+        0x600 => Trap::Alignment {
+            address: block.fault_address(),
+        },
         0x700 => program_interrupt(context.interrupt_status()),
         0x800 | 0xf20 | 0xf40 => {
             return context.enable_vectors().err().map(|_| Trap::OutOfMemory);
@@ -111,7 +113,9 @@ fn decode(vector: u64, context: &mut UserContext) -> Option<Trap> {
         0xa00 => Trap::Doorbell,
         0xd00 => Trap::SingleStep,
         0xe40 => Trap::Illegal,
-        0xf60 | 0xf80 => Trap::FacilityUnavailable((registers::read::<{ Spr::FSCR }>() >> 56) as u8),
+        0xf60 | 0xf80 => {
+            Trap::FacilityUnavailable((registers::read::<{ Spr::FSCR }>() >> 56) as u8)
+        }
         0x100 | 0x200 => Trap::MachineCheck,
         other => Trap::Unknown(other as u16),
     })
@@ -119,7 +123,8 @@ fn decode(vector: u64, context: &mut UserContext) -> Option<Trap> {
 
 fn data_fault(vector: u64, address: u64, status: u64) -> Option<Trap> {
     let store = vector == 0x300 && status & status::STORE != 0;
-    if vector == 0x300 && status & status::REFERENCE_MISSING != 0 && radix::note_use(address, store) {
+    if vector == 0x300 && status & status::REFERENCE_MISSING != 0 && radix::note_use(address, store)
+    {
         return None;
     }
     Some(Trap::PageFault {
@@ -130,11 +135,18 @@ fn data_fault(vector: u64, address: u64, status: u64) -> Option<Trap> {
 }
 
 fn instruction_fault(vector: u64, address: u64, status: u64) -> Option<Trap> {
-    if vector == 0x400 && status & status::REFERENCE_MISSING != 0 && radix::note_use(address, false) {
+    if vector == 0x400 && status & status::REFERENCE_MISSING != 0 && radix::note_use(address, false)
+    {
         return None;
     }
-    let denied = vector == 0x400 && status & (status::DENIED | status::NO_EXECUTE) != 0 && address < USER_LIMIT;
-    Some(Trap::PageFault { address, access: Access::Execute, present_but_denied: denied })
+    let denied = vector == 0x400
+        && status & (status::DENIED | status::NO_EXECUTE) != 0
+        && address < USER_LIMIT;
+    Some(Trap::PageFault {
+        address,
+        access: Access::Execute,
+        present_but_denied: denied,
+    })
 }
 
 fn program_interrupt(status: u64) -> Trap {
@@ -170,7 +182,10 @@ fn fixup_for(nip: u64) -> Option<u64> {
         let count = (&raw const __fixups_end).offset_from(start) as usize;
         core::slice::from_raw_parts(start, count)
     };
-    table.iter().find(|fixup| fixup.instruction == nip).map(|fixup| fixup.target)
+    table
+        .iter()
+        .find(|fixup| fixup.instruction == nip)
+        .map(|fixup| fixup.target)
 }
 
 /// Called by `switch.S` for every interrupt of kernel mode. Returning resumes what `frame` says.
@@ -202,7 +217,9 @@ extern "C" fn kernel_interrupt(frame: &mut KernelFrame) {
 /// Whether the interrupt is a fault on user memory in one of the routines that expect it; the frame then goes on
 /// at the fixup, or at the same instruction when only a reference bit was missing.
 fn resume_user_access(frame: &mut KernelFrame) -> bool {
-    let Some(target) = fixup_for(frame.nip) else { return false };
+    let Some(target) = fixup_for(frame.nip) else {
+        return false;
+    };
     if frame.dar >= USER_LIMIT || frame.msr & Msr::PR != 0 {
         return false;
     }

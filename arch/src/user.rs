@@ -28,12 +28,26 @@ unsafe extern "C" {
 fn check(address: u64, count: usize, access: Access) -> Result<(), UserFault> {
     match address.checked_add(count as u64) {
         Some(end) if end <= USER_LIMIT => Ok(()),
-        _ => Err(UserFault { address: if address < USER_LIMIT { USER_LIMIT } else { address }, access }),
+        _ => Err(UserFault {
+            address: if address < USER_LIMIT {
+                USER_LIMIT
+            } else {
+                address
+            },
+            access,
+        }),
     }
 }
 
 fn outcome(failed: u64, access: Access) -> Result<(), UserFault> {
-    if failed == 0 { Ok(()) } else { Err(UserFault { address: cpu::block().fault_address(), access }) }
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(UserFault {
+            address: cpu::block().fault_address(),
+            access,
+        })
+    }
 }
 
 /// Copies `to.len()` bytes from user address `from`.
@@ -43,7 +57,10 @@ fn outcome(failed: u64, access: Access) -> Result<(), UserFault> {
 pub fn copy_in(to: &mut [u8], from: u64) -> Result<(), UserFault> {
     check(from, to.len(), Access::Read)?;
     // SAFETY: stores go to `to`, loads come from user memory, and a fault of either ends the copy.
-    outcome(unsafe { user_copy(to.as_mut_ptr(), from as *const u8, to.len() as u64) }, Access::Read)
+    outcome(
+        unsafe { user_copy(to.as_mut_ptr(), from as *const u8, to.len() as u64) },
+        Access::Read,
+    )
 }
 
 /// Copies `from` to user address `to`.
@@ -53,7 +70,10 @@ pub fn copy_in(to: &mut [u8], from: u64) -> Result<(), UserFault> {
 pub fn copy_out(to: u64, from: &[u8]) -> Result<(), UserFault> {
     check(to, from.len(), Access::Write)?;
     // SAFETY: loads come from `from`, stores go to user memory, and a fault of either ends the copy.
-    outcome(unsafe { user_copy(to as *mut u8, from.as_ptr(), from.len() as u64) }, Access::Write)
+    outcome(
+        unsafe { user_copy(to as *mut u8, from.as_ptr(), from.len() as u64) },
+        Access::Write,
+    )
 }
 
 /// Sets `count` bytes from user address `to` on.
@@ -64,7 +84,10 @@ pub fn fill(to: u64, count: usize, byte: u8) -> Result<(), UserFault> {
     check(to, count, Access::Write)?;
     let word = u64::from_ne_bytes([byte; 8]);
     // SAFETY: stores go to user memory, and a fault ends the loop.
-    outcome(unsafe { user_fill(to as *mut u8, word, count as u64) }, Access::Write)
+    outcome(
+        unsafe { user_fill(to as *mut u8, word, count as u64) },
+        Access::Write,
+    )
 }
 
 /// Copies a string up to its NUL into `to`: the length without the NUL, or `None` when there is none in the first
@@ -75,10 +98,15 @@ pub fn fill(to: u64, count: usize, byte: u8) -> Result<(), UserFault> {
 pub fn copy_string_in(to: &mut [u8], from: u64) -> Result<Option<usize>, UserFault> {
     let mut done = 0;
     while done < to.len() {
-        let address = from.checked_add(done as u64).ok_or(UserFault { address: USER_LIMIT, access: Access::Read })?;
+        let address = from.checked_add(done as u64).ok_or(UserFault {
+            address: USER_LIMIT,
+            access: Access::Read,
+        })?;
         let to_page_end = abi::PAGE_SIZE - address as usize % abi::PAGE_SIZE;
         let chunk = to_page_end.min(64).min(to.len() - done);
-        let Some(part) = to.get_mut(done..done + chunk) else { return Ok(None) };
+        let Some(part) = to.get_mut(done..done + chunk) else {
+            return Ok(None);
+        };
         copy_in(part, address)?;
         if let Some(end) = part.iter().position(|&byte| byte == 0) {
             return Ok(Some(done + end));
@@ -135,11 +163,15 @@ pub fn store_u64(to: u64, value: u64) -> Result<(), UserFault> {
 pub fn compare_exchange_u32(at: u64, old: u32, new: u32) -> Result<u32, UserFault> {
     check(at, 4, Access::Write)?;
     if !at.is_multiple_of(4) {
-        return Err(UserFault { address: at, access: Access::Write });
+        return Err(UserFault {
+            address: at,
+            access: Access::Write,
+        });
     }
     let mut found = 0;
     // SAFETY: both accesses are to user memory and survive faults; `found` is ours.
-    let failed = unsafe { user_compare_exchange_u32(at, u64::from(old), u64::from(new), &raw mut found) };
+    let failed =
+        unsafe { user_compare_exchange_u32(at, u64::from(old), u64::from(new), &raw mut found) };
     outcome(failed, Access::Write)?;
     Ok(found as u32)
 }

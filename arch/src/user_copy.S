@@ -73,7 +73,19 @@ user_copy:
     .global user_fill
     .type user_fill, @function
 user_fill:
-    srdi.   r6, r5, 3
+    /* Whole pages of zeros, the usual case, a block at a time. */
+    or      r6, r3, r5
+    andi.   r6, r6, 127
+    or.     r6, r6, r4
+    bne     5f
+    srdi.   r6, r5, 7
+    beq     4f
+    mtctr   r6
+6:  try dcbz 0, r3
+    addi    r3, r3, 128
+    bdnz    6b
+    b       4f
+5:  srdi.   r6, r5, 3
     beq     2f
     mtctr   r6
 1:  try std r4, 0(r3)

@@ -23,8 +23,11 @@ struct Shared<T>(UnsafeCell<T>);
 // SAFETY: used by the boot CPU only, before it starts any other.
 unsafe impl<T> Sync for Shared<T> {}
 
-static EXCHANGE: Shared<Exchange> =
-    Shared(UnsafeCell::new(Exchange { cells: [0; MAX_CELLS], service: [0; 32], name: [0; 80] }));
+static EXCHANGE: Shared<Exchange> = Shared(UnsafeCell::new(Exchange {
+    cells: [0; MAX_CELLS],
+    service: [0; 32],
+    name: [0; 80],
+}));
 
 /// The real address of something in the image.
 fn real(pointer: *const u8) -> u32 {
@@ -50,16 +53,26 @@ impl Client {
         let text = exchange.service.get_mut(..service.len())?;
         text.copy_from_slice(service.as_bytes());
         *exchange.service.get_mut(service.len())? = 0;
-        let header = [real(exchange.service.as_ptr()), arguments.len() as u32, answers];
+        let header = [
+            real(exchange.service.as_ptr()),
+            arguments.len() as u32,
+            answers,
+        ];
         exchange.cells = [0; MAX_CELLS];
-        for (cell, value) in exchange.cells.iter_mut().zip(header.iter().chain(arguments)) {
+        for (cell, value) in exchange
+            .cells
+            .iter_mut()
+            .zip(header.iter().chain(arguments))
+        {
             *cell = value.to_be();
         }
         let cells = u64::from(real(exchange.cells.as_ptr().cast()));
         // SAFETY: the cells follow the interface, all addresses in them are real and belong to the image.
         let status = unsafe { open_firmware_call(cells, self.handler) };
         // SAFETY: as above; firmware has written the answers behind the compiler's back.
-        let answer = unsafe { core::ptr::read_volatile(EXCHANGE.0.get().cast::<u32>().add(3 + arguments.len())) };
+        let answer = unsafe {
+            core::ptr::read_volatile(EXCHANGE.0.get().cast::<u32>().add(3 + arguments.len()))
+        };
         (status == 0).then_some(u32::from_be(answer))
     }
 
@@ -73,7 +86,8 @@ impl Client {
     }
 
     fn node(&mut self, service: &str, node: u32) -> Option<u32> {
-        self.call(service, &[node], 1).filter(|&node| node != 0 && node != u32::MAX)
+        self.call(service, &[node], 1)
+            .filter(|&node| node != 0 && node != u32::MAX)
     }
 
     /// SLOF's `fdt-fetch`: the whole tree, already flattened. Returns its length.
@@ -94,7 +108,11 @@ impl Client {
 
 /// Bytes that firmware wrote, of `length`, as far as they fit.
 fn fitting(length: Option<u32>, name: &[u8]) -> Option<usize> {
-    length.filter(|&length| length != u32::MAX).map(|_| name.iter().position(|&byte| byte == 0).unwrap_or(name.len()))
+    length.filter(|&length| length != u32::MAX).map(|_| {
+        name.iter()
+            .position(|&byte| byte == 0)
+            .unwrap_or(name.len())
+    })
 }
 
 impl FirmwareTree for Client {
@@ -125,9 +143,15 @@ impl FirmwareTree for Client {
     }
 
     fn next_property(&mut self, node: u32, previous: &[u8], name: &mut [u8]) -> Option<usize> {
-        let previous = if previous.is_empty() { 0 } else { self.name(previous)? };
+        let previous = if previous.is_empty() {
+            0
+        } else {
+            self.name(previous)?
+        };
         name.fill(0);
-        let found = self.call("nextprop", &[node, previous, real(name.as_ptr())], 1).filter(|&found| found == 1);
+        let found = self
+            .call("nextprop", &[node, previous, real(name.as_ptr())], 1)
+            .filter(|&found| found == 1);
         core::hint::black_box(&mut *name);
         fitting(found, name).filter(|&length| length > 0)
     }
@@ -137,6 +161,8 @@ impl FirmwareTree for Client {
         let room = value.len().min(i32::MAX as usize) as u32;
         let length = self.call("getprop", &[node, name, real(value.as_ptr()), room], 1);
         core::hint::black_box(&mut *value);
-        length.filter(|&length| length != u32::MAX).map(|length| length as usize)
+        length
+            .filter(|&length| length != u32::MAX)
+            .map(|length| length as usize)
     }
 }

@@ -34,15 +34,20 @@ extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> !
         Some(size) => ("SLOF", size),
         None => match flatten::flatten(&mut client, blob) {
             Ok(size) => ("VOF", size),
-            Err(error) => stop(format_args!("firmware's device tree cannot be flattened: {error:?}")),
+            Err(error) => stop(format_args!(
+                "firmware's device tree cannot be flattened: {error:?}"
+            )),
         },
     };
     client.quiesce();
     let blob: &'static [u8] = blob.get(..size).unwrap_or(&[]);
+    arch::rtas::set_tokens(machine::services(blob));
     let machine = machine::describe(blob).unwrap_or_else(|missing| stop(missing));
-    arch::rtas::set_tokens(machine.tokens);
 
-    let passed = Region { start: initrd_start, end: initrd_start + initrd_size };
+    let passed = Region {
+        start: initrd_start,
+        end: initrd_start + initrd_size,
+    };
     let initrd = machine.initrd.or((!passed.is_empty()).then_some(passed));
     let info = INFO.call_once(|| describe(machine, blob, firmware, initrd));
     let terminals = info.terminals.first().map_or(0, |terminal| terminal.unit);
@@ -53,22 +58,38 @@ extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> !
             hardware: info.boot_cpu,
             console: terminals,
             stack_guard: &raw const boot_stack_guard as u64,
-            memory: &mut info.all_memory.as_slice().iter().map(|region| (region.start, region.end)),
+            memory: &mut info
+                .all_memory
+                .as_slice()
+                .iter()
+                .map(|region| (region.start, region.end)),
         });
     }
     corral_start(info)
 }
 
 /// The free memory and everything else a kernel wants to know.
-fn describe(machine: Machine<'static>, fdt: &'static [u8], firmware: &'static str, initrd: Option<Region>) -> BootInfo {
+fn describe(
+    machine: Machine<'static>,
+    fdt: &'static [u8],
+    firmware: &'static str,
+    initrd: Option<Region>,
+) -> BootInfo {
     let (start, end) = arch::image();
     let kernel = Region { start, end };
     let all_memory = machine.memory.clone();
     let initrd = initrd.filter(|initrd| {
-        machine.memory.as_slice().iter().any(|region| region.start <= initrd.start && initrd.end <= region.end)
+        machine
+            .memory
+            .as_slice()
+            .iter()
+            .any(|region| region.start <= initrd.start && initrd.end <= region.end)
     });
     let mut memory = machine.memory;
-    let vectors = Region { start: 0, end: arch::LOW_MEMORY };
+    let vectors = Region {
+        start: 0,
+        end: arch::LOW_MEMORY,
+    };
     let holes = [Some(vectors), Some(kernel), initrd];
     for hole in holes.into_iter().flatten() {
         if memory.subtract(hole.widened()).is_err() {
@@ -97,7 +118,10 @@ fn ram_disk(region: Region) -> InitialRamDisk {
     // SAFETY: the range is memory (checked by the caller), taken out of the free ranges, and mapped by the linear
     // map for good; nobody writes to it before the kernel gives up the bytes.
     let bytes = unsafe { core::slice::from_raw_parts(start, region.size() as usize) };
-    InitialRamDisk { bytes, frames: region.widened() }
+    InitialRamDisk {
+        bytes,
+        frames: region.widened(),
+    }
 }
 
 /// Says why Corral cannot start, and stops the machine.

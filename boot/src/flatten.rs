@@ -51,7 +51,11 @@ const END: u32 = 9;
 /// [`FlattenError`]; `blob` holds rubbish then.
 pub fn flatten(tree: &mut dyn FirmwareTree, blob: &mut [u8]) -> Result<usize, FlattenError> {
     let size = blob.len();
-    let mut writer = Writer { structure_end: STRUCTURE_START, strings_start: size, blob };
+    let mut writer = Writer {
+        structure_end: STRUCTURE_START,
+        strings_start: size,
+        blob,
+    };
     if size < STRUCTURE_START {
         return Err(FlattenError::NoSpace);
     }
@@ -105,26 +109,41 @@ impl Writer<'_> {
         loop {
             let mut next = [0; NAME_MAX];
             let previous = name.get(..length).unwrap_or(&name);
-            let Some(next_length) = tree.next_property(node, previous, &mut next) else { return Ok(()) };
+            let Some(next_length) = tree.next_property(node, previous, &mut next) else {
+                return Ok(());
+            };
             (name, length) = (next, next_length.min(NAME_MAX));
             self.property(tree, node, name.get(..length).unwrap_or(&name))?;
         }
     }
 
-    fn property(&mut self, tree: &mut dyn FirmwareTree, node: u32, name: &[u8]) -> Result<(), FlattenError> {
+    fn property(
+        &mut self,
+        tree: &mut dyn FirmwareTree,
+        node: u32,
+        name: &[u8],
+    ) -> Result<(), FlattenError> {
         // In the flattened form a node's name is in its tag.
         if name == b"name" {
             return Ok(());
         }
         let header = self.structure_end;
         let value = header + 12;
-        let room = self.blob.get_mut(value..self.strings_start).ok_or(FlattenError::NoSpace)?;
+        let room = self
+            .blob
+            .get_mut(value..self.strings_start)
+            .ok_or(FlattenError::NoSpace)?;
         let space = room.len();
-        let Some(length) = tree.property(node, name, room) else { return Ok(()) };
+        let Some(length) = tree.property(node, name, room) else {
+            return Ok(());
+        };
         if length > space {
             return Err(FlattenError::NoSpace);
         }
-        self.strings_start = self.strings_start.checked_sub(name.len() + 1).ok_or(FlattenError::NoSpace)?;
+        self.strings_start = self
+            .strings_start
+            .checked_sub(name.len() + 1)
+            .ok_or(FlattenError::NoSpace)?;
         if self.strings_start < (value + length).next_multiple_of(4) {
             return Err(FlattenError::NoSpace);
         }
@@ -142,7 +161,11 @@ impl Writer<'_> {
 
     /// Moves the strings behind the structure, fixes the offsets and writes the header.
     fn finish(self) -> Result<usize, FlattenError> {
-        let Self { blob, structure_end, strings_start } = self;
+        let Self {
+            blob,
+            structure_end,
+            strings_start,
+        } = self;
         let strings_size = blob.len() - strings_start;
         blob.copy_within(strings_start.., structure_end);
         fix_names(blob, structure_end, strings_size as u32);
@@ -162,7 +185,9 @@ impl Writer<'_> {
         for (cell, value) in blob.chunks_exact_mut(4).zip(header) {
             cell.copy_from_slice(&value.to_be_bytes());
         }
-        blob.get_mut(HEADER_SIZE..STRUCTURE_START).ok_or(FlattenError::NoSpace)?.fill(0);
+        blob.get_mut(HEADER_SIZE..STRUCTURE_START)
+            .ok_or(FlattenError::NoSpace)?
+            .fill(0);
         Ok(total)
     }
 
@@ -180,14 +205,20 @@ impl Writer<'_> {
     }
 
     fn put(&mut self, at: usize, bytes: &[u8]) -> Result<(), FlattenError> {
-        let place = self.blob.get_mut(at..at + bytes.len()).ok_or(FlattenError::NoSpace)?;
+        let place = self
+            .blob
+            .get_mut(at..at + bytes.len())
+            .ok_or(FlattenError::NoSpace)?;
         place.copy_from_slice(bytes);
         Ok(())
     }
 
     /// Pads the structure to a multiple of four bytes with zeros.
     fn align(&mut self) {
-        let end = self.structure_end.next_multiple_of(4).min(self.strings_start);
+        let end = self
+            .structure_end
+            .next_multiple_of(4)
+            .min(self.strings_start);
         if let Some(padding) = self.blob.get_mut(self.structure_end..end) {
             padding.fill(0);
         }
@@ -207,7 +238,10 @@ fn fix_names(blob: &mut [u8], structure_end: usize, strings_size: u32) {
         match read_cell(blob, at) {
             Some(BEGIN_NODE) => {
                 let name = blob.get(at + 4..structure_end).unwrap_or(&[]);
-                let length = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+                let length = name
+                    .iter()
+                    .position(|&byte| byte == 0)
+                    .unwrap_or(name.len());
                 at = (at + 4 + length + 1).next_multiple_of(4);
             }
             Some(PROPERTY) => {
@@ -247,26 +281,38 @@ mod tests {
             (!self.nodes.is_empty()).then_some(1)
         }
         fn child(&mut self, node: u32) -> Option<u32> {
-            (1..self.nodes.len()).find(|&n| self.nodes[n].0 == node as usize - 1).map(|n| n as u32 + 1)
+            (1..self.nodes.len())
+                .find(|&n| self.nodes[n].0 == node as usize - 1)
+                .map(|n| n as u32 + 1)
         }
         fn peer(&mut self, node: u32) -> Option<u32> {
             let parent = self.nodes[node as usize - 1].0;
-            (node as usize..self.nodes.len()).find(|&n| self.nodes[n].0 == parent).map(|n| n as u32 + 1)
+            (node as usize..self.nodes.len())
+                .find(|&n| self.nodes[n].0 == parent)
+                .map(|n| n as u32 + 1)
         }
         fn name(&mut self, node: u32, name: &mut [u8]) -> Option<usize> {
             Some(fill(self.nodes[node as usize - 1].1.as_bytes(), name))
         }
         fn next_property(&mut self, node: u32, previous: &[u8], name: &mut [u8]) -> Option<usize> {
             let properties = &self.nodes[node as usize - 1].2;
-            let next = match properties.iter().position(|(name, _)| name.as_bytes() == previous) {
+            let next = match properties
+                .iter()
+                .position(|(name, _)| name.as_bytes() == previous)
+            {
                 Some(n) => n + 1,
                 None => 0,
             };
-            properties.get(next).map(|(next, _)| fill(next.as_bytes(), name))
+            properties
+                .get(next)
+                .map(|(next, _)| fill(next.as_bytes(), name))
         }
         fn property(&mut self, node: u32, name: &[u8], value: &mut [u8]) -> Option<usize> {
             let properties = &self.nodes[node as usize - 1].2;
-            properties.iter().find(|(n, _)| n.as_bytes() == name).map(|(_, bytes)| fill(bytes, value))
+            properties
+                .iter()
+                .find(|(n, _)| n.as_bytes() == name)
+                .map(|(_, bytes)| fill(bytes, value))
         }
     }
 
@@ -276,8 +322,16 @@ mod tests {
             let mut model = Model::default();
             for (n, (parent, values)) in nodes.into_iter().enumerate() {
                 let parent = if n == 0 { usize::MAX } else { parent.index(n) };
-                let name = if n == 0 { String::new() } else { std::format!("node@{n:x}") };
-                let values = values.into_iter().enumerate().map(|(p, bytes)| (std::format!("p{p}"), bytes)).collect();
+                let name = if n == 0 {
+                    String::new()
+                } else {
+                    std::format!("node@{n:x}")
+                };
+                let values = values
+                    .into_iter()
+                    .enumerate()
+                    .map(|(p, bytes)| (std::format!("p{p}"), bytes))
+                    .collect();
                 model.nodes.push((parent, name, values));
             }
             model

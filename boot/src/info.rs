@@ -52,9 +52,17 @@ impl BootInfo {
 impl fmt::Debug for BootInfo {
     /// The one-line summary that a kernel prints when it starts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { firmware, model, command_line, .. } = self;
+        let Self {
+            firmware,
+            model,
+            command_line,
+            ..
+        } = self;
         let (memory, cpus) = (self.total_memory() >> 20, self.cpus.len());
-        write!(f, "{model}, {firmware}, {cpus} CPU, {memory} MiB, options \"{command_line}\"")?;
+        write!(
+            f,
+            "{model}, {firmware}, {cpus} CPU, {memory} MiB, options \"{command_line}\""
+        )?;
         match &self.initrd {
             Some(initrd) => write!(f, ", RAM disk of {} bytes", initrd.bytes.len()),
             None => f.write_str(", no RAM disk"),
@@ -86,7 +94,10 @@ pub struct Terminal {
 impl<T: Copy, const N: usize> List<T, N> {
     /// An empty list; `fill` is never seen.
     pub const fn new(fill: T) -> Self {
-        Self { entries: [fill; N], length: 0 }
+        Self {
+            entries: [fill; N],
+            length: 0,
+        }
     }
 
     /// Appends `entry`; false when the list is full.

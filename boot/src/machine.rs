@@ -24,8 +24,6 @@ pub struct Machine<'a> {
     pub model: &'a str,
     /// Where the boot loader put the RAM disk.
     pub initrd: Option<Region>,
-    /// Run-time services.
-    pub tokens: Tokens,
 }
 
 /// Why Corral cannot run here.
@@ -80,7 +78,9 @@ pub fn describe(blob: &[u8]) -> Result<Machine<'_>, Unsuitable> {
     if !radix {
         return Err(Unsuitable::NoRadix);
     }
-    let ticks_per_second = timebase.filter(|&rate| rate != 0).ok_or(Unsuitable::NoTimebase)?;
+    let ticks_per_second = timebase
+        .filter(|&rate| rate != 0)
+        .ok_or(Unsuitable::NoTimebase)?;
     Ok(Machine {
         memory,
         timebase: Timebase { ticks_per_second },
@@ -89,7 +89,6 @@ pub fn describe(blob: &[u8]) -> Result<Machine<'_>, Unsuitable> {
         command_line: text(&tree, "/chosen", "bootargs"),
         model: text(&tree, "/", "model"),
         initrd: initrd(&tree),
-        tokens: tokens(&tree),
     })
 }
 
@@ -101,7 +100,9 @@ fn of_type<'b, 'a: 'b>(
 ) -> impl Iterator<Item = FdtNode<'b, 'a>> + use<'a, 'b> {
     let children = tree.find_node(path).map(|node| node.children());
     children.into_iter().flatten().filter(move |node| {
-        node.property("device_type").and_then(|property| property.as_str()) == Some(kind)
+        node.property("device_type")
+            .and_then(|property| property.as_str())
+            == Some(kind)
     })
 }
 
@@ -122,42 +123,73 @@ fn cell(node: FdtNode<'_, '_>, name: &str) -> Option<u32> {
 }
 
 fn text<'a>(tree: &fdt::Fdt<'a>, path: &str, name: &str) -> &'a str {
-    let value = tree.find_node(path).and_then(|node| node.property(name)).map_or(&[][..], |property| property.value);
-    let end = value.iter().position(|&byte| byte == 0).unwrap_or(value.len());
-    core::str::from_utf8(value.get(..end).unwrap_or(&[])).unwrap_or("").trim()
+    let value = tree
+        .find_node(path)
+        .and_then(|node| node.property(name))
+        .map_or(&[][..], |property| property.value);
+    let end = value
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(value.len());
+    core::str::from_utf8(value.get(..end).unwrap_or(&[]))
+        .unwrap_or("")
+        .trim()
 }
 
 fn memory(tree: &fdt::Fdt<'_>) -> Result<Regions, Unsuitable> {
     let mut memory = Regions::new();
     for node in of_type(tree, "/", "memory") {
-        let Some(reg) = node.property("reg") else { continue };
+        let Some(reg) = node.property("reg") else {
+            continue;
+        };
         for pair in reg.value.chunks_exact(16) {
             let (start, size) = pair.split_at(8);
             let start = u64::from_be_bytes(start.try_into().map_err(|_| Unsuitable::BadTree)?);
             let size = u64::from_be_bytes(size.try_into().map_err(|_| Unsuitable::BadTree)?);
-            let region = Region { start, end: start.saturating_add(size) };
-            memory.add(region).map_err(|_| Unsuitable::ScatteredMemory)?;
+            let region = Region {
+                start,
+                end: start.saturating_add(size),
+            };
+            memory
+                .add(region)
+                .map_err(|_| Unsuitable::ScatteredMemory)?;
         }
     }
-    if memory.total() == 0 { Err(Unsuitable::NoMemory) } else { Ok(memory) }
+    if memory.total() == 0 {
+        Err(Unsuitable::NoMemory)
+    } else {
+        Ok(memory)
+    }
 }
 
 fn initrd(tree: &fdt::Fdt<'_>) -> Option<Region> {
     let chosen = tree.find_node("/chosen")?;
-    let region = Region { start: number(chosen, "linux,initrd-start")?, end: number(chosen, "linux,initrd-end")? };
+    let region = Region {
+        start: number(chosen, "linux,initrd-start")?,
+        end: number(chosen, "linux,initrd-end")?,
+    };
     (!region.is_empty()).then_some(region)
 }
 
 /// The `hvterm1` terminals (PAPR, "Virtual Terminal"), console first.
 fn terminals(tree: &fdt::Fdt<'_>) -> TerminalList {
-    let console = text(tree, "/chosen", "stdout-path").rsplit('/').next().unwrap_or("");
+    let console = text(tree, "/chosen", "stdout-path")
+        .rsplit('/')
+        .next()
+        .unwrap_or("");
     let all = || {
         of_type(tree, "/vdevice", "serial").filter_map(|node| {
-            let terminal = Terminal { unit: cell(node, "reg")?, source: cell(node, "interrupts") };
+            let terminal = Terminal {
+                unit: cell(node, "reg")?,
+                source: cell(node, "interrupts"),
+            };
             Some((node.name == console, terminal))
         })
     };
-    let mut list = TerminalList::new(Terminal { unit: 0, source: None });
+    let mut list = TerminalList::new(Terminal {
+        unit: 0,
+        source: None,
+    });
     for first in [true, false] {
         for (_, terminal) in all().filter(|(is_console, _)| *is_console == first) {
             list.push(terminal);
@@ -166,7 +198,13 @@ fn terminals(tree: &fdt::Fdt<'_>) -> TerminalList {
     list
 }
 
-fn tokens(tree: &fdt::Fdt<'_>) -> Tokens {
+/// The run-time services, all absent when the tree cannot be read. Apart from [`describe`], so that a machine that is
+/// refused can be switched off.
+#[must_use]
+pub fn services(blob: &[u8]) -> Tokens {
+    let Ok(tree) = fdt::Fdt::new(blob) else {
+        return Tokens::default();
+    };
     let token = |name| tree.find_node("/rtas").and_then(|node| cell(node, name));
     Tokens {
         power_off: token("power-off"),
@@ -191,20 +229,35 @@ mod tests {
     #[test]
     fn power9() {
         let machine = describe(POWER9).unwrap();
-        assert_eq!(machine.memory.as_slice(), [Region { start: 0, end: 512 << 20 }]);
+        assert_eq!(
+            machine.memory.as_slice(),
+            [Region {
+                start: 0,
+                end: 512 << 20
+            }]
+        );
         assert_eq!(machine.timebase.ticks_per_second, 512_000_000);
         assert_eq!(*machine.cpus, [0]);
-        let units: std::vec::Vec<_> = machine.terminals.iter().map(|terminal| terminal.unit).collect();
+        let units: std::vec::Vec<_> = machine
+            .terminals
+            .iter()
+            .map(|terminal| terminal.unit)
+            .collect();
         assert_eq!(units, [0x7100_0000, 0x7100_0001]);
         assert_eq!(machine.terminals[0].source, Some(0x1100));
         assert_eq!(machine.model, "IBM pSeries (emulated by qemu)");
-        assert_eq!((machine.tokens.power_off, machine.tokens.os_term), (Some(0x2003), Some(0x201f)));
+        let tokens = services(POWER9);
+        assert_eq!(
+            (tokens.power_off, tokens.os_term),
+            (Some(0x2003), Some(0x201f))
+        );
     }
 
     /// BOOT0021: a CPU with a hash MMU only is refused by name.
     #[test]
     fn power8() {
         assert_eq!(describe(POWER8).unwrap_err(), Unsuitable::NoRadix);
+        assert!(services(POWER8).os_term.is_some());
     }
 
     /// BOOT0022: rubbish is refused, not followed.

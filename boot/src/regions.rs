@@ -28,7 +28,10 @@ impl Region {
     #[must_use]
     pub const fn widened(self) -> Self {
         let mask = PAGE_SIZE as u64 - 1;
-        Self { start: self.start & !mask, end: self.end.saturating_add(mask) & !mask }
+        Self {
+            start: self.start & !mask,
+            end: self.end.saturating_add(mask) & !mask,
+        }
     }
 
     /// The largest range of whole pages inside this one.
@@ -37,7 +40,10 @@ impl Region {
         let mask = PAGE_SIZE as u64 - 1;
         let start = self.start.saturating_add(mask) & !mask;
         let end = self.end & !mask;
-        Self { start, end: if end < start { start } else { end } }
+        Self {
+            start,
+            end: if end < start { start } else { end },
+        }
     }
 }
 
@@ -65,7 +71,10 @@ impl Regions {
     /// No memory.
     #[must_use]
     pub const fn new() -> Self {
-        Self { ranges: [Region { start: 0, end: 0 }; MAX_REGIONS], length: 0 }
+        Self {
+            ranges: [Region { start: 0, end: 0 }; MAX_REGIONS],
+            length: 0,
+        }
     }
 
     /// The ranges.
@@ -107,7 +116,10 @@ impl Regions {
                 }
                 result.push(old)?;
             } else {
-                merged = Region { start: merged.start.min(old.start), end: merged.end.max(old.end) };
+                merged = Region {
+                    start: merged.start.min(old.start),
+                    end: merged.end.max(old.end),
+                };
             }
         }
         if !placed {
@@ -127,8 +139,14 @@ impl Regions {
         }
         let mut result = Self::new();
         for &old in self.as_slice() {
-            result.push(Region { start: old.start, end: old.end.min(hole.start) })?;
-            result.push(Region { start: old.start.max(hole.end), end: old.end })?;
+            result.push(Region {
+                start: old.start,
+                end: old.end.min(hole.start),
+            })?;
+            result.push(Region {
+                start: old.start.max(hole.end),
+                end: old.end,
+            })?;
         }
         *self = result;
         Ok(())
@@ -139,7 +157,11 @@ impl Regions {
         for region in &mut self.ranges {
             region.end = region.end.min(limit);
         }
-        self.length = self.as_slice().iter().take_while(|region| !region.is_empty()).count();
+        self.length = self
+            .as_slice()
+            .iter()
+            .take_while(|region| !region.is_empty())
+            .count();
     }
 
     /// Cuts every range to whole pages and drops the empty ones.
@@ -175,7 +197,10 @@ mod tests {
     const SPACE: usize = 256;
 
     fn region() -> impl Strategy<Value = Region> {
-        (0..SPACE as u64, 0..40u64).prop_map(|(start, size)| Region { start, end: (start + size).min(SPACE as u64) })
+        (0..SPACE as u64, 0..40u64).prop_map(|(start, size)| Region {
+            start,
+            end: (start + size).min(SPACE as u64),
+        })
     }
 
     fn bytes(regions: &Regions) -> Vec<bool> {
@@ -227,9 +252,20 @@ mod tests {
     fn full() {
         let mut regions = Regions::new();
         for n in 0..MAX_REGIONS as u64 {
-            regions.add(Region { start: n * 10, end: n * 10 + 5 }).unwrap();
+            regions
+                .add(Region {
+                    start: n * 10,
+                    end: n * 10 + 5,
+                })
+                .unwrap();
         }
-        assert_eq!(regions.add(Region { start: 10_000, end: 10_001 }), Err(TooMany));
+        assert_eq!(
+            regions.add(Region {
+                start: 10_000,
+                end: 10_001
+            }),
+            Err(TooMany)
+        );
         assert_eq!(regions.subtract(Region { start: 2, end: 3 }), Err(TooMany));
         assert_eq!(regions.total(), MAX_REGIONS as u64 * 5);
     }

@@ -5,7 +5,7 @@
 //! one of them.
 
 use crate::system::system;
-use abi::{Cid, Errno};
+use abi::{Cid, Errno, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use partition::{Wpar, WparTable};
@@ -21,6 +21,8 @@ pub struct Environment {
     pub mounts: Arc<MountNamespace>,
     /// Threads that wait for the last process to go.
     pub emptied: WaitQueue,
+    /// When it was loaded.
+    pub since: Ticks,
 }
 
 /// All environments, by cid.
@@ -34,7 +36,7 @@ pub struct Environments {
 impl Environment {
     /// An environment.
     pub fn new(wpar: Arc<Wpar>, mounts: Arc<MountNamespace>) -> Arc<Self> {
-        Arc::new(Self { wpar, mounts, emptied: WaitQueue::new() })
+        Arc::new(Self { wpar, mounts, emptied: WaitQueue::new(), since: arch::time::now() })
     }
 
     /// The tag.

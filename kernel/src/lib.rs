@@ -1,4 +1,41 @@
 //! The kernel: the dispatcher, the system calls and the glue between its crates.
+//!
+//! The principles are in `README.md` beside this crate. This crate joins the portable crates, which know no
+//! machine, with `arch` and `drivers`, which know no process. It has no `unsafe` code.
+//!
+//! Read it in this order: [`dispatch`] and [`running`] (what a CPU does), [`thread`] and [`process`] (what
+//! there is to run), [`calls`] (what programs ask for), [`signals`] and [`family`] (what happens to them),
+//! [`environment`] and [`partitions`] (where they live).
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod calls;
+pub mod console;
+pub mod current;
+pub mod dispatch;
+pub mod environment;
+pub mod family;
+mod first;
+pub mod mounts;
+pub mod options;
+pub mod outcome;
+pub mod partitions;
+pub mod power;
+pub mod proc_source;
+pub mod process;
+mod report;
+pub mod running;
+pub mod signal_frame;
+pub mod signals;
+pub mod special;
+mod start;
+pub mod system;
+pub mod thread;
+pub mod timers;
+pub mod trampoline;
+pub mod user;
+
+pub use start::start;

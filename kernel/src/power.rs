@@ -44,6 +44,12 @@ pub fn restart() -> ! {
     arch::rtas::power_off()
 }
 
+/// Ends a start that cannot go on.
+pub fn fail() -> ! {
+    tell(format_args!("failed"));
+    arch::rtas::power_off()
+}
+
 /// Tells outside that the kernel has panicked; the panic path goes on.
 pub fn tell_panic() {
     tell(format_args!("panic"));

@@ -38,6 +38,9 @@ pub struct Space {
     pub id: u64,
 }
 
+/// The serial number of the next process.
+static NEXT_PROCESS: AtomicU64 = AtomicU64::new(1);
+
 /// The number of the next address space.
 static NEXT_SPACE: AtomicU64 = AtomicU64::new(1);
 
@@ -90,6 +93,8 @@ pub type SharedPlace = Arc<SpinLock<Place>>;
 pub struct Process {
     /// The global number.
     pub pid: Pid,
+    /// A number that no other process ever had, from 1 on.
+    pub serial: u64,
     number: Reserved,
     virtual_pid: AtomicU32,
     environment: SpinLock<Arc<Environment>>,
@@ -228,6 +233,7 @@ impl Process {
         };
         let process = Arc::new(Self {
             pid: reserved.pid(),
+            serial: NEXT_PROCESS.fetch_add(1, Ordering::Relaxed),
             number: reserved,
             virtual_pid: AtomicU32::new(reserved.vpid.0),
             environment: SpinLock::new(Rank::Process, environment),
@@ -259,6 +265,11 @@ impl Process {
     /// The partition that it is in.
     pub fn cid(&self) -> Cid {
         self.environment.lock().cid()
+    }
+
+    /// The partition, for a panic's report: Global when the lock is held.
+    pub fn peek_cid(&self) -> Cid {
+        self.environment.try_lock().map_or(Cid::GLOBAL, |environment| environment.cid())
     }
 
     /// The number inside its partition.

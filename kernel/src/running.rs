@@ -5,6 +5,7 @@
 //! decided what a signal does to a call that waits.
 
 use crate::calls::{self, Call};
+use crate::current;
 use crate::dispatch::earlier;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
 use crate::process::Space;
@@ -50,6 +51,7 @@ impl Running {
     pub fn new(thread: Arc<Thread>, cpu: usize, until: Option<Ticks>) -> Self {
         let body = thread.take_body();
         let mut running = Self { thread, body, space: None, cpu, until };
+        current::set(Some(running.thread.clone()));
         running.enter_space();
         running
     }
@@ -70,6 +72,7 @@ impl Running {
             self.resume_call(call, resumption);
         }
         while self.turn() == Turn::On {}
+        current::set(None);
     }
 
     fn turn(&mut self) -> Turn {

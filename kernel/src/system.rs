@@ -10,7 +10,10 @@ use abi::{Cid, Nanos, Ticks, Timebase};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use devfs::{Devices, Entropy};
+use ipc::FutexTable;
 use process::ProcessTree;
+use ramfs::Ramfs;
 use sched::{CpuClock, Event, Fault};
 use spin::Once;
 use sync::{Rank, SpinLock};
@@ -32,7 +35,7 @@ pub type Tree = ProcessTree<Numbered>;
 pub struct System {
     /// The machine's timebase.
     pub timebase: Timebase,
-    /// When the timebase read `booted.1`, the wall clock read `booted.0`.
+    /// The relation of the timebase to the wall clock.
     pub wall: SpinLock<WallClock>,
     /// The timebase at boot.
     pub booted: Ticks,
@@ -46,6 +49,14 @@ pub struct System {
     pub environments: Environments,
     /// Terminals.
     pub console: Console,
+    /// Words of memory that threads wait on.
+    pub futexes: FutexTable,
+    /// The list of all devices.
+    pub devices: Arc<Devices>,
+    /// The file system that Global's root is in.
+    pub root_fs: Ramfs,
+    /// Random bytes.
+    pub entropy: Arc<dyn Entropy>,
     /// The clock of the boot CPU.
     pub cpu_clock: Arc<CpuClock>,
     log: SpinLock<ErrorLog>,
@@ -86,10 +97,8 @@ pub fn install(make: impl FnOnce() -> System) -> &'static System {
     SYSTEM.call_once(make)
 }
 
-/// An empty error log.
-pub fn new_log() -> SpinLock<ErrorLog> {
-    SpinLock::new(Rank::Log, ErrorLog::new(LOG_ENTRIES))
-}
+/// How many locks the futex table has.
+const FUTEX_BUCKETS: usize = 256;
 
 impl Numbered {
     /// The process, when it is one.
@@ -117,27 +126,46 @@ impl Numbered {
     }
 }
 
+/// The parts that [`crate::start`] makes.
+pub struct Parts {
+    /// The machine's timebase.
+    pub timebase: Timebase,
+    /// The wall clock at boot.
+    pub wall: WallClock,
+    /// Scheduler.
+    pub dispatch: Dispatch,
+    /// The clock of the boot CPU.
+    pub cpu_clock: Arc<CpuClock>,
+    /// Global.
+    pub global: Arc<Environment>,
+    /// Terminals.
+    pub console: Console,
+    /// Devices.
+    pub devices: Arc<Devices>,
+    /// Root file system.
+    pub root_fs: Ramfs,
+    /// Random bytes.
+    pub entropy: Arc<dyn Entropy>,
+}
+
 impl System {
-    /// A system; its parts have been made by the caller.
-    pub fn new(
-        timebase: Timebase,
-        wall: WallClock,
-        dispatch: Dispatch,
-        cpu_clock: Arc<CpuClock>,
-        environments: Environments,
-        console: Console,
-    ) -> Self {
+    /// The system made of its parts.
+    pub fn new(parts: Parts) -> Self {
         Self {
-            timebase,
-            wall: SpinLock::new(Rank::Log, wall),
-            booted: wall.at,
+            timebase: parts.timebase,
+            wall: SpinLock::new(Rank::Log, parts.wall),
+            booted: parts.wall.at,
             tree: SpinLock::new(Rank::ProcessTree, ProcessTree::new()),
-            dispatch,
+            dispatch: parts.dispatch,
             timers: Timers::new(),
-            environments,
-            console,
-            cpu_clock,
-            log: new_log(),
+            environments: Environments::new(parts.global),
+            console: parts.console,
+            futexes: FutexTable::new(FUTEX_BUCKETS),
+            devices: parts.devices,
+            root_fs: parts.root_fs,
+            entropy: parts.entropy,
+            cpu_clock: parts.cpu_clock,
+            log: SpinLock::new(Rank::Log, ErrorLog::new(LOG_ENTRIES)),
         }
     }
 
@@ -195,9 +223,9 @@ impl System {
 
     /// Serves what devices ask for.
     pub fn serve_interrupts(&self) {
-        while let Some(source) = arch::interrupts::take() {
-            self.console.interrupt(source);
-            arch::interrupts::done(source);
+        while let Some(taken) = arch::interrupts::take() {
+            self.console.interrupt(taken.source);
+            arch::interrupts::done(taken);
         }
     }
 }

@@ -5,12 +5,13 @@
 //! the lock is released.
 
 use crate::process::Process;
+use crate::system::system;
 use crate::thread::WeakThread;
 use abi::Ticks;
 use alloc::sync::Weak;
 use process::timer::TimerQueue;
 use sync::{Rank, SpinLock};
-use wait::{Sleeper, Ticket};
+use wait::{Sleeper, Ticket, Waiter};
 
 /// A timer that can be cancelled.
 pub use process::timer::TimerHandle;
@@ -26,6 +27,10 @@ pub enum Timeout {
         /// The result to hand it; `None` to run its call again.
         completion: Option<i64>,
     },
+    /// Wake a run of a thread, to run its call again.
+    Waiter(Waiter),
+    /// Offer output to the hypervisor again.
+    ConsoleOutput,
     /// The real-time interval timer of a process (`man 2 setitimer`).
     Alarm(Weak<Process>),
 }
@@ -68,6 +73,10 @@ impl Timers {
                         thread.wake(ticket, completion);
                     }
                 }
+                Some(Timeout::Waiter(waiter)) => {
+                    waiter.wake(None);
+                }
+                Some(Timeout::ConsoleOutput) => system().console.pump(),
                 Some(Timeout::Alarm(process)) => {
                     if let Some(process) = process.upgrade() {
                         process.alarm_expired(now);

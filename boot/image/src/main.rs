@@ -3,7 +3,33 @@
 #![no_std]
 #![no_main]
 
-boot::entry!(kernel::start);
+use abi::PAGE_SHIFT;
+use abi::mmu::FrameNumber;
+use boot::BootInfo;
+use memory::LinearMap;
+use memory::heap::KernelHeap;
+
+boot::entry!(start);
+
+#[global_allocator]
+static HEAP: KernelHeap = KernelHeap::new();
+
+fn start(info: &'static BootInfo) -> ! {
+    kernel::start(info, linear_map(info))
+}
+
+/// Grants the kernel all memory that nobody uses.
+fn linear_map(info: &BootInfo) -> LinearMap {
+    // SAFETY: `arch` has mapped all RAM there, readable and writable, before this function was called.
+    let mut map = unsafe { LinearMap::new(arch::LINEAR_BASE as *mut u8) };
+    for region in info.memory.as_slice() {
+        let first = FrameNumber((region.start >> PAGE_SHIFT) as u32);
+        let count = ((region.end - region.start) >> PAGE_SHIFT) as u32;
+        // SAFETY: the boot code has taken everything that is in use out of these regions; nobody else reads them.
+        unsafe { map.grant(first, count) };
+    }
+    map
+}
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {

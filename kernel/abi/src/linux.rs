@@ -4,15 +4,25 @@
 //! declarations and are checked against the cross compiler's headers. Flag sets are `bitflags`.
 
 mod file;
+mod frame;
+mod futex;
+mod memory;
 mod process;
 mod record;
 mod signal;
 mod syscall;
+mod system;
 mod terminal;
+mod time;
 
 pub use file::*;
+pub use frame::*;
+pub use futex::*;
+pub use memory::*;
 pub use process::*;
 pub use record::{Field, Place};
 pub use signal::*;
 pub use syscall::SystemCall;
+pub use system::*;
 pub use terminal::*;
+pub use time::*;

@@ -108,6 +108,14 @@ pub trait Translations: Send {
     /// Narrows or widens the protection of those of `count` pages from `first` on that are installed.
     fn protect(&mut self, first: PageNumber, count: u64, allowed: Protection);
 
+    /// Does [`Translations::protect`] for several runs of pages, so that an implementation can flush once (fork).
+    /// The default goes run by run.
+    fn protect_runs(&mut self, runs: &[(PageNumber, u64)], allowed: Protection) {
+        for (first, count) in runs {
+            self.protect(*first, *count, allowed);
+        }
+    }
+
     /// Removes the translations of `count` pages from `first` on; absent ones are skipped cheaply.
     fn remove(&mut self, first: PageNumber, count: u64);
 

@@ -5,8 +5,10 @@
 
 use abi::PAGE_SIZE;
 use abi::mmu::FrameNumber;
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use spin::Once;
+use core::ops::Range;
+use core::ptr::null_mut;
+use core::sync::atomic::Ordering::{Relaxed, Release};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
 
 use crate::frames::Meta;
 
@@ -64,53 +66,65 @@ impl LinearMap {
 }
 
 /// The linear map in use and the metadata of its frames.
+///
+/// Written once, by [`install`], under the frame allocator's lock. Read without any barrier, because this is on
+/// every hot path: whoever holds a frame or a heap object, or has taken the allocator's lock, has synchronized with
+/// `install` already.
 pub(crate) struct Ram {
-    base: *mut u8,
-    first: u32,
-    metas: &'static [Meta],
+    base: AtomicPtr<u8>,
+    metas: AtomicPtr<Meta>,
+    first: AtomicU32,
+    /// Entries of `metas`; 0 until all else is set.
+    count: AtomicU32,
 }
 
-// SAFETY: `base` is never dereferenced but through the atomics that this module hands out.
-unsafe impl Send for Ram {}
-// SAFETY: as above; the metadata is atomics.
-unsafe impl Sync for Ram {}
-
-static RAM: Once<Ram> = Once::new();
+static RAM: Ram = Ram {
+    base: AtomicPtr::new(null_mut()),
+    metas: AtomicPtr::new(null_mut()),
+    first: AtomicU32::new(0),
+    count: AtomicU32::new(0),
+};
 
 impl Ram {
     /// The metadata of frame `number`, when it lies between the lowest and the highest granted frame.
     #[inline]
     pub(crate) fn meta(&self, number: u32) -> Option<&'static Meta> {
-        self.metas.get(number.wrapping_sub(self.first) as usize)
+        let index = number.wrapping_sub(self.first.load(Relaxed));
+        if index >= self.count.load(Relaxed) {
+            return None;
+        }
+        // SAFETY: `install` has written `count` entries there, in RAM that is never given to anybody else; the caller
+        // has synchronized with it (see the type).
+        Some(unsafe { &*self.metas.load(Relaxed).add(index as usize) })
     }
 
     /// Where frame `number` begins.
     #[inline]
     pub(crate) fn pointer(&self, number: u32) -> *mut u8 {
-        self.base.wrapping_add((number as usize) << abi::PAGE_SHIFT)
+        self.base
+            .load(Relaxed)
+            .wrapping_add((number as usize) << abi::PAGE_SHIFT)
     }
 
     /// The frame that holds the byte at `pointer`, which lies in a granted frame.
     #[inline]
     pub(crate) fn frame_of(&self, pointer: *mut u8) -> u32 {
-        ((pointer as usize).wrapping_sub(self.base as usize) >> abi::PAGE_SHIFT) as u32
+        ((pointer as usize).wrapping_sub(self.base.load(Relaxed) as usize) >> abi::PAGE_SHIFT)
+            as u32
     }
 }
 
-/// The RAM in use, once [`install`] has run.
+/// The RAM in use; it has no frames before [`install`].
 #[inline]
-pub(crate) fn ram() -> Option<&'static Ram> {
-    RAM.get()
+pub(crate) fn ram() -> &'static Ram {
+    &RAM
 }
 
 /// Takes `map` into use with the metadata of all frames of `span` in the frames from `metas_at` on, which lie in
 /// one granted stretch and are used for nothing else afterwards. A second call changes nothing and yields `None`.
-pub(crate) fn install(
-    map: &LinearMap,
-    span: core::ops::Range<u32>,
-    metas_at: u32,
-) -> Option<&'static Ram> {
-    if RAM.is_completed() {
+/// Called with the frame allocator's lock held.
+pub(crate) fn install(map: &LinearMap, span: Range<u32>, metas_at: u32) -> Option<&'static Ram> {
+    if RAM.count.load(Relaxed) != 0 {
         return None;
     }
     let entries = span.len();
@@ -132,19 +146,17 @@ pub(crate) fn install(
         // SAFETY: the frames from `metas_at` on are granted RAM (checked above), aligned and used by nobody else.
         unsafe { place.add(index).write(Meta::absent()) };
     }
-    // SAFETY: all `entries` entries were just written and live in RAM that is never given to anybody else.
-    let metas = unsafe { core::slice::from_raw_parts(place, entries) };
-    Some(RAM.call_once(|| Ram {
-        base: map.base,
-        first: span.start,
-        metas,
-    }))
+    RAM.base.store(map.base, Relaxed);
+    RAM.metas.store(place, Relaxed);
+    RAM.first.store(span.start, Relaxed);
+    RAM.count.store(entries as u32, Release);
+    Some(&RAM)
 }
 
 /// The words of an allocated frame; the caller holds it.
 #[inline]
 fn words(number: u32) -> Option<&'static [AtomicU64; WORDS]> {
-    let ram = ram()?;
+    let ram = ram();
     ram.meta(number)?;
     // SAFETY: the frame is granted RAM (only such frames are ever allocated), page-aligned, and all kernel access
     // to frame contents is through atomics.
@@ -153,7 +165,7 @@ fn words(number: u32) -> Option<&'static [AtomicU64; WORDS]> {
 
 #[inline]
 fn bytes(number: u32) -> Option<&'static [AtomicU8; PAGE_SIZE]> {
-    let ram = ram()?;
+    let ram = ram();
     ram.meta(number)?;
     // SAFETY: as for `words`.
     Some(unsafe { &*ram.pointer(number).cast::<[AtomicU8; PAGE_SIZE]>() })
@@ -162,7 +174,7 @@ fn bytes(number: u32) -> Option<&'static [AtomicU8; PAGE_SIZE]> {
 /// The aligned 32-bit words of a frame, for futex words and the like.
 #[inline]
 pub(crate) fn halves(number: u32) -> Option<&'static [AtomicU32; PAGE_SIZE / 4]> {
-    let ram = ram()?;
+    let ram = ram();
     ram.meta(number)?;
     // SAFETY: as for `words`.
     Some(unsafe { &*ram.pointer(number).cast::<[AtomicU32; PAGE_SIZE / 4]>() })

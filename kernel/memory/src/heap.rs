@@ -29,6 +29,7 @@ const SIZES: [usize; 15] = [
 ];
 /// The largest object in a slab.
 const LARGEST: usize = 2048;
+const _: () = assert!(LARGEST * 2 <= PAGE_SIZE);
 /// The unit of places in a slab.
 const UNIT: usize = 16;
 /// Ends a slab's list of freed objects.
@@ -125,7 +126,7 @@ impl KernelHeap {
     }
 
     fn take(&self, class: usize) -> Option<*mut u8> {
-        let ram = ram()?;
+        let ram = ram();
         let mut head = self.classes[class].lock();
         if *head == 0 {
             let number = frames::take_run(1, 0).ok()?;
@@ -165,7 +166,7 @@ impl KernelHeap {
     /// # Safety
     /// `object` came from [`KernelHeap::take`] of the same class and is not used any more.
     unsafe fn give(&self, class: usize, object: *mut u8) {
-        let Some(ram) = ram() else { return };
+        let ram = ram();
         let number = ram.frame_of(object);
         let Some(meta) = ram.meta(number) else { return };
         let mut head = self.classes[class].lock();
@@ -173,9 +174,8 @@ impl KernelHeap {
         let was_full = usize::from(slab.used) == PAGE_SIZE / SIZES[class];
         slab.used -= 1;
         if slab.used == 0 {
-            if !was_full {
-                unlink(ram, &mut head, meta);
-            }
+            // It was not full, as a slab holds two objects at least, so it is on the list.
+            unlink(ram, &mut head, meta);
             frames::give_run(number, 1);
             return;
         }
@@ -222,9 +222,9 @@ unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match place(layout) {
             Place::Class(class) => self.take(class).unwrap_or(null_mut()),
-            Place::Run(count, order) => match (ram(), frames::take_run(count, order)) {
-                (Some(ram), Ok(number)) => ram.pointer(number),
-                _ => null_mut(),
+            Place::Run(count, order) => match frames::take_run(count, order) {
+                Ok(number) => ram().pointer(number),
+                Err(frames::OutOfMemory) => null_mut(),
             },
             Place::Nowhere => null_mut(),
         }
@@ -235,9 +235,7 @@ unsafe impl GlobalAlloc for KernelHeap {
             // SAFETY: the layout is the one of the allocation (contract of GlobalAlloc), so the class is too.
             Place::Class(class) => unsafe { self.give(class, object) },
             Place::Run(count, _) => {
-                if let Some(ram) = ram() {
-                    frames::give_run(ram.frame_of(object), count);
-                }
+                frames::give_run(ram().frame_of(object), count);
             }
             Place::Nowhere => {}
         }
@@ -249,8 +247,8 @@ unsafe impl GlobalAlloc for KernelHeap {
         match (place(layout), place(new)) {
             (Place::Class(old), Place::Class(new)) if old == new => return object,
             (Place::Run(old, _), Place::Run(new, _)) if new <= old => {
-                if let Some(ram) = ram().filter(|_| new < old) {
-                    frames::give_run(ram.frame_of(object) + new, old - new);
+                if new < old {
+                    frames::give_run(ram().frame_of(object) + new, old - new);
                 }
                 return object;
             }

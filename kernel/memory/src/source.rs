@@ -22,7 +22,8 @@ pub enum PageError {
 ///
 /// The frames are the object's own, so what is mapped is resident once. A source is called with the address
 /// space locked, so it may take locks of rank `Pages` or above only, and never one under which the kernel
-/// copies to or from user memory.
+/// copies to or from user memory. The last handle to a source may be dropped there too (unmap, exit), so its
+/// destructor keeps to the same locks.
 pub trait PageSource: Send + Sync {
     /// The frame of page `index` of the object; `for_write` when it is about to be changed through a shared mapping.
     ///

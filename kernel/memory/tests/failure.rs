@@ -147,7 +147,9 @@ type Operation = fn(&mut World) -> Result<(), Errno>;
 
 fn every_failure(name: &str, operation: Operation) {
     let _alone = host::alone();
-    for (kind, filler) in (0..3).flat_map(|kind| (0..26).map(move |filler| (kind, filler))) {
+    // Tables of all fillings, so that the area in question lies in a full leaf once; frames do not care.
+    let cases = (0..26).map(|filler| (0, filler)).chain([(1, 0), (2, 0)]);
+    for (kind, filler) in cases {
         for count in 0..200 {
             let free = frames::free();
             {

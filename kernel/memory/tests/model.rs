@@ -563,7 +563,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(debug_assertions) { 100 } else { 4000 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// MEMORY0101: programs see what the model says, and every frame comes back.
     #[test]

@@ -124,6 +124,9 @@ fn requests_are_checked() {
     space.set_limit(Pages(4));
     assert_eq!(space.map(anonymous(0, 3)), Err(Errno::ENOMEM));
     assert_eq!(space.map(anonymous(0, 2)).map(drop), Ok(()));
+    // Full: what replaces other pages is no growth.
+    assert_eq!(space.map(request(BASE, 1, Mapping::Anonymous)), Ok(BASE));
+    assert_eq!(space.map(anonymous(0, 1)), Err(Errno::ENOMEM));
     assert_eq!(space.fault(0, Access::Read), Err(FaultError::NoMapping));
     assert_eq!(
         space.fault(u64::MAX, Access::Read),
@@ -169,6 +172,15 @@ fn the_stack_grows() {
         ..anonymous(start - 8192, 1)
     };
     assert!(process.space.map(near).unwrap() < start - (1 << 20));
+    let size = process.space.size();
+    process.space.set_limit(size);
+    process.space.set_stack_limit(32 << 20);
+    process.space.unmap(top - (11 << 20), 4096).unwrap();
+    process.store(top - (10 << 20), 4).unwrap();
+    assert_eq!(
+        process.store(top - (10 << 20) - 4096, 4),
+        Err(FaultError::NoMapping)
+    );
     // Bytes copied by the kernel make it grow as well.
     let mut other = Process::new(CID);
     other
@@ -395,6 +407,16 @@ fn mappings_move() {
     );
     assert_eq!(process.load(BASE + 8 * 4096), Ok(5));
     assert_eq!(process.load(moved), Err(FaultError::NoMapping));
+    // A page alone in its 64 KiB moves within them.
+    let alone = BASE + (16 << 20);
+    process.space.map(anonymous(alone, 1)).unwrap();
+    process.store(alone, 8).unwrap();
+    assert_eq!(
+        process.space.remap(alone, 4096, 4096, fixed, alone + 8192),
+        Ok(alone + 8192)
+    );
+    assert_eq!(process.load(alone + 8192), Ok(8));
+    process.space.check();
 }
 
 /// MEMORY0209: instruction fetches are synchronized once for each frame, and again after the kernel wrote to it.
@@ -462,6 +484,22 @@ fn clearing_goes_in_steps() {
     assert_eq!((frames::free(), process.space.size()), (free, Pages(0)));
     process.space.map(anonymous(BASE, 1)).unwrap();
     process.store(BASE, 1).unwrap();
+    // An unmap in steps does what one at once does.
+    process.space.map(anonymous(BASE, 1024)).unwrap();
+    process
+        .space
+        .prepare(BASE, 1024 * 4096, Access::Write)
+        .unwrap();
+    let (mut rest, mut steps) = (Some((BASE + 5 * 4096, 1000 * 4096)), 0);
+    while let Some((address, length)) = rest {
+        rest = process.space.unmap_step(address, length, 100).unwrap();
+        process.space.check();
+        steps += 1;
+    }
+    assert!((10..=12).contains(&steps), "{steps}");
+    assert_eq!(process.space.resident(), Pages(24));
+    assert_eq!(process.space.size(), Pages(24));
+    assert_eq!(process.space.unmap_step(BASE, 0, 1), Err(Errno::EINVAL));
 }
 
 /// MEMORY0211: shared anonymous memory is one for parent and child, charged once, gone with the last user.

@@ -6,6 +6,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use control::WparHandle;
 use sync::{Rank, SpinLock};
 
 /// All loaded partitions, found by cid, key or name.
@@ -23,6 +24,8 @@ struct Places {
     by_key: BTreeMap<WparKey, Cid>,
     by_name: BTreeMap<String, Cid>,
     free: VecDeque<Cid>,
+    /// How many partitions have been loaded since boot.
+    loadings: u64,
 }
 
 impl WparTable {
@@ -35,12 +38,7 @@ impl WparTable {
         Self {
             places: SpinLock::new(
                 Rank::Partition,
-                Places {
-                    by_cid,
-                    by_key,
-                    by_name,
-                    free: VecDeque::new(),
-                },
+                Places { by_cid, by_key, by_name, free: VecDeque::new(), loadings: 0 },
             ),
         }
     }
@@ -53,14 +51,15 @@ impl WparTable {
         &self,
         key: WparKey,
         name: &str,
-        make: impl FnOnce(Cid) -> Wpar,
+        make: impl FnOnce(WparHandle) -> Wpar,
     ) -> Result<Arc<Wpar>, Errno> {
         let mut places = self.places.lock();
         if places.by_key.contains_key(&key) || places.by_name.contains_key(name) {
             return Err(Errno::EEXIST);
         }
         let cid = places.take_cid().ok_or(Errno::ENOSPC)?;
-        let wpar = Arc::new(make(cid));
+        places.loadings += 1;
+        let wpar = Arc::new(make(WparHandle { cid, generation: places.loadings }));
         if let Some(place) = places.by_cid.get_mut(usize::from(cid.0)) {
             *place = Some(wpar.clone());
         }
@@ -187,7 +186,7 @@ mod tests {
         assert!(table.global().is_some());
         assert_eq!(
             table
-                .insert(WparKey(0), "x", |cid| Wpar::loading(cid, &load(1)))
+                .insert(WparKey(0), "x", |handle| Wpar::loading(handle, &load(1)))
                 .map(|_| ()),
             Err(Errno::EEXIST)
         );

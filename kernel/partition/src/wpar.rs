@@ -3,7 +3,7 @@
 use crate::Population;
 use abi::{Cid, WparKey};
 use alloc::string::{String, ToString};
-use control::{Load, ResourceControls, WparKind, WparState};
+use control::{Load, ResourceControls, WparHandle, WparKind, WparState};
 use security::Privileges;
 use sync::{Rank, SpinLock};
 
@@ -11,6 +11,7 @@ use sync::{Rank, SpinLock};
 #[derive(Debug)]
 pub struct Wpar {
     cid: Cid,
+    generation: u64,
     key: WparKey,
     kind: WparKind,
     name: String,
@@ -58,6 +59,7 @@ impl Wpar {
         };
         Self {
             cid: Cid::GLOBAL,
+            generation: 0,
             key: WparKey(0),
             kind: WparKind::System,
             name: control::WparName::GLOBAL.to_string(),
@@ -71,7 +73,8 @@ impl Wpar {
 
     /// A partition in state Transitional; `load` has been checked.
     #[must_use]
-    pub fn loading(cid: Cid, load: &Load) -> Self {
+    pub fn loading(handle: WparHandle, load: &Load) -> Self {
+        let WparHandle { cid, generation } = handle;
         let possible = Privileges::of_root(cid);
         let privileges = load.privileges.map_or(possible, |bits| {
             possible & Privileges::from_bits_truncate(bits)
@@ -85,6 +88,7 @@ impl Wpar {
         };
         Self {
             cid,
+            generation,
             key: load.key,
             kind: load.kind,
             name: load.name.as_str().to_string(),
@@ -100,6 +104,12 @@ impl Wpar {
     #[must_use]
     pub fn cid(&self) -> Cid {
         self.cid
+    }
+
+    /// Tells this loading from every other.
+    #[must_use]
+    pub fn handle(&self) -> WparHandle {
+        WparHandle { cid: self.cid, generation: self.generation }
     }
 
     /// The persistent number.

@@ -1,23 +1,25 @@
 //! Signals of a process and its threads: pending sets, actions, masks, and what to do at the return to a
 //! program (`man 7 signal`).
 //!
-//! Sending is three steps, in this order and under the lock of the target process: [`effects`] for every
-//! signal (stop and continue signals cancel each other, whatever becomes of the signal itself),
-//! [`ProcessSignals::discards`], then [`Pending::post`] on the process's or the thread's set. Delivery is one
-//! step, [`deliver`], at the return to the program, under the same lock.
+//! Sending is one step, [`send`], and so is delivery at the return to the program, [`deliver`]; both under the
+//! lock of the process whose signals they are. A fault of the thread itself is [`force`]d.
 
 mod action;
 mod interrupted;
 mod pending;
+mod send;
 mod stack;
 
 pub use action::{Action, Actions, DefaultAction, Handler, default_action};
 pub use interrupted::{Interrupted, Resumption, interruption};
 pub use pending::Pending;
+pub use send::{Recipient, Sent, send};
 pub use stack::AlternateStack;
 
 use abi::Errno;
-use abi::linux::{ActionFlags, SigInfo, SignalNumber, SignalSet};
+use abi::linux::{
+    ActionFlags, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SigInfo, SignalNumber, SignalSet,
+};
 use security::{Credential, Identity, Privileges, Tagged};
 
 /// Signal state of a process, shared by its threads.
@@ -40,6 +42,8 @@ pub struct ThreadSignals {
     pub saved_mask: Option<SignalSet>,
     /// Signals sent to this thread.
     pub pending: Pending,
+    /// What it waits for in `sigtimedwait`, so that it counts as a taker of what it blocks; empty otherwise.
+    pub awaiting: SignalSet,
     /// Where handlers with `SA_ONSTACK` run.
     pub stack: AlternateStack,
 }
@@ -118,6 +122,26 @@ impl ProcessSignals {
         }
     }
 
+    /// `sigaction`: replaces an action; answers the old one, and the pending signals that are void now, to be
+    /// cancelled in the sets of all threads (the process's own is done).
+    ///
+    /// # Errors
+    /// EINVAL for KILL and STOP.
+    pub fn set_action(
+        &mut self,
+        signal: SignalNumber,
+        action: Action,
+    ) -> Result<(Action, SignalSet), Errno> {
+        let old = self.actions.set(signal, action)?;
+        let void = if self.actions.forgets(signal) {
+            SignalSet::of(&[signal])
+        } else {
+            SignalSet::EMPTY
+        };
+        self.pending.cancel(void);
+        Ok((old, void))
+    }
+
     /// Whether a signal is to be forgotten instead of posted.
     ///
     /// `blocked` says whether the thread concerned (all threads, for a signal to the process) blocks or
@@ -158,6 +182,7 @@ impl ThreadSignals {
         Self {
             mask: self.mask,
             saved_mask: None,
+            awaiting: SignalSet::EMPTY,
             pending: Pending::default(),
             stack,
         }
@@ -166,6 +191,41 @@ impl ThreadSignals {
     /// Replaces the mask; KILL and STOP stay deliverable.
     pub fn set_mask(&mut self, mask: SignalSet) -> SignalSet {
         core::mem::replace(&mut self.mask, mask.difference(SignalSet::UNBLOCKABLE))
+    }
+
+    /// `sigprocmask`: changes the mask; answers the old one.
+    ///
+    /// # Errors
+    /// EINVAL when `how` is none of the SIG_ numbers.
+    pub fn change_mask(&mut self, how: u64, set: SignalSet) -> Result<SignalSet, Errno> {
+        let mask = match how {
+            SIG_BLOCK => self.mask.union(set),
+            SIG_UNBLOCK => self.mask.difference(set),
+            SIG_SETMASK => set,
+            _ => return Err(Errno::EINVAL),
+        };
+        Ok(self.set_mask(mask))
+    }
+
+    /// `sigpending`: blocked signals that are pending for the thread or its process.
+    #[must_use]
+    pub fn held_back(&self, process: &ProcessSignals) -> SignalSet {
+        self.pending
+            .set()
+            .union(process.pending.set())
+            .intersection(self.mask)
+    }
+
+    /// `sigtimedwait`: takes a signal of `wanted`, of the thread's own first, blocked or not.
+    pub fn await_signal(
+        &mut self,
+        process: &mut ProcessSignals,
+        wanted: SignalSet,
+    ) -> Option<SigInfo> {
+        let wanted = wanted.difference(SignalSet::UNBLOCKABLE);
+        self.pending
+            .take(wanted)
+            .or_else(|| process.pending.take(wanted))
     }
 
     /// Puts a mask in place for one call (`sigsuspend`, `ppoll`, `pselect`); it may be done again when the

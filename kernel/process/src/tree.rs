@@ -312,6 +312,12 @@ impl<T> ProcessTree<T> {
         self.nodes.get(&pid).is_some_and(|node| node.ended)
     }
 
+    /// Whether a process is stopped by a signal.
+    #[must_use]
+    pub fn is_stopped(&self, pid: Pid) -> bool {
+        self.nodes.get(&pid).is_some_and(|node| node.stopped)
+    }
+
     /// Whether the process is in the tree, running or zombie.
     #[must_use]
     pub fn contains(&self, pid: Pid) -> bool {
@@ -348,11 +354,11 @@ impl<T> ProcessTree<T> {
             return exit;
         };
         node.ended = true;
-        node.stopped = false;
         node.usage = usage;
         let (cid, group, session) = (node.cid, node.group, node.session);
         let children: Vec<Pid> = node.children.iter().copied().collect();
         self.set_subreaper(pid, false);
+        self.mark_stopped(pid, false);
         if self.inits.get(&cid) == Some(&pid) {
             self.inits.remove(&cid);
             exit.ended_partition = Some(cid);
@@ -377,15 +383,15 @@ impl<T> ProcessTree<T> {
 
     /// Marks a process as stopped and reports that to its parent.
     pub fn stop(&mut self, pid: Pid, signal: SignalNumber) -> Option<Notice> {
-        let node = self.nodes.get_mut(&pid).filter(|node| !node.ended)?;
-        node.stopped = true;
+        self.nodes.get(&pid).filter(|node| !node.ended)?;
+        self.mark_stopped(pid, true);
         self.report(pid, Report::Stopped(signal))
     }
 
     /// Marks a stopped process as going on and reports that to its parent.
     pub fn resume(&mut self, pid: Pid) -> Option<Notice> {
-        let node = self.nodes.get_mut(&pid).filter(|node| node.stopped)?;
-        node.stopped = false;
+        self.nodes.get(&pid).filter(|node| node.stopped)?;
+        self.mark_stopped(pid, false);
         self.report(pid, Report::Continued)
     }
 

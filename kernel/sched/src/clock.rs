@@ -7,6 +7,7 @@
 //! Only its own CPU moves a clock, with interrupts off. Any CPU may read one: the sums are published under
 //! a sequence number, and a reader that meets a change in progress reads again.
 
+use crate::Account;
 use abi::Ticks;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -31,6 +32,27 @@ pub(crate) struct Reading {
     pub idle: u64,
     pub user: u64,
     pub system: u64,
+}
+
+impl Reading {
+    /// All modes together.
+    pub fn total(self) -> u64 {
+        self.idle.wrapping_add(self.user).wrapping_add(self.system)
+    }
+
+    pub fn account(self) -> Account {
+        Account {
+            user: Ticks(self.user),
+            system: Ticks(self.system),
+        }
+    }
+
+    pub fn advance(&mut self, by: Reading) {
+        self.at = by.at;
+        self.idle += by.idle;
+        self.user += by.user;
+        self.system += by.system;
+    }
 }
 
 impl CpuClock {
@@ -106,5 +128,32 @@ impl CpuClock {
                 system,
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::thread;
+
+    /// SCHED0003: a clock read while its CPU crosses boundaries shows sums that belong together.
+    #[test]
+    fn sched0003_readings_are_consistent() {
+        let clock = CpuClock::new(Ticks(1_000));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for now in (1_000..60_000).step_by(6) {
+                    clock.enter_user(Ticks(now));
+                    clock.enter_kernel(Ticks(now + 2));
+                    clock.enter_idle(Ticks(now + 4));
+                }
+            });
+            for now in 1_000..40_000 {
+                let reading = clock.read(Ticks(now));
+                assert_eq!(reading.total(), reading.at - 1_000);
+                assert!(reading.at >= now);
+            }
+        });
     }
 }

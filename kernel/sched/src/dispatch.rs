@@ -195,6 +195,7 @@ impl Scheduler {
 
     /// When the CPU must be interrupted at the latest; `None`: alone or idle, with nothing to wait for.
     fn next_interrupt(&mut self, number: usize, now: Ticks) -> Option<Ticks> {
+        let look = self.next_look();
         let processor = self.processors.get(number)?;
         let runs = processor.run.is_some();
         let mut soonest: Option<Ticks> = None;
@@ -215,13 +216,8 @@ impl Scheduler {
         {
             consider(back);
         }
-        if !runs
-            && let Some(due) = self
-                .watched
-                .first(&self.watched_nodes)
-                .and_then(|(_, due)| at(due))
-        {
-            consider(due);
+        if !runs && let Some(look) = look {
+            consider(look);
         }
         if let Some(event) = self.deciders.current().next_event(now) {
             // At once would be for ever.
@@ -386,10 +382,12 @@ impl Scheduler {
             }
         }
         let Some((at, number)) = best else { return };
+        let sibling = self.runs_on(number) == Some(cid);
         let Some(processor) = self.processors.get_mut(number) else {
             return;
         };
-        processor.favoured = Some(id);
+        // It was weighed against the thread that runs. Against others that wait in its partition it was not.
+        processor.favoured = sibling.then_some(id);
         if at <= now {
             processor.kicked = true;
             wakeup.preempt.insert(Cpu(number as u16));
@@ -397,6 +395,11 @@ impl Scheduler {
             processor.until = Some(at);
             wakeup.rearm.insert(Cpu(number as u16));
         }
+    }
+
+    /// The partition that a CPU runs.
+    pub(crate) fn runs_on(&self, number: usize) -> Option<Cid> {
+        Some(self.entities.get(self.processors.get(number)?.run?)?.cid)
     }
 
     /// When the challenger may take this CPU from what runs there.

@@ -213,29 +213,22 @@ impl Scheduler {
 
     /// Starts or ends the watch over a partition that waits and runs nowhere.
     fn watch(&mut self, cid: Cid, now: Ticks) {
-        let index = u32::from(cid.0);
         let Some(shown) = self.partition(cid).map(|partition| partition.shown) else {
             return;
         };
         if shown.waiting == 0 || shown.running > 0 {
-            self.watched.remove(&mut self.watched_nodes, index);
-        } else if !self.watched_nodes.linked(index) {
+            self.watched.remove(cid);
+        } else if !self.watched.contains(cid) {
             if let Some(partition) = self.partition_mut(cid) {
                 partition.waiting_since = now;
             }
-            let bound = self.patience_for(cid);
-            self.watched.insert(
-                &mut self.watched_nodes,
-                index,
-                i128::from(now.0.saturating_add(bound)),
-                0,
-            );
+            self.watched.push(cid, now);
         }
     }
 
     fn watch_afresh(&mut self, now: Ticks) {
-        while let Some((index, _)) = self.watched.first(&self.watched_nodes) {
-            self.watched.remove(&mut self.watched_nodes, index);
+        while let Some((cid, _)) = self.watched.first() {
+            self.watched.remove(cid);
         }
         for number in 0..self.partitions.len() {
             self.watch(Cid(number as u16), now);
@@ -271,32 +264,28 @@ impl Scheduler {
             .min(u64::MAX / 4)
     }
 
+    /// When the watchdog is to look again.
+    pub(crate) fn next_look(&self) -> Option<Ticks> {
+        self.watched
+            .first()
+            .map(|(_, looked_at)| Tuning::after(looked_at, self.tuning.patience))
+    }
+
     /// Replaces a policy that has left a partition waiting over its bound.
     pub(crate) fn look_for_starved(&mut self, now: Ticks) {
-        while let Some((index, due)) = self.watched.first(&self.watched_nodes) {
-            if due > i128::from(now.0) {
-                return;
-            }
-            let cid = Cid(index as u16);
+        while self.next_look().is_some_and(|at| at <= now)
+            && let Some((cid, _)) = self.watched.first()
+        {
             let since = self
                 .partition(cid)
                 .map_or(now, |partition| partition.waiting_since);
+            let waited = now.saturating_sub(since);
             // The bound as it is now: others may have come since the watch began.
-            let due = since.0.saturating_add(self.patience_for(cid));
-            if due > now.0 {
-                self.watched.remove(&mut self.watched_nodes, index);
-                self.watched
-                    .insert(&mut self.watched_nodes, index, i128::from(due), 0);
-            } else if self.deciders.chosen.is_some() {
-                let waited = now.saturating_sub(since);
+            if waited.0 >= self.patience_for(cid) && self.deciders.chosen.is_some() {
                 return self.depose(Fault::Starved { cid, waited }, now);
-            } else {
-                // Nothing is left to fall back to; look again later.
-                let later = Tuning::after(now, self.tuning.patience);
-                self.watched.remove(&mut self.watched_nodes, index);
-                self.watched
-                    .insert(&mut self.watched_nodes, index, i128::from(later.0), 0);
             }
+            self.watched.remove(cid);
+            self.watched.push(cid, now);
         }
     }
 }

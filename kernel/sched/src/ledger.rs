@@ -13,14 +13,24 @@ use alloc::vec::Vec;
 /// How often a snapshot is tried again because a CPU crossed a boundary meanwhile.
 const ATTEMPTS: usize = 100;
 
-/// What a clock shows beyond what has been settled.
-fn unsettled(shown: Reading, settled: Reading) -> (Account, Ticks) {
-    let since = |now: u64, before: u64| Ticks(now.saturating_sub(before));
-    let account = Account {
-        user: since(shown.user, settled.user),
-        system: since(shown.system, settled.system),
+/// What a clock shows beyond what has been settled, as a reading of its own.
+///
+/// A CPU may name an instant for a boundary just before another CPU reads its clock at a later one: what was
+/// settled then as user time proves to have been system time. It stays as it is, and the new mode gets so
+/// much less now: modes may be off by the width of that race for a moment, the sum never is.
+fn unsettled(shown: Reading, settled: Reading) -> Reading {
+    let mut left = shown.total().saturating_sub(settled.total());
+    let mut part = |now: u64, before: u64| {
+        let part = now.saturating_sub(before).min(left);
+        left -= part;
+        part
     };
-    (account, since(shown.idle, settled.idle))
+    Reading {
+        at: shown.at,
+        user: part(shown.user, settled.user),
+        system: part(shown.system, settled.system),
+        idle: part(shown.idle, settled.idle),
+    }
 }
 
 fn add(account: &mut Account, more: Account) {
@@ -43,9 +53,10 @@ impl Scheduler {
         let Some(shown) = processor.clock.as_ref().map(|clock| clock.read(now)) else {
             return;
         };
-        let (spent, idle) = unsettled(shown, processor.read);
-        processor.read = shown;
-        self.idle += idle;
+        let fresh = unsettled(shown, processor.read);
+        processor.read.advance(fresh);
+        self.idle += Ticks(fresh.idle);
+        let spent = fresh.account();
         let (owner, total) = (processor.owner, spent.total().0);
         if total == 0 {
             return;
@@ -110,7 +121,7 @@ impl Scheduler {
             if let Some(clock) = &processor.clock {
                 add(
                     &mut account,
-                    unsettled(clock.read(now.max(self.latest)), processor.read).0,
+                    unsettled(clock.read(now.max(self.latest)), processor.read).account(),
                 );
             }
         }
@@ -132,7 +143,7 @@ impl Scheduler {
         {
             add(
                 &mut account,
-                unsettled(clock.read(now.max(self.latest)), processor.read).0,
+                unsettled(clock.read(now.max(self.latest)), processor.read).account(),
             );
         }
         Ok(account)
@@ -197,8 +208,9 @@ impl Scheduler {
 }
 
 impl Snapshot {
-    fn add(&mut self, owner: Cid, (spent, idle): (Account, Ticks)) {
-        self.idle += idle;
+    fn add(&mut self, owner: Cid, fresh: Reading) {
+        self.idle += Ticks(fresh.idle);
+        let spent = fresh.account();
         match self
             .partitions
             .binary_search_by_key(&owner, |&(cid, _)| cid)

@@ -33,6 +33,12 @@
 
 extern crate alloc;
 
+/// The steps of the guide to policies, run as a test.
+#[cfg(all(doctest, feature = "simulation"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
+mod admission;
 mod bucket;
 mod clock;
 mod dispatch;
@@ -52,6 +58,7 @@ mod tests;
 mod tree;
 mod tuning;
 mod types;
+mod watch;
 mod wlm;
 
 pub use clock::CpuClock;

@@ -1,18 +1,20 @@
 //! The mechanism: what is true whatever the policy answers.
 //!
-//! Here are the scheduler's state and what administration does to it; dispatch.rs has what happens at every
-//! switch and wake-up, ledger.rs the accounts, guard.rs the replacement of policies.
+//! Here are the scheduler's state and what administration does to partitions; admission.rs has the entities'
+//! life, dispatch.rs what happens at every switch and wake-up, ledger.rs the accounts, guard.rs the
+//! replacement of policies.
 
 use crate::bucket::Bucket;
 use crate::clock::Reading;
-use crate::entity::{Entities, Entity, State};
+use crate::entity::Entities;
 use crate::fair::{Bounds, Group};
 use crate::guard::Deciders;
 use crate::tree::{Nodes, Tree};
 use crate::tuning::Tuning;
+use crate::watch::Watch;
 use crate::{
-    Account, Attributes, Claim, Cpu, CpuClock, CpuSet, Demand, Entitlement, EntityId, Event,
-    Machine, Policy, Refusal, Wakeup, nice,
+    Account, Claim, Cpu, CpuClock, CpuSet, Demand, Entitlement, EntityId, Event, Machine, Policy,
+    Refusal, Wakeup,
 };
 use abi::{BasisPoints, Cid, Ticks, Timebase};
 use alloc::boxed::Box;
@@ -88,9 +90,8 @@ pub struct Scheduler {
     /// Partitions at their hard maximum, by the time at which they may go on.
     pub(crate) throttled: Tree,
     pub(crate) throttled_nodes: Nodes,
-    /// Partitions that wait and run nowhere, by the time at which that is too long.
-    pub(crate) watched: Tree,
-    pub(crate) watched_nodes: Nodes,
+    /// Partitions that wait and run nowhere.
+    pub(crate) watched: Watch,
     pub(crate) idle: Ticks,
     pub(crate) gone: Account,
     /// The latest instant that any call has named.
@@ -120,8 +121,7 @@ impl Scheduler {
             wanting_minimum: 0,
             throttled: Tree::new(),
             throttled_nodes: Nodes::default(),
-            watched: Tree::new(),
-            watched_nodes: Nodes::default(),
+            watched: Watch::default(),
             idle: Ticks(0),
             gone: Account::default(),
             latest: Ticks(0),
@@ -214,7 +214,7 @@ impl Scheduler {
         self.deciders
             .current()
             .attach(now, cid, claim(&entitlement, self.unlimited));
-        self.weigh_unlimited(now);
+        self.weigh_unlimited(None, finite(&entitlement), now);
         Ok(())
     }
 
@@ -222,7 +222,7 @@ impl Scheduler {
         let more = count.saturating_sub(self.partitions.len());
         self.deciders.reserve(count)?;
         self.throttled_nodes.reserve(count)?;
-        self.watched_nodes.reserve(count)?;
+        self.watched.reserve(count)?;
         self.partitions
             .try_reserve(more)
             .map_err(|_| Refusal::Full)?;
@@ -276,6 +276,7 @@ impl Scheduler {
             .get_mut(index)
             .and_then(Option::take)
             .ok_or(Refusal::Partition)?;
+        let shares_before = finite(&partition.entitlement);
         partition.entitlement = entitlement;
         self.set_cap(&mut partition, now);
         partition.throttled = false;
@@ -284,7 +285,7 @@ impl Scheduler {
         }
         self.throttled
             .remove(&mut self.throttled_nodes, u32::from(cid.0));
-        self.weigh_unlimited(now);
+        self.weigh_unlimited(shares_before, finite(&entitlement), now);
         self.forget_shown(cid, now);
         self.deciders
             .current()
@@ -327,6 +328,7 @@ impl Scheduler {
             return Err(Refusal::Busy);
         }
         let account = partition.account;
+        let shares_before = finite(&partition.entitlement);
         self.forget_shown(cid, now);
         self.throttled
             .remove(&mut self.throttled_nodes, u32::from(cid.0));
@@ -341,19 +343,21 @@ impl Scheduler {
         }
         self.gone.user += account.user;
         self.gone.system += account.system;
-        self.weigh_unlimited(now);
+        self.weigh_unlimited(shares_before, None, now);
         Ok(account)
     }
 
-    /// Unlimited shares weigh as the largest finite share: when that changes, all unlimited ones change.
-    fn weigh_unlimited(&mut self, now: Ticks) {
-        let active = self
-            .partitions
-            .iter()
-            .flatten()
-            .filter(|partition| partition.entitlement.active);
-        let largest = active
-            .filter_map(|partition| partition.entitlement.shares)
+    /// Unlimited shares weigh as the largest finite share: when that changes, all unlimited ones change. Walks
+    /// over the partitions only when a partition's shares, which were `before` and are `after`, make it so.
+    fn weigh_unlimited(&mut self, before: Option<u16>, after: Option<u16>, now: Ticks) {
+        let raised = after.is_some_and(|shares| shares > self.unlimited);
+        let lowered = before == Some(self.unlimited) && after != before;
+        if !raised && !lowered {
+            return;
+        }
+        let partitions = self.partitions.iter().flatten();
+        let largest = partitions
+            .filter_map(|partition| finite(&partition.entitlement))
             .max()
             .unwrap_or(1);
         if largest == self.unlimited {
@@ -380,192 +384,11 @@ impl Scheduler {
         self.unlimited = largest;
     }
 
-    /// A new entity of `cid`, asleep until [`wake`](Scheduler::wake).
-    ///
-    /// # Errors
-    /// [`Refusal::Partition`]; [`Refusal::Full`] when there is no memory for one more.
-    pub fn admit(&mut self, cid: Cid, attributes: Attributes) -> Result<EntityId, Refusal> {
-        if self.partition(cid).is_none() {
-            return Err(Refusal::Partition);
-        }
-        let entity = Entity {
-            cid,
-            nice: attributes.nice.clamp(-20, 19),
-            state: State::Asleep,
-            woken: false,
-            account: Account::default(),
-        };
-        let id = self.entities.admit(entity)?;
-        if let Some(partition) = self
-            .partitions
-            .get_mut(usize::from(cid.0))
-            .and_then(Option::as_mut)
-        {
-            partition.entities += 1;
-            partition.threads.introduce(
-                &mut self.entities.members,
-                id.index,
-                nice::weight(entity.nice),
-            );
-        }
-        Ok(id)
-    }
-
-    /// An entity that is on no CPU goes; its final account is returned.
-    ///
-    /// # Errors
-    /// [`Refusal::Stale`]; [`Refusal::Running`]: put it back with [`Reason::Exited`](crate::Reason::Exited).
-    pub fn retire(&mut self, id: EntityId, now: Ticks) -> Result<Account, Refusal> {
-        self.suspend(id, now)?;
-        let account = self.entities.find(id)?.account;
-        self.forget_entity(id.index);
-        Ok(account)
-    }
-
-    pub(crate) fn forget_entity(&mut self, index: u32) {
-        let Some(entity) = self.entities.remove(index) else {
-            return;
-        };
-        if let Some(partition) = self.partition_mut(entity.cid) {
-            partition.entities = partition.entities.saturating_sub(1);
-        }
-    }
-
-    /// A waiting entity stops being runnable (a stop signal, a freeze); one that sleeps goes on sleeping.
-    ///
-    /// # Errors
-    /// [`Refusal::Stale`]; [`Refusal::Running`].
-    pub fn suspend(&mut self, id: EntityId, now: Ticks) -> Result<(), Refusal> {
-        let now = self.at(now);
-        let entity = *self.entities.find(id)?;
-        match entity.state {
-            State::Running(_) => Err(Refusal::Running),
-            State::Asleep => Ok(()),
-            State::Waiting => {
-                self.settle_all(now);
-                self.stop_waiting(id.index, entity.cid);
-                self.show(entity.cid, now);
-                Ok(())
-            }
-        }
-    }
-
-    fn stop_waiting(&mut self, index: u32, cid: Cid) {
-        if let Some(entity) = self.entities.get_mut(index) {
-            entity.state = State::Asleep;
-        }
-        if let Some(partition) = self
-            .partitions
-            .get_mut(usize::from(cid.0))
-            .and_then(Option::as_mut)
-        {
-            partition
-                .threads
-                .deactivate(&mut self.entities.members, index);
-            partition.waiting = partition.waiting.saturating_sub(1);
-        }
-    }
-
-    /// The entity belongs to `cid` from `now` on, also while it is on a CPU (a process enters a partition);
-    /// that CPU is then told to pick.
-    ///
-    /// # Errors
-    /// [`Refusal::Stale`]; [`Refusal::Partition`].
-    pub fn transfer(&mut self, id: EntityId, cid: Cid, now: Ticks) -> Result<Wakeup, Refusal> {
-        let now = self.at(now);
-        let entity = *self.entities.find(id)?;
-        if self.partition(cid).is_none() {
-            return Err(Refusal::Partition);
-        }
-        let mut wakeup = Wakeup::default();
-        if entity.cid == cid {
-            return Ok(wakeup);
-        }
-        self.settle_all(now);
-        match entity.state {
-            State::Asleep => self.move_entity(id.index, entity, cid),
-            State::Waiting => {
-                self.stop_waiting(id.index, entity.cid);
-                self.move_entity(id.index, entity, cid);
-                self.start_waiting(id.index, cid);
-            }
-            State::Running(cpu) => {
-                self.move_running(id.index, entity, cid, cpu);
-                wakeup.preempt.insert(cpu);
-            }
-        }
-        self.show(entity.cid, now);
-        self.show(cid, now);
-        self.spread(None, now, &mut wakeup);
-        Ok(wakeup)
-    }
-
-    fn move_entity(&mut self, index: u32, entity: Entity, cid: Cid) {
-        if let Some(old) = self.partition_mut(entity.cid) {
-            old.entities = old.entities.saturating_sub(1);
-        }
-        if let Some(moved) = self.entities.get_mut(index) {
-            moved.cid = cid;
-        }
-        if let Some(new) = self
-            .partitions
-            .get_mut(usize::from(cid.0))
-            .and_then(Option::as_mut)
-        {
-            new.entities += 1;
-            new.threads
-                .introduce(&mut self.entities.members, index, nice::weight(entity.nice));
-        }
-    }
-
-    fn move_running(&mut self, index: u32, entity: Entity, cid: Cid, cpu: Cpu) {
-        self.return_grant(cpu, entity.cid);
-        if let Some(old) = self
-            .partitions
-            .get_mut(usize::from(entity.cid.0))
-            .and_then(Option::as_mut)
-        {
-            old.running = old.running.saturating_sub(1);
-            old.threads.deactivate(&mut self.entities.members, index);
-        }
-        self.move_entity(index, entity, cid);
-        if let Some(new) = self
-            .partitions
-            .get_mut(usize::from(cid.0))
-            .and_then(Option::as_mut)
-        {
-            new.running += 1;
-            new.threads.activate(&mut self.entities.members, index);
-        }
-        if let Some(processor) = self.processors.get_mut(usize::from(cpu.0)) {
-            processor.kicked = true;
-            if processor.owner == entity.cid {
-                processor.owner = cid;
-            }
-        }
-    }
-
-    /// A new nice value; one out of range counts as the nearest.
-    ///
-    /// # Errors
-    /// [`Refusal::Stale`].
-    pub fn set_nice(&mut self, id: EntityId, nice: i8, now: Ticks) -> Result<(), Refusal> {
-        let now = self.at(now);
-        let cid = self.entities.find(id)?.cid;
-        self.settle_all(now);
-        if let Some(entity) = self.entities.get_mut(id.index) {
-            entity.nice = nice.clamp(-20, 19);
-        }
-        if let Some(partition) = self
-            .partitions
-            .get_mut(usize::from(cid.0))
-            .and_then(Option::as_mut)
-        {
-            partition
-                .threads
-                .reweigh(&mut self.entities.members, id.index, nice::weight(nice));
-        }
-        Ok(())
+    /// How many of a partition's entities are runnable, those on a CPU included; zero when it is not loaded.
+    #[must_use]
+    pub fn runnable(&self, cid: Cid) -> u32 {
+        self.partition(cid)
+            .map_or(0, |partition| partition.waiting + partition.running)
     }
 
     /// The partition of an entity; `None` for a stale id.
@@ -599,6 +422,11 @@ fn effective(entitlement: &Entitlement) -> Entitlement {
             ..Entitlement::default()
         }
     }
+}
+
+/// The shares, where they count and are not unlimited.
+fn finite(entitlement: &Entitlement) -> Option<u16> {
+    effective(entitlement).shares
 }
 
 /// An entitlement as the policy sees it.

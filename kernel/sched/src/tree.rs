@@ -73,24 +73,53 @@ impl Nodes {
         self.nodes.get_mut(index as usize)
     }
 
+    fn least(&self, index: u32) -> i128 {
+        self.get(index).map_or(i128::MAX, |node| node.least)
+    }
+
     fn refresh(&mut self, index: u32) {
-        let Some(node) = self.get(index).copied() else {
-            return;
-        };
-        let mut least = node.rank;
-        for child in [node.left, node.right] {
-            if let Some(child) = self.get(child) {
-                least = least.min(child.least);
-            }
-        }
+        let Some(node) = self.get(index) else { return };
+        let least = node
+            .rank
+            .min(self.least(node.left))
+            .min(self.least(node.right));
         if let Some(node) = self.get_mut(index) {
             node.least = least;
         }
     }
 
+    /// Puts `index`, whose node is filled in, under `root`: below the nodes of higher priority.
+    fn add(&mut self, root: u32, index: u32) -> u32 {
+        let (Some(node), Some(new)) = (self.get(root), self.get(index)) else {
+            return index;
+        };
+        if new.priority > node.priority {
+            let (left, right) = self.split(root, new.key, index);
+            if let Some(new) = self.get_mut(index) {
+                new.left = left;
+                new.right = right;
+            }
+            self.refresh(index);
+            return index;
+        }
+        let before = (new.key, index) < (node.key, root);
+        let rank = new.rank;
+        let child = self.add(if before { node.left } else { node.right }, index);
+        if let Some(node) = self.get_mut(root) {
+            // One more below: the least rank can only fall.
+            node.least = node.least.min(rank);
+            if before {
+                node.left = child;
+            } else {
+                node.right = child;
+            }
+        }
+        root
+    }
+
     /// Cuts `root` into the nodes before (`key`, `index`) and the rest.
     fn split(&mut self, root: u32, key: i128, index: u32) -> (u32, u32) {
-        let Some(node) = self.get(root).copied() else {
+        let Some(node) = self.get(root) else {
             return (NIL, NIL);
         };
         if (node.key, root) < (key, index) {
@@ -134,7 +163,7 @@ impl Nodes {
     }
 
     fn cut(&mut self, root: u32, key: i128, index: u32) -> u32 {
-        let Some(node) = self.get(root).copied() else {
+        let Some(node) = self.get(root) else {
             return NIL;
         };
         if root == index {
@@ -176,9 +205,7 @@ impl Tree {
             }
             _ => return,
         }
-        let (before, after) = nodes.split(self.root, key, index);
-        let joined = nodes.merge(before, index);
-        self.root = nodes.merge(joined, after);
+        self.root = nodes.add(self.root, index);
     }
 
     /// Takes `index` out, if it is in.

@@ -132,6 +132,20 @@ pub struct Wakeup {
     pub rearm: CpuSet,
 }
 
+impl Wakeup {
+    /// Adds what another call has asked for, so that a CPU is told once.
+    pub fn merge(&mut self, other: Wakeup) {
+        self.preempt.0 |= other.preempt.0;
+        self.rearm.0 |= other.rearm.0;
+    }
+
+    /// Whether no CPU needs to be told anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.preempt.is_empty() && self.rearm.is_empty()
+    }
+}
+
 /// Time that was used, in ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {

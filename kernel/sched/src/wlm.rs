@@ -178,7 +178,11 @@ impl Wlm {
                 partition.soft = None;
                 partition.over = false;
             } else if before != claim.soft_maximum || partition.soft.is_none() {
-                let level = if claim.soft_maximum.0 == 0 { 0 } else { quantum.0 };
+                let level = if claim.soft_maximum.0 == 0 {
+                    0
+                } else {
+                    quantum.0
+                };
                 partition.soft = Some(Bucket::new(claim.soft_maximum, cpus, level, now));
                 partition.over = claim.soft_maximum.0 == 0;
             }

@@ -19,8 +19,9 @@ use security::Privileges;
 use vfs::DESCRIPTOR_LIMIT;
 
 /// The kernel that programs take this one for: the interfaces of this Linux are the ones that Corral speaks.
-const RELEASE: &str = "6.1.0-corral";
-const VERSION: &str = concat!("Corral ", env!("CARGO_PKG_VERSION"));
+pub const RELEASE: &str = "6.1.0-corral";
+/// What `uname -v` gives.
+pub const VERSION: &str = concat!("Corral ", env!("CARGO_PKG_VERSION"));
 /// Longest host or domain name.
 const NAME_LIMIT: usize = 64;
 

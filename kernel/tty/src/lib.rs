@@ -6,7 +6,7 @@
 //! what is printed goes through `Output`. The kernel answers questions about sessions and groups
 //! through [`JobControl`].
 //!
-//! Lock: one of rank [`Rank::Stream`] for each terminal. The driver's output is called under it; job control is
+//! Locks: one of rank [`Rank::Stream`] for each terminal; a pty's queue to its master has another, after that. The driver's output is called under it; job control is
 //! not, since process locks come before it: it is asked first, and signals are sent last.
 
 #![no_std]
@@ -24,10 +24,12 @@ mod control;
 mod discipline;
 mod jobs;
 mod output;
+mod pty;
 mod settings;
 mod terminal;
 
 pub use jobs::{Caller, JobControl};
+pub use pty::PtyMaster;
 pub use settings::Settings;
 pub use terminal::{Terminal, TerminalFile, TerminalOutput};
 

@@ -21,6 +21,11 @@ pub trait TerminalOutput: Send + Sync {
 
     /// There is room for input again, after [`Terminal::receive`] took less than all. Called without the lock.
     fn input_room(&self) {}
+
+    /// The first file has been opened (true), or the last has been closed (false). Called without the lock.
+    fn in_use(&self, used: bool) {
+        let _ = used;
+    }
 }
 
 /// A terminal: settings, input that has been typed, output that has not been sent, session and foreground group.
@@ -46,6 +51,8 @@ pub(crate) struct State {
     pub(crate) foreground: Option<Pid>,
     /// Files that were opened in an earlier epoch have been hung up.
     epoch: u64,
+    /// How many files are open on it.
+    files: usize,
     /// The driver has been told to keep input.
     throttled: bool,
     last_input: Nanos,
@@ -82,6 +89,7 @@ impl Terminal {
             session: None,
             foreground: None,
             epoch: 0,
+            files: 0,
             throttled: false,
             last_input: Nanos(0),
             read_until: None,
@@ -103,6 +111,11 @@ impl Terminal {
         self.id
     }
 
+    /// The process group in the foreground, if it controls a session.
+    pub fn foreground(&self) -> Option<Pid> {
+        self.state.lock().foreground
+    }
+
     /// Opens the terminal. It becomes the controlling terminal of a session leader that has none, if it
     /// controls no session and `acquire` (no O_NOCTTY).
     pub fn open(self: &Arc<Self>, cx: &IoContext<'_>, acquire: bool) -> Arc<TerminalFile> {
@@ -112,10 +125,15 @@ impl Terminal {
                 self.control(&caller, false);
             }
         }
-        Arc::new(TerminalFile {
+        Arc::new(self.view())
+    }
+
+    /// The terminal as a file opened now sees it.
+    pub(crate) fn view(self: &Arc<Self>) -> TerminalFile {
+        TerminalFile {
             terminal: self.clone(),
             epoch: self.state.lock().epoch,
-        })
+        }
     }
 
     /// Becomes the controlling terminal of the caller's session; answers whether it did. A terminal that controls another
@@ -186,6 +204,14 @@ impl Terminal {
             self.jobs.signal(group, signal);
         }
         taken
+    }
+
+    /// Whether [`Terminal::receive`] would take anything; when not, [`TerminalOutput::input_room`] will be called.
+    pub(crate) fn accepts_input(&self) -> bool {
+        let mut state = self.state.lock();
+        let accepts = state.discipline.has_room(&state.settings);
+        state.throttled |= !accepts;
+        accepts
     }
 
     /// The driver can take more output.
@@ -445,7 +471,29 @@ impl FileOperations for TerminalFile {
     ) -> Attempt<i64> {
         self.control_request(cx, request, argument)
     }
+
+    fn opened(&self) {
+        let first = {
+            let mut state = self.terminal.state.lock();
+            state.files += 1;
+            state.files == 1
+        };
+        if first {
+            self.terminal.driver.in_use(true);
+        }
+    }
+
+    fn released(&self) {
+        let last = {
+            let mut state = self.terminal.state.lock();
+            state.files = state.files.saturating_sub(1);
+            state.files == 0
+        };
+        if last {
+            self.terminal.driver.in_use(false);
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -114,8 +114,8 @@ impl Walk<'_> {
         let keeps_uid = uid.is_none_or(|uid| uid == metadata.uid);
         let fitting_gid = gid.is_none_or(|gid| gid == metadata.gid || identity.in_group(gid));
         let untouched = uid.is_none() && gid.is_none();
-        if !self.holds(Privileges::FILE_OWNER) && !untouched && !(owns && keeps_uid && fitting_gid)
-        {
+        let own_choice = owns && keeps_uid && fitting_gid;
+        if !(self.holds(Privileges::FILE_OWNER) || untouched || own_choice) {
             return Err(Errno::EPERM.into());
         }
         let kept = without_set_id(metadata.mode);

@@ -167,7 +167,7 @@ pub trait FileOperations: Any + Send + Sync {
         cookie: u64,
         each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
     ) -> Attempt<()> {
-        let _ = (cx, cookie, each);
+        let (_, _, _) = (cx, cookie, each);
         Err(Errno::ENOTDIR.into())
     }
 

@@ -5,7 +5,7 @@ use crate::{
     Metadata, Mode,
 };
 use abi::{Cid, Errno};
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::any::Any;
@@ -105,8 +105,11 @@ impl NodeContent<'_> {
     }
 }
 
-/// Where the object behind a special file (the pipe of a fifo) is found while somebody has it open.
-pub struct Attachment(SpinLock<Option<Weak<dyn Any + Send + Sync>>>);
+/// The object behind a special file (the pipe of a fifo), made when the file is first opened.
+///
+/// It is kept as long as the inode: those who wait for the other end of a fifo have nothing but a place in a queue
+/// of its pipe.
+pub struct Attachment(SpinLock<Option<Arc<dyn Any + Send + Sync>>>);
 
 impl Default for Attachment {
     fn default() -> Self {
@@ -120,15 +123,8 @@ impl Attachment {
         &self,
         make: impl FnOnce() -> Arc<T>,
     ) -> Option<Arc<T>> {
-        let mut slot = self.0.lock();
-        if let Some(present) = slot.as_ref().and_then(Weak::upgrade) {
-            drop(slot);
-            return present.downcast().ok();
-        }
-        let made = make();
-        let erased: Arc<dyn Any + Send + Sync> = made.clone();
-        *slot = Some(Arc::downgrade(&erased));
-        Some(made)
+        let attached = self.0.lock().get_or_insert_with(|| make()).clone();
+        attached.downcast().ok()
     }
 }
 
@@ -138,14 +134,23 @@ impl Attachment {
 /// a name is free (EEXIST), a directory is empty (ENOTEMPTY), alive (ENOENT) and the right kind is there
 /// (ENOTDIR, EISDIR). Every operation is atomic, and an operation that parks has changed nothing.
 ///
-/// The methods of a directory are called with the lock of its names held ([`Rank::Directory`]). The defaults
-/// are those of a file to which the operation does not apply.
+/// The methods of a directory that look up or change names are called with the lock of its names held
+/// ([`Rank::Directory`]), unless the names are [generated](Inode::is_generated). The defaults are those of a file to
+/// which the operation does not apply.
+///
+/// [`Rank::Directory`]: sync::Rank::Directory
 pub trait Inode: Any + Send + Sync {
     /// Which file this is.
     fn id(&self) -> InodeId;
 
     /// What kind of object it is; never changes.
     fn kind(&self) -> FileKind;
+
+    /// Whether the names in a directory come from elsewhere in the kernel (processes, descriptors) and cannot be made
+    /// or taken away by names. Such a directory is called without a lock held, so it may take locks of any rank.
+    fn is_generated(&self) -> bool {
+        false
+    }
 
     /// The partition that the file belongs to and is charged to.
     fn owner(&self) -> Cid;
@@ -246,7 +251,7 @@ pub trait Inode: Any + Send + Sync {
         cookie: u64,
         each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
     ) -> Attempt<()> {
-        let _ = (cx, cookie, each);
+        let (_, _, _) = (cx, cookie, each);
         Err(Errno::ENOTDIR.into())
     }
 

@@ -1,7 +1,7 @@
 //! New names: mkdir, mknod, symlink, link.
 
 use crate::walk::{Last, Walker};
-use crate::{FileKind, Follow, Location, Mode, NewNode, NodeContent, PATH_LIMIT, Walk};
+use crate::{FileKind, Location, Mode, NewNode, NodeContent, PATH_LIMIT, Walk};
 use abi::Errno;
 use security::{Mode as Wanted, Privileges};
 use wait::{Attempt, Stop};
@@ -61,7 +61,7 @@ impl Walk<'_> {
         mode: Mode,
     ) -> Attempt<()> {
         let mut walker = Walker::new(self, base, path)?;
-        let Last::Name { name, slash } = walker.to_last()? else {
+        let Last::Name { name, slash } = walker.last()? else {
             return Err(Errno::EEXIST.into());
         };
         if slash && *node != NodeContent::Directory {
@@ -80,6 +80,7 @@ impl Walk<'_> {
         mode: Mode,
     ) -> Attempt<Location> {
         let entry = directory.entry();
+        self.require_stored(directory, name)?;
         let mut below = entry.lock();
         self.require_free(directory, name)?;
         self.may_change(directory)?;
@@ -112,10 +113,11 @@ impl Walk<'_> {
     /// EPERM for a directory, EXDEV across mounts, EEXIST, EMLINK; as [`Walk::make_directory`].
     pub fn link(&self, existing: &Location, base: Option<&Location>, path: &[u8]) -> Attempt<()> {
         let mut walker = Walker::new(self, base, path)?;
-        let Last::Name { name, slash } = walker.to_last()? else {
+        let Last::Name { name, slash } = walker.last()? else {
             return Err(Errno::EEXIST.into());
         };
         let directory = &walker.here;
+        self.require_stored(directory, &name)?;
         let _below = directory.entry().lock();
         self.require_free(directory, &name)?;
         if slash {
@@ -131,17 +133,13 @@ impl Walk<'_> {
         directory.inode().link(&self.io, &name, existing.inode())
     }
 
-    /// The file that [`Walk::link`] is to link: `Follow::No` unless AT_SYMLINK_FOLLOW.
-    ///
-    /// # Errors
-    /// As [`Walk::resolve`].
-    pub fn link_source(
-        &self,
-        base: Option<&Location>,
-        path: &[u8],
-        follow: Follow,
-    ) -> Attempt<Location> {
-        self.resolve(base, path, follow)
+    /// Fails in a directory where nothing can be made, with the errors of Linux: ENOENT for what is not there.
+    fn require_stored(&self, directory: &Location, name: &[u8]) -> Attempt<()> {
+        if directory.inode().is_generated() {
+            self.require_free(directory, name)?;
+            return Err(Errno::ENOENT.into());
+        }
+        Ok(())
     }
 
     fn require_free(&self, directory: &Location, name: &[u8]) -> Attempt<()> {

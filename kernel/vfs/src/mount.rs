@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use security::{Credential, Privileges};
 use sync::{Rank, SpinLock};
 
@@ -62,13 +62,22 @@ pub struct Mount {
     owner: Cid,
     root: Arc<Entry>,
     place: Option<Location>,
-    flags: MountFlags,
+    /// Of the root of a namespace: the same directory in the namespace that it was taken from. Used for showing paths
+    /// to who sees that one, never for walking.
+    origin: Option<Location>,
+    flags: AtomicU32,
     kind: &'static str,
     source: Arc<str>,
 }
 
 impl Mount {
-    fn new(owner: Cid, what: Shown, place: Option<Location>, flags: MountFlags) -> Arc<Self> {
+    fn new(
+        owner: Cid,
+        what: Shown,
+        place: Option<Location>,
+        origin: Option<Location>,
+        flags: MountFlags,
+    ) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = MountId(NEXT.fetch_add(1, Ordering::Relaxed));
         if let Some(place) = &place {
@@ -79,7 +88,8 @@ impl Mount {
             owner,
             root: what.root,
             place,
-            flags,
+            origin,
+            flags: AtomicU32::new(flags.bits()),
             kind: what.kind,
             source: what.source,
         })
@@ -104,14 +114,19 @@ impl Mount {
         self.place.as_ref()
     }
 
+    /// Where another namespace shows the root of this one.
+    pub(crate) fn origin(&self) -> Option<&Location> {
+        self.origin.as_ref()
+    }
+
     /// What cannot be done through it.
     pub fn flags(&self) -> MountFlags {
-        self.flags
+        MountFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
     }
 
     /// Whether nothing can be changed through it.
     pub fn is_read_only(&self) -> bool {
-        self.flags.contains(MountFlags::READ_ONLY)
+        self.flags().contains(MountFlags::READ_ONLY)
     }
 }
 
@@ -160,10 +175,11 @@ pub struct MountNamespace {
 impl MountNamespace {
     /// A namespace whose `/` is the root of a file system (Global's first one).
     pub fn new(owner: Cid, root: &FileSystem, flags: MountFlags) -> Arc<Self> {
-        Self::showing(owner, root.shown(), flags, None)
+        Self::showing(owner, root.shown(), None, flags)
     }
 
-    /// A namespace whose `/` is a directory of another namespace: the one of a system partition.
+    /// A namespace whose `/` is a directory of another namespace: the one of a system partition. Who sees that other
+    /// one is shown the paths of files in here as paths below the directory.
     ///
     /// # Errors
     /// ENOTDIR.
@@ -173,7 +189,8 @@ impl MountNamespace {
         flags: MountFlags,
     ) -> Result<Arc<Self>, Errno> {
         directory.require_directory()?;
-        Ok(Self::showing(owner, Shown::of(directory), flags, None))
+        let origin = Some(directory.clone());
+        Ok(Self::showing(owner, Shown::of(directory), origin, flags))
     }
 
     /// A namespace that shows another one's mounts and root, with its own over them.
@@ -187,19 +204,15 @@ impl MountNamespace {
         })
     }
 
-    fn showing(
-        owner: Cid,
-        what: Shown,
-        flags: MountFlags,
-        base: Option<Arc<MountNamespace>>,
-    ) -> Arc<Self> {
-        let mount = Mount::new(owner, what, None, flags);
+    fn showing(owner: Cid, what: Shown, origin: Option<Location>, flags: MountFlags) -> Arc<Self> {
+        let mount = Mount::new(owner, what, None, origin, flags);
         let root = Location::new(mount.clone(), mount.root().clone());
+        let table = SpinLock::new(Rank::Mounts, Table::new());
         Arc::new(Self {
             owner,
-            base,
+            base: None,
             root,
-            table: SpinLock::new(Rank::Mounts, Table::new()),
+            table,
         })
     }
 
@@ -286,7 +299,7 @@ impl MountNamespace {
             if place.entry().is_removed() {
                 return Err(Errno::ENOENT);
             }
-            Mount::new(self.owner, what, Some(place.clone()), flags)
+            Mount::new(self.owner, what, Some(place.clone()), None, flags)
         };
         let key = (place.mount().id(), place.entry().id());
         let mut table = self.table.lock();
@@ -328,6 +341,31 @@ impl MountNamespace {
         Ok(())
     }
 
+    /// Changes what cannot be done through the mount whose root `at` is (`man 2 mount`, MS_REMOUNT). Files that are
+    /// open for writing stay so.
+    ///
+    /// # Errors
+    /// EPERM as for [`MountNamespace::mount`], EINVAL when `at` is not the root of a mount of this very namespace.
+    pub fn remount(&self, credential: &Credential, at: &Location, flags: MountFlags) -> Result<(), Errno> {
+        self.require(credential)?;
+        let mount = at.mount();
+        if at.entry().id() != mount.root().id() {
+            return Err(Errno::EINVAL);
+        }
+        let own = match mount.place() {
+            None => at == &self.root && self.base.is_none(),
+            Some(place) => {
+                let key = (place.mount().id(), place.entry().id());
+                self.table.lock().get(&key).is_some_and(|mounted| mounted.id() == mount.id())
+            }
+        };
+        if !own {
+            return Err(Errno::EINVAL);
+        }
+        mount.flags.store(flags.bits(), Ordering::Relaxed);
+        Ok(())
+    }
+
     fn require(&self, credential: &Credential) -> Result<(), Errno> {
         credential.require(Privileges::MOUNT)?;
         if credential.cid == self.owner || credential.privileges.contains(Privileges::PARTITIONS) {
@@ -364,7 +402,7 @@ impl MountNamespace {
 }
 
 fn mount_line(mount: Arc<Mount>, root: &Location) -> Option<MountLine> {
-    let (source, kind, flags) = (mount.source.clone(), mount.kind, mount.flags);
+    let (source, kind, flags) = (mount.source.clone(), mount.kind, mount.flags());
     let top = mount.root().clone();
     let path = if root.mount().id() == mount.id() {
         // The mount that holds the root itself is shown at `/`.

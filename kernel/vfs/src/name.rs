@@ -167,6 +167,10 @@ impl Entry {
     /// # Errors
     /// As [`Inode::lookup`].
     pub(crate) fn child(self: &Arc<Self>, cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<Entry>> {
+        if self.inode.is_generated() {
+            let inode = self.inode.lookup(cx, name)?;
+            return Ok(self.adopt(&mut self.lock(), name, inode));
+        }
         self.child_locked(&mut self.lock(), cx, name)
     }
 
@@ -369,12 +373,17 @@ impl Location {
         }
     }
 
-    /// The path from `root`; `None` when it is not below.
+    /// The path from `root`; `None` when it is not below, or below in no namespace that `root` could be of.
     pub fn path(&self, root: &Location) -> Option<Path> {
         let removed = self.entry.is_removed();
         let mut names = Vec::new();
         let mut at = self.clone();
         while at != *root {
+            let top = at.entry.id == at.mount.root().id;
+            if let Some(beneath) = at.mount.place().or(at.mount.origin()).filter(|_| top) {
+                at = beneath.clone();
+                continue;
+            }
             let (parent, name) = at.ascend()?;
             names.push(name);
             at = parent;

@@ -47,7 +47,7 @@ impl Walk<'_> {
     /// Opens the file of a path.
     ///
     /// # Errors
-    /// As [`Walk::resolve`]; EEXIST, EISDIR, ENOTDIR, ELOOP, EROFS, EACCES, ENXIO, ENOSPC; what the object says.
+    /// As [`Walk::resolve`]; EINVAL for making a directory, EEXIST, EISDIR, ENOTDIR, ELOOP, EROFS, EACCES, ENXIO, ENOSPC; what the object says.
     /// May park (fifos, some devices); a new file stays made then, and `EXCLUSIVE` never parks.
     pub fn open(
         &self,
@@ -55,14 +55,17 @@ impl Walk<'_> {
         path: &[u8],
         options: &OpenOptions,
     ) -> Attempt<Arc<OpenFile>> {
-        let (found, made) =
-            if options.how.contains(OpenHow::CREATE) && !options.how.contains(OpenHow::PATH_ONLY) {
-                self.find_or_make(base, path, options)?
-            } else {
-                let no_follow = options.how.contains(OpenHow::NO_FOLLOW);
-                let follow = if no_follow { Follow::No } else { Follow::Yes };
-                (self.resolve(base, path, follow)?, false)
-            };
+        let path_only = options.how.contains(OpenHow::PATH_ONLY);
+        let (found, made) = if options.how.contains(OpenHow::CREATE) && !path_only {
+            if options.how.contains(OpenHow::DIRECTORY) {
+                return Err(Errno::EINVAL.into());
+            }
+            self.find_or_make(base, path, options)?
+        } else {
+            let no_follow = options.how.contains(OpenHow::NO_FOLLOW);
+            let follow = if no_follow { Follow::No } else { Follow::Yes };
+            (self.resolve(base, path, follow)?, false)
+        };
         self.open_found(found, made, options)
     }
 
@@ -75,7 +78,7 @@ impl Walk<'_> {
         let exclusive = options.how.contains(OpenHow::EXCLUSIVE);
         let mut walker = Walker::new(self, base, path)?;
         loop {
-            let Last::Name { name, slash } = walker.to_last()? else {
+            let Last::Name { name, slash } = walker.last()? else {
                 return Err(if exclusive {
                     Errno::EEXIST
                 } else {

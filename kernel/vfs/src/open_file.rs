@@ -303,12 +303,12 @@ impl OpenFile {
         )
     }
 
-    /// Runs `act` with the position of a directory iteration and stores what it leaves there on success.
+    /// Runs `act` with the position of a directory iteration and stores what it leaves there on success. The lock is
+    /// not held over it, for a directory may be generated; of two threads that read one at once, the later one counts.
     pub(crate) fn with_position<T>(&self, act: impl FnOnce(&mut u64) -> Attempt<T>) -> Attempt<T> {
-        let mut position = self.position.lock();
-        let mut moved = *position;
+        let mut moved = *self.position.lock();
         let answer = act(&mut moved)?;
-        *position = moved;
+        *self.position.lock() = moved;
         Ok(answer)
     }
 }

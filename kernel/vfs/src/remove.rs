@@ -14,7 +14,7 @@ impl Walk<'_> {
     /// EISDIR, EACCES, EPERM (sticky directory), EBUSY (something is mounted on it), EROFS; as [`Walk::resolve`].
     pub fn unlink(&self, base: Option<&Location>, path: &[u8]) -> Attempt<()> {
         let mut walker = Walker::new(self, base, path)?;
-        let Last::Name { name, slash } = walker.to_last()? else {
+        let Last::Name { name, slash } = walker.last()? else {
             return Err(Errno::EISDIR.into());
         };
         self.remove(&walker.here, &name, |inode| match inode.kind() {
@@ -30,7 +30,7 @@ impl Walk<'_> {
     /// ENOTDIR, ENOTEMPTY, EINVAL for `.`, EBUSY for `/` and what is mounted on; as [`Walk::unlink`].
     pub fn remove_directory(&self, base: Option<&Location>, path: &[u8]) -> Attempt<()> {
         let mut walker = Walker::new(self, base, path)?;
-        let name = match walker.to_last()? {
+        let name = match walker.last()? {
             Last::Name { name, .. } => name,
             Last::Dot => return Err(Errno::EINVAL.into()),
             Last::DotDot => return Err(Errno::ENOTEMPTY.into()),
@@ -49,6 +49,10 @@ impl Walk<'_> {
         fitting: impl FnOnce(&Arc<dyn Inode>) -> Result<(), Errno>,
     ) -> Attempt<()> {
         let parent = directory.entry();
+        if parent.inode().is_generated() {
+            fitting(parent.child(&self.io, name)?.inode())?;
+            return Err(Errno::EPERM.into());
+        }
         // Declared before the lock, so dropped after it: the last reference to a file frees all its pages.
         let victim;
         let mut below = parent.lock();

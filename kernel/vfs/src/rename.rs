@@ -79,6 +79,12 @@ impl Walk<'_> {
         if from.directory.mount().id() != to.directory.mount().id() {
             return Err(Errno::EXDEV.into());
         }
+        if [&from, &to]
+            .iter()
+            .any(|end| end.directory.inode().is_generated())
+        {
+            return Err(Errno::EPERM.into());
+        }
         let _moves = from.directory.entry().tree().moves.lock();
         // Declared before the locks of the names, so dropped after them.
         let (source, replaced);
@@ -128,7 +134,7 @@ impl Walk<'_> {
 
     fn end(&self, (base, path): (Option<&Location>, &[u8]), otherwise: Errno) -> Attempt<End> {
         let mut walker = Walker::new(self, base, path)?;
-        match walker.to_last()? {
+        match walker.last()? {
             Last::Name { name, slash } => Ok(End {
                 directory: walker.here,
                 name,

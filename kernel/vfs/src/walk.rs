@@ -70,7 +70,7 @@ impl Walk<'_> {
         follow: Follow,
     ) -> Attempt<Location> {
         let mut walker = Walker::new(self, base, path)?;
-        while let Last::Name { name, slash } = walker.to_last()? {
+        while let Last::Name { name, slash } = walker.last()? {
             let found = walker.child(&name)?;
             if !walker.step(found, slash || follow == Follow::Yes)? {
                 if slash {
@@ -183,7 +183,7 @@ impl<'w, 'a> Walker<'w, 'a> {
     }
 
     /// Walks up to the last component: [`Walker::here`] is the directory that it is in.
-    pub(crate) fn to_last(&mut self) -> Attempt<Last> {
+    pub(crate) fn last(&mut self) -> Attempt<Last> {
         let mut last = Last::Root;
         loop {
             self.at += self

@@ -1,4 +1,5 @@
 //! VFS01: paths, links, mounts and roots.
+#![allow(clippy::unwrap_used)]
 
 mod world;
 
@@ -91,6 +92,11 @@ fn vfs0103_open_makes_truncates_and_refuses() {
         Errno::ENOTDIR
     );
     assert_eq!(error(p.open("/g/", write, OpenHow::CREATE)), Errno::EISDIR);
+    assert_eq!(
+        error(p.open("/h", read, OpenHow::CREATE | OpenHow::DIRECTORY)),
+        Errno::EINVAL
+    );
+    assert_eq!(error(p.at("/h")), Errno::ENOENT);
     let only = p.open("/f", read, OpenHow::PATH_ONLY).unwrap();
     assert_eq!(
         error(only.read(&p.io(), &mut wait::SliceSink::new(&mut [0]))),
@@ -238,6 +244,13 @@ fn vfs0107_mounts_cover_and_uncover() {
         lines,
         [("/".into(), rw), ("/m".into(), rw), ("/m/own".into(), ro)]
     );
+    let remount = |path: &str, flags| mounts.remount(&p.credential, &p.at(path).unwrap(), flags);
+    assert_eq!(remount("/usr", ro), Err(Errno::EINVAL));
+    remount("/m/own", rw).unwrap();
+    p.walk().change_mode(&p.at("/m/own/f").unwrap(), Mode::new(0o600)).unwrap();
+    remount("/m/own", ro).unwrap();
+    assert_eq!(error(p.walk().unlink(None, b"/m/own/f")), Errno::EROFS);
+    remount("/", rw).unwrap();
     let unmount = |path: &str| mounts.unmount(&p.credential, p.at(path).unwrap());
     assert_eq!(unmount("/m"), Err(Errno::EBUSY));
     assert_eq!(unmount("/usr"), Err(Errno::EINVAL));

@@ -28,7 +28,8 @@ pub static FRAMES: Frames = Frames {
 impl Frames {
     /// Hands out memory from `start` to `end`.
     pub fn start(&self, start: u64, end: u64) {
-        self.next.store(start.next_multiple_of(1 << 16), Ordering::Relaxed);
+        self.next
+            .store(start.next_multiple_of(1 << 16), Ordering::Relaxed);
         self.end.store(end, Ordering::Relaxed);
     }
 
@@ -40,12 +41,17 @@ impl Frames {
             free.0 -= 1;
             u64::from(free.1[free.0]) << 12
         } else {
-            let taken = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-                Some(next.next_multiple_of(size) + size)
-            });
+            let taken = self
+                .next
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+                    Some(next.next_multiple_of(size) + size)
+                });
             taken.unwrap_or(0).next_multiple_of(size)
         };
-        assert!(first + size <= self.end.load(Ordering::Relaxed), "out of memory");
+        assert!(
+            first + size <= self.end.load(Ordering::Relaxed),
+            "out of memory"
+        );
         let number = FrameNumber((first >> 12) as u32);
         // SAFETY: the block is in free memory that only this allocator hands out.
         unsafe { core::ptr::write_bytes((first + LINEAR_BASE) as *mut u8, 0, size as usize) };
@@ -75,7 +81,13 @@ impl TableFrames for Frames {
         self.taken.fetch_sub(1 << order, Ordering::Relaxed);
         // A table that is used after it was given back must hurt.
         // SAFETY: the block came from `take`.
-        unsafe { core::ptr::write_bytes((first.address() + LINEAR_BASE) as *mut u8, 0xee, 4096 << order) };
+        unsafe {
+            core::ptr::write_bytes(
+                (first.address() + LINEAR_BASE) as *mut u8,
+                0xee,
+                4096 << order,
+            )
+        };
         self.release(first, order);
     }
 }

@@ -8,23 +8,85 @@ use arch::{cpu, random, rtas, time};
 use boot::BootInfo;
 
 pub fn run(checks: &mut Checks, info: &'static BootInfo) {
-    checks.check("ARCH0030", "the decrementer ends an idle period in time", sleeps);
-    checks.check("ARCH0031", "a call between CPUs ends an idle period and is taken once", calls);
-    checks.check("ARCH0032", "terminals have interrupt sources that can be routed", |checks| {
-        for terminal in info.terminals.iter() {
-            let routed = terminal.source.map(|source| interrupts::enable_source(Source(source), cpu::this()));
-            checks.same("routed", routed, Some(Ok(())));
+    checks.check(
+        "ARCH0030",
+        "the decrementer ends an idle period in time",
+        sleeps,
+    );
+    checks.check(
+        "ARCH0031",
+        "a call between CPUs ends an idle period and is taken once",
+        calls,
+    );
+    checks.check(
+        "ARCH0032",
+        "terminals have interrupt sources that can be routed",
+        |checks| {
+            for terminal in info.terminals.iter() {
+                let routed = terminal
+                    .source
+                    .map(|source| interrupts::enable_source(Source(source), cpu::this()));
+                checks.same("routed", routed, Some(Ok(())));
+            }
+            checks.holds(
+                "no such source",
+                interrupts::enable_source(Source(0x77_7777), cpu::this()).is_err(),
+            );
+        },
+    );
+    if info.command_line.contains("input") {
+        checks.check("ARCH0034", "input interrupts and is read", |checks| {
+            input(checks, info);
+        });
+    }
+    checks.check(
+        "ARCH0033",
+        "there are a wall clock and random numbers",
+        |checks| {
+            let now = rtas::wall_clock().map(|now| now.0 / 1_000_000_000);
+            checks.holds("after 2020", now.is_some_and(|now| now > 1_577_836_800));
+            let mut bytes = [[0; 13]; 2];
+            let [first, second] = &mut bytes;
+            checks.holds("random", random::fill(first) && random::fill(second));
+            checks.holds(
+                "different",
+                first != second && first.iter().any(|&byte| byte != 0),
+            );
+        },
+    );
+}
+
+/// Waits for a line on the console: only when the option `input` is given.
+fn input(checks: &mut Checks, info: &BootInfo) {
+    let Some(console) = info.terminals.first() else {
+        return;
+    };
+    let vty = vty::Vty::new(vty::HypervisorLine(console.unit));
+    vty.write(b"  type a line\r\n");
+    let until = time::now() + Ticks(512_000_000 * 20);
+    let mut line = [0; 80];
+    let mut length = 0;
+    let mut interrupts_seen = 0;
+    while time::now() < until
+        && !line[..length].contains(&b'\r')
+        && !line[..length].contains(&b'\n')
+    {
+        if !idle(Some(until)).contains(Wakeup::EXTERNAL) {
+            continue;
         }
-        checks.holds("no such source", interrupts::enable_source(Source(0x77_7777), cpu::this()).is_err());
-    });
-    checks.check("ARCH0033", "there are a wall clock and random numbers", |checks| {
-        let now = rtas::wall_clock().map(|now| now.0 / 1_000_000_000);
-        checks.holds("after 2020", now.is_some_and(|now| now > 1_577_836_800));
-        let mut bytes = [[0; 13]; 2];
-        let [first, second] = &mut bytes;
-        checks.holds("random", random::fill(first) && random::fill(second));
-        checks.holds("different", first != second && first.iter().any(|&byte| byte != 0));
-    });
+        while let Some(taken) = interrupts::take() {
+            checks.same("source", Some(taken.source.0), console.source);
+            interrupts_seen += 1;
+            vty.fetch();
+            interrupts::done(taken);
+        }
+        length += vty.read(&mut line[length..]);
+    }
+    arch::print!(
+        "  {interrupts_seen} interrupts, {:?}\n",
+        line[..length].escape_ascii()
+    );
+    checks.holds("a line", line[..length].starts_with(b"hello"));
 }
 
 fn sleeps(checks: &mut Checks) {
@@ -43,7 +105,11 @@ fn sleeps(checks: &mut Checks) {
 fn calls(checks: &mut Checks) {
     let controller = interrupts::controller();
     controller.call(cpu::this());
-    checks.same("woken", idle(Some(time::now() + Ticks(512_000_000))), Wakeup::EXTERNAL);
+    checks.same(
+        "woken",
+        idle(Some(time::now() + Ticks(512_000_000))),
+        Wakeup::EXTERNAL,
+    );
     match interrupts::take() {
         Some(taken) => {
             checks.same("source", taken.source, Source::IPI);

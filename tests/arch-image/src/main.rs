@@ -23,7 +23,12 @@ boot::entry!(run);
 
 fn run(info: &'static boot::BootInfo) -> ! {
     print!("arch-image: {info:?}\n");
-    if let Some(largest) = info.memory.as_slice().iter().max_by_key(|region| region.size()) {
+    if let Some(largest) = info
+        .memory
+        .as_slice()
+        .iter()
+        .max_by_key(|region| region.size())
+    {
         // SAFETY: the range is free memory, and the frames begin behind the heap.
         unsafe { heap::start(largest.start + arch::LINEAR_BASE, HEAP_SIZE) };
         frames::FRAMES.start(largest.start + HEAP_SIZE as u64, largest.end);

@@ -10,14 +10,47 @@ use arch::{LINEAR_BASE, Space, USER_LIMIT};
 use core::sync::atomic::Ordering;
 
 pub fn run(checks: &mut Checks) {
-    checks.check("ARCH0010", "no kernel page is both writable and executable", rights);
-    checks.check("ARCH0011", "user copies survive faults and report them", copies);
+    checks.check(
+        "ARCH0010",
+        "no kernel page is both writable and executable",
+        rights,
+    );
+    checks.check(
+        "ARCH0011",
+        "user copies survive faults and report them",
+        copies,
+    );
     checks.check("ARCH0012", "user words are exchanged atomically", words);
-    checks.check("ARCH0013", "narrowing and removing a page take effect at once", changes);
-    checks.check("ARCH0014", "referenced and changed are reported once", harvest);
-    checks.check("ARCH0015", "tables come late and are all given back", tables);
-    checks.check("ARCH0016", "more spaces than process ids never mix", recycling);
-    checks.check("ARCH0017", "an install without tables changes nothing", exhaustion);
+    checks.check(
+        "ARCH0018",
+        "the kernel's memory functions do what C says",
+        memory_functions,
+    );
+    checks.check(
+        "ARCH0013",
+        "narrowing and removing a page take effect at once",
+        changes,
+    );
+    checks.check(
+        "ARCH0014",
+        "referenced and changed are reported once",
+        harvest,
+    );
+    checks.check(
+        "ARCH0015",
+        "tables come late and are all given back",
+        tables,
+    );
+    checks.check(
+        "ARCH0016",
+        "more spaces than process ids never mix",
+        recycling,
+    );
+    checks.check(
+        "ARCH0017",
+        "an install without tables changes nothing",
+        exhaustion,
+    );
 }
 
 fn rights(checks: &mut Checks) {
@@ -27,7 +60,10 @@ fn rights(checks: &mut Checks) {
     for page in (0..end + (4 << 20)).step_by(4096) {
         let rights = arch::radix::kernel_rights(LINEAR_BASE + page);
         if let Some((read, write, execute, privileged)) = rights {
-            checks.holds("readable, privileged, not both writable and executable", read && privileged && !(write && execute));
+            checks.holds(
+                "readable, privileged, not both writable and executable",
+                read && privileged && !(write && execute),
+            );
             executable += u32::from(execute);
         }
         if rights != previous {
@@ -36,8 +72,16 @@ fn rights(checks: &mut Checks) {
         }
     }
     checks.holds("some code", executable > 0);
-    checks.same("low memory behind the vectors", arch::radix::kernel_rights(LINEAR_BASE + 0x8000), None);
-    checks.same("address 0 as the kernel sees it", user::load_u32(0).map_err(|fault| fault.address), Err(0));
+    checks.same(
+        "low memory behind the vectors",
+        arch::radix::kernel_rights(LINEAR_BASE + 0x8000),
+        None,
+    );
+    checks.same(
+        "address 0 as the kernel sees it",
+        user::load_u32(0).map_err(|fault| fault.address),
+        Err(0),
+    );
 }
 
 fn copies(checks: &mut Checks) {
@@ -52,26 +96,68 @@ fn copies(checks: &mut Checks) {
             let page = frames::bytes(room.data);
             let start = 500 + offset as usize;
             checks.holds("bytes", page[start..start + size] == pattern[..size]);
-            checks.holds("no more", page[start - 1] == 0xaa && page[start + size] == 0xaa);
+            checks.holds(
+                "no more",
+                page[start - 1] == 0xaa && page[start + size] == 0xaa,
+            );
             let mut back = [0x55; 301];
             checks.same("in", user::copy_in(&mut back[..size], at), Ok(()));
-            checks.holds("bytes back", back[..size] == pattern[..size] && back[size] == 0x55);
+            checks.holds(
+                "bytes back",
+                back[..size] == pattern[..size] && back[size] == 0x55,
+            );
         }
     }
     let mut buffer = [0; 300];
     let fault = |address, access| Err(UserFault { address, access });
     let end = DATA + 4096;
-    checks.same("in over the end", user::copy_in(&mut buffer, end - 100), fault(end, Access::Read));
-    checks.same("out over the end", user::copy_out(end - 100, &pattern), fault(end, Access::Write));
-    checks.same("out to code", user::copy_out(CODE + 8, &pattern), fault(CODE + 8, Access::Write));
-    checks.same("fill nothing", user::fill(0x5000, 10, 0), fault(0x5000, Access::Write));
-    checks.same("kernel", user::copy_in(&mut buffer, LINEAR_BASE), fault(LINEAR_BASE, Access::Read));
-    checks.same("limit", user::copy_in(&mut buffer, USER_LIMIT - 4), fault(USER_LIMIT, Access::Read));
-    checks.same("wrap", user::copy_out(u64::MAX - 3, &pattern), fault(u64::MAX - 3, Access::Write));
+    checks.same(
+        "in over the end",
+        user::copy_in(&mut buffer, end - 100),
+        fault(end, Access::Read),
+    );
+    checks.same(
+        "out over the end",
+        user::copy_out(end - 100, &pattern),
+        fault(end, Access::Write),
+    );
+    checks.same(
+        "out to code",
+        user::copy_out(CODE + 8, &pattern),
+        fault(CODE + 8, Access::Write),
+    );
+    checks.same(
+        "fill nothing",
+        user::fill(0x5000, 10, 0),
+        fault(0x5000, Access::Write),
+    );
+    checks.same(
+        "kernel",
+        user::copy_in(&mut buffer, LINEAR_BASE),
+        fault(LINEAR_BASE, Access::Read),
+    );
+    checks.same(
+        "limit",
+        user::copy_in(&mut buffer, USER_LIMIT - 4),
+        fault(USER_LIMIT, Access::Read),
+    );
+    checks.same(
+        "wrap",
+        user::copy_out(u64::MAX - 3, &pattern),
+        fault(u64::MAX - 3, Access::Write),
+    );
     frames::bytes(room.data)[4000..4006].copy_from_slice(b"hello\0");
-    checks.same("string", user::copy_string_in(&mut buffer, DATA + 4000), Ok(Some(5)));
+    checks.same(
+        "string",
+        user::copy_string_in(&mut buffer, DATA + 4000),
+        Ok(Some(5)),
+    );
     frames::bytes(room.data)[4000..].fill(b'x');
-    checks.same("endless string", user::copy_string_in(&mut buffer, DATA + 4000).map(|_| ()), fault(end, Access::Read));
+    checks.same(
+        "endless string",
+        user::copy_string_in(&mut buffer, DATA + 4000).map(|_| ()),
+        fault(end, Access::Read),
+    );
     room.end();
 }
 
@@ -79,13 +165,27 @@ fn words(checks: &mut Checks) {
     let mut room = Room::new();
     room.space.activate();
     checks.same("store", user::store_u32(MORE + 4, 7), Ok(()));
-    checks.same("exchange", user::compare_exchange_u32(MORE + 4, 7, 8), Ok(7));
-    checks.same("no exchange", user::compare_exchange_u32(MORE + 4, 7, 9), Ok(8));
+    checks.same(
+        "exchange",
+        user::compare_exchange_u32(MORE + 4, 7, 8),
+        Ok(7),
+    );
+    checks.same(
+        "no exchange",
+        user::compare_exchange_u32(MORE + 4, 7, 9),
+        Ok(8),
+    );
     checks.same("update", user::update_u32(MORE + 4, |old| old * 2), Ok(8));
     checks.same("load", user::load_u32(MORE + 4), Ok(16));
     checks.same("load 64", user::load_u64(MORE), Ok(16 << 32));
-    checks.holds("misaligned", user::compare_exchange_u32(MORE + 5, 0, 0).is_err());
-    checks.holds("read-only", user::compare_exchange_u32(CODE, 0x4400_0002, 1).is_err());
+    checks.holds(
+        "misaligned",
+        user::compare_exchange_u32(MORE + 5, 0, 0).is_err(),
+    );
+    checks.holds(
+        "read-only",
+        user::compare_exchange_u32(CODE, 0x4400_0002, 1).is_err(),
+    );
     checks.holds("absent", user::compare_exchange_u32(0, 0, 1).is_err());
     room.end();
 }
@@ -98,25 +198,49 @@ fn changes(checks: &mut Checks) {
     room.space.protect(page, 1, Protection::READ);
     checks.holds("not writable", user::store_u64(DATA, 2).is_err());
     checks.same("readable", user::load_u64(DATA), Ok(1));
-    room.space.protect(page, 1, Protection::READ | Protection::WRITE);
+    room.space
+        .protect(page, 1, Protection::READ | Protection::WRITE);
     checks.same("writable again", user::store_u64(DATA, 3), Ok(()));
     let other = FRAMES.block(0);
-    checks.same("replace", room.space.install(page, other, Protection::READ), Ok(()));
+    checks.same(
+        "replace",
+        room.space.install(page, other, Protection::READ),
+        Ok(()),
+    );
     checks.same("other frame", user::load_u64(DATA), Ok(0));
     room.space.remove(page, 1);
     checks.holds("gone", user::load_u64(DATA).is_err());
     checks.same("the rest stays", user::load_u64(MORE), Ok(0));
     for n in 0..200 {
-        checks.same("many", room.space.install(PageNumber(page.0 + n), other, Protection::READ), Ok(()));
+        checks.same(
+            "many",
+            room.space
+                .install(PageNumber(page.0 + n), other, Protection::READ),
+            Ok(()),
+        );
         checks.same("many", user::load_u64(DATA + n * 4096), Ok(0));
     }
     room.space.remove(PageNumber(0), u64::MAX);
-    checks.holds("all gone", (0..200).all(|n| user::load_u64(DATA + n * 4096).is_err()) && user::load_u64(MORE).is_err());
-    checks.same("back", room.space.install(page, other, Protection::READ), Ok(()));
+    checks.holds(
+        "all gone",
+        (0..200).all(|n| user::load_u64(DATA + n * 4096).is_err()) && user::load_u64(MORE).is_err(),
+    );
+    checks.same(
+        "back",
+        room.space.install(page, other, Protection::READ),
+        Ok(()),
+    );
     checks.same("read", user::load_u64(DATA), Ok(0));
     room.space.discard();
-    checks.holds("discarded", user::load_u64(DATA).is_err() && room.space.is_active());
-    checks.same("back again", room.space.install(page, other, Protection::READ), Ok(()));
+    checks.holds(
+        "discarded",
+        user::load_u64(DATA).is_err() && room.space.is_active(),
+    );
+    checks.same(
+        "back again",
+        room.space.install(page, other, Protection::READ),
+        Ok(()),
+    );
     checks.same("read again", user::load_u64(DATA), Ok(0));
     FRAMES.release(other, 0);
     room.end();
@@ -127,10 +251,17 @@ fn harvest(checks: &mut Checks) {
     room.space.activate();
     let look = |space: &mut Space| {
         let mut found = None;
-        space.harvest(PageNumber::holding(DATA), 1, &mut |_, usage| found = Some(usage));
+        space.harvest(PageNumber::holding(DATA), 1, &mut |_, usage| {
+            found = Some(usage)
+        });
         found
     };
-    let usage = |referenced, changed| Some(Usage { referenced, changed });
+    let usage = |referenced, changed| {
+        Some(Usage {
+            referenced,
+            changed,
+        })
+    };
     look(&mut room.space);
     checks.same("untouched", look(&mut room.space), usage(false, false));
     checks.same("load", user::load_u64(DATA), Ok(0));
@@ -139,7 +270,8 @@ fn harvest(checks: &mut Checks) {
     checks.same("stored", look(&mut room.space), usage(true, true));
     checks.same("once", look(&mut room.space), usage(false, false));
     let mut pages = 0;
-    room.space.harvest(PageNumber(0), u64::MAX, &mut |_, _| pages += 1);
+    room.space
+        .harvest(PageNumber(0), u64::MAX, &mut |_, _| pages += 1);
     checks.same("all pages", pages, 3);
     room.end();
 }
@@ -153,7 +285,11 @@ fn tables(checks: &mut Checks) {
     let frame = FRAMES.block(0);
     let page = |n: u64| PageNumber(n << 9);
     for n in 0..20 {
-        checks.same("install", space.install(page(n), frame, Protection::READ), Ok(()));
+        checks.same(
+            "install",
+            space.install(page(n), frame, Protection::READ),
+            Ok(()),
+        );
     }
     checks.same("a root and tables", now(), 16 + 2 + 20);
     space.remove(page(0), 10 << 9);
@@ -162,10 +298,18 @@ fn tables(checks: &mut Checks) {
     checks.same("a single page too", now(), 16 + 2 + 9);
     space.remove(PageNumber(0), u64::MAX);
     checks.same("only the root is left", now(), 16);
-    checks.same("install", space.install(page(1000), frame, Protection::READ), Ok(()));
+    checks.same(
+        "install",
+        space.install(page(1000), frame, Protection::READ),
+        Ok(()),
+    );
     space.discard();
     checks.same("discarded", now(), 0);
-    checks.same("install", space.install(page(1000), frame, Protection::READ), Ok(()));
+    checks.same(
+        "install",
+        space.install(page(1000), frame, Protection::READ),
+        Ok(()),
+    );
     drop(space);
     checks.same("dropped", now(), 0);
     FRAMES.release(frame, 0);
@@ -180,7 +324,12 @@ fn recycling(checks: &mut Checks) {
         let mut space = Space::new(&FRAMES, Cid::GLOBAL);
         let frame = FRAMES.block(0);
         frames::bytes(frame)[..8].copy_from_slice(&n.to_le_bytes());
-        checks.holds("install", space.install(PageNumber::holding(DATA), frame, Protection::READ).is_ok());
+        checks.holds(
+            "install",
+            space
+                .install(PageNumber::holding(DATA), frame, Protection::READ)
+                .is_ok(),
+        );
         spaces.push((space, frame));
     }
     for round in 0..ROUNDS {
@@ -189,7 +338,12 @@ fn recycling(checks: &mut Checks) {
             checks.same("own page", user::load_u64(DATA), Ok(n as u64));
             // A new space takes the place, so that ids run out.
             let mut fresh = Space::new(&FRAMES, Cid::GLOBAL);
-            checks.holds("install", fresh.install(PageNumber::holding(DATA), *frame, Protection::READ).is_ok());
+            checks.holds(
+                "install",
+                fresh
+                    .install(PageNumber::holding(DATA), *frame, Protection::READ)
+                    .is_ok(),
+            );
             if (n as u64 + round).is_multiple_of(3) {
                 continue;
             }
@@ -209,12 +363,65 @@ fn exhaustion(checks: &mut Checks) {
         let mut space = Space::new(&FRAMES, Cid::GLOBAL);
         space.activate();
         FRAMES.allowed.store(allowed, Ordering::Relaxed);
-        checks.holds("refused", space.install(PageNumber::holding(DATA), frame, Protection::READ).is_err());
+        checks.holds(
+            "refused",
+            space
+                .install(PageNumber::holding(DATA), frame, Protection::READ)
+                .is_err(),
+        );
         FRAMES.allowed.store(i64::MAX, Ordering::Relaxed);
         checks.holds("nothing there", user::load_u64(DATA).is_err());
-        checks.same("later", space.install(PageNumber::holding(DATA), frame, Protection::READ), Ok(()));
+        checks.same(
+            "later",
+            space.install(PageNumber::holding(DATA), frame, Protection::READ),
+            Ok(()),
+        );
         checks.same("there", user::load_u64(DATA), Ok(0));
     }
     checks.same("nothing lost", FRAMES.taken.load(Ordering::Relaxed), before);
     FRAMES.release(frame, 0);
+}
+
+fn memory_functions(checks: &mut Checks) {
+    use core::hint::black_box;
+    const SIZE: usize = 700;
+    let fresh: [u8; SIZE] = core::array::from_fn(|n| (n * 31 + 7) as u8);
+    for start in [0, 1, 8, 77, 127, 128, 130] {
+        for count in [
+            0, 1, 7, 8, 9, 31, 32, 63, 64, 65, 255, 256, 257, 300, 384, 511, 512,
+        ] {
+            for byte in [0, 0xa5] {
+                let mut bytes = black_box(fresh);
+                black_box(&mut bytes)[start..start + count].fill(byte);
+                let right = |n: usize| {
+                    if (start..start + count).contains(&n) {
+                        byte
+                    } else {
+                        fresh[n]
+                    }
+                };
+                checks.holds("fill", (0..SIZE).all(|n| bytes[n] == right(n)));
+            }
+            for to in [0, 3, 8, 60, 64, 120, 131, 188] {
+                let mut bytes = black_box(fresh);
+                black_box(&mut bytes).copy_within(start..start + count, to);
+                let right = |n: usize| {
+                    if (to..to + count).contains(&n) {
+                        fresh[n - to + start]
+                    } else {
+                        fresh[n]
+                    }
+                };
+                checks.holds("move", (0..SIZE).all(|n| bytes[n] == right(n)));
+            }
+            let mut other = black_box(fresh);
+            let (a, b) = (&fresh[start..start + count], start..start + count);
+            checks.holds("equal", black_box(a) == &black_box(&other)[b.clone()]);
+            if let Some(last) = other[b.clone()].last_mut() {
+                *last = last.wrapping_add(1);
+                let wanted = fresh[start + count - 1].cmp(&other[start + count - 1]);
+                checks.same("order", black_box(a).cmp(&black_box(&other)[b]), wanted);
+            }
+        }
+    }
 }

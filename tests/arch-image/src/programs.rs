@@ -36,15 +36,27 @@ impl Room {
         // SAFETY: both are labels of one section.
         let programs = unsafe {
             let start = &raw const programs_start;
-            core::slice::from_raw_parts(start, (&raw const programs_end).offset_from(start) as usize)
+            core::slice::from_raw_parts(
+                start,
+                (&raw const programs_end).offset_from(start) as usize,
+            )
         };
         frames::bytes(code)[..programs.len()].copy_from_slice(programs);
         arch::cache::sync_instructions(frames::bytes(code));
         let all = Protection::READ | Protection::WRITE;
-        let mut map = |address, frame, rights| space.install(PageNumber::holding(address), frame, rights).is_ok();
+        let mut map = |address, frame, rights| {
+            space
+                .install(PageNumber::holding(address), frame, rights)
+                .is_ok()
+        };
         assert!(map(CODE, code, Protection::READ | Protection::EXECUTE));
         assert!(map(DATA, data, all) && map(MORE, more, all));
-        Self { space, code, data, more }
+        Self {
+            space,
+            code,
+            data,
+            more,
+        }
     }
 
     /// Gives the pages back.
@@ -82,14 +94,38 @@ fn run_word_within(room: &mut Room, context: &mut UserContext, word: u32, limit:
 }
 
 pub fn run(checks: &mut Checks) {
-    checks.check("ARCH0001", "a system call shows and keeps every register", registers_survive);
+    checks.check(
+        "ARCH0001",
+        "a system call shows and keeps every register",
+        registers_survive,
+    );
     checks.check("ARCH0002", "faults say where, what and why", faults);
-    checks.check("ARCH0003", "kernel addresses are out of reach", kernel_addresses);
-    checks.check("ARCH0004", "the kernel's instructions stop a program", forbidden);
-    checks.check("ARCH0005", "traps, steps, arithmetic and alignment are told apart", exceptions);
+    checks.check(
+        "ARCH0003",
+        "kernel addresses are out of reach",
+        kernel_addresses,
+    );
+    checks.check(
+        "ARCH0004",
+        "the kernel's instructions stop a program",
+        forbidden,
+    );
+    checks.check(
+        "ARCH0005",
+        "traps, steps, arithmetic and alignment are told apart",
+        exceptions,
+    );
     checks.check("ARCH0006", "the decrementer stops a loop", preemption);
-    checks.check("ARCH0007", "a reservation does not outlive a call", reservation);
-    checks.check("ARCH0008", "random instructions do not hurt the kernel", random_instructions);
+    checks.check(
+        "ARCH0007",
+        "a reservation does not outlive a call",
+        reservation,
+    );
+    checks.check(
+        "ARCH0008",
+        "random instructions do not hurt the kernel",
+        random_instructions,
+    );
 }
 
 fn registers_survive(checks: &mut Checks) {
@@ -98,7 +134,12 @@ fn registers_survive(checks: &mut Checks) {
     for (n, register) in context.gpr.iter_mut().enumerate() {
         *register = 0x0123_4567_89ab_cdef_u64.rotate_left(n as u32);
     }
-    (context.ctr, context.lr, context.xer, context.cr) = (0x1111_2222_3333_4444, CODE + 0x123, 0xe000_0000, 0x9876_5432);
+    (context.ctr, context.lr, context.xer, context.cr) = (
+        0x1111_2222_3333_4444,
+        CODE + 0x123,
+        0xe000_0000,
+        0x9876_5432,
+    );
     let before = context.clone();
     for _ in 0..3 {
         context.nip = before.nip;
@@ -134,13 +175,20 @@ fn registers_survive(checks: &mut Checks) {
         let _copied = arch::user::copy_in(&mut buffer, DATA);
     });
     let page = frames::bytes(room.data);
-    measure("clearing of a page", || core::hint::black_box(&mut *page).fill(0));
-    let from = frames::bytes(room.code);
-    measure("copy of a page", || core::hint::black_box(&mut *page).copy_from_slice(core::hint::black_box(from)));
-    measure("unaligned copy of 4000 bytes", || {
-        core::hint::black_box(&mut *page)[..4000].copy_from_slice(&core::hint::black_box(&*from)[3..4003]);
+    measure("clearing of a page", || {
+        core::hint::black_box(&mut *page).fill(0)
     });
-    measure("decrementer write", || time::set_decrementer(Ticks(51_200_000)));
+    let from = frames::bytes(room.code);
+    measure("copy of a page", || {
+        core::hint::black_box(&mut *page).copy_from_slice(core::hint::black_box(from))
+    });
+    measure("unaligned copy of 4000 bytes", || {
+        core::hint::black_box(&mut *page)[..4000]
+            .copy_from_slice(&core::hint::black_box(&*from)[3..4003]);
+    });
+    measure("decrementer write", || {
+        time::set_decrementer(Ticks(51_200_000))
+    });
     measure("clock read", || {
         let _now = core::hint::black_box(time::now());
     });
@@ -168,7 +216,11 @@ fn faults(checks: &mut Checks) {
     let load = 0xe883_0000; // ld r4,0(r3)
     let store = 0xf883_0000; // std r4,0(r3)
     let jump = 0x4e80_0020; // blr
-    let fault = |address, access, present_but_denied| Trap::PageFault { address, access, present_but_denied };
+    let fault = |address, access, present_but_denied| Trap::PageFault {
+        address,
+        access,
+        present_but_denied,
+    };
     for (word, at, wanted) in [
         (load, 0, fault(0, Access::Read, false)),
         (store, 0x1238, fault(0x1238, Access::Write, false)),
@@ -177,9 +229,21 @@ fn faults(checks: &mut Checks) {
         (store, DATA + 4096, fault(DATA + 4096, Access::Write, false)),
         (store, CODE, fault(CODE, Access::Write, true)),
         (jump, DATA, fault(DATA, Access::Execute, true)),
-        (jump, DATA + 4096, fault(DATA + 4096, Access::Execute, false)),
-        (load, arch::USER_LIMIT - 8, fault(arch::USER_LIMIT - 8, Access::Read, false)),
-        (jump, arch::USER_LIMIT, fault(arch::USER_LIMIT, Access::Execute, false)),
+        (
+            jump,
+            DATA + 4096,
+            fault(DATA + 4096, Access::Execute, false),
+        ),
+        (
+            load,
+            arch::USER_LIMIT - 8,
+            fault(arch::USER_LIMIT - 8, Access::Read, false),
+        ),
+        (
+            jump,
+            arch::USER_LIMIT,
+            fault(arch::USER_LIMIT, Access::Execute, false),
+        ),
         (load, DATA, Trap::SystemCall),
         (store, MORE + 8, Trap::SystemCall),
     ] {
@@ -191,7 +255,11 @@ fn faults(checks: &mut Checks) {
     let mut context = UserContext::new(CODE, 0);
     let mut empty = Space::new(&FRAMES, Cid::GLOBAL);
     empty.activate();
-    checks.same("empty", run_user(&mut context), fault(CODE, Access::Execute, false));
+    checks.same(
+        "empty",
+        run_user(&mut context),
+        fault(CODE, Access::Execute, false),
+    );
     context.leave();
     room.end();
 }
@@ -199,15 +267,31 @@ fn faults(checks: &mut Checks) {
 fn kernel_addresses(checks: &mut Checks) {
     let mut room = Room::new();
     let image = arch::LINEAR_BASE + 0x41_0000;
-    for at in [image, arch::LINEAR_BASE, arch::LINEAR_BASE + 0x4c00, u64::MAX - 7, 1 << 63, 1 << 62, 1 << 52, 1 << 60] {
+    for at in [
+        image,
+        arch::LINEAR_BASE,
+        arch::LINEAR_BASE + 0x4c00,
+        u64::MAX - 7,
+        1 << 63,
+        1 << 62,
+        1 << 52,
+        1 << 60,
+    ] {
         for word in [0xe883_0000_u32, 0xf883_0000, 0x4e80_0020] {
             let mut context = UserContext::new(0, at);
             (context.gpr[3], context.lr) = (at, at);
             match run_word(&mut room, &mut context, word) {
-                Trap::PageFault { address, present_but_denied: false, .. } => {
+                Trap::PageFault {
+                    address,
+                    present_but_denied: false,
+                    ..
+                } => {
                     checks.same("address", address & !7, at & !7);
                 }
-                other => checks.holds("a fault", { print!("  {at:x} {word:x}: {other:x?}\n"); false }),
+                other => checks.holds("a fault", {
+                    print!("  {at:x} {word:x}: {other:x?}\n");
+                    false
+                }),
             }
         }
     }
@@ -269,7 +353,10 @@ fn forbidden(checks: &mut Checks) {
         let mut context = UserContext::new(0, 0);
         context.gpr[3] = DATA;
         let trap = run_word(&mut room, &mut context, word);
-        if !matches!(trap, Trap::Illegal | Trap::Privileged | Trap::FacilityUnavailable(_)) {
+        if !matches!(
+            trap,
+            Trap::Illegal | Trap::Privileged | Trap::FacilityUnavailable(_)
+        ) {
             print!("  {name}: {trap:x?}\n");
             checks.holds("stopped", false);
         }
@@ -277,7 +364,11 @@ fn forbidden(checks: &mut Checks) {
     // A hypervisor call from user mode is refused by the hypervisor, and the program goes on.
     let mut context = UserContext::new(0, 0);
     context.gpr[3] = 0x58;
-    checks.same("sc 1", run_word(&mut room, &mut context, 0x4400_0022), Trap::SystemCall);
+    checks.same(
+        "sc 1",
+        run_word(&mut room, &mut context, 0x4400_0022),
+        Trap::SystemCall,
+    );
     checks.holds("sc 1 is refused", (context.gpr[3] as i64) < 0);
     room.end();
 }
@@ -285,15 +376,27 @@ fn forbidden(checks: &mut Checks) {
 fn exceptions(checks: &mut Checks) {
     let mut room = Room::new();
     let mut context = UserContext::new(0, 0);
-    checks.same("trap", run_word(&mut room, &mut context, 0x7fe0_0008), Trap::Breakpoint);
+    checks.same(
+        "trap",
+        run_word(&mut room, &mut context, 0x7fe0_0008),
+        Trap::Breakpoint,
+    );
     checks.same("trap's address", context.nip, CODE + 0xf00);
     context.set_single_step(true);
-    checks.same("step", run_word(&mut room, &mut context, 0x6000_0000), Trap::SingleStep);
+    checks.same(
+        "step",
+        run_word(&mut room, &mut context, 0x6000_0000),
+        Trap::SingleStep,
+    );
     checks.same("step's address", context.nip, CODE + 0xf04);
     context.set_single_step(false);
     context.gpr[3] = DATA + 1;
     let reserve = 0x7c80_18a8; // ldarx r4,0,r3
-    checks.same("alignment", run_word(&mut room, &mut context, reserve), Trap::Alignment { address: DATA + 1 });
+    checks.same(
+        "alignment",
+        run_word(&mut room, &mut context, reserve),
+        Trap::Alignment { address: DATA + 1 },
+    );
 
     frames::bytes(room.data)[..8].copy_from_slice(&1.0f64.to_bits().to_le_bytes());
     for (enabled, wanted) in [(false, Trap::SystemCall), (true, Trap::FloatingPoint)] {
@@ -316,7 +419,10 @@ fn preemption(checks: &mut Checks) {
         time::set_decrementer(Ticks(512_000));
         checks.same("trap", run_user(&mut context), Trap::Decrementer);
         let span = time::now() - start;
-        checks.holds("not early, and within 500 ms", span >= Ticks(512_000) && span < Ticks(256_000_000));
+        checks.holds(
+            "not early, and within 500 ms",
+            span >= Ticks(512_000) && span < Ticks(256_000_000),
+        );
     }
     checks.holds("it ran", context.gpr[3] > 0);
     context.leave();
@@ -353,7 +459,11 @@ fn random_instructions(checks: &mut Checks) {
         }
         let mut context = UserContext::new(0, next());
         for register in &mut context.gpr {
-            *register = if next() % 4 == 0 { DATA + next() % 4096 } else { next() };
+            *register = if next() % 4 == 0 {
+                DATA + next() % 4096
+            } else {
+                next()
+            };
         }
         (context.lr, context.ctr) = (next(), next());
         let kind = match run_word_within(&mut room, &mut context, word, Ticks(512_000)) {
@@ -361,13 +471,18 @@ fn random_instructions(checks: &mut Checks) {
             Trap::Illegal | Trap::Privileged | Trap::FacilityUnavailable(_) => 1,
             Trap::PageFault { .. } => 2,
             other => {
-                if n % 500 == 0 { print!("  {word:08x} {other:x?}\n"); }
+                if n % 500 == 0 {
+                    print!("  {word:08x} {other:x?}\n");
+                }
                 3
             }
         };
         kinds[kind] += 1;
     }
-    print!("  {} went on, {} forbidden, {} faults, {} others\n", kinds[0], kinds[1], kinds[2], kinds[3]);
+    print!(
+        "  {} went on, {} forbidden, {} faults, {} others\n",
+        kinds[0], kinds[1], kinds[2], kinds[3]
+    );
     checks.holds("all kinds met", kinds.iter().all(|&kind| kind > 0));
     room.end();
 }

@@ -6,17 +6,32 @@ use crate::programs::{DATA, MORE, Room, address, program_special, program_vector
 use arch::{Trap, UserContext, run_user};
 
 pub fn run(checks: &mut Checks) {
-    checks.check("ARCH0020", "vector registers of two programs are kept exactly", two_programs);
-    checks.check("ARCH0021", "a new program's vector registers are zero", fresh);
+    checks.check(
+        "ARCH0020",
+        "vector registers of two programs are kept exactly",
+        two_programs,
+    );
+    checks.check(
+        "ARCH0021",
+        "a new program's vector registers are zero",
+        fresh,
+    );
     checks.check("ARCH0022", "TAR, DSCR and VRSAVE are kept", special);
-    checks.check("ARCH0023", "vector registers can be read and written from outside", outside);
+    checks.check(
+        "ARCH0023",
+        "vector registers can be read and written from outside",
+        outside,
+    );
 }
 
 /// The image of a state: 64 registers, FPSCR (rounding mode, no exceptions), VSCR (saturation).
 fn image(seed: u64) -> [u8; 1056] {
     let mut bytes = [0; 1056];
     for (n, chunk) in bytes[..1024].chunks_exact_mut(8).enumerate() {
-        let word = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(n as u32) ^ n as u64;
+        let word = seed
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(n as u32)
+            ^ n as u64;
         chunk.copy_from_slice(&word.to_le_bytes());
     }
     bytes[1024..1032].copy_from_slice(&(seed % 4).to_le_bytes());
@@ -58,7 +73,10 @@ fn two_programs(checks: &mut Checks) {
         rooms[1].space.activate();
         frames::bytes(rooms[1].more).fill(0);
         checks.same("copy", run_user(copy), Trap::SystemCall);
-        checks.holds("same bytes", frames::bytes(rooms[1].more)[..1056] == image(2));
+        checks.holds(
+            "same bytes",
+            frames::bytes(rooms[1].more)[..1056] == image(2),
+        );
         copy.leave();
     }
     for room in rooms {
@@ -74,7 +92,12 @@ fn fresh(checks: &mut Checks) {
     context.gpr[4] = MORE;
     room.space.activate();
     checks.same("stored", run_user(&mut context), Trap::SystemCall);
-    checks.holds("zero", frames::bytes(room.more)[..1032].iter().all(|&byte| byte == 0));
+    checks.holds(
+        "zero",
+        frames::bytes(room.more)[..1032]
+            .iter()
+            .all(|&byte| byte == 0),
+    );
     context.leave();
     room.end();
 }
@@ -85,7 +108,10 @@ fn special(checks: &mut Checks) {
     let mut contexts = [1u64, 2].map(|n| {
         let mut context = UserContext::new(address(&raw const program_special), 0);
         (context.gpr[3], context.gpr[4]) = (0x1234_5678_9abc_0000 + n * 4, 0xffff_0000 + n);
-        context.set_special(arch::Special { dscr: n, ..Default::default() });
+        context.set_special(arch::Special {
+            dscr: n,
+            ..Default::default()
+        });
         context
     });
     for _ in 0..2 {
@@ -97,7 +123,15 @@ fn special(checks: &mut Checks) {
     for (n, context) in contexts.iter().enumerate() {
         let [_, _, _, tar, vrsave, tar_again, vrsave_again, ..] = context.gpr;
         checks.same("kept", (tar_again, vrsave_again), (tar, vrsave));
-        checks.same("seen", context.special(), arch::Special { tar, vrsave, dscr: n as u64 + 1 });
+        checks.same(
+            "seen",
+            context.special(),
+            arch::Special {
+                tar,
+                vrsave,
+                dscr: n as u64 + 1,
+            },
+        );
     }
     room.end();
 }
@@ -117,7 +151,11 @@ fn outside(checks: &mut Checks) {
     match context.vector_mut() {
         Ok(state) => {
             checks.same("f7", state.fpr(7), u64::from_le_bytes(word(7 * 16 + 8)));
-            checks.same("low half", state.vsr_low(7), u64::from_le_bytes(word(7 * 16)));
+            checks.same(
+                "low half",
+                state.vsr_low(7),
+                u64::from_le_bytes(word(7 * 16)),
+            );
             checks.same("rounding", state.fpscr() & 3, 1);
             state.set_fpr(7, 0x1111);
             state.set_vr(31, 0x2222);

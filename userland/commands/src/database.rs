@@ -107,7 +107,9 @@ impl Database {
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(file_error(&path, &e)),
         }
-        self.change_index(|index| drop(index.keys.remove(name)))
+        self.change_index(|index| {
+            index.keys.remove(name);
+        })
     }
 
     /// Gives a WPAR another name; nothing else changes. A power cut leaves the old or the new name.
@@ -121,7 +123,9 @@ impl Database {
         fs::rename(&from, &to).map_err(|e| file_error(&from, &e))?;
         let definition = self.read(new)?;
         self.write(&definition)?;
-        self.change_index(|index| drop(index.keys.remove(old)))
+        self.change_index(|index| {
+            index.keys.remove(old);
+        })
     }
 
     /// The key of a defined WPAR; it is given one when it has none.

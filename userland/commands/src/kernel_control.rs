@@ -49,9 +49,22 @@ impl Device {
             ),
         };
         file.write_all(&frame)?;
-        let mut reply = Vec::new();
-        file.read_to_end(&mut reply)?;
+        let reply = read_all(file)?;
         control::decode_reply(&reply).map_err(invalid)
+    }
+}
+
+/// Everything up to the end, without asking for a size that a device does not have.
+fn read_all(file: &mut File) -> std::io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(all),
+            Ok(count) => all.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

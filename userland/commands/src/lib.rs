@@ -16,8 +16,12 @@ mod commands;
 mod database;
 mod definition;
 mod directory_tree;
+#[cfg(test)]
+mod fake_kernel;
 mod interruption;
 mod kernel_control;
+#[cfg(test)]
+mod life_cycle_tests;
 mod lock;
 mod messages;
 mod session;

@@ -42,8 +42,8 @@ macro_rules! messages {
 }
 
 messages! {
-    002 FileExists { path } "{path} already exists.";
-    053 RunningRename {} "The name (-n) of a running workload partition cannot change.";
+    2 FileExists { path } "{path} already exists.";
+    53 RunningRename {} "The name (-n) of a running workload partition cannot change.";
     105 NotUnique { attribute, value, owner } "{attribute} must be unique: {value} belongs to {owner}.";
     246 Locked { name, operation, pid } "Workload partition {name} is currently locked by {operation} (PID = {pid}).";
     261 Waiting { seconds } "Waiting up to {seconds} seconds for workload partition to halt.";

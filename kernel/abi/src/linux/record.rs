@@ -109,3 +109,88 @@ macro_rules! record {
     )*};
 }
 pub(crate) use record;
+
+#[cfg(test)]
+mod tests {
+    use crate::linux::*;
+
+    /// Distinct bytes survive the way through a structure wherever a field lies, and padding becomes zero.
+    fn round_trip<const N: usize>(layout: &[Place], encode: impl Fn(&[u8; N]) -> [u8; N]) {
+        let bytes = core::array::from_fn(|at| (at % 251) as u8 + 1);
+        let out = encode(&bytes);
+        for (at, (before, after)) in bytes.iter().zip(out).enumerate() {
+            let covered = layout
+                .iter()
+                .any(|(_, offset, size)| (*offset..offset + size).contains(&at));
+            // A structure in a structure may have padding of its own.
+            assert!(after == *before || after == 0);
+            assert!(covered || after == 0);
+        }
+        assert_eq!(encode(&out), out);
+    }
+
+    #[test]
+    fn structures_survive_the_way_to_a_program_and_back() {
+        round_trip(Stat::LAYOUT, |bytes| Stat::decode(bytes).encode());
+        round_trip(Statx::LAYOUT, |bytes| Statx::decode(bytes).encode());
+        round_trip(Termios::LAYOUT, |bytes| Termios::decode(bytes).encode());
+        round_trip(SignalFrame::LAYOUT, |bytes| {
+            SignalFrame::decode(bytes).encode()
+        });
+        round_trip(KernelSigaction::LAYOUT, |bytes| {
+            KernelSigaction::decode(bytes).encode()
+        });
+        let termios = Termios::decode(&core::array::from_fn(|at| at as u8));
+        assert_eq!(
+            (termios.oflag, termios.cc[2], termios.line, termios.ospeed),
+            (0x0706_0504, 18, 35, 0x2b2a_2928)
+        );
+        assert_eq!(
+            Stat {
+                mode: 0o100_644,
+                ..Stat::default()
+            }
+            .encode()[24..28],
+            [0xa4, 0x81, 0, 0]
+        );
+    }
+
+    #[test]
+    fn a_frame_is_aligned_and_spares_the_red_zone() {
+        for top in [0x7fff_ffff_1238u64, 0x1_0000, 4096] {
+            let frame = SignalFrame::address(top);
+            assert_eq!(frame % 16, 0);
+            assert!(frame + 1888 + 288 <= top);
+            let vectors = SignalFrame::vmx_address(frame);
+            assert_eq!(vectors % 16, 0);
+            assert!(vectors + 34 * 16 + 32 * 8 <= frame + Ucontext::SIZE as u64);
+        }
+    }
+
+    #[test]
+    fn siginfo_has_its_fields_where_programs_look() {
+        let child = Detail::Child {
+            pid: 7,
+            uid: 8,
+            status: 9,
+            utime: 10,
+            stime: 11,
+        };
+        let info = SigInfo {
+            signal: SignalNumber::SIGCHLD,
+            errno: 0,
+            code: CLD_EXITED,
+            detail: child,
+        };
+        let bytes = info.encode();
+        let word = |at: usize| u32::get(&bytes[at..]);
+        assert_eq!(
+            (word(0), word(8), word(16), word(20), word(24)),
+            (17, 1, 7, 8, 9)
+        );
+        assert_eq!((u64::get(&bytes[32..]), u64::get(&bytes[40..])), (10, 11));
+        let queued = SigInfo::decode(SignalNumber::SIGUSR1, &bytes);
+        assert_eq!(queued.encode()[4..], bytes[4..]);
+        assert_eq!(queued.encode()[0], 10);
+    }
+}

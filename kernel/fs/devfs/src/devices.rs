@@ -173,11 +173,23 @@ impl Devices {
         })
     }
 
+    /// The device with a number, for nodes in other file systems; `exported` asks only for those that partitions see.
+    #[must_use]
+    pub fn by_device_number(&self, number: DeviceNumber, exported: bool) -> Option<Arc<dyn Device>> {
+        let list = self.list.lock();
+        list.by_number.values().find_map(|item| match &item.what {
+            What::Device(own, device) if *own == number && (!exported || item.export == Export::Partitions) => {
+                Some(device.clone())
+            }
+            _ => None,
+        })
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Item>> {
         self.list.lock().by_name.get(name).cloned()
     }
 
-    pub(crate) fn from_number(&self, number: u64) -> Option<Arc<Item>> {
+    pub(crate) fn at_or_after(&self, number: u64) -> Option<Arc<Item>> {
         self.list
             .lock()
             .by_number

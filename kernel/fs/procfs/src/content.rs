@@ -1,7 +1,9 @@
 //! A file whose contents were written when it was opened.
 
 use abi::Errno;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use vfs::{FileOperations, IoContext, Seek};
 use wait::{Attempt, Sink};
 
@@ -26,5 +28,14 @@ impl FileOperations for Content {
     /// There is no end to count from: the next opening may show more or less (as Linux answers).
     fn size(&self, _cx: &IoContext<'_>) -> Attempt<u64> {
         Err(Errno::EINVAL.into())
+    }
+}
+
+/// What `write` writes. Writing to a string does not fail, so the only way to lose text is a formatter that fails.
+pub(crate) fn written(write: impl FnOnce(&mut String) -> fmt::Result) -> Vec<u8> {
+    let mut out = String::new();
+    match write(&mut out) {
+        Ok(()) => out.into_bytes(),
+        Err(fmt::Error) => Vec::new(),
     }
 }

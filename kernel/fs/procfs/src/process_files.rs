@@ -1,5 +1,6 @@
 //! Files that tell of a process or thread.
 
+use crate::content::written;
 use crate::source::{MapLine, ProcSource, ProcessMemory, ProcessRef, Task};
 use crate::system_files::{kib, mounts, ticks};
 use abi::mmu::Protection;
@@ -43,33 +44,29 @@ pub(crate) fn text(
     file: ProcessFile,
 ) -> core::result::Result<Vec<u8>, Errno> {
     let task = || source.task(process, tid).ok_or(Errno::ESRCH);
-    let mut out = String::new();
-    // Writing to a string does not fail, so nothing is lost with the results of it.
-    let _ = match file {
-        ProcessFile::Stat => return Ok(stat(&task()?)),
-        ProcessFile::Status => return Ok(status(&task()?)),
+    match file {
+        ProcessFile::Stat => Ok(stat(&task()?)),
+        ProcessFile::Status => Ok(status(&task()?)),
         ProcessFile::Name => {
             let mut name = task()?.name;
             name.push(b'\n');
-            return Ok(name);
+            Ok(name)
         }
-        ProcessFile::CommandLine => return source.command_line(process).ok_or(Errno::ESRCH),
-        ProcessFile::Environment => return source.environment(process).ok_or(Errno::ESRCH),
+        ProcessFile::CommandLine => source.command_line(process).ok_or(Errno::ESRCH),
+        ProcessFile::Environment => source.environment(process).ok_or(Errno::ESRCH),
         ProcessFile::Mounts => {
-            return source
-                .mounts(process)
-                .ok_or(Errno::ESRCH)
-                .map(|lines| mounts(&lines));
+            let lines = source.mounts(process).ok_or(Errno::ESRCH)?;
+            Ok(mounts(&lines))
         }
         ProcessFile::Maps => {
-            return source
-                .maps(process)
-                .ok_or(Errno::ESRCH)
-                .map(|lines| maps(&lines));
+            let lines = source.maps(process).ok_or(Errno::ESRCH)?;
+            Ok(maps(&lines))
         }
-        ProcessFile::MemoryStat => memory_stat(&mut out, &task()?.memory.unwrap_or_default()),
-    };
-    Ok(out.into_bytes())
+        ProcessFile::MemoryStat => {
+            let memory = task()?.memory.unwrap_or_default();
+            Ok(written(|out| memory_stat(out, &memory)))
+        }
+    }
 }
 
 fn memory_stat(out: &mut String, memory: &ProcessMemory) -> Result {
@@ -85,10 +82,7 @@ fn memory_stat(out: &mut String, memory: &ProcessMemory) -> Result {
 fn stat(task: &Task) -> Vec<u8> {
     let mut line = alloc::format!("{} (", task.tid).into_bytes();
     line.extend_from_slice(&task.name);
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = stat_fields(&mut out, task);
-    line.extend_from_slice(out.as_bytes());
+    line.extend(written(|out| stat_fields(out, task)));
     line
 }
 
@@ -167,10 +161,7 @@ fn status(task: &Task) -> Vec<u8> {
             _ => text.push(byte),
         }
     }
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = status_fields(&mut out, task);
-    text.extend_from_slice(out.as_bytes());
+    text.extend(written(|out| status_fields(out, task)));
     text
 }
 
@@ -228,7 +219,6 @@ fn status_memory(out: &mut String, memory: &ProcessMemory) -> Result {
         ("VmPeak", memory.peak_size),
         ("VmSize", memory.size),
         ("VmLck", memory.locked),
-        ("VmPin", abi::Pages(0)),
         ("VmHWM", memory.peak_resident),
         ("VmRSS", memory.resident),
         ("RssAnon", anonymous),
@@ -237,7 +227,6 @@ fn status_memory(out: &mut String, memory: &ProcessMemory) -> Result {
         ("VmData", memory.data),
         ("VmStk", memory.stack),
         ("VmExe", memory.text),
-        ("VmLib", abi::Pages(0)),
         ("VmPTE", memory.tables),
         ("VmSwap", abi::Pages(0)),
     ] {
@@ -249,13 +238,14 @@ fn status_memory(out: &mut String, memory: &ProcessMemory) -> Result {
 fn maps(lines: &[MapLine]) -> Vec<u8> {
     let mut text = Vec::new();
     for line in lines {
-        let mut out = String::new();
-        // Writing to a string does not fail.
-        let _ = map_fields(&mut out, line);
-        text.extend_from_slice(out.as_bytes());
+        let fields = written(|out| map_fields(out, line));
+        text.extend_from_slice(&fields);
         if !line.name.is_empty() {
             // The name stands in column 74.
-            text.resize(text.len() + 73usize.saturating_sub(out.len()).max(1), b' ');
+            text.resize(
+                text.len() + 73usize.saturating_sub(fields.len()).max(1),
+                b' ',
+            );
             for &byte in &line.name {
                 if byte == b'\n' {
                     text.extend_from_slice(b"\\012")

@@ -1,5 +1,6 @@
 //! Files that tell of the system.
 
+use crate::content::written;
 use crate::source::{CpuTimes, System};
 use abi::{Nanos, PAGE_SIZE, Pages};
 use alloc::string::String;
@@ -66,10 +67,7 @@ pub(crate) const FS_FILES: [(&str, SystemFile); 1] = [("nr_open", SystemFile::Op
 
 /// The text of a file.
 pub(crate) fn text(file: SystemFile, system: &System) -> Vec<u8> {
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = write(&mut out, file, system);
-    out.into_bytes()
+    written(|out| write(out, file, system))
 }
 
 fn write(out: &mut String, file: SystemFile, system: &System) -> core::fmt::Result {
@@ -182,8 +180,6 @@ fn memory(out: &mut String, system: &System) -> core::fmt::Result {
         ("Buffers", none),
         ("Cached", memory.files),
         ("SwapCached", none),
-        ("Active", memory.anonymous),
-        ("Inactive", memory.files),
         ("SwapTotal", none),
         ("SwapFree", none),
         ("Dirty", none),

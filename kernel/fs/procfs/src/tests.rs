@@ -529,8 +529,7 @@ fn procfs07_a_later_process_with_the_same_pid_is_another_one() {
     let gone = ProcessRef { pid: THREE, key: 7 };
     let view = Arc::new(View {
         device: DeviceNumber::new(0, 4),
-        owner: Cid(1),
-        source: source_of(&world),
+        source: Tagged::new(Cid(1), source_of(&world)),
     });
     let stale = Node::new(
         &view,
@@ -559,4 +558,51 @@ fn source_of(world: &World) -> Arc<dyn ProcSource> {
         files: vec![],
         key_of_three: 8,
     })
+}
+
+#[test]
+fn procfs08_names_cannot_be_changed() {
+    let world = world();
+    world.walk(0, |walk| {
+        let error = |result: Attempt<()>| match result {
+            Err(Stop::Error(errno)) => errno,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            error(walk.make_directory(None, b"/proc/new", Mode::new(0o755))),
+            Errno::ENOENT
+        );
+        assert_eq!(
+            error(walk.make_directory(None, b"/proc/3", Mode::new(0o755))),
+            Errno::EEXIST
+        );
+        assert_eq!(error(walk.unlink(None, b"/proc/uptime")), Errno::EPERM);
+        assert_eq!(error(walk.unlink(None, b"/proc/3")), Errno::EISDIR);
+        assert_eq!(error(walk.remove_directory(None, b"/proc/3")), Errno::EPERM);
+        let rename = walk.rename(
+            (None, b"/proc/uptime"),
+            (None, b"/proc/u"),
+            RenameFlags::empty(),
+        );
+        assert_eq!(error(rename), Errno::EPERM);
+        let options = OpenOptions {
+            access: Access::READ,
+            how: OpenHow::CREATE,
+            ..Default::default()
+        };
+        assert!(walk.open(None, b"/proc/uptime", &options).is_ok());
+    });
+}
+
+#[test]
+fn procfs09_another_partition_finds_nothing() {
+    let world = world();
+    let names = |cid| {
+        with_walk(&world.place, &credential(cid, 0), |walk| {
+            walk.resolve(None, b"/proc/3/stat", Follow::Yes).map(drop)
+        })
+    };
+    assert_eq!(names(Cid(1)), Ok(()));
+    assert_eq!(names(Cid::GLOBAL), Ok(()));
+    assert_eq!(names(Cid(2)), Err(Stop::Error(Errno::ENOENT)));
 }

@@ -58,7 +58,7 @@ impl Names {
     }
 
     /// Names from a cookie on, with theirs.
-    pub(crate) fn from_cookie(
+    pub(crate) fn starting_at(
         &self,
         cookie: u64,
     ) -> impl Iterator<Item = (u64, &[u8], &Arc<Node>)> {

@@ -23,11 +23,11 @@ mod populate;
 pub use populate::{ArchiveError, Contents, Fault};
 
 use abi::{Cid, Errno};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use node::Node;
-#[cfg(doc)]
-use sync::Rank;
+use sync::{Rank, SpinLock};
 use vfs::{Clock, DeviceNumber, FileSystemStatus, Inode, Mode, NAME_LIMIT, NewNode, NodeContent};
 
 /// `TMPFS_MAGIC` of linux/magic.h: what programs take a file system in memory to be.
@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     pages: AtomicU64,
     inodes: AtomicU64,
     next_number: AtomicU64,
+    /// How many nodes belong to whom: a partition that has none is handed over at once.
+    owned: SpinLock<BTreeMap<Cid, u64>>,
 }
 
 impl Ramfs {
@@ -76,6 +78,7 @@ impl Ramfs {
             pages: AtomicU64::new(0),
             inodes: AtomicU64::new(0),
             next_number: AtomicU64::new(1),
+            owned: SpinLock::new(Rank::Pages, BTreeMap::new()),
         });
         let root = NewNode {
             content: NodeContent::Directory,
@@ -98,7 +101,8 @@ impl Ramfs {
     }
 
     /// Gives what belongs to partition `from` to `to`, its pages too: a partition ends and its files stay.
-    /// Answers how many nodes changed hands.
+    /// Answers how many nodes changed hands. Costs nothing when `from` has no files here; files that have no name any
+    /// more keep their owner until they are closed.
     pub fn hand_over(&self, from: Cid, to: Cid) -> usize {
         node::hand_over(&self.root, from, to)
     }
@@ -113,15 +117,38 @@ impl Shared {
             .is_ok()
     }
 
-    fn take_inode(&self) -> Result<u64, Errno> {
+    fn take_inode(&self, owner: Cid) -> Result<u64, Errno> {
         if !Self::take(&self.inodes, self.capacity.inodes) {
             return Err(Errno::ENOSPC);
         }
+        *self.owned.lock().entry(owner).or_default() += 1;
         Ok(self.next_number.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn give_inode(&self) {
+    fn give_inode(&self, owner: Cid) {
         self.inodes.fetch_sub(1, Ordering::Relaxed);
+        Self::disown(&mut self.owned.lock(), owner);
+    }
+
+    /// How many nodes belong to `owner`.
+    fn owned_by(&self, owner: Cid) -> u64 {
+        self.owned.lock().get(&owner).copied().unwrap_or(0)
+    }
+
+    /// Counts a node that changes hands.
+    fn change_owner(&self, from: Cid, to: Cid) {
+        let mut owned = self.owned.lock();
+        Self::disown(&mut owned, from);
+        *owned.entry(to).or_default() += 1;
+    }
+
+    fn disown(owned: &mut BTreeMap<Cid, u64>, owner: Cid) {
+        if let Some(count) = owned.get_mut(&owner) {
+            *count -= 1;
+            if *count == 0 {
+                owned.remove(&owner);
+            }
+        }
     }
 
     fn take_page(&self) -> bool {
@@ -148,4 +175,5 @@ impl Shared {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -73,7 +73,7 @@ impl Node {
         owner: Cid,
         new: &NewNode<'_>,
     ) -> Result<Arc<Self>, Errno> {
-        let number = shared.take_inode()?;
+        let number = shared.take_inode(owner)?;
         let now = shared.clock.now();
         let body = match new.content {
             NodeContent::Regular => Body::Regular(Arc::new(Pages::new(shared, number, owner))),
@@ -427,7 +427,7 @@ impl Inode for Node {
         each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
     ) -> Attempt<()> {
         let mut state = self.names()?;
-        for (cookie, name, node) in state.names.from_cookie(cookie) {
+        for (cookie, name, node) in state.names.starting_at(cookie) {
             let entry = DirectoryEntry {
                 name,
                 number: node.number,
@@ -500,7 +500,7 @@ impl Inode for Node {
 impl Drop for Node {
     /// Drops what is below one by one: a deep tree must not use up the kernel's stack.
     fn drop(&mut self) {
-        self.shared.give_inode();
+        self.shared.give_inode(self.owner());
         let mut doomed: Vec<Arc<Node>> = self.state.get_mut().names.drain().collect();
         while let Some(node) = doomed.pop() {
             if let Some(mut last) = Arc::into_inner(node) {
@@ -514,13 +514,14 @@ impl Drop for Node {
 pub(crate) fn hand_over(root: &Arc<Node>, from: Cid, to: Cid) -> usize {
     let mut changed = 0;
     let mut ahead = alloc::vec![root.clone()];
-    while let Some(node) = ahead.pop() {
+    while let Some(node) = ahead.pop().filter(|node| node.shared.owned_by(from) > 0) {
         if node
             .owner
             .compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
         {
             changed += 1;
+            node.shared.change_owner(from, to);
             if let Body::Regular(pages) = &node.body {
                 pages.hand_over(to);
             }

@@ -172,11 +172,7 @@ impl Ramfs {
     }
 
     /// The directory that a member's path leads to, made where it is missing, and the last name; `None`: the root.
-    fn directory_of<'n>(
-        &self,
-        path: &'n [u8],
-        owner: Cid,
-    ) -> Result<Option<(Arc<Node>, &'n [u8])>, Fault> {
+    fn directory_of<'n>(&self, path: &'n [u8], owner: Cid) -> Result<Target<'n>, Fault> {
         let mut names = path
             .split(|&byte| byte == b'/')
             .filter(|name| !name.is_empty() && *name != b".")
@@ -216,6 +212,9 @@ impl Ramfs {
         Ok(node)
     }
 }
+
+/// A directory and a name in it; `None`: the root itself.
+type Target<'n> = Option<(Arc<Node>, &'n [u8])>;
 
 /// Files with several names, by what the archive calls them.
 type Linked = BTreeMap<((u32, u32), u32), Arc<Node>>;

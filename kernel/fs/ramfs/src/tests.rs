@@ -1,6 +1,7 @@
 use super::*;
 use crate::archive::Archive;
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -167,6 +168,8 @@ fn ramfs03_mappings_see_the_file_and_nothing_behind_its_end() {
     );
     assert_eq!(fs.hand_over(Cid(3), Cid(0)), 1);
     assert_eq!(frame.owner(), Cid(0));
+    assert_eq!(fs.shared.owned_by(Cid(3)), 0);
+    assert_eq!(fs.shared.owned_by(Cid(0)), 2);
 }
 
 /// A source whose second page is not resident.
@@ -356,11 +359,14 @@ proptest! {
                     let got = with_context(|cx| dir(to_d).link(cx, &name(to_n), &inode));
                     let wanted = if thing.is_directory() {
                         Err(Errno::EPERM)
-                    } else if model.contains_key(&(to_d, to_n)) {
-                        Err(Errno::EEXIST)
                     } else {
-                        model.insert((to_d, to_n), thing);
-                        Ok(())
+                        match model.entry((to_d, to_n)) {
+                            Entry::Occupied(_) => Err(Errno::EEXIST),
+                            Entry::Vacant(free) => {
+                                free.insert(thing);
+                                Ok(())
+                            }
+                        }
                     };
                     (got, wanted)
                 }

@@ -1,1 +1,173 @@
+use super::*;
+use crate::sleeper::Thread;
+use alloc::sync::Arc;
+use proptest::prelude::*;
+use std::vec::Vec;
 
+const WORD: FutexKey = FutexKey::Private {
+    space: 1,
+    address: 0x1000,
+};
+const OTHER: FutexKey = FutexKey::Private {
+    space: 1,
+    address: 0x2000,
+};
+
+fn parked(table: &FutexTable, key: FutexKey, bits: u32) -> Arc<Thread> {
+    let thread = Thread::new();
+    assert_eq!(
+        table.wait(key, bits, &thread.run(), || Ok(true)),
+        Err(Stop::Park)
+    );
+    thread
+}
+
+#[test]
+fn a_changed_word_is_not_waited_for() {
+    let table = FutexTable::new(4);
+    let thread = Thread::new();
+    let waiter = thread.run();
+    assert_eq!(
+        table.wait(WORD, 1, &waiter, || Ok(false)),
+        Err(Stop::Error(Errno::EAGAIN))
+    );
+    assert_eq!(
+        table.wait(WORD, 1, &waiter, || Err(Stop::Again)),
+        Err(Stop::Again)
+    );
+    assert_eq!(
+        table.wait(WORD, 0, &waiter, || Ok(true)),
+        Err(Stop::Error(Errno::EINVAL))
+    );
+    assert_eq!(table.wake(WORD, FutexTable::ANY, 9), Ok(0));
+}
+
+#[test]
+fn the_first_come_is_completed_first() {
+    let table = FutexTable::new(4);
+    let threads: Vec<_> = (0..3)
+        .map(|_| parked(&table, WORD, FutexTable::ANY))
+        .collect();
+    let elsewhere = parked(
+        &table,
+        FutexKey::Private {
+            space: 2,
+            address: 0x1000,
+        },
+        FutexTable::ANY,
+    );
+    assert_eq!(table.wake(WORD, FutexTable::ANY, 2), Ok(2));
+    let woken: Vec<_> = threads.iter().map(|thread| thread.woken()).collect();
+    assert_eq!(woken, [Some(Some(0)), Some(Some(0)), None]);
+    assert_eq!(elsewhere.woken(), None);
+    threads[2].leave();
+    assert_eq!(table.wake(WORD, FutexTable::ANY, 2), Ok(0));
+}
+
+#[test]
+fn bit_sets_select() {
+    let table = FutexTable::new(1);
+    let (one, two) = (parked(&table, WORD, 1), parked(&table, WORD, 2));
+    assert_eq!(table.wake(WORD, 6, 9), Ok(1));
+    assert_eq!((one.woken(), two.woken()), (None, Some(Some(0))));
+    assert_eq!(table.wake(WORD, 0, 9), Err(Errno::EINVAL));
+}
+
+#[test]
+fn requeued_threads_wait_on_the_other_word() {
+    for buckets in [1, 64] {
+        let table = FutexTable::new(buckets);
+        let threads: Vec<_> = (0..4)
+            .map(|_| parked(&table, WORD, FutexTable::ANY))
+            .collect();
+        assert_eq!(
+            table.requeue(WORD, OTHER, 1, 2, || Ok(false)),
+            Err(Stop::Error(Errno::EAGAIN))
+        );
+        assert_eq!(table.requeue(WORD, OTHER, 1, 2, || Ok(true)), Ok((1, 2)));
+        assert_eq!(table.wake(OTHER, FutexTable::ANY, 9), Ok(2));
+        assert_eq!(table.wake(WORD, FutexTable::ANY, 9), Ok(1));
+        assert!(threads.iter().all(|thread| thread.woken() == Some(Some(0))));
+        assert_eq!(table.requeue(WORD, WORD, 1, 1, || Ok(true)), Ok((0, 0)));
+    }
+}
+
+#[test]
+fn wake_op_decides_by_the_old_value() {
+    let table = FutexTable::new(8);
+    let (one, two) = (
+        parked(&table, WORD, FutexTable::ANY),
+        parked(&table, OTHER, FutexTable::ANY),
+    );
+    // FUTEX_OP(FUTEX_OP_SET, 0, FUTEX_OP_CMP_GT, 1): what glibc's condition variables used.
+    let operation = WakeOperation::decode(4 << 24 | 1).unwrap();
+    assert_eq!(operation.apply(5), 0);
+    assert_eq!(
+        table.wake_op([WORD, OTHER], [1, 1], operation, || Ok(1)),
+        Ok(1)
+    );
+    assert_eq!((one.woken(), two.woken()), (Some(Some(0)), None));
+    assert_eq!(
+        table.wake_op([WORD, OTHER], [1, 1], operation, || Ok(2)),
+        Ok(1)
+    );
+    assert_eq!(two.woken(), Some(Some(0)));
+    assert_eq!(WakeOperation::decode(5 << 28), Err(Errno::ENOSYS));
+    assert_eq!(WakeOperation::decode(6 << 24), Err(Errno::ENOSYS));
+    let shifted = WakeOperation::decode(9 << 28 | 4 << 12).unwrap();
+    assert_eq!(shifted.apply(1), 17);
+    let negative = WakeOperation::decode(1 << 28 | 0xfff << 12 | 2 << 24 | 0xfff).unwrap();
+    assert_eq!(
+        (
+            negative.apply(5),
+            negative.wakes(u32::MAX - 1),
+            negative.wakes(0)
+        ),
+        (4, true, false)
+    );
+}
+
+#[test]
+fn words_that_nobody_waits_on_are_forgotten() {
+    let table = FutexTable::new(1);
+    for address in 0..1000 {
+        let key = FutexKey::Shared {
+            object: 7,
+            offset: address,
+        };
+        parked(&table, key, 1).leave();
+    }
+    assert!(table.buckets[0].lock().queues.len() <= Bucket::SWEEP + 1);
+}
+
+proptest! {
+    /// Every waiter is woken at most once, and as many as a list of lists says.
+    #[test]
+    fn behaves_as_a_list_of_lists(steps in prop::collection::vec((0u8..4, 0u64..4, 0u64..4, 0usize..4), 1..80)) {
+        let table = FutexTable::new(2);
+        let key = |at: u64| FutexKey::Private { space: 0, address: at };
+        let mut model: Vec<Vec<Arc<Thread>>> = (0..4).map(|_| Vec::new()).collect();
+        for (kind, one, two, count) in steps {
+            let (from, to) = (one as usize, two as usize);
+            match kind {
+                0 | 1 => model[from].push(parked(&table, key(one), FutexTable::ANY)),
+                2 => {
+                    let woken: Vec<_> = { let end = count.min(model[from].len()); model[from].drain(..end).collect() };
+                    prop_assert_eq!(table.wake(key(one), FutexTable::ANY, count), Ok(woken.len()));
+                    prop_assert!(woken.iter().all(|thread| thread.woken().is_some()));
+                }
+                _ if one != two => {
+                    let end = 1.min(model[from].len());
+                    let woken: Vec<_> = model[from].drain(..end).collect();
+                    let end = count.min(model[from].len());
+                    let moved: Vec<_> = model[from].drain(..end).collect();
+                    let expected = (woken.len(), moved.len());
+                    model[to].extend(moved);
+                    prop_assert_eq!(table.requeue(key(one), key(two), 1, count, || Ok(true)), Ok(expected));
+                }
+                _ => {}
+            }
+            prop_assert!(model.iter().flatten().all(|thread| thread.woken().is_none()));
+        }
+    }
+}

@@ -92,10 +92,10 @@ pub fn initialize(map: LinearMap) {
     if needed >= largest.1 {
         return;
     }
+    let mut free = FREE.lock();
     let Some(ram) = contents::install(&map, span, largest.0) else {
         return;
     };
-    let mut free = FREE.lock();
     for (first, count) in map.regions().map(usable) {
         let taken = if first == largest.0 { needed } else { 0 };
         free.give_run(ram, first + taken, count - taken);
@@ -142,22 +142,27 @@ pub fn set_maximum(owner: Cid, maximum: Option<Pages>) {
     accounts::set_maximum(owner, pages);
 }
 
-/// Whether `owner` may take `count` frames of the free ones.
+/// The frames that an allocation for `owner` leaves free.
 #[inline]
-fn permitted(free: &Buddy, owner: Cid, count: u32) -> bool {
-    let kept = if owner.is_global() {
+fn kept_from(owner: Cid) -> u32 {
+    if owner.is_global() {
         0
     } else {
         RESERVE.load(Relaxed)
-    };
+    }
+}
+
+/// Whether `owner` may take `count` of the free frames and leave `kept`.
+#[inline]
+fn permitted(free: &Buddy, owner: Cid, count: u32, kept: u32) -> bool {
     free.free() >= kept.saturating_add(count) && accounts::permits(owner, count) && !injected()
 }
 
 #[inline]
-fn take_one(owner: Cid, kind: Kind) -> Result<(u32, &'static Meta), OutOfMemory> {
-    let ram = ram().ok_or(OutOfMemory)?;
+fn take_one(owner: Cid, kind: Kind, kept: u32) -> Result<(u32, &'static Meta), OutOfMemory> {
+    let ram = ram();
     let mut free = FREE.lock();
-    if !permitted(&free, owner, 1) {
+    if !permitted(&free, owner, 1, kept) {
         return Err(OutOfMemory);
     }
     let (number, meta) = free.take_one(ram).ok_or(OutOfMemory)?;
@@ -166,22 +171,14 @@ fn take_one(owner: Cid, kind: Kind) -> Result<(u32, &'static Meta), OutOfMemory>
     Ok((number, meta))
 }
 
-/// A zeroed frame, but only while more than an eighth of RAM is free: for pages that nobody needs yet.
-pub(crate) fn allocate_if_plentiful(owner: Cid, kind: Kind) -> Option<Frame> {
-    if FREE.lock().free() <= TOTAL.load(Relaxed) / 8 {
-        return None;
-    }
-    Frame::allocate(owner, kind).ok()
-}
-
 /// Takes `1 << order` frames, aligned to their size; their contents are what they are.
 pub(crate) fn take_block(owner: Cid, kind: Kind, order: u32) -> Result<u32, OutOfMemory> {
-    let ram = ram().ok_or(OutOfMemory)?;
+    let ram = ram();
     if order >= ORDERS {
         return Err(OutOfMemory);
     }
     let mut free = FREE.lock();
-    if !permitted(&free, owner, 1 << order) {
+    if !permitted(&free, owner, 1 << order, kept_from(owner)) {
         return Err(OutOfMemory);
     }
     let number = free.take(ram, order).ok_or(OutOfMemory)?;
@@ -194,12 +191,12 @@ pub(crate) fn take_block(owner: Cid, kind: Kind, order: u32) -> Result<u32, OutO
 
 /// Gives a block from [`take_block`] back; a block that is not allocated in this order is left alone.
 pub(crate) fn give_block(number: u32, order: u32) {
-    let Some(ram) = ram() else { return };
+    let ram = ram();
     let Some(meta) = ram.meta(number) else { return };
+    let mut free = FREE.lock();
     if !meta.is_used() || u32::from(meta.order.load(Relaxed)) != order {
         return;
     }
-    let mut free = FREE.lock();
     accounts::charge(Cid(meta.owner.load(Relaxed)), meta.kind(), -(1 << order));
     meta.set_body();
     free.give(ram, number, order);
@@ -208,9 +205,9 @@ pub(crate) fn give_block(number: u32, order: u32) {
 /// Takes `count` frames in a row for the heap, aligned to `1 << order` of them and charged to Global.
 pub(crate) fn take_run(count: u32, order: u32) -> Result<u32, OutOfMemory> {
     if count == 1 && order == 0 {
-        return take_one(Cid::GLOBAL, Kind::Kernel).map(|(number, _)| number);
+        return take_one(Cid::GLOBAL, Kind::Kernel, 0).map(|(number, _)| number);
     }
-    let ram = ram().ok_or(OutOfMemory)?;
+    let ram = ram();
     let order = order.max(
         count
             .checked_next_power_of_two()
@@ -229,7 +226,7 @@ pub(crate) fn take_run(count: u32, order: u32) -> Result<u32, OutOfMemory> {
 
 /// Gives `count` frames from [`take_run`] back.
 pub(crate) fn give_run(first: u32, count: u32) {
-    let Some(ram) = ram() else { return };
+    let ram = ram();
     let mut free = FREE.lock();
     accounts::charge(Cid::GLOBAL, Kind::Kernel, -(count as i32));
     if count == 1 {
@@ -262,6 +259,14 @@ impl Frame {
         Ok(frame)
     }
 
+    /// A zeroed frame, but only while more than an eighth of RAM is free: for pages that nobody needs yet.
+    pub(crate) fn allocate_if_plentiful(owner: Cid, kind: Kind) -> Option<Self> {
+        let plenty = (TOTAL.load(Relaxed) / 8).max(kept_from(owner));
+        let frame = Self::take_keeping(owner, kind, plenty).ok()?;
+        contents::zero(frame.0.get());
+        Some(frame)
+    }
+
     /// A new frame charged to `owner` with the contents of this one.
     ///
     /// # Errors
@@ -273,14 +278,18 @@ impl Frame {
     }
 
     fn take(owner: Cid, kind: Kind) -> Result<Self, OutOfMemory> {
-        let (number, meta) = take_one(owner, kind)?;
+        Self::take_keeping(owner, kind, kept_from(owner))
+    }
+
+    fn take_keeping(owner: Cid, kind: Kind, kept: u32) -> Result<Self, OutOfMemory> {
+        let (number, meta) = take_one(owner, kind, kept)?;
         meta.references.store(1, Relaxed);
         NonZeroU32::new(number).map(Self).ok_or(OutOfMemory)
     }
 
     #[inline]
     fn meta(&self) -> Option<&'static Meta> {
-        ram()?.meta(self.0.get())
+        ram().meta(self.0.get())
     }
 
     /// The frame's number, for translations and devices; it is good while a handle exists.
@@ -290,12 +299,11 @@ impl Frame {
         FrameNumber(self.0.get())
     }
 
-    /// Whether there is another handle to this frame.
+    /// Whether there is another handle to this frame. When there is none, what others did with it is done.
     #[inline]
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        self.meta()
-            .is_some_and(|meta| meta.references.load(Acquire) > 1)
+        self.references() > 1
     }
 
     /// How many handles there are.
@@ -375,11 +383,9 @@ impl Frame {
     #[inline]
     fn let_go(meta: &Meta) -> bool {
         // With one reference left nobody else can add or drop any, so the subtraction needs no atomic.
-        if meta.references.load(Acquire) == 1 {
+        if meta.references.load(Relaxed) == 1 {
             meta.references.store(0, Relaxed);
-            return true;
-        }
-        if meta.references.fetch_sub(1, Release) != 1 {
+        } else if meta.references.fetch_sub(1, Release) != 1 {
             return false;
         }
         fence(Acquire);
@@ -398,7 +404,7 @@ impl Clone for Frame {
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        let Some(ram) = ram() else { return };
+        let ram = ram();
         let Some(meta) = ram.meta(self.0.get()) else {
             return;
         };
@@ -415,7 +421,7 @@ fn release(free: &mut Buddy, ram: &Ram, number: u32, meta: &Meta) {
 
 /// Drops the handles in `frames` and takes the allocator's lock once for all of them.
 pub(crate) fn drop_all(frames: &mut [Option<Frame>]) {
-    let Some(ram) = ram() else { return };
+    let ram = ram();
     let mut free = None;
     for frame in frames.iter_mut().filter_map(Option::take) {
         let number = frame.0.get();

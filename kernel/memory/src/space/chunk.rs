@@ -5,8 +5,9 @@
 use super::FaultError;
 use super::area::{Area, Mapping};
 use crate::frames::{self, Frame, Kind};
+use crate::sorted::Sorted;
 use crate::source::PageError;
-use abi::mmu::{Access, Protection};
+use abi::mmu::{Access, PageNumber, Protection};
 use abi::{Cid, PAGE_SHIFT};
 use core::ops::Range;
 
@@ -52,6 +53,40 @@ pub(super) fn slots(mut bits: u16) -> impl Iterator<Item = usize> {
         let slot = bits.trailing_zeros() as usize;
         bits &= bits.wrapping_sub(1);
         (slot < PAGES as usize).then_some(slot)
+    })
+}
+
+/// The runs of selected pages among `pages`, each as long as can be, ascending.
+pub(super) fn runs<'a>(
+    chunks: &'a Sorted<Chunk>,
+    pages: Range<u64>,
+    select: impl Fn(&Chunk) -> u16 + 'a,
+) -> impl Iterator<Item = (PageNumber, u64)> + 'a {
+    let end = pages.end;
+    let inside = chunks
+        .entries(pages.start >> SHIFT)
+        .take_while(move |(key, _)| key << SHIFT < end);
+    let pieces =
+        inside.flat_map(move |(key, chunk)| pieces(key, select(chunk) & window(key, &pages)));
+    let mut pieces = pieces.peekable();
+    core::iter::from_fn(move || {
+        let mut run = pieces.next()?;
+        while let Some(next) = pieces.next_if(|next| next.start == run.end) {
+            run.end = next.end;
+        }
+        Some((PageNumber(run.start), run.end - run.start))
+    })
+}
+
+/// The stretches of set bits as page numbers of chunk `key`.
+fn pieces(key: u64, slots: u16) -> impl Iterator<Item = Range<u64>> {
+    let mut bits = u32::from(slots);
+    core::iter::from_fn(move || {
+        let low = bits.trailing_zeros();
+        let count = bits.checked_shr(low)?.trailing_ones();
+        bits &= !(((1 << count) - 1) << low);
+        let first = (key << SHIFT) + u64::from(low);
+        Some(first..first + u64::from(count))
     })
 }
 
@@ -181,7 +216,7 @@ impl Chunk {
     /// Fills the empty slots of `wanted` with new zeroed pages, as long as memory is plentiful.
     pub(super) fn fill_with_zeros(&mut self, owner: Cid, wanted: u16) {
         for slot in slots(wanted & !self.present) {
-            let Some(frame) = frames::allocate_if_plentiful(owner, Kind::Anonymous) else {
+            let Some(frame) = Frame::allocate_if_plentiful(owner, Kind::Anonymous) else {
                 return;
             };
             self.put(slot, frame);

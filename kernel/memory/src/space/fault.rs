@@ -60,32 +60,23 @@ impl AddressSpace {
             }
             found => found?,
         };
-        let key = page >> SHIFT;
-        let window = chunk::window(key, &Self::pages(area.start, area.end));
-        let slot = (page % PAGES) as usize;
-        let complete_before =
+        let (key, slot) = (page >> SHIFT, (page % PAGES) as usize);
+        let window = chunk::window(key, &Self::page_range(area.start, area.end));
+        let walks_on =
             slot == 0 && is_plain(area) && is_complete(&self.chunks, key.wrapping_sub(1));
         let chunk = self.chunks.get_or_insert(key, Chunk::new)?;
-        let displaced = match chunk.ready(area, self.owner, page, access) {
-            Ok(displaced) => displaced,
-            Err(error) => {
-                if chunk.present == 0 {
-                    self.chunks.remove(key);
-                }
-                return Err(error);
-            }
-        };
+        let ready = chunk.ready(area, self.owner, page, access);
+        if chunk.present == 0 {
+            self.chunks.remove(key);
+            return ready.map(drop);
+        }
+        let displaced = ready?;
         if chunk.installed & (1 << slot) == 0 {
-            fill_around(
-                chunk,
-                area,
-                self.owner,
-                key,
-                slot,
-                window,
-                access,
-                complete_before,
-            );
+            if is_plain(area) {
+                chunk.fill_with_zeros(self.owner, ahead(chunk, area, slot, walks_on) & window);
+            } else if access != Access::Write || area.mapping.is_shared() {
+                chunk.fill_from_source(area, key, window);
+            }
         }
         let mut wanted = chunk.present & !chunk.installed & window | 1 << slot;
         if area.protection.contains(Protection::WRITE) && !area.mapping.is_shared() {
@@ -97,25 +88,13 @@ impl AddressSpace {
             });
             wanted |= chunk.writable & !before;
         }
-        let mut entries = [None; PAGES as usize];
-        for slot in chunk::slots(wanted) {
-            let Some(frame) = &chunk.frames[slot] else {
-                continue;
-            };
-            entries[slot] = Some((frame.number(), chunk.allowed(slot, area.protection)));
-            if area.protection.contains(Protection::EXECUTE)
-                && frame.mark_clean()
-                && let Some(sync) = INSTRUCTION_SYNC.get()
-            {
-                sync(frame.number());
-            }
-        }
+        let first = PageNumber(key << SHIFT);
         let installed = self
             .translations
-            .install_run(PageNumber(key << SHIFT), &entries);
+            .install_run(first, &translations_of(chunk, area, wanted));
         if installed.is_err() {
             // Which of them are in place is not known, and the displaced frame must not stay.
-            self.translations.remove(PageNumber(key << SHIFT), PAGES);
+            self.translations.remove(first, PAGES);
             chunk.installed = 0;
             return Err(FaultError::OutOfMemory);
         }
@@ -203,38 +182,39 @@ fn is_plain(area: &Area) -> bool {
     area.mapping.backing().is_none()
 }
 
-/// Makes neighbours of the faulting page exist by the rule at the top of the file.
-#[allow(clippy::too_many_arguments)]
-fn fill_around(
-    chunk: &mut Chunk,
+/// What is to be installed for the pages in the slots `wanted`.
+fn translations_of(
+    chunk: &Chunk,
     area: &Area,
-    owner: abi::Cid,
-    key: u64,
-    slot: usize,
-    window: u16,
-    access: Access,
-    complete_before: bool,
-) {
-    if !is_plain(area) {
-        if access != Access::Write || area.mapping.is_shared() {
-            chunk.fill_from_source(area, key, window);
+    wanted: u16,
+) -> [Option<(FrameNumber, Protection)>; PAGES as usize] {
+    let mut entries = [None; PAGES as usize];
+    for slot in chunk::slots(wanted) {
+        let Some(frame) = &chunk.frames[slot] else {
+            continue;
+        };
+        entries[slot] = Some((frame.number(), chunk.allowed(slot, area.protection)));
+        if area.protection.contains(Protection::EXECUTE)
+            && frame.mark_clean()
+            && let Some(sync) = INSTRUCTION_SYNC.get()
+        {
+            sync(frame.number());
         }
-        return;
     }
-    let upward = !matches!(area.mapping, Mapping::Stack);
-    let run = if upward {
-        // Bits below the slot, moved to the top.
-        (u32::from(chunk.present) << (31 - slot) << 1).leading_ones()
-    } else {
-        (chunk.present >> slot >> 1).trailing_ones()
-    };
-    let count = if complete_before { 15 } else { run.min(8) };
-    let ahead = (1u32 << count) - 1;
-    let wanted = if upward {
-        (ahead << (slot + 1)) as u16
-    } else {
-        let low = slot.saturating_sub(count as usize);
-        (((1u32 << slot) - 1) & !((1u32 << low) - 1)) as u16
-    };
-    chunk.fill_with_zeros(owner, wanted & window);
+    entries
+}
+
+/// The slots that a program which faulted in `slot` of an anonymous area will want next, by the rule at the top of
+/// the file; `walks_on` when it has just filled the chunk before.
+fn ahead(chunk: &Chunk, area: &Area, slot: usize, walks_on: bool) -> u16 {
+    let (present, below) = (u32::from(chunk.present), (1u32 << slot) - 1);
+    if matches!(area.mapping, Mapping::Stack) {
+        let run = (present >> slot >> 1).trailing_ones().min(8);
+        let low = slot.saturating_sub(run as usize);
+        return (below & !((1 << low) - 1)) as u16;
+    }
+    // The bits below the slot, moved to the top.
+    let run = (present << (31 - slot) << 1).leading_ones().min(8);
+    let count = if walks_on { 15 } else { run };
+    (((1u32 << count) - 1) << (slot + 1)) as u16
 }

@@ -8,7 +8,7 @@
 use super::area::Area;
 use super::chunk::{self, Chunk};
 use super::{AddressSpace, Errno};
-use abi::mmu::{Protection, Translations};
+use abi::mmu::{PageNumber, Protection, Translations};
 use alloc::boxed::Box;
 
 impl AddressSpace {
@@ -32,17 +32,28 @@ impl AddressSpace {
 
     /// Takes the permission to write from all pages that are this space's own.
     fn protect_own_pages(&mut self) {
-        let mut at = 0;
-        while let Some((key, area)) = self.areas.at_or_above(at) {
-            at = key + 1;
+        // Most spaces have few runs, all of one protection: one call and one flush.
+        let mut runs = [(PageNumber(0), 0); 16];
+        let (mut filled, mut pending) = (0, Protection::empty());
+        for (_, area) in self.areas.iter() {
             if area.mapping.is_shared() || !area.protection.contains(Protection::WRITE) {
                 continue;
             }
-            let pages = Self::pages(area.start, area.end);
             let allowed = chunk::hardware(area.protection) - Protection::WRITE;
-            self.protect_where(&pages, allowed, |chunk| {
-                chunk.own & chunk.writable & chunk.installed
-            });
+            let pages = Self::page_range(area.start, area.end);
+            let exposed = |chunk: &Chunk| chunk.own & chunk.writable & chunk.installed;
+            for run in chunk::runs(&self.chunks, pages, exposed) {
+                if filled == runs.len() || filled != 0 && pending != allowed {
+                    self.translations.protect_runs(&runs[..filled], pending);
+                    filled = 0;
+                }
+                pending = allowed;
+                runs[filled] = run;
+                filled += 1;
+            }
+        }
+        if filled != 0 {
+            self.translations.protect_runs(&runs[..filled], pending);
         }
         for (_, chunk) in self.chunks.entries_mut(0) {
             chunk.writable &= !chunk.own;

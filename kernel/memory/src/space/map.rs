@@ -129,9 +129,39 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// [`AddressSpace::unmap`] in steps of about `budget` pages that exist (at least 16): the rest of the range, as
+    /// address and length, or `None` when all is done. What is not reached yet is still mapped.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::unmap`].
+    pub fn unmap_step(
+        &mut self,
+        address: u64,
+        length: u64,
+        budget: u64,
+    ) -> Result<Option<(u64, u64)>, Errno> {
+        let length = round_up(length).ok_or(Errno::EINVAL)?;
+        if !aligned(address) || !self.is_inside(address, length) {
+            return Err(Errno::EINVAL);
+        }
+        let end = address + length;
+        let mut left = budget.max(chunk::PAGES);
+        let mut step_end = end;
+        for (key, chunk) in self.chunks.entries(address >> PAGE_SHIFT >> SHIFT) {
+            let count = u64::from(chunk.present.count_ones());
+            if count > left {
+                step_end = ((key << SHIFT) << PAGE_SHIFT).clamp(address, end);
+                break;
+            }
+            left -= count;
+        }
+        self.unmap(address, step_end - address)?;
+        Ok((step_end < end).then(|| (step_end, end - step_end)))
+    }
+
     /// Removes the areas from `start` to `end`, at both of which no area lies across.
     pub(super) fn remove_areas(&mut self, start: u64, end: u64) {
-        self.zap(Self::pages(start, end));
+        self.zap(Self::page_range(start, end));
         while let Some((key, area)) = self.areas.at_or_above(start).filter(|(key, _)| *key < end) {
             self.size -= area.pages();
             self.areas.remove(key);
@@ -140,19 +170,23 @@ impl AddressSpace {
         self.holes.freed(free_up_to, self.layout.mappings_below);
     }
 
+    /// The stretch from the first to the last translated page of a range.
+    fn translated(&self, pages: &Range<u64>) -> Option<(PageNumber, u64)> {
+        let mut runs = chunk::runs(&self.chunks, pages.clone(), |chunk| chunk.installed);
+        let (first, count) = runs.next()?;
+        let end = runs
+            .last()
+            .map_or(first.0 + count, |(last, count)| last.0 + count);
+        Some((first, end - first.0))
+    }
+
     /// Drops the pages of a range, translations first; areas stay.
     pub(super) fn zap(&mut self, pages: Range<u64>) {
         if pages.is_empty() || self.chunks.is_empty() {
             return;
         }
-        let (mut first, mut last) = (u64::MAX, 0);
-        for (key, installed) in self.masked(&pages, |chunk| chunk.installed) {
-            first = first.min((key << SHIFT) + u64::from(installed.trailing_zeros()));
-            last = (key << SHIFT) + u64::from(15 - installed.leading_zeros());
-        }
-        if first <= last {
-            self.translations
-                .remove(PageNumber(first), last - first + 1);
+        if let Some((first, count)) = self.translated(&pages) {
+            self.translations.remove(first, count);
         }
         let mut above = pages.end.div_ceil(chunk::PAGES);
         loop {
@@ -171,22 +205,6 @@ impl AddressSpace {
                 self.chunks.remove(key);
             }
         }
-    }
-
-    /// The chunks that overlap `pages` with the selected slots that lie in it, where there are any.
-    pub(super) fn masked(
-        &self,
-        pages: &Range<u64>,
-        select: impl Fn(&Chunk) -> u16,
-    ) -> impl Iterator<Item = (u64, u16)> {
-        let (range, last) = (pages.clone(), pages.end.div_ceil(chunk::PAGES));
-        let inside = self
-            .chunks
-            .entries(pages.start >> SHIFT)
-            .take_while(move |(key, _)| *key < last);
-        let selected =
-            inside.map(move |(key, chunk)| (key, select(chunk) & chunk::window(key, &range)));
-        selected.filter(|(_, slots)| *slots != 0)
     }
 
     /// Changes what a program may do with a range (`man 2 mprotect`).
@@ -234,7 +252,7 @@ impl AddressSpace {
                 break;
             };
             let before = core::mem::replace(&mut area.protection, protection);
-            let pages = Self::pages(area.start, area.end);
+            let pages = Self::page_range(area.start, area.end);
             at = area.end;
             self.reprotect(pages, before, protection);
         }
@@ -255,76 +273,26 @@ impl AddressSpace {
         }
         let writable = chunk::hardware(after);
         let read_only = writable - Protection::WRITE;
-        self.protect_where(&pages, writable, |chunk| chunk.installed & chunk.writable);
-        self.protect_where(&pages, read_only, |chunk| chunk.installed & !chunk.writable);
+        let ready = |chunk: &Chunk| chunk.installed & chunk.writable;
+        for (first, count) in chunk::runs(&self.chunks, pages.clone(), ready) {
+            self.translations.protect(first, count, writable);
+        }
+        let not_ready = |chunk: &Chunk| chunk.installed & !chunk.writable;
+        for (first, count) in chunk::runs(&self.chunks, pages, not_ready) {
+            self.translations.protect(first, count, read_only);
+        }
     }
 
     /// Removes the translations of `pages`; the pages stay.
     fn uninstall(&mut self, pages: Range<u64>) {
-        self.each_run(
-            &pages,
-            |chunk| chunk.installed,
-            |translations, first, count| translations.remove(first, count),
-        );
+        for (first, count) in chunk::runs(&self.chunks, pages.clone(), |chunk| chunk.installed) {
+            self.translations.remove(first, count);
+        }
         for (key, chunk) in self.chunks.entries_mut(pages.start >> SHIFT) {
-            let window = chunk::window(key, &pages);
             if key << SHIFT >= pages.end {
                 break;
             }
-            chunk.installed &= !window;
-        }
-    }
-
-    /// Sets the hardware protection of the selected pages, run by run.
-    pub(super) fn protect_where(
-        &mut self,
-        pages: &Range<u64>,
-        protection: Protection,
-        select: impl Fn(&Chunk) -> u16,
-    ) {
-        self.each_run(pages, select, |translations, first, count| {
-            translations.protect(first, count, protection)
-        });
-    }
-
-    /// Calls `act` for every longest run of selected pages.
-    fn each_run(
-        &mut self,
-        pages: &Range<u64>,
-        select: impl Fn(&Chunk) -> u16,
-        act: impl Fn(&mut dyn abi::mmu::Translations, PageNumber, u64),
-    ) {
-        let mut run = 0..0;
-        let last = pages.end.div_ceil(chunk::PAGES);
-        for (key, chunk) in self.chunks.entries(pages.start >> SHIFT) {
-            if key >= last {
-                break;
-            }
-            let mut bits = u32::from(select(chunk) & chunk::window(key, pages));
-            while bits != 0 {
-                let low = bits.trailing_zeros();
-                let count = (bits >> low).trailing_ones();
-                bits &= !(((1 << count) - 1) << low);
-                let first = (key << SHIFT) + u64::from(low);
-                if run.end != first {
-                    if !run.is_empty() {
-                        act(
-                            &mut *self.translations,
-                            PageNumber(run.start),
-                            run.end - run.start,
-                        );
-                    }
-                    run = first..first;
-                }
-                run.end = first + u64::from(count);
-            }
-        }
-        if !run.is_empty() {
-            act(
-                &mut *self.translations,
-                PageNumber(run.start),
-                run.end - run.start,
-            );
+            chunk.installed &= !chunk::window(key, &pages);
         }
     }
 
@@ -390,7 +358,7 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         if advice == Advice::DontNeed {
-            self.zap(Self::pages(address, address + length));
+            self.zap(Self::page_range(address, address + length));
         }
         if self.is_covered(address, address + length) {
             Ok(())

@@ -27,9 +27,9 @@ pub use abi::mmu::Access;
 pub use area::{Advice, Area, Backing, Fixed, MapRequest, Mapping, RemapFlags};
 pub use fault::set_instruction_sync;
 
-use crate::frames::Kind;
+use crate::frames::{Frame, Kind};
 use crate::sorted::{Full, Sorted};
-use abi::mmu::{Protection, Translations};
+use abi::mmu::{PageNumber, Protection, Translations};
 use abi::{Cid, Errno, PAGE_SHIFT, Pages};
 use alloc::boxed::Box;
 use chunk::Chunk;
@@ -247,6 +247,18 @@ impl AddressSpace {
         Pages(self.size)
     }
 
+    /// The pages that exist, by address, with whether each is the space's own and not an object's (core dumps,
+    /// checkpoints).
+    pub fn pages(&self) -> impl Iterator<Item = (PageNumber, &Frame, bool)> {
+        self.chunks.iter().flat_map(|(key, chunk)| {
+            let number = move |slot: usize| PageNumber((key << chunk::SHIFT) + slot as u64);
+            chunk::slots(chunk.present).filter_map(move |slot| {
+                let frame = chunk.frames.get(slot)?.as_ref()?;
+                Some((number(slot), frame, chunk.own & (1 << slot) != 0))
+            })
+        })
+    }
+
     /// RLIMIT_AS (`man 2 getrlimit`) in whole pages; what is mapped beyond it stays.
     pub fn set_limit(&mut self, limit: Pages) {
         self.limit = limit.0;
@@ -310,7 +322,7 @@ impl AddressSpace {
     }
 
     /// Pages from `start` to `end`, both addresses.
-    fn pages(start: u64, end: u64) -> core::ops::Range<u64> {
+    fn page_range(start: u64, end: u64) -> core::ops::Range<u64> {
         start >> PAGE_SHIFT..end >> PAGE_SHIFT
     }
 }

@@ -1,7 +1,7 @@
 //! Resizing and moving a mapping.
 
 use super::area::{Area, RemapFlags, round_up};
-use super::chunk::{Chunk, PAGES, SHIFT};
+use super::chunk::{self, Chunk, PAGES, SHIFT};
 use super::map::aligned;
 use super::{AddressSpace, MAX_AREAS};
 use abi::mmu::PageNumber;
@@ -115,7 +115,7 @@ impl AddressSpace {
             mapping,
             ..area
         };
-        let (from, to) = (Self::pages(old.start, old.end), target >> PAGE_SHIFT);
+        let (from, to) = (Self::page_range(old.start, old.end), target >> PAGE_SHIFT);
         self.make_chunks(from.clone(), to)?;
         if let Err(error) = self.put_moved(moved, old.end - old.start) {
             self.drop_empty_chunks(to, from.end - from.start);
@@ -169,8 +169,8 @@ impl AddressSpace {
 
     /// The first page that exists from `page` on and below `end`.
     fn next_page(&self, page: u64, end: u64) -> Option<u64> {
-        let (key, slots) = self.masked(&(page..end), |chunk| chunk.present).next()?;
-        Some((key << SHIFT) + u64::from(slots.trailing_zeros()))
+        let mut runs = chunk::runs(&self.chunks, page..end, |chunk| chunk.present);
+        runs.next().map(|(first, _)| first.0)
     }
 
     /// Moves pages into chunks that exist.
@@ -188,9 +188,6 @@ impl AddressSpace {
             let frame = source.frames[slot].take();
             let (own, writable) = (source.own & bit != 0, source.writable & bit != 0);
             source.drop_pages(bit);
-            if source.present == 0 {
-                self.chunks.remove(page >> SHIFT);
-            }
             let Some(chunk) = self.chunks.get_mut(target >> SHIFT) else {
                 return;
             };
@@ -200,5 +197,7 @@ impl AddressSpace {
             chunk.own |= u16::from(own) << slot;
             chunk.writable |= u16::from(writable) << slot;
         }
+        // Only now: a page may move within its chunk.
+        self.drop_empty_chunks(from.start, from.end - from.start);
     }
 }

@@ -1,1 +1,438 @@
+use super::*;
+use abi::linux::WaitOptions;
+use proptest::prelude::*;
+use security::{Credential, Identity, Privileges};
+use std::vec;
+use std::vec::Vec;
 
+const EXITED: WaitOptions = WaitOptions::EXITED;
+const DONE: ExitStatus = ExitStatus::Exited(3);
+
+fn root(cid: Cid) -> Credential {
+    Credential::new(cid, Identity::ROOT, Privileges::of_root(cid))
+}
+
+/// A tree with init of Global, which is process 1.
+fn tree() -> ProcessTree<u32> {
+    let mut tree = ProcessTree::new();
+    let init = tree
+        .spawn(Birth {
+            parent: None,
+            cid: Cid::GLOBAL,
+            exit_signal: None,
+        })
+        .unwrap();
+    tree.pids.bind(init.handle, 1);
+    tree
+}
+
+fn fork(tree: &mut ProcessTree<u32>, parent: u32) -> u32 {
+    fork_into(tree, parent, Cid::GLOBAL)
+}
+
+fn fork_into(tree: &mut ProcessTree<u32>, parent: u32, cid: Cid) -> u32 {
+    let birth = Birth {
+        parent: Some(Pid(parent)),
+        cid,
+        exit_signal: Some(SignalNumber::SIGCHLD),
+    };
+    let child = tree.spawn(birth).unwrap();
+    tree.pids.bind(child.handle, child.pid().0);
+    child.pid().0
+}
+
+fn exit(tree: &mut ProcessTree<u32>, pid: u32) -> Exit<u32> {
+    tree.exit(Pid(pid), DONE, Usage::default(), |_| false)
+}
+
+fn setpgid(tree: &mut ProcessTree<u32>, caller: u32, pid: u32, group: u32) -> Result<(), Errno> {
+    tree.setpgid(&root(Cid::GLOBAL), Pid(caller), pid as i32, group as i32)
+}
+
+#[test]
+fn status_words_are_those_of_man_wait() {
+    let killed = |core| {
+        Report::Ended(ExitStatus::Killed {
+            signal: SignalNumber::SIGSEGV,
+            core,
+        })
+    };
+    assert_eq!(Report::Ended(ExitStatus::Exited(2)).wait_status(), 0x200);
+    assert_eq!(killed(false).wait_status(), 11);
+    assert_eq!(killed(true).wait_status(), 0x8b);
+    assert_eq!(Report::Stopped(SignalNumber::SIGTSTP).wait_status(), 0x147f);
+    assert_eq!(Report::Continued.wait_status(), 0xffff);
+}
+
+#[test]
+fn an_ended_child_waits_to_be_reaped() {
+    let mut tree = tree();
+    let child = fork(&mut tree, 1);
+    assert_eq!(tree.wait(Pid(1), Selector::Any, EXITED), Ok(None));
+    let used = Usage {
+        user: Nanos(5),
+        ..Usage::default()
+    };
+    let end = tree.exit(Pid(child), DONE, used, |_| false);
+    let [notice] = end.notices[..] else {
+        panic!("one notice")
+    };
+    assert_eq!(
+        (notice.parent, notice.child, notice.signal),
+        (Pid(1), Pid(child), Some(SignalNumber::SIGCHLD))
+    );
+    assert!(tree.is_zombie(Pid(child)));
+    let peeked = tree
+        .wait(Pid(1), Selector::Any, EXITED | WaitOptions::NOWAIT)
+        .unwrap()
+        .unwrap();
+    assert_eq!(peeked.reaped, None);
+    assert_eq!(tree.children_usage(Pid(1)), Usage::default());
+    let waited = tree
+        .wait(Pid(1), Selector::Process(Pid(child)), EXITED)
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (waited.reaped, waited.report),
+        (Some(child), Report::Ended(DONE))
+    );
+    assert_eq!(tree.children_usage(Pid(1)), used);
+    assert_eq!(tree.wait(Pid(1), Selector::Any, EXITED), Err(Errno::ECHILD));
+    assert_eq!(tree.pids.population(Cid::GLOBAL), 1);
+}
+
+#[test]
+fn a_parent_that_ignores_sigchld_gets_no_zombies() {
+    let mut tree = tree();
+    let child = fork(&mut tree, 1);
+    let end = tree.exit(Pid(child), DONE, Usage::default(), |parent| {
+        parent == Pid(1)
+    });
+    assert_eq!((end.freed, end.notices.len()), (vec![child], 1));
+    assert_eq!(tree.wait(Pid(1), Selector::Any, EXITED), Err(Errno::ECHILD));
+}
+
+#[test]
+fn stops_and_continues_are_reported_once_and_when_asked_for() {
+    let mut tree = tree();
+    let child = fork(&mut tree, 1);
+    assert!(tree.resume(Pid(child)).is_none());
+    assert!(tree.stop(Pid(child), SignalNumber::SIGSTOP).is_some());
+    assert_eq!(tree.wait(Pid(1), Selector::Any, EXITED), Ok(None));
+    let waited = tree
+        .wait(Pid(1), Selector::Any, EXITED | WaitOptions::UNTRACED)
+        .unwrap()
+        .unwrap();
+    assert_eq!(waited.report, Report::Stopped(SignalNumber::SIGSTOP));
+    assert_eq!(
+        tree.wait(Pid(1), Selector::Any, EXITED | WaitOptions::UNTRACED),
+        Ok(None)
+    );
+    assert_eq!(tree.resume(Pid(child)).unwrap().report, Report::Continued);
+    assert_eq!(
+        tree.wait(Pid(1), Selector::Any, EXITED | WaitOptions::UNTRACED),
+        Ok(None)
+    );
+    let waited = tree
+        .wait(Pid(1), Selector::Any, WaitOptions::CONTINUED)
+        .unwrap()
+        .unwrap();
+    assert_eq!((waited.report, waited.reaped), (Report::Continued, None));
+}
+
+#[test]
+fn kinds_of_children_are_told_apart() {
+    let mut tree = tree();
+    let birth = Birth {
+        parent: Some(Pid(1)),
+        cid: Cid::GLOBAL,
+        exit_signal: None,
+    };
+    let cloned = tree.spawn(birth).unwrap().pid();
+    assert_eq!(tree.wait(Pid(1), Selector::Any, EXITED), Err(Errno::ECHILD));
+    assert_eq!(
+        tree.wait(Pid(1), Selector::Any, EXITED | WaitOptions::CLONE),
+        Ok(None)
+    );
+    assert_eq!(
+        tree.wait(Pid(1), Selector::Any, EXITED | WaitOptions::ALL_KINDS),
+        Ok(None)
+    );
+    tree.executed(cloned);
+    assert_eq!(tree.wait(Pid(1), Selector::Any, EXITED), Ok(None));
+}
+
+#[test]
+fn orphans_go_to_init_of_their_own_partition() {
+    let mut tree = tree();
+    let starter = fork(&mut tree, 1);
+    let init = fork_into(&mut tree, starter, Cid(5));
+    assert!(tree.is_init(Pid(init)));
+    assert_eq!(tree.pids.place(Pid(init)), Some((Cid(5), VPid(1))));
+    let service = fork_into(&mut tree, init, Cid(5));
+    let worker = fork_into(&mut tree, service, Cid(5));
+    assert_eq!(exit(&mut tree, service).orphans, [Pid(worker)]);
+    assert_eq!(tree.parent(Pid(worker)), Some(Pid(init)));
+    // The process that started the partition ends: init of Global takes over, not the partition itself.
+    exit(&mut tree, starter);
+    assert_eq!(tree.parent(Pid(init)), Some(Pid(1)));
+    let end = exit(&mut tree, init);
+    assert_eq!(end.ended_partition, Some(Cid(5)));
+    assert_eq!((tree.parent(Pid(worker)), end.freed), (None, vec![service]));
+    assert_eq!(exit(&mut tree, worker).freed, [worker]);
+    assert_eq!(tree.pids.population(Cid(5)), 1);
+    tree.wait(Pid(1), Selector::Process(Pid(init)), EXITED)
+        .unwrap()
+        .unwrap();
+    assert_eq!(tree.pids.retire(Cid(5)), Ok(()));
+}
+
+#[test]
+fn a_subreaper_adopts_before_init() {
+    let mut tree = tree();
+    let reaper = fork(&mut tree, 1);
+    tree.set_subreaper(Pid(reaper), true);
+    let middle = fork(&mut tree, reaper);
+    let lower = fork(&mut tree, middle);
+    let last = fork(&mut tree, lower);
+    exit(&mut tree, lower);
+    assert_eq!(tree.parent(Pid(last)), Some(Pid(reaper)));
+    exit(&mut tree, reaper);
+    assert_eq!(tree.parent(Pid(last)), Some(Pid(1)));
+}
+
+#[test]
+fn setpgid_keeps_the_rules_of_its_manual_page() {
+    let mut tree = tree();
+    let shell = fork(&mut tree, 1);
+    tree.setsid(Pid(shell)).unwrap();
+    let (job, other) = (fork(&mut tree, shell), fork(&mut tree, shell));
+    let grandchild = fork(&mut tree, job);
+    assert_eq!(setpgid(&mut tree, shell, job, 0), Ok(()));
+    assert_eq!(setpgid(&mut tree, shell, other, job), Ok(()));
+    assert_eq!(
+        tree.members(Pid(job)).collect::<Vec<_>>(),
+        [Pid(job), Pid(other)]
+    );
+    assert_eq!(setpgid(&mut tree, shell, grandchild, 0), Err(Errno::ESRCH));
+    assert_eq!(setpgid(&mut tree, shell, shell, 0), Err(Errno::EPERM));
+    assert_eq!(setpgid(&mut tree, shell, job, 1), Err(Errno::EPERM));
+    assert_eq!(setpgid(&mut tree, shell, job, 999), Err(Errno::EPERM));
+    assert_eq!(
+        tree.setpgid(&root(Cid::GLOBAL), Pid(shell), 0, -1),
+        Err(Errno::EINVAL)
+    );
+    tree.executed(Pid(other));
+    assert_eq!(setpgid(&mut tree, shell, other, other), Err(Errno::EACCES));
+    assert_eq!(tree.setsid(Pid(job)), Err(Errno::EPERM));
+    assert_eq!(tree.setsid(Pid(other)), Ok(()));
+    assert_eq!(
+        tree.getsid(&root(Cid::GLOBAL), Pid(1), other as i32),
+        Ok(VPid(other))
+    );
+    assert_eq!(
+        tree.getpgid(&root(Cid(9)), Pid(1), job as i32),
+        Err(Errno::ESRCH)
+    );
+}
+
+#[test]
+fn a_stopped_job_is_hung_up_when_its_shell_ends() {
+    let mut tree = tree();
+    let shell = fork(&mut tree, 1);
+    tree.setsid(Pid(shell)).unwrap();
+    tree.set_terminal(Pid(shell), Some(TerminalId(7)));
+    let (job, running) = (fork(&mut tree, shell), fork(&mut tree, shell));
+    setpgid(&mut tree, shell, job, 0).unwrap();
+    setpgid(&mut tree, shell, running, 0).unwrap();
+    assert!(!tree.job(Pid(job)).unwrap().orphaned);
+    tree.stop(Pid(job), SignalNumber::SIGTSTP);
+    let end = exit(&mut tree, shell);
+    assert_eq!(
+        (end.hang_up, end.lost_terminal),
+        (vec![Pid(job)], Some(TerminalId(7)))
+    );
+    assert!(tree.job(Pid(job)).unwrap().orphaned);
+    assert_eq!(tree.job(Pid(job)).unwrap().terminal, None);
+}
+
+#[test]
+fn a_group_keeps_the_number_of_its_dead_leader() {
+    let mut tree = tree();
+    let leader = fork(&mut tree, 1);
+    setpgid(&mut tree, leader, 0, 0).unwrap();
+    let member = fork(&mut tree, leader);
+    exit(&mut tree, leader);
+    tree.wait(Pid(1), Selector::Process(Pid(leader)), EXITED)
+        .unwrap()
+        .unwrap();
+    assert!(!tree.contains(Pid(leader)));
+    assert_eq!(
+        tree.getpgid(&root(Cid::GLOBAL), Pid(member), 0),
+        Ok(VPid(leader))
+    );
+    assert_eq!(
+        tree.targets(&root(Cid::GLOBAL), Pid(1), -(leader as i32)),
+        Ok(vec![Pid(member)])
+    );
+    exit(&mut tree, member);
+    tree.wait(Pid(1), Selector::Any, EXITED).unwrap().unwrap();
+    assert_eq!(tree.pids.population(Cid::GLOBAL), 1);
+}
+
+#[test]
+fn kill_of_everything_stays_in_the_partition() {
+    let mut tree = tree();
+    let init = fork_into(&mut tree, 1, Cid(2));
+    let inside = fork_into(&mut tree, init, Cid(2));
+    let (one, two) = (fork(&mut tree, 1), fork(&mut tree, 1));
+    assert_eq!(
+        tree.targets(&root(Cid::GLOBAL), Pid(one), -1),
+        Ok(vec![Pid(two)])
+    );
+    assert_eq!(
+        tree.targets(&root(Cid(2)), Pid(init), -1),
+        Ok(vec![Pid(inside)])
+    );
+    assert_eq!(
+        tree.targets(&root(Cid(2)), Pid(inside), -1),
+        Err(Errno::ESRCH)
+    );
+    assert_eq!(
+        tree.targets(&root(Cid(2)), Pid(inside), two as i32),
+        Err(Errno::ESRCH)
+    );
+    assert_eq!(
+        tree.targets(&root(Cid(2)), Pid(inside), 1),
+        Ok(vec![Pid(init)])
+    );
+}
+
+#[test]
+fn entering_a_partition_gives_a_number_there() {
+    let mut tree = tree();
+    let init = fork_into(&mut tree, 1, Cid(2));
+    let login = fork(&mut tree, 1);
+    let (entered, object) = tree.enter(Pid(login), Cid(2)).unwrap();
+    assert_eq!((entered.vpid, object), (VPid(2), Some(login)));
+    assert!(!tree.contains(Pid(login)));
+    assert_eq!(tree.parent(entered.pid()), Some(Pid(1)));
+    assert_eq!(tree.job(entered.pid()).unwrap().session, entered.pid());
+    assert_eq!(tree.init(Cid(2)), Some(Pid(init)));
+}
+
+/// Many partitions with 8 processes each (an eighth of the design size) come and go in time that grows with their number only.
+#[test]
+fn many_partitions_come_and_go() {
+    let mut tree = tree();
+    let mut all = Vec::new();
+    for cid in 1..=1024 {
+        let init = fork_into(&mut tree, 1, Cid(cid));
+        all.extend((0..7).map(|_| fork_into(&mut tree, init, Cid(cid))));
+        all.push(init);
+    }
+    assert_eq!(tree.nodes.len(), 8193);
+    for pid in all {
+        let parent = tree.parent(Pid(pid)).unwrap();
+        exit(&mut tree, pid);
+        let waited = tree.wait(parent, Selector::Any, EXITED).unwrap().unwrap();
+        assert_eq!(waited.reaped, Some(pid));
+    }
+    assert_eq!(tree.nodes.len(), 1);
+}
+
+/// Everything that must hold between the parts of the tree.
+fn check(tree: &ProcessTree<u32>) {
+    for (pid, node) in &tree.nodes {
+        if let Some(parent) = node.parent {
+            let parent = &tree.nodes[&parent];
+            assert!(parent.children.contains(pid) && !parent.ended);
+            assert_eq!(parent.reportable.contains(pid), node.report.is_some());
+        }
+        assert!(
+            node.children
+                .iter()
+                .all(|child| tree.nodes[child].parent == Some(*pid))
+        );
+        assert!(node.reportable.is_subset(&node.children));
+        assert!(tree.members(node.group).any(|member| member == *pid));
+        assert_eq!(tree.session_of_group(node.group), Some(node.session));
+        assert_eq!(tree.pids.by_pid(*pid), Some(&pid.0));
+    }
+    for (number, group) in &tree.groups {
+        assert!(!group.members.is_empty());
+        assert!(
+            group
+                .members
+                .iter()
+                .all(|member| tree.nodes[member].group == *number)
+        );
+        assert!(tree.pids.place(*number).is_some());
+        let stopped: BTreeSet<Pid> = group
+            .members
+            .iter()
+            .copied()
+            .filter(|pid| tree.is_stopped(*pid))
+            .collect();
+        assert_eq!(group.stopped, stopped);
+    }
+    for (number, session) in &tree.sessions {
+        let groups = tree
+            .groups
+            .values()
+            .filter(|group| group.session == *number)
+            .count();
+        assert_eq!(groups, session.groups);
+        assert!(groups > 0 && tree.pids.place(*number).is_some());
+    }
+    let mut named: BTreeSet<Pid> = tree.nodes.keys().copied().collect();
+    named.extend(tree.groups.keys().chain(tree.sessions.keys()));
+    let used: usize = (0..3).map(|cid| tree.pids.population(Cid(cid))).sum();
+    assert_eq!(used, named.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever processes do, the parts of the tree agree, no number is lost and every zombie can be reaped.
+    #[test]
+    fn stays_consistent(steps in prop::collection::vec((0u8..9, any::<u8>(), any::<u8>()), 1..120)) {
+        let mut tree = tree();
+        for (kind, one, two) in steps {
+            let alive: Vec<u32> = tree.nodes.iter().filter(|(_, node)| !node.ended).map(|(pid, _)| pid.0).collect();
+            let pick = |choice: u8| alive[usize::from(choice) % alive.len()];
+            let (first, second) = (pick(one), pick(two));
+            let cid = tree.nodes[&Pid(first)].cid;
+            match kind {
+                0..=2 => { fork_into(&mut tree, first, cid); }
+                3 if first == 1 => { fork_into(&mut tree, 1, Cid(u16::from(two % 3))); }
+                3 | 4 if first != 1 => {
+                    tree.exit(Pid(first), DONE, Usage::default(), |parent| parent.0 % 5 == 0);
+                }
+                5 => {
+                    let target = tree.pids.seen(Pid(second), cid).0 as i32;
+                    let _unimportant = tree.setpgid(&root(cid), Pid(first), target, if two % 2 == 0 { 0 } else { target });
+                }
+                6 => { let _unimportant = tree.setsid(Pid(first)); }
+                7 => {
+                    tree.stop(Pid(first), SignalNumber::SIGSTOP);
+                    if two % 2 == 0 { tree.resume(Pid(first)); }
+                }
+                _ => {
+                    let options = EXITED | WaitOptions::UNTRACED | WaitOptions::ALL_KINDS;
+                    if let Ok(Some(waited)) = tree.wait(Pid(first), Selector::Any, options) {
+                        prop_assert_eq!(waited.reaped.is_some(), matches!(waited.report, Report::Ended(_)));
+                    }
+                }
+            }
+            check(&tree);
+        }
+        // Everybody but init ends, and init reaps: nothing is left.
+        let rest: Vec<Pid> = tree.nodes.keys().copied().filter(|pid| *pid != Pid(1)).collect();
+        for pid in rest {
+            tree.exit(pid, DONE, Usage::default(), |_| false);
+        }
+        while tree.wait(Pid(1), Selector::Any, EXITED | WaitOptions::ALL_KINDS).is_ok() {}
+        check(&tree);
+        prop_assert_eq!(tree.nodes.len(), 1);
+    }
+}

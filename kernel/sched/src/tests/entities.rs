@@ -191,7 +191,9 @@ fn sched0044_times_near_the_end_of_the_range() {
                 machine.partition_with(2, soft),
                 machine.partition_with(3, hard),
             ];
-            cids.iter().for_each(|&cid| drop(machine.spawn(cid, Busy)));
+            cids.iter().for_each(|&cid| {
+                machine.spawn(cid, Busy);
+            });
             measure(&mut machine, seconds(3), &cids);
             let now = machine.now();
             assert!(machine.scheduler.account(cids[0], Ticks(u64::MAX)).is_ok());
@@ -210,8 +212,39 @@ fn sched0045_all_partitions_loaded() {
         machine.partition(cid, 1 + cid % 7);
     }
     let cids = [Cid(1), Cid(Cid::LIMIT)];
-    cids.iter().for_each(|&cid| drop(machine.spawn(cid, Busy)));
+    cids.iter().for_each(|&cid| {
+        machine.spawn(cid, Busy);
+    });
     let found = measure(&mut machine, seconds(1), &cids);
     let (one, last) = (2.0, f64::from(1 + Cid::LIMIT % 7));
     assert_near(found[0], 100.0 * one / (one + last), 0.3, "first");
+}
+
+/// SCHED0046: a CPU that crosses a boundary at an instant just before another CPU read its clock spoils no sum.
+#[test]
+fn sched0046_races_of_clocks_spoil_no_sum() {
+    let policy = policy_by_name("wlm").expect("shipped");
+    let mut scheduler = Scheduler::new(TIMEBASE, 2, policy);
+    let clock = scheduler.online(Cpu(0), Ticks(10)).expect("first");
+    scheduler.online(Cpu(1), Ticks(20)).expect("second");
+    let id = scheduler
+        .admit(Cid::GLOBAL, Attributes::default())
+        .expect("room");
+    assert!(scheduler.wake(id, Ticks(30)).is_ok());
+    assert_eq!(scheduler.pick(Cpu(0), Ticks(40)).run, Some(id));
+    clock.enter_user(Ticks(50));
+    assert_eq!(scheduler.pick(Cpu(1), Ticks(150)).run, None);
+    // It read its timebase at 140, but stores it only after the other has settled up to 150.
+    clock.enter_kernel(Ticks(140));
+    for at in [150, 155, 200] {
+        let snapshot = scheduler.snapshot(Ticks(at)).expect("memory");
+        assert_eq!(snapshot.accounted(), snapshot.elapsed);
+        assert_eq!(scheduler.pick(Cpu(1), Ticks(at)).run, None);
+    }
+    clock.enter_user(Ticks(200));
+    let account = scheduler.account(Cid::GLOBAL, Ticks(300)).expect("loaded");
+    assert_eq!(
+        (account.user, account.total().0 % 1000),
+        (Ticks(190), 290 + (150 - 20))
+    );
 }

@@ -30,9 +30,13 @@ fn sched0020_hard_maximum_in_every_window() {
             let mut machine = machine(cpus, "wlm");
             let cid = machine.partition_with(1, capped(hard));
             let other = machine.partition(2, 1);
-            (0..threads).for_each(|_| drop(machine.spawn(cid, Busy)));
+            (0..threads).for_each(|_| {
+                machine.spawn(cid, Busy);
+            });
             if contended {
-                (0..2).for_each(|_| drop(machine.spawn(other, Busy)));
+                (0..2).for_each(|_| {
+                    machine.spawn(other, Busy);
+                });
             }
             let part = f64::from(hard) / 10_000.0 * cpus as f64;
             let case =
@@ -46,7 +50,7 @@ fn sched0020_hard_maximum_in_every_window() {
 
 fn windows_hold(machine: &mut Machine, cid: Cid, part: f64, case: &str) {
     let mut snapshots = Vec::new();
-    for _ in 0..400 {
+    for _ in 0..120 {
         snapshots.push(machine.snapshot());
         machine.run(micros(1_717));
     }
@@ -93,7 +97,9 @@ fn sched0023_minimum_against_big_shares() {
             ..Entitlement::default()
         };
         let cid = machine.partition_with(1, entitlement);
-        (0..3).for_each(|_| drop(machine.spawn(cid, Busy)));
+        (0..3).for_each(|_| {
+            machine.spawn(cid, Busy);
+        });
         for number in 2..22 {
             let other = machine.partition(number, 1000);
             machine.spawn(other, Busy);

@@ -3,7 +3,9 @@
 use super::*;
 use crate::simulation::Behaviour::{Busy, Periodic};
 use crate::simulation::millis;
-use crate::{Choice, Claim, Cpu, Demand, Entitlement, Fault, Policy, Refusal};
+use crate::{
+    Attributes, Choice, Claim, Cpu, Demand, Entitlement, Fault, Policy, Refusal, Scheduler,
+};
 use abi::BasisPoints;
 use std::boxed::Box;
 
@@ -70,7 +72,9 @@ impl Policy for Bad {
 fn sched0050_starving_policy_is_replaced() {
     let mut machine = Machine::new(1, Bad::new(Evil::Favourite(Cid(1))), Ticks(1));
     let cids = [machine.partition(1, 1), machine.partition(2, 1)];
-    cids.iter().for_each(|&cid| drop(machine.spawn(cid, Busy)));
+    cids.iter().for_each(|&cid| {
+        machine.spawn(cid, Busy);
+    });
     machine.spawn(
         cids[1],
         Periodic {
@@ -107,7 +111,9 @@ fn sched0051_nonsense_is_not_obeyed() {
     for evil in [Evil::Liar(Cid(9999)), Evil::Liar(Cid(2)), Evil::Lazy] {
         let mut machine = Machine::new(2, Bad::new(evil), Ticks(1));
         let cids = [machine.partition(1, 1), machine.partition(2, 1)];
-        (0..3).for_each(|_| drop(machine.spawn(cids[0], Busy)));
+        (0..3).for_each(|_| {
+            machine.spawn(cids[0], Busy);
+        });
         let found = measure(&mut machine, millis(100), &cids);
         assert_near(found[0], 200.0, 0.0, "the only one with work");
         let event = machine.scheduler.take_event().expect("an event");
@@ -132,7 +138,9 @@ fn sched0052_hard_maximum_holds_against_a_bad_policy() {
         machine.partition_with(1, entitlement),
         machine.partition(2, 1),
     ];
-    cids.iter().for_each(|&cid| drop(machine.spawn(cid, Busy)));
+    cids.iter().for_each(|&cid| {
+        machine.spawn(cid, Busy);
+    });
     let found = measure(&mut machine, seconds(5), &cids);
     assert_near(found[0], 10.0, 0.02, "capped");
     assert_eq!(machine.scheduler.policy_name(), "bad");
@@ -144,7 +152,9 @@ fn sched0053_policies_change_at_run_time() {
     let mut machine = machine(2, "wlm");
     let cids = [machine.partition(1, 1), machine.partition(2, 3)];
     for &cid in &cids {
-        (0..2).for_each(|_| drop(machine.spawn(cid, Busy)));
+        (0..2).for_each(|_| {
+            machine.spawn(cid, Busy);
+        });
         machine.spawn(
             cid,
             Periodic {
@@ -183,8 +193,10 @@ fn sched0054_watchdog_knows_small_parts() {
         machine.partition(2, 65535),
         machine.partition_with(3, none),
     ];
-    cids.iter().for_each(|&cid| drop(machine.spawn(cid, Busy)));
-    let found = measure(&mut machine, seconds(300), &cids);
+    cids.iter().for_each(|&cid| {
+        machine.spawn(cid, Busy);
+    });
+    let found = measure(&mut machine, seconds(25), &cids);
     assert_eq!(
         (
             machine.scheduler.policy_name(),
@@ -203,4 +215,27 @@ fn sched0055_policies_by_name() {
         assert_eq!(policy_by_name(name).map(|policy| policy.name()), Some(name));
     }
     assert!(policy_by_name("fifo").is_none());
+}
+
+/// SCHED0056: no slice is longer than 4 ms while something waits, whatever the policy says.
+#[test]
+fn sched0056_slices_are_bounded() {
+    let mut scheduler = Scheduler::new(TIMEBASE, 1, Bad::new(Evil::Favourite(Cid(1))));
+    scheduler.online(Cpu(0), Ticks(0)).expect("first");
+    for number in [1, 2] {
+        scheduler
+            .add_partition(Cid(number), Entitlement::default(), Ticks(0))
+            .expect("legal");
+        let id = scheduler
+            .admit(Cid(number), Attributes::default())
+            .expect("room");
+        assert!(scheduler.wake(id, Ticks(0)).is_ok());
+    }
+    for turn in 1..100 {
+        let now = Ticks(turn * millis(3).0);
+        let decision = scheduler.pick(Cpu(0), now);
+        let until = decision.until.expect("something waits");
+        assert!(decision.run.is_some() && until > now && until <= now + millis(4));
+        assert!(!scheduler.must_preempt(Cpu(0), now) && scheduler.must_preempt(Cpu(0), until));
+    }
 }

@@ -12,8 +12,12 @@ fn sched0010_shares_one_to_two_whatever_the_threads() {
     for (one, two) in [(1, 1), (1, 50), (50, 1), (7, 3)] {
         let mut machine = machine(1, "wlm");
         let cids = [machine.partition(1, 1), machine.partition(2, 2)];
-        (0..one).for_each(|_| drop(machine.spawn(cids[0], Busy)));
-        (0..two).for_each(|_| drop(machine.spawn(cids[1], Busy)));
+        (0..one).for_each(|_| {
+            machine.spawn(cids[0], Busy);
+        });
+        (0..two).for_each(|_| {
+            machine.spawn(cids[1], Busy);
+        });
         let found = measure(&mut machine, seconds(5), &cids);
         assert_near(found[0], 100.0 / 3.0, 0.04, "shares 1");
         assert_near(found[1], 200.0 / 3.0, 0.04, "shares 2");
@@ -37,7 +41,9 @@ fn sched0011_shares_within_two_hundredths_of_a_point() {
             machine.partition(3, 5),
         ];
         for _ in 0..threads {
-            cids.iter().for_each(|&cid| drop(machine.spawn(cid, Busy)));
+            cids.iter().for_each(|&cid| {
+                machine.spawn(cid, Busy);
+            });
         }
         machine.run(millis(777));
         let found = measure(&mut machine, seconds(10), &cids);
@@ -55,8 +61,11 @@ fn sched0012_fifty_partitions() {
         let cids: Vec<_> = (1..=50)
             .map(|shares| machine.partition(shares, shares))
             .collect();
-        cids.iter()
-            .for_each(|&cid| (0..2).for_each(|_| drop(machine.spawn(cid, Busy))));
+        cids.iter().for_each(|&cid| {
+            (0..2).for_each(|_| {
+                machine.spawn(cid, Busy);
+            })
+        });
         machine.run(millis(313));
         let found = measure(&mut machine, seconds(30), &cids);
         let ideal = |cid: &Cid| 100.0 * cpus as f64 * f64::from(cid.0) / 1275.0;
@@ -83,7 +92,9 @@ fn sched0013_unlimited_weighs_as_the_largest_share() {
         machine.partition_with(2, Entitlement::default()),
         Cid::GLOBAL,
     ];
-    cids.iter().for_each(|&cid| drop(machine.spawn(cid, Busy)));
+    cids.iter().for_each(|&cid| {
+        machine.spawn(cid, Busy);
+    });
     let found = measure(&mut machine, seconds(5), &cids);
     found
         .iter()
@@ -150,8 +161,11 @@ fn sched0015_every_window_of_a_second() {
             machine.partition(2, 2),
             machine.partition(3, 5),
         ];
-        cids.iter()
-            .for_each(|&cid| (0..4).for_each(|_| drop(machine.spawn(cid, Busy))));
+        cids.iter().for_each(|&cid| {
+            (0..4).for_each(|_| {
+                machine.spawn(cid, Busy);
+            })
+        });
         machine.run(millis(100));
         let mut snapshots = Vec::new();
         for _ in 0..1500 {

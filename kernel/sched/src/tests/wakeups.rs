@@ -132,15 +132,17 @@ fn sched0033_yield_gives_way() {
 fn sched0034_no_cpu_idles_while_something_waits() {
     let mut machine = machine(4, "wlm");
     let cids = [machine.partition(1, 1), machine.partition(2, 50)];
-    (0..3).for_each(|_| drop(machine.spawn(cids[0], Busy)));
+    (0..3).for_each(|_| {
+        machine.spawn(cids[0], Busy);
+    });
     (0..2).for_each(|_| {
-        drop(machine.spawn(
+        machine.spawn(
             cids[1],
             Periodic {
                 run: millis(3),
                 sleep: millis(2),
             },
-        ))
+        );
     });
     machine.spawn(cids[1], Busy);
     let before = machine.snapshot();

@@ -1,5 +1,5 @@
 //! A machine with one file system in memory, and processes to look at it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use abi::{Cid, Errno};
 use ramfs::{Capacity, Ramfs};
@@ -84,7 +84,7 @@ pub fn text<T: AsRef<[u8]>>(bytes: T) -> String {
 pub struct Process {
     pub place: Place,
     pub credential: Credential,
-    waiter: Waiter,
+    pub waiter: Waiter,
 }
 
 impl Process {

@@ -30,8 +30,13 @@ struct Options {
 /// Runs the command.
 pub fn main(words: Vec<OsString>) -> u8 {
     let mut session = Session::new("chwpar", Level::Info);
-    let outcome = parse(words).and_then(|options| run(&mut session, options));
+    let outcome = execute(&mut session, words);
     session.finish(USAGE, outcome)
+}
+
+/// The command in a session.
+pub fn execute(session: &mut Session, words: Vec<OsString>) -> Outcome {
+    parse(words).and_then(|options| run(session, options))
 }
 
 fn parse(words: Vec<OsString>) -> Result<Options, Failure> {

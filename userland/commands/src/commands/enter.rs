@@ -12,8 +12,8 @@ use std::process::Command;
 /// How the process is called.
 pub const NAME: &str = "wpar-enter";
 
-/// This program, whatever it was called by.
-pub const SELF: &str = "/proc/self/exe";
+/// This program under its own name.
+pub const SELF: &str = "/usr/sbin/corral-admin";
 
 /// The status when entering or the exec failed.
 pub const FAILED: u8 = 126;

@@ -27,6 +27,9 @@ pub const SEARCH_PATH: &str = "/usr/bin:/bin:/usr/sbin:/sbin:/etc";
 /// The exit status with which the init of a WPAR asks to be started again.
 pub const RESTART_STATUS: i32 = 75;
 
+/// What the init of a WPAR writes on its standard output when it runs.
+pub const READY: [u8; 1] = *b"!";
+
 /// How the process that becomes the console's shell is called.
 pub const CONSOLE_SHELL: &str = "console-shell";
 
@@ -208,7 +211,7 @@ fn in_wpar() -> u8 {
     // The supervisor's session and terminal are not this WPAR's.
     let _leader = setsid();
     let mut output = std::io::stdout();
-    let _told = output.write_all(b"!").and_then(|()| output.flush());
+    let _told = output.write_all(&READY).and_then(|()| output.flush());
     redirect(File::options().read(true).write(true).open("/dev/null"));
     if Path::new("/etc/rc").exists() {
         // Its end is reaped like any other.

@@ -36,8 +36,13 @@ struct Options {
 /// Runs the command.
 pub fn main(words: Vec<OsString>) -> u8 {
     let mut session = Session::new("mkwpar", Level::Info);
-    let outcome = parse(words).and_then(|options| run(&mut session, options));
+    let outcome = execute(&mut session, words);
     session.finish(USAGE, outcome)
+}
+
+/// The command in a session.
+pub fn execute(session: &mut Session, words: Vec<OsString>) -> Outcome {
+    parse(words).and_then(|options| run(session, options))
 }
 
 fn parse(words: Vec<OsString>) -> Result<Options, Failure> {
@@ -101,7 +106,7 @@ fn run(session: &mut Session, options: Options) -> Outcome {
         write_specification(&options, &definition)?;
         return Ok(0);
     }
-    let _lock = session.lock(&definition.name)?;
+    let lock = session.lock(&definition.name)?;
     settle_conflicts(session, &mut definition, options.resolve)?;
     write_specification(&options, &definition)?;
     create(session, &definition, &options, &interruption)?;
@@ -110,7 +115,7 @@ fn run(session: &mut Session, options: Options) -> Outcome {
         definition.name
     ));
     if options.start {
-        drop(_lock);
+        drop(lock);
         return super::startwpar::start(session, definition.name.as_str());
     }
     session.report.note(&Message::HowToStart {

@@ -21,11 +21,12 @@ struct Options {
 /// Runs the command.
 pub fn main(words: Vec<OsString>) -> u8 {
     let mut session = Session::new("rmwpar", Level::Info);
-    let outcome = run(&mut session, words);
+    let outcome = execute(&mut session, words);
     session.finish(USAGE, outcome)
 }
 
-fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
+/// The command in a session.
+pub fn execute(session: &mut Session, words: Vec<OsString>) -> Outcome {
     let mut arguments = Arguments::new(words);
     let mut options = Options::default();
     while let Some(flag) = arguments.next_flag()? {

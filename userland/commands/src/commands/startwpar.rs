@@ -79,6 +79,7 @@ pub fn start(session: &mut Session, name: &str) -> Outcome {
         "0513-059 The cor_{name} Subsystem has been started. Subsystem PID is {pid}."
     ));
     session.report.info("Verifying workload partition startup.");
+    session.report.verbose("Return Status = SUCCESS.");
     drop(lock);
     Ok(0)
 }

@@ -39,11 +39,12 @@ impl Default for Manner {
 /// Runs the command.
 pub fn main(words: Vec<OsString>) -> u8 {
     let mut session = Session::new("stopwpar", Level::Info);
-    let outcome = run(&mut session, words);
+    let outcome = execute(&mut session, words);
     session.finish(USAGE, outcome)
 }
 
-fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
+/// The command in a session.
+pub fn execute(session: &mut Session, words: Vec<OsString>) -> Outcome {
     let mut arguments = Arguments::new(words);
     let mut manner = Manner::default();
     let mut restart = false;
@@ -119,6 +120,7 @@ pub fn stop(session: &mut Session, name: &str, manner: Manner) -> Outcome {
     session
         .report
         .info("Unmounting all workload partition file systems.");
+    session.report.verbose("Return Status = SUCCESS.");
     Ok(0)
 }
 

@@ -63,7 +63,7 @@ pub fn launch(definition: &Definition) -> Result<u32, Message> {
 
 /// Runs the supervisor.
 pub fn main(words: Vec<OsString>) -> u8 {
-    let mut session = Session::new("startwpar", Level::Off);
+    let mut session = Session::new("startwpar", Level::Error);
     // Not one of startwpar's session: a Ctrl-C there is not meant for the WPAR.
     let _leader = rustix::process::setsid();
     let name = words
@@ -118,23 +118,11 @@ fn begin(session: &mut Session, name: &str) -> Result<Running, Message> {
         name: name.to_string(),
         reason,
     };
-    let begun = spawn_init(handle)
-        .map_err(|e| failed(reason_of(&e)))
-        .and_then(|mut running| {
-            if !is_up(&mut running.init) {
-                let status = running
-                    .init
-                    .wait()
-                    .map(|s| s.to_string())
-                    .unwrap_or_default();
-                return Err(failed(format!("its init did not start ({status})")));
-            }
-            session
-                .kernel()
-                .order(&Request::Activate(handle))
-                .map_err(refused("activate the workload partition"))?;
-            Ok(running)
-        });
+    let begun = start_init(handle).map_err(failed).and_then(|init| {
+        let activated = session.kernel().order(&Request::Activate(handle));
+        activated.map_err(refused("activate the workload partition"))?;
+        Ok(Running { handle, init })
+    });
     if begun.is_err() {
         clean_up(session, handle, &name.to_string());
     } else if let Some(script) = &definition.script {
@@ -157,23 +145,38 @@ fn load_of(definition: &Definition, key: WparKey) -> Load {
     }
 }
 
-fn spawn_init(handle: WparHandle) -> std::io::Result<Running> {
-    let init = enter::command(handle, true, "/sbin/init")
-        .env_clear()
-        .env("PATH", init::SEARCH_PATH)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    Ok(Running { handle, init })
-}
-
-/// Init writes a byte when it runs; the end of the pipe without it means that it does not.
-fn is_up(init: &mut Child) -> bool {
-    let mut byte = [0; 1];
-    init.stdout
-        .take()
-        .is_some_and(|mut pipe| matches!(pipe.read(&mut byte), Ok(1)))
+/// Puts init into the WPAR and waits until it runs; else gives the reason.
+fn start_init(handle: WparHandle) -> Result<Child, String> {
+    let reason = |error: std::io::Error| reason_of(&error);
+    let (mut reader, writer) = std::io::pipe().map_err(reason)?;
+    // The command keeps its ends of the pipe until it is dropped.
+    let mut init = {
+        let mut command = enter::command(handle, true, "/sbin/init");
+        command
+            .env_clear()
+            .env("PATH", init::SEARCH_PATH)
+            .stdin(Stdio::null());
+        command
+            .stdout(writer.try_clone().map_err(reason)?)
+            .stderr(writer);
+        command.spawn().map_err(reason)?
+    };
+    let mut first = [0; 1];
+    if reader.read(&mut first).map_err(reason)? == 1 && first == init::READY {
+        return Ok(init);
+    }
+    let mut said = String::from_utf8_lossy(&first)
+        .trim_end_matches('\0')
+        .to_owned();
+    // What it managed to say is better than nothing.
+    let _rest = reader.read_to_string(&mut said);
+    let status = init.wait().map_err(reason)?;
+    let said = said.lines().next().unwrap_or_default().to_owned();
+    Err(if said.is_empty() {
+        format!("its init did not start ({status})")
+    } else {
+        said
+    })
 }
 
 fn supervise(session: &mut Session, name: &str, mut running: Running) -> u8 {

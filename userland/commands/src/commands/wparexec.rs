@@ -4,7 +4,7 @@
 //! loaded and activated, `vinit` enters it as vPID 1 and runs the command; when `vinit` has ended no process is
 //! left, and the WPAR goes. A signal that wants this command to end ends the WPAR.
 
-use super::{enter, mkwpar};
+use super::mkwpar;
 use crate::arguments::{Arguments, Flag};
 use crate::database::reason_of;
 use crate::definition::{check_hostname, checked_name, set_controls};
@@ -12,6 +12,7 @@ use crate::interruption::Signals;
 use crate::kernel_control::{errno, refused};
 use crate::messages::{Level, Message};
 use crate::session::{Failure, Outcome, Session};
+use abi::WparKey;
 use control::{Load, Request, ResourceControls, WparHandle, WparKind, WparName};
 use rustix::fs::{Access, access};
 use signal_hook::consts::{SIGHUP, SIGTERM};
@@ -19,7 +20,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 
 const USAGE: &str =
     "[-av] [-n NAME] [-h HOSTNAME] [-f FILE] [-R ATTRIBUTE=VALUE ...] [--] COMMAND [ARGUMENT ...]";
@@ -94,6 +95,7 @@ fn run(session: &mut Session, options: Options) -> Outcome {
         session.report.be_verbose();
     }
     let (program, arguments) = options.command.split_first().ok_or(Failure::Usage)?;
+    session.require_global()?;
     let path = find_program(program, std::env::var_os("PATH").as_deref())?;
     let signals = Signals::of_children_and_end().map_err(|e| Message::File {
         path: "signals".to_owned(),
@@ -112,7 +114,9 @@ fn run(session: &mut Session, options: Options) -> Outcome {
         .order(&Request::Activate(handle))
         .map_err(refused("activate the workload partition"))
         .and_then(|()| {
-            let child = enter::command(handle, true, VINIT)
+            let frame = enter_frame(handle)?;
+            let child = Command::new(VINIT)
+                .arg(frame)
                 .arg(path)
                 .args(arguments)
                 .spawn();
@@ -132,56 +136,77 @@ fn run(session: &mut Session, options: Options) -> Outcome {
     Ok(ended?)
 }
 
+/// The request with which `vinit` enters the WPAR, in hexadecimal digits.
+fn enter_frame(wpar: WparHandle) -> Result<String, Message> {
+    let request = Request::Enter { wpar, init: true };
+    let frame = control::encode_request(&request).map_err(|e| Message::Unreachable {
+        reason: e.to_string(),
+    })?;
+    Ok(frame.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Loads the WPAR. A name that was not asked for gets a number behind it until it is free.
 fn load(
     session: &mut Session,
     options: &Options,
     program: &OsStr,
-) -> Result<(WparName, WparHandle), Failure> {
-    let base = default_name(program);
+) -> Result<(WparName, WparHandle), Message> {
     let key = session.database.new_key()?;
-    for number in 1..=u32::from(abi::Cid::LIMIT) + 1 {
-        let name = match &options.name {
-            Some(name) => name.clone(),
-            None => checked_name(&mkwpar::with_number(&base, number))?,
-        };
-        let taken = || Message::FileExists {
-            path: session.database.path_of(&name).display().to_string(),
-        };
-        let refusal = if session.database.contains(&name) {
-            taken()
-        } else {
-            let load = Load {
-                key,
-                hostname: options.hostname.clone().unwrap_or_else(|| name.to_string()),
-                name: name.clone(),
-                kind: WparKind::Application,
-                root: "/".to_owned(),
-                mounts: Vec::new(),
-                devices: None,
-                controls: options.controls.clone(),
-                privileges: None,
-            };
-            match session.kernel().load(load) {
-                Ok(handle) => return Ok((name, handle)),
-                Err(refusal) if refusal.errno == errno::EEXIST => Message::NotUnique {
-                    attribute: "general.name".to_owned(),
-                    value: name.to_string(),
-                    owner: "a running workload partition".to_owned(),
-                },
-                Err(refusal) => return Err(refused("load the workload partition")(refusal).into()),
+    if let Some(name) = &options.name {
+        return load_as(session, options, name, key).map(|handle| (name.clone(), handle));
+    }
+    let base = default_name(program);
+    let mut number = 1;
+    loop {
+        let name = checked_name(&mkwpar::with_number(&base, number))?;
+        match load_as(session, options, &name, key) {
+            Ok(handle) => return Ok((name, handle)),
+            Err(
+                Message::FileExists { .. } | Message::NotUnique { .. } | Message::Locked { .. },
+            ) if number <= u32::from(abi::Cid::LIMIT) => {
+                number += 1;
             }
-        };
-        if options.name.is_some() {
-            return Err(refusal.into());
+            Err(message) => return Err(message),
         }
     }
-    Err(Message::NotUnique {
-        attribute: "general.name".to_owned(),
-        value: base,
-        owner: "running workload partitions".to_owned(),
+}
+
+/// Loads the WPAR under a name, unless the name belongs to another one.
+fn load_as(
+    session: &mut Session,
+    options: &Options,
+    name: &WparName,
+    key: WparKey,
+) -> Result<WparHandle, Message> {
+    // Against a mkwpar that is about to define the same name.
+    let _lock = session.lock(name)?;
+    if session.database.contains(name) {
+        return Err(Message::FileExists {
+            path: session.database.path_of(name).display().to_string(),
+        });
     }
-    .into())
+    let load = Load {
+        key,
+        name: name.clone(),
+        hostname: options.hostname.clone().unwrap_or_else(|| name.to_string()),
+        kind: WparKind::Application,
+        root: "/".to_owned(),
+        mounts: Vec::new(),
+        devices: None,
+        controls: options.controls.clone(),
+        privileges: None,
+    };
+    session.kernel().load(load).map_err(|refusal| {
+        if refusal.errno == errno::EEXIST {
+            Message::NotUnique {
+                attribute: "general.name".to_owned(),
+                value: name.to_string(),
+                owner: "a running workload partition".to_owned(),
+            }
+        } else {
+            refused("load the workload partition")(refusal)
+        }
+    })
 }
 
 /// The last part of the command's path, without what a name cannot have.
@@ -296,6 +321,19 @@ mod tests {
             default_name(OsStr::new(&"n".repeat(40))).len(),
             WparName::LENGTH_LIMIT
         );
+    }
+
+    #[test]
+    fn the_longest_frame_fits_into_vinit() {
+        let handle = WparHandle {
+            cid: abi::Cid(u16::MAX),
+            generation: u64::MAX,
+        };
+        assert!(enter_frame(handle).expect("a frame").len() <= 2 * 32);
+        // vinit looks at the byte behind the version to tell an answer from a refusal.
+        let answer = control::encode_reply(&Ok(control::Answer::Done)).expect("a reply");
+        let refusal = control::encode_reply(&Err(abi::Errno::EPERM.into())).expect("a reply");
+        assert_eq!((answer[2], refusal[2]), (0, 1));
     }
 
     #[test]

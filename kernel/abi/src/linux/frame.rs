@@ -1,0 +1,136 @@
+//! The signal frame of ppc64le (asm/sigcontext.h, asm/ucontext.h; OpenPOWER ELFv2 ABI, 2.2.2.4 for the red zone).
+//!
+//! The kernel builds a [`SignalFrame`] below the interrupted stack pointer (its last 512 bytes keep the red
+//! zone free) and starts the handler with r1 at [`SignalFrame::STACK_GAP`] bytes below the frame, r3 signal, r4
+//! address of `info`, r5 address of the `ucontext` (the frame itself), r12 = nip = handler, and LR at the trampoline in the vDSO,
+//! which executes [`TRAMPOLINE`]. Unwinders recognize those instructions. There is no second context of a
+//! suspended transaction: transactional memory is not offered in AT_HWCAP2.
+
+use super::record::record;
+use super::signal::{SIGINFO_SIZE, StackT};
+
+/// Places in `gp_regs` behind the 32 general registers (asm/ptrace.h).
+pub const PT_NIP: usize = 32;
+/// Place in `gp_regs`: machine state.
+pub const PT_MSR: usize = 33;
+/// Place in `gp_regs`: r3 at the system call.
+pub const PT_ORIG_R3: usize = 34;
+/// Place in `gp_regs`: CTR.
+pub const PT_CTR: usize = 35;
+/// Place in `gp_regs`: LR.
+pub const PT_LNK: usize = 36;
+/// Place in `gp_regs`: XER.
+pub const PT_XER: usize = 37;
+/// Place in `gp_regs`: CR.
+pub const PT_CCR: usize = 38;
+/// Place in `gp_regs`: soft-enable state; 1.
+pub const PT_SOFTE: usize = 39;
+/// Place in `gp_regs`: interrupt vector.
+pub const PT_TRAP: usize = 40;
+/// Place in `gp_regs`: DAR.
+pub const PT_DAR: usize = 41;
+/// Place in `gp_regs`: DSISR.
+pub const PT_DSISR: usize = 42;
+/// Place in `gp_regs`: result.
+pub const PT_RESULT: usize = 43;
+/// Place in `gp_regs`: DSCR.
+pub const PT_DSCR: usize = 44;
+
+/// MSR bit: the frame has VMX registers.
+pub const MSR_VEC: u64 = 1 << 25;
+/// MSR bit: the frame has the low halves of VSX registers.
+pub const MSR_VSX: u64 = 1 << 23;
+/// MSR bit: floating point is on.
+pub const MSR_FP: u64 = 1 << 13;
+
+/// `addi r1,r1,128; li r0,172 (rt_sigreturn); sc`: how a handler returns.
+///
+/// Where the vDSO describes the trampoline with unwind information of its own, unwinders use that. Without it GCC's
+/// unwinder compares these instructions, and wants the doubleword 32 bytes behind the first to be
+/// [`TRAMPOLINE_MARK`] as sign that the frame is on the stack.
+pub const TRAMPOLINE: [u32; 3] = [0x3821_0080, 0x3800_00ac, 0x4400_0002];
+
+/// See [`TRAMPOLINE`].
+pub const TRAMPOLINE_MARK: i64 = -21 * 8;
+
+record! {
+    /// `struct sigcontext` of powerpc64: the registers of the interrupted thread.
+    Sigcontext [1528] {
+        /// Unused.
+        0 unused: [u64; 4],
+        /// The signal.
+        32 signal: i32,
+        /// Address of the handler.
+        40 handler: u64,
+        /// Unused: low bits of the mask.
+        48 oldmask: u64,
+        /// Address of `gp_regs`, for unwinders.
+        56 regs: u64,
+        /// r0 to r31, then by the PT_ places.
+        64 gp_regs: [u64; 48],
+        /// f0 to f31, FPSCR.
+        448 fp_regs: [u64; 33],
+        /// Address of the VMX registers, the first multiple of 16 in `vmx_reserve`; 0 when there are none.
+        712 v_regs: u64,
+        /// v0 to v31, VSCR, VRSAVE (16 bytes each), then the low doublewords of vs0 to vs31.
+        720 vmx_reserve: [u64; 101],
+    }
+
+    /// `struct ucontext` of powerpc64.
+    Ucontext [1696] {
+        /// 0.
+        0 flags: u64,
+        /// 0.
+        8 link: u64,
+        /// The alternate stack.
+        16 stack: StackT,
+        /// The mask to come back.
+        40 sigmask: u64,
+        /// The registers.
+        168 mcontext: Sigcontext,
+    }
+
+    /// `struct rt_sigframe` of powerpc64.
+    SignalFrame [2400] {
+        /// What the handler's third argument points to.
+        0 ucontext: Ucontext,
+        /// Unused; the trampoline of kernels without vDSO.
+        1712 trampoline: [u32; 7],
+        /// Address of `info`.
+        1744 info_address: u64,
+        /// Address of `ucontext`.
+        1752 ucontext_address: u64,
+        /// What the handler's second argument points to.
+        1760 info: [u8; SIGINFO_SIZE],
+    }
+}
+
+impl Sigcontext {
+    /// Bytes from the start of a frame to `vmx_reserve`.
+    pub const VMX_RESERVE: u64 = 168 + 720;
+    /// Words of 64 bits from the first VMX register to the low halves of the VSX registers.
+    pub const VSX_WORDS: usize = 68;
+}
+
+impl SignalFrame {
+    /// Bytes between the handler's stack pointer and the frame: room for the callee's linkage (`__SIGNAL_FRAMESIZE`).
+    pub const STACK_GAP: u64 = 128;
+
+    /// Where a frame lies, built down from a stack pointer; a multiple of 16.
+    #[must_use]
+    pub const fn address(top: u64) -> u64 {
+        top.wrapping_sub(Self::SIZE as u64) & !15
+    }
+
+    /// The frame that the stack pointer at `rt_sigreturn` means; the trampoline has added the gap.
+    #[must_use]
+    pub const fn at_return(sp: u64) -> u64 {
+        sp
+    }
+
+    /// Where the VMX registers of a frame at an address lie.
+    #[must_use]
+    pub const fn vmx_address(frame: u64) -> u64 {
+        (frame.wrapping_add(Sigcontext::VMX_RESERVE).wrapping_add(15)) & !15
+    }
+}

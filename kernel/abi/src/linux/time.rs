@@ -1,0 +1,138 @@
+//! Time (`man 2 clock_gettime`, `man 2 setitimer`, `man 2 timer_create`).
+
+use super::record::record;
+
+/// Wall clock.
+pub const CLOCK_REALTIME: u32 = 0;
+/// Since the partition started, without jumps.
+pub const CLOCK_MONOTONIC: u32 = 1;
+/// CPU time of the process.
+pub const CLOCK_PROCESS_CPUTIME_ID: u32 = 2;
+/// CPU time of the thread.
+pub const CLOCK_THREAD_CPUTIME_ID: u32 = 3;
+/// As [`CLOCK_MONOTONIC`], never slewed.
+pub const CLOCK_MONOTONIC_RAW: u32 = 4;
+/// Wall clock, cheap.
+pub const CLOCK_REALTIME_COARSE: u32 = 5;
+/// As [`CLOCK_MONOTONIC`], cheap.
+pub const CLOCK_MONOTONIC_COARSE: u32 = 6;
+/// As [`CLOCK_MONOTONIC`], through suspension.
+pub const CLOCK_BOOTTIME: u32 = 7;
+/// `clock_nanosleep`, `timer_settime`: an absolute time.
+pub const TIMER_ABSTIME: u32 = 1;
+/// `setitimer`: real time, SIGALRM.
+pub const ITIMER_REAL: u64 = 0;
+/// `setitimer`: CPU time in user mode, SIGVTALRM.
+pub const ITIMER_VIRTUAL: u64 = 1;
+/// `setitimer`: CPU time, SIGPROF.
+pub const ITIMER_PROF: u64 = 2;
+/// Clock ticks in a second, as `times` counts (AT_CLKTCK).
+pub const CLOCK_TICKS_PER_SECOND: u64 = 100;
+
+record! {
+    /// `struct timespec`.
+    Timespec [16] {
+        /// Seconds.
+        0 sec: i64,
+        /// Nanoseconds, less than a second.
+        8 nsec: i64,
+    }
+
+    /// `struct timeval`.
+    Timeval [16] {
+        /// Seconds.
+        0 sec: i64,
+        /// Microseconds, less than a second.
+        8 usec: i64,
+    }
+
+    /// `struct itimerval`.
+    Itimerval [32] {
+        /// Period; 0 for once.
+        0 interval: Timeval,
+        /// Time left; 0 for never.
+        16 value: Timeval,
+    }
+
+    /// `struct itimerspec`.
+    Itimerspec [32] {
+        /// Period; 0 for once.
+        0 interval: Timespec,
+        /// Time left; 0 for never.
+        16 value: Timespec,
+    }
+
+    /// `struct tms`, in ticks of [`CLOCK_TICKS_PER_SECOND`].
+    Tms [32] {
+        /// User time.
+        0 utime: i64,
+        /// System time.
+        8 stime: i64,
+        /// User time of awaited children.
+        16 cutime: i64,
+        /// System time of awaited children.
+        24 cstime: i64,
+    }
+
+    /// `struct timezone`.
+    Timezone [8] {
+        /// Minutes west of Greenwich.
+        0 minutes_west: i32,
+        /// Kind of daylight saving; obsolete.
+        4 dst_time: i32,
+    }
+}
+
+use crate::{Errno, Nanos};
+
+const SECOND: u64 = 1_000_000_000;
+
+impl Timespec {
+    /// From a span or point of time.
+    #[must_use]
+    pub const fn from_nanos(time: Nanos) -> Self {
+        Self {
+            sec: (time.0 / SECOND).cast_signed(),
+            nsec: (time.0 % SECOND).cast_signed(),
+        }
+    }
+
+    /// As a span of time; saturates.
+    ///
+    /// # Errors
+    /// EINVAL when it is negative or has a second or more of nanoseconds.
+    pub fn nanos(self) -> Result<Nanos, Errno> {
+        let seconds = u64::try_from(self.sec).map_err(|_| Errno::EINVAL)?;
+        let rest = u64::try_from(self.nsec)
+            .ok()
+            .filter(|rest| *rest < SECOND)
+            .ok_or(Errno::EINVAL)?;
+        Ok(Nanos(seconds.saturating_mul(SECOND).saturating_add(rest)))
+    }
+}
+
+impl Timeval {
+    /// From a span or point of time, rounded down.
+    #[must_use]
+    pub const fn from_nanos(time: Nanos) -> Self {
+        Self {
+            sec: (time.0 / SECOND).cast_signed(),
+            usec: (time.0 % SECOND / 1000).cast_signed(),
+        }
+    }
+
+    /// As a span of time; saturates.
+    ///
+    /// # Errors
+    /// EINVAL when it is negative or has a second or more of microseconds.
+    pub fn nanos(self) -> Result<Nanos, Errno> {
+        let seconds = u64::try_from(self.sec).map_err(|_| Errno::EINVAL)?;
+        let rest = u64::try_from(self.usec)
+            .ok()
+            .filter(|rest| *rest < 1_000_000)
+            .ok_or(Errno::EINVAL)?;
+        Ok(Nanos(
+            seconds.saturating_mul(SECOND).saturating_add(rest * 1000),
+        ))
+    }
+}

@@ -1,0 +1,375 @@
+//! ABI0001: layouts and numbers are those of the kernel's headers for ppc64le.
+//!
+//! Compiles a file of static assertions with the cross compiler and its headers; skipped where there is none.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use abi::linux as l;
+use abi::linux::{Place, SystemCall};
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::process::{Command, Stdio};
+
+const COMPILER: &str = "powerpc64le-linux-gnu-gcc";
+
+const HEADERS: &[&str] = &[
+    "stddef.h",
+    "asm/unistd.h",
+    "asm/stat.h",
+    "asm/statfs.h",
+    "asm/termios.h",
+    "asm/termbits.h",
+    "asm/ioctls.h",
+    "asm/poll.h",
+    "asm/fcntl.h",
+    "linux/mman.h",
+    "linux/signal.h",
+    "asm/siginfo.h",
+    "asm/sigcontext.h",
+    "asm/ucontext.h",
+    "asm/auxvec.h",
+    "asm/cputable.h",
+    "asm/errno.h",
+    "linux/auxvec.h",
+    "linux/stat.h",
+    "linux/time.h",
+    "linux/time_types.h",
+    "linux/times.h",
+    "linux/resource.h",
+    "linux/utsname.h",
+    "linux/sysinfo.h",
+    "linux/sched.h",
+    "linux/sched/types.h",
+    "linux/futex.h",
+    "linux/uio.h",
+    "linux/eventpoll.h",
+    "linux/wait.h",
+    "linux/prctl.h",
+    "linux/reboot.h",
+    "linux/random.h",
+];
+
+/// A structure: its name in C, what stands before our field names there, ours, and fields with other names.
+/// A field that is given as `""` has no single counterpart.
+type Structure = (
+    &'static str,
+    &'static str,
+    &'static [Place],
+    usize,
+    &'static [(&'static str, &'static str)],
+);
+
+macro_rules! structure {
+    ($c:literal, $prefix:literal, $ours:ident $(, $field:literal = $name:literal)*) => {
+        ($c, $prefix, l::$ours::LAYOUT, l::$ours::SIZE, &[$(($field, $name)),*])
+    };
+}
+
+const STRUCTURES: &[Structure] = &[
+    structure!("struct stat", "st_", Stat),
+    structure!("struct statx", "stx_", Statx),
+    structure!("struct statx_timestamp", "tv_", StatxTimestamp),
+    structure!("struct statfs", "f_", Statfs, "kind" = "f_type"),
+    structure!("struct termios", "c_", Termios),
+    structure!(
+        "struct winsize",
+        "ws_",
+        Winsize,
+        "rows" = "ws_row",
+        "columns" = "ws_col",
+        "x_pixels" = "ws_xpixel",
+        "y_pixels" = "ws_ypixel"
+    ),
+    structure!("struct pollfd", "", PollFd),
+    structure!("struct iovec", "iov_", Iovec),
+    structure!("struct flock", "l_", Flock, "kind" = "l_type"),
+    structure!("struct epoll_event", "", EpollEvent),
+    structure!("struct sigaction", "sa_", KernelSigaction),
+    structure!("stack_t", "ss_", StackT),
+    structure!("struct sigcontext", "", Sigcontext, "unused" = "_unused"),
+    structure!("struct ucontext", "uc_", Ucontext),
+    structure!(
+        "struct rlimit64",
+        "",
+        Rlimit,
+        "current" = "rlim_cur",
+        "maximum" = "rlim_max"
+    ),
+    structure!("struct clone_args", "", CloneArgs),
+    structure!(
+        "struct robust_list_head",
+        "",
+        RobustListHead,
+        "pending" = "list_op_pending"
+    ),
+    structure!("struct __kernel_timespec", "tv_", Timespec),
+    structure!("struct __kernel_old_timeval", "tv_", Timeval),
+    structure!("struct __kernel_itimerspec", "it_", Itimerspec),
+    structure!("struct itimerval", "it_", Itimerval),
+    structure!("struct tms", "tms_", Tms),
+    structure!(
+        "struct timezone",
+        "tz_",
+        Timezone,
+        "minutes_west" = "tz_minuteswest",
+        "dst_time" = "tz_dsttime"
+    ),
+    structure!("struct new_utsname", "", Utsname),
+    structure!(
+        "struct rusage",
+        "ru_",
+        Rusage,
+        "unused_sizes" = "",
+        "unused_counts" = ""
+    ),
+    structure!("struct sysinfo", "", Sysinfo),
+];
+
+macro_rules! constants {
+    ($($name:ident),* $(,)?) => { &[$((stringify!($name), l::$name as i128)),*] };
+}
+
+const CONSTANTS: &[(&str, i128)] = constants![
+    TCGETS,
+    TCSETS,
+    TCSETSW,
+    TCSETSF,
+    TCSBRK,
+    TCXONC,
+    TCFLSH,
+    TIOCSWINSZ,
+    TIOCGWINSZ,
+    TIOCOUTQ,
+    TIOCSPGRP,
+    TIOCGPGRP,
+    TIOCSCTTY,
+    TIOCSTI,
+    TIOCNOTTY,
+    TIOCSETD,
+    TIOCGETD,
+    TCSBRKP,
+    TIOCGSID,
+    TIOCGPTN,
+    TIOCSPTLCK,
+    TIOCVHANGUP,
+    TIOCGPTLCK,
+    TIOCGPTPEER,
+    FIOCLEX,
+    FIONCLEX,
+    FIOASYNC,
+    FIONBIO,
+    FIONREAD,
+    VINTR,
+    VQUIT,
+    VERASE,
+    VKILL,
+    VEOF,
+    VMIN,
+    VEOL,
+    VTIME,
+    VEOL2,
+    VSWTC,
+    VWERASE,
+    VREPRINT,
+    VSUSP,
+    VSTART,
+    VSTOP,
+    VLNEXT,
+    VDISCARD,
+    B38400,
+    B115200,
+    CS8,
+    CREAD,
+    HUPCL,
+    CLOCAL,
+    NCCS,
+    MCL_CURRENT,
+    MCL_FUTURE,
+    MCL_ONFAULT,
+    MADV_DONTNEED,
+    MADV_FREE,
+    FUTEX_WAIT_BITSET,
+    FUTEX_WAKE_OP,
+    FUTEX_CMP_REQUEUE,
+    FUTEX_PRIVATE_FLAG,
+    FUTEX_CLOCK_REALTIME,
+    F_GETLK,
+    F_SETLK,
+    F_SETLKW,
+    F_SETOWN,
+    F_GETOWN,
+    AT_PAGESZ,
+    AT_HWCAP,
+    AT_HWCAP2,
+    AT_RANDOM,
+    AT_SECURE,
+    AT_EXECFN,
+    AT_SYSINFO_EHDR,
+    AT_IGNOREPPC,
+    AT_BASE_PLATFORM,
+    AT_DCACHEBSIZE,
+    AT_ICACHEBSIZE,
+    AT_UCACHEBSIZE,
+    AT_MINSIGSTKSZ,
+    AT_CLKTCK,
+    AT_PLATFORM,
+    SI_TKILL,
+    SI_QUEUE,
+    SI_TIMER,
+    SI_KERNEL,
+    SEGV_MAPERR,
+    SEGV_ACCERR,
+    BUS_ADRALN,
+    BUS_ADRERR,
+    ILL_ILLOPC,
+    ILL_ILLTRP,
+    ILL_PRVOPC,
+    FPE_INTDIV,
+    FPE_FLTDIV,
+    FPE_FLTOVF,
+    FPE_FLTUND,
+    FPE_FLTRES,
+    FPE_FLTINV,
+    TRAP_BRKPT,
+    TRAP_TRACE,
+    CLD_EXITED,
+    CLD_KILLED,
+    CLD_DUMPED,
+    CLD_STOPPED,
+    CLD_CONTINUED,
+    SS_ONSTACK,
+    SS_DISABLE,
+    MINSIGSTKSZ,
+    P_ALL,
+    P_PID,
+    P_PGID,
+    P_PIDFD,
+    RUSAGE_SELF,
+    RUSAGE_CHILDREN,
+    RUSAGE_THREAD,
+    PR_SET_NAME,
+    PR_GET_NAME,
+    PR_SET_PDEATHSIG,
+    PR_SET_CHILD_SUBREAPER,
+    PR_GET_CHILD_SUBREAPER,
+    PR_SET_NO_NEW_PRIVS,
+    PR_GET_NO_NEW_PRIVS,
+    PR_SET_VMA,
+    PR_CAPBSET_READ,
+    LINUX_REBOOT_MAGIC1,
+    LINUX_REBOOT_MAGIC2,
+    LINUX_REBOOT_CMD_RESTART,
+    LINUX_REBOOT_CMD_HALT,
+    LINUX_REBOOT_CMD_POWER_OFF,
+    GRND_NONBLOCK,
+    SCHED_FIFO,
+    SCHED_RR,
+    SCHED_BATCH,
+    SCHED_IDLE,
+    CLOCK_BOOTTIME,
+    TIMER_ABSTIME,
+    STATX_BASIC_STATS,
+    AT_FDCWD,
+    AT_EMPTY_PATH,
+    AT_REMOVEDIR,
+    AT_SYMLINK_FOLLOW,
+    AT_SYMLINK_NOFOLLOW,
+];
+
+/// Flag sets: every flag with a name is the constant of that name behind the prefix.
+fn flags<F>(prefix: &str, absent: &[&str], out: &mut String)
+where
+    F: bitflags::Flags<Bits: Into<u64>>,
+{
+    for flag in F::FLAGS
+        .iter()
+        .filter(|flag| flag.is_named() && !absent.contains(&flag.name()))
+    {
+        let bits: u64 = flag.value().bits().into();
+        let name = format!("{prefix}{}", flag.name());
+        writeln!(
+            out,
+            "CHECK((unsigned long long)({name}) == {bits}ull, \"{name}\");"
+        )
+        .unwrap();
+    }
+}
+
+fn assertions() -> String {
+    let mut out = String::new();
+    for header in HEADERS {
+        writeln!(out, "#include <{header}>").unwrap();
+    }
+    out.push_str("#define CHECK(what, name) _Static_assert(what, name)\n");
+    out.push_str("#define PLACE(type, field, at, size) CHECK(offsetof(type, field) == at && ");
+    out.push_str("sizeof(((type *)0)->field) == size, #type \".\" #field)\n");
+    for (name, prefix, layout, size, other) in STRUCTURES {
+        writeln!(out, "CHECK(sizeof({name}) == {size}, \"{name}\");").unwrap();
+        for (field, offset, width) in *layout {
+            let renamed = other
+                .iter()
+                .find(|(ours, _)| ours == field)
+                .map(|(_, theirs)| (*theirs).to_owned());
+            let theirs = renamed.unwrap_or_else(|| format!("{prefix}{field}"));
+            if !theirs.is_empty() {
+                writeln!(out, "PLACE({name}, {theirs}, {offset}, {width});").unwrap();
+            }
+        }
+    }
+    for (name, value) in CONSTANTS {
+        writeln!(out, "CHECK((long long)({name}) == {value}ll, \"{name}\");").unwrap();
+    }
+    for call in SystemCall::ALL {
+        let (name, number) = (call.name(), call.number());
+        writeln!(
+            out,
+            "#ifdef __NR_{name}\nCHECK(__NR_{name} == {number}, \"{name}\");\n#endif"
+        )
+        .unwrap();
+    }
+    flags::<l::ActionFlags>("SA_", &["UNSUPPORTED", "EXPOSE_TAGBITS"], &mut out);
+    flags::<l::CloneFlags>("CLONE_", &[], &mut out);
+    // O_SYNC of the header contains O_DSYNC, and O_TMPFILE contains O_DIRECTORY.
+    flags::<l::OpenFlags>("O_", &["SYNC", "TMPFILE", "ASYNC"], &mut out);
+    flags::<l::MapFlags>("MAP_", &[], &mut out);
+    flags::<l::ProtectionFlags>("PROT_", &[], &mut out);
+    flags::<l::InputFlags>("", &[], &mut out);
+    flags::<l::OutputFlags>("", &[], &mut out);
+    flags::<l::LocalFlags>("", &[], &mut out);
+    flags::<l::HardwareFeatures>(
+        "PPC_FEATURE_",
+        &["PPC64", "ALTIVEC", "FPU", "MMU", "VSX", "DFP"],
+        &mut out,
+    );
+    flags::<l::HardwareFeatures2>("PPC_FEATURE2_", &["VEC_CRYPTO", "IEEE128"], &mut out);
+    out
+}
+
+#[test]
+fn layouts_and_numbers_are_those_of_the_headers() {
+    let text = assertions();
+    let child = Command::new(COMPILER)
+        .args(["-fsyntax-only", "-std=gnu11", "-Werror", "-x", "c", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            println!("skipped: no {COMPILER}");
+            return;
+        }
+        other => other.unwrap(),
+    };
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,343 @@
+//! Advisory locks: of ranges by process (`man 2 fcntl`, "Advisory record locking") and of files by open file
+//! (`man 2 flock`). The two kinds do not see each other.
+//!
+//! A holder is known by what it is freed with, its table of descriptors or its open file, and only weakly: a lock
+//! whose holder is gone is free. Whoever waits runs its call again after every change, and after [`freed`],
+//! which is called when open files have been dropped other than by `close`. Deadlocks among those that wait are
+//! not looked for; a signal ends the wait.
+//!
+//! Lock: one for each kind, of rank [`Rank::OpenFile`]; waiters enrol and are woken under it.
+
+use super::{Call, Called};
+use crate::outcome::{Outcome, Wait};
+use crate::process::Files;
+use abi::linux::{Flock, SEEK_CUR, SEEK_END, SEEK_SET};
+use abi::{Cid, Errno, Pid};
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use process::VPid;
+use sync::{Rank, SpinLock};
+use vfs::{Access, FileTable, InodeId, OpenFile, Whence};
+use wait::{WaitQueue, Waiter};
+
+/// `fcntl`: shared.
+const F_RDLCK: u16 = 0;
+/// `fcntl`: exclusive.
+const F_WRLCK: u16 = 1;
+/// `fcntl`: none.
+const F_UNLCK: u16 = 2;
+
+/// How many ranges one file may have locked; more is ENOLCK.
+const RANGES: usize = 4096;
+
+/// Locks of ranges.
+static RECORDS: Table = Table::new();
+/// Locks of open files.
+static WHOLE: Table = Table::new();
+
+/// What a lock goes with.
+#[derive(Clone)]
+enum Holder {
+    Process(Weak<SpinLock<FileTable>>),
+    Opened(Weak<OpenFile>),
+}
+
+impl Holder {
+    fn is_gone(&self) -> bool {
+        match self {
+            Holder::Process(files) => files.strong_count() == 0,
+            Holder::Opened(file) => file.strong_count() == 0,
+        }
+    }
+}
+
+impl PartialEq for Holder {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Holder::Process(one), Holder::Process(other)) => one.ptr_eq(other),
+            (Holder::Opened(one), Holder::Opened(other)) => one.ptr_eq(other),
+            _ => false,
+        }
+    }
+}
+
+/// Who is told to hold a lock (`l_pid`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Name {
+    cid: Cid,
+    pid: Pid,
+    virtual_pid: VPid,
+}
+
+impl Name {
+    fn of(call: &Call<'_>) -> Self {
+        let process = call.process();
+        Self { cid: call.cid(), pid: process.pid, virtual_pid: process.virtual_pid() }
+    }
+
+    /// The number that a process of a partition may see; 0 for one of another partition.
+    fn seen_from(self, cid: Cid) -> u32 {
+        if cid == self.cid {
+            self.virtual_pid.0
+        } else if cid.is_global() {
+            self.pid.0
+        } else {
+            0
+        }
+    }
+}
+
+/// Bytes from the first to the last, both included.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Range {
+    first: u64,
+    last: u64,
+}
+
+impl Range {
+    const WHOLE: Range = Range { first: 0, last: u64::MAX };
+
+    fn overlaps(self, other: Range) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+
+    /// Whether the two make one range, by overlapping or following each other.
+    fn joins(self, other: Range) -> bool {
+        self.first <= other.last.saturating_add(1) && other.first <= self.last.saturating_add(1)
+    }
+
+    /// What is left of this range before and behind another.
+    fn without(self, other: Range) -> impl Iterator<Item = Range> {
+        let before = (self.first < other.first).then(|| Range { last: other.first - 1, ..self });
+        let behind = (self.last > other.last).then(|| Range { first: other.last + 1, ..self });
+        before.into_iter().chain(behind)
+    }
+}
+
+#[derive(Clone)]
+struct Lock {
+    holder: Holder,
+    name: Name,
+    range: Range,
+    exclusive: bool,
+}
+
+impl Lock {
+    fn conflicts(&self, with: &Lock) -> bool {
+        (self.exclusive || with.exclusive) && self.range.overlaps(with.range) && self.holder != with.holder
+    }
+}
+
+#[derive(Default)]
+struct Locked {
+    locks: Vec<Lock>,
+    waiting: WaitQueue,
+}
+
+impl Locked {
+    fn conflict(&mut self, wanted: &Lock) -> Option<&Lock> {
+        self.locks.retain(|lock| !lock.holder.is_gone());
+        self.locks.iter().find(|lock| lock.conflicts(wanted))
+    }
+
+    /// Takes a range away from a holder.
+    fn release(&mut self, holder: &Holder, range: Range) {
+        let mut left = Vec::new();
+        for lock in core::mem::take(&mut self.locks) {
+            if lock.holder != *holder || !lock.range.overlaps(range) {
+                left.push(lock);
+                continue;
+            }
+            left.extend(lock.range.without(range).map(|range| Lock { range, ..lock.clone() }));
+        }
+        self.locks = left;
+    }
+
+    /// Gives a holder a range, joined with what it has of the same sort.
+    fn acquire(&mut self, mut wanted: Lock) {
+        self.release(&wanted.holder, wanted.range);
+        self.locks.retain(|lock| {
+            let same = lock.holder == wanted.holder && lock.exclusive == wanted.exclusive;
+            let joins = same && lock.range.joins(wanted.range);
+            if joins {
+                wanted.range.first = wanted.range.first.min(lock.range.first);
+                wanted.range.last = wanted.range.last.max(lock.range.last);
+            }
+            !joins
+        });
+        self.locks.push(wanted);
+    }
+}
+
+struct Table(SpinLock<BTreeMap<InodeId, Locked>>);
+
+impl Table {
+    const fn new() -> Self {
+        Self(SpinLock::new(Rank::OpenFile, BTreeMap::new()))
+    }
+
+    /// The first lock that is in the way.
+    fn test(&self, file: InodeId, wanted: &Lock) -> Option<Lock> {
+        self.0.lock().get_mut(&file)?.conflict(wanted).cloned()
+    }
+
+    /// Takes a lock, or enrols the waiter, if there is one, and parks.
+    fn acquire(&self, file: InodeId, wanted: Lock, waiter: Option<&Waiter>) -> Result<(), Outcome> {
+        let mut table = self.0.lock();
+        let locked = table.entry(file).or_default();
+        if locked.conflict(&wanted).is_some() {
+            let Some(waiter) = waiter else { return Err(Errno::EAGAIN.into()) };
+            locked.waiting.enrol(waiter);
+            return Err(Outcome::Park(Wait::retry()));
+        }
+        if locked.locks.len() >= RANGES {
+            return Err(Errno::ENOLCK.into());
+        }
+        locked.acquire(wanted);
+        // What was exclusive may have become shared.
+        locked.waiting.wake_all();
+        Ok(())
+    }
+
+    fn release(&self, file: InodeId, holder: &Holder, range: Range) {
+        let mut table = self.0.lock();
+        let Some(locked) = table.get_mut(&file) else { return };
+        locked.release(holder, range);
+        locked.waiting.wake_all();
+        if locked.locks.is_empty() {
+            table.remove(&file);
+        }
+    }
+
+    /// Forgets locks of holders that are gone and lets everybody look who waits for one of them.
+    fn sweep(&self) {
+        self.0.lock().retain(|_, locked| {
+            let before = locked.locks.len();
+            locked.locks.retain(|lock| !lock.holder.is_gone());
+            if locked.locks.len() < before {
+                locked.waiting.wake_all();
+            }
+            !locked.locks.is_empty()
+        });
+    }
+}
+
+/// Open files have been dropped, with a process or by `execve`: their locks are free, those of the process too.
+///
+/// To be called after the last reference to a table of descriptors has been dropped. It visits the locked files, of
+/// which there are few.
+pub fn freed() {
+    RECORDS.sweep();
+    WHOLE.sweep();
+}
+
+/// A descriptor of the table has been closed: the process's record locks on the file go, and those of the open file with
+/// its last descriptor.
+pub fn closed(files: &Files, file: Arc<OpenFile>) {
+    let id = file.location().map(|location| location.inode().id());
+    if let Some(id) = id {
+        RECORDS.release(id, &Holder::Process(Arc::downgrade(files)), Range::WHOLE);
+    }
+    let holder = Holder::Opened(Arc::downgrade(&file));
+    drop(file);
+    if let Some(id) = id.filter(|_| holder.is_gone()) {
+        WHOLE.release(id, &holder, Range::WHOLE);
+    }
+}
+
+fn identify(file: &OpenFile) -> Result<InodeId, Errno> {
+    file.location().map(|location| location.inode().id()).ok_or(Errno::EINVAL)
+}
+
+/// The structure of a record lock, with its kind and the range that it means.
+fn decode(call: &Call<'_>, file: &OpenFile) -> Result<(Flock, Range), Outcome> {
+    let flock = Flock::decode(&call.user.bytes(call.argument(2))?);
+    let base = match u32::from(flock.whence) {
+        SEEK_SET => 0,
+        SEEK_CUR => file.seek(&call.io(), 0, Whence::Current)?,
+        SEEK_END => file.operations().size(&call.io())?,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    let start = i64::try_from(base).ok().and_then(|base| base.checked_add(flock.start)).ok_or(Errno::EOVERFLOW)?;
+    let (first, last) = if flock.len < 0 {
+        (start.checked_add(flock.len).ok_or(Errno::EINVAL)?, start - 1)
+    } else if flock.len == 0 {
+        (start, i64::MAX)
+    } else {
+        (start, start.checked_add(flock.len - 1).ok_or(Errno::EOVERFLOW)?)
+    };
+    let first = u64::try_from(first).map_err(|_| Errno::EINVAL)?;
+    // To the greatest offset is to the end, wherever that will be.
+    let last = if last == i64::MAX { u64::MAX } else { u64::try_from(last).map_err(|_| Errno::EINVAL)? };
+    Ok((flock, Range { first, last }))
+}
+
+fn record(call: &Call<'_>, files: &Files, range: Range, kind: u16) -> Lock {
+    let holder = Holder::Process(Arc::downgrade(files));
+    Lock { holder, name: Name::of(call), range, exclusive: kind == F_WRLCK }
+}
+
+/// `fcntl(F_GETLK)`.
+pub(super) fn test(call: &Call<'_>, files: &Files, file: &OpenFile) -> Called {
+    let id = identify(file)?;
+    let (mut flock, range) = decode(call, file)?;
+    if flock.kind > F_WRLCK {
+        return Err(Errno::EINVAL.into());
+    }
+    match RECORDS.test(id, &record(call, files, range, flock.kind)) {
+        None => flock.kind = F_UNLCK,
+        Some(other) => {
+            let Range { first, last } = other.range;
+            flock.kind = if other.exclusive { F_WRLCK } else { F_RDLCK };
+            flock.whence = SEEK_SET as u16;
+            flock.start = first.cast_signed();
+            flock.len = if last == u64::MAX { 0 } else { (last - first + 1).cast_signed() };
+            flock.pid = other.name.seen_from(call.cid()).cast_signed();
+        }
+    }
+    call.user.write(call.argument(2), &flock.encode())?;
+    Ok(0)
+}
+
+/// `fcntl(F_SETLK)`, `fcntl(F_SETLKW)`.
+pub(super) fn set(call: &Call<'_>, files: &Files, file: &OpenFile, waits: bool) -> Called {
+    let id = identify(file)?;
+    let (flock, range) = decode(call, file)?;
+    let needed = match flock.kind {
+        F_UNLCK => {
+            RECORDS.release(id, &Holder::Process(Arc::downgrade(files)), range);
+            return Ok(0);
+        }
+        F_RDLCK => Access::READ,
+        F_WRLCK => Access::WRITE,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    if !file.access().contains(needed) {
+        return Err(Errno::EBADF.into());
+    }
+    let waiter = waits.then(|| call.waiter());
+    RECORDS.acquire(id, record(call, files, range, flock.kind), waiter)?;
+    Ok(0)
+}
+
+/// `man 2 flock`.
+pub(super) fn flock(call: &Call<'_>, file: &Arc<OpenFile>) -> Called {
+    const SHARED: u64 = 1;
+    const EXCLUSIVE: u64 = 2;
+    const NONBLOCKING: u64 = 4;
+    const UNLOCK: u64 = 8;
+    let id = identify(file)?;
+    let operation = call.argument(1) & 0xffff_ffff;
+    let holder = Holder::Opened(Arc::downgrade(file));
+    match operation & !NONBLOCKING {
+        UNLOCK => WHOLE.release(id, &holder, Range::WHOLE),
+        kind @ (SHARED | EXCLUSIVE) => {
+            let wanted = Lock { holder, name: Name::of(call), range: Range::WHOLE, exclusive: kind == EXCLUSIVE };
+            let waiter = (operation & NONBLOCKING == 0).then(|| call.waiter());
+            WHOLE.acquire(id, wanted, waiter)?;
+        }
+        _ => return Err(Errno::EINVAL.into()),
+    }
+    Ok(0)
+}

@@ -1,0 +1,635 @@
+//! Names: opening, making, removing and renaming files; the process's place; mounts.
+//!
+//! Every permission is checked by [`vfs::Walk`]. Here arguments become locations, flags become options, and the
+//! results go into descriptors.
+
+use super::Call;
+use super::descriptor::{self, opened};
+use crate::outcome::{Called, Outcome};
+use crate::special::{self, KERNEL_FILES};
+use crate::user::{STEP, Segment, UserBuffer};
+use abi::{Errno, PAGE_SIZE};
+use abi::linux::{
+    AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags,
+    SystemCall, TIOCSCTTY,
+};
+use abi::mmu::Access as MemoryAccess;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use security::{Credential, Privileges};
+use vfs::{
+    Access, DeviceNumber, FileKind, Follow, IoContext, IoctlArgument, Location, Mode, MountFlags, MountNamespace, NodeContent, OpenFile, OpenHow, OpenOptions,
+    Place, RenameFlags, StatusFlags, Walk, fill_dirents,
+};
+use wait::{Attempt, Stop};
+
+/// Carries out an operation on names as the process does it.
+pub(super) fn with_walk<T>(call: &Call<'_>, act: impl FnOnce(&Walk<'_>) -> Attempt<T>) -> Result<T, Outcome> {
+    with_walk_as(call, call.credential(), act)
+}
+
+/// As [`with_walk`], with another credential.
+pub(super) fn with_walk_as<T>(
+    call: &Call<'_>,
+    credential: &Credential,
+    act: impl FnOnce(&Walk<'_>) -> Attempt<T>,
+) -> Result<T, Outcome> {
+    let place = place(call)?;
+    let walk = Walk {
+        io: IoContext { credential, ..call.io() },
+        mounts: &place.mounts,
+        root: &place.root,
+        cwd: &place.cwd,
+        special: &KERNEL_FILES,
+    };
+    Ok(act(&walk)?)
+}
+
+/// Carries out an operation of the kernel on names of a namespace, from its root, on behalf of no thread.
+///
+/// # Errors
+/// What `act` says; EAGAIN when it would have to wait.
+pub fn walk_as<T>(
+    credential: &Credential,
+    mounts: &Arc<MountNamespace>,
+    act: impl FnOnce(&Walk<'_>) -> Attempt<T>,
+) -> Result<T, Errno> {
+    special::at_once(credential, |io| {
+        let root = mounts.root();
+        act(&Walk { io: *io, mounts, root, cwd: root, special: &KERNEL_FILES })
+    })
+}
+
+/// Where the process is at this moment.
+fn place(call: &Call<'_>) -> Result<Place, Errno> {
+    let shared = call.process().place()?;
+    let place = shared.lock().clone();
+    Ok(place)
+}
+
+/// Where relative paths start that go with the descriptor in an argument (`man 2 openat`).
+///
+/// # Errors
+/// EBADF, ENOTDIR for a file without a name.
+pub(super) fn base(call: &Call<'_>, index: usize) -> Result<Option<Location>, Errno> {
+    if call.argument(index) as u32 as i32 == AT_FDCWD {
+        return Ok(None);
+    }
+    let file = call.file(index)?;
+    Ok(Some(file.location().ok_or(Errno::ENOTDIR)?.clone()))
+}
+
+/// A path with the directory that it starts from.
+pub(super) struct Named {
+    /// Where a relative path starts; `None`: the working directory.
+    base: Option<Location>,
+    /// The path.
+    path: Vec<u8>,
+}
+
+impl Named {
+    /// The path in an argument, from the working directory.
+    pub(super) fn new(call: &Call<'_>, path: usize) -> Result<Self, Errno> {
+        Ok(Self { base: None, path: call.path(path)? })
+    }
+
+    /// The path in an argument, from the directory of the descriptor in another (`man 2 openat`).
+    ///
+    /// # Errors
+    /// EBADF, ENOTDIR, EFAULT, ENAMETOOLONG.
+    pub(super) fn at(call: &Call<'_>, descriptor: usize, path: usize) -> Result<Self, Errno> {
+        let path = call.path(path)?;
+        let base = if path.first() == Some(&b'/') { None } else { base(call, descriptor)? };
+        Ok(Self { base, path })
+    }
+
+    /// The working directory itself.
+    pub(super) fn working_directory() -> Self {
+        Self { base: None, path: b".".to_vec() }
+    }
+
+    /// Where the path starts, and the path.
+    pub(super) fn parts(&self) -> (Option<&Location>, &[u8]) {
+        (self.base.as_ref(), &self.path)
+    }
+
+    /// The location.
+    pub(super) fn resolve(&self, walk: &Walk<'_>, follow: Follow) -> Attempt<Location> {
+        walk.resolve(self.base.as_ref(), &self.path, follow)
+    }
+
+    /// The location; an empty path means what it would start from.
+    fn resolve_or_base(&self, walk: &Walk<'_>, follow: Follow) -> Attempt<Location> {
+        if self.path.is_empty() {
+            return Ok(self.base.as_ref().unwrap_or(walk.cwd).clone());
+        }
+        self.resolve(walk, follow)
+    }
+}
+
+/// The mode bits in an argument, the umask applied.
+fn masked(call: &Call<'_>, index: usize) -> Result<Mode, Errno> {
+    let umask = place(call)?.umask;
+    Ok(Mode::new(call.argument(index) as u32 & !umask))
+}
+
+/// `man 2 open`.
+///
+/// # Errors
+/// EINVAL, EMFILE, EOPNOTSUPP for O_TMPFILE, those of [`Walk::open`]; parks at fifos without another end.
+pub fn open(call: &mut Call<'_>) -> Called {
+    let named = Named::new(call, 0)?;
+    open_named(call, &named, call.argument(1) as u32, 2)
+}
+
+/// `man 2 openat`.
+///
+/// # Errors
+/// As [`open`]; EBADF, ENOTDIR.
+pub fn openat(call: &mut Call<'_>) -> Called {
+    let named = Named::at(call, 0, 1)?;
+    open_named(call, &named, call.argument(2) as u32, 3)
+}
+
+/// `man 2 creat`.
+///
+/// # Errors
+/// As [`open`].
+pub fn creat(call: &mut Call<'_>) -> Called {
+    let named = Named::new(call, 0)?;
+    let flags = OpenFlags::CREAT | OpenFlags::TRUNC;
+    open_named(call, &named, O_WRONLY | flags.bits(), 1)
+}
+
+fn open_named(call: &Call<'_>, named: &Named, bits: u32, mode: usize) -> Called {
+    let flags = OpenFlags::from_bits_retain(bits);
+    let options = OpenOptions { mode: masked(call, mode)?, ..open_options(bits, flags)? };
+    if flags.intersects(OpenFlags::CREAT | OpenFlags::TRUNC) {
+        // Nothing is made or emptied that cannot be given a descriptor.
+        descriptor::require_room(call)?;
+    }
+    let (base, path) = named.parts();
+    let file = with_walk(call, |walk| walk.open(base, path, &options))?;
+    if !flags.contains(OpenFlags::NOCTTY) {
+        take_terminal(call, &file)?;
+    }
+    descriptor::install(call, file, flags.contains(OpenFlags::CLOEXEC))
+}
+
+/// A terminal that a session leader without one opens for reading becomes its controlling terminal, but not through
+/// `/dev/console` (`man 2 open`, O_NOCTTY; `man 4 console_ioctl`).
+fn take_terminal(call: &Call<'_>, file: &OpenFile) -> Result<(), Outcome> {
+    /// `/dev/console` (admin-guide/devices.txt of Linux).
+    const CONSOLE: DeviceNumber = DeviceNumber::new(5, 1);
+    let Some(location) = file.location() else { return Ok(()) };
+    let reads = file.access().contains(Access::READ);
+    if !reads || location.inode().kind() != FileKind::Character {
+        return Ok(());
+    }
+    let io = call.io();
+    if location.inode().metadata(&io)?.device == CONSOLE {
+        return Ok(());
+    }
+    // The terminal knows when this may not be; a device that is no terminal says ENOTTY.
+    match file.ioctl(&io, TIOCSCTTY, &mut NoSteal) {
+        Ok(_) | Err(Stop::Error(_)) => Ok(()),
+        Err(stop) => Err(stop.into()),
+    }
+}
+
+/// The argument of TIOCSCTTY that takes the terminal from nobody.
+struct NoSteal;
+
+impl IoctlArgument for NoSteal {
+    fn value(&self) -> u64 {
+        0
+    }
+
+    fn get(&mut self, _buffer: &mut [u8]) -> Attempt<()> {
+        Err(Errno::EFAULT.into())
+    }
+
+    fn put(&mut self, _bytes: &[u8]) -> Attempt<()> {
+        Err(Errno::EFAULT.into())
+    }
+}
+
+/// What the flags of `open` ask for.
+fn open_options(bits: u32, flags: OpenFlags) -> Result<OpenOptions, Errno> {
+    if flags.contains(OpenFlags::TMPFILE) {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if flags.contains(OpenFlags::PATH) {
+        let kept = [(OpenFlags::DIRECTORY, OpenHow::DIRECTORY), (OpenFlags::NOFOLLOW, OpenHow::NO_FOLLOW)];
+        let how = kept.iter().filter(|(flag, _)| flags.contains(*flag)).fold(OpenHow::PATH_ONLY, |how, kept| how | kept.1);
+        return Ok(OpenOptions { how, ..OpenOptions::default() });
+    }
+    if flags.contains(OpenFlags::CREAT | OpenFlags::DIRECTORY) {
+        return Err(Errno::EINVAL);
+    }
+    let access = match bits & O_ACCMODE {
+        O_RDONLY => Access::READ,
+        O_WRONLY => Access::WRITE,
+        O_RDWR => Access::READ | Access::WRITE,
+        _ => return Err(Errno::EINVAL),
+    };
+    let mut how = OpenHow::empty();
+    how.set(OpenHow::CREATE, flags.contains(OpenFlags::CREAT));
+    how.set(OpenHow::EXCLUSIVE, flags.contains(OpenFlags::CREAT | OpenFlags::EXCL));
+    how.set(OpenHow::TRUNCATE, flags.contains(OpenFlags::TRUNC));
+    how.set(OpenHow::DIRECTORY, flags.contains(OpenFlags::DIRECTORY));
+    how.set(OpenHow::NO_FOLLOW, flags.contains(OpenFlags::NOFOLLOW));
+    let mut status = StatusFlags::empty();
+    status.set(StatusFlags::APPEND, flags.contains(OpenFlags::APPEND));
+    status.set(StatusFlags::NONBLOCKING, flags.contains(OpenFlags::NONBLOCK));
+    Ok(OpenOptions { access, how, flags: status, mode: Mode::default() })
+}
+
+/// `man 2 mkdir`.
+///
+/// # Errors
+/// Those of [`Walk::make_directory`].
+pub fn mkdir(call: &mut Call<'_>) -> Called {
+    make_directory(call, &Named::new(call, 0)?, 1)
+}
+
+/// `man 2 mkdirat`.
+///
+/// # Errors
+/// As [`mkdir`]; EBADF, ENOTDIR.
+pub fn mkdirat(call: &mut Call<'_>) -> Called {
+    make_directory(call, &Named::at(call, 0, 1)?, 2)
+}
+
+fn make_directory(call: &Call<'_>, named: &Named, mode: usize) -> Called {
+    let (base, path) = named.parts();
+    // A new directory takes the sticky bit, not the set-id bits.
+    let mode = masked(call, mode)?.without(Mode::SET_USER | Mode::SET_GROUP);
+    with_walk(call, |walk| walk.make_directory(base, path, mode))?;
+    Ok(0)
+}
+
+/// `man 2 rmdir`.
+///
+/// # Errors
+/// Those of [`Walk::remove_directory`].
+pub fn rmdir(call: &mut Call<'_>) -> Called {
+    remove(call, &Named::new(call, 0)?, true)
+}
+
+/// `man 2 unlink`.
+///
+/// # Errors
+/// Those of [`Walk::unlink`].
+pub fn unlink(call: &mut Call<'_>) -> Called {
+    remove(call, &Named::new(call, 0)?, false)
+}
+
+/// `man 2 unlinkat`.
+///
+/// # Errors
+/// As [`unlink`] or, with AT_REMOVEDIR, [`rmdir`]; EBADF, ENOTDIR, EINVAL for other flags.
+pub fn unlinkat(call: &mut Call<'_>) -> Called {
+    let flags = call.argument(2) as u32;
+    if flags & !AT_REMOVEDIR != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    remove(call, &Named::at(call, 0, 1)?, flags != 0)
+}
+
+fn remove(call: &Call<'_>, named: &Named, directory: bool) -> Called {
+    let (base, path) = named.parts();
+    with_walk(call, |walk| if directory { walk.remove_directory(base, path) } else { walk.unlink(base, path) })?;
+    Ok(0)
+}
+
+/// `man 2 link`.
+///
+/// # Errors
+/// Those of [`Walk::link`].
+pub fn link(call: &mut Call<'_>) -> Called {
+    link_named(call, &Named::new(call, 0)?, &Named::new(call, 1)?, 0)
+}
+
+/// `man 2 linkat`.
+///
+/// # Errors
+/// As [`link`]; EBADF, ENOTDIR, EINVAL for flags other than AT_SYMLINK_FOLLOW and AT_EMPTY_PATH.
+pub fn linkat(call: &mut Call<'_>) -> Called {
+    let flags = call.argument(4) as u32;
+    if flags & !(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    link_named(call, &Named::at(call, 0, 1)?, &Named::at(call, 2, 3)?, flags)
+}
+
+fn link_named(call: &Call<'_>, existing: &Named, new: &Named, flags: u32) -> Called {
+    let follow = if flags & AT_SYMLINK_FOLLOW != 0 { Follow::Yes } else { Follow::No };
+    let (base, path) = new.parts();
+    with_walk(call, |walk| {
+        let existing = if flags & AT_EMPTY_PATH != 0 {
+            existing.resolve_or_base(walk, follow)
+        } else {
+            existing.resolve(walk, follow)
+        }?;
+        walk.link(&existing, base, path)
+    })?;
+    Ok(0)
+}
+
+/// `man 2 symlink`.
+///
+/// # Errors
+/// Those of [`Walk::make_symlink`].
+pub fn symlink(call: &mut Call<'_>) -> Called {
+    make_symlink(call, &Named::new(call, 1)?)
+}
+
+/// `man 2 symlinkat`.
+///
+/// # Errors
+/// As [`symlink`]; EBADF, ENOTDIR.
+pub fn symlinkat(call: &mut Call<'_>) -> Called {
+    make_symlink(call, &Named::at(call, 1, 2)?)
+}
+
+fn make_symlink(call: &Call<'_>, named: &Named) -> Called {
+    let target = call.path(0)?;
+    let (base, path) = named.parts();
+    with_walk(call, |walk| walk.make_symlink(base, path, &target))?;
+    Ok(0)
+}
+
+/// `man 2 readlink`.
+///
+/// # Errors
+/// EINVAL for an empty buffer and for what is no symbolic link, EFAULT; those of a path.
+pub fn readlink(call: &mut Call<'_>) -> Called {
+    read_link(call, &Named::new(call, 0)?, 1)
+}
+
+/// `man 2 readlinkat`; an empty path means the link that the descriptor was opened on (O_PATH).
+///
+/// # Errors
+/// As [`readlink`]; EBADF, ENOTDIR.
+pub fn readlinkat(call: &mut Call<'_>) -> Called {
+    read_link(call, &Named::at(call, 0, 1)?, 2)
+}
+
+fn read_link(call: &Call<'_>, named: &Named, buffer: usize) -> Called {
+    let (address, size) = (call.argument(buffer), call.argument(buffer + 1) as u32 as i32);
+    let size = usize::try_from(size).ok().filter(|size| *size > 0).ok_or(Errno::EINVAL)?;
+    let target = with_walk(call, |walk| {
+        // An empty path is only a name for a link that was opened itself.
+        let of_descriptor = named.path.is_empty()
+            && named.base.as_ref().is_some_and(|location| location.inode().kind() == FileKind::Symlink);
+        let location = if of_descriptor {
+            named.resolve_or_base(walk, Follow::No)
+        } else {
+            named.resolve(walk, Follow::No)
+        }?;
+        location.inode().read_link(&walk.io)
+    })?;
+    let shown = target.get(..size).unwrap_or(&target);
+    call.user.write(address, shown)?;
+    Ok(shown.len() as u64)
+}
+
+/// `man 2 rename`.
+///
+/// # Errors
+/// Those of [`Walk::rename`].
+pub fn rename(call: &mut Call<'_>) -> Called {
+    rename_named(call, &Named::new(call, 0)?, &Named::new(call, 1)?, 0)
+}
+
+/// `man 2 renameat`.
+///
+/// # Errors
+/// As [`rename`]; EBADF, ENOTDIR.
+pub fn renameat(call: &mut Call<'_>) -> Called {
+    rename_named(call, &Named::at(call, 0, 1)?, &Named::at(call, 2, 3)?, 0)
+}
+
+/// `man 2 renameat2`; RENAME_WHITEOUT is EINVAL.
+///
+/// # Errors
+/// As [`renameat`]; EINVAL for unknown flags.
+pub fn renameat2(call: &mut Call<'_>) -> Called {
+    let flags = call.argument(4) as u32;
+    rename_named(call, &Named::at(call, 0, 1)?, &Named::at(call, 2, 3)?, flags)
+}
+
+fn rename_named(call: &Call<'_>, from: &Named, to: &Named, flags: u32) -> Called {
+    let flags = RenameFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
+    with_walk(call, |walk| walk.rename(from.parts(), to.parts(), flags))?;
+    Ok(0)
+}
+
+/// `man 2 mknod`.
+///
+/// # Errors
+/// EINVAL for an unknown kind; those of [`Walk::make_node`].
+pub fn mknod(call: &mut Call<'_>) -> Called {
+    make_node(call, &Named::new(call, 0)?, 1)
+}
+
+/// `man 2 mknodat`.
+///
+/// # Errors
+/// As [`mknod`]; EBADF, ENOTDIR.
+pub fn mknodat(call: &mut Call<'_>) -> Called {
+    make_node(call, &Named::at(call, 0, 1)?, 2)
+}
+
+fn make_node(call: &Call<'_>, named: &Named, mode: usize) -> Called {
+    let bits = call.argument(mode) as u32;
+    // The number is an unsigned int in the ABI.
+    let device = DeviceNumber::decode(u64::from(call.argument(mode + 1) as u32));
+    let node = match FileKind::of_mode(bits) {
+        Some(FileKind::Regular) => NodeContent::Regular,
+        None if bits & FileKind::MASK == 0 => NodeContent::Regular,
+        Some(FileKind::Fifo) => NodeContent::Fifo,
+        Some(FileKind::Socket) => NodeContent::Socket,
+        Some(FileKind::Character) => NodeContent::Character(device),
+        Some(FileKind::Block) => NodeContent::Block(device),
+        Some(FileKind::Directory) => return Err(Errno::EPERM.into()),
+        Some(FileKind::Symlink) | None => return Err(Errno::EINVAL.into()),
+    };
+    let (base, path) = named.parts();
+    let mode = masked(call, mode)?;
+    with_walk(call, |walk| walk.make_node(base, path, &node, mode))?;
+    Ok(0)
+}
+
+/// `man 2 getdents64`; at most [`STEP`] bytes at once.
+///
+/// # Errors
+/// EBADF, ENOTDIR, EINVAL when the buffer is too small for the next name, ENOENT for a removed directory, EFAULT.
+pub fn getdents64(call: &mut Call<'_>) -> Called {
+    let file = opened(call, 0)?;
+    let length = (call.argument(2) as u32 as usize).min(STEP);
+    let segments = [Segment { address: call.argument(1), length }];
+    let mut sink = UserBuffer::new(&segments, 0, length);
+    sink.gather(&call.user, MemoryAccess::Write)?;
+    Ok(fill_dirents(&file, &call.io(), &mut sink)? as u64)
+}
+
+/// `man 2 chdir`.
+///
+/// # Errors
+/// ENOTDIR, EACCES and those of a path.
+pub fn chdir(call: &mut Call<'_>) -> Called {
+    let path = call.path(0)?;
+    let directory = with_walk(call, |walk| walk.directory(None, &path))?;
+    work_in(call, directory)
+}
+
+/// `man 2 fchdir`.
+///
+/// # Errors
+/// EBADF, ENOTDIR, EACCES.
+pub fn fchdir(call: &mut Call<'_>) -> Called {
+    let file = call.file(0)?;
+    let directory = file.location().ok_or(Errno::ENOTDIR)?.clone();
+    with_walk(call, |walk| walk.may_enter(&directory))?;
+    work_in(call, directory)
+}
+
+fn work_in(call: &Call<'_>, directory: Location) -> Called {
+    let place = call.process().place()?;
+    // The old one is dropped after the lock is released.
+    let _old = core::mem::replace(&mut place.lock().cwd, directory);
+    Ok(0)
+}
+
+/// `man 2 chroot`.
+///
+/// # Errors
+/// EPERM, ENOTDIR, EACCES and those of a path.
+pub fn chroot(call: &mut Call<'_>) -> Called {
+    let path = call.path(0)?;
+    let root = with_walk(call, |walk| walk.new_root(&path))?;
+    let place = call.process().place()?;
+    let _old = core::mem::replace(&mut place.lock().root, root);
+    Ok(0)
+}
+
+/// `man 2 getcwd`; answers the length with the final NUL.
+///
+/// # Errors
+/// ERANGE when the buffer is too small, ENOENT when the directory was removed or is not below the root, EFAULT.
+pub fn getcwd(call: &mut Call<'_>) -> Called {
+    let mut bytes = place(call)?.working_directory()?;
+    bytes.push(0);
+    if (bytes.len() as u64) > call.argument(1) {
+        return Err(Errno::ERANGE.into());
+    }
+    call.user.write(call.argument(0), &bytes)?;
+    Ok(bytes.len() as u64)
+}
+
+/// `man 2 umask`.
+///
+/// # Errors
+/// None that a living process can meet.
+pub fn umask(call: &mut Call<'_>) -> Called {
+    let place = call.process().place()?;
+    let old = core::mem::replace(&mut place.lock().umask, call.argument(0) as u32 & 0o777);
+    Ok(u64::from(old))
+}
+
+/// `mount`: nothing can be changed through it.
+const MS_RDONLY: u64 = 1;
+/// `mount`: set-id bits have no effect.
+const MS_NOSUID: u64 = 2;
+/// `mount`: device nodes cannot be opened.
+const MS_NODEV: u64 = 4;
+/// `mount`: programs cannot be run.
+const MS_NOEXEC: u64 = 8;
+/// `mount`: other flags for what is mounted already.
+const MS_REMOUNT: u64 = 32;
+/// `mount`: show a directory or file at a second place.
+const MS_BIND: u64 = 4096;
+/// `mount`: flags about access times and messages, which have no effect on file systems in memory.
+const MS_WITHOUT_EFFECT: u64 = 1024 | 2048 | 32768 | 1 << 21 | 1 << 24 | 1 << 25;
+/// `mount`: a mark that old programs put into the upper half.
+const MS_MAGIC: u64 = 0xc0ed_0000;
+/// Where it stands.
+const MS_MAGIC_MASK: u64 = 0xffff_0000;
+
+/// `man 2 mount`: a second place for a directory or file (MS_BIND; MS_RDONLY counts at once), other flags for a mount
+/// (MS_REMOUNT), or a new file system of a kind that [`special::file_system`] knows.
+///
+/// # Errors
+/// EPERM in a partition and without privilege, EINVAL for flags that are not there (MS_REC, MS_MOVE,
+/// propagation), ENODEV for an unknown kind, EBUSY, ENOTDIR and those of a path.
+pub fn mount(call: &mut Call<'_>) -> Called {
+    let mut flags = call.argument(3);
+    if flags & MS_MAGIC_MASK == MS_MAGIC {
+        flags &= !MS_MAGIC_MASK;
+    }
+    let known = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_BIND | MS_REMOUNT;
+    call.credential().require(Privileges::MOUNT)?;
+    if flags & !(known | MS_WITHOUT_EFFECT) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let shown = MountFlags::from_bits_truncate((flags & 15) as u32);
+    let target = call.path(1)?;
+    if flags & MS_REMOUNT != 0 {
+        with_walk(call, |walk| {
+            let at = walk.resolve(None, &target, Follow::Yes)?;
+            Ok(walk.mounts.remount(walk.io.credential, &at, shown)?)
+        })?;
+        return Ok(0);
+    }
+    if flags & MS_BIND != 0 {
+        let source = call.path(0)?;
+        with_walk(call, |walk| {
+            let source = walk.resolve(None, &source, Follow::Yes)?;
+            let place = walk.resolve(None, &target, Follow::Yes)?;
+            Ok(walk.mounts.bind(walk.io.credential, &source, &place, shown)?)
+        })?;
+        return Ok(0);
+    }
+    let kind = call.user.c_string(call.argument(2), KIND_LIMIT, Errno::ENODEV)?;
+    let source = match call.argument(0) {
+        0 => kind.clone(),
+        _ => call.path(0)?,
+    };
+    let options = match call.argument(4) {
+        0 => Vec::new(),
+        address => call.user.c_string(address, PAGE_SIZE, Errno::EINVAL)?,
+    };
+    let environment = call.process().environment();
+    with_walk(call, |walk| {
+        let place = walk.resolve(None, &target, Follow::Yes)?;
+        let system = special::file_system(&environment, &walk.io, &kind, &source, &options)?;
+        Ok(walk.mounts.mount(walk.io.credential, &system, &place, shown)?)
+    })?;
+    Ok(0)
+}
+
+/// Longest name of a kind of file system, with its NUL.
+const KIND_LIMIT: usize = 64;
+
+/// `man 2 umount2`; only a mount that nobody uses can be taken away, so MNT_FORCE and MNT_DETACH are EINVAL.
+///
+/// # Errors
+/// EPERM, EINVAL for what is no mount point, EBUSY and those of a path.
+pub fn umount(call: &mut Call<'_>) -> Called {
+    /// Do not follow a symbolic link at the end.
+    const UMOUNT_NOFOLLOW: u64 = 8;
+    let is_old = SystemCall::from_number(call.number) == Some(SystemCall::Umount);
+    let flags = if is_old { 0 } else { call.argument(1) };
+    if flags & !UMOUNT_NOFOLLOW != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let path = call.path(0)?;
+    let follow = if flags != 0 { Follow::No } else { Follow::Yes };
+    with_walk(call, |walk| {
+        let at = walk.resolve(None, &path, follow)?;
+        Ok(walk.mounts.unmount(walk.io.credential, at)?)
+    })?;
+    Ok(0)
+}

@@ -1,0 +1,478 @@
+//! Reading, writing, positions and sizes of open files.
+//!
+//! A transfer goes in steps of [`STEP`] bytes: each makes its part of the program's memory resident and lets the
+//! file move it under the file's own lock. What is done is in the continuation, so a transfer may park in its
+//! middle, be interrupted (it then answers what is done) or be cut after [`SLICE`] bytes to let others run. The
+//! whole of a longer transfer is therefore not atomic; what `man 7 pipe` asks of short writes to pipes is.
+
+use super::Call;
+use super::descriptor::opened;
+use super::directory::with_walk;
+use crate::outcome::{Called, Continuation, Outcome};
+use crate::process::Process;
+use crate::signals::{self, Origin};
+use crate::user::{STEP, Segment, UserBuffer};
+use abi::linux::{
+    MAX_RW_COUNT, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET, SigInfo, SignalNumber,
+    SystemCall,
+};
+use abi::mmu::Access as MemoryAccess;
+use abi::{Errno, PAGE_SIZE};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use vfs::{Access, FileKind, Follow, IoContext, OpenFile, Seek, StatusFlags, Whence};
+use wait::{SliceSink, SliceSource, Stop};
+
+/// How much is transferred before others may run.
+const SLICE: usize = 4 * STEP;
+
+/// `man 2 read`.
+///
+/// # Errors
+/// EBADF, EFAULT, EINVAL, EISDIR, EAGAIN, EIO.
+pub fn read(call: &mut Call<'_>) -> Called {
+    let segments = [buffer(call)?];
+    read_into(call, &segments, None)
+}
+
+/// `man 2 write`.
+///
+/// # Errors
+/// EBADF, EFAULT, EINVAL, EAGAIN, EPIPE, ENOSPC, EFBIG, EIO.
+pub fn write(call: &mut Call<'_>) -> Called {
+    let segments = [buffer(call)?];
+    write_from(call, &segments, None)
+}
+
+/// `man 2 readv`.
+///
+/// # Errors
+/// As [`read`]; EINVAL for too many segments or bytes.
+pub fn readv(call: &mut Call<'_>) -> Called {
+    let segments = call.user.segments(call.argument(1), call.argument(2))?;
+    read_into(call, &segments, None)
+}
+
+/// `man 2 writev`.
+///
+/// # Errors
+/// As [`write()`]; EINVAL for too many segments or bytes.
+pub fn writev(call: &mut Call<'_>) -> Called {
+    let segments = call.user.segments(call.argument(1), call.argument(2))?;
+    write_from(call, &segments, None)
+}
+
+/// `man 2 pread`.
+///
+/// # Errors
+/// As [`read`]; ESPIPE, EINVAL for a negative offset.
+pub fn pread(call: &mut Call<'_>) -> Called {
+    let segments = [buffer(call)?];
+    read_into(call, &segments, Some(offset(call, 3)?))
+}
+
+/// `man 2 pwrite`.
+///
+/// # Errors
+/// As [`write()`]; ESPIPE, EINVAL for a negative offset.
+pub fn pwrite(call: &mut Call<'_>) -> Called {
+    let segments = [buffer(call)?];
+    write_from(call, &segments, Some(offset(call, 3)?))
+}
+
+/// `man 2 preadv`. The fifth argument, upper bits of the offset for 32-bit programs, is of no effect here.
+///
+/// # Errors
+/// As [`readv`] and [`pread`].
+pub fn preadv(call: &mut Call<'_>) -> Called {
+    let segments = call.user.segments(call.argument(1), call.argument(2))?;
+    read_into(call, &segments, Some(offset(call, 3)?))
+}
+
+/// `man 2 pwritev`. The fifth argument is of no effect, as for [`preadv`].
+///
+/// # Errors
+/// As [`writev`] and [`pwrite`].
+pub fn pwritev(call: &mut Call<'_>) -> Called {
+    let segments = call.user.segments(call.argument(1), call.argument(2))?;
+    write_from(call, &segments, Some(offset(call, 3)?))
+}
+
+/// The buffer of `read` and its like.
+fn buffer(call: &Call<'_>) -> Result<Segment, Errno> {
+    let length = call.argument(2);
+    if length > i64::MAX as u64 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(Segment { address: call.argument(1), length: length as usize })
+}
+
+/// An offset, which is not negative.
+fn offset(call: &Call<'_>, index: usize) -> Result<i64, Errno> {
+    let offset = call.argument(index).cast_signed();
+    if offset < 0 { Err(Errno::EINVAL) } else { Ok(offset) }
+}
+
+fn total(segments: &[Segment]) -> usize {
+    segments.iter().fold(0usize, |sum, segment| sum.saturating_add(segment.length)).min(MAX_RW_COUNT)
+}
+
+/// How much earlier runs of the call have transferred.
+fn transferred(call: &Call<'_>) -> usize {
+    match call.progress() {
+        Continuation::Transferred(count) => count as usize,
+        _ => 0,
+    }
+}
+
+/// Cuts the call after some work.
+fn cut(call: &mut Call<'_>, done: usize) -> Called {
+    call.set_progress(Continuation::Transferred(done as u64));
+    Err(Outcome::Again)
+}
+
+/// What a call answers that cannot go on: an error counts only when nothing was done.
+fn stopped(call: &mut Call<'_>, done: usize, stop: Stop) -> Called {
+    match stop {
+        Stop::Error(_) if done > 0 => Ok(done as u64),
+        Stop::Error(errno) => Err(errno.into()),
+        Stop::Park | Stop::Again => {
+            call.set_progress(Continuation::Transferred(done as u64));
+            Err(stop.into())
+        }
+    }
+}
+
+fn require(file: &OpenFile, access: Access, at: Option<i64>) -> Result<Seek, Errno> {
+    if !file.access().contains(access) {
+        return Err(Errno::EBADF);
+    }
+    match file.operations().seek() {
+        Seek::No if at.is_some() => Err(Errno::ESPIPE),
+        seek => Ok(seek),
+    }
+}
+
+fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Called {
+    let file = opened(call, 0)?;
+    let stream = require(&file, Access::READ, at)? == Seek::No;
+    let total = total(segments);
+    if total == 0 && stream {
+        return Ok(0);
+    }
+    let before = transferred(call);
+    let mut done = before;
+    loop {
+        let mut sink = UserBuffer::new(segments, done, STEP.min(total - done));
+        let room = match sink.gather(&call.user, MemoryAccess::Write) {
+            Ok(room) => room as usize,
+            Err(Outcome::Failed(_)) if done > 0 => return Ok(done as u64),
+            Err(outcome) => return Err(outcome),
+        };
+        // A stream that has given something is not waited for.
+        let cx = IoContext { nonblocking: stream && done > 0, ..call.io() };
+        let answer = match at {
+            None => file.read(&cx, &mut sink),
+            Some(at) => file.read_at(&cx, at.saturating_add(done as i64), &mut sink),
+        };
+        match answer {
+            Ok(count) => {
+                done += count;
+                if count < room || count == 0 || done >= total {
+                    return Ok(done as u64);
+                }
+            }
+            Err(stop) => return stopped(call, done, stop),
+        }
+        if done - before >= SLICE {
+            return cut(call, done);
+        }
+    }
+}
+
+fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Called {
+    let file = opened(call, 0)?;
+    require(&file, Access::WRITE, at)?;
+    let before = transferred(call);
+    let wanted = total(segments);
+    if wanted == 0 {
+        return Ok(0);
+    }
+    let mut done = before;
+    let here = at.map(|at| at.saturating_add(done as i64).cast_unsigned());
+    let total = done + allowed(call, &file, here, wanted.saturating_sub(done), done > 0)?;
+    while done < total {
+        let mut source = UserBuffer::new(segments, done, STEP.min(total - done));
+        match source.gather(&call.user, MemoryAccess::Read) {
+            Ok(_) => {}
+            Err(Outcome::Failed(_)) if done > 0 => break,
+            Err(outcome) => return Err(outcome),
+        }
+        let cx = call.io();
+        let answer = match at {
+            None => file.write(&cx, &mut source),
+            Some(at) => file.write_at(&cx, at.saturating_add(done as i64), &mut source),
+        };
+        match answer {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(stop) => {
+                if stop == Stop::Error(Errno::EPIPE) {
+                    raise(call, SignalNumber::SIGPIPE);
+                }
+                return stopped(call, done, stop);
+            }
+        }
+        if done < total && done - before >= SLICE {
+            return cut(call, done);
+        }
+    }
+    Ok(done as u64)
+}
+
+/// How much of `wanted` the limit of file sizes lets through from `at`, or from where a write would go; with
+/// nothing let through and nothing written before, SIGXFSZ and EFBIG (`man 2 setrlimit`, RLIMIT_FSIZE).
+fn allowed(call: &Call<'_>, file: &OpenFile, at: Option<u64>, wanted: usize, begun: bool) -> Result<usize, Outcome> {
+    let limit = call.process().limit(Resource::FileSize);
+    if limit == RLIM_INFINITY || !is_regular(file) {
+        return Ok(wanted);
+    }
+    let cx = call.io();
+    let at = match at {
+        _ if file.flags().contains(StatusFlags::APPEND) => file.operations().size(&cx)?,
+        Some(at) => at,
+        None => file.seek(&cx, 0, Whence::Current)?,
+    };
+    let room = limit.saturating_sub(at).min(wanted as u64) as usize;
+    if room == 0 && wanted > 0 && !begun {
+        raise(call, SignalNumber::SIGXFSZ);
+        return Err(Errno::EFBIG.into());
+    }
+    Ok(room)
+}
+
+/// Fails with SIGXFSZ when a file must not become so large.
+fn allow_size(call: &Call<'_>, size: u64) -> Result<(), Errno> {
+    if size > call.process().limit(Resource::FileSize) {
+        raise(call, SignalNumber::SIGXFSZ);
+        return Err(Errno::EFBIG);
+    }
+    Ok(())
+}
+
+/// Sends a signal to the calling thread for what it has just done.
+fn raise(call: &Call<'_>, signal: SignalNumber) {
+    let process: &Arc<Process> = call.process();
+    // Only a queued real-time signal can be refused.
+    signals::send(process, Some(call.thread), SigInfo::kernel(signal), Origin::Inside).ok();
+}
+
+fn is_regular(file: &OpenFile) -> bool {
+    file.location().is_some_and(|location| location.inode().kind() == FileKind::Regular)
+}
+
+/// `man 2 lseek`.
+///
+/// # Errors
+/// EBADF, ESPIPE, EINVAL, ENXIO, EOVERFLOW.
+pub fn lseek(call: &mut Call<'_>) -> Called {
+    let file = opened(call, 0)?;
+    let whence = match call.argument(2) as u32 {
+        SEEK_SET => Whence::Set,
+        SEEK_CUR => Whence::Current,
+        SEEK_END => Whence::End,
+        SEEK_DATA => Whence::Data,
+        SEEK_HOLE => Whence::Hole,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    Ok(file.seek(&call.io(), call.argument(1).cast_signed(), whence)?)
+}
+
+/// `man 2 sendfile`: from a file with a position to any file, through a buffer of the kernel.
+///
+/// The offset in the program's memory, or the position of the input, moves after each step, so an interrupted call has said
+/// all that it has done.
+///
+/// # Errors
+/// EBADF, EINVAL when the input has no position or the output is opened for appending, EFAULT; as [`write()`].
+pub fn sendfile(call: &mut Call<'_>) -> Called {
+    let (out, from) = (opened(call, 0)?, opened(call, 1)?);
+    require(&from, Access::READ, None)?;
+    require(&out, Access::WRITE, None)?;
+    if from.operations().seek() != Seek::Yes || out.flags().contains(StatusFlags::APPEND) {
+        return Err(Errno::EINVAL.into());
+    }
+    let total = (call.argument(3) as usize).min(MAX_RW_COUNT);
+    let before = transferred(call);
+    let mut done = before;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(STEP).map_err(|_| Errno::ENOMEM)?;
+    while done < total {
+        let at = input_offset(call, &from)?;
+        bytes.resize(STEP.min(total - done), 0);
+        let count = match from.read_at(&call.io(), at, &mut SliceSink::new(&mut bytes)) {
+            Ok(count) => count,
+            Err(stop) => return stopped(call, done, stop),
+        };
+        let length = match allowed(call, &out, None, count, done > 0) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(outcome) => return Err(outcome),
+        };
+        let part = bytes.get(..length).unwrap_or_default();
+        match out.write(&call.io(), &mut SliceSource::new(part)) {
+            Ok(0) => break,
+            Ok(count) => {
+                done += count;
+                move_input(call, &from, at.saturating_add(count as i64))?;
+            }
+            Err(stop) => {
+                if stop == Stop::Error(Errno::EPIPE) {
+                    raise(call, SignalNumber::SIGPIPE);
+                }
+                return stopped(call, done, stop);
+            }
+        }
+        if done < total && done - before >= SLICE {
+            return cut(call, done);
+        }
+    }
+    Ok(done as u64)
+}
+
+/// From where `sendfile` reads; the place where the new offset will be stored is made resident.
+fn input_offset(call: &Call<'_>, from: &OpenFile) -> Result<i64, Outcome> {
+    let address = call.argument(2);
+    if address == 0 {
+        return Ok(from.seek(&call.io(), 0, Whence::Current)?.cast_signed());
+    }
+    call.user.gather(Segment { address, length: size_of::<u64>() }, MemoryAccess::Write)?;
+    let at = call.user.u64(address)?.cast_signed();
+    if at < 0 { Err(Errno::EINVAL.into()) } else { Ok(at) }
+}
+
+fn move_input(call: &Call<'_>, from: &OpenFile, to: i64) -> Result<(), Outcome> {
+    match call.argument(2) {
+        0 => from.seek(&call.io(), to, Whence::Set).map(drop)?,
+        address => call.user.write(address, &to.to_le_bytes())?,
+    }
+    Ok(())
+}
+
+/// `man 2 ftruncate`.
+///
+/// # Errors
+/// EBADF, EINVAL, EFBIG, EPERM, ENOSPC.
+pub fn ftruncate(call: &mut Call<'_>) -> Called {
+    let size = offset(call, 1)?.cast_unsigned();
+    let file = opened(call, 0)?;
+    if is_regular(&file) && file.access().contains(Access::WRITE) {
+        allow_size(call, size)?;
+    }
+    file.truncate(&call.io(), size)?;
+    Ok(0)
+}
+
+/// `man 2 truncate`.
+///
+/// # Errors
+/// EINVAL, EFBIG, EACCES, EISDIR, EROFS, ENOSPC and those of a path.
+pub fn truncate(call: &mut Call<'_>) -> Called {
+    let size = offset(call, 1)?.cast_unsigned();
+    let path = call.path(0)?;
+    with_walk(call, |walk| {
+        let location = walk.resolve(None, &path, Follow::Yes)?;
+        if location.inode().kind() == FileKind::Regular {
+            allow_size(call, size)?;
+        }
+        walk.truncate(&location, size)
+    })?;
+    Ok(0)
+}
+
+/// `man 2 fsync`, `fdatasync`. All file systems are in memory, so what is written is where it will be.
+///
+/// # Errors
+/// EBADF, EINVAL for what cannot be synchronized: pipes, terminals, devices of bytes.
+pub fn fsync(call: &mut Call<'_>) -> Called {
+    let file = opened(call, 0)?;
+    let kind = file.location().map(|location| location.inode().kind());
+    match kind {
+        Some(FileKind::Regular | FileKind::Directory | FileKind::Block) => Ok(0),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+/// `man 2 fallocate`, mode 0: the file is made longer by zeros that have their pages.
+///
+/// Holes cannot be filled here without a race, so a file with holes, a range that begins beyond its end, and every other mode
+/// are EOPNOTSUPP; the C library then writes instead.
+///
+/// # Errors
+/// EBADF, EINVAL, ENODEV for what is no regular file, ESPIPE for a pipe, EFBIG, EOPNOTSUPP, ENOSPC.
+pub fn fallocate(call: &mut Call<'_>) -> Called {
+    let file = opened(call, 0)?;
+    let (at, length) = (offset(call, 2)?, offset(call, 3)?);
+    if length == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    if call.argument(1) as u32 != 0 {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
+    let end = at.checked_add(length).ok_or(Errno::EFBIG)?.cast_unsigned();
+    if !file.access().contains(Access::WRITE) {
+        return Err(Errno::EBADF.into());
+    }
+    if !is_regular(&file) {
+        let is_pipe = file.operations().seek() == Seek::No;
+        return Err(if is_pipe { Errno::ESPIPE } else { Errno::ENODEV }.into());
+    }
+    allow_size(call, end)?;
+    let metadata = file.metadata(&call.io())?;
+    let has_holes = metadata.blocks.saturating_mul(512) < metadata.size;
+    if has_holes || at.cast_unsigned() > metadata.size {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
+    extend(call, &file, metadata.size, end)
+}
+
+/// Appends zeros up to a size. A run that is cut leaves a file without holes, from where the next run goes on.
+fn extend(call: &Call<'_>, file: &OpenFile, mut size: u64, end: u64) -> Called {
+    let zeros = [0u8; PAGE_SIZE];
+    let mut done = 0;
+    while size < end {
+        let length = (end - size).min(PAGE_SIZE as u64) as usize;
+        let part = zeros.get(..length).unwrap_or_default();
+        let (at, count) = file.operations().append(&call.io(), &mut SliceSource::new(part))?;
+        size = at.saturating_add(count as u64);
+        done += count;
+        if done >= SLICE && size < end {
+            return Err(Outcome::Again);
+        }
+    }
+    Ok(0)
+}
+
+/// `man 2 posix_fadvise`, `man 2 readahead`: files are in memory, so there is nothing to do about advice.
+///
+/// # Errors
+/// EBADF, ESPIPE for a pipe, EINVAL.
+pub fn advise(call: &mut Call<'_>) -> Called {
+    /// `POSIX_FADV_NOREUSE`, the last advice.
+    const LAST_ADVICE: u64 = 5;
+    let file = opened(call, 0)?;
+    if SystemCall::from_number(call.number) == Some(SystemCall::Readahead) {
+        if !file.access().contains(Access::READ) {
+            return Err(Errno::EBADF.into());
+        }
+        return if is_regular(&file) { Ok(0) } else { Err(Errno::EINVAL.into()) };
+    }
+    if file.operations().seek() == Seek::No {
+        return Err(Errno::ESPIPE.into());
+    }
+    let length = call.argument(2).cast_signed();
+    if length < 0 || call.argument(3) > LAST_ADVICE {
+        return Err(Errno::EINVAL.into());
+    }
+    Ok(0)
+}

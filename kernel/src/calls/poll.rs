@@ -1,0 +1,306 @@
+//! Waiting for files to be ready.
+//!
+//! Every run looks at all files again. As long as nothing is ready each file enrols the call's waiter, so that whatever
+//! changes later wakes the thread; links that were not needed are given up when the run ends. Open files are
+//! fetched first: the table of descriptors is not locked while they are asked.
+
+use super::Call;
+use crate::outcome::{Called, Outcome};
+use crate::system::system;
+use abi::linux::{PollFd, Resource, SignalSet, Timespec, Timeval, check_set_size};
+use abi::{Errno, Nanos, Ticks};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use vfs::{Descriptor, OpenFile};
+use wait::{PollEvents, Waiter};
+
+/// `man 2 poll`.
+///
+/// # Errors
+/// EFAULT, EINVAL for more entries than RLIMIT_NOFILE, ENOMEM.
+pub fn poll(call: &mut Call<'_>) -> Called {
+    let timeout = call.argument(2) as u32 as i32;
+    let span = u64::try_from(timeout).ok().map(|millis| ticks(Nanos(millis * 1_000_000)));
+    poll_files(call, span)
+}
+
+/// `man 2 ppoll`; stores the time that is left, as Linux does.
+///
+/// # Errors
+/// As [`poll()`]; EINVAL for a time or a set that cannot be.
+pub fn ppoll(call: &mut Call<'_>) -> Called {
+    let span = timespec(call, 2)?;
+    let mask = match call.argument(3) {
+        0 => None,
+        address => {
+            check_set_size(call.argument(4))?;
+            Some(SignalSet(call.user.u64(address)?))
+        }
+    };
+    let called = with_mask(call, mask, |call| poll_files(call, span));
+    tell_rest(call, 2, span, &called, |rest| Timespec::from_nanos(rest).encode());
+    called
+}
+
+/// `man 2 select`; stores the time that is left, as Linux does.
+///
+/// # Errors
+/// EBADF, EFAULT, EINVAL for a negative number or time, ENOMEM.
+pub fn select(call: &mut Call<'_>) -> Called {
+    let span = match call.argument(4) {
+        0 => None,
+        address => Some(ticks(timeval(Timeval::decode(&call.user.bytes(address)?))?)),
+    };
+    let called = select_files(call, span);
+    tell_rest(call, 4, span, &called, |rest| Timeval::from_nanos(rest).encode());
+    called
+}
+
+/// `man 2 pselect`; stores the time that is left, as Linux does.
+///
+/// # Errors
+/// As [`select`].
+pub fn pselect6(call: &mut Call<'_>) -> Called {
+    let span = timespec(call, 4)?;
+    let mask = match call.argument(5) {
+        0 => None,
+        // The sixth argument points to the address of the set and its size.
+        pair => match call.user.u64(pair)? {
+            0 => None,
+            address => {
+                check_set_size(call.user.u64(pair.wrapping_add(8))?)?;
+                Some(SignalSet(call.user.u64(address)?))
+            }
+        },
+    };
+    let called = with_mask(call, mask, |call| select_files(call, span));
+    tell_rest(call, 4, span, &called, |rest| Timespec::from_nanos(rest).encode());
+    called
+}
+
+fn ticks(nanos: Nanos) -> Ticks {
+    system().timebase.ticks(nanos)
+}
+
+fn timespec(call: &Call<'_>, index: usize) -> Result<Option<Ticks>, Errno> {
+    match call.argument(index) {
+        0 => Ok(None),
+        address => Ok(Some(ticks(Timespec::decode(&call.user.bytes(address)?).nanos()?))),
+    }
+}
+
+/// A span for `select`, which takes a second or more of microseconds.
+fn timeval(time: Timeval) -> Result<Nanos, Errno> {
+    let part = |value: i64| u64::try_from(value).map_err(|_| Errno::EINVAL);
+    let (seconds, micros) = (part(time.sec)?, part(time.usec)?);
+    Ok(Nanos(seconds.saturating_mul(1_000_000_000).saturating_add(micros.saturating_mul(1000))))
+}
+
+/// Stores what is left of the timeout of a call that has completed.
+fn tell_rest(
+    call: &Call<'_>,
+    index: usize,
+    span: Option<Ticks>,
+    called: &Called,
+    encode: impl FnOnce(Nanos) -> [u8; 16],
+) {
+    if span.is_none() || called.is_err() {
+        return;
+    }
+    let until = call.deadline(span).unwrap_or_default();
+    let rest = system().timebase.nanos(until.saturating_sub(arch::time::now()));
+    // A timeout in memory that cannot be written is no error of the call (`man 2 select`, "Linux").
+    call.user.write(call.argument(index), &encode(rest)).ok();
+}
+
+/// Runs a call with a signal mask in place, until it completes without a handler.
+fn with_mask<'a>(
+    call: &mut Call<'a>,
+    mask: Option<SignalSet>,
+    run: impl FnOnce(&mut Call<'a>) -> Called,
+) -> Called {
+    let Some(mask) = mask else { return run(call) };
+    call.thread.signals.lock().suspend_mask(mask);
+    let mut called = run(call);
+    if matches!(called, Err(Outcome::Park(_)) | Ok(0)) && has_signal(call) {
+        // The mask lets one through that was pending before: it comes before the wait and before the timeout.
+        call.thread.call_attention();
+        called = Err(Outcome::Again);
+    }
+    if matches!(called, Ok(_) | Err(Outcome::Failed(_))) {
+        call.thread.signals.lock().restore_mask();
+    }
+    called
+}
+
+/// Whether a signal would be delivered now.
+fn has_signal(call: &Call<'_>) -> bool {
+    let shared = call.process().signals.lock();
+    !call.thread.signals.lock().deliverable(&shared).is_empty()
+}
+
+/// What is looked at and what is wanted of it; `None` for a descriptor that is not open.
+struct Watch {
+    file: Option<Arc<OpenFile>>,
+    wanted: PollEvents,
+}
+
+impl Watch {
+    /// What it is ready for; enrols the waiter if that is nothing.
+    fn look(&self, waiter: Option<&Waiter>) -> PollEvents {
+        match &self.file {
+            None => PollEvents::NVAL,
+            Some(file) => file.poll(self.wanted, waiter) & (self.wanted | PollEvents::ALWAYS),
+        }
+    }
+}
+
+/// Fetches the files of descriptors under one lock.
+fn watch(call: &Call<'_>, wanted: impl Iterator<Item = (Descriptor, PollEvents)>) -> Result<Vec<Watch>, Errno> {
+    let files = call.process().files()?;
+    let files = files.lock();
+    let open = |descriptor| files.get(descriptor).ok().filter(|file| !file.access().is_empty());
+    Ok(wanted.map(|(descriptor, wanted)| Watch { file: open(descriptor), wanted }).collect())
+}
+
+/// Whether the time of a call is over.
+fn is_late(until: Option<Ticks>) -> bool {
+    until.is_some_and(|until| arch::time::now() >= until)
+}
+
+fn poll_files(call: &mut Call<'_>, span: Option<Ticks>) -> Called {
+    let mut entries = poll_entries(call)?;
+    let until = call.deadline(span);
+    let may_wait = span != Some(Ticks(0)) && !is_late(until);
+    let asked = |entry: &&mut PollFd| entry.fd >= 0;
+    let wanted = entries.iter().filter(|entry| entry.fd >= 0).map(|entry| {
+        (Descriptor(entry.fd.cast_unsigned()), PollEvents::from_bits_truncate(entry.events))
+    });
+    let watches = watch(call, wanted)?;
+    entries.iter_mut().for_each(|entry| entry.revents = 0);
+    let mut ready = 0;
+    for (entry, watch) in entries.iter_mut().filter(asked).zip(&watches) {
+        let waiter = (may_wait && ready == 0).then(|| call.waiter());
+        let found = watch.look(waiter);
+        entry.revents = found.bits();
+        ready += u64::from(!found.is_empty());
+    }
+    if ready == 0 && may_wait {
+        call.waiter();
+        return call.wait_until(until);
+    }
+    let bytes: Vec<u8> = entries.iter().flat_map(PollFd::encode).collect();
+    call.user.write(call.argument(0), &bytes)?;
+    Ok(ready)
+}
+
+/// The array of a poll.
+fn poll_entries(call: &Call<'_>) -> Result<Vec<PollFd>, Errno> {
+    let count = call.argument(1) & 0xffff_ffff;
+    if count > call.process().limit(Resource::OpenFiles).min(u64::from(vfs::DESCRIPTOR_LIMIT)) {
+        return Err(Errno::EINVAL);
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(count as usize * PollFd::SIZE).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(count as usize * PollFd::SIZE, 0);
+    call.user.read(call.argument(0), &mut bytes)?;
+    let (entries, _) = bytes.as_chunks();
+    Ok(entries.iter().map(PollFd::decode).collect())
+}
+
+/// The three sets of a select, as words of 64 descriptors.
+#[derive(Clone, Default)]
+struct Sets([Vec<u64>; 3]);
+
+/// What counts as ready for each set, as on Linux (fs/select.c: POLLIN_SET, POLLOUT_SET, POLLEX_SET).
+const READY: [PollEvents; 3] = [
+    PollEvents::READABLE.union(PollEvents::RDBAND).union(PollEvents::HUP).union(PollEvents::ERR),
+    PollEvents::WRITABLE.union(PollEvents::WRBAND).union(PollEvents::ERR),
+    PollEvents::PRI,
+];
+
+impl Sets {
+    /// Reads the sets, of which the first `words` words count.
+    fn fetch(call: &Call<'_>, words: usize) -> Result<Self, Errno> {
+        let mut sets = Self::default();
+        for (index, set) in sets.0.iter_mut().enumerate() {
+            let address = call.argument(index + 1);
+            if address == 0 {
+                continue;
+            }
+            let mut bytes = alloc::vec![0u8; words * 8];
+            call.user.read(address, &mut bytes)?;
+            let (chunks, _) = bytes.as_chunks();
+            set.extend(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)));
+        }
+        Ok(sets)
+    }
+
+    /// Sets without members, of the same sizes.
+    fn emptied(&self) -> Self {
+        Self(self.0.each_ref().map(|set| alloc::vec![0; set.len()]))
+    }
+
+    fn store(&self, call: &Call<'_>) -> Result<(), Errno> {
+        for (index, set) in self.0.iter().enumerate().filter(|(_, set)| !set.is_empty()) {
+            let bytes: Vec<u8> = set.iter().flat_map(|word| word.to_le_bytes()).collect();
+            call.user.write(call.argument(index + 1), &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn contains(&self, set: usize, number: u32) -> bool {
+        let word = self.0.get(set).and_then(|set| set.get(number as usize / 64));
+        word.is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
+
+    fn insert(&mut self, set: usize, number: u32) {
+        if let Some(word) = self.0.get_mut(set).and_then(|set| set.get_mut(number as usize / 64)) {
+            *word |= 1 << (number % 64);
+        }
+    }
+
+    /// What is wanted of the descriptors below `count`.
+    fn wanted(&self, count: u32) -> Vec<(Descriptor, PollEvents)> {
+        let of = |number| {
+            READY.iter().enumerate().fold(PollEvents::empty(), |wanted, (set, events)| {
+                if self.contains(set, number) { wanted | *events } else { wanted }
+            })
+        };
+        let all = (0..count).map(|number| (Descriptor(number), of(number)));
+        all.filter(|(_, wanted)| !wanted.is_empty()).collect()
+    }
+}
+
+fn select_files(call: &mut Call<'_>, span: Option<Ticks>) -> Called {
+    let count = u32::try_from(call.argument(0) as u32 as i32).map_err(|_| Errno::EINVAL)?;
+    // Beyond the table nothing is open, and programs may pass sets that end there.
+    let capacity = call.process().files()?.lock().capacity();
+    let count = count.min(u32::try_from(capacity).unwrap_or(u32::MAX));
+    let sets = Sets::fetch(call, count.div_ceil(64) as usize)?;
+    let until = call.deadline(span);
+    let may_wait = span != Some(Ticks(0)) && !is_late(until);
+    let wanted = sets.wanted(count);
+    let watches = watch(call, wanted.iter().copied())?;
+    if watches.iter().any(|watch| watch.file.is_none()) {
+        return Err(Errno::EBADF.into());
+    }
+    let mut found = sets.emptied();
+    let mut ready = 0;
+    for ((descriptor, _), watch) in wanted.iter().zip(&watches) {
+        let waiter = (may_wait && ready == 0).then(|| call.waiter());
+        let events = watch.look(waiter);
+        for (set, counted) in READY.iter().enumerate() {
+            if sets.contains(set, descriptor.0) && events.intersects(*counted) {
+                found.insert(set, descriptor.0);
+                ready += 1;
+            }
+        }
+    }
+    if ready == 0 && may_wait {
+        call.waiter();
+        return call.wait_until(until);
+    }
+    found.store(call)?;
+    Ok(ready)
+}

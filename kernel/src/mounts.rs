@@ -1,0 +1,98 @@
+//! The file systems of the machine and what environments see of them.
+
+use crate::proc_source::View;
+use crate::system::system;
+use abi::{Cid, Errno};
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
+use devfs::{Devfs, Devices, Entropy, Selection};
+use procfs::Procfs;
+use ramfs::{Capacity, Ramfs};
+use vfs::{Clock, DeviceNumber, FileSystem, MountNamespace, Timestamp};
+
+/// The wall clock as file systems ask for it.
+pub struct WallClock;
+
+impl Clock for WallClock {
+    fn now(&self) -> Timestamp {
+        const SECOND: u64 = 1_000_000_000;
+        let now = crate::system::if_ready().map_or(0, |system| system.wall_clock(arch::time::now()).0);
+        Timestamp { seconds: (now / SECOND).cast_signed(), nanoseconds: (now % SECOND) as u32 }
+    }
+}
+
+/// Random bytes: the hypervisor's, mixed by a generator of our own so that a broken source is not the only one.
+pub struct Random;
+
+impl Entropy for Random {
+    fn fill(&self, buffer: &mut [u8]) {
+        if !arch::random::fill(buffer) {
+            mix(buffer);
+        }
+    }
+}
+
+/// Where there is no random source: the low bits of the timebase, spread by SplitMix64. Not for keys; the
+/// README's limits say so.
+fn mix(buffer: &mut [u8]) {
+    static STATE: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
+    for chunk in buffer.chunks_mut(8) {
+        let mut word = STATE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed) ^ arch::time::now().0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^= word >> 31;
+        chunk.iter_mut().zip(word.to_le_bytes()).for_each(|(place, byte)| *place = byte);
+    }
+}
+
+/// A device number for one more file system without a device.
+fn next_device() -> DeviceNumber {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    DeviceNumber::new(0, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The clock of all file systems.
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(WallClock)
+}
+
+/// A file system in memory that may fill half of the machine.
+///
+/// # Errors
+/// ENOSPC, ENOMEM.
+pub fn new_ramfs(owner: Cid) -> Result<Ramfs, Errno> {
+    let pages = memory::frames::total().0 / 2;
+    Ramfs::new(next_device(), Capacity { pages, inodes: pages }, clock(), owner)
+}
+
+/// The processes of an environment.
+pub fn procfs(cid: Cid, mounts: &Arc<MountNamespace>) -> FileSystem {
+    let view = Arc::new(View::new(cid, mounts.root().clone()));
+    FileSystem::new(Procfs::new(next_device(), cid, view).root(), "proc", "proc")
+}
+
+/// The devices of an environment: all in Global, those exported in a partition, or of these the named ones.
+pub fn devfs(cid: Cid, names: Option<&[String]>) -> FileSystem {
+    let selection = match names {
+        _ if cid.is_global() => Selection::All,
+        None => Selection::Exported,
+        Some(names) => {
+            let names: BTreeSet<Arc<str>> = names.iter().map(|name| Arc::from(name.as_str())).collect();
+            Selection::Only(Arc::new(names))
+        }
+    };
+    let devfs = Devfs::new(next_device(), cid, devices(), selection, clock());
+    FileSystem::new(devfs.root(), "devtmpfs", "devtmpfs")
+}
+
+/// The list of all devices.
+pub fn devices() -> &'static Arc<Devices> {
+    &system().devices
+}
+
+/// A partition ends: what it has left in Global's files is Global's from now on.
+pub fn hand_over(cid: Cid) {
+    system().root_fs.hand_over(cid, Cid::GLOBAL);
+}

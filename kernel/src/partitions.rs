@@ -1,0 +1,271 @@
+//! The life of partitions: loading, entering, going down, unloading.
+//!
+//! Each step is one request of the control interface; a step that fails leaves the partition as it was. What
+//! parts of the kernel keep for a partition is made and destroyed by [`Subsystem`]s, in a fixed order.
+
+use crate::calls::directory::walk_as;
+use crate::environment::{self, Environment};
+use crate::family;
+use crate::mounts;
+use crate::process::Process;
+use crate::signals::{self, Origin};
+use crate::system::system;
+use abi::linux::{SigInfo, SignalNumber};
+use abi::{BasisPoints, Cid, Errno};
+use alloc::format;
+use alloc::sync::Arc;
+use control::{Load, Refusal, ResourceControls, WparHandle, WparKind, WparState, check_minimum_sum};
+use partition::{Refused, Subsystem, Subsystems, Wpar};
+use sched::Entitlement;
+use security::Credential;
+use spin::Once;
+use vfs::{Follow, Location, MountFlags, MountNamespace};
+
+/// The scheduler's part of a partition: its account and its shares.
+struct Scheduling;
+
+impl Subsystem for Scheduling {
+    fn name(&self) -> &'static str {
+        "sched"
+    }
+
+    fn create(&self, wpar: &Arc<Wpar>) -> Result<(), Errno> {
+        system().dispatch.add_partition(wpar.cid(), entitlement(&wpar.controls()))
+    }
+
+    fn destroy(&self, wpar: &Arc<Wpar>) {
+        system().dispatch.remove_partition(wpar.cid());
+    }
+}
+
+/// The process numbers of a partition.
+struct Numbers;
+
+impl Subsystem for Numbers {
+    fn name(&self) -> &'static str {
+        "process"
+    }
+
+    fn create(&self, _wpar: &Arc<Wpar>) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn destroy(&self, wpar: &Arc<Wpar>) {
+        // Numbers in use would mean processes, and a partition with processes is not destroyed.
+        system().tree.lock().pids.retire(wpar.cid()).ok();
+    }
+}
+
+/// What is charged to a partition and outlives it: the files that it has left.
+struct Memory;
+
+impl Subsystem for Memory {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn create(&self, _wpar: &Arc<Wpar>) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn destroy(&self, wpar: &Arc<Wpar>) {
+        mounts::hand_over(wpar.cid());
+    }
+}
+
+/// The subsystems in the order of creation.
+fn subsystems() -> &'static Subsystems {
+    static SUBSYSTEMS: Once<Subsystems> = Once::new();
+    SUBSYSTEMS.call_once(|| Subsystems::new(alloc::vec![&Memory, &Scheduling, &Numbers]))
+}
+
+/// What the scheduler gives a partition with these controls.
+pub fn entitlement(controls: &ResourceControls) -> Entitlement {
+    Entitlement {
+        active: controls.active,
+        shares: controls.cpu_shares.map(|shares| shares.0.get()),
+        minimum: controls.cpu.minimum.basis_points(),
+        soft_maximum: controls.cpu.soft_maximum.basis_points(),
+        hard_maximum: controls.cpu.hard_maximum.basis_points(),
+    }
+}
+
+/// The environment that a handle means.
+///
+/// # Errors
+/// ESRCH when that loading is over.
+pub fn of_handle(handle: WparHandle) -> Result<Arc<Environment>, Refusal> {
+    environment::find(handle.cid)
+        .filter(|environment| !handle.cid.is_global() && environment.wpar.handle() == handle)
+        .ok_or_else(|| Errno::ESRCH.into())
+}
+
+/// Makes a partition in state Transitional.
+///
+/// # Errors
+/// As [`control::Request::Load`] says.
+pub fn load(credential: &Credential, load: &Load) -> Result<WparHandle, Refusal> {
+    load.controls.validate()?;
+    if load.key.0 == 0 || load.hostname.is_empty() || load.hostname.len() > 64 {
+        return Err(Errno::EINVAL.into());
+    }
+    let wpar = system().environments.table.insert(load.key, load.name.as_str(), |handle| Wpar::loading(handle, load))?;
+    let made = mounts_of(credential, load, wpar.cid()).and_then(|mounts| {
+        subsystems().create(&wpar)?;
+        Ok(mounts)
+    });
+    match made {
+        Ok(mounts) => {
+            system().environments.insert(Environment::new(wpar.clone(), mounts));
+            Ok(wpar.handle())
+        }
+        Err(refusal) => {
+            system().environments.table.remove(&wpar);
+            Err(refusal)
+        }
+    }
+}
+
+/// The mount namespace of a new partition.
+fn mounts_of(credential: &Credential, load: &Load, cid: Cid) -> Result<Arc<MountNamespace>, Refusal> {
+    let global = system().global().mounts.clone();
+    let find = |namespace: &Arc<MountNamespace>, path: &str| -> Result<Location, Refusal> {
+        let found = walk_as(credential, namespace, |walk| walk.resolve(None, path.as_bytes(), Follow::Yes));
+        let location = found.map_err(|errno| Refusal::with(errno, format!("{path}: {errno}")))?;
+        location.require_directory().map_err(|errno| Refusal::with(errno, format!("{path}: {errno}")))?;
+        Ok(location)
+    };
+    let namespace = match load.kind {
+        WparKind::Application => MountNamespace::over(cid, &global),
+        WparKind::System => {
+            let root = find(&global, &load.root)?;
+            MountNamespace::with_root(cid, &root, MountFlags::NO_DEVICES)?
+        }
+    };
+    for bind in &load.mounts {
+        let source = find(&global, &bind.source)?;
+        let target = find(&namespace, &bind.target)?;
+        let mut flags = MountFlags::NO_DEVICES;
+        flags.set(MountFlags::READ_ONLY, bind.read_only);
+        namespace.bind(credential, &source, &target, flags)?;
+    }
+    namespace.mount(credential, &mounts::procfs(cid, &namespace), &find(&namespace, "/proc")?, MountFlags::empty())?;
+    let devices = mounts::devfs(cid, load.devices.as_deref());
+    namespace.mount(credential, &devices, &find(&namespace, "/dev")?, MountFlags::empty())?;
+    Ok(namespace)
+}
+
+/// The caller becomes a member.
+///
+/// # Errors
+/// As [`control::Request::Enter`] says.
+pub fn enter(process: &Arc<Process>, environment: &Arc<Environment>, init: bool) -> Result<(), Refusal> {
+    match (environment.wpar.state(), init) {
+        (WparState::Active, _) | (WparState::Transitional, true) => {}
+        _ => return Err(Errno::EBUSY.into()),
+    }
+    Ok(process.enter(environment, init)?)
+}
+
+/// Transitional becomes Active.
+///
+/// # Errors
+/// EINVAL when that may not follow, or the minimums would exceed the whole.
+pub fn activate(environment: &Arc<Environment>) -> Result<(), Refusal> {
+    let wpar = &environment.wpar;
+    check_minimums(wpar.cid(), &wpar.controls())?;
+    wpar.become_state(WparState::Active).map_err(refused)?;
+    subsystems().activate(wpar);
+    Ok(())
+}
+
+fn refused(refused: Refused) -> Refusal {
+    Refusal::with(Errno::EINVAL, format!("not possible in state {}", refused.state))
+}
+
+/// The sum of the minimums of all running partitions is at most the whole.
+fn check_minimums(cid: Cid, controls: &ResourceControls) -> Result<(), Refusal> {
+    let others: alloc::vec::Vec<ResourceControls> = system()
+        .environments
+        .table
+        .all()
+        .iter()
+        .filter(|other| !other.cid().is_global() && other.cid() != cid && other.state() == WparState::Active)
+        .map(|other| other.controls())
+        .collect();
+    let points = |of: fn(&ResourceControls) -> BasisPoints| others.iter().map(of).collect::<alloc::vec::Vec<_>>();
+    let cpu = points(|controls| controls.cpu.minimum.basis_points());
+    let memory = points(|controls| controls.memory.minimum.basis_points());
+    check_minimum_sum("CPU", controls.cpu.minimum, cpu.into_iter())?;
+    check_minimum_sum("memory", controls.memory.minimum, memory.into_iter())?;
+    Ok(())
+}
+
+/// A partition goes down: by its own init, or by force.
+///
+/// # Errors
+/// EINVAL when that may not follow.
+pub fn quiesce(environment: &Arc<Environment>, force: bool) -> Result<(), Refusal> {
+    let wpar = &environment.wpar;
+    match wpar.state() {
+        WparState::Transitional | WparState::Frozen => {}
+        WparState::Broken if force => {}
+        _ => wpar.become_state(WparState::Transitional).map_err(refused)?,
+    }
+    subsystems().quiesce(wpar);
+    if force {
+        wpar.close();
+        family::kill_partition(wpar.cid());
+        return Ok(());
+    }
+    let init = system().tree.lock().init(wpar.cid());
+    if let Some(init) = init.and_then(family::find) {
+        signals::post(&init, SigInfo::kernel(SignalNumber::SIGTERM), Origin::Outside);
+    }
+    Ok(())
+}
+
+/// Destroys an empty partition.
+///
+/// # Errors
+/// EBUSY with processes left, EINVAL in a state from which it may not vanish.
+pub fn unload(environment: &Arc<Environment>) -> Result<(), Refusal> {
+    let wpar = &environment.wpar;
+    if !wpar.state().may_vanish() {
+        return Err(refused(Refused { state: wpar.state() }));
+    }
+    wpar.close();
+    if wpar.processes.count() > 0 {
+        return Err(Errno::EBUSY.into());
+    }
+    // Two at once: the second finds it gone.
+    let removed = system().environments.remove(wpar.cid()).ok_or(Errno::ESRCH)?;
+    removed.mounts.clear();
+    subsystems().destroy(wpar);
+    system().environments.table.remove(wpar);
+    removed.emptied.wake_all();
+    Ok(())
+}
+
+/// Any state becomes Broken.
+///
+/// # Errors
+/// EINVAL when it is Broken already.
+pub fn break_down(environment: &Arc<Environment>) -> Result<(), Refusal> {
+    environment.wpar.become_state(WparState::Broken).map_err(refused)
+}
+
+/// Replaces the resource controls.
+///
+/// # Errors
+/// EINVAL with a text when a rule is broken.
+pub fn set_resources(environment: &Arc<Environment>, controls: ResourceControls) -> Result<(), Refusal> {
+    controls.validate()?;
+    let wpar = &environment.wpar;
+    if wpar.state() == WparState::Active {
+        check_minimums(wpar.cid(), &controls)?;
+    }
+    system().dispatch.change_partition(wpar.cid(), entitlement(&controls));
+    wpar.set_controls(controls);
+    Ok(())
+}

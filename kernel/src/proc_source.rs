@@ -1,0 +1,397 @@
+//! What the kernel tells of its processes: to procfs, and to `ps` through the control interface.
+//!
+//! A [`View`] is what one environment may know. Numbers are resolved with a credential of that environment, so
+//! that a view of a partition cannot reach anybody else's process whatever it asks for.
+
+use crate::current;
+use crate::mounts::WallClock;
+use crate::process::Process;
+use crate::system::{Numbered, system};
+use crate::thread::{Phase, Thread};
+use abi::{Cid, Nanos, PAGE_SIZE, Pages, Pid};
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use control::{ProcessState, ProcessStatus};
+use memory::frames;
+use procfs::{
+    CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, ProcSource, ProcessMemory, ProcessRef, Signals, System, Task,
+    TaskState,
+};
+use process::signal::Handler;
+use process::{TerminalId, VPid};
+use security::{Credential, Identity, Privileges};
+use vfs::{Clock, Descriptor, Location, MountLine, OpenFile};
+
+/// The processes of an environment.
+pub struct View {
+    root: Location,
+    credential: Credential,
+    clock: WallClock,
+}
+
+/// Memory as an environment sees it.
+pub struct MemoryView {
+    /// What it may use at most.
+    pub total: Pages,
+    /// What of that is free.
+    pub free: Pages,
+    used: frames::Usage,
+}
+
+/// The memory of the machine for Global; for a partition its limit and use.
+pub fn memory_view(cid: Cid) -> MemoryView {
+    let used = frames::usage(cid);
+    let (total, free) = (frames::total(), frames::free());
+    if cid.is_global() {
+        return MemoryView { total, free, used };
+    }
+    let controls = crate::environment::find(cid).map(|environment| environment.wpar.controls());
+    let percent = controls.filter(|controls| controls.active).map_or(10_000, |controls| {
+        u64::from(controls.memory.hard_maximum.basis_points().0)
+    });
+    let limit = Pages(total.0 / 10_000 * percent + total.0 % 10_000 * percent / 10_000);
+    MemoryView { total: limit, free: limit.saturating_sub(used.total()).min(free), used }
+}
+
+impl View {
+    /// The view of an environment whose root directory is `root`.
+    pub fn new(cid: Cid, root: Location) -> Self {
+        let credential = Credential::new(cid, Identity::ROOT, Privileges::of_root(cid));
+        Self { root, credential, clock: WallClock }
+    }
+
+    fn cid(&self) -> Cid {
+        self.credential.cid
+    }
+
+    fn find(&self, process: ProcessRef) -> Option<Arc<Process>> {
+        let tree = system().tree.lock();
+        let found = tree.pids.find(&self.credential, VPid(process.pid.0)).ok()?.process()?;
+        (found.serial == process.key).then_some(found)
+    }
+
+    fn seen(&self, pid: Pid) -> u32 {
+        system().tree.lock().pids.seen(pid, self.cid()).0
+    }
+}
+
+impl ProcSource for View {
+    fn current(&self) -> Option<(Pid, Pid)> {
+        let thread = current::thread()?;
+        let pid = self.seen(thread.process.pid);
+        (pid != 0).then(|| (Pid(pid), Pid(self.seen(thread.tid))))
+    }
+
+    fn process(&self, pid: Pid) -> Option<ProcessRef> {
+        let tree = system().tree.lock();
+        let found = tree.pids.find(&self.credential, VPid(pid.0)).ok()?.process()?;
+        Some(ProcessRef { pid, key: found.serial })
+    }
+
+    fn process_from(&self, pid: Pid) -> Option<Pid> {
+        let tree = system().tree.lock();
+        let mut from = VPid(pid.0);
+        loop {
+            match tree.pids.next(&self.credential, from)? {
+                (vpid, Numbered::Process(_)) => return Some(Pid(vpid.0)),
+                (vpid, Numbered::Thread(_)) => from = VPid(vpid.0 + 1),
+            }
+        }
+    }
+
+    fn thread_from(&self, process: ProcessRef, tid: Pid) -> Option<Pid> {
+        let threads = self.find(process)?.threads();
+        threads.iter().map(|thread| Pid(self.seen(thread.tid))).filter(|number| *number >= tid).min()
+    }
+
+    fn task(&self, process: ProcessRef, tid: Pid) -> Option<Task> {
+        let found = self.find(process)?;
+        let threads = found.threads();
+        let thread = threads.iter().find(|thread| self.seen(thread.tid) == tid.0);
+        if thread.is_none() && tid != process.pid {
+            return None;
+        }
+        Some(task(self, &found, process.pid, tid, thread))
+    }
+
+    fn command_line(&self, process: ProcessRef) -> Option<Vec<u8>> {
+        let found = self.find(process)?;
+        let range = found.with(|state| state.arguments);
+        Some(strings(&found, range))
+    }
+
+    fn environment(&self, process: ProcessRef) -> Option<Vec<u8>> {
+        let found = self.find(process)?;
+        let range = found.with(|state| state.environment);
+        Some(strings(&found, range))
+    }
+
+    fn maps(&self, process: ProcessRef) -> Option<Vec<MapLine>> {
+        let found = self.find(process)?;
+        let Ok(space) = found.space() else { return Some(Vec::new()) };
+        let executable = found.with(|state| state.executable.clone());
+        let path = executable.and_then(|location| location.path(&self.root));
+        let description = space.lock();
+        let line = |area: &memory::space::Area| MapLine {
+            start: area.start,
+            end: area.end,
+            allowed: area.protection,
+            shared: area.mapping.is_shared() && area.name.is_none(),
+            offset: area.offset(),
+            identity: area.mapping.backing().map_or((0, 0), |backing| backing.source.identity()),
+            name: match (area.label(), area.mapping.backing(), &path) {
+                ("", Some(_), Some(path)) => path.clone().shown(),
+                (label, _, _) => label.as_bytes().to_owned(),
+            },
+        };
+        Some(description.areas().map(line).collect())
+    }
+
+    fn file_from(&self, process: ProcessRef, from: u32) -> Option<(u32, Arc<OpenFile>)> {
+        let files = self.find(process)?.files().ok()?;
+        let files = files.lock();
+        let next: Option<(Descriptor, &Arc<OpenFile>)> = files.iter_from(from).next();
+        next.map(|(descriptor, file)| (descriptor.0, file.clone()))
+    }
+
+    fn working_directory(&self, process: ProcessRef) -> Option<Location> {
+        Some(self.find(process)?.place().ok()?.lock().cwd.clone())
+    }
+
+    fn root_directory(&self, process: ProcessRef) -> Option<Location> {
+        Some(self.find(process)?.place().ok()?.lock().root.clone())
+    }
+
+    fn executable(&self, process: ProcessRef) -> Option<Location> {
+        self.find(process)?.with(|state| state.executable.clone())
+    }
+
+    fn mounts(&self, process: ProcessRef) -> Option<Vec<MountLine>> {
+        let place = self.find(process)?.place().ok()?;
+        let place = place.lock().clone();
+        Some(place.mounts.lines(&place.root))
+    }
+
+    fn root(&self) -> Location {
+        self.root.clone()
+    }
+
+    fn system(&self) -> System {
+        describe_system(self.cid())
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+}
+
+/// What a process does.
+fn state_of(process: &Process, thread: Option<&Arc<Thread>>) -> TaskState {
+    if process.has_ended() {
+        return TaskState::Zombie;
+    }
+    if process.with(|state| state.stopped) {
+        return TaskState::Stopped;
+    }
+    let runs = |thread: &Arc<Thread>| thread.phase() == Phase::Ready;
+    let running = match thread {
+        Some(thread) => runs(thread),
+        None => process.threads().iter().any(runs),
+    };
+    if running { TaskState::Running } else { TaskState::Sleeping }
+}
+
+/// The strings in a range of a process's memory, as far as they are resident.
+fn strings(process: &Process, (start, end): (u64, u64)) -> Vec<u8> {
+    const LIMIT: u64 = 128 << 10;
+    let mut bytes = alloc::vec![0; end.saturating_sub(start).min(LIMIT) as usize];
+    let read = process.space().ok().and_then(|space| space.lock().read(start, &mut bytes).ok());
+    if read.is_some() { bytes } else { Vec::new() }
+}
+
+fn task(view: &View, process: &Arc<Process>, pid: Pid, tid: Pid, thread: Option<&Arc<Thread>>) -> Task {
+    let usage = process.usage(arch::time::now());
+    let (parent, job, children) = {
+        let tree = system().tree.lock();
+        let seen = |pid: Option<Pid>| pid.map_or(0, |pid| tree.pids.seen(pid, view.cid()).0);
+        let job = tree.job(process.pid);
+        let numbers = (seen(job.as_ref().map(|job| job.group)), seen(job.as_ref().map(|job| job.session)));
+        (seen(tree.parent(process.pid)), (numbers, job.and_then(|job| job.terminal)), tree.children_usage(process.pid))
+    };
+    let ((group, session), terminal) = job;
+    let signals = signals_of(process, thread);
+    let (name, identity, started, threads) = process.with(|state| {
+        (state.name.clone(), state.credential.identity.clone(), state.started, state.threads.len())
+    });
+    let (uid, gid) = ids(&identity);
+    Task {
+        tid,
+        pid,
+        parent,
+        group,
+        session,
+        name,
+        state: state_of(process, thread.filter(|_| tid != pid)),
+        terminal: terminal.map_or(0, crate::console::device_number),
+        terminal_group: terminal.and_then(crate::console::foreground).map_or(-1, |group| view.seen(group) as i32),
+        faults: (usage.minor_faults, usage.major_faults),
+        child_faults: (children.minor_faults, children.major_faults),
+        user_time: usage.user,
+        system_time: usage.system,
+        child_user_time: children.user,
+        child_system_time: children.system,
+        nice: i32::from(process.nice()),
+        threads: threads as u32,
+        started: system().timebase.nanos(started.saturating_sub(system().booted)),
+        exit_signal: 17,
+        uid,
+        gid,
+        groups: identity.groups.as_deref().unwrap_or_default().to_vec(),
+        umask: process.place().map_or(0, |place| place.lock().umask),
+        descriptors: process.files().map_or(0, |files| files.lock().capacity() as u32),
+        signals,
+        memory: memory_of(process),
+        ..Task::default()
+    }
+}
+
+fn ids(identity: &Identity) -> (Ids, Ids) {
+    (
+        Ids { real: identity.uid, effective: identity.euid, saved: identity.suid, file: identity.fsuid },
+        Ids { real: identity.gid, effective: identity.egid, saved: identity.sgid, file: identity.fsgid },
+    )
+}
+
+fn signals_of(process: &Process, thread: Option<&Arc<Thread>>) -> Signals {
+    let shared = process.signals.lock();
+    let mut signals = Signals { shared_pending: shared.pending.set().0, ..Signals::default() };
+    for number in (1..=64).filter_map(|number| abi::linux::SignalNumber::new(number).ok()) {
+        let bit = 1 << number.index();
+        match shared.actions.get(number).handler {
+            Handler::Ignore => signals.ignored |= bit,
+            Handler::Function(_) => signals.caught |= bit,
+            Handler::Default => {}
+        }
+    }
+    if let Some(thread) = thread {
+        let own = thread.signals.lock();
+        signals.pending = own.pending.set().0;
+        signals.blocked = own.mask.0;
+    }
+    signals
+}
+
+fn memory_of(process: &Process) -> Option<ProcessMemory> {
+    let space = process.space().ok()?;
+    let statistics = space.lock().statistics();
+    let (arguments, environment) = process.with(|state| (state.arguments, state.environment));
+    Some(ProcessMemory {
+        size: statistics.size,
+        peak_size: statistics.size,
+        resident: statistics.resident,
+        peak_resident: statistics.resident,
+        shared: statistics.shared,
+        text: statistics.text,
+        data: statistics.data,
+        resident_limit: u64::MAX,
+        arguments_start: arguments.0,
+        arguments_end: arguments.1,
+        environment_start: environment.0,
+        environment_end: environment.1,
+        ..ProcessMemory::default()
+    })
+}
+
+fn describe_system(cid: Cid) -> System {
+    let system = system();
+    let now = arch::time::now();
+    let time = |ticks| system.timebase.nanos(ticks);
+    // Without memory for the snapshot the times are shown as none.
+    let snapshot = system.dispatch.with(|scheduler| scheduler.snapshot(now)).ok();
+    let cpu_times = snapshot.map_or_else(CpuTimes::default, |snapshot| {
+        let (mut user, mut kernel) = (snapshot.gone.user, snapshot.gone.system);
+        for (_, account) in &snapshot.partitions {
+            user += account.user;
+            kernel += account.system;
+        }
+        CpuTimes { user: time(user), system: time(kernel), idle: time(snapshot.idle), ..CpuTimes::default() }
+    });
+    let view = memory_view(cid);
+    let environment = crate::environment::find(cid).unwrap_or_else(|| system.global());
+    let wall = system.wall_clock(now);
+    System {
+        uptime: system.uptime(),
+        boot_time: wall.saturating_sub(system.uptime()).0 / 1_000_000_000,
+        cpu_times: alloc::vec![cpu_times],
+        cpus: alloc::vec![CpuDescription { model: arch::features::platform().to_uppercase(), clock: 0, version: 0 }],
+        timebase: system.timebase.ticks_per_second,
+        machine: "CHRP IBM pSeries".to_string(),
+        memory: MemoryUse {
+            total: view.total,
+            free: view.free,
+            files: view.used.file,
+            anonymous: view.used.anonymous,
+            kernel: view.used.kernel,
+            tables: view.used.tables,
+            ..MemoryUse::default()
+        },
+        running: (1, environment.wpar.threads.count()),
+        system_name: "Linux".to_string(),
+        release: crate::calls::system::RELEASE.to_string(),
+        version: crate::calls::system::VERSION.to_string(),
+        host_name: environment.wpar.hostname(),
+        pid_limit: 4_194_304,
+        file_systems: alloc::vec!["ramfs", "proc", "devtmpfs"],
+        ..System::default()
+    }
+}
+
+/// A process as `ps` shows it to an environment.
+pub fn status(process: &Arc<Process>, viewer: Cid) -> ProcessStatus {
+    let now = arch::time::now();
+    let usage = process.usage(now);
+    let (numbers, terminal) = {
+        let tree = system().tree.lock();
+        let seen = |pid: Option<Pid>| pid.map_or(0, |pid| tree.pids.seen(pid, viewer).0);
+        let job = tree.job(process.pid);
+        let numbers = [
+            seen(Some(process.pid)),
+            seen(tree.parent(process.pid)),
+            seen(job.as_ref().map(|job| job.group)),
+            seen(job.as_ref().map(|job| job.session)),
+        ];
+        (numbers, job.and_then(|job| job.terminal))
+    };
+    let [pid, parent, group, session] = numbers;
+    let (name, uid, started, threads, range) = process.with(|state| {
+        (state.name.clone(), state.credential.identity.euid, state.started, state.threads.len(), state.arguments)
+    });
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let line = strings(process, range);
+    let statistics = process.space().map(|space| space.lock().statistics()).unwrap_or_default();
+    ProcessStatus {
+        pid: Pid(pid),
+        parent,
+        group,
+        session,
+        cid: process.cid(),
+        uid,
+        state: match state_of(process, None) {
+            TaskState::Running => ProcessState::Runnable,
+            TaskState::Sleeping => ProcessState::Sleeping,
+            TaskState::Stopped | TaskState::Traced => ProcessState::Stopped,
+            TaskState::Zombie => ProcessState::Zombie,
+        },
+        terminal: terminal.map(|terminal: TerminalId| crate::console::name(terminal)),
+        started: system().wall_clock(started),
+        cpu_time: Nanos(usage.user.0.saturating_add(usage.system.0)),
+        nice: process.nice(),
+        threads: threads as u32,
+        resident: statistics.resident,
+        virtual_bytes: statistics.size.0 * PAGE_SIZE as u64,
+        name: text(&name),
+        arguments: line.split(|byte| *byte == 0).map(text).take(line.iter().filter(|byte| **byte == 0).count()).collect(),
+    }
+}

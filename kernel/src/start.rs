@@ -1,0 +1,154 @@
+//! From the boot loader's hand-over to the first program.
+
+use crate::calls::control;
+use crate::calls::directory::walk_as;
+use crate::console::Console;
+use crate::dispatch::{self, Dispatch};
+use crate::environment::Environment;
+use crate::first;
+use crate::mounts::{self, Random};
+use crate::options::{Options, SelfTest};
+use crate::power;
+use crate::report;
+use crate::system::{self, Parts, System, WallClock, system};
+use crate::trampoline;
+use abi::mmu::FrameNumber;
+use abi::{Cid, Errno, Nanos, PAGE_SIZE};
+use alloc::sync::Arc;
+use arch::interrupts::Source;
+use boot::BootInfo;
+use core::fmt::Display;
+use devfs::{Devices, Entropy, register_memory_devices};
+use log::LevelFilter;
+use memory::LinearMap;
+use memory::frames;
+use partition::Wpar;
+use ramfs::Ramfs;
+use security::{Credential, Identity, Privileges};
+use vfs::{FileSystem, Follow, MountFlags, MountNamespace};
+
+/// Brings the system up and runs it. `map` is the right to use all memory that `info` says is free.
+pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
+    frames::initialize(map);
+    report::enable(LevelFilter::Warn);
+    let options = Options::parse(info.command_line, |bad| log::warn!("option '{}' ignored: {}", bad.word, bad.reason));
+    set_terminals(info, &options);
+    report::enable(options.log);
+    log::info!("{info:?}");
+    let root = root_file_system(info);
+    bring_up(info, &options, root);
+    if options.test == Some(SelfTest::Panic) {
+        panic!("asked for by test=panic");
+    }
+    dispatch::run()
+}
+
+/// Says why the machine cannot go on, and stops it.
+fn stop(reason: impl Display) -> ! {
+    log::error!("{reason}; the machine stops");
+    power::fail()
+}
+
+fn set_terminals(info: &BootInfo, options: &Options) {
+    if let Some(unit) = options.console {
+        arch::console::set_console(unit);
+    }
+    let console = arch::console::console();
+    let other = info.terminals.iter().find(|terminal| terminal.unit != console);
+    if let Some(terminal) = other {
+        power::set_result_terminal(terminal.unit);
+    }
+}
+
+/// The file system of the RAM disk.
+fn root_file_system(info: &BootInfo) -> Ramfs {
+    let Some(disk) = &info.initrd else { stop("there is no RAM disk (initrd)") };
+    let root = match mounts::new_ramfs(Cid::GLOBAL) {
+        Ok(root) => root,
+        Err(errno) => stop(format_args!("no memory for the root file system: {errno}")),
+    };
+    if let Err(error) = root.populate(disk.bytes, Cid::GLOBAL) {
+        stop(format_args!("the RAM disk's {error}"));
+    }
+    root
+}
+
+fn bring_up(info: &BootInfo, options: &Options, root_fs: Ramfs) {
+    let result = (|| -> Result<(), Errno> {
+        install(info, options, root_fs)?;
+        mount_global()?;
+        memory::space::set_instruction_sync(sync_instructions);
+        trampoline::prepare()?;
+        system().console.enable();
+        Ok(())
+    })();
+    if let Err(errno) = result {
+        stop(format_args!("the system cannot be set up: {errno}"));
+    }
+    check_init(&options.init);
+    if let Err(errno) = first::make(&system().global(), &options.init) {
+        stop(format_args!("the first process cannot be made: {errno}"));
+    }
+}
+
+fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Errno> {
+    let devices = Arc::new(Devices::new());
+    let entropy: Arc<dyn Entropy> = Arc::new(Random);
+    register_memory_devices(&devices, &entropy)?;
+    control::register(&devices)?;
+    let unit = arch::console::console();
+    let source = info.terminals.iter().find(|terminal| terminal.unit == unit).and_then(|terminal| terminal.source);
+    let console = Console::new(unit, source.map(Source));
+    console.register(&devices)?;
+
+    let file_system = FileSystem::new(root_fs.root(), "rootfs", "rootfs");
+    let namespace = MountNamespace::new(Cid::GLOBAL, &file_system, MountFlags::empty());
+    let global = Environment::new(Arc::new(Wpar::global("corral")), namespace);
+
+    let now = arch::time::now();
+    let wall = WallClock { nanos: arch::rtas::wall_clock().unwrap_or(Nanos(0)), at: now };
+    let policy = sched::policy_by_name(&options.sched).ok_or(Errno::EINVAL)?;
+    let dispatch = Dispatch::new(info.timebase, 1, policy);
+    let cpu_clock = dispatch.online(0, now).ok_or(Errno::ENOMEM)?;
+    let timebase = info.timebase;
+    let parts = Parts { timebase, wall, dispatch, cpu_clock, global, console, devices, root_fs, entropy };
+    system::install(|| System::new(parts));
+    Ok(())
+}
+
+/// Global's own procfs and devfs.
+fn mount_global() -> Result<(), Errno> {
+    let global = system().global();
+    let credential = administrator();
+    for (path, file_system) in
+        [("/proc", mounts::procfs(Cid::GLOBAL, &global.mounts)), ("/dev", mounts::devfs(Cid::GLOBAL, None))]
+    {
+        let place = walk_as(&credential, &global.mounts, |walk| {
+            walk.resolve(None, path.as_bytes(), Follow::Yes)
+        });
+        let place = place.inspect_err(|errno| log::error!("{path} in the RAM disk: {errno}"))?;
+        global.mounts.mount(&credential, &file_system, &place, MountFlags::empty())?;
+    }
+    Ok(())
+}
+
+fn administrator() -> Credential {
+    Credential::new(Cid::GLOBAL, Identity::ROOT, Privileges::of_root(Cid::GLOBAL))
+}
+
+fn check_init(path: &str) {
+    let global = system().global();
+    let found = walk_as(&administrator(), &global.mounts, |walk| {
+        let location = walk.resolve(None, path.as_bytes(), Follow::Yes)?;
+        walk.may_run(&location)
+    });
+    if let Err(errno) = found {
+        stop(format_args!("{path} cannot be run: {errno}"));
+    }
+}
+
+/// Makes instruction fetches see what was stored into a frame.
+fn sync_instructions(frame: FrameNumber) {
+    arch::cache::sync_real(frame.address(), PAGE_SIZE);
+}
+

@@ -1,0 +1,87 @@
+use super::*;
+use crate::terminal::tests::{World, error};
+use abi::linux::SignalNumber;
+use std::vec;
+use std::vec::Vec;
+use wait::{SliceSink, SliceSource};
+
+fn read(world: &Arc<World>, file: &dyn FileOperations, room: usize) -> Attempt<Vec<u8>> {
+    let mut bytes = vec![0; room];
+    let count = world.run(false, |cx| {
+        file.read(cx, 0, &mut SliceSink::new(&mut bytes))
+    })?;
+    bytes.truncate(count);
+    Ok(bytes)
+}
+
+fn write(world: &Arc<World>, file: &dyn FileOperations, bytes: &[u8]) -> Attempt<usize> {
+    world.run(false, |cx| file.write(cx, 0, &mut SliceSource::new(bytes)))
+}
+
+fn pty() -> (Arc<World>, Arc<PtyMaster>) {
+    let (world, _) = World::new();
+    let master = PtyMaster::new(3, TerminalId(9), world.clone());
+    assert_eq!(master.slave().err(), Some(Errno::EIO));
+    world.ioctl(&*master, TIOCSPTLCK, 0, &[0; 4]).unwrap();
+    assert_eq!(
+        world.ioctl(&*master, TIOCGPTN, 0, &[]).unwrap(),
+        [3, 0, 0, 0]
+    );
+    (world, master)
+}
+
+#[test]
+fn what_the_master_writes_is_typed_and_echoed() {
+    let (world, master) = pty();
+    let slave = world.open(master.slave().unwrap());
+    slave.opened();
+    assert_eq!(read(&world, &*master, 99), Err(Stop::Park));
+    assert_eq!(write(&World::new().0, &*master, b"ls\r"), Ok(3));
+    assert!(world.is_woken());
+    assert_eq!(read(&world, &*master, 99).unwrap(), b"ls\r\n");
+    assert_eq!(read(&world, &*slave, 99).unwrap(), b"ls\n");
+    write(&world, &*slave, b"file\n").unwrap();
+    assert_eq!(master.poll(PollEvents::IN, None), PollEvents::IN);
+    assert_eq!(read(&world, &*master, 99).unwrap(), b"file\r\n");
+    slave.released();
+    assert_eq!(read(&world, &*master, 99), Err(error(Errno::EIO)));
+}
+
+#[test]
+fn both_directions_hold_back() {
+    let (world, master) = pty();
+    let slave = world.open(master.slave().unwrap());
+    // The slave prints more than both queues hold.
+    let long = vec![b'.'; 20_000];
+    let mut printed = 0;
+    while let Ok(count) = write(&world, &*slave, &long) {
+        printed += count;
+    }
+    assert!(printed < 20_000 && !world.is_woken());
+    let other = World::new().0;
+    let mut read_back = 0;
+    while let Ok(bytes) = read(&other, &*master, 1000) {
+        read_back += bytes.len();
+    }
+    assert!(world.is_woken());
+    assert_eq!(read_back, printed);
+    // The master types more than the slave takes.
+    write(&world, &*master, &vec![b'\n'; 4096]).unwrap();
+    while read(&other, &*master, 9999).is_ok() {}
+    assert_eq!(write(&world, &*master, b"more"), Err(Stop::Park));
+    assert_eq!(master.poll(PollEvents::OUT, None), PollEvents::empty());
+    read(&other, &*slave, 9).unwrap();
+    assert!(world.is_woken());
+    assert_eq!(write(&world, &*master, b"m"), Ok(1));
+}
+
+#[test]
+fn the_slave_is_hung_up_with_its_master() {
+    let (world, master) = pty();
+    let slave = world.open(master.slave().unwrap());
+    world.sent();
+    master.released();
+    assert_eq!(read(&world, &*slave, 9).unwrap(), b"");
+    let signals: Vec<_> = world.sent().into_iter().map(|(_, signal)| signal).collect();
+    assert_eq!(signals, [SignalNumber::SIGHUP, SignalNumber::SIGCONT]);
+}
