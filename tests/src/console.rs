@@ -135,7 +135,9 @@ const TESTS: &[Test] = &[
         "CONSOLE0014",
         "Ctrl-Z stops a program, and bg and kill find it",
         |talk| {
-            start(talk, "sleep 1000")?;
+            // The program speaks itself: before it is in the foreground, Ctrl-Z would be the shell's.
+            talk.send("sh -c 'echo be\"\"gun; exec sleep 1000'\n")?;
+            talk.wait("begun\r\n")?;
             talk.send(SUSPEND)?;
             talk.wait(PROMPT)?;
             ask(talk, "jobs\n", "Stopped")?;
