@@ -51,7 +51,7 @@ const TESTS: &[Test] = &[
         "CONSOLE0006",
         "the terminal itself edits lines for a program that does not",
         |talk| {
-            talk.send("cat\n")?;
+            start(talk, "cat")?;
             talk.send(&format!("abX{RUB_OUT}c\n"))?;
             talk.wait("\r\nabc\r\n")?;
             talk.send(&format!("lost{KILL_LINE}kept\n"))?;
@@ -66,7 +66,7 @@ const TESTS: &[Test] = &[
         "CONSOLE0007",
         "Ctrl-D ends a program that reads the terminal",
         |talk| {
-            talk.send("cat; echo end$((1 + 1))\n")?;
+            start(talk, "cat; echo end$((1 + 1))")?;
             talk.send(END_OF_FILE)?;
             talk.wait("end2\r\n")?;
             talk.wait(PROMPT)
@@ -76,8 +76,7 @@ const TESTS: &[Test] = &[
         "CONSOLE0008",
         "Ctrl-D after some text hands the text on without a line end",
         |talk| {
-            talk.send("cat; echo\n")?;
-            talk.wait("\r\n")?;
+            start(talk, "cat; echo")?;
             talk.send(&format!("pre{END_OF_FILE}"))?;
             talk.wait("prepre")?;
             talk.send(END_OF_FILE)?;
@@ -88,8 +87,7 @@ const TESTS: &[Test] = &[
         "CONSOLE0009",
         "Ctrl-C interrupts a sleeping program",
         |talk| {
-            talk.send("sleep 1000\n")?;
-            talk.wait("\r\n")?;
+            start(talk, "sleep 1000")?;
             talk.send(INTERRUPT)?;
             talk.wait(PROMPT)?;
             ask(talk, "echo status $?\n", "status 130\r\n")
@@ -99,8 +97,7 @@ const TESTS: &[Test] = &[
         "CONSOLE0010",
         "Ctrl-C interrupts a program that computes",
         |talk| {
-            talk.send("sh -c 'echo be''gun; while :; do :; done'\n")?;
-            talk.wait("begun\r\n")?;
+            start(talk, "sh -c 'while :; do :; done'")?;
             talk.send(INTERRUPT)?;
             talk.wait(PROMPT)?;
             ask(talk, "echo status $?\n", "status 130\r\n")
@@ -110,8 +107,7 @@ const TESTS: &[Test] = &[
         "CONSOLE0011",
         "Ctrl-C interrupts a loop of the shell itself",
         |talk| {
-            talk.send("echo be''gun; while :; do :; done\n")?;
-            talk.wait("begun\r\n")?;
+            start(talk, "while :; do :; done")?;
             talk.send(INTERRUPT)?;
             talk.wait(PROMPT)
         },
@@ -120,8 +116,7 @@ const TESTS: &[Test] = &[
         "CONSOLE0012",
         "Ctrl-C interrupts every program of a pipeline",
         |talk| {
-            talk.send("cat /dev/zero | cat | cat >/dev/null; echo en''ded\n")?;
-            talk.wait("\r\n")?;
+            start(talk, "cat /dev/zero | cat | cat >/dev/null")?;
             talk.send(INTERRUPT)?;
             talk.wait(PROMPT)?;
             ask(talk, "ps | grep -c '[c]at /dev/zero'\n", "\n0\r\n")
@@ -140,8 +135,9 @@ const TESTS: &[Test] = &[
         "CONSOLE0014",
         "Ctrl-Z stops a program, and bg and kill find it",
         |talk| {
-            talk.send("sleep 1000\n")?;
-            talk.wait("\r\n")?;
+            // The program speaks itself: before it is in the foreground, Ctrl-Z would be the shell's.
+            talk.send("sh -c 'echo be\"\"gun; exec sleep 1000'\n")?;
+            talk.wait("begun\r\n")?;
             talk.send(SUSPEND)?;
             talk.wait(PROMPT)?;
             ask(talk, "jobs\n", "Stopped")?;
@@ -167,8 +163,7 @@ const TESTS: &[Test] = &[
         "a line of 1000 characters arrives whole",
         |talk| {
             let word = "x".repeat(1000);
-            talk.send("wc -c\n")?;
-            talk.wait("\r\n")?;
+            start(talk, "wc -c")?;
             talk.send(&format!("{word}\n{END_OF_FILE}"))?;
             talk.wait("\n1001\r\n")?;
             talk.wait(PROMPT)
@@ -179,10 +174,10 @@ const TESTS: &[Test] = &[
         "a hundred pasted lines arrive in order",
         |talk| {
             let lines: String = (1..=100).map(|number| format!("{number}\n")).collect();
-            talk.send(
-                "awk '{ if ($1 != NR) bad = 1; sum += $1 } END { print \"sum\", sum, bad + 0 }'\n",
+            start(
+                talk,
+                "awk '{ if ($1 != NR) bad = 1; sum += $1 } END { print \"sum\", sum, bad + 0 }'",
             )?;
-            talk.wait("\r\n")?;
             talk.send(&format!("{lines}{END_OF_FILE}"))?;
             talk.wait("sum 5050 0\r\n")?;
             talk.wait(PROMPT)
@@ -244,6 +239,14 @@ const TESTS: &[Test] = &[
     ),
 ];
 
+/// Types `command` and waits until the shell executes it.
+///
+/// Before that the shell may still edit lines itself, and what is typed then is not the terminal's to edit.
+fn start(talk: &mut Talk, command: &str) -> Result<()> {
+    talk.send(&format!("echo be''gun; {command}\n"))?;
+    talk.wait("begun\r\n")
+}
+
 /// Types a line, waits for its answer, and leaves the shell at its prompt.
 fn ask(talk: &mut Talk, line: &str, answer: &str) -> Result<()> {
     talk.send(line)?;
@@ -252,31 +255,33 @@ fn ask(talk: &mut Talk, line: &str, answer: &str) -> Result<()> {
 
 /// Runs the suite. A test that fails gets a new machine for the next one.
 pub fn run(target: &Target, report: &Report) -> Result<()> {
-    let mut talk = None;
-    let (first, others) = (("CONSOLE0001", "the shell's prompt appears"), TESTS);
-    let mut greeted = false;
-    for &(id, sentence, test) in others {
-        if talk.is_none() {
-            let mut fresh = target.boot(None)?;
-            let result = greet(&mut fresh);
-            if !greeted {
-                report.judge(first.0, first.1, &result, &fresh.transcript());
-                greeted = true;
-            }
-            if let Err(error) = result {
-                report.fail(id, sentence, &format!("{}\n{error:#}", fresh.transcript()));
-                continue;
-            }
-            talk = Some(fresh);
-        }
-        let Some(machine) = &mut talk else { continue };
+    let mut talk = first_prompt(target, report)?;
+    for &(id, sentence, test) in TESTS {
+        let Some(machine) = &mut talk else {
+            report.fail(id, sentence, "there is no prompt to begin with");
+            continue;
+        };
         let result = test(machine).and_then(|()| settle(machine));
         report.judge(id, sentence, &result, &machine.transcript());
         if result.is_err() {
-            talk = None;
+            let mut fresh = target.boot(None)?;
+            talk = greet(&mut fresh).is_ok().then_some(fresh);
         }
     }
     Ok(())
+}
+
+/// Boots the first machine, which is a test of its own.
+fn first_prompt(target: &Target, report: &Report) -> Result<Option<Talk>> {
+    let mut talk = target.boot(None)?;
+    let result = greet(&mut talk);
+    report.judge(
+        "CONSOLE0001",
+        "the shell's prompt appears",
+        &result,
+        &talk.transcript(),
+    );
+    Ok(result.is_ok().then_some(talk))
 }
 
 /// Waits for the first prompt, and sets one that is easy to tell.

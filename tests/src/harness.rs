@@ -196,7 +196,10 @@ fn refused(target: &Target, machine: &Machine) -> Result<()> {
         lines == 1,
         "{lines} lines are about the RAM disk ({outcome}):\n{printed}"
     );
-    ensure!(outcome == Outcome::Panic, "{outcome}:\n{printed}");
+    ensure!(
+        matches!(outcome, Outcome::Off | Outcome::Panic),
+        "{outcome}:\n{printed}"
+    );
     Ok(())
 }
 

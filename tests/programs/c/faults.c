@@ -133,7 +133,7 @@ static void random_calls(void)
 		SYS_sigsuspend, SYS_rt_sigreturn, SYS_sigreturn, SYS_reboot, SYS_kill, SYS_tkill, SYS_tgkill, SYS_alarm, SYS_setitimer,
 		SYS_rt_sigtimedwait, SYS_waitpid, 435 /* clone3 */ };
 	unsigned long seed = 12345;
-	for (int round = 0; round < 20; round++) {
+	for (int round = 0; round < 8; round++) {
 		pid_t pid = fork();
 		if (pid == 0) {
 			close(0);

@@ -96,7 +96,13 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
         None => qemu::converse(&machine, &folder, limit),
     };
     fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-    let outcome = outcome?;
+    let outcome = match outcome? {
+        // A script always leaves a status; a machine that went off without one has not run it.
+        Outcome::Off if options.script.is_some() => {
+            Outcome::Died("the machine went off".to_owned())
+        }
+        outcome => outcome,
+    };
     if !matches!(outcome, Outcome::Status(_) | Outcome::Off) {
         eprintln!("xtask: {outcome}");
     }
