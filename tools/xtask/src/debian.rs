@@ -115,15 +115,20 @@ fn configure(folder: &Path, source: &str) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// Where the NUL before the table of applet names is.
+fn table(busybox: &[u8]) -> Result<usize> {
+    const HEAD: &[u8] = b"\0[\0[[\0";
+    busybox
+        .windows(HEAD.len())
+        .position(|window| window == HEAD)
+        .context("busybox has no table of applet names")
+}
+
 /// The names of the applets in `busybox`, read from the table in the binary itself.
 ///
 /// The table is one block of NUL-terminated names in ascending order, and begins with `[` and `[[`.
 pub fn applets(busybox: &[u8]) -> Result<Vec<String>> {
-    const HEAD: &[u8] = b"\0[\0[[\0";
-    let start = busybox
-        .windows(HEAD.len())
-        .position(|window| window == HEAD)
-        .context("busybox has no table of applet names")?;
+    let start = table(busybox)?;
     let names = busybox[start + 1..]
         .split(|&byte| byte == 0)
         .take_while(|name| !name.is_empty() && name.iter().all(u8::is_ascii_graphic));
@@ -132,9 +137,47 @@ pub fn applets(busybox: &[u8]) -> Result<Vec<String>> {
         .collect())
 }
 
+/// Takes `names` out of the table of applets in `busybox`.
+///
+/// Busybox's shell runs its own applets before it looks for programs, so `ps` would never be Corral's. A name is
+/// taken out by changing its last letter to one that keeps the table in order, which the search in it relies on.
+pub fn hide_applets(busybox: &mut [u8], names: &[&str]) -> Result<()> {
+    let present = applets(busybox)?;
+    for (index, name) in present.iter().enumerate().filter(|(_, name)| names.contains(&name.as_str())) {
+        let before = index.checked_sub(1).and_then(|index| present.get(index));
+        let after = present.get(index + 1);
+        let in_order = |other: &String| before.is_none_or(|name| name < other) && after.is_none_or(|name| other < name);
+        let stem = &name[..name.len() - 1];
+        let hidden = (b'!'..=b'~')
+            .map(|letter| format!("{stem}{}", char::from(letter)))
+            .find(|other| other != name && in_order(other))
+            .with_context(|| format!("busybox's {name} cannot be hidden"))?;
+        let pattern = [b"\0", name.as_bytes(), b"\0"].concat();
+        let table = table(busybox)?;
+        let at = busybox[table..]
+            .windows(pattern.len())
+            .position(|window| window == pattern)
+            .with_context(|| format!("busybox's {name} is not in its table"))?;
+        let last = table + at + name.len();
+        busybox[last] = hidden.as_bytes()[hidden.len() - 1];
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::applets;
+    use super::{applets, hide_applets};
+
+    #[test]
+    fn hidden_names_leave_the_table_in_order() {
+        let mut binary = b"ps\0[\0[[\0printf\0ps\0pwd\0uname\0zcat\0\0ps\0".to_vec();
+        hide_applets(&mut binary, &["ps", "uname", "none"]).expect("possible");
+        let names = applets(&binary).expect("a table");
+        assert!(names.is_sorted(), "{names:?}");
+        assert_eq!(names.len(), 7);
+        assert!(!names.contains(&"ps".to_owned()) && !names.contains(&"uname".to_owned()));
+        assert!(binary.starts_with(b"ps\0") && binary.ends_with(b"\0ps\0"));
+    }
 
     #[test]
     fn applet_names_end_at_the_empty_one() {

@@ -111,7 +111,10 @@ impl RamDisk {
         for &(name, permissions, text) in TEXTS {
             disk.put(name, permissions, Content::File(text.into()));
         }
-        let busybox = read(&programs.busybox)?;
+        let mut busybox = read(&programs.busybox)?;
+        let names = String::from_utf8(read(&programs.command_names)?)?;
+        let own: Vec<&str> = names.lines().filter_map(|line| line.trim().rsplit('/').next()).collect();
+        debian::hide_applets(&mut busybox, &own)?;
         for applet in debian::applets(&busybox)? {
             disk.link(&format!("usr/bin/{applet}"), "busybox");
         }

@@ -313,12 +313,25 @@ fn entering_a_partition_gives_a_number_there() {
     let mut tree = tree();
     let init = fork_into(&mut tree, 1, Cid(2));
     let login = fork(&mut tree, 1);
-    let (entered, object) = tree.enter(Pid(login), Cid(2)).unwrap();
-    assert_eq!((entered.vpid, object), (VPid(2), Some(login)));
-    assert!(!tree.contains(Pid(login)));
-    assert_eq!(tree.parent(entered.pid()), Some(Pid(1)));
-    assert_eq!(tree.job(entered.pid()).unwrap().session, entered.pid());
+    let session = tree.job(Pid(login)).unwrap().session;
+    assert_eq!(tree.enter(Pid(login), Cid(2), true), Err(Errno::EBUSY));
+    assert_eq!(tree.enter(Pid(login), Cid(2), false), Ok(VPid(2)));
+    assert_eq!(tree.pids.seen(Pid(login), Cid(2)), VPid(2));
+    assert_eq!(tree.pids.seen(Pid(login), Cid::GLOBAL), VPid(login));
+    assert_eq!(tree.pids.seen(Pid(login), Cid(3)), VPid::NONE);
+    assert_eq!(tree.parent(Pid(login)), Some(Pid(1)));
+    assert_eq!(tree.job(Pid(login)).unwrap().session, session);
     assert_eq!(tree.init(Cid(2)), Some(Pid(init)));
+    assert!(!tree.of_partition(Cid::GLOBAL).any(|pid| pid == Pid(login)));
+}
+
+#[test]
+fn the_first_to_enter_an_empty_partition_as_init_is_number_one() {
+    let mut tree = tree();
+    let first = fork(&mut tree, 1);
+    assert_eq!(tree.enter(Pid(first), Cid(5), true), Ok(VPid::INIT));
+    assert_eq!(tree.init(Cid(5)), Some(Pid(first)));
+    assert_eq!(tree.enter(Pid(first), Cid(6), true), Err(Errno::EPERM));
 }
 
 /// Many partitions with 8 processes each (an eighth of the design size) come and go in time that grows with their number only.
