@@ -102,15 +102,15 @@ impl Dispatch {
     pub fn pick(&self, cpu: usize, now: Ticks) -> Next {
         self.take_demand(cpu);
         let mut state = self.state.lock();
-        let Decision { run, until } = state.scheduler.pick(Cpu(cpu as u16), now);
+        let Decision { run, until, others } = state.scheduler.pick(Cpu(cpu as u16), now);
+        self.demand(others);
         let thread = run.and_then(|entity| state.threads.get(entity.index as usize).cloned().flatten());
         Next { thread, until }
     }
 
     /// Takes the running thread off a CPU.
     pub fn put_back(&self, cpu: usize, now: Ticks, reason: Reason) {
-        let wakeup = self.state.lock().scheduler.put_back(Cpu(cpu as u16), now, reason);
-        self.demand(wakeup);
+        self.state.lock().scheduler.put_back(Cpu(cpu as u16), now, reason);
     }
 
     /// Until when the running thread may go on; `None` when it has to make room.
@@ -126,8 +126,7 @@ impl Dispatch {
         thread.set_entity(None);
         let _thread = {
             let mut state = self.state.lock();
-            let wakeup = state.scheduler.put_back(Cpu(cpu as u16), now, Reason::Exited);
-            self.demand(wakeup);
+            state.scheduler.put_back(Cpu(cpu as u16), now, Reason::Exited);
             entity.and_then(|entity| state.threads.get_mut(entity.index as usize).and_then(Option::take))
         };
     }
@@ -175,7 +174,7 @@ impl Dispatch {
 /// Runs this CPU for ever.
 pub fn run() -> ! {
     let system = system();
-    let cpu = arch::cpu::this().index();
+    let cpu = usize::from(arch::cpu::this().0);
     loop {
         system.serve_interrupts();
         let now = arch::time::now();
@@ -188,7 +187,7 @@ pub fn run() -> ! {
             Some(thread) => Running::new(thread, cpu, next.until).run(),
             None => {
                 system.cpu_clock.enter_idle(arch::time::now());
-                arch::idle(earlier(next.until, system.timers.next()));
+                arch::idle::idle(earlier(next.until, system.timers.next()));
                 system.cpu_clock.enter_kernel(arch::time::now());
             }
         }

@@ -1,7 +1,6 @@
 //! The file systems of the machine and what environments see of them.
 
 use crate::proc_source::View;
-use crate::special::KERNEL_FILES;
 use crate::system::system;
 use abi::{Cid, Errno};
 use alloc::collections::BTreeSet;
@@ -11,9 +10,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use devfs::{Devfs, Devices, Entropy, Selection};
 use procfs::Procfs;
 use ramfs::{Capacity, Ramfs};
-use security::Credential;
-use vfs::{Clock, DeviceNumber, FileSystem, IoContext, MountNamespace, Timestamp, Walk};
-use wait::{Attempt, Link, Sleeper, Stop, Ticket, Waiter};
+use vfs::{Clock, DeviceNumber, FileSystem, MountNamespace, Timestamp};
 
 /// The wall clock as file systems ask for it.
 pub struct WallClock;
@@ -98,35 +95,4 @@ pub fn devices() -> &'static Arc<Devices> {
 /// A partition ends: what it has left in Global's files is Global's from now on.
 pub fn hand_over(cid: Cid) {
     system().root_fs.hand_over(cid, Cid::GLOBAL);
-}
-
-/// Nobody: the waiter of the kernel's own walks, which no file system here makes wait.
-struct Nobody;
-
-impl Sleeper for Nobody {
-    fn wake(&self, _ticket: Ticket, _completion: Option<i64>) -> bool {
-        false
-    }
-
-    fn linked(&self, _ticket: Ticket, link: Link) {
-        link.withdraw();
-    }
-}
-
-/// Looks at names as the kernel itself, from the root of a namespace.
-///
-/// # Errors
-/// What `act` says; EAGAIN should it want to wait.
-pub fn walk_as<T>(
-    credential: &Credential,
-    mounts: &Arc<MountNamespace>,
-    act: impl FnOnce(&Walk<'_>) -> Attempt<T>,
-) -> Result<T, Errno> {
-    let waiter = Waiter::new(Arc::new(Nobody), Ticket(0));
-    let io = IoContext { credential, waiter: &waiter, nonblocking: true };
-    let root = mounts.root();
-    act(&Walk { io, mounts, root, cwd: root, special: &KERNEL_FILES }).map_err(|stop| match stop {
-        Stop::Error(errno) => errno,
-        Stop::Park | Stop::Again => Errno::EAGAIN,
-    })
 }

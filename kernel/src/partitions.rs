@@ -3,6 +3,7 @@
 //! Each step is one request of the control interface; a step that fails leaves the partition as it was. What
 //! parts of the kernel keep for a partition is made and destroyed by [`Subsystem`]s, in a fixed order.
 
+use crate::calls::directory::walk_as;
 use crate::environment::{self, Environment};
 use crate::family;
 use crate::mounts;
@@ -17,7 +18,7 @@ use control::{Load, Refusal, ResourceControls, WparHandle, WparKind, WparState, 
 use partition::{Refused, Subsystem, Subsystems, Wpar};
 use sched::Entitlement;
 use security::Credential;
-use spin::Lazy;
+use spin::Once;
 use vfs::{Follow, Location, MountFlags, MountNamespace};
 
 /// The scheduler's part of a partition: its account and its shares.
@@ -73,8 +74,10 @@ impl Subsystem for Memory {
 }
 
 /// The subsystems in the order of creation.
-static SUBSYSTEMS: Lazy<Subsystems> =
-    Lazy::new(|| Subsystems::new(alloc::vec![&Memory, &Scheduling, &Numbers]));
+fn subsystems() -> &'static Subsystems {
+    static SUBSYSTEMS: Once<Subsystems> = Once::new();
+    SUBSYSTEMS.call_once(|| Subsystems::new(alloc::vec![&Memory, &Scheduling, &Numbers]))
+}
 
 /// What the scheduler gives a partition with these controls.
 pub fn entitlement(controls: &ResourceControls) -> Entitlement {
@@ -108,7 +111,7 @@ pub fn load(credential: &Credential, load: &Load) -> Result<WparHandle, Refusal>
     }
     let wpar = system().environments.table.insert(load.key, load.name.as_str(), |handle| Wpar::loading(handle, load))?;
     let made = mounts_of(credential, load, wpar.cid()).and_then(|mounts| {
-        SUBSYSTEMS.create(&wpar)?;
+        subsystems().create(&wpar)?;
         Ok(mounts)
     });
     match made {
@@ -127,7 +130,7 @@ pub fn load(credential: &Credential, load: &Load) -> Result<WparHandle, Refusal>
 fn mounts_of(credential: &Credential, load: &Load, cid: Cid) -> Result<Arc<MountNamespace>, Refusal> {
     let global = system().global().mounts.clone();
     let find = |namespace: &Arc<MountNamespace>, path: &str| -> Result<Location, Refusal> {
-        let found = mounts::walk_as(credential, namespace, |walk| walk.resolve(None, path.as_bytes(), Follow::Yes));
+        let found = walk_as(credential, namespace, |walk| walk.resolve(None, path.as_bytes(), Follow::Yes));
         let location = found.map_err(|errno| Refusal::with(errno, format!("{path}: {errno}")))?;
         location.require_directory().map_err(|errno| Refusal::with(errno, format!("{path}: {errno}")))?;
         Ok(location)
@@ -172,7 +175,7 @@ pub fn activate(environment: &Arc<Environment>) -> Result<(), Refusal> {
     let wpar = &environment.wpar;
     check_minimums(wpar.cid(), &wpar.controls())?;
     wpar.become_state(WparState::Active).map_err(refused)?;
-    SUBSYSTEMS.activate(wpar);
+    subsystems().activate(wpar);
     Ok(())
 }
 
@@ -209,7 +212,7 @@ pub fn quiesce(environment: &Arc<Environment>, force: bool) -> Result<(), Refusa
         WparState::Broken if force => {}
         _ => wpar.become_state(WparState::Transitional).map_err(refused)?,
     }
-    SUBSYSTEMS.quiesce(wpar);
+    subsystems().quiesce(wpar);
     if force {
         wpar.close();
         family::kill_partition(wpar.cid());
@@ -238,7 +241,7 @@ pub fn unload(environment: &Arc<Environment>) -> Result<(), Refusal> {
     // Two at once: the second finds it gone.
     let removed = system().environments.remove(wpar.cid()).ok_or(Errno::ESRCH)?;
     removed.mounts.clear();
-    SUBSYSTEMS.destroy(wpar);
+    subsystems().destroy(wpar);
     system().environments.table.remove(wpar);
     removed.emptied.wake_all();
     Ok(())

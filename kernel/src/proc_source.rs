@@ -308,13 +308,16 @@ fn describe_system(cid: Cid) -> System {
     let system = system();
     let now = arch::time::now();
     let time = |ticks| system.timebase.nanos(ticks);
-    let snapshot = system.dispatch.with(|scheduler| scheduler.snapshot(now));
-    let (mut user, mut kernel) = (snapshot.gone.user, snapshot.gone.system);
-    for (_, account) in &snapshot.partitions {
-        user += account.user;
-        kernel += account.system;
-    }
-    let cpu_times = CpuTimes { user: time(user), system: time(kernel), idle: time(snapshot.idle), ..CpuTimes::default() };
+    // Without memory for the snapshot the times are shown as none.
+    let snapshot = system.dispatch.with(|scheduler| scheduler.snapshot(now)).ok();
+    let cpu_times = snapshot.map_or_else(CpuTimes::default, |snapshot| {
+        let (mut user, mut kernel) = (snapshot.gone.user, snapshot.gone.system);
+        for (_, account) in &snapshot.partitions {
+            user += account.user;
+            kernel += account.system;
+        }
+        CpuTimes { user: time(user), system: time(kernel), idle: time(snapshot.idle), ..CpuTimes::default() }
+    });
     let view = memory_view(cid);
     let environment = crate::environment::find(cid).unwrap_or_else(|| system.global());
     let wall = system.wall_clock(now);

@@ -1,6 +1,7 @@
 //! From the boot loader's hand-over to the first program.
 
 use crate::calls::control;
+use crate::calls::directory::walk_as;
 use crate::console::Console;
 use crate::dispatch::{self, Dispatch};
 use crate::environment::Environment;
@@ -122,7 +123,7 @@ fn mount_global() -> Result<(), Errno> {
     for (path, file_system) in
         [("/proc", mounts::procfs(Cid::GLOBAL, &global.mounts)), ("/dev", mounts::devfs(Cid::GLOBAL, None))]
     {
-        let place = mounts::walk_as(&credential, &global.mounts, |walk| {
+        let place = walk_as(&credential, &global.mounts, |walk| {
             walk.resolve(None, path.as_bytes(), Follow::Yes)
         });
         let place = place.inspect_err(|errno| log::error!("{path} in the RAM disk: {errno}"))?;
@@ -137,7 +138,7 @@ fn administrator() -> Credential {
 
 fn check_init(path: &str) {
     let global = system().global();
-    let found = mounts::walk_as(&administrator(), &global.mounts, |walk| {
+    let found = walk_as(&administrator(), &global.mounts, |walk| {
         let location = walk.resolve(None, path.as_bytes(), Follow::Yes)?;
         walk.may_run(&location)
     });

@@ -22,7 +22,7 @@ fn start(info: &'static BootInfo) -> ! {
 fn linear_map(info: &BootInfo) -> LinearMap {
     // SAFETY: `arch` has mapped all RAM there, readable and writable, before this function was called.
     let mut map = unsafe { LinearMap::new(arch::LINEAR_BASE as *mut u8) };
-    for region in info.memory.iter() {
+    for region in info.memory.as_slice() {
         let first = FrameNumber((region.start >> PAGE_SHIFT) as u32);
         let count = ((region.end - region.start) >> PAGE_SHIFT) as u32;
         // SAFETY: the boot code has taken everything that is in use out of these regions; nobody else reads them.

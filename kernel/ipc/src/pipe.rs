@@ -42,7 +42,8 @@ struct State {
 struct Ends {
     open: usize,
     /// Openers of a fifo that the other side has let in, and that have yet to run again. They count as open,
-    /// so that the other side may come, write and go in between.
+    /// so that the other side may come, write and go in between. One that is killed instead of running again
+    /// leaves its admission to the next opener.
     admitted: usize,
 }
 

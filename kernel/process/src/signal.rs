@@ -1,19 +1,19 @@
 //! Signals of a process and its threads: pending sets, actions, masks, and what to do at the return to a
 //! program (`man 7 signal`).
 //!
-//! Sending is three steps, in this order and under the lock of the target process: [`effects`] for every
-//! signal (stop and continue signals cancel each other, whatever becomes of the signal itself),
-//! [`ProcessSignals::discards`], then [`Pending::post`] on the process's or the thread's set. Delivery is one
-//! step, [`deliver`], at the return to the program, under the same lock.
+//! Sending is one step, [`send`], and so is delivery at the return to the program, [`deliver`]; both under the
+//! lock of the process whose signals they are. A fault of the thread itself is [`force`]d.
 
 mod action;
 mod interrupted;
 mod pending;
+mod send;
 mod stack;
 
 pub use action::{Action, Actions, DefaultAction, Handler, default_action};
 pub use interrupted::{Interrupted, Resumption, interruption};
 pub use pending::Pending;
+pub use send::{Recipient, Sent, send};
 pub use stack::AlternateStack;
 
 use abi::Errno;
@@ -42,6 +42,8 @@ pub struct ThreadSignals {
     pub saved_mask: Option<SignalSet>,
     /// Signals sent to this thread.
     pub pending: Pending,
+    /// What it waits for in `sigtimedwait`, so that it counts as a taker of what it blocks; empty otherwise.
+    pub awaiting: SignalSet,
     /// Where handlers with `SA_ONSTACK` run.
     pub stack: AlternateStack,
 }
@@ -180,6 +182,7 @@ impl ThreadSignals {
         Self {
             mask: self.mask,
             saved_mask: None,
+            awaiting: SignalSet::EMPTY,
             pending: Pending::default(),
             stack,
         }

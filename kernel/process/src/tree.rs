@@ -354,11 +354,11 @@ impl<T> ProcessTree<T> {
             return exit;
         };
         node.ended = true;
-        node.stopped = false;
         node.usage = usage;
         let (cid, group, session) = (node.cid, node.group, node.session);
         let children: Vec<Pid> = node.children.iter().copied().collect();
         self.set_subreaper(pid, false);
+        self.mark_stopped(pid, false);
         if self.inits.get(&cid) == Some(&pid) {
             self.inits.remove(&cid);
             exit.ended_partition = Some(cid);
@@ -383,15 +383,15 @@ impl<T> ProcessTree<T> {
 
     /// Marks a process as stopped and reports that to its parent.
     pub fn stop(&mut self, pid: Pid, signal: SignalNumber) -> Option<Notice> {
-        let node = self.nodes.get_mut(&pid).filter(|node| !node.ended)?;
-        node.stopped = true;
+        self.nodes.get(&pid).filter(|node| !node.ended)?;
+        self.mark_stopped(pid, true);
         self.report(pid, Report::Stopped(signal))
     }
 
     /// Marks a stopped process as going on and reports that to its parent.
     pub fn resume(&mut self, pid: Pid) -> Option<Notice> {
-        let node = self.nodes.get_mut(&pid).filter(|node| node.stopped)?;
-        node.stopped = false;
+        self.nodes.get(&pid).filter(|node| node.stopped)?;
+        self.mark_stopped(pid, false);
         self.report(pid, Report::Continued)
     }
 

@@ -232,7 +232,7 @@ fn inspect(cx: &IoContext<'_>, request: &Request) -> Option<Answered> {
     let viewer = cx.credential.cid;
     Some(match request {
         Request::List => wpars(),
-        Request::Accounts => Ok(Answer::Accounts(accounts())),
+        Request::Accounts => accounts(),
         Request::Processes(Scope::All) => Ok(processes(viewer, None)),
         Request::Processes(Scope::Wpar(cid)) => Ok(processes(viewer, Some(*cid))),
         Request::ErrorLog => Ok(Answer::ErrorLog(error_log(viewer))),
@@ -276,10 +276,10 @@ fn wpars() -> Answered {
     Ok(Answer::Wpars(found))
 }
 
-fn accounts() -> Accounts {
+fn accounts() -> Answered {
     let system = system();
     let now = arch::time::now();
-    let snapshot = system.dispatch.with(|scheduler| scheduler.snapshot(now));
+    let snapshot = system.dispatch.with(|scheduler| scheduler.snapshot(now)).map_err(|_| Errno::ENOMEM)?;
     let entry = |(cid, account): &(Cid, sched::Account)| -> Option<AccountOf> {
         let environment: Arc<Environment> = environment::find(*cid)?;
         Some(AccountOf {
@@ -291,7 +291,7 @@ fn accounts() -> Accounts {
             pages: frames::usage(*cid).total(),
         })
     };
-    Accounts {
+    Ok(Answer::Accounts(Accounts {
         now: snapshot.at,
         ticks_per_second: system.timebase.ticks_per_second,
         cpus: 1,
@@ -299,7 +299,7 @@ fn accounts() -> Accounts {
         total_pages: frames::total(),
         free_pages: frames::free(),
         entries: snapshot.partitions.iter().filter_map(entry).collect(),
-    }
+    }))
 }
 
 /// The processes of one environment, or of all, as `viewer` sees them.

@@ -5,6 +5,7 @@ use crate::outcome::Called;
 use abi::linux::Resource;
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE, Pages};
+use alloc::sync::Arc;
 use memory::SharedPages;
 use memory::space::{Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags};
 use vfs::Access;
@@ -59,7 +60,7 @@ fn limit(call: &Call<'_>) -> Pages {
 fn anonymous(call: &Call<'_>, length: u64, flags: u64, shared: bool) -> Result<Mapping, Errno> {
     if shared {
         let pages = length.div_ceil(PAGE_SIZE as u64);
-        let source = SharedPages::new(call.cid(), Pages(pages));
+        let source = Arc::new(SharedPages::new(call.cid(), pages));
         return Ok(Mapping::Shared(Backing { source, first: 0 }));
     }
     Ok(if flags & MAP_GROWSDOWN != 0 { Mapping::Stack } else { Mapping::Anonymous })

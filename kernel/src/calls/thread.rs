@@ -245,7 +245,7 @@ fn whom(call: &Call<'_>) -> Result<Vec<Arc<Process>>, Errno> {
 
 /// `man 2 getcpu`.
 pub fn getcpu(call: &mut Call<'_>) -> Called {
-    let cpu = arch::cpu::this().index() as u32;
+    let cpu = u32::from(arch::cpu::this().0);
     for (address, value) in [(call.argument(0), cpu), (call.argument(1), 0)] {
         if address != 0 {
             call.user.write(address, &value.to_le_bytes())?;

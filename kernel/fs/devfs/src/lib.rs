@@ -21,23 +21,24 @@ mod node;
 pub use devices::{Device, Devices, Export, Item, Selection, What};
 pub use memory_devices::{Entropy, register_memory_devices};
 
-use abi::Cid;
+use abi::{Cid, Errno};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use node::{Attributes, Node};
-#[cfg(doc)]
-use sync::Rank;
-use sync::SpinLock;
-use vfs::{Clock, DeviceNumber, Inode, Timestamp};
+use security::{Absent, Tagged};
+use sync::{Rank, SpinLock};
+use vfs::{Clock, DeviceNumber, Inode, IoContext, Timestamp};
 
 /// The devices of one environment.
-pub struct Devfs(Arc<View>);
+pub struct Devfs {
+    view: Arc<View>,
+    devices: Arc<Devices>,
+}
 
 /// What an environment sees.
 pub(crate) struct View {
     device: DeviceNumber,
-    owner: Cid,
-    devices: Arc<Devices>,
+    devices: Tagged<Arc<Devices>>,
     selection: Selection,
     clock: Arc<dyn Clock>,
     made: Timestamp,
@@ -62,43 +63,47 @@ impl Devfs {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let made = clock.now();
-        let state = SpinLock::new(sync::Rank::Inode, ViewState::default());
-        Self(Arc::new(View {
+        let state = SpinLock::new(Rank::Inode, ViewState::default());
+        let view = Arc::new(View {
             device,
-            owner,
-            devices: devices.clone(),
+            devices: Tagged::new(owner, devices.clone()),
             selection,
             clock,
             made,
             state,
-        }))
+        });
+        Self {
+            view,
+            devices: devices.clone(),
+        }
     }
 
     /// Gives this environment a device, directory or link of its own; one of the same name in the list is hidden.
     pub fn add(&self, item: Item) {
-        let item = self.0.devices.number(item);
-        let former = self.0.state.lock().own.insert(item.name.clone(), item);
+        let item = self.devices.number(item);
+        let former = self.view.state.lock().own.insert(item.name.clone(), item);
         drop(former);
     }
 
     /// The root directory, for [`vfs::FileSystem::new`].
     pub fn root(&self) -> Arc<dyn Inode> {
-        Arc::new(Node::root(&self.0))
+        Arc::new(Node::root(&self.view))
     }
 }
 
 impl View {
-    fn item(&self, name: &str) -> Option<Arc<Item>> {
+    fn devices(&self, cx: &IoContext<'_>) -> Result<&Devices, Errno> {
+        let reached = self.devices.reach(cx.credential);
+        reached.map(|devices| &**devices).map_err(Absent::no_entry)
+    }
+
+    fn item(&self, devices: &Devices, name: &str) -> Option<Arc<Item>> {
         let own = self.state.lock().own.get(name).cloned();
-        own.or_else(|| {
-            self.devices
-                .get(name)
-                .filter(|item| self.selection.shows(item))
-        })
+        own.or_else(|| devices.get(name).filter(|item| self.selection.shows(item)))
     }
 
     /// The visible item with the lowest number from `number` on.
-    fn item_from(&self, number: u64) -> Option<Arc<Item>> {
+    fn item_from(&self, devices: &Devices, number: u64) -> Option<Arc<Item>> {
         let own = {
             let state = self.state.lock();
             state
@@ -111,7 +116,7 @@ impl View {
         let hidden = |item: &Arc<Item>| self.state.lock().own.contains_key(&item.name);
         let mut at = number;
         let listed = loop {
-            let Some(item) = self.devices.at_or_after(at) else {
+            let Some(item) = devices.at_or_after(at) else {
                 break None;
             };
             if self.selection.shows(&item) && !hidden(&item) {

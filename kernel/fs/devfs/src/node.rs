@@ -85,7 +85,7 @@ impl Inode for Node {
     }
 
     fn owner(&self) -> Cid {
-        self.view.owner
+        self.view.devices.owner()
     }
 
     fn metadata(&self, _cx: &IoContext<'_>) -> Attempt<Metadata> {
@@ -104,7 +104,7 @@ impl Inode for Node {
         };
         let (kind, id) = (self.kind(), self.id());
         let links = if kind == FileKind::Directory { 2 } else { 1 };
-        let owner = self.view.owner;
+        let owner = self.view.devices.owner();
         Ok(Metadata {
             id,
             owner,
@@ -147,15 +147,16 @@ impl Inode for Node {
         Ok(())
     }
 
-    fn lookup(&self, _cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<dyn Inode>> {
+    fn lookup(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<dyn Inode>> {
         if self.kind() != FileKind::Directory {
             return Err(Errno::ENOTDIR.into());
         }
+        let devices = self.view.devices(cx)?;
         let name = core::str::from_utf8(name)
             .ok()
             .filter(|_| self.item.is_none());
         let item = name
-            .and_then(|name| self.view.item(name))
+            .and_then(|name| self.view.item(devices, name))
             .ok_or(Errno::ENOENT)?;
         Ok(Arc::new(Node {
             view: self.view.clone(),
@@ -165,15 +166,20 @@ impl Inode for Node {
 
     fn entries(
         &self,
-        _cx: &IoContext<'_>,
+        cx: &IoContext<'_>,
         cookie: u64,
         each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
     ) -> Attempt<()> {
         if self.kind() != FileKind::Directory {
             return Err(Errno::ENOTDIR.into());
         }
+        let devices = self.view.devices(cx)?;
         let mut at = cookie;
-        while let Some(item) = self.view.item_from(at).filter(|_| self.item.is_none()) {
+        while let Some(item) = self
+            .view
+            .item_from(devices, at)
+            .filter(|_| self.item.is_none())
+        {
             at = item.number + 1;
             let entry = DirectoryEntry {
                 name: item.name.as_bytes(),
@@ -197,7 +203,10 @@ impl Inode for Node {
 
     fn open(&self, cx: &IoContext<'_>, access: Access) -> Attempt<Option<Arc<dyn FileOperations>>> {
         match self.item.as_ref().map(|item| &item.what) {
-            Some(What::Device(_, device)) => device.open(cx, access).map(Some),
+            Some(What::Device(_, device)) => {
+                self.view.devices(cx)?;
+                device.open(cx, access).map(Some)
+            }
             _ => Ok(None),
         }
     }

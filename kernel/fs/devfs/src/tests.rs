@@ -36,7 +36,11 @@ impl Device for Console {
 }
 
 fn with_context<T>(act: impl FnOnce(&IoContext<'_>) -> T) -> T {
-    let credential = Credential::new(Cid(3), Identity::ROOT, Privileges::empty());
+    as_partition(Cid::GLOBAL, Privileges::PARTITIONS, act)
+}
+
+fn as_partition<T>(cid: Cid, privileges: Privileges, act: impl FnOnce(&IoContext<'_>) -> T) -> T {
+    let credential = Credential::new(cid, Identity::ROOT, privileges);
     let waiter = Waiter::new(Arc::new(Nobody), Ticket(0));
     act(&IoContext {
         credential: &credential,
@@ -174,4 +178,17 @@ fn devfs03_memory_devices_do_what_the_manual_says() {
         assert_eq!(write("full"), Err(Stop::Error(Errno::ENOSPC)));
         assert!(open("zero").pages().is_some() && open("null").pages().is_none());
     });
+}
+
+#[test]
+fn devfs04_another_partition_finds_nothing() {
+    let devfs = view(&devices(), 3, Selection::Exported);
+    let null = |cid| {
+        as_partition(cid, Privileges::empty(), |cx| {
+            devfs.root().lookup(cx, b"null").map(drop)
+        })
+    };
+    assert_eq!(null(Cid(3)), Ok(()));
+    assert_eq!(null(Cid(2)), Err(Stop::Error(Errno::ENOENT)));
+    assert_eq!(null(Cid::GLOBAL), Err(Stop::Error(Errno::ENOENT)));
 }

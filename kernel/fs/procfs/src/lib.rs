@@ -4,6 +4,8 @@
 //! of a partition cannot show more than the source of that partition knows. Pids are those of the view. Files are
 //! written when they are opened: whoever reads one in pieces reads one moment. Formats are those of `man 5 proc`.
 //!
+//! The source is tagged: whoever shows a credential of another partition finds nothing, however he got here.
+//!
 //! Nothing is kept for a process: an inode is its identity ([`ProcessRef`]), and reading one whose process is gone
 //! fails with ESRCH, though the number may be another process's by then. This crate holds no lock.
 
@@ -27,6 +29,7 @@ pub use source::{
 use abi::Cid;
 use alloc::sync::Arc;
 use node::{Node, What};
+use security::Tagged;
 use vfs::{DeviceNumber, Inode};
 
 /// The process file system of one environment.
@@ -34,8 +37,7 @@ pub struct Procfs(Arc<View>);
 
 pub(crate) struct View {
     device: DeviceNumber,
-    owner: Cid,
-    source: Arc<dyn ProcSource>,
+    source: Tagged<Arc<dyn ProcSource>>,
 }
 
 impl Procfs {
@@ -43,8 +45,7 @@ impl Procfs {
     pub fn new(device: DeviceNumber, owner: Cid, source: Arc<dyn ProcSource>) -> Self {
         Self(Arc::new(View {
             device,
-            owner,
-            source,
+            source: Tagged::new(owner, source),
         }))
     }
 

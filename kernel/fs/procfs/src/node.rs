@@ -4,12 +4,12 @@ use crate::View;
 use crate::content::Content;
 use crate::directory;
 use crate::process_files::{self, FILES, ProcessFile};
-use crate::source::{ProcessRef, Task};
+use crate::source::{ProcSource, ProcessRef, Task};
 use crate::system_files::{self, SystemFile};
 use abi::{Cid, Errno, Pid};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use security::Privileges;
+use security::{Absent, Privileges};
 use vfs::{
     Access, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow, Inode,
     InodeId, IoContext, Link, Location, Metadata, Mode, NAME_LIMIT, OpenFile, Path,
@@ -129,6 +129,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    fn source(&self, cx: &IoContext<'_>) -> Result<&dyn ProcSource, Errno> {
+        let reached = self.view.source.reach(cx.credential);
+        reached.map(|source| &**source).map_err(Absent::no_entry)
+    }
+
     pub(crate) fn new(view: &Arc<View>, what: What) -> Self {
         Self {
             view: view.clone(),
@@ -136,17 +141,17 @@ impl Node {
         }
     }
 
-    fn task(&self, process: ProcessRef) -> Result<Task, Errno> {
+    fn task(&self, cx: &IoContext<'_>, process: ProcessRef) -> Result<Task, Errno> {
         let tid = match self.what {
             What::Task(_, tid) | What::File(_, Some(tid), _) => tid,
             _ => process.pid,
         };
-        self.view.source.task(process, tid).ok_or(Errno::ENOENT)
+        self.source(cx)?.task(process, tid).ok_or(Errno::ENOENT)
     }
 
     /// What a process has open and where it is, only its own user may know (`man 2 ptrace`, "access mode checking").
     fn may_inspect(&self, cx: &IoContext<'_>, process: ProcessRef) -> Result<(), Errno> {
-        let uid = self.task(process)?.uid;
+        let uid = self.task(cx, process)?.uid;
         let caller = cx.credential.identity.fsuid;
         let same = [uid.real, uid.effective, uid.saved]
             .iter()
@@ -158,16 +163,26 @@ impl Node {
         }
     }
 
-    fn file(&self, process: ProcessRef, number: u32) -> Result<Arc<OpenFile>, Errno> {
-        let found = self.view.source.file_from(process, number);
+    fn file(
+        &self,
+        cx: &IoContext<'_>,
+        process: ProcessRef,
+        number: u32,
+    ) -> Result<Arc<OpenFile>, Errno> {
+        let found = self.source(cx)?.file_from(process, number);
         found
             .filter(|(found, _)| *found == number)
             .map(|(_, file)| file)
             .ok_or(Errno::ENOENT)
     }
 
-    fn location(&self, process: ProcessRef, link: ProcessLink) -> Result<Location, Errno> {
-        let source = &self.view.source;
+    fn location(
+        &self,
+        cx: &IoContext<'_>,
+        process: ProcessRef,
+        link: ProcessLink,
+    ) -> Result<Location, Errno> {
+        let source = self.source(cx)?;
         let location = match link {
             ProcessLink::WorkingDirectory => source.working_directory(process),
             ProcessLink::Root => source.root_directory(process),
@@ -176,9 +191,19 @@ impl Node {
         location.ok_or(Errno::ENOENT)
     }
 
-    fn shown(&self, location: &Location) -> Vec<u8> {
-        let path = location.path(&self.view.source.root());
-        path.map_or_else(|| b"(unreachable)".to_vec(), Path::shown)
+    fn shown(&self, cx: &IoContext<'_>, location: &Location) -> Result<Vec<u8>, Errno> {
+        let path = location.path(&self.source(cx)?.root());
+        Ok(path.map_or_else(|| b"(unreachable)".to_vec(), Path::shown))
+    }
+
+    /// Where an open file can be opened again by name. A terminal that a partition was handed from outside is not its
+    /// own device: like a pipe it is opened as the object that it is.
+    fn leads_to(&self, file: &OpenFile) -> Option<Location> {
+        let location = file.location()?;
+        let inode = location.inode();
+        let foreign =
+            inode.kind() == FileKind::Character && inode.owner() != self.view.source.owner();
+        (!foreign).then(|| location.clone())
     }
 
     fn directory(&self) -> Result<(), Errno> {
@@ -207,26 +232,26 @@ impl Inode for Node {
     }
 
     fn owner(&self) -> Cid {
-        self.view.owner
+        self.view.source.owner()
     }
 
-    fn metadata(&self, _cx: &IoContext<'_>) -> Attempt<Metadata> {
+    fn metadata(&self, cx: &IoContext<'_>) -> Attempt<Metadata> {
         let mut mode = self.what.mode();
         let (mut uid, mut gid) = (0, 0);
         if let Some(process) = self.what.process() {
-            let task = self.task(process)?;
+            let task = self.task(cx, process)?;
             (uid, gid) = (task.uid.effective, task.gid.effective);
         }
         if let What::OpenFile(process, number) = self.what {
-            let access = self.file(process, number)?.access();
+            let access = self.file(cx, process, number)?.access();
             let bit = |wanted, bits| if access.contains(wanted) { bits } else { 0 };
             mode = 0o100 | bit(Access::READ, 0o400) | bit(Access::WRITE, 0o200);
         }
-        let now = self.view.source.clock().now();
+        let now = self.source(cx)?.clock().now();
         let kind = self.what.kind();
         Ok(Metadata {
             id: self.id(),
-            owner: self.view.owner,
+            owner: self.view.source.owner(),
             kind,
             mode: Mode::new(mode),
             links: if kind == FileKind::Directory { 2 } else { 1 },
@@ -241,21 +266,22 @@ impl Inode for Node {
         })
     }
 
-    fn lookup(&self, _cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<dyn Inode>> {
+    fn lookup(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<dyn Inode>> {
         self.directory()?;
-        let what = directory::lookup(&*self.view.source, self.what, name).ok_or(Errno::ENOENT)?;
+        let what = directory::lookup(self.source(cx)?, self.what, name).ok_or(Errno::ENOENT)?;
         Ok(Arc::new(Node::new(&self.view, what)))
     }
 
     fn entries(
         &self,
-        _cx: &IoContext<'_>,
+        cx: &IoContext<'_>,
         cookie: u64,
         each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
     ) -> Attempt<()> {
         self.directory()?;
+        let source = self.source(cx)?;
         let mut at = cookie;
-        while let Some(named) = directory::from_cookie(&*self.view.source, self.what, at) {
+        while let Some(named) = directory::from_cookie(source, self.what, at) {
             at = named.next;
             let (number, kind) = (named.what.number(), named.what.kind());
             let entry = DirectoryEntry {
@@ -272,7 +298,7 @@ impl Inode for Node {
     }
 
     fn read_link(&self, cx: &IoContext<'_>) -> Attempt<Vec<u8>> {
-        let current = || self.view.source.current().ok_or(Errno::ENOENT);
+        let current = || self.source(cx)?.current().ok_or(Errno::ENOENT);
         match self.what {
             What::SelfLink => Ok(alloc::format!("{}", current()?.0).into_bytes()),
             What::ThreadSelfLink => {
@@ -282,14 +308,15 @@ impl Inode for Node {
             What::MountsLink => Ok(b"self/mounts".to_vec()),
             What::Link(process, link) => {
                 self.may_inspect(cx, process)?;
-                Ok(self.shown(&self.location(process, link)?))
+                Ok(self.shown(cx, &self.location(cx, process, link)?)?)
             }
             What::OpenFile(process, number) => {
                 self.may_inspect(cx, process)?;
-                let file = self.file(process, number)?;
-                Ok(file
-                    .location()
-                    .map_or_else(|| nameless(&file), |location| self.shown(location)))
+                let file = self.file(cx, process, number)?;
+                match file.location() {
+                    Some(location) => Ok(self.shown(cx, location)?),
+                    None => Ok(nameless(&file)),
+                }
             }
             _ => Err(Errno::EINVAL.into()),
         }
@@ -299,19 +326,19 @@ impl Inode for Node {
         match self.what {
             What::Link(process, link) => {
                 self.may_inspect(cx, process)?;
-                Ok(Link::To(self.location(process, link)?))
+                Ok(Link::To(self.location(cx, process, link)?))
             }
             What::OpenFile(process, number) => {
                 self.may_inspect(cx, process)?;
-                let file = self.file(process, number)?;
-                Ok(file.location().cloned().map_or(Link::Opaque, Link::To))
+                let file = self.file(cx, process, number)?;
+                Ok(self.leads_to(&file).map_or(Link::Opaque, Link::To))
             }
             _ => Ok(Link::Path),
         }
     }
 
     fn open(&self, cx: &IoContext<'_>, access: Access) -> Attempt<Option<Arc<dyn FileOperations>>> {
-        let source = &*self.view.source;
+        let source = self.source(cx)?;
         let text = match self.what {
             What::System(file) => system_files::text(file, &source.system()),
             What::File(process, tid, file) => {
@@ -322,13 +349,13 @@ impl Inode for Node {
             }
             What::FileInfo(process, number) => {
                 self.may_inspect(cx, process)?;
-                process_files::file_info(&*self.file(process, number)?, cx)
+                process_files::file_info(&*self.file(cx, process, number)?, cx)
             }
             What::OpenFile(process, number) => {
                 self.may_inspect(cx, process)?;
-                let file = self.file(process, number)?;
+                let file = self.file(cx, process, number)?;
                 // One end of a pipe cannot be had from the other.
-                if file.location().is_some() || !file.access().contains(access) {
+                if self.leads_to(&file).is_some() || !file.access().contains(access) {
                     return Err(Errno::EACCES.into());
                 }
                 return Ok(Some(file.operations().clone()));

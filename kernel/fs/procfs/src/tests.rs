@@ -529,8 +529,7 @@ fn procfs07_a_later_process_with_the_same_pid_is_another_one() {
     let gone = ProcessRef { pid: THREE, key: 7 };
     let view = Arc::new(View {
         device: DeviceNumber::new(0, 4),
-        owner: Cid(1),
-        source: source_of(&world),
+        source: Tagged::new(Cid(1), source_of(&world)),
     });
     let stale = Node::new(
         &view,
@@ -593,4 +592,17 @@ fn procfs08_names_cannot_be_changed() {
         };
         assert!(walk.open(None, b"/proc/uptime", &options).is_ok());
     });
+}
+
+#[test]
+fn procfs09_another_partition_finds_nothing() {
+    let world = world();
+    let names = |cid| {
+        with_walk(&world.place, &credential(cid, 0), |walk| {
+            walk.resolve(None, b"/proc/3/stat", Follow::Yes).map(drop)
+        })
+    };
+    assert_eq!(names(Cid(1)), Ok(()));
+    assert_eq!(names(Cid::GLOBAL), Ok(()));
+    assert_eq!(names(Cid(2)), Err(Stop::Error(Errno::ENOENT)));
 }

@@ -288,6 +288,7 @@ fn opening_a_fifo_waits_for_the_other_side() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     /// Bytes come out as they went in, none lost, none doubled, and never more than the capacity is kept.
     #[test]
     fn behaves_as_a_queue(steps in prop::collection::vec((any::<bool>(), 1usize..12_000, any::<bool>()), 1..60)) {

@@ -29,6 +29,8 @@ pub struct Job {
 pub(super) struct Group {
     pub(super) session: Pid,
     pub(super) members: BTreeSet<Pid>,
+    /// Those of them that are stopped.
+    pub(super) stopped: BTreeSet<Pid>,
 }
 
 #[derive(Debug)]
@@ -251,6 +253,7 @@ impl<T> ProcessTree<T> {
                 Group {
                     session,
                     members: BTreeSet::new(),
+                    stopped: BTreeSet::new(),
                 },
             );
             if !self.sessions.contains_key(&session) {
@@ -270,6 +273,23 @@ impl<T> ProcessTree<T> {
         if let Some(group) = self.groups.get_mut(&group) {
             group.members.insert(pid);
         }
+        self.mark_stopped(pid, self.is_stopped(pid));
+    }
+
+    /// Keeps a process's state and its group's list of the stopped in step.
+    pub(super) fn mark_stopped(&mut self, pid: Pid, stopped: bool) {
+        let Some(node) = self.nodes.get_mut(&pid) else {
+            return;
+        };
+        node.stopped = stopped;
+        let Some(group) = self.groups.get_mut(&node.group) else {
+            return;
+        };
+        if stopped {
+            group.stopped.insert(pid);
+        } else {
+            group.stopped.remove(&pid);
+        }
     }
 
     /// Takes a process out of its group.
@@ -284,6 +304,7 @@ impl<T> ProcessTree<T> {
             return;
         };
         group.members.remove(&pid);
+        group.stopped.remove(&pid);
         if !group.members.is_empty() {
             return;
         }
@@ -293,7 +314,7 @@ impl<T> ProcessTree<T> {
         let Some(session) = self.sessions.get_mut(&session_number) else {
             return;
         };
-        session.groups -= 1;
+        session.groups = session.groups.saturating_sub(1);
         if session.groups == 0 {
             self.sessions.remove(&session_number);
             self.pids.release(session_number);
@@ -318,8 +339,11 @@ impl<T> ProcessTree<T> {
     }
 
     pub(super) fn orphaned_and_stopped(&self, group: Pid) -> bool {
-        let stopped = |pid: Pid| self.nodes.get(&pid).is_some_and(|node| node.stopped);
-        self.members(group).any(stopped) && self.orphaned(group)
+        let stopped = self
+            .groups
+            .get(&group)
+            .is_some_and(|group| !group.stopped.is_empty());
+        stopped && self.orphaned(group)
     }
 
     /// Groups that were not orphaned while `leaving` ran, and might be now that it has ended.

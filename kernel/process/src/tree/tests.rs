@@ -321,6 +321,26 @@ fn entering_a_partition_gives_a_number_there() {
     assert_eq!(tree.init(Cid(2)), Some(Pid(init)));
 }
 
+/// Many partitions with 8 processes each (an eighth of the design size) come and go in time that grows with their number only.
+#[test]
+fn many_partitions_come_and_go() {
+    let mut tree = tree();
+    let mut all = Vec::new();
+    for cid in 1..=1024 {
+        let init = fork_into(&mut tree, 1, Cid(cid));
+        all.extend((0..7).map(|_| fork_into(&mut tree, init, Cid(cid))));
+        all.push(init);
+    }
+    assert_eq!(tree.nodes.len(), 8193);
+    for pid in all {
+        let parent = tree.parent(Pid(pid)).unwrap();
+        exit(&mut tree, pid);
+        let waited = tree.wait(parent, Selector::Any, EXITED).unwrap().unwrap();
+        assert_eq!(waited.reaped, Some(pid));
+    }
+    assert_eq!(tree.nodes.len(), 1);
+}
+
 /// Everything that must hold between the parts of the tree.
 fn check(tree: &ProcessTree<u32>) {
     for (pid, node) in &tree.nodes {
@@ -348,6 +368,13 @@ fn check(tree: &ProcessTree<u32>) {
                 .all(|member| tree.nodes[member].group == *number)
         );
         assert!(tree.pids.place(*number).is_some());
+        let stopped: BTreeSet<Pid> = group
+            .members
+            .iter()
+            .copied()
+            .filter(|pid| tree.is_stopped(*pid))
+            .collect();
+        assert_eq!(group.stopped, stopped);
     }
     for (number, session) in &tree.sessions {
         let groups = tree
@@ -365,6 +392,7 @@ fn check(tree: &ProcessTree<u32>) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     /// Whatever processes do, the parts of the tree agree, no number is lost and every zombie can be reaped.
     #[test]
     fn stays_consistent(steps in prop::collection::vec((0u8..9, any::<u8>(), any::<u8>()), 1..120)) {
