@@ -1,6 +1,6 @@
 //! The CPU that runs: its block of per-CPU state, its features, per-CPU data of others.
 //!
-//! r13 points to the [`CpuBlock`] of the running CPU whenever kernel code runs; SPRG0 holds the same address for
+//! r13 points to the `CpuBlock` of the running CPU whenever kernel code runs; SPRG0 holds the same address for
 //! the interrupt entry. ELFv2 reserves r13 as the thread pointer, so compiled code never writes it.
 
 use crate::MAX_CPUS;

@@ -49,13 +49,14 @@ pub(crate) fn start_cpu() {
 }
 
 /// `AT_HWCAP` bits (asm/cputable.h of powerpc): 64-bit, AltiVec, FPU, MMU, SMT, snooping instruction cache,
-/// ISA 2.06, decimal floating point, VSX, little-endian.
+/// ISA 2.05 and 2.06, decimal floating point, VSX, little-endian.
 const HWCAP: u64 = 0x4000_0000
     | 0x1000_0000
     | 0x0800_0000
     | 0x0400_0000
     | 0x4000
     | 0x2000
+    | 0x1000
     | 0x0100
     | 0x0400
     | 0x0080

@@ -6,7 +6,6 @@
 use crate::cpu::{self, CpuNumber};
 use crate::hcall::{self, Function};
 use crate::rtas;
-use core::sync::atomic::{AtomicU32, Ordering};
 
 /// The number of an interrupt source, as the device tree gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,9 +122,6 @@ impl InterruptController for Xics {
 
 static CONTROLLER: Xics = Xics;
 
-/// How many interrupts came from nowhere, for the log.
-static SPURIOUS: AtomicU32 = AtomicU32::new(0);
-
 /// The controller of this machine.
 pub fn controller() -> &'static dyn InterruptController {
     &CONTROLLER
@@ -142,11 +138,7 @@ pub fn enable_source(source: Source, cpu: CpuNumber) -> Result<(), NoSuchSource>
 /// [`InterruptController::take`] of this machine's controller. After [`crate::Trap::External`] or
 /// [`crate::idle::Wakeup::EXTERNAL`], to be called until it gives `None`.
 pub fn take() -> Option<Taken> {
-    let taken = controller().take();
-    if taken.is_none() {
-        SPURIOUS.fetch_add(1, Ordering::Relaxed);
-    }
-    taken
+    controller().take()
 }
 
 /// [`InterruptController::done`] of this machine's controller.

@@ -1,6 +1,6 @@
 //! Run-time services of firmware (PAPR, chapter "Run-Time Abstraction Services").
 //!
-//! QEMU takes the calls as a hypervisor call of its own, [`Function::Rtas`], so nothing is instantiated. On other
+//! QEMU takes the calls as a hypervisor call of its own, 0xf000, so nothing is instantiated. On other
 //! hypervisors that call fails and every service here reports so.
 
 use abi::Nanos;

@@ -52,8 +52,8 @@ impl Space {
         })
     }
 
-    /// The last-level entry of a page, with all tables on the way made.
-    fn make(&mut self, address: u64) -> Result<&radix::Entry, Exhausted> {
+    /// The last-level table for an address, with all tables on the way made.
+    fn last_table(&mut self, address: u64) -> Result<&[radix::Entry], Exhausted> {
         let root = match self.root {
             Some(root) => root,
             None => {
@@ -77,7 +77,7 @@ impl Space {
             // SAFETY: valid entries above the last level link tables that the space owns.
             table = unsafe { table_at(value & entry::TABLE, TABLE_ENTRIES) };
         }
-        Ok(&table[radix::index(address, LAST_LEVEL)])
+        Ok(table)
     }
 
     /// Calls `each` for every installed page of `count` from `first` on, in order. Absent tables cost one look.
@@ -232,6 +232,49 @@ fn rights(allowed: Protection) -> u64 {
     }
 }
 
+/// Writes neighbouring last-level entries, the first of which is that of `first`.
+fn set_entries(
+    identity: Identity,
+    first: PageNumber,
+    slots: &[radix::Entry],
+    entries: &[Option<(FrameNumber, Protection)>],
+) {
+    let wanted = || {
+        (first.0..)
+            .zip(slots)
+            .zip(entries)
+            .filter_map(|(place, entry)| Some((place, (*entry)?)))
+    };
+    // A different frame or fewer rights: the old translation is gone everywhere before the new one is seen.
+    let mut flush = Flush::new(identity);
+    for ((page, slot), (frame, allowed)) in wanted() {
+        let old = slot.get();
+        let conflict =
+            old & entry::FRAME != frame.address() || old & RIGHTS & !rights(allowed) != 0;
+        if old & entry::VALID != 0 && conflict {
+            let keep = if old & entry::FRAME == frame.address() {
+                entry::CHANGED
+            } else {
+                0
+            };
+            slot.clear_bits(!keep);
+            flush.page(PageNumber(page).address());
+        }
+    }
+    flush.finish(false);
+    for ((_, slot), (frame, allowed)) in wanted() {
+        // Referenced at once: somebody wants it. Changed is for the store that faults or sets it.
+        let new =
+            entry::VALID | entry::LEAF | frame.address() | entry::REFERENCED | rights(allowed);
+        let old = slot.get();
+        if old & entry::VALID != 0 {
+            slot.set_bits(new);
+        } else {
+            slot.set(new | old & entry::CHANGED);
+        }
+    }
+}
+
 const RIGHTS: u64 = entry::READ | entry::WRITE | entry::EXECUTE;
 
 impl Translations for Space {
@@ -247,47 +290,54 @@ impl Translations for Space {
         frame: FrameNumber,
         allowed: Protection,
     ) -> Result<(), Exhausted> {
-        if page.0 >= USER_LIMIT >> PAGE_SHIFT {
+        self.install_run(page, &[Some((frame, allowed))])
+    }
+
+    /// One walk for each last-level table (2 MiB), one flush for all entries in it that change.
+    fn install_run(
+        &mut self,
+        first: PageNumber,
+        entries: &[Option<(FrameNumber, Protection)>],
+    ) -> Result<(), Exhausted> {
+        let end = first.0.checked_add(entries.len() as u64);
+        if end.is_none_or(|end| end > USER_LIMIT >> PAGE_SHIFT) {
             return Err(Exhausted);
         }
-        let address = page.address();
         let identity = self.identity;
-        let slot = self.make(address)?;
-        // Referenced at once: somebody wants it. Changed is for the store that faults or sets it.
-        let new =
-            entry::VALID | entry::LEAF | frame.address() | entry::REFERENCED | rights(allowed);
-        let old = slot.get();
-        if old & entry::VALID != 0
-            && (old & entry::FRAME != frame.address() || old & RIGHTS & !new != 0)
-        {
-            // A different frame or fewer rights: the old translation is gone everywhere before the new one is seen.
-            slot.set(0);
-            let mut flush = Flush::new(identity);
-            flush.page(address);
-            flush.finish(false);
+        let mut page = first;
+        let mut rest = entries;
+        while !rest.is_empty() {
+            let index = radix::index(page.address(), LAST_LEVEL);
+            let (here, later) = rest.split_at(rest.len().min(TABLE_ENTRIES - index));
+            if here.iter().any(Option::is_some) {
+                let table = self.last_table(page.address())?;
+                set_entries(identity, page, &table[index..index + here.len()], here);
+            }
+            page = PageNumber(page.0 + here.len() as u64);
+            rest = later;
         }
-        let same_frame = old & entry::VALID != 0 && old & entry::FRAME == frame.address();
-        slot.set(if same_frame {
-            new | old & entry::CHANGED
-        } else {
-            new
-        });
-        // SAFETY: only orders the store before the next walk.
+        // SAFETY: only orders the stores before the next walk.
         unsafe { core::arch::asm!("ptesync", options(nostack, preserves_flags)) };
         Ok(())
     }
 
     fn protect(&mut self, first: PageNumber, count: u64, allowed: Protection) {
+        self.protect_runs(&[(first, count)], allowed);
+    }
+
+    fn protect_runs(&mut self, runs: &[(PageNumber, u64)], allowed: Protection) {
         let mut flush = Flush::new(self.identity);
         let new = rights(allowed);
-        self.visit(first, count, &mut |page, slot| {
-            let taken = slot.get() & RIGHTS & !new;
-            slot.set_bits(new);
-            if taken != 0 {
-                slot.clear_bits(taken);
-                flush.page(page.address());
-            }
-        });
+        for &(first, count) in runs {
+            self.visit(first, count, &mut |page, slot| {
+                let taken = slot.get() & RIGHTS & !new;
+                slot.set_bits(new);
+                if taken != 0 {
+                    slot.clear_bits(taken);
+                    flush.page(page.address());
+                }
+            });
+        }
         flush.finish(false);
     }
 

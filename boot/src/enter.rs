@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::info::{BootInfo, InitialRamDisk};
 use crate::machine::{self, Machine};
-use crate::{Region, flatten};
+use crate::{Region, Regions, flatten, regions};
 use arch::print;
 use core::fmt::Display;
 use spin::{Mutex, Once};
@@ -96,6 +96,7 @@ fn describe(
             stop("memory has too many separate ranges");
         }
     }
+    limit(&mut memory, machine.command_line);
     memory.narrow();
     BootInfo {
         memory,
@@ -110,6 +111,26 @@ fn describe(
         terminals: machine.terminals,
         firmware,
         model: machine.model,
+    }
+}
+
+/// Less free memory than this is no machine to start on.
+const LEAST_MEMORY: u64 = 32 << 20;
+
+/// Applies the option `mem=`; one that cannot be used is reported and ignored.
+fn limit(memory: &mut Regions, command_line: &str) {
+    match regions::memory_option(command_line) {
+        Ok(None) => {}
+        Ok(Some(limit)) => {
+            let mut limited = memory.clone();
+            limited.limit(limit);
+            if limited.total() < LEAST_MEMORY {
+                print!("corral: option mem={limit}: too little memory; ignored\n");
+            } else {
+                *memory = limited;
+            }
+        }
+        Err(text) => print!("corral: option mem={text}: not a size; ignored\n"),
     }
 }
 

@@ -15,7 +15,8 @@ pub struct InitialRamDisk {
 
 /// The machine as firmware describes it, cut down to what a kernel starts with.
 pub struct BootInfo {
-    /// Memory that nobody uses: without the interrupt vectors, the image and the RAM disk. Whole frames, ascending.
+    /// Memory that nobody uses: without the interrupt vectors, the image, the RAM disk and what the option `mem=`
+    /// forbids. Whole frames, ascending.
     pub memory: Regions,
     /// All memory of the partition; the linear map covers it.
     pub all_memory: Regions,

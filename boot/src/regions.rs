@@ -188,6 +188,33 @@ impl Regions {
     }
 }
 
+/// A size as the option `mem=` gives it: a decimal number with an optional `K`, `M` or `G` (powers of 1024), in bytes.
+#[must_use]
+pub fn parse_size(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'k' | b'K' => (text.get(..text.len() - 1)?, 10),
+        b'm' | b'M' => (text.get(..text.len() - 1)?, 20),
+        b'g' | b'G' => (text.get(..text.len() - 1)?, 30),
+        _ => (text, 0),
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// The last `mem=` among the words of a command line: `None` when there is none, an error when it is no size.
+///
+/// # Errors
+/// The word that is no size.
+pub fn memory_option(line: &str) -> Result<Option<u64>, &str> {
+    let last = line
+        .split_ascii_whitespace()
+        .filter_map(|word| word.strip_prefix("mem="))
+        .next_back();
+    last.map(|text| parse_size(text).ok_or(text)).transpose()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,5 +295,20 @@ mod tests {
         );
         assert_eq!(regions.subtract(Region { start: 2, end: 3 }), Err(TooMany));
         assert_eq!(regions.total(), MAX_REGIONS as u64 * 5);
+    }
+
+    /// BOOT0004: sizes with and without a unit, and what is no size.
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("4096"), Some(4096));
+        assert_eq!(parse_size("64k"), Some(65536));
+        assert_eq!(parse_size("256M"), Some(256 << 20));
+        assert_eq!(parse_size("3G"), Some(3 << 30));
+        for bad in ["", "M", "-1", "+1", "1T", "99999999999G", "1 M", "é"] {
+            assert_eq!(parse_size(bad), None, "{bad}");
+        }
+        assert_eq!(memory_option("log=info mem=1M mem=2M x"), Ok(Some(2 << 20)));
+        assert_eq!(memory_option("remem=1M"), Ok(None));
+        assert_eq!(memory_option("mem=lots"), Err("lots"));
     }
 }

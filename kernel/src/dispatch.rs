@@ -115,7 +115,7 @@ impl Dispatch {
 
     /// Until when the running thread may go on; `None` when it has to make room.
     pub fn go_on(&self, cpu: usize, now: Ticks) -> Option<Option<Ticks>> {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         let cpu = Cpu(cpu as u16);
         (!state.scheduler.must_preempt(cpu, now)).then(|| state.scheduler.until(cpu))
     }

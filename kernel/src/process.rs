@@ -16,7 +16,7 @@ use crate::system::system;
 use crate::thread::Thread;
 use crate::timers::TimerHandle;
 use abi::linux::{Resource, SigInfo, SignalNumber};
-use abi::{Cid, Errno, Nanos, Pages, Pid, Ticks};
+use abi::{Cid, Errno, Pid, Ticks};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -9,9 +9,9 @@
 //! Three rules are ours:
 //! - A member that leaves keeps its lag: no more than a small *credit* when it is owed, so that a sleeper
 //!   cannot hoard; a debt until the group's time has made up for it, so that sleeping does not wash it off.
-//! - The average is taken over the *pool*: members whose lag is within a limit. One that cannot use its
+//! - The average is taken over the *pool*: members that the weights rule. One that cannot use its
 //!   part (one thread, several CPUs), is held back by a soft maximum, or is carried above its part by a
-//!   minimum runs away from the average; it leaves the pool at the limit, is pinned there, and comes back
+//!   minimum runs away from the average; it leaves the pool at a limit, is pinned there, and comes back
 //!   when it crosses the average. The others then divide the rest as the ideal division does.
 //! - Nothing is rounded away: the sum of weight × virtual time is kept exactly, so members' errors cannot
 //!   add up. Virtual times have 32 bits of fraction.
@@ -272,8 +272,8 @@ impl Group {
         self.ready.remove(&mut members.nodes, index);
     }
 
-    /// The member has had `ticks` of service.
-    pub fn charge(&mut self, members: &mut Members, index: u32, ticks: u64) {
+    /// The member has had `ticks` of service; `carried`: by a guarantee that does not look at weights.
+    pub fn charge(&mut self, members: &mut Members, index: u32, ticks: u64, carried: bool) {
         let queued = members.queued(index);
         self.dequeue(members, index);
         if let Some(member) = members.get_mut(index) {
@@ -286,7 +286,7 @@ impl Group {
                 if member.time >= member.deadline {
                     member.deadline = member.time + member.virtual_span(self.bounds.slice);
                 }
-                self.keep_within(member);
+                self.keep_within(member, carried);
                 self.rebase();
             } else {
                 member.kept -= Member::scaled(ticks);
@@ -298,22 +298,27 @@ impl Group {
     }
 
     /// Moves a member in or out of the pool as its lag says.
-    fn keep_within(&mut self, member: &mut Member) {
+    ///
+    /// Behind the average it is only because it could not use its part. Ahead of it may be because it was
+    /// carried, or because others could not use theirs; in the second case it is they who must leave.
+    fn keep_within(&mut self, member: &mut Member, carried: bool) {
         if self.load == 0 {
             return self.join_pool(member);
         }
         let limit = Member::scaled(self.bounds.limit);
         let lag = i128::from(member.weight) * (self.time() - member.time);
+        let out = lag > limit || (carried && lag < -limit);
         if member.pooled {
-            if lag.abs() > limit && self.load > u64::from(member.weight) {
+            if out && self.load > u64::from(member.weight) {
                 self.leave_pool(member);
                 self.pin(member, lag > 0);
             }
             return;
         }
-        if lag.abs() <= limit / 8 || (lag > 0) != member.behind {
+        let crossed = lag.abs() <= limit / 8 || (lag > 0) != member.behind;
+        if crossed || (!member.behind && !carried) {
             self.join_pool(member);
-        } else if lag.abs() > limit {
+        } else if out {
             self.pin(member, lag > 0);
         }
     }

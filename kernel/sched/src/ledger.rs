@@ -79,7 +79,7 @@ impl Scheduler {
             add(&mut entity.account, spent);
             partition
                 .threads
-                .charge(&mut self.entities.members, index, total);
+                .charge(&mut self.entities.members, index, total, false);
             let used = processor.grant.min(total);
             processor.grant -= used;
             partition.held = partition.held.saturating_sub(used);

@@ -303,18 +303,18 @@ impl Policy for Wlm {
             longest_slice,
             ..
         } = self.machine;
-        self.group
-            .charge(&mut self.members, u32::from(cid.0), ran.0);
         let Some(partition) = self.at(cid) else {
             return;
         };
         let minimum = partition.claim.minimum;
+        let mut carried = false;
         if minimum.0 > 0 {
             // More than the minimum today is no reason for less tomorrow; but what all CPUs may have given it
             // at once, before any of that was charged, counts.
             let ahead = instant(now) + floor_span(slice, minimum, 1);
-            partition.floor_clock =
-                (partition.floor_clock + floor_span(ran, minimum, cpus)).min(ahead);
+            let clock = partition.floor_clock + floor_span(ran, minimum, cpus);
+            carried = clock < ahead;
+            partition.floor_clock = clock.min(ahead);
         }
         if let Some(bucket) = partition.soft.as_mut() {
             bucket.fill(now, longest_slice.0);
@@ -322,7 +322,10 @@ impl Policy for Wlm {
             bucket.forgive(longest_slice.0);
             partition.over |= bucket.level() <= 0;
         }
-        if minimum.0 > 0 || partition.soft.is_some() {
+        let refile = minimum.0 > 0 || partition.soft.is_some();
+        self.group
+            .charge(&mut self.members, u32::from(cid.0), ran.0, carried);
+        if refile {
             self.file(now, cid);
         }
     }

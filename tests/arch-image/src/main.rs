@@ -1,5 +1,8 @@
 //! Checks of `arch` on the bare machine: prints `ok ID sentence` or `FAIL ID sentence: why` for each, then
 //! `N passed, M failed`, writes the number of failures to the second terminal and switches off.
+//!
+//! Options: `seed=N count=N` for the random instructions, `input` to wait for a line that starts with "hello",
+//! `die=panic|fault|overflow` to see how the kernel dies.
 
 #![no_std]
 #![no_main]
@@ -34,7 +37,17 @@ fn run(info: &'static boot::BootInfo) -> ! {
         frames::FRAMES.start(largest.start + HEAP_SIZE as u64, largest.end);
     }
     let mut checks = check::Checks::default();
-    programs::run(&mut checks);
+    let option = |name| {
+        let words = info.command_line.split_ascii_whitespace();
+        words
+            .filter_map(|word| word.strip_prefix(name))
+            .find_map(|value| value.parse().ok())
+    };
+    let random = (
+        option("seed=").unwrap_or(0),
+        option("count=").unwrap_or(30_000) as u32,
+    );
+    programs::run(&mut checks, random);
     memory::run(&mut checks);
     vectors::run(&mut checks);
     idling::run(&mut checks, info);
@@ -45,11 +58,24 @@ fn run(info: &'static boot::BootInfo) -> ! {
         // SAFETY: not safe at all: this shows the dump.
         unsafe { core::ptr::read_volatile(0xc000_0000_0000_8000 as *const u8) };
     }
+    if info.command_line.contains("die=overflow") {
+        arch::print!("{}\n", overflow(info.total_memory()));
+    }
     let failed = checks.finish();
     if let Some(results) = info.terminals.get(1) {
         arch::console::put_to(results.unit, &[b'0' + failed.min(9) as u8, b'\n']);
     }
     arch::rtas::power_off()
+}
+
+/// Uses up the stack.
+fn overflow(depth: u64) -> u64 {
+    let frame = core::hint::black_box([depth; 64]);
+    if depth == 0 {
+        0
+    } else {
+        frame[depth as usize % 64] + overflow(depth - 1)
+    }
 }
 
 #[panic_handler]

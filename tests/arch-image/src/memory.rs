@@ -32,6 +32,11 @@ pub fn run(checks: &mut Checks) {
         changes,
     );
     checks.check(
+        "ARCH0019",
+        "a run of pages is installed and protected as single pages are",
+        runs,
+    );
+    checks.check(
         "ARCH0014",
         "referenced and changed are reported once",
         harvest,
@@ -244,6 +249,59 @@ fn changes(checks: &mut Checks) {
     checks.same("read again", user::load_u64(DATA), Ok(0));
     FRAMES.release(other, 0);
     room.end();
+}
+
+fn runs(checks: &mut Checks) {
+    let mut space = Space::new(&FRAMES, Cid::GLOBAL);
+    space.activate();
+    let both = Protection::READ | Protection::WRITE;
+    // Across the border of a last-level table, with gaps.
+    let first = PageNumber((DATA >> 12) + 512 - 8);
+    let entries: [_; 16] = core::array::from_fn(|n| (n % 3 != 1).then(|| (FRAMES.block(0), both)));
+    checks.same("install", space.install_run(first, &entries), Ok(()));
+    let at = |n: usize| first.address() + n as u64 * 4096;
+    for (n, entry) in entries.iter().enumerate() {
+        let stored = user::store_u64(at(n), n as u64 + 1).is_ok();
+        checks.same("store", stored, entry.is_some());
+    }
+    space.protect_runs(
+        &[(first, 4), (PageNumber(first.0 + 10), 6)],
+        Protection::READ,
+    );
+    for (n, entry) in entries.iter().enumerate() {
+        let narrow = !(4..10).contains(&n);
+        checks.same(
+            "store",
+            user::store_u64(at(n), 9).is_ok(),
+            entry.is_some() && !narrow,
+        );
+    }
+    // Again, with the frames in another order: every page shows its new frame.
+    let turned: [_; 16] = core::array::from_fn(|n| entries[15 - n]);
+    checks.same("install", space.install_run(first, &turned), Ok(()));
+    for (n, entry) in turned
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| entry.is_some())
+    {
+        let Some((frame, _)) = entry else { continue };
+        let there = u64::from_le_bytes(core::array::from_fn(|n| frames::bytes(*frame)[n]));
+        checks.same("contents", user::load_u64(at(n)), Ok(there));
+    }
+    let mut changed = 0;
+    space.harvest(first, 16, &mut |page, usage| {
+        // Pages without an entry in the new order have kept theirs.
+        changed += u32::from(usage.changed && turned[(page.0 - first.0) as usize].is_some());
+    });
+    checks.same("moved pages are clean", changed, 0);
+    let beyond = PageNumber((USER_LIMIT >> 12) - 8);
+    checks.holds(
+        "beyond the limit",
+        space.install_run(beyond, &entries).is_err(),
+    );
+    for (frame, _) in entries.iter().flatten() {
+        FRAMES.release(*frame, 0);
+    }
 }
 
 fn harvest(checks: &mut Checks) {

@@ -93,7 +93,7 @@ fn run_word_within(room: &mut Room, context: &mut UserContext, word: u32, limit:
     trap
 }
 
-pub fn run(checks: &mut Checks) {
+pub fn run(checks: &mut Checks, random: (u64, u32)) {
     checks.check(
         "ARCH0001",
         "a system call shows and keeps every register",
@@ -124,7 +124,7 @@ pub fn run(checks: &mut Checks) {
     checks.check(
         "ARCH0008",
         "random instructions do not hurt the kernel",
-        random_instructions,
+        |checks| random_instructions(checks, random),
     );
 }
 
@@ -441,9 +441,9 @@ fn reservation(checks: &mut Checks) {
     room.end();
 }
 
-fn random_instructions(checks: &mut Checks) {
+fn random_instructions(checks: &mut Checks, (seed, count): (u64, u32)) {
     let mut room = Room::new();
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64 ^ seed << 1;
     let mut next = || {
         seed ^= seed << 13;
         seed ^= seed >> 7;
@@ -451,7 +451,7 @@ fn random_instructions(checks: &mut Checks) {
         seed
     };
     let mut kinds = [0u32; 4];
-    for n in 0..30_000_u32 {
+    for n in 0..count {
         let mut word = next() as u32;
         // Half of them from the crowded extended opcodes.
         if n % 2 == 0 {

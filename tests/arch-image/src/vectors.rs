@@ -3,6 +3,7 @@
 use crate::check::Checks;
 use crate::frames;
 use crate::programs::{DATA, MORE, Room, address, program_special, program_vectors};
+use abi::mmu::Translations;
 use arch::{Trap, UserContext, run_user};
 
 pub fn run(checks: &mut Checks) {

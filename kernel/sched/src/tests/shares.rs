@@ -231,3 +231,27 @@ fn sched0017_short_sleeps_neither_gain_nor_lose() {
         found[0]
     );
 }
+
+/// SCHED0018: two partitions of one thread that cannot use their parts of four CPUs do not push the one that
+/// can use its part out of the division. (The average followed the majority once.)
+#[test]
+fn sched0018_those_that_cannot_use_their_part_leave_the_division() {
+    let mut machine = machine(4, "wlm");
+    let cases = [(138, 1), (121, 1), (1, 1), (126, 4)];
+    let cids: Vec<_> = (1u16..)
+        .zip(cases)
+        .map(|(cid, (shares, _))| machine.partition(cid, shares))
+        .collect();
+    for (&cid, (_, threads)) in cids.iter().zip(cases) {
+        (0..threads).for_each(|_| {
+            machine.spawn(cid, Busy);
+        });
+    }
+    machine.run(seconds(1));
+    let found = measure(&mut machine, seconds(4), &cids);
+    let ideal = [100.0, 100.0, 200.0 / 127.0, 200.0 * 126.0 / 127.0];
+    found
+        .iter()
+        .zip(ideal)
+        .for_each(|(&found, ideal)| assert_near(found, ideal, 0.2, "part"));
+}
