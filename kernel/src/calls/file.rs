@@ -98,6 +98,36 @@ pub fn pwritev(call: &mut Call<'_>) -> Called {
     write_from(call, &segments, Some(offset(call, 3)?))
 }
 
+/// `man 2 preadv2`; an offset of -1 means the position.
+///
+/// # Errors
+/// As [`preadv`]; EOPNOTSUPP for any flag.
+pub fn preadv2(call: &mut Call<'_>) -> Called {
+    let at = offset_or_position(call)?;
+    let segments = call.user.segments(call.argument(1), call.argument(2))?;
+    read_into(call, &segments, at)
+}
+
+/// `man 2 pwritev2`; an offset of -1 means the position.
+///
+/// # Errors
+/// As [`pwritev`]; EOPNOTSUPP for any flag.
+pub fn pwritev2(call: &mut Call<'_>) -> Called {
+    let at = offset_or_position(call)?;
+    let segments = call.user.segments(call.argument(1), call.argument(2))?;
+    write_from(call, &segments, at)
+}
+
+fn offset_or_position(call: &Call<'_>) -> Result<Option<i64>, Errno> {
+    if call.argument(5) as u32 != 0 {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if call.argument(3) == u64::MAX {
+        return Ok(None);
+    }
+    offset(call, 3).map(Some)
+}
+
 /// The buffer of `read` and its like.
 fn buffer(call: &Call<'_>) -> Result<Segment, Errno> {
     let length = call.argument(2);
@@ -302,8 +332,29 @@ fn is_regular(file: &OpenFile) -> bool {
 /// # Errors
 /// EBADF, ESPIPE, EINVAL, ENXIO, EOVERFLOW.
 pub fn lseek(call: &mut Call<'_>) -> Called {
+    seek(call, call.argument(1).cast_signed(), call.argument(2))
+}
+
+/// `man 2 _llseek`: the offset in two halves, the result through a pointer.
+///
+/// # Errors
+/// As [`lseek`]; EFAULT.
+pub fn llseek(call: &mut Call<'_>) -> Called {
+    let address = call.argument(3);
+    let segment = Segment {
+        address,
+        length: size_of::<u64>(),
+    };
+    call.user.gather(segment, MemoryAccess::Write)?;
+    let offset = call.argument(1) << 32 | call.argument(2) & 0xffff_ffff;
+    let position = seek(call, offset.cast_signed(), call.argument(4))?;
+    call.user.write(address, &position.to_le_bytes())?;
+    Ok(0)
+}
+
+fn seek(call: &Call<'_>, offset: i64, whence: u64) -> Called {
     let file = opened(call, 0)?;
-    let whence = match call.argument(2) as u32 {
+    let whence = match whence as u32 {
         SEEK_SET => Whence::Set,
         SEEK_CUR => Whence::Current,
         SEEK_END => Whence::End,
@@ -311,7 +362,7 @@ pub fn lseek(call: &mut Call<'_>) -> Called {
         SEEK_HOLE => Whence::Hole,
         _ => return Err(Errno::EINVAL.into()),
     };
-    Ok(file.seek(&call.io(), call.argument(1).cast_signed(), whence)?)
+    Ok(file.seek(&call.io(), offset, whence)?)
 }
 
 /// `man 2 sendfile`: from a file with a position to any file, through a buffer of the kernel.

@@ -13,8 +13,8 @@ use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
 use security::{Credential, Privileges};
 use vfs::{
-    FileSystemStatus, Follow, Location, Metadata, Mode, MountFlags, NewTime, OpenFile, Timestamp,
-    Walk,
+    FileKind, FileSystemStatus, Follow, Location, Metadata, Mode, MountFlags, NewTime, OpenFile,
+    Timestamp, Walk,
 };
 use wait::Attempt;
 
@@ -203,12 +203,16 @@ pub fn statx(call: &mut Call<'_>) -> Called {
 /// # Errors
 /// EFAULT and those of a path.
 pub fn statfs(call: &mut Call<'_>) -> Called {
-    let named = Named::new(call, 0)?;
-    let (status, flags) = with_walk(call, |walk| {
-        let location = named.resolve(walk, Follow::Yes)?;
-        Ok(walk.file_system(&location))
-    })?;
-    tell_file_system(call, &status, flags)
+    tell_file_system_of_path(call, 1)
+}
+
+/// `statfs64`, which has the size of the structure as its second argument: the same structure on 64-bit machines.
+///
+/// # Errors
+/// As [`statfs`]; EINVAL for another size.
+pub fn statfs64(call: &mut Call<'_>) -> Called {
+    require_statfs_size(call)?;
+    tell_file_system_of_path(call, 2)
 }
 
 /// `man 2 fstatfs`.
@@ -216,15 +220,50 @@ pub fn statfs(call: &mut Call<'_>) -> Called {
 /// # Errors
 /// EBADF, EFAULT, ENOSYS for an object without file system.
 pub fn fstatfs(call: &mut Call<'_>) -> Called {
+    tell_file_system_of_file(call, 1)
+}
+
+/// `fstatfs64`; see [`statfs64`].
+///
+/// # Errors
+/// As [`fstatfs`]; EINVAL for another size.
+pub fn fstatfs64(call: &mut Call<'_>) -> Called {
+    require_statfs_size(call)?;
+    tell_file_system_of_file(call, 2)
+}
+
+fn require_statfs_size(call: &Call<'_>) -> Result<(), Errno> {
+    if call.argument(1) == Statfs::SIZE as u64 {
+        Ok(())
+    } else {
+        Err(Errno::EINVAL)
+    }
+}
+
+fn tell_file_system_of_path(call: &Call<'_>, buffer: usize) -> Called {
+    let named = Named::new(call, 0)?;
+    let (status, flags) = with_walk(call, |walk| {
+        let location = named.resolve(walk, Follow::Yes)?;
+        Ok(walk.file_system(&location))
+    })?;
+    tell_file_system(call, buffer, &status, flags)
+}
+
+fn tell_file_system_of_file(call: &Call<'_>, buffer: usize) -> Called {
     let file = call.file(0)?;
     let status = file.file_system()?;
     let flags = file
         .location()
         .map_or(MountFlags::empty(), |location| location.mount().flags());
-    tell_file_system(call, &status, flags)
+    tell_file_system(call, buffer, &status, flags)
 }
 
-fn tell_file_system(call: &Call<'_>, status: &FileSystemStatus, flags: MountFlags) -> Called {
+fn tell_file_system(
+    call: &Call<'_>,
+    buffer: usize,
+    status: &FileSystemStatus,
+    flags: MountFlags,
+) -> Called {
     /// `ST_VALID`: the flags mean something.
     const VALID: u64 = 0x20;
     let device = status.device.encode();
@@ -241,7 +280,7 @@ fn tell_file_system(call: &Call<'_>, status: &FileSystemStatus, flags: MountFlag
         frsize: u64::from(status.block_size),
         flags: VALID | u64::from(flags.bits()),
     };
-    call.user.write(call.argument(1), &statfs.encode())?;
+    call.user.write(call.argument(buffer), &statfs.encode())?;
     Ok(0)
 }
 
@@ -336,6 +375,22 @@ pub fn fchmod(call: &mut Call<'_>) -> Called {
 /// As [`chmod`]; EBADF, ENOTDIR.
 pub fn fchmodat(call: &mut Call<'_>) -> Called {
     change_mode(call, &Target::at(call, 0)?, 2)
+}
+
+/// `fchmodat2` (`man 2 fchmodat`).
+///
+/// # Errors
+/// As [`fchmodat`]; EINVAL for unknown flags, EOPNOTSUPP for the mode of a symbolic link.
+pub fn fchmodat2(call: &mut Call<'_>) -> Called {
+    let flags = allow_flags(call.argument(3), AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
+    let target = Target::at(call, flags)?;
+    let mode = Mode::new(call.argument(2) as u32);
+    target.change(call, |walk, location| {
+        if location.inode().kind() == FileKind::Symlink {
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        walk.change_mode(location, mode)
+    })
 }
 
 fn change_mode(call: &Call<'_>, target: &Target, mode: usize) -> Called {
