@@ -9,8 +9,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use ipc::Pipe;
 use security::Credential;
 use vfs::{
-    Access, Change, DeviceNumber, FileKind, FileOperations, FileSystem, Inode, InodeId, IoContext, Metadata, Mode,
-    SpecialFiles,
+    Access, Change, DeviceNumber, FileKind, FileOperations, FileSystem, Inode, InodeId, IoContext,
+    Metadata, Mode, SpecialFiles,
 };
 use wait::{Attempt, Sleeper, Stop, Waiter};
 
@@ -25,21 +25,35 @@ pub struct KernelFiles;
 pub static KERNEL_FILES: KernelFiles = KernelFiles;
 
 impl SpecialFiles for KernelFiles {
-    fn fifo(&self, cx: &IoContext<'_>, inode: &Arc<dyn Inode>, access: Access) -> Attempt<Arc<dyn FileOperations>> {
+    fn fifo(
+        &self,
+        cx: &IoContext<'_>,
+        inode: &Arc<dyn Inode>,
+        access: Access,
+    ) -> Attempt<Arc<dyn FileOperations>> {
         let attachment = inode.attachment().ok_or(Errno::ENXIO)?;
-        let pipe = attachment.get_or_attach(|| Arc::new(Pipe::new())).ok_or(Errno::ENXIO)?;
+        let pipe = attachment
+            .get_or_attach(|| Arc::new(Pipe::new()))
+            .ok_or(Errno::ENXIO)?;
         Ok(pipe.open_fifo(cx, access)?)
     }
 
     /// Opens the device that a node in any file system means: all of them in Global, in a partition those that are
     /// exported to partitions.
-    fn device(&self, cx: &IoContext<'_>, inode: &Arc<dyn Inode>, access: Access) -> Attempt<Arc<dyn FileOperations>> {
+    fn device(
+        &self,
+        cx: &IoContext<'_>,
+        inode: &Arc<dyn Inode>,
+        access: Access,
+    ) -> Attempt<Arc<dyn FileOperations>> {
         if inode.kind() != FileKind::Character {
             return Err(Errno::ENXIO.into());
         }
         let number = inode.metadata(cx)?.device;
         let exported = !cx.credential.cid.is_global();
-        let device = mounts::devices().by_device_number(number, exported).ok_or(Errno::ENXIO)?;
+        let device = mounts::devices()
+            .by_device_number(number, exported)
+            .ok_or(Errno::ENXIO)?;
         device.open(cx, access)
     }
 }
@@ -49,7 +63,10 @@ pub fn pipe_metadata(credential: &Credential) -> Metadata {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let now = mounts::clock().now();
     Metadata {
-        id: InodeId { device: PIPES, number: NEXT.fetch_add(1, Ordering::Relaxed) },
+        id: InodeId {
+            device: PIPES,
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+        },
         owner: credential.cid,
         kind: FileKind::Fifo,
         mode: Mode::new(0o600),
@@ -94,10 +111,18 @@ fn in_memory(
     mode: Mode,
     options: &[u8],
 ) -> Attempt<FileSystem> {
-    let mut root = Change { mode: Some(mode), ..Change::default() };
-    for option in options.split(|byte| *byte == b',').filter(|option| !option.is_empty()) {
+    let mut root = Change {
+        mode: Some(mode),
+        ..Change::default()
+    };
+    for option in options
+        .split(|byte| *byte == b',')
+        .filter(|option| !option.is_empty())
+    {
         let option = core::str::from_utf8(option).map_err(|_| Errno::EINVAL)?;
-        let number = |text: &str, radix| u32::from_str_radix(text, radix).map_err(|_| Stop::Error(Errno::EINVAL));
+        let number = |text: &str, radix| {
+            u32::from_str_radix(text, radix).map_err(|_| Stop::Error(Errno::EINVAL))
+        };
         match option.split_once('=') {
             Some(("mode", mode)) => root.mode = Some(Mode::new(number(mode, 8)?)),
             Some(("uid", uid)) => root.uid = Some(number(uid, 10)?),
@@ -107,7 +132,11 @@ fn in_memory(
     }
     let files = mounts::new_ramfs(io.credential.cid)?;
     files.root().change(io, &root)?;
-    Ok(FileSystem::new(files.root(), kind, &String::from_utf8_lossy(source)))
+    Ok(FileSystem::new(
+        files.root(),
+        kind,
+        &String::from_utf8_lossy(source),
+    ))
 }
 
 /// Nobody: the waiter of an operation that does not wait.
@@ -127,9 +156,16 @@ impl Sleeper for Nobody {
 ///
 /// # Errors
 /// What `act` says; EAGAIN when it would have to wait.
-pub fn at_once<T>(credential: &Credential, act: impl FnOnce(&IoContext<'_>) -> Attempt<T>) -> Result<T, Errno> {
+pub fn at_once<T>(
+    credential: &Credential,
+    act: impl FnOnce(&IoContext<'_>) -> Attempt<T>,
+) -> Result<T, Errno> {
     let waiter = Waiter::new(Arc::new(Nobody), wait::Ticket(0));
-    let io = IoContext { credential, waiter: &waiter, nonblocking: true };
+    let io = IoContext {
+        credential,
+        waiter: &waiter,
+        nonblocking: true,
+    };
     act(&io).map_err(|stop| match stop {
         Stop::Error(errno) => errno,
         Stop::Park | Stop::Again => Errno::EAGAIN,

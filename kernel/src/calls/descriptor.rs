@@ -8,8 +8,9 @@ use crate::special;
 use crate::user::{Segment, User};
 use abi::Errno;
 use abi::linux::{
-    F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_SETFD, F_SETFL, F_SETLK, F_SETLKW,
-    F_SETPIPE_SZ, FD_CLOEXEC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags, Resource,
+    F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_SETFD, F_SETFL,
+    F_SETLK, F_SETLKW, F_SETPIPE_SZ, FD_CLOEXEC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, O_RDONLY,
+    O_RDWR, O_WRONLY, OpenFlags, Resource,
 };
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
@@ -24,7 +25,13 @@ use wait::Attempt;
 /// # Errors
 /// EBADF.
 pub(super) fn opened(call: &Call<'_>, index: usize) -> Result<Arc<OpenFile>, Errno> {
-    call.file(index).and_then(|file| if is_path_only(&file) { Err(Errno::EBADF) } else { Ok(file) })
+    call.file(index).and_then(|file| {
+        if is_path_only(&file) {
+            Err(Errno::EBADF)
+        } else {
+            Ok(file)
+        }
+    })
 }
 
 fn is_path_only(file: &OpenFile) -> bool {
@@ -55,8 +62,15 @@ pub(super) fn require_room(call: &Call<'_>) -> Result<(), Errno> {
     let limit = limit(call);
     let files = call.process().files()?;
     let files = files.lock();
-    let below = files.iter_from(0).take_while(|(descriptor, _)| descriptor.0 < limit).count();
-    if (below as u64) < u64::from(limit) { Ok(()) } else { Err(Errno::EMFILE) }
+    let below = files
+        .iter_from(0)
+        .take_while(|(descriptor, _)| descriptor.0 < limit)
+        .count();
+    if (below as u64) < u64::from(limit) {
+        Ok(())
+    } else {
+        Err(Errno::EMFILE)
+    }
 }
 
 /// `man 2 close`. As on Linux the process's record locks on the file go with any of its descriptors.
@@ -79,7 +93,11 @@ pub fn close(call: &mut Call<'_>) -> Called {
 pub fn close_range(call: &mut Call<'_>) -> Called {
     const UNSHARE: u64 = 2;
     const CLOEXEC: u64 = 4;
-    let (first, last, flags) = (call.argument(0) as u32, call.argument(1) as u32, call.argument(2) & 0xffff_ffff);
+    let (first, last, flags) = (
+        call.argument(0) as u32,
+        call.argument(1) as u32,
+        call.argument(2) & 0xffff_ffff,
+    );
     if first > last || flags & !(UNSHARE | CLOEXEC) != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -94,15 +112,20 @@ pub fn close_range(call: &mut Call<'_>) -> Called {
     let files = process.files()?;
     if flags & CLOEXEC != 0 {
         let mut files = files.lock();
-        let range: alloc::vec::Vec<_> =
-            files.iter_from(first).map(|(descriptor, _)| descriptor).take_while(|descriptor| descriptor.0 <= last).collect();
+        let range: alloc::vec::Vec<_> = files
+            .iter_from(first)
+            .map(|(descriptor, _)| descriptor)
+            .take_while(|descriptor| descriptor.0 <= last)
+            .collect();
         for descriptor in range {
             files.set_close_on_exec(descriptor, true)?;
         }
         return Ok(0);
     }
     let closed = files.lock().take_range(first, last);
-    closed.into_iter().for_each(|file| locks::closed(&files, file));
+    closed
+        .into_iter()
+        .for_each(|file| locks::closed(&files, file));
     Ok(0)
 }
 
@@ -120,7 +143,10 @@ pub fn dup(call: &mut Call<'_>) -> Called {
 /// # Errors
 /// EBADF.
 pub fn dup2(call: &mut Call<'_>) -> Called {
-    let (from, to) = (Descriptor::from_register(call.argument(0))?, Descriptor::from_register(call.argument(1))?);
+    let (from, to) = (
+        Descriptor::from_register(call.argument(0))?,
+        Descriptor::from_register(call.argument(1))?,
+    );
     if from == to {
         call.file(0)?;
         return Ok(u64::from(to.0));
@@ -137,7 +163,10 @@ pub fn dup3(call: &mut Call<'_>) -> Called {
     if !OpenFlags::CLOEXEC.contains(flags) || call.argument(0) as u32 == call.argument(1) as u32 {
         return Err(Errno::EINVAL.into());
     }
-    let (from, to) = (Descriptor::from_register(call.argument(0))?, Descriptor::from_register(call.argument(1))?);
+    let (from, to) = (
+        Descriptor::from_register(call.argument(0))?,
+        Descriptor::from_register(call.argument(1))?,
+    );
     duplicate(call, from, to, !flags.is_empty())
 }
 
@@ -162,7 +191,10 @@ pub fn fcntl(call: &mut Call<'_>) -> Called {
     let file = call.file(0)?;
     let descriptor = Descriptor::from_register(call.argument(0))?;
     let (command, argument) = (call.argument(1) as u32, call.argument(2));
-    let of_descriptor = matches!(command, F_DUPFD | F_DUPFD_CLOEXEC | F_GETFD | F_SETFD | F_GETFL);
+    let of_descriptor = matches!(
+        command,
+        F_DUPFD | F_DUPFD_CLOEXEC | F_GETFD | F_SETFD | F_GETFL
+    );
     if is_path_only(&file) && !of_descriptor {
         return Err(Errno::EBADF.into());
     }
@@ -170,7 +202,10 @@ pub fn fcntl(call: &mut Call<'_>) -> Called {
     match command {
         F_DUPFD | F_DUPFD_CLOEXEC => {
             let limit = limit(call);
-            let made = files.lock().insert(file, command == F_DUPFD_CLOEXEC, argument as u32, limit)?;
+            let made =
+                files
+                    .lock()
+                    .insert(file, command == F_DUPFD_CLOEXEC, argument as u32, limit)?;
             Ok(u64::from(made.0))
         }
         F_GETFD => {
@@ -178,7 +213,9 @@ pub fn fcntl(call: &mut Call<'_>) -> Called {
             Ok(if closes { u64::from(FD_CLOEXEC) } else { 0 })
         }
         F_SETFD => {
-            files.lock().set_close_on_exec(descriptor, argument as u32 & FD_CLOEXEC != 0)?;
+            files
+                .lock()
+                .set_close_on_exec(descriptor, argument as u32 & FD_CLOEXEC != 0)?;
             Ok(0)
         }
         F_GETFL => Ok(u64::from(status(&file))),
@@ -186,7 +223,10 @@ pub fn fcntl(call: &mut Call<'_>) -> Called {
             let flags = OpenFlags::from_bits_retain(argument as u32);
             let mut status = StatusFlags::empty();
             status.set(StatusFlags::APPEND, flags.contains(OpenFlags::APPEND));
-            status.set(StatusFlags::NONBLOCKING, flags.contains(OpenFlags::NONBLOCK));
+            status.set(
+                StatusFlags::NONBLOCKING,
+                flags.contains(OpenFlags::NONBLOCK),
+            );
             file.set_flags(status);
             Ok(0)
         }
@@ -208,20 +248,32 @@ fn status(file: &OpenFile) -> u32 {
     if is_path_only(file) {
         return OpenFlags::PATH.bits();
     }
-    let access = match (file.access().contains(Access::READ), file.access().contains(Access::WRITE)) {
+    let access = match (
+        file.access().contains(Access::READ),
+        file.access().contains(Access::WRITE),
+    ) {
         (true, true) => O_RDWR,
         (false, true) => O_WRONLY,
         _ => O_RDONLY,
     };
     let mut flags = OpenFlags::empty();
-    flags.set(OpenFlags::APPEND, file.flags().contains(StatusFlags::APPEND));
-    flags.set(OpenFlags::NONBLOCK, file.flags().contains(StatusFlags::NONBLOCKING));
+    flags.set(
+        OpenFlags::APPEND,
+        file.flags().contains(StatusFlags::APPEND),
+    );
+    flags.set(
+        OpenFlags::NONBLOCK,
+        file.flags().contains(StatusFlags::NONBLOCKING),
+    );
     access | flags.bits()
 }
 
 fn pipe_of(file: &OpenFile) -> Result<&Arc<Pipe>, Errno> {
     let operations: &dyn Any = &**file.operations();
-    operations.downcast_ref::<PipeEnd>().map(PipeEnd::pipe).ok_or(Errno::EBADF)
+    operations
+        .downcast_ref::<PipeEnd>()
+        .map(PipeEnd::pipe)
+        .ok_or(Errno::EBADF)
 }
 
 /// The structure behind the third argument of `ioctl`.
@@ -255,7 +307,9 @@ pub fn ioctl(call: &mut Call<'_>) -> Called {
         FIOCLEX | FIONCLEX => {
             let descriptor = Descriptor::from_register(call.argument(0))?;
             let files = call.process().files()?;
-            files.lock().set_close_on_exec(descriptor, request == FIOCLEX)?;
+            files
+                .lock()
+                .set_close_on_exec(descriptor, request == FIOCLEX)?;
             return Ok(0);
         }
         FIONBIO => {
@@ -265,19 +319,28 @@ pub fn ioctl(call: &mut Call<'_>) -> Called {
             return Ok(0);
         }
         FIONREAD if is_regular(&file) => {
-            let rest = file.operations().size(&call.io())?.saturating_sub(file.seek(&call.io(), 0, Whence::Current)?);
+            let rest = file
+                .operations()
+                .size(&call.io())?
+                .saturating_sub(file.seek(&call.io(), 0, Whence::Current)?);
             let rest = i32::try_from(rest).unwrap_or(i32::MAX);
             call.user.write(address, &rest.to_le_bytes())?;
             return Ok(0);
         }
         _ => {}
     }
-    let mut argument = Structure { user: &call.user, address };
-    Ok(file.ioctl(&call.io(), request, &mut argument)?.cast_unsigned())
+    let mut argument = Structure {
+        user: &call.user,
+        address,
+    };
+    Ok(file
+        .ioctl(&call.io(), request, &mut argument)?
+        .cast_unsigned())
 }
 
 fn is_regular(file: &OpenFile) -> bool {
-    file.location().is_some_and(|location| location.inode().kind() == FileKind::Regular)
+    file.location()
+        .is_some_and(|location| location.inode().kind() == FileKind::Regular)
 }
 
 /// `man 2 flock`.
@@ -311,10 +374,19 @@ pub fn pipe2(call: &mut Call<'_>) -> Called {
 
 fn make_pipe(call: &Call<'_>, flags: OpenFlags) -> Called {
     let address = call.argument(0);
-    call.user.gather(Segment { address, length: 2 * size_of::<u32>() }, MemoryAccess::Write)?;
+    call.user.gather(
+        Segment {
+            address,
+            length: 2 * size_of::<u32>(),
+        },
+        MemoryAccess::Write,
+    )?;
     let (reader, writer) = Pipe::pair(special::pipe_metadata(call.credential()));
     let mut status = StatusFlags::empty();
-    status.set(StatusFlags::NONBLOCKING, flags.contains(OpenFlags::NONBLOCK));
+    status.set(
+        StatusFlags::NONBLOCKING,
+        flags.contains(OpenFlags::NONBLOCK),
+    );
     let open = |end: Arc<PipeEnd>, access| OpenFile::new(end, None, call.cid(), access, status);
     let (reader, writer) = (open(reader, Access::READ), open(writer, Access::WRITE));
     let close_on_exec = flags.contains(OpenFlags::CLOEXEC);
@@ -335,12 +407,14 @@ fn make_pipe(call: &Call<'_>, flags: OpenFlags) -> Called {
         (from, to)
     };
     let numbers = u64::from(from.0) | u64::from(to.0) << 32;
-    call.user.write(address, &numbers.to_le_bytes()).map_err(|errno| {
-        let mut files = files.lock();
-        let ends = (files.remove(from), files.remove(to));
-        drop(files);
-        drop(ends);
-        Outcome::Failed(errno)
-    })?;
+    call.user
+        .write(address, &numbers.to_le_bytes())
+        .map_err(|errno| {
+            let mut files = files.lock();
+            let ends = (files.remove(from), files.remove(to));
+            drop(files);
+            drop(ends);
+            Outcome::Failed(errno)
+        })?;
     Ok(0)
 }

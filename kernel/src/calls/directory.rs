@@ -3,28 +3,36 @@
 //! Every permission is checked by [`vfs::Walk`]. Here arguments become locations, flags become options, and the
 //! results go into descriptors.
 
+mod mounting;
+
+pub use mounting::{mount, umount};
+
 use super::Call;
 use super::descriptor::{self, opened};
 use crate::outcome::{Called, Outcome};
 use crate::special::{self, KERNEL_FILES};
 use crate::user::{STEP, Segment, UserBuffer};
-use abi::{Errno, PAGE_SIZE};
+use abi::Errno;
 use abi::linux::{
-    AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags,
-    SystemCall, TIOCSCTTY,
+    AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, O_ACCMODE, O_RDONLY, O_RDWR,
+    O_WRONLY, OpenFlags, TIOCSCTTY,
 };
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use security::{Credential, Privileges};
+use security::Credential;
 use vfs::{
-    Access, DeviceNumber, FileKind, Follow, IoContext, IoctlArgument, Location, Mode, MountFlags, MountNamespace, NodeContent, OpenFile, OpenHow, OpenOptions,
-    Place, RenameFlags, StatusFlags, Walk, fill_dirents,
+    Access, DeviceNumber, FileKind, Follow, IoContext, IoctlArgument, Location, Mode,
+    MountNamespace, NodeContent, OpenFile, OpenHow, OpenOptions, Place, RenameFlags, StatusFlags,
+    Walk, fill_dirents,
 };
 use wait::{Attempt, Stop};
 
 /// Carries out an operation on names as the process does it.
-pub(super) fn with_walk<T>(call: &Call<'_>, act: impl FnOnce(&Walk<'_>) -> Attempt<T>) -> Result<T, Outcome> {
+pub(super) fn with_walk<T>(
+    call: &Call<'_>,
+    act: impl FnOnce(&Walk<'_>) -> Attempt<T>,
+) -> Result<T, Outcome> {
     with_walk_as(call, call.credential(), act)
 }
 
@@ -36,7 +44,10 @@ pub(super) fn with_walk_as<T>(
 ) -> Result<T, Outcome> {
     let place = place(call)?;
     let walk = Walk {
-        io: IoContext { credential, ..call.io() },
+        io: IoContext {
+            credential,
+            ..call.io()
+        },
         mounts: &place.mounts,
         root: &place.root,
         cwd: &place.cwd,
@@ -56,7 +67,13 @@ pub fn walk_as<T>(
 ) -> Result<T, Errno> {
     special::at_once(credential, |io| {
         let root = mounts.root();
-        act(&Walk { io: *io, mounts, root, cwd: root, special: &KERNEL_FILES })
+        act(&Walk {
+            io: *io,
+            mounts,
+            root,
+            cwd: root,
+            special: &KERNEL_FILES,
+        })
     })
 }
 
@@ -90,7 +107,10 @@ pub(super) struct Named {
 impl Named {
     /// The path in an argument, from the working directory.
     pub(super) fn new(call: &Call<'_>, path: usize) -> Result<Self, Errno> {
-        Ok(Self { base: None, path: call.path(path)? })
+        Ok(Self {
+            base: None,
+            path: call.path(path)?,
+        })
     }
 
     /// The path in an argument, from the directory of the descriptor in another (`man 2 openat`).
@@ -99,13 +119,20 @@ impl Named {
     /// EBADF, ENOTDIR, EFAULT, ENAMETOOLONG.
     pub(super) fn at(call: &Call<'_>, descriptor: usize, path: usize) -> Result<Self, Errno> {
         let path = call.path(path)?;
-        let base = if path.first() == Some(&b'/') { None } else { base(call, descriptor)? };
+        let base = if path.first() == Some(&b'/') {
+            None
+        } else {
+            base(call, descriptor)?
+        };
         Ok(Self { base, path })
     }
 
     /// The working directory itself.
     pub(super) fn working_directory() -> Self {
-        Self { base: None, path: b".".to_vec() }
+        Self {
+            base: None,
+            path: b".".to_vec(),
+        }
     }
 
     /// Where the path starts, and the path.
@@ -163,7 +190,10 @@ pub fn creat(call: &mut Call<'_>) -> Called {
 
 fn open_named(call: &Call<'_>, named: &Named, bits: u32, mode: usize) -> Called {
     let flags = OpenFlags::from_bits_retain(bits);
-    let options = OpenOptions { mode: masked(call, mode)?, ..open_options(bits, flags)? };
+    let options = OpenOptions {
+        mode: masked(call, mode)?,
+        ..open_options(bits, flags)?
+    };
     if flags.intersects(OpenFlags::CREAT | OpenFlags::TRUNC) {
         // Nothing is made or emptied that cannot be given a descriptor.
         descriptor::require_room(call)?;
@@ -181,7 +211,9 @@ fn open_named(call: &Call<'_>, named: &Named, bits: u32, mode: usize) -> Called 
 fn take_terminal(call: &Call<'_>, file: &OpenFile) -> Result<(), Outcome> {
     /// `/dev/console` (admin-guide/devices.txt of Linux).
     const CONSOLE: DeviceNumber = DeviceNumber::new(5, 1);
-    let Some(location) = file.location() else { return Ok(()) };
+    let Some(location) = file.location() else {
+        return Ok(());
+    };
     let reads = file.access().contains(Access::READ);
     if !reads || location.inode().kind() != FileKind::Character {
         return Ok(());
@@ -220,9 +252,18 @@ fn open_options(bits: u32, flags: OpenFlags) -> Result<OpenOptions, Errno> {
         return Err(Errno::EOPNOTSUPP);
     }
     if flags.contains(OpenFlags::PATH) {
-        let kept = [(OpenFlags::DIRECTORY, OpenHow::DIRECTORY), (OpenFlags::NOFOLLOW, OpenHow::NO_FOLLOW)];
-        let how = kept.iter().filter(|(flag, _)| flags.contains(*flag)).fold(OpenHow::PATH_ONLY, |how, kept| how | kept.1);
-        return Ok(OpenOptions { how, ..OpenOptions::default() });
+        let kept = [
+            (OpenFlags::DIRECTORY, OpenHow::DIRECTORY),
+            (OpenFlags::NOFOLLOW, OpenHow::NO_FOLLOW),
+        ];
+        let how = kept
+            .iter()
+            .filter(|(flag, _)| flags.contains(*flag))
+            .fold(OpenHow::PATH_ONLY, |how, kept| how | kept.1);
+        return Ok(OpenOptions {
+            how,
+            ..OpenOptions::default()
+        });
     }
     if flags.contains(OpenFlags::CREAT | OpenFlags::DIRECTORY) {
         return Err(Errno::EINVAL);
@@ -235,14 +276,25 @@ fn open_options(bits: u32, flags: OpenFlags) -> Result<OpenOptions, Errno> {
     };
     let mut how = OpenHow::empty();
     how.set(OpenHow::CREATE, flags.contains(OpenFlags::CREAT));
-    how.set(OpenHow::EXCLUSIVE, flags.contains(OpenFlags::CREAT | OpenFlags::EXCL));
+    how.set(
+        OpenHow::EXCLUSIVE,
+        flags.contains(OpenFlags::CREAT | OpenFlags::EXCL),
+    );
     how.set(OpenHow::TRUNCATE, flags.contains(OpenFlags::TRUNC));
     how.set(OpenHow::DIRECTORY, flags.contains(OpenFlags::DIRECTORY));
     how.set(OpenHow::NO_FOLLOW, flags.contains(OpenFlags::NOFOLLOW));
     let mut status = StatusFlags::empty();
     status.set(StatusFlags::APPEND, flags.contains(OpenFlags::APPEND));
-    status.set(StatusFlags::NONBLOCKING, flags.contains(OpenFlags::NONBLOCK));
-    Ok(OpenOptions { access, how, flags: status, mode: Mode::default() })
+    status.set(
+        StatusFlags::NONBLOCKING,
+        flags.contains(OpenFlags::NONBLOCK),
+    );
+    Ok(OpenOptions {
+        access,
+        how,
+        flags: status,
+        mode: Mode::default(),
+    })
 }
 
 /// `man 2 mkdir`.
@@ -299,7 +351,13 @@ pub fn unlinkat(call: &mut Call<'_>) -> Called {
 
 fn remove(call: &Call<'_>, named: &Named, directory: bool) -> Called {
     let (base, path) = named.parts();
-    with_walk(call, |walk| if directory { walk.remove_directory(base, path) } else { walk.unlink(base, path) })?;
+    with_walk(call, |walk| {
+        if directory {
+            walk.remove_directory(base, path)
+        } else {
+            walk.unlink(base, path)
+        }
+    })?;
     Ok(0)
 }
 
@@ -320,11 +378,20 @@ pub fn linkat(call: &mut Call<'_>) -> Called {
     if flags & !(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    link_named(call, &Named::at(call, 0, 1)?, &Named::at(call, 2, 3)?, flags)
+    link_named(
+        call,
+        &Named::at(call, 0, 1)?,
+        &Named::at(call, 2, 3)?,
+        flags,
+    )
 }
 
 fn link_named(call: &Call<'_>, existing: &Named, new: &Named, flags: u32) -> Called {
-    let follow = if flags & AT_SYMLINK_FOLLOW != 0 { Follow::Yes } else { Follow::No };
+    let follow = if flags & AT_SYMLINK_FOLLOW != 0 {
+        Follow::Yes
+    } else {
+        Follow::No
+    };
     let (base, path) = new.parts();
     with_walk(call, |walk| {
         let existing = if flags & AT_EMPTY_PATH != 0 {
@@ -377,12 +444,21 @@ pub fn readlinkat(call: &mut Call<'_>) -> Called {
 }
 
 fn read_link(call: &Call<'_>, named: &Named, buffer: usize) -> Called {
-    let (address, size) = (call.argument(buffer), call.argument(buffer + 1) as u32 as i32);
-    let size = usize::try_from(size).ok().filter(|size| *size > 0).ok_or(Errno::EINVAL)?;
+    let (address, size) = (
+        call.argument(buffer),
+        call.argument(buffer + 1) as u32 as i32,
+    );
+    let size = usize::try_from(size)
+        .ok()
+        .filter(|size| *size > 0)
+        .ok_or(Errno::EINVAL)?;
     let target = with_walk(call, |walk| {
         // An empty path is only a name for a link that was opened itself.
         let of_descriptor = named.path.is_empty()
-            && named.base.as_ref().is_some_and(|location| location.inode().kind() == FileKind::Symlink);
+            && named
+                .base
+                .as_ref()
+                .is_some_and(|location| location.inode().kind() == FileKind::Symlink);
         let location = if of_descriptor {
             named.resolve_or_base(walk, Follow::No)
         } else {
@@ -417,7 +493,12 @@ pub fn renameat(call: &mut Call<'_>) -> Called {
 /// As [`renameat`]; EINVAL for unknown flags.
 pub fn renameat2(call: &mut Call<'_>) -> Called {
     let flags = call.argument(4) as u32;
-    rename_named(call, &Named::at(call, 0, 1)?, &Named::at(call, 2, 3)?, flags)
+    rename_named(
+        call,
+        &Named::at(call, 0, 1)?,
+        &Named::at(call, 2, 3)?,
+        flags,
+    )
 }
 
 fn rename_named(call: &Call<'_>, from: &Named, to: &Named, flags: u32) -> Called {
@@ -469,7 +550,10 @@ fn make_node(call: &Call<'_>, named: &Named, mode: usize) -> Called {
 pub fn getdents64(call: &mut Call<'_>) -> Called {
     let file = opened(call, 0)?;
     let length = (call.argument(2) as u32 as usize).min(STEP);
-    let segments = [Segment { address: call.argument(1), length }];
+    let segments = [Segment {
+        address: call.argument(1),
+        length,
+    }];
     let mut sink = UserBuffer::new(&segments, 0, length);
     sink.gather(&call.user, MemoryAccess::Write)?;
     Ok(fill_dirents(&file, &call.io(), &mut sink)? as u64)
@@ -537,99 +621,4 @@ pub fn umask(call: &mut Call<'_>) -> Called {
     let place = call.process().place()?;
     let old = core::mem::replace(&mut place.lock().umask, call.argument(0) as u32 & 0o777);
     Ok(u64::from(old))
-}
-
-/// `mount`: nothing can be changed through it.
-const MS_RDONLY: u64 = 1;
-/// `mount`: set-id bits have no effect.
-const MS_NOSUID: u64 = 2;
-/// `mount`: device nodes cannot be opened.
-const MS_NODEV: u64 = 4;
-/// `mount`: programs cannot be run.
-const MS_NOEXEC: u64 = 8;
-/// `mount`: other flags for what is mounted already.
-const MS_REMOUNT: u64 = 32;
-/// `mount`: show a directory or file at a second place.
-const MS_BIND: u64 = 4096;
-/// `mount`: flags about access times and messages, which have no effect on file systems in memory.
-const MS_WITHOUT_EFFECT: u64 = 1024 | 2048 | 32768 | 1 << 21 | 1 << 24 | 1 << 25;
-/// `mount`: a mark that old programs put into the upper half.
-const MS_MAGIC: u64 = 0xc0ed_0000;
-/// Where it stands.
-const MS_MAGIC_MASK: u64 = 0xffff_0000;
-
-/// `man 2 mount`: a second place for a directory or file (MS_BIND; MS_RDONLY counts at once), other flags for a mount
-/// (MS_REMOUNT), or a new file system of a kind that [`special::file_system`] knows.
-///
-/// # Errors
-/// EPERM in a partition and without privilege, EINVAL for flags that are not there (MS_REC, MS_MOVE,
-/// propagation), ENODEV for an unknown kind, EBUSY, ENOTDIR and those of a path.
-pub fn mount(call: &mut Call<'_>) -> Called {
-    let mut flags = call.argument(3);
-    if flags & MS_MAGIC_MASK == MS_MAGIC {
-        flags &= !MS_MAGIC_MASK;
-    }
-    let known = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_BIND | MS_REMOUNT;
-    call.credential().require(Privileges::MOUNT)?;
-    if flags & !(known | MS_WITHOUT_EFFECT) != 0 {
-        return Err(Errno::EINVAL.into());
-    }
-    let shown = MountFlags::from_bits_truncate((flags & 15) as u32);
-    let target = call.path(1)?;
-    if flags & MS_REMOUNT != 0 {
-        with_walk(call, |walk| {
-            let at = walk.resolve(None, &target, Follow::Yes)?;
-            Ok(walk.mounts.remount(walk.io.credential, &at, shown)?)
-        })?;
-        return Ok(0);
-    }
-    if flags & MS_BIND != 0 {
-        let source = call.path(0)?;
-        with_walk(call, |walk| {
-            let source = walk.resolve(None, &source, Follow::Yes)?;
-            let place = walk.resolve(None, &target, Follow::Yes)?;
-            Ok(walk.mounts.bind(walk.io.credential, &source, &place, shown)?)
-        })?;
-        return Ok(0);
-    }
-    let kind = call.user.c_string(call.argument(2), KIND_LIMIT, Errno::ENODEV)?;
-    let source = match call.argument(0) {
-        0 => kind.clone(),
-        _ => call.path(0)?,
-    };
-    let options = match call.argument(4) {
-        0 => Vec::new(),
-        address => call.user.c_string(address, PAGE_SIZE, Errno::EINVAL)?,
-    };
-    let environment = call.process().environment();
-    with_walk(call, |walk| {
-        let place = walk.resolve(None, &target, Follow::Yes)?;
-        let system = special::file_system(&environment, &walk.io, &kind, &source, &options)?;
-        Ok(walk.mounts.mount(walk.io.credential, &system, &place, shown)?)
-    })?;
-    Ok(0)
-}
-
-/// Longest name of a kind of file system, with its NUL.
-const KIND_LIMIT: usize = 64;
-
-/// `man 2 umount2`; only a mount that nobody uses can be taken away, so MNT_FORCE and MNT_DETACH are EINVAL.
-///
-/// # Errors
-/// EPERM, EINVAL for what is no mount point, EBUSY and those of a path.
-pub fn umount(call: &mut Call<'_>) -> Called {
-    /// Do not follow a symbolic link at the end.
-    const UMOUNT_NOFOLLOW: u64 = 8;
-    let is_old = SystemCall::from_number(call.number) == Some(SystemCall::Umount);
-    let flags = if is_old { 0 } else { call.argument(1) };
-    if flags & !UMOUNT_NOFOLLOW != 0 {
-        return Err(Errno::EINVAL.into());
-    }
-    let path = call.path(0)?;
-    let follow = if flags != 0 { Follow::No } else { Follow::Yes };
-    with_walk(call, |walk| {
-        let at = walk.resolve(None, &path, follow)?;
-        Ok(walk.mounts.unmount(walk.io.credential, at)?)
-    })?;
-    Ok(0)
 }

@@ -13,8 +13,8 @@ use crate::process::Process;
 use crate::signals::{self, Origin};
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::linux::{
-    MAX_RW_COUNT, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET, SigInfo, SignalNumber,
-    SystemCall,
+    MAX_RW_COUNT, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+    SigInfo, SignalNumber, SystemCall,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, PAGE_SIZE};
@@ -98,23 +98,63 @@ pub fn pwritev(call: &mut Call<'_>) -> Called {
     write_from(call, &segments, Some(offset(call, 3)?))
 }
 
+/// `man 2 preadv2`; an offset of -1 means the position.
+///
+/// # Errors
+/// As [`preadv`]; EOPNOTSUPP for any flag.
+pub fn preadv2(call: &mut Call<'_>) -> Called {
+    let at = offset_or_position(call)?;
+    let segments = call.user.segments(call.argument(1), call.argument(2))?;
+    read_into(call, &segments, at)
+}
+
+/// `man 2 pwritev2`; an offset of -1 means the position.
+///
+/// # Errors
+/// As [`pwritev`]; EOPNOTSUPP for any flag.
+pub fn pwritev2(call: &mut Call<'_>) -> Called {
+    let at = offset_or_position(call)?;
+    let segments = call.user.segments(call.argument(1), call.argument(2))?;
+    write_from(call, &segments, at)
+}
+
+fn offset_or_position(call: &Call<'_>) -> Result<Option<i64>, Errno> {
+    if call.argument(5) as u32 != 0 {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if call.argument(3) == u64::MAX {
+        return Ok(None);
+    }
+    offset(call, 3).map(Some)
+}
+
 /// The buffer of `read` and its like.
 fn buffer(call: &Call<'_>) -> Result<Segment, Errno> {
     let length = call.argument(2);
     if length > i64::MAX as u64 {
         return Err(Errno::EINVAL);
     }
-    Ok(Segment { address: call.argument(1), length: length as usize })
+    Ok(Segment {
+        address: call.argument(1),
+        length: length as usize,
+    })
 }
 
 /// An offset, which is not negative.
 fn offset(call: &Call<'_>, index: usize) -> Result<i64, Errno> {
     let offset = call.argument(index).cast_signed();
-    if offset < 0 { Err(Errno::EINVAL) } else { Ok(offset) }
+    if offset < 0 {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(offset)
+    }
 }
 
 fn total(segments: &[Segment]) -> usize {
-    segments.iter().fold(0usize, |sum, segment| sum.saturating_add(segment.length)).min(MAX_RW_COUNT)
+    segments
+        .iter()
+        .fold(0usize, |sum, segment| sum.saturating_add(segment.length))
+        .min(MAX_RW_COUNT)
 }
 
 /// How much earlier runs of the call have transferred.
@@ -170,7 +210,10 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
             Err(outcome) => return Err(outcome),
         };
         // A stream that has given something is not waited for.
-        let cx = IoContext { nonblocking: stream && done > 0, ..call.io() };
+        let cx = IoContext {
+            nonblocking: stream && done > 0,
+            ..call.io()
+        };
         let answer = match at {
             None => file.read(&cx, &mut sink),
             Some(at) => file.read_at(&cx, at.saturating_add(done as i64), &mut sink),
@@ -232,7 +275,13 @@ fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Cal
 
 /// How much of `wanted` the limit of file sizes lets through from `at`, or from where a write would go; with
 /// nothing let through and nothing written before, SIGXFSZ and EFBIG (`man 2 setrlimit`, RLIMIT_FSIZE).
-fn allowed(call: &Call<'_>, file: &OpenFile, at: Option<u64>, wanted: usize, begun: bool) -> Result<usize, Outcome> {
+fn allowed(
+    call: &Call<'_>,
+    file: &OpenFile,
+    at: Option<u64>,
+    wanted: usize,
+    begun: bool,
+) -> Result<usize, Outcome> {
     let limit = call.process().limit(Resource::FileSize);
     if limit == RLIM_INFINITY || !is_regular(file) {
         return Ok(wanted);
@@ -264,11 +313,18 @@ fn allow_size(call: &Call<'_>, size: u64) -> Result<(), Errno> {
 fn raise(call: &Call<'_>, signal: SignalNumber) {
     let process: &Arc<Process> = call.process();
     // Only a queued real-time signal can be refused.
-    signals::send(process, Some(call.thread), SigInfo::kernel(signal), Origin::Inside).ok();
+    signals::send(
+        process,
+        Some(call.thread),
+        SigInfo::kernel(signal),
+        Origin::Inside,
+    )
+    .ok();
 }
 
 fn is_regular(file: &OpenFile) -> bool {
-    file.location().is_some_and(|location| location.inode().kind() == FileKind::Regular)
+    file.location()
+        .is_some_and(|location| location.inode().kind() == FileKind::Regular)
 }
 
 /// `man 2 lseek`.
@@ -276,8 +332,29 @@ fn is_regular(file: &OpenFile) -> bool {
 /// # Errors
 /// EBADF, ESPIPE, EINVAL, ENXIO, EOVERFLOW.
 pub fn lseek(call: &mut Call<'_>) -> Called {
+    seek(call, call.argument(1).cast_signed(), call.argument(2))
+}
+
+/// `man 2 _llseek`: the offset in two halves, the result through a pointer.
+///
+/// # Errors
+/// As [`lseek`]; EFAULT.
+pub fn llseek(call: &mut Call<'_>) -> Called {
+    let address = call.argument(3);
+    let segment = Segment {
+        address,
+        length: size_of::<u64>(),
+    };
+    call.user.gather(segment, MemoryAccess::Write)?;
+    let offset = call.argument(1) << 32 | call.argument(2) & 0xffff_ffff;
+    let position = seek(call, offset.cast_signed(), call.argument(4))?;
+    call.user.write(address, &position.to_le_bytes())?;
+    Ok(0)
+}
+
+fn seek(call: &Call<'_>, offset: i64, whence: u64) -> Called {
     let file = opened(call, 0)?;
-    let whence = match call.argument(2) as u32 {
+    let whence = match whence as u32 {
         SEEK_SET => Whence::Set,
         SEEK_CUR => Whence::Current,
         SEEK_END => Whence::End,
@@ -285,13 +362,13 @@ pub fn lseek(call: &mut Call<'_>) -> Called {
         SEEK_HOLE => Whence::Hole,
         _ => return Err(Errno::EINVAL.into()),
     };
-    Ok(file.seek(&call.io(), call.argument(1).cast_signed(), whence)?)
+    Ok(file.seek(&call.io(), offset, whence)?)
 }
 
 /// `man 2 sendfile`: from a file with a position to any file, through a buffer of the kernel.
 ///
-/// The offset in the program's memory, or the position of the input, moves after each step, so an interrupted call has said
-/// all that it has done.
+/// The offset in the program's memory, or the position of the input, moves after each step, so an interrupted call
+/// has said all that it has done.
 ///
 /// # Errors
 /// EBADF, EINVAL when the input has no position or the output is opened for appending, EFAULT; as [`write()`].
@@ -346,9 +423,19 @@ fn input_offset(call: &Call<'_>, from: &OpenFile) -> Result<i64, Outcome> {
     if address == 0 {
         return Ok(from.seek(&call.io(), 0, Whence::Current)?.cast_signed());
     }
-    call.user.gather(Segment { address, length: size_of::<u64>() }, MemoryAccess::Write)?;
+    call.user.gather(
+        Segment {
+            address,
+            length: size_of::<u64>(),
+        },
+        MemoryAccess::Write,
+    )?;
     let at = call.user.u64(address)?.cast_signed();
-    if at < 0 { Err(Errno::EINVAL.into()) } else { Ok(at) }
+    if at < 0 {
+        Err(Errno::EINVAL.into())
+    } else {
+        Ok(at)
+    }
 }
 
 fn move_input(call: &Call<'_>, from: &OpenFile, to: i64) -> Result<(), Outcome> {
@@ -405,8 +492,8 @@ pub fn fsync(call: &mut Call<'_>) -> Called {
 
 /// `man 2 fallocate`, mode 0: the file is made longer by zeros that have their pages.
 ///
-/// Holes cannot be filled here without a race, so a file with holes, a range that begins beyond its end, and every other mode
-/// are EOPNOTSUPP; the C library then writes instead.
+/// Holes cannot be filled here without a race, so a file with holes, a range that begins beyond its end, and every
+/// other mode are EOPNOTSUPP; the C library then writes instead.
 ///
 /// # Errors
 /// EBADF, EINVAL, ENODEV for what is no regular file, ESPIPE for a pipe, EFBIG, EOPNOTSUPP, ENOSPC.
@@ -425,7 +512,12 @@ pub fn fallocate(call: &mut Call<'_>) -> Called {
     }
     if !is_regular(&file) {
         let is_pipe = file.operations().seek() == Seek::No;
-        return Err(if is_pipe { Errno::ESPIPE } else { Errno::ENODEV }.into());
+        return Err(if is_pipe {
+            Errno::ESPIPE
+        } else {
+            Errno::ENODEV
+        }
+        .into());
     }
     allow_size(call, end)?;
     let metadata = file.metadata(&call.io())?;
@@ -443,7 +535,9 @@ fn extend(call: &Call<'_>, file: &OpenFile, mut size: u64, end: u64) -> Called {
     while size < end {
         let length = (end - size).min(PAGE_SIZE as u64) as usize;
         let part = zeros.get(..length).unwrap_or_default();
-        let (at, count) = file.operations().append(&call.io(), &mut SliceSource::new(part))?;
+        let (at, count) = file
+            .operations()
+            .append(&call.io(), &mut SliceSource::new(part))?;
         size = at.saturating_add(count as u64);
         done += count;
         if done >= SLICE && size < end {
@@ -465,7 +559,11 @@ pub fn advise(call: &mut Call<'_>) -> Called {
         if !file.access().contains(Access::READ) {
             return Err(Errno::EBADF.into());
         }
-        return if is_regular(&file) { Ok(0) } else { Err(Errno::EINVAL.into()) };
+        return if is_regular(&file) {
+            Ok(0)
+        } else {
+            Err(Errno::EINVAL.into())
+        };
     }
     if file.operations().seek() == Seek::No {
         return Err(Errno::ESPIPE.into());

@@ -5,14 +5,16 @@ use super::descriptor::opened;
 use super::directory::{Named, with_walk, with_walk_as};
 use crate::outcome::{Called, Outcome};
 use abi::linux::{
-    AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, Field, STATX_BASIC_STATS, Stat, Statfs,
-    Statx, StatxTimestamp, Timespec, Timeval, UTIME_NOW, UTIME_OMIT,
+    AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, Field,
+    STATX_BASIC_STATS, Stat, Statfs, Statx, StatxTimestamp, Timespec, Timeval, UTIME_NOW,
+    UTIME_OMIT,
 };
 use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
 use security::{Credential, Privileges};
 use vfs::{
-    FileSystemStatus, Follow, Location, Metadata, Mode, MountFlags, NewTime, OpenFile, Timestamp, Walk,
+    FileKind, FileSystemStatus, Follow, Location, Metadata, Mode, MountFlags, NewTime, OpenFile,
+    Timestamp, Walk,
 };
 use wait::Attempt;
 
@@ -29,7 +31,11 @@ impl Target {
 
     /// The target of an at-call with a descriptor in argument 0 and a path in argument 1.
     fn at(call: &Call<'_>, flags: u32) -> Result<Self, Errno> {
-        let follow = if flags & AT_SYMLINK_NOFOLLOW != 0 { Follow::No } else { Follow::Yes };
+        let follow = if flags & AT_SYMLINK_NOFOLLOW != 0 {
+            Follow::No
+        } else {
+            Follow::Yes
+        };
         let directory = call.argument(0) as u32 as i32;
         if flags & AT_EMPTY_PATH != 0 {
             let address = call.argument(1);
@@ -57,7 +63,11 @@ impl Target {
     ///
     /// # Errors
     /// EOPNOTSUPP for a file without a name, whose metadata cannot be changed; those of a path and of `act`.
-    fn change(&self, call: &Call<'_>, act: impl FnOnce(&Walk<'_>, &Location) -> Attempt<()>) -> Called {
+    fn change(
+        &self,
+        call: &Call<'_>,
+        act: impl FnOnce(&Walk<'_>, &Location) -> Attempt<()>,
+    ) -> Called {
         self.change_as(call, call.credential(), act)
     }
 
@@ -78,7 +88,11 @@ impl Target {
 /// Fails for flags that a call does not know.
 fn allow_flags(flags: u64, known: u32) -> Result<u32, Errno> {
     let flags = flags as u32;
-    if flags & !known != 0 { Err(Errno::EINVAL) } else { Ok(flags) }
+    if flags & !known != 0 {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(flags)
+    }
 }
 
 /// `man 2 stat`.
@@ -110,7 +124,10 @@ pub fn fstat(call: &mut Call<'_>) -> Called {
 /// # Errors
 /// As [`stat`]; EBADF, ENOTDIR, EINVAL for unknown flags.
 pub fn fstatat(call: &mut Call<'_>) -> Called {
-    let flags = allow_flags(call.argument(3), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH)?;
+    let flags = allow_flags(
+        call.argument(3),
+        AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH,
+    )?;
     tell(call, &Target::at(call, flags)?, 2)
 }
 
@@ -148,11 +165,16 @@ pub fn statx(call: &mut Call<'_>) -> Called {
     const RESERVED: u64 = 0x8000_0000;
     let known = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | FORCE_SYNC | DONT_SYNC;
     let flags = allow_flags(call.argument(2), known)?;
-    if flags & (FORCE_SYNC | DONT_SYNC) == FORCE_SYNC | DONT_SYNC || call.argument(3) & RESERVED != 0 {
+    if flags & (FORCE_SYNC | DONT_SYNC) == FORCE_SYNC | DONT_SYNC
+        || call.argument(3) & RESERVED != 0
+    {
         return Err(Errno::EINVAL.into());
     }
     let metadata = Target::at(call, flags)?.metadata(call)?;
-    let time = |time: Timestamp| StatxTimestamp { sec: time.seconds, nsec: time.nanoseconds };
+    let time = |time: Timestamp| StatxTimestamp {
+        sec: time.seconds,
+        nsec: time.nanoseconds,
+    };
     let statx = Statx {
         mask: STATX_BASIC_STATS,
         blksize: PAGE_SIZE as u32,
@@ -181,12 +203,16 @@ pub fn statx(call: &mut Call<'_>) -> Called {
 /// # Errors
 /// EFAULT and those of a path.
 pub fn statfs(call: &mut Call<'_>) -> Called {
-    let named = Named::new(call, 0)?;
-    let (status, flags) = with_walk(call, |walk| {
-        let location = named.resolve(walk, Follow::Yes)?;
-        Ok(walk.file_system(&location))
-    })?;
-    tell_file_system(call, &status, flags)
+    tell_file_system_of_path(call, 1)
+}
+
+/// `statfs64`, which has the size of the structure as its second argument: the same structure on 64-bit machines.
+///
+/// # Errors
+/// As [`statfs`]; EINVAL for another size.
+pub fn statfs64(call: &mut Call<'_>) -> Called {
+    require_statfs_size(call)?;
+    tell_file_system_of_path(call, 2)
 }
 
 /// `man 2 fstatfs`.
@@ -194,13 +220,50 @@ pub fn statfs(call: &mut Call<'_>) -> Called {
 /// # Errors
 /// EBADF, EFAULT, ENOSYS for an object without file system.
 pub fn fstatfs(call: &mut Call<'_>) -> Called {
-    let file = call.file(0)?;
-    let status = file.file_system()?;
-    let flags = file.location().map_or(MountFlags::empty(), |location| location.mount().flags());
-    tell_file_system(call, &status, flags)
+    tell_file_system_of_file(call, 1)
 }
 
-fn tell_file_system(call: &Call<'_>, status: &FileSystemStatus, flags: MountFlags) -> Called {
+/// `fstatfs64`; see [`statfs64`].
+///
+/// # Errors
+/// As [`fstatfs`]; EINVAL for another size.
+pub fn fstatfs64(call: &mut Call<'_>) -> Called {
+    require_statfs_size(call)?;
+    tell_file_system_of_file(call, 2)
+}
+
+fn require_statfs_size(call: &Call<'_>) -> Result<(), Errno> {
+    if call.argument(1) == Statfs::SIZE as u64 {
+        Ok(())
+    } else {
+        Err(Errno::EINVAL)
+    }
+}
+
+fn tell_file_system_of_path(call: &Call<'_>, buffer: usize) -> Called {
+    let named = Named::new(call, 0)?;
+    let (status, flags) = with_walk(call, |walk| {
+        let location = named.resolve(walk, Follow::Yes)?;
+        Ok(walk.file_system(&location))
+    })?;
+    tell_file_system(call, buffer, &status, flags)
+}
+
+fn tell_file_system_of_file(call: &Call<'_>, buffer: usize) -> Called {
+    let file = call.file(0)?;
+    let status = file.file_system()?;
+    let flags = file
+        .location()
+        .map_or(MountFlags::empty(), |location| location.mount().flags());
+    tell_file_system(call, buffer, &status, flags)
+}
+
+fn tell_file_system(
+    call: &Call<'_>,
+    buffer: usize,
+    status: &FileSystemStatus,
+    flags: MountFlags,
+) -> Called {
     /// `ST_VALID`: the flags mean something.
     const VALID: u64 = 0x20;
     let device = status.device.encode();
@@ -217,7 +280,7 @@ fn tell_file_system(call: &Call<'_>, status: &FileSystemStatus, flags: MountFlag
         frsize: u64::from(status.block_size),
         flags: VALID | u64::from(flags.bits()),
     };
-    call.user.write(call.argument(1), &statfs.encode())?;
+    call.user.write(call.argument(buffer), &statfs.encode())?;
     Ok(0)
 }
 
@@ -242,7 +305,10 @@ pub fn faccessat(call: &mut Call<'_>) -> Called {
 /// # Errors
 /// As [`faccessat`]; EINVAL for unknown flags.
 pub fn faccessat2(call: &mut Call<'_>) -> Called {
-    let flags = allow_flags(call.argument(3), AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
+    let flags = allow_flags(
+        call.argument(3),
+        AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH,
+    )?;
     check_access(call, &Target::at(call, flags)?, 2, flags & AT_EACCESS != 0)
 }
 
@@ -255,13 +321,19 @@ fn check_access(call: &Call<'_>, target: &Target, mode: usize, effective: bool) 
         && file.location().is_none()
     {
         // A pipe belongs to who made it; it can be read and written, not run.
-        return if wanted & 1 == 0 { Ok(0) } else { Err(Errno::EACCES.into()) };
+        return if wanted & 1 == 0 {
+            Ok(0)
+        } else {
+            Err(Errno::EACCES.into())
+        };
     }
     if effective {
         return target.change(call, |walk, location| walk.access(location, wanted));
     }
     let credential = real(call);
-    target.change_as(call, &credential, |walk, location| walk.access(location, wanted))
+    target.change_as(call, &credential, |walk, location| {
+        walk.access(location, wanted)
+    })
 }
 
 /// The credential by the real ids: what a set-id program asks about its caller. Privileges are those that such a
@@ -303,6 +375,22 @@ pub fn fchmod(call: &mut Call<'_>) -> Called {
 /// As [`chmod`]; EBADF, ENOTDIR.
 pub fn fchmodat(call: &mut Call<'_>) -> Called {
     change_mode(call, &Target::at(call, 0)?, 2)
+}
+
+/// `fchmodat2` (`man 2 fchmodat`).
+///
+/// # Errors
+/// As [`fchmodat`]; EINVAL for unknown flags, EOPNOTSUPP for the mode of a symbolic link.
+pub fn fchmodat2(call: &mut Call<'_>) -> Called {
+    let flags = allow_flags(call.argument(3), AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
+    let target = Target::at(call, flags)?;
+    let mode = Mode::new(call.argument(2) as u32);
+    target.change(call, |walk, location| {
+        if location.inode().kind() == FileKind::Symlink {
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        walk.change_mode(location, mode)
+    })
 }
 
 fn change_mode(call: &Call<'_>, target: &Target, mode: usize) -> Called {
@@ -365,7 +453,12 @@ pub fn utime(call: &mut Call<'_>) -> Called {
         0 => PRESENT,
         address => {
             let [accessed, modified]: [i64; 2] = <[i64; 2]>::get(&call.user.bytes::<16>(address)?);
-            let at = |seconds| Some(NewTime::At(Timestamp { seconds, nanoseconds: 0 }));
+            let at = |seconds| {
+                Some(NewTime::At(Timestamp {
+                    seconds,
+                    nanoseconds: 0,
+                }))
+            };
             (at(accessed), at(modified))
         }
     };
@@ -430,8 +523,14 @@ fn timevals(call: &Call<'_>, index: usize) -> Result<Times, Errno> {
     }
     let [accessed, modified] = <[Timeval; 2]>::get(&call.user.bytes::<32>(address)?);
     let time = |time: Timeval| {
-        let micros = u32::try_from(time.usec).ok().filter(|micros| *micros < 1_000_000).ok_or(Errno::EINVAL)?;
-        Ok::<_, Errno>(Some(NewTime::At(Timestamp { seconds: time.sec, nanoseconds: micros * 1000 })))
+        let micros = u32::try_from(time.usec)
+            .ok()
+            .filter(|micros| *micros < 1_000_000)
+            .ok_or(Errno::EINVAL)?;
+        Ok::<_, Errno>(Some(NewTime::At(Timestamp {
+            seconds: time.sec,
+            nanoseconds: micros * 1000,
+        })))
     };
     Ok((time(accessed)?, time(modified)?))
 }
@@ -441,12 +540,20 @@ fn new_time(time: Timespec) -> Result<Option<NewTime>, Errno> {
         UTIME_NOW => Ok(Some(NewTime::Now)),
         UTIME_OMIT => Ok(None),
         nanos => {
-            let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < 1_000_000_000).ok_or(Errno::EINVAL)?;
-            Ok(Some(NewTime::At(Timestamp { seconds: time.sec, nanoseconds: nanos })))
+            let nanos = u32::try_from(nanos)
+                .ok()
+                .filter(|nanos| *nanos < 1_000_000_000)
+                .ok_or(Errno::EINVAL)?;
+            Ok(Some(NewTime::At(Timestamp {
+                seconds: time.sec,
+                nanoseconds: nanos,
+            })))
         }
     }
 }
 
 fn change_times(call: &Call<'_>, target: &Target, (accessed, modified): Times) -> Called {
-    target.change(call, |walk, location| walk.change_times(location, accessed, modified))
+    target.change(call, |walk, location| {
+        walk.change_times(location, accessed, modified)
+    })
 }

@@ -1,8 +1,8 @@
 //! Waiting for files to be ready.
 //!
-//! Every run looks at all files again. As long as nothing is ready each file enrols the call's waiter, so that whatever
-//! changes later wakes the thread; links that were not needed are given up when the run ends. Open files are
-//! fetched first: the table of descriptors is not locked while they are asked.
+//! Every run looks at all files again. As long as nothing is ready each file enrols the call's waiter, so that
+//! whatever changes later wakes the thread; links that were not needed are given up when the run ends. Open files
+//! are fetched first: the table of descriptors is not locked while they are asked.
 
 use super::Call;
 use crate::outcome::{Called, Outcome};
@@ -20,7 +20,9 @@ use wait::{PollEvents, Waiter};
 /// EFAULT, EINVAL for more entries than RLIMIT_NOFILE, ENOMEM.
 pub fn poll(call: &mut Call<'_>) -> Called {
     let timeout = call.argument(2) as u32 as i32;
-    let span = u64::try_from(timeout).ok().map(|millis| ticks(Nanos(millis * 1_000_000)));
+    let span = u64::try_from(timeout)
+        .ok()
+        .map(|millis| ticks(Nanos(millis * 1_000_000)));
     poll_files(call, span)
 }
 
@@ -38,7 +40,9 @@ pub fn ppoll(call: &mut Call<'_>) -> Called {
         }
     };
     let called = with_mask(call, mask, |call| poll_files(call, span));
-    tell_rest(call, 2, span, &called, |rest| Timespec::from_nanos(rest).encode());
+    tell_rest(call, 2, span, &called, |rest| {
+        Timespec::from_nanos(rest).encode()
+    });
     called
 }
 
@@ -52,7 +56,9 @@ pub fn select(call: &mut Call<'_>) -> Called {
         address => Some(ticks(timeval(Timeval::decode(&call.user.bytes(address)?))?)),
     };
     let called = select_files(call, span);
-    tell_rest(call, 4, span, &called, |rest| Timeval::from_nanos(rest).encode());
+    tell_rest(call, 4, span, &called, |rest| {
+        Timeval::from_nanos(rest).encode()
+    });
     called
 }
 
@@ -74,7 +80,9 @@ pub fn pselect6(call: &mut Call<'_>) -> Called {
         },
     };
     let called = with_mask(call, mask, |call| select_files(call, span));
-    tell_rest(call, 4, span, &called, |rest| Timespec::from_nanos(rest).encode());
+    tell_rest(call, 4, span, &called, |rest| {
+        Timespec::from_nanos(rest).encode()
+    });
     called
 }
 
@@ -85,7 +93,9 @@ fn ticks(nanos: Nanos) -> Ticks {
 fn timespec(call: &Call<'_>, index: usize) -> Result<Option<Ticks>, Errno> {
     match call.argument(index) {
         0 => Ok(None),
-        address => Ok(Some(ticks(Timespec::decode(&call.user.bytes(address)?).nanos()?))),
+        address => Ok(Some(ticks(
+            Timespec::decode(&call.user.bytes(address)?).nanos()?,
+        ))),
     }
 }
 
@@ -93,7 +103,11 @@ fn timespec(call: &Call<'_>, index: usize) -> Result<Option<Ticks>, Errno> {
 fn timeval(time: Timeval) -> Result<Nanos, Errno> {
     let part = |value: i64| u64::try_from(value).map_err(|_| Errno::EINVAL);
     let (seconds, micros) = (part(time.sec)?, part(time.usec)?);
-    Ok(Nanos(seconds.saturating_mul(1_000_000_000).saturating_add(micros.saturating_mul(1000))))
+    Ok(Nanos(
+        seconds
+            .saturating_mul(1_000_000_000)
+            .saturating_add(micros.saturating_mul(1000)),
+    ))
 }
 
 /// Stores what is left of the timeout of a call that has completed.
@@ -108,7 +122,9 @@ fn tell_rest(
         return;
     }
     let until = call.deadline(span).unwrap_or_default();
-    let rest = system().timebase.nanos(until.saturating_sub(arch::time::now()));
+    let rest = system()
+        .timebase
+        .nanos(until.saturating_sub(arch::time::now()));
     // A timeout in memory that cannot be written is no error of the call (`man 2 select`, "Linux").
     call.user.write(call.argument(index), &encode(rest)).ok();
 }
@@ -156,11 +172,24 @@ impl Watch {
 }
 
 /// Fetches the files of descriptors under one lock.
-fn watch(call: &Call<'_>, wanted: impl Iterator<Item = (Descriptor, PollEvents)>) -> Result<Vec<Watch>, Errno> {
+fn watch(
+    call: &Call<'_>,
+    wanted: impl Iterator<Item = (Descriptor, PollEvents)>,
+) -> Result<Vec<Watch>, Errno> {
     let files = call.process().files()?;
     let files = files.lock();
-    let open = |descriptor| files.get(descriptor).ok().filter(|file| !file.access().is_empty());
-    Ok(wanted.map(|(descriptor, wanted)| Watch { file: open(descriptor), wanted }).collect())
+    let open = |descriptor| {
+        files
+            .get(descriptor)
+            .ok()
+            .filter(|file| !file.access().is_empty())
+    };
+    Ok(wanted
+        .map(|(descriptor, wanted)| Watch {
+            file: open(descriptor),
+            wanted,
+        })
+        .collect())
 }
 
 /// Whether the time of a call is over.
@@ -174,7 +203,10 @@ fn poll_files(call: &mut Call<'_>, span: Option<Ticks>) -> Called {
     let may_wait = span != Some(Ticks(0)) && !is_late(until);
     let asked = |entry: &&mut PollFd| entry.fd >= 0;
     let wanted = entries.iter().filter(|entry| entry.fd >= 0).map(|entry| {
-        (Descriptor(entry.fd.cast_unsigned()), PollEvents::from_bits_truncate(entry.events))
+        (
+            Descriptor(entry.fd.cast_unsigned()),
+            PollEvents::from_bits_truncate(entry.events),
+        )
     });
     let watches = watch(call, wanted)?;
     entries.iter_mut().for_each(|entry| entry.revents = 0);
@@ -197,11 +229,18 @@ fn poll_files(call: &mut Call<'_>, span: Option<Ticks>) -> Called {
 /// The array of a poll.
 fn poll_entries(call: &Call<'_>) -> Result<Vec<PollFd>, Errno> {
     let count = call.argument(1) & 0xffff_ffff;
-    if count > call.process().limit(Resource::OpenFiles).min(u64::from(vfs::DESCRIPTOR_LIMIT)) {
+    if count
+        > call
+            .process()
+            .limit(Resource::OpenFiles)
+            .min(u64::from(vfs::DESCRIPTOR_LIMIT))
+    {
         return Err(Errno::EINVAL);
     }
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(count as usize * PollFd::SIZE).map_err(|_| Errno::ENOMEM)?;
+    bytes
+        .try_reserve_exact(count as usize * PollFd::SIZE)
+        .map_err(|_| Errno::ENOMEM)?;
     bytes.resize(count as usize * PollFd::SIZE, 0);
     call.user.read(call.argument(0), &mut bytes)?;
     let (entries, _) = bytes.as_chunks();
@@ -214,8 +253,13 @@ struct Sets([Vec<u64>; 3]);
 
 /// What counts as ready for each set, as on Linux (fs/select.c: POLLIN_SET, POLLOUT_SET, POLLEX_SET).
 const READY: [PollEvents; 3] = [
-    PollEvents::READABLE.union(PollEvents::RDBAND).union(PollEvents::HUP).union(PollEvents::ERR),
-    PollEvents::WRITABLE.union(PollEvents::WRBAND).union(PollEvents::ERR),
+    PollEvents::READABLE
+        .union(PollEvents::RDBAND)
+        .union(PollEvents::HUP)
+        .union(PollEvents::ERR),
+    PollEvents::WRITABLE
+        .union(PollEvents::WRBAND)
+        .union(PollEvents::ERR),
     PollEvents::PRI,
 ];
 
@@ -250,12 +294,19 @@ impl Sets {
     }
 
     fn contains(&self, set: usize, number: u32) -> bool {
-        let word = self.0.get(set).and_then(|set| set.get(number as usize / 64));
+        let word = self
+            .0
+            .get(set)
+            .and_then(|set| set.get(number as usize / 64));
         word.is_some_and(|word| word >> (number % 64) & 1 == 1)
     }
 
     fn insert(&mut self, set: usize, number: u32) {
-        if let Some(word) = self.0.get_mut(set).and_then(|set| set.get_mut(number as usize / 64)) {
+        if let Some(word) = self
+            .0
+            .get_mut(set)
+            .and_then(|set| set.get_mut(number as usize / 64))
+        {
             *word |= 1 << (number % 64);
         }
     }
@@ -263,9 +314,16 @@ impl Sets {
     /// What is wanted of the descriptors below `count`.
     fn wanted(&self, count: u32) -> Vec<(Descriptor, PollEvents)> {
         let of = |number| {
-            READY.iter().enumerate().fold(PollEvents::empty(), |wanted, (set, events)| {
-                if self.contains(set, number) { wanted | *events } else { wanted }
-            })
+            READY
+                .iter()
+                .enumerate()
+                .fold(PollEvents::empty(), |wanted, (set, events)| {
+                    if self.contains(set, number) {
+                        wanted | *events
+                    } else {
+                        wanted
+                    }
+                })
         };
         let all = (0..count).map(|number| (Descriptor(number), of(number)));
         all.filter(|(_, wanted)| !wanted.is_empty()).collect()

@@ -73,7 +73,11 @@ struct Name {
 impl Name {
     fn of(call: &Call<'_>) -> Self {
         let process = call.process();
-        Self { cid: call.cid(), pid: process.pid, virtual_pid: process.virtual_pid() }
+        Self {
+            cid: call.cid(),
+            pid: process.pid,
+            virtual_pid: process.virtual_pid(),
+        }
     }
 
     /// The number that a process of a partition may see; 0 for one of another partition.
@@ -96,7 +100,10 @@ struct Range {
 }
 
 impl Range {
-    const WHOLE: Range = Range { first: 0, last: u64::MAX };
+    const WHOLE: Range = Range {
+        first: 0,
+        last: u64::MAX,
+    };
 
     fn overlaps(self, other: Range) -> bool {
         self.first <= other.last && other.first <= self.last
@@ -109,8 +116,14 @@ impl Range {
 
     /// What is left of this range before and behind another.
     fn without(self, other: Range) -> impl Iterator<Item = Range> {
-        let before = (self.first < other.first).then(|| Range { last: other.first - 1, ..self });
-        let behind = (self.last > other.last).then(|| Range { first: other.last + 1, ..self });
+        let before = (self.first < other.first).then(|| Range {
+            last: other.first - 1,
+            ..self
+        });
+        let behind = (self.last > other.last).then(|| Range {
+            first: other.last + 1,
+            ..self
+        });
         before.into_iter().chain(behind)
     }
 }
@@ -125,7 +138,9 @@ struct Lock {
 
 impl Lock {
     fn conflicts(&self, with: &Lock) -> bool {
-        (self.exclusive || with.exclusive) && self.range.overlaps(with.range) && self.holder != with.holder
+        (self.exclusive || with.exclusive)
+            && self.range.overlaps(with.range)
+            && self.holder != with.holder
     }
 }
 
@@ -149,7 +164,10 @@ impl Locked {
                 left.push(lock);
                 continue;
             }
-            left.extend(lock.range.without(range).map(|range| Lock { range, ..lock.clone() }));
+            left.extend(lock.range.without(range).map(|range| Lock {
+                range,
+                ..lock.clone()
+            }));
         }
         self.locks = left;
     }
@@ -187,7 +205,9 @@ impl Table {
         let mut table = self.0.lock();
         let locked = table.entry(file).or_default();
         if locked.conflict(&wanted).is_some() {
-            let Some(waiter) = waiter else { return Err(Errno::EAGAIN.into()) };
+            let Some(waiter) = waiter else {
+                return Err(Errno::EAGAIN.into());
+            };
             locked.waiting.enrol(waiter);
             return Err(Outcome::Park(Wait::retry()));
         }
@@ -202,7 +222,9 @@ impl Table {
 
     fn release(&self, file: InodeId, holder: &Holder, range: Range) {
         let mut table = self.0.lock();
-        let Some(locked) = table.get_mut(&file) else { return };
+        let Some(locked) = table.get_mut(&file) else {
+            return;
+        };
         locked.release(holder, range);
         locked.waiting.wake_all();
         if locked.locks.is_empty() {
@@ -232,8 +254,8 @@ pub fn freed() {
     WHOLE.sweep();
 }
 
-/// A descriptor of the table has been closed: the process's record locks on the file go, and those of the open file with
-/// its last descriptor.
+/// A descriptor of the table has been closed: the process's record locks on the file go, and those of the open file
+/// with its last descriptor.
 pub fn closed(files: &Files, file: Arc<OpenFile>) {
     let id = file.location().map(|location| location.inode().id());
     if let Some(id) = id {
@@ -247,7 +269,9 @@ pub fn closed(files: &Files, file: Arc<OpenFile>) {
 }
 
 fn identify(file: &OpenFile) -> Result<InodeId, Errno> {
-    file.location().map(|location| location.inode().id()).ok_or(Errno::EINVAL)
+    file.location()
+        .map(|location| location.inode().id())
+        .ok_or(Errno::EINVAL)
 }
 
 /// The structure of a record lock, with its kind and the range that it means.
@@ -259,23 +283,41 @@ fn decode(call: &Call<'_>, file: &OpenFile) -> Result<(Flock, Range), Outcome> {
         SEEK_END => file.operations().size(&call.io())?,
         _ => return Err(Errno::EINVAL.into()),
     };
-    let start = i64::try_from(base).ok().and_then(|base| base.checked_add(flock.start)).ok_or(Errno::EOVERFLOW)?;
+    let start = i64::try_from(base)
+        .ok()
+        .and_then(|base| base.checked_add(flock.start))
+        .ok_or(Errno::EOVERFLOW)?;
     let (first, last) = if flock.len < 0 {
-        (start.checked_add(flock.len).ok_or(Errno::EINVAL)?, start - 1)
+        (
+            start.checked_add(flock.len).ok_or(Errno::EINVAL)?,
+            start - 1,
+        )
     } else if flock.len == 0 {
         (start, i64::MAX)
     } else {
-        (start, start.checked_add(flock.len - 1).ok_or(Errno::EOVERFLOW)?)
+        (
+            start,
+            start.checked_add(flock.len - 1).ok_or(Errno::EOVERFLOW)?,
+        )
     };
     let first = u64::try_from(first).map_err(|_| Errno::EINVAL)?;
     // To the greatest offset is to the end, wherever that will be.
-    let last = if last == i64::MAX { u64::MAX } else { u64::try_from(last).map_err(|_| Errno::EINVAL)? };
+    let last = if last == i64::MAX {
+        u64::MAX
+    } else {
+        u64::try_from(last).map_err(|_| Errno::EINVAL)?
+    };
     Ok((flock, Range { first, last }))
 }
 
 fn record(call: &Call<'_>, files: &Files, range: Range, kind: u16) -> Lock {
     let holder = Holder::Process(Arc::downgrade(files));
-    Lock { holder, name: Name::of(call), range, exclusive: kind == F_WRLCK }
+    Lock {
+        holder,
+        name: Name::of(call),
+        range,
+        exclusive: kind == F_WRLCK,
+    }
 }
 
 /// `fcntl(F_GETLK)`.
@@ -292,7 +334,11 @@ pub(super) fn test(call: &Call<'_>, files: &Files, file: &OpenFile) -> Called {
             flock.kind = if other.exclusive { F_WRLCK } else { F_RDLCK };
             flock.whence = SEEK_SET as u16;
             flock.start = first.cast_signed();
-            flock.len = if last == u64::MAX { 0 } else { (last - first + 1).cast_signed() };
+            flock.len = if last == u64::MAX {
+                0
+            } else {
+                (last - first + 1).cast_signed()
+            };
             flock.pid = other.name.seen_from(call.cid()).cast_signed();
         }
     }
@@ -333,7 +379,12 @@ pub(super) fn flock(call: &Call<'_>, file: &Arc<OpenFile>) -> Called {
     match operation & !NONBLOCKING {
         UNLOCK => WHOLE.release(id, &holder, Range::WHOLE),
         kind @ (SHARED | EXCLUSIVE) => {
-            let wanted = Lock { holder, name: Name::of(call), range: Range::WHOLE, exclusive: kind == EXCLUSIVE };
+            let wanted = Lock {
+                holder,
+                name: Name::of(call),
+                range: Range::WHOLE,
+                exclusive: kind == EXCLUSIVE,
+            };
             let waiter = (operation & NONBLOCKING == 0).then(|| call.waiter());
             WHOLE.acquire(id, wanted, waiter)?;
         }
