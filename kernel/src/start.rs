@@ -101,7 +101,7 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
     let console = Console::new(unit, source.map(Source));
     console.register(&devices)?;
 
-    let file_system = FileSystem::new(root_fs.root(), "rootfs", "rootfs");
+    let file_system = FileSystem::new(root_fs.root(), "ramfs", "ramfs");
     let namespace = MountNamespace::new(Cid::GLOBAL, &file_system, MountFlags::empty());
     let global = Environment::new(Arc::new(Wpar::global("corral")), namespace);
 

@@ -93,7 +93,7 @@ grep -q ' / ' /proc/mounts
 grep -q ' /proc proc ' /proc/mounts
 grep -qi corral /proc/version
 grep -qi power /proc/cpuinfo
-test -s /proc/filesystems
+test -n "$(cat /proc/filesystems)"
 awk 'NF >= 3 { ok = 1 } END { exit !ok }' /proc/loadavg
 END
 

@@ -38,7 +38,12 @@ const FOLDERS: &[(&str, u32)] = &[
 ];
 
 /// Symbolic links and where they lead.
-const LINKS: &[(&str, &str)] = &[("bin", "usr/bin"), ("lib", "usr/lib"), ("sbin", "usr/sbin")];
+const LINKS: &[(&str, &str)] = &[
+    ("bin", "usr/bin"),
+    ("lib", "usr/lib"),
+    ("sbin", "usr/sbin"),
+    ("etc/mtab", "../proc/self/mounts"),
+];
 
 /// Small text files and their permissions.
 const TEXTS: &[(&str, u32, &str)] = &[

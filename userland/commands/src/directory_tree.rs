@@ -32,11 +32,12 @@ const DIRECTORIES: [(&str, u32); 20] = [
 ];
 
 /// Links and what they say.
-const LINKS: [(&str, &str); 4] = [
+const LINKS: [(&str, &str); 5] = [
     ("bin", "usr/bin"),
     ("sbin", "usr/sbin"),
     ("lib", "usr/lib"),
     ("u", "home"),
+    ("etc/mtab", "../proc/self/mounts"),
 ];
 
 /// Files of Global's `/etc` that a new system begins with, as far as they exist.
