@@ -123,14 +123,36 @@ errno! {
     EILSEQ = 84,
     /// Socket operation on non-socket.
     ENOTSOCK = 88,
+    /// Destination address required.
+    EDESTADDRREQ = 89,
+    /// Message too long.
+    EMSGSIZE = 90,
+    /// Protocol wrong type for socket.
+    EPROTOTYPE = 91,
+    /// Protocol not available.
+    ENOPROTOOPT = 92,
+    /// Protocol not supported.
+    EPROTONOSUPPORT = 93,
+    /// Socket type not supported.
+    ESOCKTNOSUPPORT = 94,
     /// Operation not supported.
     EOPNOTSUPP = 95,
     /// Address family not supported by protocol.
     EAFNOSUPPORT = 97,
     /// Cannot assign requested address.
     EADDRNOTAVAIL = 99,
+    /// Connection reset by peer.
+    ECONNRESET = 104,
+    /// No buffer space available.
+    ENOBUFS = 105,
+    /// Transport endpoint is already connected.
+    EISCONN = 106,
+    /// Transport endpoint is not connected.
+    ENOTCONN = 107,
     /// Connection timed out.
     ETIMEDOUT = 110,
+    /// Connection refused.
+    ECONNREFUSED = 111,
     /// Operation already in progress.
     EALREADY = 114,
     /// Operation now in progress.

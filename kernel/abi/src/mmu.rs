@@ -83,7 +83,12 @@ pub trait Translations: Send {
     ///
     /// # Errors
     /// [`Exhausted`] when no table frame is to be had; nothing has changed then.
-    fn install(&mut self, page: PageNumber, frame: FrameNumber, allowed: Protection) -> Result<(), Exhausted>;
+    fn install(
+        &mut self,
+        page: PageNumber,
+        frame: FrameNumber,
+        allowed: Protection,
+    ) -> Result<(), Exhausted>;
 
     /// Makes the pages from `first` on translate to the frames of `entries`; those without an entry stay as they are.
     ///

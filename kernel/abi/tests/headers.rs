@@ -30,6 +30,8 @@ const HEADERS: &[&str] = &[
     "asm/auxvec.h",
     "asm/cputable.h",
     "asm/errno.h",
+    "asm/socket.h",
+    "linux/net.h",
     "linux/auxvec.h",
     "linux/stat.h",
     "linux/time.h",
@@ -274,6 +276,15 @@ const CONSTANTS: &[(&str, i128)] = constants![
     AT_REMOVEDIR,
     AT_SYMLINK_FOLLOW,
     AT_SYMLINK_NOFOLLOW,
+    SOL_SOCKET,
+    SO_TYPE,
+    SO_ERROR,
+    SO_SNDBUF,
+    SO_RCVBUF,
+    SO_PASSCRED,
+    SO_ACCEPTCONN,
+    SO_PROTOCOL,
+    SO_DOMAIN,
 ];
 
 /// Flag sets: every flag with a name is the constant of that name behind the prefix.
@@ -326,6 +337,11 @@ fn assertions() -> String {
             "#ifdef __NR_{name}\nCHECK(__NR_{name} == {number}, \"{name}\");\n#endif"
         )
         .unwrap();
+    }
+    for number in 1..=20 {
+        let (call, _) = l::socketcall(number).unwrap();
+        let name = call.name().to_uppercase();
+        writeln!(out, "CHECK(SYS_{name} == {number}, \"SYS_{name}\");").unwrap();
     }
     flags::<l::ActionFlags>("SA_", &["UNSUPPORTED", "EXPOSE_TAGBITS"], &mut out);
     flags::<l::CloneFlags>("CLONE_", &[], &mut out);

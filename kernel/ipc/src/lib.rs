@@ -1,10 +1,11 @@
-//! Pipes, fifos and futexes.
+//! Pipes, fifos, pairs of connected sockets, and futexes.
 //!
 //! A [`Pipe`] is a queue of bytes with two ends; each [`PipeEnd`] stands behind open files. A fifo is a pipe
-//! that is found through an inode; [`Pipe::open_fifo`] has the rules for opening one. The [`FutexTable`] finds
+//! that is found through an inode; [`Pipe::open_fifo`] has the rules for opening one. A [`Channel`] is what
+//! `socketpair` makes: two ends, and between them a queue each way of bytes or of records. The [`FutexTable`] finds
 //! the threads that wait on a word of memory.
 //!
-//! Locks: a pipe's state ([`Rank::Stream`]); a bucket of the futex table ([`Rank::Futex`]), two of them in the order of their
+//! Locks: the state of a pipe or channel ([`Rank::Stream`]); a bucket of the futex table ([`Rank::Futex`]), two of them in the order of their
 //! places in the table. Waiters are woken under these locks.
 
 #![no_std]
@@ -18,11 +19,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod buffer;
+mod channel;
 mod futex;
 mod pipe;
 #[cfg(test)]
 mod sleeper;
 
+pub use channel::{Channel, ChannelEnd, ChannelKind, Directions, Received};
 pub use futex::{FutexKey, FutexTable, WakeOperation};
 pub use pipe::{Pipe, PipeEnd};
 

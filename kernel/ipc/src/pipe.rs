@@ -1,11 +1,9 @@
 //! Pipes (`man 7 pipe`) and fifos (`man 7 fifo`).
 
-mod buffer;
-
+use crate::buffer::Buffer;
 use abi::linux::FIONREAD;
 use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
-use buffer::Buffer;
 use security::Privileges;
 use sync::{Rank, SpinLock};
 use vfs::{Access, FileOperations, IoContext, IoctlArgument, Metadata};

@@ -38,7 +38,13 @@ impl WparTable {
         Self {
             places: SpinLock::new(
                 Rank::Partition,
-                Places { by_cid, by_key, by_name, free: VecDeque::new(), loadings: 0 },
+                Places {
+                    by_cid,
+                    by_key,
+                    by_name,
+                    free: VecDeque::new(),
+                    loadings: 0,
+                },
             ),
         }
     }
@@ -59,7 +65,10 @@ impl WparTable {
         }
         let cid = places.take_cid().ok_or(Errno::ENOSPC)?;
         places.loadings += 1;
-        let wpar = Arc::new(make(WparHandle { cid, generation: places.loadings }));
+        let wpar = Arc::new(make(WparHandle {
+            cid,
+            generation: places.loadings,
+        }));
         if let Some(place) = places.by_cid.get_mut(usize::from(cid.0)) {
             *place = Some(wpar.clone());
         }

@@ -109,7 +109,10 @@ impl Wpar {
     /// Tells this loading from every other.
     #[must_use]
     pub fn handle(&self) -> WparHandle {
-        WparHandle { cid: self.cid, generation: self.generation }
+        WparHandle {
+            cid: self.cid,
+            generation: self.generation,
+        }
     }
 
     /// The persistent number.

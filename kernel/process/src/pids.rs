@@ -178,7 +178,9 @@ impl<T> PidTable<T> {
         let (before, number) = (entry.tag.owner(), entry.vpid);
         entry.tag = Tagged::new(cid, ());
         entry.vpid = VPid(vpid);
-        if before != cid && let Some(space) = self.spaces.get_mut(&before) {
+        if before != cid
+            && let Some(space) = self.spaces.get_mut(&before)
+        {
             space.used.remove(&number.0);
         }
         Ok(VPid(vpid))

@@ -404,7 +404,11 @@ impl<T> ProcessTree<T> {
     /// ESRCH when there is no such process; EPERM when it has children or is an init; EBUSY when the
     /// partition has an init or numbers in use already and `init` is asked for; EAGAIN when no number is left.
     pub fn enter(&mut self, pid: Pid, cid: Cid, init: bool) -> Result<VPid, Errno> {
-        let node = self.nodes.get(&pid).filter(|node| !node.ended).ok_or(Errno::ESRCH)?;
+        let node = self
+            .nodes
+            .get(&pid)
+            .filter(|node| !node.ended)
+            .ok_or(Errno::ESRCH)?;
         if !node.children.is_empty() || self.is_init(pid) {
             return Err(Errno::EPERM);
         }

@@ -82,13 +82,27 @@ impl Identity {
     /// A user with one group.
     #[must_use]
     pub const fn user(uid: u32, gid: u32) -> Self {
-        Self { uid, euid: uid, suid: uid, fsuid: uid, gid, egid: gid, sgid: gid, fsgid: gid, groups: None }
+        Self {
+            uid,
+            euid: uid,
+            suid: uid,
+            fsuid: uid,
+            gid,
+            egid: gid,
+            sgid: gid,
+            fsgid: gid,
+            groups: None,
+        }
     }
 
     /// Whether the process is in a group, for file access.
     #[must_use]
     pub fn in_group(&self, gid: u32) -> bool {
-        self.fsgid == gid || self.groups.as_ref().is_some_and(|groups| groups.contains(&gid))
+        self.fsgid == gid
+            || self
+                .groups
+                .as_ref()
+                .is_some_and(|groups| groups.contains(&gid))
     }
 }
 
@@ -120,7 +134,11 @@ impl Credential {
     /// A credential.
     #[must_use]
     pub const fn new(cid: Cid, identity: Identity, privileges: Privileges) -> Self {
-        Self { cid, identity, privileges }
+        Self {
+            cid,
+            identity,
+            privileges,
+        }
     }
 
     /// Whether every one of `wanted` is held.
@@ -128,7 +146,11 @@ impl Credential {
     /// # Errors
     /// EPERM when one is missing.
     pub fn require(&self, wanted: Privileges) -> Result<(), Errno> {
-        if self.privileges.contains(wanted) { Ok(()) } else { Err(Errno::EPERM) }
+        if self.privileges.contains(wanted) {
+            Ok(())
+        } else {
+            Err(Errno::EPERM)
+        }
     }
 
     /// Checks mode bits (`man 7 path_resolution`, "Permissions").
@@ -152,7 +174,9 @@ impl Credential {
             return Ok(());
         }
         let executable = mode & FORMAT == DIRECTORY || mode & 0o111 != 0;
-        if self.privileges.contains(Privileges::FILE_ACCESS) && (wanted.0 & Mode::EXECUTE.0 == 0 || executable) {
+        if self.privileges.contains(Privileges::FILE_ACCESS)
+            && (wanted.0 & Mode::EXECUTE.0 == 0 || executable)
+        {
             return Ok(());
         }
         Err(Errno::EACCES)

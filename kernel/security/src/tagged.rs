@@ -44,7 +44,8 @@ impl<T: ?Sized> Tagged<T> {
     /// Whether a holder of `credential` can know that the object exists.
     pub fn visible(&self, credential: &Credential) -> bool {
         credential.cid == self.owner
-            || (credential.cid.is_global() && credential.privileges.contains(Privileges::PARTITIONS))
+            || (credential.cid.is_global()
+                && credential.privileges.contains(Privileges::PARTITIONS))
     }
 
     /// The value, for a credential of the same partition or a privileged one of Global.
@@ -52,7 +53,11 @@ impl<T: ?Sized> Tagged<T> {
     /// # Errors
     /// [`Absent`] for everybody else.
     pub fn reach(&self, credential: &Credential) -> Result<&T, Absent> {
-        if self.visible(credential) { Ok(&self.value) } else { Err(Absent) }
+        if self.visible(credential) {
+            Ok(&self.value)
+        } else {
+            Err(Absent)
+        }
     }
 }
 

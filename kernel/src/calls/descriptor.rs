@@ -389,18 +389,30 @@ fn make_pipe(call: &Call<'_>, flags: OpenFlags) -> Called {
     );
     let open = |end: Arc<PipeEnd>, access| OpenFile::new(end, None, call.cid(), access, status);
     let (reader, writer) = (open(reader, Access::READ), open(writer, Access::WRITE));
-    let close_on_exec = flags.contains(OpenFlags::CLOEXEC);
+    install_pair(call, address, [reader, writer], flags.contains(OpenFlags::CLOEXEC))
+}
+
+/// Gives two files the lowest free descriptors and stores their numbers at `address`, which has been gathered.
+///
+/// # Errors
+/// EMFILE, EFAULT; neither file is open then.
+pub(super) fn install_pair(
+    call: &Call<'_>,
+    address: u64,
+    [first, second]: [Arc<OpenFile>; 2],
+    close_on_exec: bool,
+) -> Called {
     let limit = limit(call);
     let files = call.process().files()?;
     let (from, to) = {
         let mut files = files.lock();
-        let from = files.insert(reader, close_on_exec, 0, limit)?;
-        let to = match files.insert(writer, close_on_exec, 0, limit) {
+        let from = files.insert(first, close_on_exec, 0, limit)?;
+        let to = match files.insert(second, close_on_exec, 0, limit) {
             Ok(to) => to,
             Err(errno) => {
-                let reader = files.remove(from);
+                let first = files.remove(from);
                 drop(files);
-                drop(reader);
+                drop(first);
                 return Err(errno.into());
             }
         };

@@ -8,13 +8,19 @@
 use super::Call;
 use super::descriptor::opened;
 use super::directory::with_walk;
+use super::socket;
 use crate::outcome::{Called, Continuation, Outcome};
 use crate::process::Process;
 use crate::signals::{self, Origin};
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::linux::{
+<<<<<<< HEAD
     MAX_RW_COUNT, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
     SigInfo, SignalNumber, SystemCall,
+=======
+    MAX_RW_COUNT, MessageFlags, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET, SigInfo,
+    SignalNumber, SystemCall,
+>>>>>>> sockets
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, PAGE_SIZE};
@@ -24,7 +30,7 @@ use vfs::{Access, FileKind, Follow, IoContext, OpenFile, Seek, StatusFlags, When
 use wait::{SliceSink, SliceSource, Stop};
 
 /// How much is transferred before others may run.
-const SLICE: usize = 4 * STEP;
+pub(super) const SLICE: usize = 4 * STEP;
 
 /// `man 2 read`.
 ///
@@ -150,15 +156,21 @@ fn offset(call: &Call<'_>, index: usize) -> Result<i64, Errno> {
     }
 }
 
+<<<<<<< HEAD
 fn total(segments: &[Segment]) -> usize {
     segments
         .iter()
         .fold(0usize, |sum, segment| sum.saturating_add(segment.length))
         .min(MAX_RW_COUNT)
+=======
+/// Bytes of a transfer, at most what one call moves.
+pub(super) fn total(segments: &[Segment]) -> usize {
+    segments.iter().fold(0usize, |sum, segment| sum.saturating_add(segment.length)).min(MAX_RW_COUNT)
+>>>>>>> sockets
 }
 
 /// How much earlier runs of the call have transferred.
-fn transferred(call: &Call<'_>) -> usize {
+pub(super) fn transferred(call: &Call<'_>) -> usize {
     match call.progress() {
         Continuation::Transferred(count) => count as usize,
         _ => 0,
@@ -166,13 +178,13 @@ fn transferred(call: &Call<'_>) -> usize {
 }
 
 /// Cuts the call after some work.
-fn cut(call: &mut Call<'_>, done: usize) -> Called {
+pub(super) fn cut(call: &mut Call<'_>, done: usize) -> Called {
     call.set_progress(Continuation::Transferred(done as u64));
     Err(Outcome::Again)
 }
 
 /// What a call answers that cannot go on: an error counts only when nothing was done.
-fn stopped(call: &mut Call<'_>, done: usize, stop: Stop) -> Called {
+pub(super) fn stopped(call: &mut Call<'_>, done: usize, stop: Stop) -> Called {
     match stop {
         Stop::Error(_) if done > 0 => Ok(done as u64),
         Stop::Error(errno) => Err(errno.into()),
@@ -199,6 +211,10 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
     let total = total(segments);
     if total == 0 && stream {
         return Ok(0);
+    }
+    if let Some(end) = socket::end_of(&file) {
+        let received = socket::receive(call, &file, end, segments, MessageFlags::empty())?;
+        return Ok(received.count as u64);
     }
     let before = transferred(call);
     let mut done = before;
@@ -237,6 +253,9 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
 fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Called {
     let file = opened(call, 0)?;
     require(&file, Access::WRITE, at)?;
+    if let Some(end) = socket::end_of(&file) {
+        return socket::send(call, &file, end, segments, MessageFlags::empty());
+    }
     let before = transferred(call);
     let wanted = total(segments);
     if wanted == 0 {
@@ -311,7 +330,7 @@ fn allow_size(call: &Call<'_>, size: u64) -> Result<(), Errno> {
 }
 
 /// Sends a signal to the calling thread for what it has just done.
-fn raise(call: &Call<'_>, signal: SignalNumber) {
+pub(super) fn raise(call: &Call<'_>, signal: SignalNumber) {
     let process: &Arc<Process> = call.process();
     // Only a queued real-time signal can be refused.
     signals::send(

@@ -19,6 +19,7 @@ pub mod metadata;
 pub mod poll;
 pub mod process;
 pub mod signal;
+pub mod socket;
 pub mod system;
 pub mod thread;
 
@@ -242,6 +243,26 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Flock => descriptor::flock(call),
         S::Pipe => descriptor::pipe(call),
         S::Pipe2 => descriptor::pipe2(call),
+
+        S::Socketcall => socket::socketcall(call),
+        S::Socket
+        | S::Socketpair
+        | S::Bind
+        | S::Connect
+        | S::Listen
+        | S::Accept
+        | S::Accept4
+        | S::Getsockname
+        | S::Getpeername
+        | S::Send
+        | S::Sendto
+        | S::Sendmsg
+        | S::Recv
+        | S::Recvfrom
+        | S::Recvmsg
+        | S::Shutdown
+        | S::Setsockopt
+        | S::Getsockopt => socket::direct(number, call),
 
         S::Poll => poll::poll(call),
         S::Ppoll => poll::ppoll(call),

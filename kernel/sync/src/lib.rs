@@ -112,7 +112,9 @@ impl<T: ?Sized> SpinLock<T> {
 impl<T> fmt::Debug for SpinLock<T> {
     /// Shows the rank only: the value may be in use.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpinLock").field("rank", &self.rank).finish_non_exhaustive()
+        f.debug_struct("SpinLock")
+            .field("rank", &self.rank)
+            .finish_non_exhaustive()
     }
 }
 

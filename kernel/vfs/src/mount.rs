@@ -346,7 +346,12 @@ impl MountNamespace {
     ///
     /// # Errors
     /// EPERM as for [`MountNamespace::mount`], EINVAL when `at` is not the root of a mount of this very namespace.
-    pub fn remount(&self, credential: &Credential, at: &Location, flags: MountFlags) -> Result<(), Errno> {
+    pub fn remount(
+        &self,
+        credential: &Credential,
+        at: &Location,
+        flags: MountFlags,
+    ) -> Result<(), Errno> {
         self.require(credential)?;
         let mount = at.mount();
         if at.entry().id() != mount.root().id() {
@@ -356,7 +361,10 @@ impl MountNamespace {
             None => at == &self.root && self.base.is_none(),
             Some(place) => {
                 let key = (place.mount().id(), place.entry().id());
-                self.table.lock().get(&key).is_some_and(|mounted| mounted.id() == mount.id())
+                self.table
+                    .lock()
+                    .get(&key)
+                    .is_some_and(|mounted| mounted.id() == mount.id())
             }
         };
         if !own {

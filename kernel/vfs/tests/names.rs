@@ -247,7 +247,9 @@ fn vfs0107_mounts_cover_and_uncover() {
     let remount = |path: &str, flags| mounts.remount(&p.credential, &p.at(path).unwrap(), flags);
     assert_eq!(remount("/usr", ro), Err(Errno::EINVAL));
     remount("/m/own", rw).unwrap();
-    p.walk().change_mode(&p.at("/m/own/f").unwrap(), Mode::new(0o600)).unwrap();
+    p.walk()
+        .change_mode(&p.at("/m/own/f").unwrap(), Mode::new(0o600))
+        .unwrap();
     remount("/m/own", ro).unwrap();
     assert_eq!(error(p.walk().unlink(None, b"/m/own/f")), Errno::EROFS);
     remount("/", rw).unwrap();

@@ -33,7 +33,9 @@ bitflags! {
 
 impl PollEvents {
     /// Reported whether asked for or not.
-    pub const ALWAYS: PollEvents = PollEvents::ERR.union(PollEvents::HUP).union(PollEvents::NVAL);
+    pub const ALWAYS: PollEvents = PollEvents::ERR
+        .union(PollEvents::HUP)
+        .union(PollEvents::NVAL);
     /// All that says "can be read".
     pub const READABLE: PollEvents = PollEvents::IN.union(PollEvents::RDNORM);
     /// All that says "can be written".

@@ -94,7 +94,9 @@ impl WaitQueue {
     /// An empty queue.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Shared { places: SpinLock::new(Rank::WaitQueue, Places::default()) }))
+        Self(Arc::new(Shared {
+            places: SpinLock::new(Rank::WaitQueue, Places::default()),
+        }))
     }
 
     /// Puts a waiter at the end. The caller holds the lock of the condition.
@@ -108,10 +110,19 @@ impl WaitQueue {
             let mut places = self.0.places.lock();
             let place = places.next;
             places.next += 1;
-            places.waiting.insert(place, Place { waiter: waiter.clone(), key });
+            places.waiting.insert(
+                place,
+                Place {
+                    waiter: waiter.clone(),
+                    key,
+                },
+            );
             place
         };
-        waiter.linked(Link { queue: Arc::downgrade(&self.0), place });
+        waiter.linked(Link {
+            queue: Arc::downgrade(&self.0),
+            place,
+        });
     }
 
     /// Wakes everybody; they run their calls again.
@@ -127,13 +138,22 @@ impl WaitQueue {
     /// Wakes up to `limit` waiters whose key `wanted` accepts, in order, and hands each the `completion`.
     ///
     /// Answers how many were woken. Waiters whose run is over do not count.
-    pub fn wake_where(&self, limit: usize, completion: Option<i64>, wanted: impl Fn(u64) -> bool) -> usize {
+    pub fn wake_where(
+        &self,
+        limit: usize,
+        completion: Option<i64>,
+        wanted: impl Fn(u64) -> bool,
+    ) -> usize {
         let mut woken = 0;
         let mut from = 0;
         while woken < limit {
             let next = {
                 let mut places = self.0.places.lock();
-                let found = places.waiting.range(from..).find(|(_, place)| wanted(place.key)).map(|(at, _)| *at);
+                let found = places
+                    .waiting
+                    .range(from..)
+                    .find(|(_, place)| wanted(place.key))
+                    .map(|(at, _)| *at);
                 found.and_then(|at| places.waiting.remove(&at).map(|place| (at, place)))
             };
             let Some((at, place)) = next else { break };
@@ -154,12 +174,22 @@ impl WaitQueue {
     /// Moves up to `limit` waiters whose key `wanted` accepts to the end of `other`; answers how many.
     ///
     /// A queue's lock is released before the other's is taken: the caller holds the locks of both conditions.
-    pub fn requeue(&self, other: &WaitQueue, limit: usize, key: u64, wanted: impl Fn(u64) -> bool) -> usize {
+    pub fn requeue(
+        &self,
+        other: &WaitQueue,
+        limit: usize,
+        key: u64,
+        wanted: impl Fn(u64) -> bool,
+    ) -> usize {
         let mut moved = 0;
         while moved < limit {
             let next = {
                 let mut places = self.0.places.lock();
-                let found = places.waiting.iter().find(|(_, place)| wanted(place.key)).map(|(at, _)| *at);
+                let found = places
+                    .waiting
+                    .iter()
+                    .find(|(_, place)| wanted(place.key))
+                    .map(|(at, _)| *at);
                 found.and_then(|at| places.waiting.remove(&at))
             };
             let Some(place) = next else { break };

@@ -143,10 +143,16 @@ pub fn applets(busybox: &[u8]) -> Result<Vec<String>> {
 /// taken out by changing its last letter to one that keeps the table in order, which the search in it relies on.
 pub fn hide_applets(busybox: &mut [u8], names: &[&str]) -> Result<()> {
     let present = applets(busybox)?;
-    for (index, name) in present.iter().enumerate().filter(|(_, name)| names.contains(&name.as_str())) {
+    for (index, name) in present
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| names.contains(&name.as_str()))
+    {
         let before = index.checked_sub(1).and_then(|index| present.get(index));
         let after = present.get(index + 1);
-        let in_order = |other: &String| before.is_none_or(|name| name < other) && after.is_none_or(|name| other < name);
+        let in_order = |other: &String| {
+            before.is_none_or(|name| name < other) && after.is_none_or(|name| other < name)
+        };
         let stem = &name[..name.len() - 1];
         let hidden = (b'!'..=b'~')
             .map(|letter| format!("{stem}{}", char::from(letter)))

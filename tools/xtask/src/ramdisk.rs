@@ -118,7 +118,10 @@ impl RamDisk {
         }
         let mut busybox = read(&programs.busybox)?;
         let names = String::from_utf8(read(&programs.command_names)?)?;
-        let own: Vec<&str> = names.lines().filter_map(|line| line.trim().rsplit('/').next()).collect();
+        let own: Vec<&str> = names
+            .lines()
+            .filter_map(|line| line.trim().rsplit('/').next())
+            .collect();
         debian::hide_applets(&mut busybox, &own)?;
         for applet in debian::applets(&busybox)? {
             disk.link(&format!("usr/bin/{applet}"), "busybox");

@@ -175,10 +175,16 @@ impl Devices {
 
     /// The device with a number, for nodes in other file systems; `exported` asks only for those that partitions see.
     #[must_use]
-    pub fn by_device_number(&self, number: DeviceNumber, exported: bool) -> Option<Arc<dyn Device>> {
+    pub fn by_device_number(
+        &self,
+        number: DeviceNumber,
+        exported: bool,
+    ) -> Option<Arc<dyn Device>> {
         let list = self.list.lock();
         list.by_number.values().find_map(|item| match &item.what {
-            What::Device(own, device) if *own == number && (!exported || item.export == Export::Partitions) => {
+            What::Device(own, device)
+                if *own == number && (!exported || item.export == Export::Partitions) =>
+            {
                 Some(device.clone())
             }
             _ => None,

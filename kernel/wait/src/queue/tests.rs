@@ -32,7 +32,13 @@ fn wake_one_passes_over_a_waiter_whose_run_is_over() {
     queue.enrol(&Waiter::new(here.clone(), Ticket(0)));
     gone.current.store(5, Ordering::SeqCst);
     assert!(queue.wake_one());
-    assert_eq!((gone.woken.load(Ordering::SeqCst), here.woken.load(Ordering::SeqCst)), (0, 1));
+    assert_eq!(
+        (
+            gone.woken.load(Ordering::SeqCst),
+            here.woken.load(Ordering::SeqCst)
+        ),
+        (0, 1)
+    );
     assert!(!queue.wake_one());
 }
 

@@ -1,4 +1,4 @@
-//! The bytes in a pipe.
+//! The bytes in a pipe, or on their way through one direction of a channel.
 
 use abi::{Errno, PAGE_SIZE};
 use alloc::collections::VecDeque;
@@ -48,9 +48,17 @@ impl Buffer {
     /// Moves bytes to `sink` until it is full or the queue is empty. After some have been put, a failure only
     /// ends the transfer.
     pub(super) fn read(&mut self, sink: &mut dyn Sink) -> Attempt<usize> {
+        let count = self.copy(sink, usize::MAX, false)?;
+        self.discard(count);
+        Ok(count)
+    }
+
+    /// Puts the first `limit` bytes, as far as there are so many and `sink` has room, and keeps them in the queue.
+    /// When a `put` fails on the way, a `whole` transfer fails, and another answers what it has put.
+    pub(super) fn copy(&self, sink: &mut dyn Sink, limit: usize, whole: bool) -> Attempt<usize> {
         let mut count = 0;
-        while let Some(page) = self.pages.front_mut() {
-            let part = sink.room().min(page.end - page.start);
+        for page in &self.pages {
+            let part = sink.room().min(limit - count).min(page.end - page.start);
             if part == 0 {
                 break;
             }
@@ -59,22 +67,30 @@ impl Buffer {
                 .get(page.start..page.start + part)
                 .unwrap_or_default();
             match sink.put(bytes) {
-                Ok(()) => {}
-                Err(stop) if count == 0 => return Err(stop),
-                Err(_) => break,
-            }
-            page.start += part;
-            self.length -= part;
-            count += part;
-            if page.start == page.end {
-                self.spare = self.pages.pop_front().map(|page| Page {
-                    start: 0,
-                    end: 0,
-                    ..page
-                });
+                Ok(()) => count += part,
+                Err(_) if count > 0 && !whole => break,
+                Err(stop) => return Err(stop),
             }
         }
         Ok(count)
+    }
+
+    /// Drops the first `count` bytes, or all when there are fewer.
+    pub(super) fn discard(&mut self, mut count: usize) {
+        while let Some(page) = self.pages.front_mut() {
+            let part = count.min(page.end - page.start);
+            page.start += part;
+            self.length -= part;
+            count -= part;
+            if page.start < page.end {
+                break;
+            }
+            self.spare = self.pages.pop_front().map(|page| Page {
+                start: 0,
+                end: 0,
+                ..page
+            });
+        }
     }
 
     /// Takes `wanted` bytes from `source`. When it fails on the way, an `atomic` transfer has done nothing, and

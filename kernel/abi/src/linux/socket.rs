@@ -1,0 +1,128 @@
+//! Sockets (`man 7 socket`, `man 7 unix`, sys/socket.h, asm/socket.h of powerpc, linux/net.h).
+
+use super::SystemCall;
+use super::record::record;
+use bitflags::bitflags;
+
+/// Family: none.
+pub const AF_UNSPEC: u16 = 0;
+/// Family: sockets within one system.
+pub const AF_UNIX: u16 = 1;
+
+/// Type: bytes.
+pub const SOCK_STREAM: u32 = 1;
+/// Type: datagrams.
+pub const SOCK_DGRAM: u32 = 2;
+/// Type: raw; of AF_UNIX the same as [`SOCK_DGRAM`].
+pub const SOCK_RAW: u32 = 3;
+/// Type: a sequence of records.
+pub const SOCK_SEQPACKET: u32 = 5;
+/// Numbers of types are below this.
+pub const SOCK_MAX: u32 = 11;
+/// Mask of the type in the second argument of `socket`.
+pub const SOCK_TYPE_MASK: u32 = 0xf;
+
+/// Level of the options that all sockets have.
+pub const SOL_SOCKET: u32 = 1;
+/// Option: type of the socket.
+pub const SO_TYPE: u32 = 3;
+/// Option: the pending error, which is cleared.
+pub const SO_ERROR: u32 = 4;
+/// Option: size of the send buffer.
+pub const SO_SNDBUF: u32 = 7;
+/// Option: size of the receive buffer.
+pub const SO_RCVBUF: u32 = 8;
+/// Option: receive the sender's identity.
+pub const SO_PASSCRED: u32 = 20;
+/// Option: whether it listens.
+pub const SO_ACCEPTCONN: u32 = 30;
+/// Option: protocol.
+pub const SO_PROTOCOL: u32 = 38;
+/// Option: family.
+pub const SO_DOMAIN: u32 = 39;
+
+/// `shutdown`: receiving.
+pub const SHUT_RD: u32 = 0;
+/// `shutdown`: sending.
+pub const SHUT_WR: u32 = 1;
+/// `shutdown`: both.
+pub const SHUT_RDWR: u32 = 2;
+
+/// Longest address of any family, in bytes (`struct sockaddr_storage`).
+pub const SOCKADDR_MAX: usize = 128;
+
+bitflags! {
+    /// `flags` of `send`, `recv` and their kin, and `msg_flags`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct MessageFlags: u32 {
+        /// Urgent data.
+        const OOB = 0x1;
+        /// What is received stays to be received again.
+        const PEEK = 0x2;
+        /// Ancillary data have been cut.
+        const CTRUNC = 0x8;
+        /// A record has been cut; as argument: answer its full length.
+        const TRUNC = 0x20;
+        /// Fail rather than wait.
+        const DONTWAIT = 0x40;
+        /// End of a record.
+        const EOR = 0x80;
+        /// Wait until all of the buffer is filled.
+        const WAITALL = 0x100;
+        /// No SIGPIPE.
+        const NOSIGNAL = 0x4000;
+        /// Descriptors that are received are closed on execve.
+        const CMSG_CLOEXEC = 0x4000_0000;
+        /// Of the kernel's own: the structures are those of 32-bit programs.
+        const CMSG_COMPAT = 0x8000_0000;
+        const _ = !0;
+    }
+}
+
+record! {
+    /// `struct msghdr`.
+    Msghdr [56] {
+        /// Address of the peer's address; 0 for none.
+        0 name: u64,
+        /// Its length in bytes.
+        8 namelen: u32,
+        /// Address of the segments.
+        16 iov: u64,
+        /// How many.
+        24 iovlen: u64,
+        /// Address of ancillary data.
+        32 control: u64,
+        /// Their length in bytes.
+        40 controllen: u64,
+        /// [`MessageFlags`] of what was received.
+        48 flags: u32,
+    }
+}
+
+/// What the first argument of `socketcall` selects, and how many arguments it has (linux/net.h).
+#[must_use]
+pub const fn socketcall(number: u32) -> Option<(SystemCall, usize)> {
+    Some(match number {
+        1 => (SystemCall::Socket, 3),
+        2 => (SystemCall::Bind, 3),
+        3 => (SystemCall::Connect, 3),
+        4 => (SystemCall::Listen, 2),
+        5 => (SystemCall::Accept, 3),
+        6 => (SystemCall::Getsockname, 3),
+        7 => (SystemCall::Getpeername, 3),
+        8 => (SystemCall::Socketpair, 4),
+        9 => (SystemCall::Send, 4),
+        10 => (SystemCall::Recv, 4),
+        11 => (SystemCall::Sendto, 6),
+        12 => (SystemCall::Recvfrom, 6),
+        13 => (SystemCall::Shutdown, 2),
+        14 => (SystemCall::Setsockopt, 5),
+        15 => (SystemCall::Getsockopt, 5),
+        16 => (SystemCall::Sendmsg, 3),
+        17 => (SystemCall::Recvmsg, 3),
+        18 => (SystemCall::Accept4, 4),
+        19 => (SystemCall::Recvmmsg, 5),
+        20 => (SystemCall::Sendmmsg, 4),
+        _ => return None,
+    })
+}
