@@ -71,9 +71,16 @@ fn retry_later() {
 impl Console {
     /// The console on a terminal unit of the hypervisor.
     pub fn new(unit: u32, source: Option<Source>) -> Self {
-        let line = Arc::new(Line { vty: Vty::new(HypervisorLine(unit)), kept: SpinLock::new(Rank::Log, Vec::new()) });
+        let line = Arc::new(Line {
+            vty: Vty::new(HypervisorLine(unit)),
+            kept: SpinLock::new(Rank::Log, Vec::new()),
+        });
         let terminal = Terminal::new(CONSOLE, line.clone(), Arc::new(Jobs));
-        Self { line, terminal, source }
+        Self {
+            line,
+            terminal,
+            source,
+        }
     }
 
     /// Lets input interrupt.
@@ -81,7 +88,10 @@ impl Console {
         if let Some(source) = self.source
             && arch::interrupts::enable_source(source, arch::cpu::this()).is_err()
         {
-            log::error!("console: interrupt source {} cannot be enabled; there will be no input", source.0);
+            log::error!(
+                "console: interrupt source {} cannot be enabled; there will be no input",
+                source.0
+            );
         }
     }
 
@@ -90,10 +100,24 @@ impl Console {
     /// # Errors
     /// EEXIST when they are.
     pub fn register(&self, devices: &devfs::Devices) -> Result<(), Errno> {
-        let console = Arc::new(Opener { terminal: Some(self.terminal.clone()) });
-        devices.register(Item::device("console", 0o600, Export::GlobalOnly, CONSOLE_NUMBER, console))?;
+        let console = Arc::new(Opener {
+            terminal: Some(self.terminal.clone()),
+        });
+        devices.register(Item::device(
+            "console",
+            0o600,
+            Export::GlobalOnly,
+            CONSOLE_NUMBER,
+            console,
+        ))?;
         let tty = Arc::new(Opener { terminal: None });
-        devices.register(Item::device("tty", 0o666, Export::Partitions, TTY_NUMBER, tty))
+        devices.register(Item::device(
+            "tty",
+            0o666,
+            Export::Partitions,
+            TTY_NUMBER,
+            tty,
+        ))
     }
 
     /// An interrupt has come, maybe for the console.
@@ -154,17 +178,27 @@ pub fn hang_up(terminal: TerminalId) {
 
 /// The name of a terminal below `/dev`.
 pub fn name(terminal: TerminalId) -> String {
-    if terminal == CONSOLE { "console".to_string() } else { "?".to_string() }
+    if terminal == CONSOLE {
+        "console".to_string()
+    } else {
+        "?".to_string()
+    }
 }
 
 /// The device number of a terminal, as `/proc/PID/stat` shows it.
 pub fn device_number(terminal: TerminalId) -> u32 {
-    if terminal == CONSOLE { CONSOLE_NUMBER.encode() as u32 } else { 0 }
+    if terminal == CONSOLE {
+        CONSOLE_NUMBER.encode() as u32
+    } else {
+        0
+    }
 }
 
 /// The group in the foreground of a terminal.
 pub fn foreground(terminal: TerminalId) -> Option<Pid> {
-    (terminal == CONSOLE).then(|| system().console.terminal.foreground()).flatten()
+    (terminal == CONSOLE)
+        .then(|| system().console.terminal.foreground())
+        .flatten()
 }
 
 /// What `/dev/console` and `/dev/tty` do when they are opened.
@@ -179,8 +213,10 @@ impl Device for Opener {
         let terminal = match &self.terminal {
             Some(terminal) => terminal.clone(),
             None => {
-                let own = current::process().and_then(|process| system().tree.lock().job(process.pid)?.terminal);
-                own.filter(|terminal| *terminal == CONSOLE).ok_or(Errno::ENXIO)?;
+                let own = current::process()
+                    .and_then(|process| system().tree.lock().job(process.pid)?.terminal);
+                own.filter(|terminal| *terminal == CONSOLE)
+                    .ok_or(Errno::ENXIO)?;
                 system().console.terminal.clone()
             }
         };
@@ -210,21 +246,25 @@ fn deaf_to(process: &Process) -> SignalSet {
     let blocked = current::thread().map_or(SignalSet::EMPTY, |thread| thread.signals.lock().mask);
     let shared = process.signals.lock();
     let job_signals = [SignalNumber::SIGTTIN, SignalNumber::SIGTTOU];
-    let ignored = job_signals.into_iter().filter(|signal| shared.actions.get(*signal).handler == Handler::Ignore);
+    let ignored = job_signals
+        .into_iter()
+        .filter(|signal| shared.actions.get(*signal).handler == Handler::Ignore);
     ignored.fold(blocked, SignalSet::with)
 }
 
 impl JobControl for Jobs {
     fn caller(&self, _cx: &IoContext<'_>) -> Caller {
         // Somebody always performs an operation; a process that is gone controls nothing.
-        current::process().and_then(|process| Self::of(&process)).unwrap_or(Caller {
-            pid: Pid(0),
-            group: Pid(0),
-            session: Pid(0),
-            has_terminal: false,
-            orphaned: true,
-            deaf_to: SignalSet::FULL,
-        })
+        current::process()
+            .and_then(|process| Self::of(&process))
+            .unwrap_or(Caller {
+                pid: Pid(0),
+                group: Pid(0),
+                session: Pid(0),
+                has_terminal: false,
+                orphaned: true,
+                deaf_to: SignalSet::FULL,
+            })
     }
 
     fn signal(&self, group: Pid, signal: SignalNumber) {
@@ -237,7 +277,10 @@ impl JobControl for Jobs {
 
     fn group(&self, cx: &IoContext<'_>, number: VPid) -> Result<(Pid, Pid), Errno> {
         let tree = system().tree.lock();
-        let group = tree.pids.resolve(cx.credential, number).map_err(|absent| absent.no_process())?;
+        let group = tree
+            .pids
+            .resolve(cx.credential, number)
+            .map_err(|absent| absent.no_process())?;
         Ok((group, tree.session_of_group(group).ok_or(Errno::ESRCH)?))
     }
 
@@ -251,8 +294,9 @@ impl JobControl for Jobs {
 
     fn wake_at(&self, waiter: &Waiter, deadline: Nanos) {
         let system = system();
-        let at = system.booted.saturating_add(system.timebase.ticks(deadline));
+        let at = system
+            .booted
+            .saturating_add(system.timebase.ticks(deadline));
         system.timers.add(at, Timeout::Waiter(waiter.clone()));
     }
 }
-

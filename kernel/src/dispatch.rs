@@ -17,7 +17,10 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
-use sched::{Attributes, Cpu, CpuClock, Decision, Entitlement, EntityId, Event, Policy, Reason, Scheduler, Wakeup};
+use sched::{
+    Attributes, Cpu, CpuClock, Decision, Entitlement, EntityId, Event, Policy, Reason, Scheduler,
+    Wakeup,
+};
 use sync::{Rank, SpinLock};
 
 /// The scheduler and the threads that it knows by number.
@@ -43,8 +46,14 @@ pub struct Next {
 impl Dispatch {
     /// A dispatcher without threads.
     pub fn new(timebase: Timebase, cpus: usize, policy: Box<dyn Policy>) -> Self {
-        let state = State { scheduler: Scheduler::new(timebase, cpus, policy), threads: Vec::new() };
-        Self { state: SpinLock::new(Rank::Scheduler, state), demands: AtomicU64::new(0) }
+        let state = State {
+            scheduler: Scheduler::new(timebase, cpus, policy),
+            threads: Vec::new(),
+        };
+        Self {
+            state: SpinLock::new(Rank::Scheduler, state),
+            demands: AtomicU64::new(0),
+        }
     }
 
     /// Puts a CPU to work; answers its clock.
@@ -60,7 +69,10 @@ impl Dispatch {
         let now = arch::time::now();
         let entity = {
             let mut state = self.state.lock();
-            let entity = state.scheduler.admit(cid, Attributes { nice }).map_err(|_| Errno::EAGAIN)?;
+            let entity = state
+                .scheduler
+                .admit(cid, Attributes { nice })
+                .map_err(|_| Errno::EAGAIN)?;
             let index = entity.index as usize;
             if state.threads.len() <= index {
                 state.threads.resize(index + 1, None);
@@ -89,13 +101,15 @@ impl Dispatch {
 
     /// Notes what CPUs are asked to do; they look before they return to a program.
     fn demand(&self, wakeup: Wakeup) {
-        self.demands.fetch_or(wakeup.preempt.0 | wakeup.rearm.0, Ordering::AcqRel);
+        self.demands
+            .fetch_or(wakeup.preempt.0 | wakeup.rearm.0, Ordering::AcqRel);
     }
 
     /// Whether something was asked of a CPU since the last time.
     pub fn take_demand(&self, cpu: usize) -> bool {
         let bit = 1u64 << cpu;
-        self.demands.load(Ordering::Relaxed) & bit != 0 && self.demands.fetch_and(!bit, Ordering::AcqRel) & bit != 0
+        self.demands.load(Ordering::Relaxed) & bit != 0
+            && self.demands.fetch_and(!bit, Ordering::AcqRel) & bit != 0
     }
 
     /// Chooses what a CPU does next.
@@ -104,13 +118,17 @@ impl Dispatch {
         let mut state = self.state.lock();
         let Decision { run, until, others } = state.scheduler.pick(Cpu(cpu as u16), now);
         self.demand(others);
-        let thread = run.and_then(|entity| state.threads.get(entity.index as usize).cloned().flatten());
+        let thread =
+            run.and_then(|entity| state.threads.get(entity.index as usize).cloned().flatten());
         Next { thread, until }
     }
 
     /// Takes the running thread off a CPU.
     pub fn put_back(&self, cpu: usize, now: Ticks, reason: Reason) {
-        self.state.lock().scheduler.put_back(Cpu(cpu as u16), now, reason);
+        self.state
+            .lock()
+            .scheduler
+            .put_back(Cpu(cpu as u16), now, reason);
     }
 
     /// Until when the running thread may go on; `None` when it has to make room.
@@ -126,8 +144,15 @@ impl Dispatch {
         thread.set_entity(None);
         let _thread = {
             let mut state = self.state.lock();
-            state.scheduler.put_back(Cpu(cpu as u16), now, Reason::Exited);
-            entity.and_then(|entity| state.threads.get_mut(entity.index as usize).and_then(Option::take))
+            state
+                .scheduler
+                .put_back(Cpu(cpu as u16), now, Reason::Exited);
+            entity.and_then(|entity| {
+                state
+                    .threads
+                    .get_mut(entity.index as usize)
+                    .and_then(Option::take)
+            })
         };
     }
 
@@ -142,13 +167,15 @@ impl Dispatch {
     /// ENOMEM when there is no room for it.
     pub fn add_partition(&self, cid: Cid, entitlement: Entitlement) -> Result<(), Errno> {
         let now = arch::time::now();
-        self.with(|scheduler| scheduler.add_partition(cid, entitlement, now)).map_err(|_| Errno::ENOMEM)
+        self.with(|scheduler| scheduler.add_partition(cid, entitlement, now))
+            .map_err(|_| Errno::ENOMEM)
     }
 
     /// Gives a partition other shares and limits.
     pub fn change_partition(&self, cid: Cid, entitlement: Entitlement) {
         let now = arch::time::now();
-        if let Ok(wakeup) = self.with(|scheduler| scheduler.change_partition(cid, entitlement, now)) {
+        if let Ok(wakeup) = self.with(|scheduler| scheduler.change_partition(cid, entitlement, now))
+        {
             self.demand(wakeup);
         }
     }

@@ -36,7 +36,12 @@ pub struct Environments {
 impl Environment {
     /// An environment.
     pub fn new(wpar: Arc<Wpar>, mounts: Arc<MountNamespace>) -> Arc<Self> {
-        Arc::new(Self { wpar, mounts, emptied: WaitQueue::new(), since: arch::time::now() })
+        Arc::new(Self {
+            wpar,
+            mounts,
+            emptied: WaitQueue::new(),
+            since: arch::time::now(),
+        })
     }
 
     /// The tag.
@@ -80,7 +85,11 @@ impl Environments {
     /// Global alone.
     pub fn new(global: Arc<Environment>) -> Self {
         let table = WparTable::new(global.wpar.clone());
-        Self { table, places: SpinLock::new(Rank::Partition, alloc::vec![Some(global.clone())]), global }
+        Self {
+            table,
+            places: SpinLock::new(Rank::Partition, alloc::vec![Some(global.clone())]),
+            global,
+        }
     }
 
     /// Global.
@@ -90,7 +99,11 @@ impl Environments {
 
     /// The environment of a loaded partition.
     pub fn get(&self, cid: Cid) -> Option<Arc<Environment>> {
-        self.places.lock().get(usize::from(cid.0)).cloned().flatten()
+        self.places
+            .lock()
+            .get(usize::from(cid.0))
+            .cloned()
+            .flatten()
     }
 
     /// Keeps the environment of a partition that is being loaded.
@@ -107,7 +120,10 @@ impl Environments {
 
     /// Forgets the environment of a partition that is being unloaded.
     pub fn remove(&self, cid: Cid) -> Option<Arc<Environment>> {
-        self.places.lock().get_mut(usize::from(cid.0)).and_then(Option::take)
+        self.places
+            .lock()
+            .get_mut(usize::from(cid.0))
+            .and_then(Option::take)
     }
 }
 

@@ -13,7 +13,12 @@ use process::{Exit, ExitStatus, Notice, Report, Usage};
 
 /// The process with a global number, if it has not been reaped.
 pub fn find(pid: Pid) -> Option<Arc<Process>> {
-    system().tree.lock().pids.by_pid(pid).and_then(Numbered::process)
+    system()
+        .tree
+        .lock()
+        .pids
+        .by_pid(pid)
+        .and_then(Numbered::process)
 }
 
 /// A process has let go of everything: tells the tree and everybody concerned.
@@ -21,9 +26,18 @@ pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
     let exit = {
         let mut tree = system().tree.lock();
         let careless = careless_reapers(&tree, process.pid);
-        tree.exit(process.pid, status, usage, |reaper| careless.contains(&reaper))
+        tree.exit(process.pid, status, usage, |reaper| {
+            careless.contains(&reaper)
+        })
     };
-    let Exit { notices, freed, hang_up, lost_terminal, ended_partition, .. } = exit;
+    let Exit {
+        notices,
+        freed,
+        hang_up,
+        lost_terminal,
+        ended_partition,
+        ..
+    } = exit;
     notices.iter().for_each(tell);
     freed.into_iter().for_each(forget);
     for group in hang_up {
@@ -52,19 +66,31 @@ fn careless_reapers(tree: &Tree, pid: Pid) -> Vec<Pid> {
 
 /// Tells a parent of its child.
 pub fn tell(notice: &Notice) {
-    let Some(parent) = find(notice.parent) else { return };
+    let Some(parent) = find(notice.parent) else {
+        return;
+    };
     let (vpid, uid) = match find(notice.child) {
-        Some(child) => (system().tree.lock().pids.seen(child.pid, parent.cid()), child.credential().identity.uid),
+        Some(child) => (
+            system().tree.lock().pids.seen(child.pid, parent.cid()),
+            child.credential().identity.uid,
+        ),
         None => (process::VPid::NONE, 0),
     };
     if let Some(signal) = notice.signal {
         let stop_only = !matches!(notice.report, Report::Ended(_));
         let unwanted = stop_only && {
             let actions = &parent.signals.lock().actions;
-            actions.get(SignalNumber::SIGCHLD).flags.contains(ActionFlags::NOCLDSTOP)
+            actions
+                .get(SignalNumber::SIGCHLD)
+                .flags
+                .contains(ActionFlags::NOCLDSTOP)
         };
         if !unwanted {
-            signals::post(&parent, notice.report.info(signal, vpid, uid, &notice.usage), Origin::Inside);
+            signals::post(
+                &parent,
+                notice.report.info(signal, vpid, uid, &notice.usage),
+                Origin::Inside,
+            );
         }
     }
     parent.waiting.wake_all();
@@ -84,9 +110,14 @@ pub fn kill_partition(cid: Cid) {
     }
     let processes: Vec<_> = {
         let tree = system().tree.lock();
-        tree.of_partition(cid).filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process)).collect()
+        tree.of_partition(cid)
+            .filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process))
+            .collect()
     };
     for process in processes {
-        process.end(ExitStatus::Killed { signal: SignalNumber::SIGKILL, core: false });
+        process.end(ExitStatus::Killed {
+            signal: SignalNumber::SIGKILL,
+            core: false,
+        });
     }
 }

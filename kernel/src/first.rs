@@ -30,12 +30,24 @@ const fn load_number(call: SystemCall) -> u32 {
 const SYSTEM_CALL: u32 = 0x4400_0002;
 
 /// What init gets as environment.
-const ENVIRONMENT: [&str; 3] = ["HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TERM=vt100"];
+const ENVIRONMENT: [&str; 3] = [
+    "HOME=/root",
+    "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+    "TERM=vt100",
+];
 
 /// The page's bytes, and the addresses of path, argv and envp.
 fn page(path: &str) -> (Vec<u8>, [u64; 3]) {
-    let code = [load_number(SystemCall::Execve), SYSTEM_CALL, load_number(SystemCall::Exit), SYSTEM_CALL];
-    let mut bytes: Vec<u8> = code.iter().flat_map(|instruction| instruction.to_le_bytes()).collect();
+    let code = [
+        load_number(SystemCall::Execve),
+        SYSTEM_CALL,
+        load_number(SystemCall::Exit),
+        SYSTEM_CALL,
+    ];
+    let mut bytes: Vec<u8> = code
+        .iter()
+        .flat_map(|instruction| instruction.to_le_bytes())
+        .collect();
     bytes.resize((DATA - PAGE) as usize, 0);
     let mut strings = Vec::new();
     for text in core::iter::once(path).chain(ENVIRONMENT) {
@@ -46,7 +58,10 @@ fn page(path: &str) -> (Vec<u8>, [u64; 3]) {
     bytes.resize(bytes.len().next_multiple_of(8), 0);
     let mut array = |members: &[u64]| {
         let at = PAGE + bytes.len() as u64;
-        members.iter().chain(&[0]).for_each(|member| bytes.extend_from_slice(&member.to_le_bytes()));
+        members
+            .iter()
+            .chain(&[0])
+            .for_each(|member| bytes.extend_from_slice(&member.to_le_bytes()));
         at
     };
     let (first, rest) = strings.split_at(1);
@@ -77,14 +92,25 @@ pub fn make(global: &Arc<Environment>, path: &str) -> Result<(), Errno> {
             name: None,
         })?;
         description.write(PAGE, &bytes)?;
-        description.protect(PAGE, PAGE_SIZE as u64, Protection::READ | Protection::EXECUTE)?;
+        description.protect(
+            PAGE,
+            PAGE_SIZE as u64,
+            Protection::READ | Protection::EXECUTE,
+        )?;
     }
     let mut context = UserContext::new(PAGE, 0);
     context.gpr[3] = path;
     context.gpr[4] = argv;
     context.gpr[5] = envp;
     global.admit_thread()?;
-    let thread = Arc::new(Thread::new(process.number(), process.clone(), context, ThreadSignals::default()));
+    let thread = Arc::new(Thread::new(
+        process.number(),
+        process.clone(),
+        context,
+        ThreadSignals::default(),
+    ));
     process.add_thread(&thread)?;
-    system().dispatch.admit(&thread, global.cid(), process.nice())
+    system()
+        .dispatch
+        .admit(&thread, global.cid(), process.nice())
 }

@@ -18,8 +18,12 @@ pub struct WallClock;
 impl Clock for WallClock {
     fn now(&self) -> Timestamp {
         const SECOND: u64 = 1_000_000_000;
-        let now = crate::system::if_ready().map_or(0, |system| system.wall_clock(arch::time::now()).0);
-        Timestamp { seconds: (now / SECOND).cast_signed(), nanoseconds: (now % SECOND) as u32 }
+        let now =
+            crate::system::if_ready().map_or(0, |system| system.wall_clock(arch::time::now()).0);
+        Timestamp {
+            seconds: (now / SECOND).cast_signed(),
+            nanoseconds: (now % SECOND) as u32,
+        }
     }
 }
 
@@ -39,11 +43,15 @@ impl Entropy for Random {
 fn mix(buffer: &mut [u8]) {
     static STATE: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
     for chunk in buffer.chunks_mut(8) {
-        let mut word = STATE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed) ^ arch::time::now().0;
+        let mut word =
+            STATE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed) ^ arch::time::now().0;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         word ^= word >> 31;
-        chunk.iter_mut().zip(word.to_le_bytes()).for_each(|(place, byte)| *place = byte);
+        chunk
+            .iter_mut()
+            .zip(word.to_le_bytes())
+            .for_each(|(place, byte)| *place = byte);
     }
 }
 
@@ -64,7 +72,15 @@ pub fn clock() -> Arc<dyn Clock> {
 /// ENOSPC, ENOMEM.
 pub fn new_ramfs(owner: Cid) -> Result<Ramfs, Errno> {
     let pages = memory::frames::total().0 / 2;
-    Ramfs::new(next_device(), Capacity { pages, inodes: pages }, clock(), owner)
+    Ramfs::new(
+        next_device(),
+        Capacity {
+            pages,
+            inodes: pages,
+        },
+        clock(),
+        owner,
+    )
 }
 
 /// The processes of an environment.
@@ -79,7 +95,8 @@ pub fn devfs(cid: Cid, names: Option<&[String]>) -> FileSystem {
         _ if cid.is_global() => Selection::All,
         None => Selection::Exported,
         Some(names) => {
-            let names: BTreeSet<Arc<str>> = names.iter().map(|name| Arc::from(name.as_str())).collect();
+            let names: BTreeSet<Arc<str>> =
+                names.iter().map(|name| Arc::from(name.as_str())).collect();
             Selection::Only(Arc::new(names))
         }
     };

@@ -57,7 +57,10 @@ impl Options {
         let mut options = Self::default();
         for word in line.split_ascii_whitespace() {
             if let Err(reason) = options.apply(word) {
-                report(BadOption { word: word.to_string(), reason });
+                report(BadOption {
+                    word: word.to_string(),
+                    reason,
+                });
             }
         }
         options
@@ -67,11 +70,23 @@ impl Options {
         let (name, value) = word.split_once('=').ok_or("unknown option")?;
         match name {
             "console" => self.console = Some(unit(value).ok_or("not a terminal unit")?),
-            "log" => self.log = value.parse().map_err(|_| "not off, error, warn, info, debug or trace")?,
+            "log" => {
+                self.log = value
+                    .parse()
+                    .map_err(|_| "not off, error, warn, info, debug or trace")?
+            }
             "init" if value.starts_with('/') => self.init = value.to_string(),
             "init" => return Err("not an absolute path"),
             "mem" => {}
-            "maxcpus" => self.maxcpus = Some(value.parse().ok().filter(|n| *n > 0).ok_or("not a positive number")?),
+            "maxcpus" => {
+                self.maxcpus = Some(
+                    value
+                        .parse()
+                        .ok()
+                        .filter(|n| *n > 0)
+                        .ok_or("not a positive number")?,
+                )
+            }
             "sched" => {
                 sched::policy_by_name(value).ok_or("no such policy")?;
                 self.sched = value.to_string();

@@ -69,17 +69,26 @@ pub enum Continuation {
 impl Wait {
     /// Waits for a wake-up and runs the call again.
     pub const fn retry() -> Self {
-        Self { until: None, completion: Completion::Retry }
+        Self {
+            until: None,
+            completion: Completion::Retry,
+        }
     }
 
     /// Waits for a wake-up or a deadline and runs the call again.
     pub const fn retry_until(until: Option<Ticks>) -> Self {
-        Self { until, completion: Completion::Retry }
+        Self {
+            until,
+            completion: Completion::Retry,
+        }
     }
 
     /// Waits for a waker who has the result.
     pub const fn by_waker(until: Option<Ticks>, late: Errno) -> Self {
-        Self { until, completion: Completion::ByWaker { late } }
+        Self {
+            until,
+            completion: Completion::ByWaker { late },
+        }
     }
 }
 

@@ -14,7 +14,9 @@ use abi::linux::{SigInfo, SignalNumber};
 use abi::{BasisPoints, Cid, Errno};
 use alloc::format;
 use alloc::sync::Arc;
-use control::{Load, Refusal, ResourceControls, WparHandle, WparKind, WparState, check_minimum_sum};
+use control::{
+    Load, Refusal, ResourceControls, WparHandle, WparKind, WparState, check_minimum_sum,
+};
 use partition::{Refused, Subsystem, Subsystems, Wpar};
 use sched::Entitlement;
 use security::Credential;
@@ -30,7 +32,9 @@ impl Subsystem for Scheduling {
     }
 
     fn create(&self, wpar: &Arc<Wpar>) -> Result<(), Errno> {
-        system().dispatch.add_partition(wpar.cid(), entitlement(&wpar.controls()))
+        system()
+            .dispatch
+            .add_partition(wpar.cid(), entitlement(&wpar.controls()))
     }
 
     fn destroy(&self, wpar: &Arc<Wpar>) {
@@ -109,14 +113,21 @@ pub fn load(credential: &Credential, load: &Load) -> Result<WparHandle, Refusal>
     if load.key.0 == 0 || load.hostname.is_empty() || load.hostname.len() > 64 {
         return Err(Errno::EINVAL.into());
     }
-    let wpar = system().environments.table.insert(load.key, load.name.as_str(), |handle| Wpar::loading(handle, load))?;
+    let wpar = system()
+        .environments
+        .table
+        .insert(load.key, load.name.as_str(), |handle| {
+            Wpar::loading(handle, load)
+        })?;
     let made = mounts_of(credential, load, wpar.cid()).and_then(|mounts| {
         subsystems().create(&wpar)?;
         Ok(mounts)
     });
     match made {
         Ok(mounts) => {
-            system().environments.insert(Environment::new(wpar.clone(), mounts));
+            system()
+                .environments
+                .insert(Environment::new(wpar.clone(), mounts));
             Ok(wpar.handle())
         }
         Err(refusal) => {
@@ -127,12 +138,20 @@ pub fn load(credential: &Credential, load: &Load) -> Result<WparHandle, Refusal>
 }
 
 /// The mount namespace of a new partition.
-fn mounts_of(credential: &Credential, load: &Load, cid: Cid) -> Result<Arc<MountNamespace>, Refusal> {
+fn mounts_of(
+    credential: &Credential,
+    load: &Load,
+    cid: Cid,
+) -> Result<Arc<MountNamespace>, Refusal> {
     let global = system().global().mounts.clone();
     let find = |namespace: &Arc<MountNamespace>, path: &str| -> Result<Location, Refusal> {
-        let found = walk_as(credential, namespace, |walk| walk.resolve(None, path.as_bytes(), Follow::Yes));
+        let found = walk_as(credential, namespace, |walk| {
+            walk.resolve(None, path.as_bytes(), Follow::Yes)
+        });
         let location = found.map_err(|errno| Refusal::with(errno, format!("{path}: {errno}")))?;
-        location.require_directory().map_err(|errno| Refusal::with(errno, format!("{path}: {errno}")))?;
+        location
+            .require_directory()
+            .map_err(|errno| Refusal::with(errno, format!("{path}: {errno}")))?;
         Ok(location)
     };
     let namespace = match load.kind {
@@ -149,9 +168,19 @@ fn mounts_of(credential: &Credential, load: &Load, cid: Cid) -> Result<Arc<Mount
         flags.set(MountFlags::READ_ONLY, bind.read_only);
         namespace.bind(credential, &source, &target, flags)?;
     }
-    namespace.mount(credential, &mounts::procfs(cid, &namespace), &find(&namespace, "/proc")?, MountFlags::empty())?;
+    namespace.mount(
+        credential,
+        &mounts::procfs(cid, &namespace),
+        &find(&namespace, "/proc")?,
+        MountFlags::empty(),
+    )?;
     let devices = mounts::devfs(cid, load.devices.as_deref());
-    namespace.mount(credential, &devices, &find(&namespace, "/dev")?, MountFlags::empty())?;
+    namespace.mount(
+        credential,
+        &devices,
+        &find(&namespace, "/dev")?,
+        MountFlags::empty(),
+    )?;
     Ok(namespace)
 }
 
@@ -159,7 +188,11 @@ fn mounts_of(credential: &Credential, load: &Load, cid: Cid) -> Result<Arc<Mount
 ///
 /// # Errors
 /// As [`control::Request::Enter`] says.
-pub fn enter(process: &Arc<Process>, environment: &Arc<Environment>, init: bool) -> Result<(), Refusal> {
+pub fn enter(
+    process: &Arc<Process>,
+    environment: &Arc<Environment>,
+    init: bool,
+) -> Result<(), Refusal> {
     match (environment.wpar.state(), init) {
         (WparState::Active, _) | (WparState::Transitional, true) => {}
         _ => return Err(Errno::EBUSY.into()),
@@ -180,7 +213,10 @@ pub fn activate(environment: &Arc<Environment>) -> Result<(), Refusal> {
 }
 
 fn refused(refused: Refused) -> Refusal {
-    Refusal::with(Errno::EINVAL, format!("not possible in state {}", refused.state))
+    Refusal::with(
+        Errno::EINVAL,
+        format!("not possible in state {}", refused.state),
+    )
 }
 
 /// The sum of the minimums of all running partitions is at most the whole.
@@ -190,10 +226,14 @@ fn check_minimums(cid: Cid, controls: &ResourceControls) -> Result<(), Refusal> 
         .table
         .all()
         .iter()
-        .filter(|other| !other.cid().is_global() && other.cid() != cid && other.state() == WparState::Active)
+        .filter(|other| {
+            !other.cid().is_global() && other.cid() != cid && other.state() == WparState::Active
+        })
         .map(|other| other.controls())
         .collect();
-    let points = |of: fn(&ResourceControls) -> BasisPoints| others.iter().map(of).collect::<alloc::vec::Vec<_>>();
+    let points = |of: fn(&ResourceControls) -> BasisPoints| {
+        others.iter().map(of).collect::<alloc::vec::Vec<_>>()
+    };
     let cpu = points(|controls| controls.cpu.minimum.basis_points());
     let memory = points(|controls| controls.memory.minimum.basis_points());
     check_minimum_sum("CPU", controls.cpu.minimum, cpu.into_iter())?;
@@ -210,7 +250,9 @@ pub fn quiesce(environment: &Arc<Environment>, force: bool) -> Result<(), Refusa
     match wpar.state() {
         WparState::Transitional | WparState::Frozen => {}
         WparState::Broken if force => {}
-        _ => wpar.become_state(WparState::Transitional).map_err(refused)?,
+        _ => wpar
+            .become_state(WparState::Transitional)
+            .map_err(refused)?,
     }
     subsystems().quiesce(wpar);
     if force {
@@ -220,7 +262,11 @@ pub fn quiesce(environment: &Arc<Environment>, force: bool) -> Result<(), Refusa
     }
     let init = system().tree.lock().init(wpar.cid());
     if let Some(init) = init.and_then(family::find) {
-        signals::post(&init, SigInfo::kernel(SignalNumber::SIGTERM), Origin::Outside);
+        signals::post(
+            &init,
+            SigInfo::kernel(SignalNumber::SIGTERM),
+            Origin::Outside,
+        );
     }
     Ok(())
 }
@@ -232,14 +278,19 @@ pub fn quiesce(environment: &Arc<Environment>, force: bool) -> Result<(), Refusa
 pub fn unload(environment: &Arc<Environment>) -> Result<(), Refusal> {
     let wpar = &environment.wpar;
     if !wpar.state().may_vanish() {
-        return Err(refused(Refused { state: wpar.state() }));
+        return Err(refused(Refused {
+            state: wpar.state(),
+        }));
     }
     wpar.close();
     if wpar.processes.count() > 0 {
         return Err(Errno::EBUSY.into());
     }
     // Two at once: the second finds it gone.
-    let removed = system().environments.remove(wpar.cid()).ok_or(Errno::ESRCH)?;
+    let removed = system()
+        .environments
+        .remove(wpar.cid())
+        .ok_or(Errno::ESRCH)?;
     removed.mounts.clear();
     subsystems().destroy(wpar);
     system().environments.table.remove(wpar);
@@ -252,20 +303,28 @@ pub fn unload(environment: &Arc<Environment>) -> Result<(), Refusal> {
 /// # Errors
 /// EINVAL when it is Broken already.
 pub fn break_down(environment: &Arc<Environment>) -> Result<(), Refusal> {
-    environment.wpar.become_state(WparState::Broken).map_err(refused)
+    environment
+        .wpar
+        .become_state(WparState::Broken)
+        .map_err(refused)
 }
 
 /// Replaces the resource controls.
 ///
 /// # Errors
 /// EINVAL with a text when a rule is broken.
-pub fn set_resources(environment: &Arc<Environment>, controls: ResourceControls) -> Result<(), Refusal> {
+pub fn set_resources(
+    environment: &Arc<Environment>,
+    controls: ResourceControls,
+) -> Result<(), Refusal> {
     controls.validate()?;
     let wpar = &environment.wpar;
     if wpar.state() == WparState::Active {
         check_minimums(wpar.cid(), &controls)?;
     }
-    system().dispatch.change_partition(wpar.cid(), entitlement(&controls));
+    system()
+        .dispatch
+        .change_partition(wpar.cid(), entitlement(&controls));
     wpar.set_controls(controls);
     Ok(())
 }

@@ -26,7 +26,9 @@ impl Write for Result {
 fn tell(text: core::fmt::Arguments<'_>) {
     if let Some(unit) = RESULT_TERMINAL.get() {
         // The terminal takes everything; there is nobody to tell if not.
-        Result(*unit).write_fmt(format_args!("corral-result: {text}\n")).ok();
+        Result(*unit)
+            .write_fmt(format_args!("corral-result: {text}\n"))
+            .ok();
     }
 }
 

@@ -15,12 +15,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{ProcessState, ProcessStatus};
 use memory::frames;
-use procfs::{
-    CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, ProcSource, ProcessMemory, ProcessRef, Signals, System, Task,
-    TaskState,
-};
 use process::signal::Handler;
 use process::{TerminalId, VPid};
+use procfs::{
+    CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, ProcSource, ProcessMemory, ProcessRef,
+    Signals, System, Task, TaskState,
+};
 use security::{Credential, Identity, Privileges};
 use vfs::{Clock, Descriptor, Location, MountLine, OpenFile};
 
@@ -48,18 +48,28 @@ pub fn memory_view(cid: Cid) -> MemoryView {
         return MemoryView { total, free, used };
     }
     let controls = crate::environment::find(cid).map(|environment| environment.wpar.controls());
-    let percent = controls.filter(|controls| controls.active).map_or(10_000, |controls| {
-        u64::from(controls.memory.hard_maximum.basis_points().0)
-    });
+    let percent = controls
+        .filter(|controls| controls.active)
+        .map_or(10_000, |controls| {
+            u64::from(controls.memory.hard_maximum.basis_points().0)
+        });
     let limit = Pages(total.0 / 10_000 * percent + total.0 % 10_000 * percent / 10_000);
-    MemoryView { total: limit, free: limit.saturating_sub(used.total()).min(free), used }
+    MemoryView {
+        total: limit,
+        free: limit.saturating_sub(used.total()).min(free),
+        used,
+    }
 }
 
 impl View {
     /// The view of an environment whose root directory is `root`.
     pub fn new(cid: Cid, root: Location) -> Self {
         let credential = Credential::new(cid, Identity::ROOT, Privileges::of_root(cid));
-        Self { root, credential, clock: WallClock }
+        Self {
+            root,
+            credential,
+            clock: WallClock,
+        }
     }
 
     fn cid(&self) -> Cid {
@@ -68,7 +78,11 @@ impl View {
 
     fn find(&self, process: ProcessRef) -> Option<Arc<Process>> {
         let tree = system().tree.lock();
-        let found = tree.pids.find(&self.credential, VPid(process.pid.0)).ok()?.process()?;
+        let found = tree
+            .pids
+            .find(&self.credential, VPid(process.pid.0))
+            .ok()?
+            .process()?;
         (found.serial == process.key).then_some(found)
     }
 
@@ -86,8 +100,15 @@ impl ProcSource for View {
 
     fn process(&self, pid: Pid) -> Option<ProcessRef> {
         let tree = system().tree.lock();
-        let found = tree.pids.find(&self.credential, VPid(pid.0)).ok()?.process()?;
-        Some(ProcessRef { pid, key: found.serial })
+        let found = tree
+            .pids
+            .find(&self.credential, VPid(pid.0))
+            .ok()?
+            .process()?;
+        Some(ProcessRef {
+            pid,
+            key: found.serial,
+        })
     }
 
     fn process_from(&self, pid: Pid) -> Option<Pid> {
@@ -103,7 +124,11 @@ impl ProcSource for View {
 
     fn thread_from(&self, process: ProcessRef, tid: Pid) -> Option<Pid> {
         let threads = self.find(process)?.threads();
-        threads.iter().map(|thread| Pid(self.seen(thread.tid))).filter(|number| *number >= tid).min()
+        threads
+            .iter()
+            .map(|thread| Pid(self.seen(thread.tid)))
+            .filter(|number| *number >= tid)
+            .min()
     }
 
     fn task(&self, process: ProcessRef, tid: Pid) -> Option<Task> {
@@ -130,7 +155,9 @@ impl ProcSource for View {
 
     fn maps(&self, process: ProcessRef) -> Option<Vec<MapLine>> {
         let found = self.find(process)?;
-        let Ok(space) = found.space() else { return Some(Vec::new()) };
+        let Ok(space) = found.space() else {
+            return Some(Vec::new());
+        };
         let executable = found.with(|state| state.executable.clone());
         let path = executable.and_then(|location| location.path(&self.root));
         let description = space.lock();
@@ -140,7 +167,10 @@ impl ProcSource for View {
             allowed: area.protection,
             shared: area.mapping.is_shared() && area.name.is_none(),
             offset: area.offset(),
-            identity: area.mapping.backing().map_or((0, 0), |backing| backing.source.identity()),
+            identity: area
+                .mapping
+                .backing()
+                .map_or((0, 0), |backing| backing.source.identity()),
             name: match (area.label(), area.mapping.backing(), &path) {
                 ("", Some(_), Some(path)) => path.clone().shown(),
                 (label, _, _) => label.as_bytes().to_owned(),
@@ -200,30 +230,55 @@ fn state_of(process: &Process, thread: Option<&Arc<Thread>>) -> TaskState {
         Some(thread) => runs(thread),
         None => process.threads().iter().any(runs),
     };
-    if running { TaskState::Running } else { TaskState::Sleeping }
+    if running {
+        TaskState::Running
+    } else {
+        TaskState::Sleeping
+    }
 }
 
 /// The strings in a range of a process's memory, as far as they are resident.
 fn strings(process: &Process, (start, end): (u64, u64)) -> Vec<u8> {
     const LIMIT: u64 = 128 << 10;
     let mut bytes = alloc::vec![0; end.saturating_sub(start).min(LIMIT) as usize];
-    let read = process.space().ok().and_then(|space| space.lock().read(start, &mut bytes).ok());
+    let read = process
+        .space()
+        .ok()
+        .and_then(|space| space.lock().read(start, &mut bytes).ok());
     if read.is_some() { bytes } else { Vec::new() }
 }
 
-fn task(view: &View, process: &Arc<Process>, pid: Pid, tid: Pid, thread: Option<&Arc<Thread>>) -> Task {
+fn task(
+    view: &View,
+    process: &Arc<Process>,
+    pid: Pid,
+    tid: Pid,
+    thread: Option<&Arc<Thread>>,
+) -> Task {
     let usage = process.usage(arch::time::now());
     let (parent, job, children) = {
         let tree = system().tree.lock();
         let seen = |pid: Option<Pid>| pid.map_or(0, |pid| tree.pids.seen(pid, view.cid()).0);
         let job = tree.job(process.pid);
-        let numbers = (seen(job.as_ref().map(|job| job.group)), seen(job.as_ref().map(|job| job.session)));
-        (seen(tree.parent(process.pid)), (numbers, job.and_then(|job| job.terminal)), tree.children_usage(process.pid))
+        let numbers = (
+            seen(job.as_ref().map(|job| job.group)),
+            seen(job.as_ref().map(|job| job.session)),
+        );
+        (
+            seen(tree.parent(process.pid)),
+            (numbers, job.and_then(|job| job.terminal)),
+            tree.children_usage(process.pid),
+        )
     };
     let ((group, session), terminal) = job;
     let signals = signals_of(process, thread);
     let (name, identity, started, threads) = process.with(|state| {
-        (state.name.clone(), state.credential.identity.clone(), state.started, state.threads.len())
+        (
+            state.name.clone(),
+            state.credential.identity.clone(),
+            state.started,
+            state.threads.len(),
+        )
     });
     let (uid, gid) = ids(&identity);
     Task {
@@ -235,7 +290,9 @@ fn task(view: &View, process: &Arc<Process>, pid: Pid, tid: Pid, thread: Option<
         name,
         state: state_of(process, thread.filter(|_| tid != pid)),
         terminal: terminal.map_or(0, crate::console::device_number),
-        terminal_group: terminal.and_then(crate::console::foreground).map_or(-1, |group| view.seen(group) as i32),
+        terminal_group: terminal
+            .and_then(crate::console::foreground)
+            .map_or(-1, |group| view.seen(group) as i32),
         faults: (usage.minor_faults, usage.major_faults),
         child_faults: (children.minor_faults, children.major_faults),
         user_time: usage.user,
@@ -244,13 +301,17 @@ fn task(view: &View, process: &Arc<Process>, pid: Pid, tid: Pid, thread: Option<
         child_system_time: children.system,
         nice: i32::from(process.nice()),
         threads: threads as u32,
-        started: system().timebase.nanos(started.saturating_sub(system().booted)),
+        started: system()
+            .timebase
+            .nanos(started.saturating_sub(system().booted)),
         exit_signal: 17,
         uid,
         gid,
         groups: identity.groups.as_deref().unwrap_or_default().to_vec(),
         umask: process.place().map_or(0, |place| place.lock().umask),
-        descriptors: process.files().map_or(0, |files| files.lock().capacity() as u32),
+        descriptors: process
+            .files()
+            .map_or(0, |files| files.lock().capacity() as u32),
         signals,
         memory: memory_of(process),
         ..Task::default()
@@ -259,14 +320,27 @@ fn task(view: &View, process: &Arc<Process>, pid: Pid, tid: Pid, thread: Option<
 
 fn ids(identity: &Identity) -> (Ids, Ids) {
     (
-        Ids { real: identity.uid, effective: identity.euid, saved: identity.suid, file: identity.fsuid },
-        Ids { real: identity.gid, effective: identity.egid, saved: identity.sgid, file: identity.fsgid },
+        Ids {
+            real: identity.uid,
+            effective: identity.euid,
+            saved: identity.suid,
+            file: identity.fsuid,
+        },
+        Ids {
+            real: identity.gid,
+            effective: identity.egid,
+            saved: identity.sgid,
+            file: identity.fsgid,
+        },
     )
 }
 
 fn signals_of(process: &Process, thread: Option<&Arc<Thread>>) -> Signals {
     let shared = process.signals.lock();
-    let mut signals = Signals { shared_pending: shared.pending.set().0, ..Signals::default() };
+    let mut signals = Signals {
+        shared_pending: shared.pending.set().0,
+        ..Signals::default()
+    };
     for number in (1..=64).filter_map(|number| abi::linux::SignalNumber::new(number).ok()) {
         let bit = 1 << number.index();
         match shared.actions.get(number).handler {
@@ -309,14 +383,22 @@ fn describe_system(cid: Cid) -> System {
     let now = arch::time::now();
     let time = |ticks| system.timebase.nanos(ticks);
     // Without memory for the snapshot the times are shown as none.
-    let snapshot = system.dispatch.with(|scheduler| scheduler.snapshot(now)).ok();
+    let snapshot = system
+        .dispatch
+        .with(|scheduler| scheduler.snapshot(now))
+        .ok();
     let cpu_times = snapshot.map_or_else(CpuTimes::default, |snapshot| {
         let (mut user, mut kernel) = (snapshot.gone.user, snapshot.gone.system);
         for (_, account) in &snapshot.partitions {
             user += account.user;
             kernel += account.system;
         }
-        CpuTimes { user: time(user), system: time(kernel), idle: time(snapshot.idle), ..CpuTimes::default() }
+        CpuTimes {
+            user: time(user),
+            system: time(kernel),
+            idle: time(snapshot.idle),
+            ..CpuTimes::default()
+        }
     });
     let view = memory_view(cid);
     let environment = crate::environment::find(cid).unwrap_or_else(|| system.global());
@@ -325,7 +407,11 @@ fn describe_system(cid: Cid) -> System {
         uptime: system.uptime(),
         boot_time: wall.saturating_sub(system.uptime()).0 / 1_000_000_000,
         cpu_times: alloc::vec![cpu_times],
-        cpus: alloc::vec![CpuDescription { model: arch::features::platform().to_uppercase(), clock: 0, version: 0 }],
+        cpus: alloc::vec![CpuDescription {
+            model: arch::features::platform().to_uppercase(),
+            clock: 0,
+            version: 0
+        }],
         timebase: system.timebase.ticks_per_second,
         machine: "CHRP IBM pSeries".to_string(),
         memory: MemoryUse {
@@ -366,11 +452,20 @@ pub fn status(process: &Arc<Process>, viewer: Cid) -> ProcessStatus {
     };
     let [pid, parent, group, session] = numbers;
     let (name, uid, started, threads, range) = process.with(|state| {
-        (state.name.clone(), state.credential.identity.euid, state.started, state.threads.len(), state.arguments)
+        (
+            state.name.clone(),
+            state.credential.identity.euid,
+            state.started,
+            state.threads.len(),
+            state.arguments,
+        )
     });
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let line = strings(process, range);
-    let statistics = process.space().map(|space| space.lock().statistics()).unwrap_or_default();
+    let statistics = process
+        .space()
+        .map(|space| space.lock().statistics())
+        .unwrap_or_default();
     ProcessStatus {
         pid: Pid(pid),
         parent,
@@ -392,6 +487,10 @@ pub fn status(process: &Arc<Process>, viewer: Cid) -> ProcessStatus {
         resident: statistics.resident,
         virtual_bytes: statistics.size.0 * PAGE_SIZE as u64,
         name: text(&name),
-        arguments: line.split(|byte| *byte == 0).map(text).take(line.iter().filter(|byte| **byte == 0).count()).collect(),
+        arguments: line
+            .split(|byte| *byte == 0)
+            .map(text)
+            .take(line.iter().filter(|byte| **byte == 0).count())
+            .collect(),
     }
 }

@@ -56,7 +56,10 @@ impl Space {
 
     fn with(description: AddressSpace) -> Arc<Self> {
         let id = NEXT_SPACE.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { description: SpinLock::new(Rank::AddressSpace, description), id })
+        Arc::new(Self {
+            description: SpinLock::new(Rank::AddressSpace, description),
+            id,
+        })
     }
 
     /// The description, to look at or change.
@@ -81,7 +84,6 @@ pub const LAYOUT: Layout = Layout::below(USER_LIMIT);
 /// The first address that programs cannot use: 47 bits, as programs built for Linux expect.
 pub const USER_LIMIT: u64 = 0x0000_7fff_ffff_0000;
 const _: () = assert!(USER_LIMIT <= arch::USER_LIMIT);
-
 
 /// Open files that may be shared.
 pub type Files = Arc<SpinLock<FileTable>>;
@@ -188,7 +190,11 @@ impl Process {
             signals: ProcessSignals::new(true),
             exit_signal: None,
         };
-        let credential = Credential::new(Cid::GLOBAL, Identity::ROOT, Privileges::of_root(Cid::GLOBAL));
+        let credential = Credential::new(
+            Cid::GLOBAL,
+            Identity::ROOT,
+            Privileges::of_root(Cid::GLOBAL),
+        );
         let state = State::new(Arc::new(credential), Limits::initial());
         Self::born(None, environment.clone(), inheritance, state, 0)
     }
@@ -221,7 +227,11 @@ impl Process {
     ) -> Result<Arc<Self>, Errno> {
         let cid = environment.cid();
         environment.admit_process()?;
-        let birth = Birth { parent, cid, exit_signal: inheritance.exit_signal };
+        let birth = Birth {
+            parent,
+            cid,
+            exit_signal: inheritance.exit_signal,
+        };
         let mut tree = system().tree.lock();
         let reserved = match tree.spawn(birth) {
             Ok(reserved) => reserved,
@@ -248,13 +258,19 @@ impl Process {
             nice: AtomicI8::new(nice),
             minor_faults: AtomicU64::new(0),
         });
-        tree.pids.bind(reserved.handle, crate::system::Numbered::Process(process.clone()));
+        tree.pids.bind(
+            reserved.handle,
+            crate::system::Numbered::Process(process.clone()),
+        );
         Ok(process)
     }
 
     /// The number that its first thread has too.
     pub fn number(&self) -> Reserved {
-        Reserved { vpid: self.virtual_pid(), ..self.number }
+        Reserved {
+            vpid: self.virtual_pid(),
+            ..self.number
+        }
     }
 
     /// The environment that it is in.
@@ -269,7 +285,9 @@ impl Process {
 
     /// The partition, for a panic's report: Global when the lock is held.
     pub fn peek_cid(&self) -> Cid {
-        self.environment.try_lock().map_or(Cid::GLOBAL, |environment| environment.cid())
+        self.environment
+            .try_lock()
+            .map_or(Cid::GLOBAL, |environment| environment.cid())
     }
 
     /// The number inside its partition.
@@ -339,7 +357,11 @@ impl Process {
     /// Sets the nice value of its threads.
     pub fn set_nice(&self, nice: i8) {
         self.nice.store(nice, Ordering::Relaxed);
-        let entities: Vec<_> = self.threads().iter().filter_map(|thread| thread.entity()).collect();
+        let entities: Vec<_> = self
+            .threads()
+            .iter()
+            .filter_map(|thread| thread.entity())
+            .collect();
         let now = arch::time::now();
         system().dispatch.with(|scheduler| {
             for entity in entities {
@@ -404,18 +426,30 @@ impl Process {
     pub fn usage(&self, now: Ticks) -> Usage {
         let (mut account, entities) = {
             let state = self.state.lock();
-            let entities: Vec<_> = state.threads.iter().filter_map(|thread| thread.entity()).collect();
+            let entities: Vec<_> = state
+                .threads
+                .iter()
+                .filter_map(|thread| thread.entity())
+                .collect();
             (state.ended_threads, entities)
         };
         system().dispatch.with(|scheduler| {
-            for used in entities.into_iter().filter_map(|entity| scheduler.entity_account(entity, now).ok()) {
+            for used in entities
+                .into_iter()
+                .filter_map(|entity| scheduler.entity_account(entity, now).ok())
+            {
                 account.user += used.user;
                 account.system += used.system;
             }
         });
         let time = |ticks| system().timebase.nanos(ticks);
         let minor_faults = self.minor_faults.load(Ordering::Relaxed);
-        Usage { user: time(account.user), system: time(account.system), minor_faults, ..Usage::default() }
+        Usage {
+            user: time(account.user),
+            system: time(account.system),
+            minor_faults,
+            ..Usage::default()
+        }
     }
 
     /// The real-time interval timer has expired.
@@ -429,16 +463,28 @@ impl Process {
         if interval.0 > 0 {
             self.set_alarm(Some(now.saturating_add(interval)), interval);
         }
-        signals::post(&self, SigInfo::kernel(SignalNumber::SIGALRM), Origin::Inside);
+        signals::post(
+            &self,
+            SigInfo::kernel(SignalNumber::SIGALRM),
+            Origin::Inside,
+        );
     }
 
     /// Sets the real-time interval timer; `None` stops it.
     pub fn set_alarm(self: &Arc<Self>, at: Option<Ticks>, interval: Ticks) {
         let timers = &system().timers;
-        let handle = at.map(|at| timers.add(at, crate::timers::Timeout::Alarm(Arc::downgrade(self))));
+        let handle =
+            at.map(|at| timers.add(at, crate::timers::Timeout::Alarm(Arc::downgrade(self))));
         let old = {
             let mut state = self.state.lock();
-            core::mem::replace(&mut state.alarm, Alarm { at, interval, handle })
+            core::mem::replace(
+                &mut state.alarm,
+                Alarm {
+                    at,
+                    interval,
+                    handle,
+                },
+            )
         };
         if let Some(handle) = old.handle {
             timers.cancel(handle);
@@ -449,8 +495,14 @@ impl Process {
     ///
     /// # Errors
     /// EBUSY with several threads, EAGAIN at the limit of processes.
-    pub fn enter(self: &Arc<Self>, environment: &Arc<Environment>, init: bool) -> Result<(), Errno> {
-        let [thread] = &self.threads()[..] else { return Err(Errno::EBUSY) };
+    pub fn enter(
+        self: &Arc<Self>,
+        environment: &Arc<Environment>,
+        init: bool,
+    ) -> Result<(), Errno> {
+        let [thread] = &self.threads()[..] else {
+            return Err(Errno::EBUSY);
+        };
         let old = self.environment();
         environment.admit_process()?;
         if let Err(errno) = environment.admit_thread() {
@@ -484,7 +536,9 @@ impl Process {
         if let Some(entity) = thread.entity() {
             let now = arch::time::now();
             // It runs on this CPU and goes on; its partition's turn is judged at the next pick.
-            system().dispatch.with(|scheduler| scheduler.transfer(entity, cid, now).ok());
+            system()
+                .dispatch
+                .with(|scheduler| scheduler.transfer(entity, cid, now).ok());
         }
         old.thread_left();
         old.process_left();
@@ -496,7 +550,9 @@ impl Process {
         thread.bury();
         let now = arch::time::now();
         let used = thread.entity().and_then(|entity| {
-            system().dispatch.with(|scheduler| scheduler.entity_account(entity, now).ok())
+            system()
+                .dispatch
+                .with(|scheduler| scheduler.entity_account(entity, now).ok())
         });
         let (last, status) = {
             let mut state = self.state.lock();

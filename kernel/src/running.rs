@@ -50,7 +50,13 @@ impl Running {
     /// A thread that has been picked, to run until a point of time.
     pub fn new(thread: Arc<Thread>, cpu: usize, until: Option<Ticks>) -> Self {
         let body = thread.take_body();
-        let mut running = Self { thread, body, space: None, cpu, until };
+        let mut running = Self {
+            thread,
+            body,
+            space: None,
+            cpu,
+            until,
+        };
         current::set(Some(running.thread.clone()));
         running.enter_space();
         running
@@ -90,7 +96,10 @@ impl Running {
 
     /// The call that the thread was parked in.
     fn parked_call(&mut self) -> Option<PendingCall> {
-        self.body.as_ref().and_then(|body| body.call).filter(|call| call.wait.is_some())
+        self.body
+            .as_ref()
+            .and_then(|body| body.call)
+            .filter(|call| call.wait.is_some())
     }
 
     fn resume_call(&mut self, call: PendingCall, resumption: Resumption) {
@@ -119,7 +128,9 @@ impl Running {
 
     /// Runs the program until it traps.
     fn program(&mut self) -> Turn {
-        let Some(body) = &mut self.body else { return Turn::Off };
+        let Some(body) = &mut self.body else {
+            return Turn::Off;
+        };
         let system = system();
         let now = arch::time::now();
         let alarm = earlier(self.until, system.timers.next());
@@ -133,9 +144,15 @@ impl Running {
     fn trapped(&mut self, trap: Trap) -> Turn {
         match trap {
             Trap::SystemCall => {
-                let Some(body) = &mut self.body else { return Turn::Off };
+                let Some(body) = &mut self.body else {
+                    return Turn::Off;
+                };
                 let (number, _) = body.context.call();
-                let call = PendingCall { number, progress: Continuation::Fresh, wait: None };
+                let call = PendingCall {
+                    number,
+                    progress: Continuation::Fresh,
+                    wait: None,
+                };
                 body.call = Some(call);
                 self.call(call)
             }
@@ -147,7 +164,9 @@ impl Running {
                 system().serve_interrupts();
                 Turn::On
             }
-            Trap::PageFault { address, access, .. } => self.page_fault(address, access),
+            Trap::PageFault {
+                address, access, ..
+            } => self.page_fault(address, access),
             Trap::OutOfMemory => {
                 self.out_of_memory();
                 Turn::On
@@ -157,11 +176,16 @@ impl Running {
     }
 
     fn page_fault(&mut self, address: u64, access: Access) -> Turn {
-        let Some(space) = &self.space else { return self.exit() };
+        let Some(space) = &self.space else {
+            return self.exit();
+        };
         let outcome = space.lock().fault(address, access);
         let (signal, code) = match outcome {
             Ok(()) => {
-                self.thread.process.minor_faults.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+                self.thread
+                    .process
+                    .minor_faults
+                    .fetch_add(1, core::sync::atomic::Ordering::Relaxed);
                 return Turn::On;
             }
             Err(FaultError::NoMapping) => (SignalNumber::SIGSEGV, linux::SEGV_MAPERR),
@@ -182,21 +206,30 @@ impl Running {
         let process = &self.thread.process;
         let text = format!("process {} killed: no memory", process.pid);
         system().log(process.cid(), Severity::Permanent, "memory", text);
-        process.end(ExitStatus::Killed { signal: SignalNumber::SIGKILL, core: false });
+        process.end(ExitStatus::Killed {
+            signal: SignalNumber::SIGKILL,
+            core: false,
+        });
     }
 
     /// Any other trap that a program can cause is a signal to it.
     fn fault(&mut self, trap: Trap) -> Turn {
-        let Some(body) = &mut self.body else { return Turn::Off };
+        let Some(body) = &mut self.body else {
+            return Turn::Off;
+        };
         let at = body.context.nip;
         let info = match trap {
             Trap::Privileged => SigInfo::fault(SignalNumber::SIGILL, linux::ILL_PRVOPC, at),
             Trap::Breakpoint => SigInfo::fault(SignalNumber::SIGTRAP, linux::TRAP_BRKPT, at),
             Trap::SingleStep => SigInfo::fault(SignalNumber::SIGTRAP, linux::TRAP_TRACE, at),
-            Trap::Alignment { address } => SigInfo::fault(SignalNumber::SIGBUS, linux::BUS_ADRALN, address),
-            Trap::FloatingPoint => {
-                SigInfo::fault(SignalNumber::SIGFPE, signal_frame::floating_point_code(&mut body.context), at)
+            Trap::Alignment { address } => {
+                SigInfo::fault(SignalNumber::SIGBUS, linux::BUS_ADRALN, address)
             }
+            Trap::FloatingPoint => SigInfo::fault(
+                SignalNumber::SIGFPE,
+                signal_frame::floating_point_code(&mut body.context),
+                at,
+            ),
             Trap::MachineCheck => SigInfo::fault(SignalNumber::SIGBUS, linux::BUS_ADRERR, at),
             _ => SigInfo::fault(SignalNumber::SIGILL, linux::ILL_ILLOPC, at),
         };
@@ -206,13 +239,21 @@ impl Running {
 
     /// Runs a system call, from its start or once more.
     fn call(&mut self, pending: PendingCall) -> Turn {
-        let Some(body) = &mut self.body else { return Turn::Off };
+        let Some(body) = &mut self.body else {
+            return Turn::Off;
+        };
         let mut call = Call::new(&self.thread, body, self.space.clone(), pending);
         let outcome = calls::run(&mut call);
         let begun = call.has_waiter();
         let progress = call.progress();
         if let Outcome::Park(wait) = outcome {
-            return self.park(PendingCall { progress, ..pending }, wait);
+            return self.park(
+                PendingCall {
+                    progress,
+                    ..pending
+                },
+                wait,
+            );
         }
         if begun {
             self.thread.end_run();
@@ -220,9 +261,15 @@ impl Running {
         match outcome {
             Outcome::Done(value) => self.complete(Ok(value)),
             Outcome::Failed(errno) => self.complete(Err(errno)),
-            Outcome::Again => self.set_call(Some(PendingCall { progress, ..pending })),
+            Outcome::Again => self.set_call(Some(PendingCall {
+                progress,
+                ..pending
+            })),
             Outcome::Yield => {
-                self.set_call(Some(PendingCall { progress, ..pending }));
+                self.set_call(Some(PendingCall {
+                    progress,
+                    ..pending
+                }));
                 return self.leave(Reason::Yielded);
             }
             Outcome::Resume => {
@@ -237,7 +284,10 @@ impl Running {
 
     /// Leaves the CPU to wait, unless what it waits for has come already.
     fn park(&mut self, pending: PendingCall, wait: Wait) -> Turn {
-        let call = PendingCall { wait: Some(wait), ..pending };
+        let call = PendingCall {
+            wait: Some(wait),
+            ..pending
+        };
         if let Some(at) = wait.until {
             let completion = match wait.completion {
                 Completion::Retry => None,
@@ -262,7 +312,9 @@ impl Running {
         body.context.leave();
         self.thread.put_body(body);
         let cpu = self.cpu;
-        let resumption = self.thread.park(|| system().dispatch.put_back(cpu, arch::time::now(), reason));
+        let resumption = self
+            .thread
+            .park(|| system().dispatch.put_back(cpu, arch::time::now(), reason));
         if resumption.is_some() {
             self.body = self.thread.take_body();
         }
@@ -290,7 +342,9 @@ impl Running {
             body.context.leave();
             self.thread.put_body(body);
         }
-        system().dispatch.put_back(self.cpu, arch::time::now(), reason);
+        system()
+            .dispatch
+            .put_back(self.cpu, arch::time::now(), reason);
         Turn::Off
     }
 
@@ -302,7 +356,9 @@ impl Running {
         self.space = None;
         calls::thread::leave_user_traces(&self.thread);
         self.thread.process.clone().thread_exits(&self.thread);
-        system().dispatch.bury(self.cpu, arch::time::now(), &self.thread);
+        system()
+            .dispatch
+            .bury(self.cpu, arch::time::now(), &self.thread);
         Turn::Off
     }
 
@@ -311,7 +367,9 @@ impl Running {
         let thread = self.thread.clone();
         let process = &thread.process;
         loop {
-            if process.is_ending() || process.with(|state| state.executing.is_some_and(|tid| tid != thread.tid)) {
+            if process.is_ending()
+                || process.with(|state| state.executing.is_some_and(|tid| tid != thread.tid))
+            {
                 return self.exit();
             }
             if process.with(|state| state.stopped) {
@@ -328,7 +386,10 @@ impl Running {
                 None => return Turn::On,
                 Some(Delivery::Stop(signal)) => signals::stop(process, signal),
                 Some(Delivery::Terminate { signal, core }) => {
-                    process.end(ExitStatus::Killed { signal, core: core && crate::calls::CORE_FILES });
+                    process.end(ExitStatus::Killed {
+                        signal,
+                        core: core && crate::calls::CORE_FILES,
+                    });
                 }
                 Some(Delivery::Handle { info, action, mask }) => {
                     self.interrupt_call(&action);
@@ -340,7 +401,9 @@ impl Running {
 
     /// A handler is about to run: the call that the thread is in fails or is set up to start again.
     fn interrupt_call(&mut self, action: &Action) {
-        let Some(call) = self.body.as_ref().and_then(|body| body.call) else { return };
+        let Some(call) = self.body.as_ref().and_then(|body| body.call) else {
+            return;
+        };
         if let Continuation::Transferred(count) = call.progress
             && count > 0
         {
@@ -360,11 +423,16 @@ impl Running {
     }
 
     fn enter_handler(&mut self, info: &SigInfo, action: &Action, mask: linux::SignalSet) {
-        let (Some(body), Some(space)) = (&mut self.body, &self.space) else { return };
+        let (Some(body), Some(space)) = (&mut self.body, &self.space) else {
+            return;
+        };
         if signal_frame::push(&self.thread, &mut body.context, space, info, action, mask).is_err() {
             // No room for the frame: as Linux does, the program gets SIGSEGV, without a handler if it is that.
             if info.signal == SignalNumber::SIGSEGV {
-                self.thread.process.end(ExitStatus::Killed { signal: SignalNumber::SIGSEGV, core: false });
+                self.thread.process.end(ExitStatus::Killed {
+                    signal: SignalNumber::SIGSEGV,
+                    core: false,
+                });
             } else {
                 signals::fault(&self.thread, SigInfo::kernel(SignalNumber::SIGSEGV));
             }
@@ -374,7 +442,10 @@ impl Running {
 
 /// The result that a waker has stored: an error when negative.
 fn result_of(value: i64) -> Result<u64, Errno> {
-    match u16::try_from(value.wrapping_neg()).ok().and_then(Errno::from_number) {
+    match u16::try_from(value.wrapping_neg())
+        .ok()
+        .and_then(Errno::from_number)
+    {
         Some(errno) if value < 0 => Err(errno),
         _ => Ok(value.cast_unsigned()),
     }

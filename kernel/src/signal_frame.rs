@@ -10,8 +10,9 @@ use crate::trampoline;
 use crate::user::User;
 use abi::Errno;
 use abi::linux::{
-    ActionFlags, FPE_FLTDIV, FPE_FLTINV, FPE_FLTOVF, FPE_FLTRES, FPE_FLTUND, Field, MSR_FP, MSR_VEC, MSR_VSX, PT_CCR,
-    PT_CTR, PT_LNK, PT_MSR, PT_NIP, PT_ORIG_R3, PT_SOFTE, PT_XER, SigInfo, SignalFrame, SignalSet, Sigcontext, Ucontext,
+    ActionFlags, FPE_FLTDIV, FPE_FLTINV, FPE_FLTOVF, FPE_FLTRES, FPE_FLTUND, Field, MSR_FP,
+    MSR_VEC, MSR_VSX, PT_CCR, PT_CTR, PT_LNK, PT_MSR, PT_NIP, PT_ORIG_R3, PT_SOFTE, PT_XER,
+    SigInfo, Sigcontext, SignalFrame, SignalSet, Ucontext,
 };
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -42,19 +43,30 @@ pub fn push(
     action: &Action,
     mask: SignalSet,
 ) -> Result<(), Errno> {
-    let Handler::Function(handler) = action.handler else { return Err(Errno::EINVAL) };
+    let Handler::Function(handler) = action.handler else {
+        return Err(Errno::EINVAL);
+    };
     context.leave();
     let sp = context.gpr[STACK_POINTER];
     let (stack, top) = {
         let mut own = thread.signals.lock();
         let described = own.stack.describe(sp);
-        (described, own.stack.top(action.flags.contains(ActionFlags::ONSTACK), sp))
+        (
+            described,
+            own.stack
+                .top(action.flags.contains(ActionFlags::ONSTACK), sp),
+        )
     };
     let at = SignalFrame::address(top);
     let vector_at = SignalFrame::vmx_address(at);
     let info_at = at.wrapping_add(INFO_OFFSET);
     let frame = SignalFrame {
-        ucontext: Ucontext { stack, sigmask: mask.0, mcontext: registers(context, info, handler, at), ..Ucontext::default() },
+        ucontext: Ucontext {
+            stack,
+            sigmask: mask.0,
+            mcontext: registers(context, info, handler, at),
+            ..Ucontext::default()
+        },
         info_address: info_at,
         ucontext_address: at,
         info: info.encode(),
@@ -89,7 +101,11 @@ pub fn push(
 const INFO_OFFSET: u64 = 1760;
 
 fn registers(context: &UserContext, info: &SigInfo, handler: u64, at: u64) -> Sigcontext {
-    let mut saved = Sigcontext { signal: i32::from(info.signal.get()), handler, ..Sigcontext::default() };
+    let mut saved = Sigcontext {
+        signal: i32::from(info.signal.get()),
+        handler,
+        ..Sigcontext::default()
+    };
     let vector = context.vector();
     for (place, value) in saved.gp_regs.iter_mut().zip(context.gpr) {
         *place = value;
@@ -111,7 +127,11 @@ fn registers(context: &UserContext, info: &SigInfo, handler: u64, at: u64) -> Si
     }
     if let Some(state) = vector {
         for (index, place) in saved.fp_regs.iter_mut().enumerate() {
-            *place = if index < 32 { state.fpr(index) } else { state.fpscr() };
+            *place = if index < 32 {
+                state.fpr(index)
+            } else {
+                state.fpscr()
+            };
         }
         saved.v_regs = SignalFrame::vmx_address(at);
     }
@@ -131,7 +151,10 @@ fn vector_area(state: &VectorState, special: Special) -> Vec<u8> {
     };
     for register in 0..32 {
         put(register * 16, &state.vr(register).to_le_bytes());
-        put(VSX_AT + register * 8, &state.vsr_low(register).to_le_bytes());
+        put(
+            VSX_AT + register * 8,
+            &state.vsr_low(register).to_le_bytes(),
+        );
     }
     put(VSCR_AT, &state.vscr().to_le_bytes());
     put(VRSAVE_AT, &(special.vrsave as u32).to_le_bytes());
@@ -170,7 +193,11 @@ pub fn pop(thread: &Arc<Thread>, context: &mut UserContext, user: &User) -> Resu
     Ok(())
 }
 
-fn restore_vector(context: &mut UserContext, saved: &Sigcontext, area: &[u8; VECTOR_AREA]) -> Result<(), Errno> {
+fn restore_vector(
+    context: &mut UserContext,
+    saved: &Sigcontext,
+    area: &[u8; VECTOR_AREA],
+) -> Result<(), Errno> {
     let mut special = context.special();
     let state = context.vector_mut().map_err(|_| Errno::ENOMEM)?;
     for (index, value) in saved.fp_regs.iter().enumerate() {

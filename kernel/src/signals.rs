@@ -35,16 +35,25 @@ pub fn post(process: &Arc<Process>, info: SigInfo, origin: Origin) {
 pub fn post_to_group(group: Pid, info: SigInfo) {
     let members: Vec<_> = {
         let tree = system().tree.lock();
-        tree.members(group).filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process)).collect()
+        tree.members(group)
+            .filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process))
+            .collect()
     };
-    members.iter().for_each(|process| post(process, info, Origin::Inside));
+    members
+        .iter()
+        .for_each(|process| post(process, info, Origin::Inside));
 }
 
 /// Sends a signal to a process or, when given, to one of its threads.
 ///
 /// # Errors
 /// EAGAIN when a queued real-time signal finds the queue full.
-pub fn send(process: &Arc<Process>, thread: Option<&Arc<Thread>>, info: SigInfo, origin: Origin) -> Result<(), Errno> {
+pub fn send(
+    process: &Arc<Process>,
+    thread: Option<&Arc<Thread>>,
+    info: SigInfo,
+    origin: Origin,
+) -> Result<(), Errno> {
     let signal = info.signal;
     let limit = process.limit(Resource::PendingSignals);
     let threads = process.threads();
@@ -53,9 +62,12 @@ pub fn send(process: &Arc<Process>, thread: Option<&Arc<Thread>>, info: SigInfo,
     {
         let mut shared = process.signals.lock();
         shared.pending.cancel(cancels);
-        threads.iter().for_each(|thread| thread.signals.lock().pending.cancel(cancels));
+        threads
+            .iter()
+            .for_each(|thread| thread.signals.lock().pending.cancel(cancels));
         let open = |thread: &&Arc<Thread>| !thread.signals.lock().mask.contains(signal);
-        let concerned: Vec<&Arc<Thread>> = thread.map_or_else(|| threads.iter().collect(), |thread| alloc::vec![thread]);
+        let concerned: Vec<&Arc<Thread>> =
+            thread.map_or_else(|| threads.iter().collect(), |thread| alloc::vec![thread]);
         let blocked = !concerned.iter().any(open);
         if !shared.discards(signal, blocked, origin == Origin::Outside) {
             match thread {
@@ -63,7 +75,12 @@ pub fn send(process: &Arc<Process>, thread: Option<&Arc<Thread>>, info: SigInfo,
                 None => shared.pending.post(info, limit)?,
             }
             // A blocked signal may be awaited by sigtimedwait: then whoever waits for it has to look.
-            looks.extend(concerned.into_iter().filter(|thread| blocked || open(thread)).cloned());
+            looks.extend(
+                concerned
+                    .into_iter()
+                    .filter(|thread| blocked || open(thread))
+                    .cloned(),
+            );
             if !blocked {
                 looks.truncate(1);
             }
@@ -94,7 +111,12 @@ pub fn next(thread: &Thread) -> Option<Delivery> {
         }
         !deliverable.intersection(SignalSet::STOPPING).is_empty()
     };
-    let orphaned = stopping && system().tree.lock().job(thread.process.pid).is_none_or(|job| job.orphaned);
+    let orphaned = stopping
+        && system()
+            .tree
+            .lock()
+            .job(thread.process.pid)
+            .is_none_or(|job| job.orphaned);
     let mut shared = thread.process.signals.lock();
     deliver(&mut thread.signals.lock(), &mut shared, || orphaned)
 }
@@ -114,8 +136,12 @@ pub fn stop(process: &Arc<Process>, signal: SignalNumber) {
 
 /// Makes a stopped process go on.
 fn resume(process: &Arc<Process>) {
-    let (was_stopped, threads) =
-        process.with(|state| (core::mem::replace(&mut state.stopped, false), state.threads.clone()));
+    let (was_stopped, threads) = process.with(|state| {
+        (
+            core::mem::replace(&mut state.stopped, false),
+            state.threads.clone(),
+        )
+    });
     if !was_stopped {
         return;
     }
@@ -130,7 +156,11 @@ fn resume(process: &Arc<Process>) {
 ///
 /// # Errors
 /// ESRCH when the target is absent for the sender, EPERM.
-pub fn permit(sender: &Process, target: &Process, signal: Option<SignalNumber>) -> Result<Origin, Errno> {
+pub fn permit(
+    sender: &Process,
+    target: &Process,
+    signal: Option<SignalNumber>,
+) -> Result<Origin, Errno> {
     let credential = sender.credential();
     let theirs = target.credential();
     let tagged = Tagged::new(theirs.cid, theirs.identity.clone());
@@ -144,5 +174,9 @@ pub fn permit(sender: &Process, target: &Process, signal: Option<SignalNumber>) 
 }
 
 fn origin(sender: &Credential, target: Cid) -> Origin {
-    if sender.cid == target { Origin::Inside } else { Origin::Outside }
+    if sender.cid == target {
+        Origin::Inside
+    } else {
+        Origin::Outside
+    }
 }

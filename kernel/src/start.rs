@@ -31,7 +31,9 @@ use vfs::{FileSystem, Follow, MountFlags, MountNamespace};
 pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
     frames::initialize(map);
     report::enable(LevelFilter::Warn);
-    let options = Options::parse(info.command_line, |bad| log::warn!("option '{}' ignored: {}", bad.word, bad.reason));
+    let options = Options::parse(info.command_line, |bad| {
+        log::warn!("option '{}' ignored: {}", bad.word, bad.reason)
+    });
     set_terminals(info, &options);
     report::enable(options.log);
     log::info!("{info:?}");
@@ -54,7 +56,10 @@ fn set_terminals(info: &BootInfo, options: &Options) {
         arch::console::set_console(unit);
     }
     let console = arch::console::console();
-    let other = info.terminals.iter().find(|terminal| terminal.unit != console);
+    let other = info
+        .terminals
+        .iter()
+        .find(|terminal| terminal.unit != console);
     if let Some(terminal) = other {
         power::set_result_terminal(terminal.unit);
     }
@@ -62,7 +67,9 @@ fn set_terminals(info: &BootInfo, options: &Options) {
 
 /// The file system of the RAM disk.
 fn root_file_system(info: &BootInfo) -> Ramfs {
-    let Some(disk) = &info.initrd else { stop("there is no RAM disk (initrd)") };
+    let Some(disk) = &info.initrd else {
+        stop("there is no RAM disk (initrd)")
+    };
     let root = match mounts::new_ramfs(Cid::GLOBAL) {
         Ok(root) => root,
         Err(errno) => stop(format_args!("no memory for the root file system: {errno}")),
@@ -97,7 +104,11 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
     register_memory_devices(&devices, &entropy)?;
     control::register(&devices)?;
     let unit = arch::console::console();
-    let source = info.terminals.iter().find(|terminal| terminal.unit == unit).and_then(|terminal| terminal.source);
+    let source = info
+        .terminals
+        .iter()
+        .find(|terminal| terminal.unit == unit)
+        .and_then(|terminal| terminal.source);
     let console = Console::new(unit, source.map(Source));
     console.register(&devices)?;
 
@@ -106,12 +117,25 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
     let global = Environment::new(Arc::new(Wpar::global("corral")), namespace);
 
     let now = arch::time::now();
-    let wall = WallClock { nanos: arch::rtas::wall_clock().unwrap_or(Nanos(0)), at: now };
+    let wall = WallClock {
+        nanos: arch::rtas::wall_clock().unwrap_or(Nanos(0)),
+        at: now,
+    };
     let policy = sched::policy_by_name(&options.sched).ok_or(Errno::EINVAL)?;
     let dispatch = Dispatch::new(info.timebase, 1, policy);
     let cpu_clock = dispatch.online(0, now).ok_or(Errno::ENOMEM)?;
     let timebase = info.timebase;
-    let parts = Parts { timebase, wall, dispatch, cpu_clock, global, console, devices, root_fs, entropy };
+    let parts = Parts {
+        timebase,
+        wall,
+        dispatch,
+        cpu_clock,
+        global,
+        console,
+        devices,
+        root_fs,
+        entropy,
+    };
     system::install(|| System::new(parts));
     Ok(())
 }
@@ -120,20 +144,27 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
 fn mount_global() -> Result<(), Errno> {
     let global = system().global();
     let credential = administrator();
-    for (path, file_system) in
-        [("/proc", mounts::procfs(Cid::GLOBAL, &global.mounts)), ("/dev", mounts::devfs(Cid::GLOBAL, None))]
-    {
+    for (path, file_system) in [
+        ("/proc", mounts::procfs(Cid::GLOBAL, &global.mounts)),
+        ("/dev", mounts::devfs(Cid::GLOBAL, None)),
+    ] {
         let place = walk_as(&credential, &global.mounts, |walk| {
             walk.resolve(None, path.as_bytes(), Follow::Yes)
         });
         let place = place.inspect_err(|errno| log::error!("{path} in the RAM disk: {errno}"))?;
-        global.mounts.mount(&credential, &file_system, &place, MountFlags::empty())?;
+        global
+            .mounts
+            .mount(&credential, &file_system, &place, MountFlags::empty())?;
     }
     Ok(())
 }
 
 fn administrator() -> Credential {
-    Credential::new(Cid::GLOBAL, Identity::ROOT, Privileges::of_root(Cid::GLOBAL))
+    Credential::new(
+        Cid::GLOBAL,
+        Identity::ROOT,
+        Privileges::of_root(Cid::GLOBAL),
+    )
 }
 
 fn check_init(path: &str) {
@@ -151,4 +182,3 @@ fn check_init(path: &str) {
 fn sync_instructions(frame: FrameNumber) {
     arch::cache::sync_real(frame.address(), PAGE_SIZE);
 }
-

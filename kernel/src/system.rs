@@ -120,7 +120,10 @@ impl Numbered {
     /// The thread that has the number.
     pub fn thread(&self) -> Option<Arc<Thread>> {
         match self {
-            Numbered::Process(process) => process.threads().into_iter().find(|thread| thread.tid == process.pid),
+            Numbered::Process(process) => process
+                .threads()
+                .into_iter()
+                .find(|thread| thread.tid == process.pid),
             Numbered::Thread(thread) => Some(thread.clone()),
         }
     }
@@ -176,18 +179,23 @@ impl System {
 
     /// Time since boot.
     pub fn uptime(&self) -> Nanos {
-        self.timebase.nanos(arch::time::now().saturating_sub(self.booted))
+        self.timebase
+            .nanos(arch::time::now().saturating_sub(self.booted))
     }
 
     /// The wall clock at a point of the timebase.
     pub fn wall_clock(&self, at: Ticks) -> Nanos {
         let wall = *self.wall.lock();
-        wall.nanos.saturating_add(self.timebase.nanos(at.saturating_sub(wall.at)))
+        wall.nanos
+            .saturating_add(self.timebase.nanos(at.saturating_sub(wall.at)))
     }
 
     /// Sets the wall clock.
     pub fn set_wall_clock(&self, nanos: Nanos) {
-        *self.wall.lock() = WallClock { nanos, at: arch::time::now() };
+        *self.wall.lock() = WallClock {
+            nanos,
+            at: arch::time::now(),
+        };
     }
 
     /// Appends to the error log, and prints what is serious.
@@ -195,7 +203,9 @@ impl System {
         if severity == Severity::Permanent {
             log::warn!("{resource}: {text}");
         }
-        self.log.lock().append(self.uptime(), cid, severity, resource, text);
+        self.log
+            .lock()
+            .append(self.uptime(), cid, severity, resource, text);
     }
 
     /// Looks at the error log.
@@ -209,14 +219,26 @@ impl System {
         let (cid, text) = match fault {
             Fault::Starved { cid, waited } => {
                 let waited = self.timebase.nanos(*waited).0 / 1_000_000;
-                (*cid, format!("policy {policy} let partition {cid} wait for {waited} ms; round-robin takes over"))
+                (
+                    *cid,
+                    format!(
+                        "policy {policy} let partition {cid} wait for {waited} ms; round-robin takes over"
+                    ),
+                )
             }
-            Fault::Nonsense { cid } => {
-                (*cid, format!("policy {policy} picked partition {cid}, which has nothing to run; round-robin takes over"))
-            }
-            Fault::Idled { cpu } => {
-                (Cid::GLOBAL, format!("policy {policy} left CPU {} idle with threads waiting; round-robin takes over", cpu.0))
-            }
+            Fault::Nonsense { cid } => (
+                *cid,
+                format!(
+                    "policy {policy} picked partition {cid}, which has nothing to run; round-robin takes over"
+                ),
+            ),
+            Fault::Idled { cpu } => (
+                Cid::GLOBAL,
+                format!(
+                    "policy {policy} left CPU {} idle with threads waiting; round-robin takes over",
+                    cpu.0
+                ),
+            ),
         };
         self.log(cid, Severity::Permanent, "sched", text);
     }

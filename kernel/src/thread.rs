@@ -99,7 +99,12 @@ pub enum Resumption {
 
 impl Thread {
     /// A thread that is ready but not yet known to the scheduler.
-    pub fn new(number: Reserved, process: Arc<Process>, context: UserContext, signals: ThreadSignals) -> Self {
+    pub fn new(
+        number: Reserved,
+        process: Arc<Process>,
+        context: UserContext,
+        signals: ThreadSignals,
+    ) -> Self {
         Self {
             tid: number.pid(),
             handle: number.handle,
@@ -107,9 +112,22 @@ impl Thread {
             process,
             run: SpinLock::new(
                 Rank::Thread,
-                Run { phase: Phase::Ready, ticket: Ticket(0), woken: None, links: Vec::new(), timeout: None, entity: None },
+                Run {
+                    phase: Phase::Ready,
+                    ticket: Ticket(0),
+                    woken: None,
+                    links: Vec::new(),
+                    timeout: None,
+                    entity: None,
+                },
             ),
-            body: SpinLock::new(Rank::Thread, Some(Box::new(Body { context, call: None }))),
+            body: SpinLock::new(
+                Rank::Thread,
+                Some(Box::new(Body {
+                    context,
+                    call: None,
+                })),
+            ),
             signals: SpinLock::new(Rank::Thread, signals),
             attention: AtomicBool::new(true),
             clear_child_tid: AtomicU64::new(0),
@@ -221,7 +239,11 @@ impl Thread {
     /// Arms the deadline of a run.
     pub fn arm(self: &Arc<Self>, at: Ticks, completion: Option<i64>) {
         let ticket = self.run.lock().ticket;
-        let timeout = Timeout::Wake { thread: Arc::downgrade(self), ticket, completion };
+        let timeout = Timeout::Wake {
+            thread: Arc::downgrade(self),
+            ticket,
+            completion,
+        };
         let handle = system().timers.add(at, timeout);
         self.run.lock().timeout = Some(handle);
     }

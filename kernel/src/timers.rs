@@ -43,7 +43,9 @@ pub struct Timers {
 impl Timers {
     /// No timers.
     pub const fn new() -> Self {
-        Self { queue: SpinLock::new(Rank::Timers, TimerQueue::new()) }
+        Self {
+            queue: SpinLock::new(Rank::Timers, TimerQueue::new()),
+        }
     }
 
     /// Adds a timer.
@@ -68,7 +70,11 @@ impl Timers {
             let due = self.queue.lock().expire(now);
             match due {
                 None => return,
-                Some(Timeout::Wake { thread, ticket, completion }) => {
+                Some(Timeout::Wake {
+                    thread,
+                    ticket,
+                    completion,
+                }) => {
                     if let Some(thread) = thread.upgrade() {
                         thread.wake(ticket, completion);
                     }

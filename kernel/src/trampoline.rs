@@ -31,7 +31,10 @@ pub fn prepare() -> Result<(), Errno> {
     for (index, instruction) in TRAMPOLINE.iter().enumerate() {
         frame.write(index * 4, &instruction.to_le_bytes());
     }
-    PAGE.call_once(|| Page { source: Arc::new(pages), name: Arc::from("[vdso]") });
+    PAGE.call_once(|| Page {
+        source: Arc::new(pages),
+        name: Arc::from("[vdso]"),
+    });
     Ok(())
 }
 
@@ -48,7 +51,10 @@ pub fn map(space: &mut AddressSpace) -> Result<(), Errno> {
         length: PAGE_SIZE as u64,
         protection: allowed,
         maximum: allowed,
-        mapping: Mapping::Shared(Backing { source: page.source.clone(), first: 0 }),
+        mapping: Mapping::Shared(Backing {
+            source: page.source.clone(),
+            first: 0,
+        }),
         name: Some(page.name.clone()),
     })?;
     Ok(())

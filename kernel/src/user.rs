@@ -85,7 +85,10 @@ impl User {
         if segment.length == 0 {
             return Ok(());
         }
-        self.space()?.lock().prepare(segment.address, segment.length, access).map_err(Errno::from)
+        self.space()?
+            .lock()
+            .prepare(segment.address, segment.length, access)
+            .map_err(Errno::from)
     }
 
     /// An array of bytes.
@@ -159,10 +162,21 @@ impl User {
         for index in 0..count {
             let entry: [u8; 16] = self.bytes(from.wrapping_add(index * 16))?;
             let (address, length) = entry.split_at(8);
-            let word = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+            let word = |bytes: &[u8]| {
+                bytes
+                    .iter()
+                    .rev()
+                    .fold(0u64, |number, byte| number << 8 | u64::from(*byte))
+            };
             let (address, length) = (word(address), word(length));
-            total = total.checked_add(length).filter(|sum| *sum <= i64::MAX as u64).ok_or(Errno::EINVAL)?;
-            segments.push(Segment { address, length: length as usize });
+            total = total
+                .checked_add(length)
+                .filter(|sum| *sum <= i64::MAX as u64)
+                .ok_or(Errno::EINVAL)?;
+            segments.push(Segment {
+                address,
+                length: length as usize,
+            });
         }
         Ok(segments)
     }
@@ -187,7 +201,10 @@ impl User {
         let end = segment.address.saturating_add(segment.length as u64);
         let mut at = segment.address;
         while at < end {
-            let area_end = description.area_at(at).filter(|area| area.protection.intersects(wanted)).map(|area| area.end);
+            let area_end = description
+                .area_at(at)
+                .filter(|area| area.protection.intersects(wanted))
+                .map(|area| area.end);
             match area_end {
                 Some(area_end) => at = area_end.min(end),
                 // Below a stack there may be room for it to grow into.
@@ -246,9 +263,18 @@ impl<'a> UserBuffer<'a> {
         length: usize,
         access: Access,
     ) -> Result<Self, Errno> {
-        let mut place = Place { segments, done: 0, rest: usize::MAX };
+        let mut place = Place {
+            segments,
+            done: 0,
+            rest: usize::MAX,
+        };
         place.advance(skip);
-        let left = place.segments.iter().map(|segment| segment.length).sum::<usize>() - place.done;
+        let left = place
+            .segments
+            .iter()
+            .map(|segment| segment.length)
+            .sum::<usize>()
+            - place.done;
         place.rest = left.min(length);
         let wanted = place.rest;
         let mut pieces = place;
@@ -284,7 +310,9 @@ impl<'a> UserBuffer<'a> {
         let mut place = self.place;
         let mut moved = 0;
         while moved < length {
-            let Some(piece) = place.next_piece(length - moved) else { return Err(Stop::Error(Errno::EFAULT)) };
+            let Some(piece) = place.next_piece(length - moved) else {
+                return Err(Stop::Error(Errno::EFAULT));
+            };
             each(self.user, piece, moved).map_err(stop_of)?;
             moved += piece.length;
         }
@@ -300,7 +328,10 @@ impl Place<'_> {
             let first = self.segments.first()?;
             let length = (first.length - self.done).min(self.rest).min(limit);
             if length > 0 {
-                let piece = Segment { address: first.address.wrapping_add(self.done as u64), length };
+                let piece = Segment {
+                    address: first.address.wrapping_add(self.done as u64),
+                    length,
+                };
                 self.advance(length);
                 return Some(piece);
             }

@@ -7,9 +7,9 @@ use super::Call;
 use crate::outcome::{Called, Outcome};
 use crate::system::system;
 use abi::linux::{
-    CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_MONOTONIC_RAW, CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME,
-    CLOCK_REALTIME_COARSE, CLOCK_THREAD_CPUTIME_ID, ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Itimerval, TIMER_ABSTIME,
-    Timespec, Timeval, Tms,
+    CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_MONOTONIC_RAW,
+    CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, CLOCK_REALTIME_COARSE, CLOCK_THREAD_CPUTIME_ID,
+    ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Itimerval, TIMER_ABSTIME, Timespec, Timeval, Tms,
 };
 use abi::{Errno, Nanos, Ticks};
 use process::Usage;
@@ -35,15 +35,21 @@ fn now(call: &Call<'_>, clock: u32) -> Result<Nanos, Errno> {
     let at = arch::time::now();
     match clock {
         CLOCK_REALTIME | CLOCK_REALTIME_COARSE => Ok(system().wall_clock(at)),
-        CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_MONOTONIC_COARSE | CLOCK_BOOTTIME => Ok(system().uptime()),
+        CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_MONOTONIC_COARSE | CLOCK_BOOTTIME => {
+            Ok(system().uptime())
+        }
         CLOCK_PROCESS_CPUTIME_ID => {
             let Usage { user, system, .. } = call.process().usage(at);
             Ok(user.saturating_add(system))
         }
         CLOCK_THREAD_CPUTIME_ID => {
             let entity = call.thread.entity().ok_or(Errno::EINVAL)?;
-            let used = system().dispatch.with(|scheduler| scheduler.entity_account(entity, at));
-            Ok(system().timebase.nanos(used.map_err(|_| Errno::EINVAL)?.total()))
+            let used = system()
+                .dispatch
+                .with(|scheduler| scheduler.entity_account(entity, at));
+            Ok(system()
+                .timebase
+                .nanos(used.map_err(|_| Errno::EINVAL)?.total()))
         }
         _ => Err(Errno::EINVAL),
     }
@@ -52,7 +58,8 @@ fn now(call: &Call<'_>, clock: u32) -> Result<Nanos, Errno> {
 /// `man 2 clock_gettime`.
 pub fn clock_gettime(call: &mut Call<'_>) -> Called {
     let time = now(call, call.argument(0) as u32)?;
-    call.user.write(call.argument(1), &Timespec::from_nanos(time).encode())?;
+    call.user
+        .write(call.argument(1), &Timespec::from_nanos(time).encode())?;
     Ok(0)
 }
 
@@ -60,7 +67,8 @@ pub fn clock_gettime(call: &mut Call<'_>) -> Called {
 pub fn clock_getres(call: &mut Call<'_>) -> Called {
     now(call, call.argument(0) as u32)?;
     if call.argument(1) != 0 {
-        call.user.write(call.argument(1), &Timespec::from_nanos(Nanos(1)).encode())?;
+        call.user
+            .write(call.argument(1), &Timespec::from_nanos(Nanos(1)).encode())?;
     }
     Ok(0)
 }
@@ -163,7 +171,10 @@ fn sleep(call: &mut Call<'_>, until: Option<Ticks>, rest: u64) -> Called {
     }
     call.waiter();
     if rest != 0 {
-        call.user.write(rest, &Timespec::from_nanos(system().timebase.nanos(left)).encode())?;
+        call.user.write(
+            rest,
+            &Timespec::from_nanos(system().timebase.nanos(left)).encode(),
+        )?;
     }
     call.wait_until(until)
 }
@@ -191,16 +202,28 @@ pub fn setitimer(call: &mut Call<'_>) -> Called {
 /// `man 2 getitimer`.
 pub fn getitimer(call: &mut Call<'_>) -> Called {
     if call.argument(0) != ITIMER_REAL {
-        return Err(if [ITIMER_VIRTUAL, ITIMER_PROF].contains(&call.argument(0)) { Errno::ENOSYS } else { Errno::EINVAL }.into());
+        return Err(
+            if [ITIMER_VIRTUAL, ITIMER_PROF].contains(&call.argument(0)) {
+                Errno::ENOSYS
+            } else {
+                Errno::EINVAL
+            }
+            .into(),
+        );
     }
-    call.user.write(call.argument(1), &present_timer(call).encode())?;
+    call.user
+        .write(call.argument(1), &present_timer(call).encode())?;
     Ok(0)
 }
 
 /// `man 2 alarm`: the seconds that were left, rounded up.
 pub fn alarm(call: &mut Call<'_>) -> Called {
     let left = present_timer(call).value;
-    arm(call, Nanos(u64::from(call.argument(0) as u32) * NANOS), Nanos(0));
+    arm(
+        call,
+        Nanos(u64::from(call.argument(0) as u32) * NANOS),
+        Nanos(0),
+    );
     Ok((left.sec + i64::from(left.usec > 0)).cast_unsigned())
 }
 
@@ -210,8 +233,13 @@ fn arm(call: &Call<'_>, value: Nanos, interval: Nanos) {
 }
 
 fn present_timer(call: &Call<'_>) -> Itimerval {
-    let (at, interval) = call.process().with(|state| (state.alarm.at, state.alarm.interval));
+    let (at, interval) = call
+        .process()
+        .with(|state| (state.alarm.at, state.alarm.interval));
     let left = at.map_or(Ticks(0), |at| at.saturating_sub(arch::time::now()));
     let span = |ticks| Timeval::from_nanos(system().timebase.nanos(ticks));
-    Itimerval { interval: span(interval), value: span(left) }
+    Itimerval {
+        interval: span(interval),
+        value: span(left),
+    }
 }

@@ -16,8 +16,8 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{
-    AccountOf, Accounts, Answer, ErrorLogEntry, Identity, Refusal, Reply, Request, Scope, WparName, WparStatus,
-    decode_request, encode_reply,
+    AccountOf, Accounts, Answer, ErrorLogEntry, Identity, Refusal, Reply, Request, Scope, WparName,
+    WparStatus, decode_request, encode_reply,
 };
 use devfs::{Device, Export, Item};
 use memory::frames;
@@ -34,7 +34,13 @@ const NUMBER: DeviceNumber = DeviceNumber::new(240, 0);
 /// # Errors
 /// EEXIST when it is.
 pub fn register(devices: &devfs::Devices) -> Result<(), Errno> {
-    devices.register(Item::device("corral", 0o666, Export::Partitions, NUMBER, Arc::new(ControlDevice)))
+    devices.register(Item::device(
+        "corral",
+        0o666,
+        Export::Partitions,
+        NUMBER,
+        Arc::new(ControlDevice),
+    ))
 }
 
 struct ControlDevice;
@@ -42,8 +48,14 @@ struct ControlDevice;
 impl Device for ControlDevice {
     fn open(&self, cx: &IoContext<'_>, access: Access) -> Attempt<Arc<dyn FileOperations>> {
         let _ = (cx, access);
-        let conversation = Conversation { answer: Vec::new(), read: 0, deadline: None };
-        Ok(Arc::new(ControlFile { conversation: SpinLock::new(Rank::Stream, conversation) }))
+        let conversation = Conversation {
+            answer: Vec::new(),
+            read: 0,
+            deadline: None,
+        };
+        Ok(Arc::new(ControlFile {
+            conversation: SpinLock::new(Rank::Stream, conversation),
+        }))
     }
 }
 
@@ -90,7 +102,10 @@ impl FileOperations for ControlFile {
         let mut frame = alloc::vec![0; length];
         source.take(&mut frame)?;
         let reply: Reply = match decode_request(&frame) {
-            Err(error) => Err(Refusal { errno: error.errno(), detail: Some(error.to_string()) }),
+            Err(error) => Err(Refusal {
+                errno: error.errno(),
+                detail: Some(error.to_string()),
+            }),
             Ok(request) => match self.answer(cx, request) {
                 Ok(answer) => Ok(answer),
                 Err(Unanswered::Refused(refusal)) => Err(refusal),
@@ -99,13 +114,20 @@ impl FileOperations for ControlFile {
         };
         let bytes = encode_reply(&reply).map_err(|_| Errno::EIO)?;
         let mut conversation = self.conversation.lock();
-        *conversation = Conversation { answer: bytes, read: 0, deadline: None };
+        *conversation = Conversation {
+            answer: bytes,
+            read: 0,
+            deadline: None,
+        };
         Ok(length)
     }
 
     fn read(&self, _cx: &IoContext<'_>, _position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
         let mut conversation = self.conversation.lock();
-        let rest = conversation.answer.get(conversation.read..).unwrap_or_default();
+        let rest = conversation
+            .answer
+            .get(conversation.read..)
+            .unwrap_or_default();
         let part = rest.get(..sink.room()).unwrap_or(rest);
         let count = part.len();
         sink.put(part)?;
@@ -145,13 +167,19 @@ impl ControlFile {
                 self.close_others(process)?;
                 Ok(Answer::Done)
             }
-            Request::Activate(wpar) => Ok(partitions::activate(&partitions::of_handle(wpar)?).map(done)?),
+            Request::Activate(wpar) => {
+                Ok(partitions::activate(&partitions::of_handle(wpar)?).map(done)?)
+            }
             Request::Quiesce { wpar, force } => {
                 Ok(partitions::quiesce(&partitions::of_handle(wpar)?, force).map(done)?)
             }
-            Request::Unload(wpar) => Ok(partitions::unload(&partitions::of_handle(wpar)?).map(done)?),
+            Request::Unload(wpar) => {
+                Ok(partitions::unload(&partitions::of_handle(wpar)?).map(done)?)
+            }
             Request::Await { wpar, timeout } => self.await_empty(cx, wpar, timeout),
-            Request::Break(wpar) => Ok(partitions::break_down(&partitions::of_handle(wpar)?).map(done)?),
+            Request::Break(wpar) => {
+                Ok(partitions::break_down(&partitions::of_handle(wpar)?).map(done)?)
+            }
             Request::SetResources { wpar, controls } => {
                 Ok(partitions::set_resources(&partitions::of_handle(wpar)?, controls).map(done)?)
             }
@@ -181,7 +209,10 @@ impl ControlFile {
             let is_this = |file: &Arc<OpenFile>| {
                 core::ptr::addr_eq(Arc::as_ptr(file.operations()), core::ptr::from_ref(self))
             };
-            let own = files.iter_from(0).find(|(_, file)| is_this(file)).map(|(descriptor, _)| descriptor);
+            let own = files
+                .iter_from(0)
+                .find(|(_, file)| is_this(file))
+                .map(|(descriptor, _)| descriptor);
             let mut closed = Vec::new();
             match own {
                 Some(own) if own.0 > 2 => {
@@ -203,7 +234,9 @@ impl ControlFile {
         wpar: control::WparHandle,
         timeout: Option<abi::Nanos>,
     ) -> Answered {
-        let Ok(environment) = partitions::of_handle(wpar) else { return Ok(Answer::Awaited { empty: true }) };
+        let Ok(environment) = partitions::of_handle(wpar) else {
+            return Ok(Answer::Awaited { empty: true });
+        };
         // Enrolled first, looked at then: whoever empties it in between wakes this run.
         environment.emptied.enrol(cx.waiter);
         if environment.wpar.processes.count() == 0 {
@@ -213,13 +246,17 @@ impl ControlFile {
         let deadline = {
             let mut conversation = self.conversation.lock();
             let span = timeout.map(|timeout| system().timebase.ticks(timeout));
-            conversation.deadline = conversation.deadline.or(span.map(|span| now.saturating_add(span)));
+            conversation.deadline = conversation
+                .deadline
+                .or(span.map(|span| now.saturating_add(span)));
             conversation.deadline
         };
         match deadline {
             Some(deadline) if deadline <= now => Ok(Answer::Awaited { empty: false }),
             Some(deadline) => {
-                system().timers.add(deadline, Timeout::Waiter(cx.waiter.clone()));
+                system()
+                    .timers
+                    .add(deadline, Timeout::Waiter(cx.waiter.clone()));
                 Err(Unanswered::Park)
             }
             None => Err(Unanswered::Park),
@@ -256,7 +293,13 @@ fn identity(process: &Arc<Process>) -> Identity {
 
 fn wpars() -> Answered {
     let mut found = Vec::new();
-    for wpar in system().environments.table.all().iter().filter(|wpar| !wpar.cid().is_global()) {
+    for wpar in system()
+        .environments
+        .table
+        .all()
+        .iter()
+        .filter(|wpar| !wpar.cid().is_global())
+    {
         let settings = wpar.settings();
         found.push(WparStatus {
             handle: wpar.handle(),
@@ -279,7 +322,10 @@ fn wpars() -> Answered {
 fn accounts() -> Answered {
     let system = system();
     let now = arch::time::now();
-    let snapshot = system.dispatch.with(|scheduler| scheduler.snapshot(now)).map_err(|_| Errno::ENOMEM)?;
+    let snapshot = system
+        .dispatch
+        .with(|scheduler| scheduler.snapshot(now))
+        .map_err(|_| Errno::ENOMEM)?;
     let entry = |(cid, account): &(Cid, sched::Account)| -> Option<AccountOf> {
         let environment: Arc<Environment> = environment::find(*cid)?;
         Some(AccountOf {
@@ -307,15 +353,26 @@ fn processes(viewer: Cid, only: Option<Cid>) -> Answer {
     let found: Vec<Arc<Process>> = {
         let tree = system().tree.lock();
         let of = |cid: Cid| -> Vec<_> {
-            tree.of_partition(cid).filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process)).collect()
+            tree.of_partition(cid)
+                .filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process))
+                .collect()
         };
         match only {
             Some(cid) => of(cid),
             None if !viewer.is_global() => of(viewer),
-            None => system().environments.table.all().iter().flat_map(|wpar| of(wpar.cid())).collect(),
+            None => system()
+                .environments
+                .table
+                .all()
+                .iter()
+                .flat_map(|wpar| of(wpar.cid()))
+                .collect(),
         }
     };
-    let mut list: Vec<_> = found.iter().map(|process| proc_source::status(process, viewer)).collect();
+    let mut list: Vec<_> = found
+        .iter()
+        .map(|process| proc_source::status(process, viewer))
+        .collect();
     list.sort_by_key(|status| status.pid);
     Answer::Processes(list)
 }
@@ -335,6 +392,11 @@ fn error_log(viewer: Cid) -> Vec<ErrorLogEntry> {
 
 fn policies() -> Vec<alloc::string::String> {
     let active = system().dispatch.with(|scheduler| scheduler.policy_name());
-    let others = ["wlm", "stride", "round-robin"].into_iter().filter(|name| *name != active);
-    core::iter::once(active).chain(others).map(ToString::to_string).collect()
+    let others = ["wlm", "stride", "round-robin"]
+        .into_iter()
+        .filter(|name| *name != active);
+    core::iter::once(active)
+        .chain(others)
+        .map(ToString::to_string)
+        .collect()
 }

@@ -389,7 +389,12 @@ fn make_pipe(call: &Call<'_>, flags: OpenFlags) -> Called {
     );
     let open = |end: Arc<PipeEnd>, access| OpenFile::new(end, None, call.cid(), access, status);
     let (reader, writer) = (open(reader, Access::READ), open(writer, Access::WRITE));
-    install_pair(call, address, [reader, writer], flags.contains(OpenFlags::CLOEXEC))
+    install_pair(
+        call,
+        address,
+        [reader, writer],
+        flags.contains(OpenFlags::CLOEXEC),
+    )
 }
 
 /// Gives two files the lowest free descriptors and stores their numbers at `address`, which has been gathered.

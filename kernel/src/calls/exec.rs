@@ -11,8 +11,9 @@ use crate::process::{Process, Space, USER_LIMIT};
 use crate::system::system;
 use crate::trampoline;
 use abi::linux::{
-    AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2, AT_PAGESZ,
-    AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_SYMLINK_NOFOLLOW, AT_UID, Resource, TASK_COMM_LEN,
+    AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP,
+    AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_SYMLINK_NOFOLLOW, AT_UID,
+    Resource, TASK_COMM_LEN,
 };
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE};
@@ -46,7 +47,8 @@ pub fn execve(call: &mut Call<'_>) -> Called {
 
 /// `man 2 execveat`.
 pub fn execveat(call: &mut Call<'_>) -> Called {
-    let (arguments, environment, flags) = (call.argument(2), call.argument(3), call.argument(4) as u32);
+    let (arguments, environment, flags) =
+        (call.argument(2), call.argument(3), call.argument(4) as u32);
     if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -55,7 +57,11 @@ pub fn execveat(call: &mut Call<'_>) -> Called {
     if path.is_empty() && flags & AT_EMPTY_PATH == 0 {
         return Err(Errno::ENOENT.into());
     }
-    let follow = if flags & AT_SYMLINK_NOFOLLOW != 0 { Follow::No } else { Follow::Yes };
+    let follow = if flags & AT_SYMLINK_NOFOLLOW != 0 {
+        Follow::No
+    } else {
+        Follow::Yes
+    };
     execute(call, base, path, [arguments, environment], follow)
 }
 
@@ -89,7 +95,14 @@ fn execute(
     if call.progress() == Continuation::Fresh {
         let arguments = strings(call, arguments)?;
         let environment = strings(call, environment)?;
-        let program = find(call, base.as_ref(), path.clone(), arguments, environment, follow)?;
+        let program = find(
+            call,
+            base.as_ref(),
+            path.clone(),
+            arguments,
+            environment,
+            follow,
+        )?;
         if !alone(call)? {
             call.set_progress(Continuation::Begun);
             return Err(Outcome::Park(Wait::retry()));
@@ -129,7 +142,10 @@ fn alone(call: &Call<'_>) -> Result<bool, Errno> {
         process.threads_gone.enrol(waiter);
         Ok(state.threads.clone())
     })?;
-    others.iter().filter(|thread| !Arc::ptr_eq(thread, call.thread)).for_each(|thread| thread.interrupt());
+    others
+        .iter()
+        .filter(|thread| !Arc::ptr_eq(thread, call.thread))
+        .for_each(|thread| thread.interrupt());
     Ok(others.is_empty())
 }
 
@@ -141,7 +157,9 @@ fn strings(call: &Call<'_>, array: u64) -> Result<Vec<Vec<u8>>, Errno> {
         return Ok(strings);
     }
     for index in 0.. {
-        let pointer = call.user.u64(array.checked_add(index * 8).ok_or(Errno::EFAULT)?)?;
+        let pointer = call
+            .user
+            .u64(array.checked_add(index * 8).ok_or(Errno::EFAULT)?)?;
         if pointer == 0 {
             break;
         }
@@ -182,7 +200,15 @@ fn find(
         }
         let image = Image::parse(&head, USER_LIMIT)?;
         let source = location.inode().pages().ok_or(Errno::EACCES)?;
-        return Ok(Program { location, metadata, image, source, arguments, environment, path });
+        return Ok(Program {
+            location,
+            metadata,
+            image,
+            source,
+            arguments,
+            environment,
+            path,
+        });
     }
     Err(Errno::ELOOP.into())
 }
@@ -202,7 +228,9 @@ fn open(
         walk.may_run(&location)?;
         let metadata = location.inode().metadata(&walk.io)?;
         let mut head = alloc::vec![0; Image::HEAD];
-        let read = location.inode().read_at(&walk.io, 0, &mut SliceSink::new(&mut head))?;
+        let read = location
+            .inode()
+            .read_at(&walk.io, 0, &mut SliceSink::new(&mut head))?;
         head.truncate(read);
         Ok::<_, Stop>((location, metadata, head))
     })
@@ -215,7 +243,11 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
     let space = Space::new(process.cid());
     let (base, entry, interpreter_base) = {
         let mut description = space.lock();
-        let base = if program.image.movable { MOVABLE_BASE } else { 0 };
+        let base = if program.image.movable {
+            MOVABLE_BASE
+        } else {
+            0
+        };
         map_image(&mut description, &program.image, &program.source, base)?;
         let (entry, interpreter_base) = match program.image.interpreter {
             None => (base + program.image.entry, 0),
@@ -227,8 +259,19 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
         trampoline::map(&mut description)?;
         (base, entry, interpreter_base)
     };
-    let stack = lay_out_stack(&space, program, &credential, secure, [base, interpreter_base])?;
-    Ok(Loaded { space, stack, entry, credential })
+    let stack = lay_out_stack(
+        &space,
+        program,
+        &credential,
+        secure,
+        [base, interpreter_base],
+    )?;
+    Ok(Loaded {
+        space,
+        stack,
+        entry,
+        credential,
+    })
 }
 
 fn map_image(
@@ -246,21 +289,34 @@ fn map_image(
         let request = |from: u64, to: u64, mapping| MapRequest {
             hint: from,
             // Two segments may share a page: the later one's file contents count.
-            fixed: if from < mapped_to { Fixed::Replace } else { Fixed::NoReplace },
+            fixed: if from < mapped_to {
+                Fixed::Replace
+            } else {
+                Fixed::NoReplace
+            },
             length: to - from,
             protection: segment.protection,
             maximum: Protection::all(),
             mapping,
             name: None,
         };
-        let file_pages_end = if segment.file_size == 0 { first } else { file_end.next_multiple_of(page) };
+        let file_pages_end = if segment.file_size == 0 {
+            first
+        } else {
+            file_end.next_multiple_of(page)
+        };
         if file_pages_end > first {
-            let backing = Backing { source: source.clone(), first: segment.offset / page };
+            let backing = Backing {
+                source: source.clone(),
+                first: segment.offset / page,
+            };
             space.map(request(first, file_pages_end, Mapping::Private(backing)))?;
             if end > file_end && segment.protection.contains(Protection::WRITE) {
                 let zeros = [0; PAGE_SIZE];
                 let tail = (file_pages_end.min(end) - file_end) as usize;
-                space.write(file_end, zeros.get(..tail).unwrap_or(&zeros)).map_err(|_| Errno::ENOMEM)?;
+                space
+                    .write(file_end, zeros.get(..tail).unwrap_or(&zeros))
+                    .map_err(|_| Errno::ENOMEM)?;
             }
         }
         let end_page = end.next_multiple_of(page);
@@ -279,10 +335,16 @@ fn load_interpreter(
     program: &Program,
     (offset, length): (u64, u64),
 ) -> Result<(u64, u64), Outcome> {
-    let length = usize::try_from(length).ok().filter(|length| (2..=PAGE_SIZE).contains(length)).ok_or(Errno::ENOEXEC)?;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|length| (2..=PAGE_SIZE).contains(length))
+        .ok_or(Errno::ENOEXEC)?;
     let mut path = alloc::vec![0; length];
     let io = call.io();
-    let read = program.location.inode().read_at(&io, offset, &mut SliceSink::new(&mut path))?;
+    let read = program
+        .location
+        .inode()
+        .read_at(&io, offset, &mut SliceSink::new(&mut path))?;
     if read != length || path.pop() != Some(0) {
         return Err(Errno::ENOEXEC.into());
     }
@@ -332,7 +394,12 @@ fn lay_out_stack(
         platform: arch::features::platform().as_bytes(),
         random,
     };
-    let stack = InitialStack::new(&contents, &auxiliary, USER_LIMIT, STRINGS_LIMIT + (64 << 10))?;
+    let stack = InitialStack::new(
+        &contents,
+        &auxiliary,
+        USER_LIMIT,
+        STRINGS_LIMIT + (64 << 10),
+    )?;
     let mut description = space.lock();
     let start = (stack.pointer - FIRST_STACK) & !(PAGE_SIZE as u64 - 1);
     let writable = Protection::READ | Protection::WRITE;
@@ -345,7 +412,9 @@ fn lay_out_stack(
         mapping: Mapping::Stack,
         name: None,
     })?;
-    description.write(stack.pointer, &stack.bytes).map_err(|_| Errno::ENOMEM)?;
+    description
+        .write(stack.pointer, &stack.bytes)
+        .map_err(|_| Errno::ENOMEM)?;
     Ok(stack)
 }
 
@@ -357,8 +426,16 @@ fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
     let mut credential = Credential::clone(call.credential());
     let of_root = call.process().environment().wpar.privileges();
     let metadata = &program.metadata;
-    let no_set_id = program.location.mount().flags().contains(MountFlags::NO_SET_ID);
-    let mode = if no_set_id { metadata.mode.without(0o6000).bits() } else { metadata.mode.bits() };
+    let no_set_id = program
+        .location
+        .mount()
+        .flags()
+        .contains(MountFlags::NO_SET_ID);
+    let mode = if no_set_id {
+        metadata.mode.without(0o6000).bits()
+    } else {
+        metadata.mode.bits()
+    };
     let secure = identity::execute(&mut credential, mode, metadata.uid, metadata.gid, of_root);
     (credential, secure)
 }
@@ -367,7 +444,12 @@ fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
 fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     let process = call.process();
     close_on_exec(process);
-    let Loaded { space, stack, entry, credential } = loaded;
+    let Loaded {
+        space,
+        stack,
+        entry,
+        credential,
+    } = loaded;
     process.replace_space(space);
     process.release_vfork();
     {
@@ -375,7 +457,11 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         shared.actions.forget_handlers();
         call.thread.signals.lock().stack = process::signal::AlternateStack::default();
     }
-    let name = program.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let name = program
+        .path
+        .rsplit(|byte| *byte == b'/')
+        .next()
+        .unwrap_or_default();
     process.with(|state| {
         state.credential = Arc::new(credential);
         state.name = name.iter().copied().take(TASK_COMM_LEN - 1).collect();
@@ -383,8 +469,12 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         state.arguments = stack.arguments;
         state.environment = stack.environment;
     });
-    call.thread.clear_child_tid.store(0, core::sync::atomic::Ordering::Relaxed);
-    call.thread.robust_list.store(0, core::sync::atomic::Ordering::Relaxed);
+    call.thread
+        .clear_child_tid
+        .store(0, core::sync::atomic::Ordering::Relaxed);
+    call.thread
+        .robust_list
+        .store(0, core::sync::atomic::Ordering::Relaxed);
     system().tree.lock().executed(process.pid);
     let context = &mut call.body.context;
     context.clear_vector();

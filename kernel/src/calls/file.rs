@@ -14,13 +14,8 @@ use crate::process::Process;
 use crate::signals::{self, Origin};
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::linux::{
-<<<<<<< HEAD
-    MAX_RW_COUNT, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
-    SigInfo, SignalNumber, SystemCall,
-=======
-    MAX_RW_COUNT, MessageFlags, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET, SigInfo,
-    SignalNumber, SystemCall,
->>>>>>> sockets
+    MAX_RW_COUNT, MessageFlags, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE,
+    SEEK_SET, SigInfo, SignalNumber, SystemCall,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, PAGE_SIZE};
@@ -156,17 +151,12 @@ fn offset(call: &Call<'_>, index: usize) -> Result<i64, Errno> {
     }
 }
 
-<<<<<<< HEAD
-fn total(segments: &[Segment]) -> usize {
+/// Bytes of a transfer, at most what one call moves.
+pub(super) fn total(segments: &[Segment]) -> usize {
     segments
         .iter()
         .fold(0usize, |sum, segment| sum.saturating_add(segment.length))
         .min(MAX_RW_COUNT)
-=======
-/// Bytes of a transfer, at most what one call moves.
-pub(super) fn total(segments: &[Segment]) -> usize {
-    segments.iter().fold(0usize, |sum, segment| sum.saturating_add(segment.length)).min(MAX_RW_COUNT)
->>>>>>> sockets
 }
 
 /// How much earlier runs of the call have transferred.
@@ -220,7 +210,8 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
     let mut done = before;
     loop {
         let step = STEP.min(total - done);
-        let mut sink = match UserBuffer::new(&call.user, segments, done, step, MemoryAccess::Write) {
+        let mut sink = match UserBuffer::new(&call.user, segments, done, step, MemoryAccess::Write)
+        {
             Ok(sink) => sink,
             Err(_) if done > 0 => return Ok(done as u64),
             Err(errno) => return Err(errno.into()),
@@ -266,7 +257,8 @@ fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Cal
     let total = done + allowed(call, &file, here, wanted.saturating_sub(done), done > 0)?;
     while done < total {
         let step = STEP.min(total - done);
-        let mut source = match UserBuffer::new(&call.user, segments, done, step, MemoryAccess::Read) {
+        let mut source = match UserBuffer::new(&call.user, segments, done, step, MemoryAccess::Read)
+        {
             Ok(source) => source,
             Err(_) if done > 0 => break,
             Err(errno) => return Err(errno.into()),

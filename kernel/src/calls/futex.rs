@@ -11,9 +11,10 @@ use crate::process::Space;
 use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::{
-    FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMD_MASK, FUTEX_CMP_REQUEUE, FUTEX_OWNER_DIED,
-    FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_TID_MASK, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAITERS, FUTEX_WAKE,
-    FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, ROBUST_LIST_LIMIT, RobustListHead,
+    FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMD_MASK, FUTEX_CMP_REQUEUE,
+    FUTEX_OWNER_DIED, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_TID_MASK, FUTEX_WAIT,
+    FUTEX_WAIT_BITSET, FUTEX_WAITERS, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
+    ROBUST_LIST_LIMIT, RobustListHead,
 };
 use abi::mmu::Access;
 use abi::{Errno, PAGE_SIZE, Ticks};
@@ -27,20 +28,50 @@ use wait::{Attempt, Stop};
 pub fn futex(call: &mut Call<'_>) -> Called {
     let operation = call.argument(1) as u32;
     let private = operation & FUTEX_PRIVATE_FLAG != 0;
-    let [address, _, value, fourth, second, third] = core::array::from_fn(|index| call.argument(index));
+    let [address, _, value, fourth, second, third] =
+        core::array::from_fn(|index| call.argument(index));
     let (value, third) = (value as u32, third as u32);
     match operation & FUTEX_CMD_MASK {
-        FUTEX_WAIT => wait(call, [address, fourth], private, value, FUTEX_BITSET_MATCH_ANY, Clock::Span),
+        FUTEX_WAIT => wait(
+            call,
+            [address, fourth],
+            private,
+            value,
+            FUTEX_BITSET_MATCH_ANY,
+            Clock::Span,
+        ),
         FUTEX_WAIT_BITSET => {
             let realtime = operation & FUTEX_CLOCK_REALTIME != 0;
-            let clock = if realtime { Clock::Realtime } else { Clock::Monotonic };
+            let clock = if realtime {
+                Clock::Realtime
+            } else {
+                Clock::Monotonic
+            };
             wait(call, [address, fourth], private, value, third, clock)
         }
         FUTEX_WAKE => wake(call, address, private, value, FUTEX_BITSET_MATCH_ANY),
         FUTEX_WAKE_BITSET => wake(call, address, private, value, third),
-        FUTEX_REQUEUE => requeue(call, [address, second], private, [value, fourth as u32], None),
-        FUTEX_CMP_REQUEUE => requeue(call, [address, second], private, [value, fourth as u32], Some(third)),
-        FUTEX_WAKE_OP => wake_op(call, [address, second], private, [value, fourth as u32], third),
+        FUTEX_REQUEUE => requeue(
+            call,
+            [address, second],
+            private,
+            [value, fourth as u32],
+            None,
+        ),
+        FUTEX_CMP_REQUEUE => requeue(
+            call,
+            [address, second],
+            private,
+            [value, fourth as u32],
+            Some(third),
+        ),
+        FUTEX_WAKE_OP => wake_op(
+            call,
+            [address, second],
+            private,
+            [value, fourth as u32],
+            third,
+        ),
         _ => Err(Outcome::Failed(Errno::ENOSYS)),
     }
 }
@@ -65,7 +96,9 @@ fn wait(
 ) -> Called {
     let until = deadline(call, timeout, &clock)?;
     let key = key(call, address, private, Access::Read)?;
-    if until.is_some_and(|until| until <= arch::time::now()) && call.progress() != Continuation::Fresh {
+    if until.is_some_and(|until| until <= arch::time::now())
+        && call.progress() != Continuation::Fresh
+    {
         return Err(Errno::ETIMEDOUT.into());
     }
     let unchanged = || load(address).map(|word| word == expected);
@@ -109,19 +142,35 @@ fn requeue(
     expected: Option<u32>,
 ) -> Called {
     let [wake, moved] = limits.map(|limit| usize::try_from(limit.cast_signed()));
-    let (wake, moved) = (wake.map_err(|_| Errno::EINVAL)?, moved.map_err(|_| Errno::EINVAL)?);
+    let (wake, moved) = (
+        wake.map_err(|_| Errno::EINVAL)?,
+        moved.map_err(|_| Errno::EINVAL)?,
+    );
     let source = key(call, from, private, Access::Read)?;
     let target = key(call, to, private, Access::Write)?;
-    let unchanged = || expected.map_or(Ok(true), |expected| load(from).map(|word| word == expected));
-    let (woken, moved) = system().futexes.requeue(source, target, wake, moved, unchanged)?;
+    let unchanged =
+        || expected.map_or(Ok(true), |expected| load(from).map(|word| word == expected));
+    let (woken, moved) = system()
+        .futexes
+        .requeue(source, target, wake, moved, unchanged)?;
     Ok((woken + moved) as u64)
 }
 
-fn wake_op(call: &Call<'_>, [first, second]: [u64; 2], private: bool, limits: [u32; 2], word: u32) -> Called {
+fn wake_op(
+    call: &Call<'_>,
+    [first, second]: [u64; 2],
+    private: bool,
+    limits: [u32; 2],
+    word: u32,
+) -> Called {
     let operation = WakeOperation::decode(word)?;
-    let keys = [key(call, first, private, Access::Read)?, key(call, second, private, Access::Write)?];
+    let keys = [
+        key(call, first, private, Access::Read)?,
+        key(call, second, private, Access::Write)?,
+    ];
     let limits = limits.map(|limit| usize::try_from(limit.cast_signed()).unwrap_or(1).max(1));
-    let change = || arch::user::update_u32(second, |old| operation.apply(old)).map_err(|_| Stop::Again);
+    let change =
+        || arch::user::update_u32(second, |old| operation.apply(old)).map_err(|_| Stop::Again);
     Ok(system().futexes.wake_op(keys, limits, operation, change)? as u64)
 }
 
@@ -140,18 +189,26 @@ fn key(call: &Call<'_>, address: u64, private: bool, access: Access) -> Result<F
 }
 
 fn key_in(space: &Arc<Space>, address: u64, private: bool) -> Result<FutexKey, Errno> {
-    let own = FutexKey::Private { space: space.id, address };
+    let own = FutexKey::Private {
+        space: space.id,
+        address,
+    };
     if private {
         return Ok(own);
     }
     let mut description = space.lock();
-    let shared = description.area_at(address).is_some_and(|area| matches!(area.mapping, Mapping::Shared(_)));
+    let shared = description
+        .area_at(address)
+        .is_some_and(|area| matches!(area.mapping, Mapping::Shared(_)));
     if !shared {
         return Ok(own);
     }
     let frame = description.frame_at(address, Access::Read)?;
     let offset = address % PAGE_SIZE as u64;
-    Ok(FutexKey::Shared { object: u64::from(frame.number().0), offset })
+    Ok(FutexKey::Shared {
+        object: u64::from(frame.number().0),
+        offset,
+    })
 }
 
 /// Wakes waiters of a word of another, or an ending, thread's memory.
@@ -172,7 +229,11 @@ pub fn release_robust(thread: &Arc<Thread>, space: &Arc<Space>) {
     }
     let word = |address: u64| {
         let mut bytes = [0; 8];
-        space.lock().read(address, &mut bytes).ok().map(|()| u64::from_le_bytes(bytes))
+        space
+            .lock()
+            .read(address, &mut bytes)
+            .ok()
+            .map(|()| u64::from_le_bytes(bytes))
     };
     let mut bytes = [0; RobustListHead::SIZE];
     if space.lock().read(head, &mut bytes).is_err() {

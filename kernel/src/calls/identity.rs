@@ -52,13 +52,17 @@ pub fn getegid(call: &mut Call<'_>) -> u64 {
 
 /// `man 2 setuid`.
 pub fn setuid(call: &mut Call<'_>) -> Called {
-    change(call, |credential, of_root| identity::setuid(credential, number(call, 0), of_root))?;
+    change(call, |credential, of_root| {
+        identity::setuid(credential, number(call, 0), of_root)
+    })?;
     Ok(0)
 }
 
 /// `man 2 setgid`.
 pub fn setgid(call: &mut Call<'_>) -> Called {
-    change(call, |credential, _| identity::setgid(credential, number(call, 0)))?;
+    change(call, |credential, _| {
+        identity::setgid(credential, number(call, 0))
+    })?;
     Ok(0)
 }
 
@@ -72,33 +76,43 @@ pub fn setreuid(call: &mut Call<'_>) -> Called {
 
 /// `man 2 setregid`.
 pub fn setregid(call: &mut Call<'_>) -> Called {
-    change(call, |credential, _| identity::setregid(credential, number(call, 0), number(call, 1)))?;
+    change(call, |credential, _| {
+        identity::setregid(credential, number(call, 0), number(call, 1))
+    })?;
     Ok(0)
 }
 
 /// `man 2 setresuid`.
 pub fn setresuid(call: &mut Call<'_>) -> Called {
     let users = [0, 1, 2].map(|index| number(call, index));
-    change(call, |credential, of_root| identity::setresuid(credential, users, of_root))?;
+    change(call, |credential, of_root| {
+        identity::setresuid(credential, users, of_root)
+    })?;
     Ok(0)
 }
 
 /// `man 2 setresgid`.
 pub fn setresgid(call: &mut Call<'_>) -> Called {
     let groups = [0, 1, 2].map(|index| number(call, index));
-    change(call, |credential, _| identity::setresgid(credential, groups))?;
+    change(call, |credential, _| {
+        identity::setresgid(credential, groups)
+    })?;
     Ok(0)
 }
 
 /// `man 2 setfsuid`: answers the number before.
 pub fn setfsuid(call: &mut Call<'_>) -> Called {
-    let before = change(call, |credential, _| Ok(identity::setfsuid(credential, number(call, 0))))?;
+    let before = change(call, |credential, _| {
+        Ok(identity::setfsuid(credential, number(call, 0)))
+    })?;
     Ok(u64::from(before))
 }
 
 /// `man 2 setfsgid`: answers the number before.
 pub fn setfsgid(call: &mut Call<'_>) -> Called {
-    let before = change(call, |credential, _| Ok(identity::setfsgid(credential, number(call, 0))))?;
+    let before = change(call, |credential, _| {
+        Ok(identity::setfsgid(credential, number(call, 0)))
+    })?;
     Ok(u64::from(before))
 }
 
@@ -116,7 +130,8 @@ pub fn getresgid(call: &mut Call<'_>) -> Called {
 
 fn store(call: &Call<'_>, numbers: [u32; 3]) -> Called {
     for (index, number) in numbers.into_iter().enumerate() {
-        call.user.write(call.argument(index), &number.to_le_bytes())?;
+        call.user
+            .write(call.argument(index), &number.to_le_bytes())?;
     }
     Ok(0)
 }
@@ -130,7 +145,10 @@ pub fn getgroups(call: &mut Call<'_>) -> Called {
         if usize::try_from(room).map_err(|_| Errno::EINVAL)? < groups.len() {
             return Err(Errno::EINVAL.into());
         }
-        let bytes: Vec<u8> = groups.iter().flat_map(|group| group.to_le_bytes()).collect();
+        let bytes: Vec<u8> = groups
+            .iter()
+            .flat_map(|group| group.to_le_bytes())
+            .collect();
         call.user.write(address, &bytes)?;
     }
     Ok(groups.len() as u64)
@@ -147,7 +165,9 @@ pub fn setgroups(call: &mut Call<'_>) -> Called {
     for index in 0..count as u64 {
         groups.push(call.user.u32(call.argument(1).wrapping_add(index * 4))?);
     }
-    change(call, |credential, _| identity::setgroups(credential, &groups))?;
+    change(call, |credential, _| {
+        identity::setgroups(credential, &groups)
+    })?;
     Ok(0)
 }
 
@@ -161,12 +181,20 @@ pub fn capget(call: &mut Call<'_>) -> Called {
     let (header, data) = (call.argument(0), call.argument(1));
     if call.user.u32(header)? != VERSION_3 {
         call.user.write(header, &VERSION_3.to_le_bytes())?;
-        return if data == 0 { Ok(0) } else { Err(Errno::EINVAL.into()) };
+        return if data == 0 {
+            Ok(0)
+        } else {
+            Err(Errno::EINVAL.into())
+        };
     }
     if data == 0 {
         return Ok(0);
     }
-    let held = if call.credential().identity.euid == 0 { ALL } else { 0 };
+    let held = if call.credential().identity.euid == 0 {
+        ALL
+    } else {
+        0
+    };
     let (low, high) = (held as u32, (held >> 32) as u32);
     // effective, permitted, inheritable; low words, then high words.
     let words = [low, low, 0, high, high, 0];

@@ -23,7 +23,8 @@ const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 
 /// `man 2 mmap`.
 pub fn mmap(call: &mut Call<'_>) -> Called {
-    let [address, length, protection, flags, _, offset] = core::array::from_fn(|index| call.argument(index));
+    let [address, length, protection, flags, _, offset] =
+        core::array::from_fn(|index| call.argument(index));
     if length == 0 || !offset.is_multiple_of(PAGE_SIZE as u64) {
         return Err(Errno::EINVAL.into());
     }
@@ -43,7 +44,15 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
     } else {
         of_file(call, offset, shared, protection)?
     };
-    let request = MapRequest { hint: address, fixed, length, protection, maximum, mapping, name: None };
+    let request = MapRequest {
+        hint: address,
+        fixed,
+        length,
+        protection,
+        maximum,
+        mapping,
+        name: None,
+    };
     let mut space = call.user.space()?.lock();
     space.set_limit(limit(call));
     Ok(space.map(request)?)
@@ -52,7 +61,12 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
 /// RLIMIT_AS in pages.
 fn limit(call: &Call<'_>) -> Pages {
     let bytes = call.process().limit(Resource::AddressSpace);
-    let own = call.process().environment().wpar.controls().process_virtual_memory;
+    let own = call
+        .process()
+        .environment()
+        .wpar
+        .controls()
+        .process_virtual_memory;
     let bytes = own.map_or(bytes, |megabytes| bytes.min(megabytes.bytes()));
     Pages(bytes / PAGE_SIZE as u64)
 }
@@ -63,7 +77,11 @@ fn anonymous(call: &Call<'_>, length: u64, flags: u64, shared: bool) -> Result<M
         let source = Arc::new(SharedPages::new(call.cid(), pages));
         return Ok(Mapping::Shared(Backing { source, first: 0 }));
     }
-    Ok(if flags & MAP_GROWSDOWN != 0 { Mapping::Stack } else { Mapping::Anonymous })
+    Ok(if flags & MAP_GROWSDOWN != 0 {
+        Mapping::Stack
+    } else {
+        Mapping::Anonymous
+    })
 }
 
 /// A mapping of the file of argument 4, and what `mprotect` may allow of it.
@@ -86,8 +104,18 @@ fn of_file(
         maximum.remove(Protection::WRITE);
     }
     let source = file.operations().pages().ok_or(Errno::ENODEV)?;
-    let backing = Backing { source, first: offset / PAGE_SIZE as u64 };
-    Ok((if shared { Mapping::Shared(backing) } else { Mapping::Private(backing) }, maximum))
+    let backing = Backing {
+        source,
+        first: offset / PAGE_SIZE as u64,
+    };
+    Ok((
+        if shared {
+            Mapping::Shared(backing)
+        } else {
+            Mapping::Private(backing)
+        },
+        maximum,
+    ))
 }
 
 fn protection_of(bits: u64) -> Result<Protection, Errno> {
@@ -99,21 +127,31 @@ fn protection_of(bits: u64) -> Result<Protection, Errno> {
 
 /// `man 2 munmap`.
 pub fn munmap(call: &mut Call<'_>) -> Called {
-    call.user.space()?.lock().unmap(call.argument(0), call.argument(1))?;
+    call.user
+        .space()?
+        .lock()
+        .unmap(call.argument(0), call.argument(1))?;
     Ok(0)
 }
 
 /// `man 2 mprotect`.
 pub fn mprotect(call: &mut Call<'_>) -> Called {
     let protection = protection_of(call.argument(2))?;
-    call.user.space()?.lock().protect(call.argument(0), call.argument(1), protection)?;
+    call.user
+        .space()?
+        .lock()
+        .protect(call.argument(0), call.argument(1), protection)?;
     Ok(0)
 }
 
 /// `man 2 mremap`.
 pub fn mremap(call: &mut Call<'_>) -> Called {
-    let [old, old_length, new_length, flags, new] = core::array::from_fn(|index| call.argument(index));
-    let flags = u32::try_from(flags).ok().and_then(RemapFlags::from_bits).ok_or(Errno::EINVAL)?;
+    let [old, old_length, new_length, flags, new] =
+        core::array::from_fn(|index| call.argument(index));
+    let flags = u32::try_from(flags)
+        .ok()
+        .and_then(RemapFlags::from_bits)
+        .ok_or(Errno::EINVAL)?;
     let mut space = call.user.space()?.lock();
     space.set_limit(limit(call));
     Ok(space.remap(old, old_length, new_length, flags, new)?)
@@ -151,23 +189,32 @@ pub fn msync(call: &mut Call<'_>) -> Called {
     let (address, length, flags) = (call.argument(0), call.argument(1), call.argument(2));
     const FLAGS: u64 = 7;
     const ASYNC_AND_SYNC: u64 = 5;
-    if !address.is_multiple_of(PAGE_SIZE as u64) || flags & !FLAGS != 0 || flags & ASYNC_AND_SYNC == ASYNC_AND_SYNC {
+    if !address.is_multiple_of(PAGE_SIZE as u64)
+        || flags & !FLAGS != 0
+        || flags & ASYNC_AND_SYNC == ASYNC_AND_SYNC
+    {
         return Err(Errno::EINVAL.into());
     }
     let end = address.checked_add(length).ok_or(Errno::ENOMEM)?;
     let space = call.user.space()?.lock();
     let mut at = address;
-    for area in space.areas().filter(|area| area.end > address && area.start < end) {
+    for area in space
+        .areas()
+        .filter(|area| area.end > address && area.start < end)
+    {
         if area.start > at {
             return Err(Errno::ENOMEM.into());
         }
         at = area.end;
     }
-    if at < end { Err(Errno::ENOMEM.into()) } else { Ok(0) }
+    if at < end {
+        Err(Errno::ENOMEM.into())
+    } else {
+        Ok(0)
+    }
 }
 
 /// `mlock` and its kin: nothing is ever paged out, so every resident page is locked.
 pub fn lock(_call: &mut Call<'_>) -> Called {
     Ok(0)
 }
-

@@ -60,7 +60,12 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// A run of a call.
-    pub fn new(thread: &'a Arc<Thread>, body: &'a mut Body, space: Option<Arc<Space>>, pending: PendingCall) -> Self {
+    pub fn new(
+        thread: &'a Arc<Thread>,
+        body: &'a mut Body,
+        space: Option<Arc<Space>>,
+        pending: PendingCall,
+    ) -> Self {
         Self {
             thread,
             body,
@@ -84,7 +89,8 @@ impl<'a> Call<'a> {
 
     /// On whose behalf.
     pub fn credential(&self) -> &Arc<Credential> {
-        self.credential.get_or_init(|| self.thread.process.credential())
+        self.credential
+            .get_or_init(|| self.thread.process.credential())
     }
 
     /// The caller's partition.
@@ -104,7 +110,11 @@ impl<'a> Call<'a> {
 
     /// What operations of files get.
     pub fn io(&self) -> IoContext<'_> {
-        IoContext { credential: self.credential(), waiter: self.waiter(), nonblocking: false }
+        IoContext {
+            credential: self.credential(),
+            waiter: self.waiter(),
+            nonblocking: false,
+        }
     }
 
     /// What the call has already done.
@@ -153,7 +163,9 @@ impl<'a> Call<'a> {
 
 /// Runs a call once.
 pub fn run(call: &mut Call<'_>) -> Outcome {
-    let Some(number) = SystemCall::from_number(call.number) else { return unknown(call) };
+    let Some(number) = SystemCall::from_number(call.number) else {
+        return unknown(call);
+    };
     dispatch(number, call).into()
 }
 
@@ -390,7 +402,10 @@ fn unknown(call: &Call<'_>) -> Outcome {
     if new {
         let name = SystemCall::from_number(call.number).map_or("unknown", SystemCall::name);
         let program = alloc::string::String::from_utf8_lossy(&program);
-        let text = format!("{program}: system call {} ({name}) is not implemented", call.number);
+        let text = format!(
+            "{program}: system call {} ({name}) is not implemented",
+            call.number
+        );
         log::info!("{text}");
         system().log(call.process().cid(), Severity::Information, "call", text);
     }

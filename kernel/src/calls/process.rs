@@ -8,8 +8,9 @@ use crate::process::{Inheritance, Process};
 use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::{
-    CloneArgs, CloneFlags, P_ALL, P_PGID, P_PID, PR_GET_DUMPABLE, PR_GET_NAME, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE,
-    PR_SET_NAME, Rusage, SignalNumber, Timeval, TASK_COMM_LEN, WaitOptions,
+    CloneArgs, CloneFlags, P_ALL, P_PGID, P_PID, PR_GET_DUMPABLE, PR_GET_NAME,
+    PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_NAME, Rusage, SignalNumber, TASK_COMM_LEN,
+    Timeval, WaitOptions,
 };
 use abi::mmu::Access;
 use abi::{Errno, Pid};
@@ -54,13 +55,24 @@ pub fn vfork(call: &mut Call<'_>) -> Called {
 /// `man 2 clone`: flags, stack, parent_tid, tls, child_tid, in powerpc's order.
 pub fn clone(call: &mut Call<'_>) -> Called {
     const SIGNAL: u64 = 0xff;
-    let [word, stack, parent_tid, child_tid, tls] = [0, 1, 2, 4, 3].map(|index| call.argument(index));
+    let [word, stack, parent_tid, child_tid, tls] =
+        [0, 1, 2, 4, 3].map(|index| call.argument(index));
     let exit_signal = match word & SIGNAL {
         0 => None,
         number => Some(SignalNumber::new(number)?),
     };
     let flags = CloneFlags::from_bits_retain(word & !SIGNAL);
-    make(call, Request { flags, stack, parent_tid, child_tid, tls, exit_signal })
+    make(
+        call,
+        Request {
+            flags,
+            stack,
+            parent_tid,
+            child_tid,
+            tls,
+            exit_signal,
+        },
+    )
 }
 
 /// `man 2 clone3`.
@@ -85,15 +97,35 @@ pub fn clone3(call: &mut Call<'_>) -> Called {
         0 => None,
         number => Some(SignalNumber::new(number)?),
     };
-    let stack = args.stack.checked_add(args.stack_size).ok_or(Errno::EINVAL)?;
+    let stack = args
+        .stack
+        .checked_add(args.stack_size)
+        .ok_or(Errno::EINVAL)?;
     let flags = CloneFlags::from_bits_retain(args.flags);
     let (parent_tid, child_tid, tls) = (args.parent_tid, args.child_tid, args.tls);
-    make(call, Request { flags, stack, parent_tid, child_tid, tls, exit_signal })
+    make(
+        call,
+        Request {
+            flags,
+            stack,
+            parent_tid,
+            child_tid,
+            tls,
+            exit_signal,
+        },
+    )
 }
 
 impl Request {
     fn plain(flags: CloneFlags) -> Self {
-        Self { flags, stack: 0, parent_tid: 0, child_tid: 0, tls: 0, exit_signal: Some(SignalNumber::SIGCHLD) }
+        Self {
+            flags,
+            stack: 0,
+            parent_tid: 0,
+            child_tid: 0,
+            tls: 0,
+            exit_signal: Some(SignalNumber::SIGCHLD),
+        }
     }
 
     /// What cannot be asked for, or not together.
@@ -110,7 +142,8 @@ impl Request {
             // Partitions are made by Global's administrator; a program cannot make namespaces.
             return Err(Errno::EPERM);
         }
-        let unsupported = CloneFlags::PIDFD | CloneFlags::INTO_CGROUP | CloneFlags::PARENT | CloneFlags::PTRACE;
+        let unsupported =
+            CloneFlags::PIDFD | CloneFlags::INTO_CGROUP | CloneFlags::PARENT | CloneFlags::PTRACE;
         let has = |flags| self.flags.contains(flags);
         let thread = has(CloneFlags::THREAD);
         let bad = self.flags.intersects(unsupported)
@@ -143,7 +176,13 @@ fn make(call: &mut Call<'_>, request: Request) -> Called {
     }
     request.check()?;
     if request.flags.contains(CloneFlags::PARENT_SETTID) {
-        call.user.gather(crate::user::Segment { address: request.parent_tid, length: 4 }, Access::Write)?;
+        call.user.gather(
+            crate::user::Segment {
+                address: request.parent_tid,
+                length: 4,
+            },
+            Access::Write,
+        )?;
     }
     call.body.context.leave();
     if request.flags.contains(CloneFlags::THREAD) {
@@ -174,14 +213,22 @@ fn await_vfork(call: &mut Call<'_>, child: Pid) -> Called {
             shares
         })
     });
-    if waits { Err(Outcome::Park(Wait::retry())) } else { Ok(u64::from(number.0)) }
+    if waits {
+        Err(Outcome::Park(Wait::retry()))
+    } else {
+        Ok(u64::from(number.0))
+    }
 }
 
 fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, Errno> {
     let parent = call.process();
     let shares = |flag| request.flags.contains(flag);
     let space = parent.space()?;
-    let space = if shares(CloneFlags::VM) { space } else { space.fork()? };
+    let space = if shares(CloneFlags::VM) {
+        space
+    } else {
+        space.fork()?
+    };
     let files = parent.files()?;
     let files = if shares(CloneFlags::FILES) {
         files
@@ -207,8 +254,16 @@ fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, E
     let context = request.child_context(&call.body.context);
     let environment = parent.environment();
     environment.admit_thread()?;
-    let inheritance = Inheritance { space, files, place, signals, exit_signal: request.exit_signal };
-    let child = parent.child(inheritance, !shares(CloneFlags::VFORK)).inspect_err(|_| environment.thread_left())?;
+    let inheritance = Inheritance {
+        space,
+        files,
+        place,
+        signals,
+        exit_signal: request.exit_signal,
+    };
+    let child = parent
+        .child(inheritance, !shares(CloneFlags::VFORK))
+        .inspect_err(|_| environment.thread_left())?;
     let thread = Arc::new(Thread::new(child.number(), child.clone(), context, own));
     request.leave_number(&thread, &child);
     child.add_thread(&thread)?;
@@ -225,20 +280,26 @@ impl Request {
     /// Stores the number in the child's memory and remembers where to clear it, as the flags say.
     pub fn leave_number(&self, thread: &Arc<Thread>, process: &Arc<Process>) {
         if self.flags.contains(CloneFlags::CHILD_CLEARTID) {
-            thread.clear_child_tid.store(self.child_tid, core::sync::atomic::Ordering::Relaxed);
+            thread
+                .clear_child_tid
+                .store(self.child_tid, core::sync::atomic::Ordering::Relaxed);
         }
         if self.flags.contains(CloneFlags::CHILD_SETTID)
             && let Ok(space) = process.space()
         {
             // As on Linux, an address that cannot be written is the program's own affair.
-            space.lock().write(self.child_tid, &thread.virtual_tid().0.to_le_bytes()).ok();
+            space
+                .lock()
+                .write(self.child_tid, &thread.virtual_tid().0.to_le_bytes())
+                .ok();
         }
     }
 }
 
 /// `man 2 exit_group`.
 pub fn exit_group(call: &mut Call<'_>) -> Called {
-    call.process().end(ExitStatus::Exited(call.argument(0) as u8));
+    call.process()
+        .end(ExitStatus::Exited(call.argument(0) as u8));
     Err(Outcome::Exit)
 }
 
@@ -262,7 +323,11 @@ pub fn getpid(call: &mut Call<'_>) -> u64 {
 pub fn getppid(call: &mut Call<'_>) -> u64 {
     let tree = system().tree.lock();
     let parent = tree.parent(call.process().pid);
-    u64::from(parent.map_or(VPid::NONE, |parent| tree.pids.seen(parent, call.cid())).0)
+    u64::from(
+        parent
+            .map_or(VPid::NONE, |parent| tree.pids.seen(parent, call.cid()))
+            .0,
+    )
 }
 
 /// `man 2 wait4`.
@@ -281,10 +346,13 @@ pub fn wait4(call: &mut Call<'_>) -> Called {
     let (status, usage) = (call.argument(1), call.argument(3));
     gather_output(call, status, 4)?;
     gather_output(call, usage, Rusage::SIZE)?;
-    let Some(waited) = reap(call, selector, options | WaitOptions::EXITED)? else { return Ok(0) };
+    let Some(waited) = reap(call, selector, options | WaitOptions::EXITED)? else {
+        return Ok(0);
+    };
     let (number, found) = waited;
     if status != 0 {
-        call.user.write(status, &found.report.wait_status().to_le_bytes())?;
+        call.user
+            .write(status, &found.report.wait_status().to_le_bytes())?;
     }
     if usage != 0 {
         call.user.write(usage, &rusage(&found.usage).encode())?;
@@ -300,7 +368,12 @@ pub fn waitpid(call: &mut Call<'_>) -> Called {
 
 /// `man 2 waitid`.
 pub fn waitid(call: &mut Call<'_>) -> Called {
-    let (kind, number, info, usage) = (call.argument(0), call.argument(1) as i32, call.argument(2), call.argument(4));
+    let (kind, number, info, usage) = (
+        call.argument(0),
+        call.argument(1) as i32,
+        call.argument(2),
+        call.argument(4),
+    );
     let options = WaitOptions::from_bits(call.argument(3) as u32).ok_or(Errno::EINVAL)?;
     if !options.intersects(WaitOptions::EXITED | WaitOptions::UNTRACED | WaitOptions::CONTINUED) {
         return Err(Errno::EINVAL.into());
@@ -319,7 +392,10 @@ pub fn waitid(call: &mut Call<'_>) -> Called {
         let bytes = match &found {
             Some((number, found)) => {
                 let uid = call.credential().identity.uid;
-                found.report.info(SignalNumber::SIGCHLD, *number, uid, &found.usage).encode()
+                found
+                    .report
+                    .info(SignalNumber::SIGCHLD, *number, uid, &found.usage)
+                    .encode()
             }
             None => [0; abi::linux::SIGINFO_SIZE],
         };
@@ -337,14 +413,17 @@ fn gather_output(call: &Call<'_>, address: u64, length: usize) -> Result<(), Err
     if address == 0 {
         return Ok(());
     }
-    call.user.gather(crate::user::Segment { address, length }, Access::Write)
+    call.user
+        .gather(crate::user::Segment { address, length }, Access::Write)
 }
 
 /// The children that a number means, as in `wait4`.
 fn selector(call: &Call<'_>, number: i32) -> Result<Selector, Errno> {
     let tree = system().tree.lock();
     let resolve = |number: i32| {
-        tree.pids.resolve(call.credential(), VPid(number.unsigned_abs())).map_err(|_| Errno::ECHILD)
+        tree.pids
+            .resolve(call.credential(), VPid(number.unsigned_abs()))
+            .map_err(|_| Errno::ECHILD)
     };
     Ok(match number {
         -1 => Selector::Any,
@@ -412,21 +491,33 @@ pub fn prctl(call: &mut Call<'_>) -> Called {
         PR_SET_NAME => {
             let mut name = alloc::vec::Vec::new();
             let bytes: [u8; TASK_COMM_LEN] = call.user.bytes(argument)?;
-            name.extend(bytes.iter().copied().take(TASK_COMM_LEN - 1).take_while(|byte| *byte != 0));
+            name.extend(
+                bytes
+                    .iter()
+                    .copied()
+                    .take(TASK_COMM_LEN - 1)
+                    .take_while(|byte| *byte != 0),
+            );
             call.process().with(|state| state.name = name);
             Ok(0)
         }
         PR_GET_NAME => {
             let mut bytes = [0; TASK_COMM_LEN];
             let name = call.process().with(|state| state.name.clone());
-            bytes.iter_mut().zip(name).for_each(|(place, byte)| *place = byte);
+            bytes
+                .iter_mut()
+                .zip(name)
+                .for_each(|(place, byte)| *place = byte);
             call.user.write(argument, &bytes)?;
             Ok(0)
         }
         PR_GET_DUMPABLE => Ok(1),
         PR_SET_DUMPABLE if argument <= 1 => Ok(0),
         PR_SET_CHILD_SUBREAPER => {
-            system().tree.lock().set_subreaper(call.process().pid, argument != 0);
+            system()
+                .tree
+                .lock()
+                .set_subreaper(call.process().pid, argument != 0);
             Ok(0)
         }
         _ => Err(Errno::EINVAL.into()),

@@ -33,8 +33,15 @@ pub fn kill(call: &mut Call<'_>) -> Called {
     let signal = number_or_check(call.argument(1))?;
     let targets: Vec<_> = {
         let tree = system().tree.lock();
-        let found = tree.targets(call.credential(), call.process().pid, call.argument(0) as i32)?;
-        found.into_iter().filter_map(|pid| tree.pids.by_pid(pid).map(Numbered::owner)).collect()
+        let found = tree.targets(
+            call.credential(),
+            call.process().pid,
+            call.argument(0) as i32,
+        )?;
+        found
+            .into_iter()
+            .filter_map(|pid| tree.pids.by_pid(pid).map(Numbered::owner))
+            .collect()
     };
     let mut refused = Errno::ESRCH;
     let mut reached = false;
@@ -64,15 +71,27 @@ pub fn tgkill(call: &mut Call<'_>) -> Called {
     if group <= 0 {
         return Err(Errno::EINVAL.into());
     }
-    to_thread(call, Some(VPid(group.unsigned_abs())), call.argument(1), call.argument(2))
+    to_thread(
+        call,
+        Some(VPid(group.unsigned_abs())),
+        call.argument(1),
+        call.argument(2),
+    )
 }
 
 fn to_thread(call: &Call<'_>, group: Option<VPid>, number: u64, signal: u64) -> Called {
-    let tid = u32::try_from(number as i32).ok().filter(|tid| *tid > 0).ok_or(Errno::EINVAL)?;
+    let tid = u32::try_from(number as i32)
+        .ok()
+        .filter(|tid| *tid > 0)
+        .ok_or(Errno::EINVAL)?;
     let signal = number_or_check(signal)?;
     let found = {
         let tree = system().tree.lock();
-        let found = tree.pids.find(call.credential(), VPid(tid)).map_err(|absent| absent.no_process())?.clone();
+        let found = tree
+            .pids
+            .find(call.credential(), VPid(tid))
+            .map_err(|absent| absent.no_process())?
+            .clone();
         let owner = tree.pids.seen(found.owner().pid, call.cid());
         if group.is_some_and(|group| group != owner) {
             return Err(Errno::ESRCH.into());
@@ -95,7 +114,10 @@ pub fn sigqueueinfo(call: &mut Call<'_>) -> Called {
     let target = {
         let tree = system().tree.lock();
         let number = VPid(call.argument(0) as u32);
-        tree.pids.find(call.credential(), number).map_err(|absent| absent.no_process())?.owner()
+        tree.pids
+            .find(call.credential(), number)
+            .map_err(|absent| absent.no_process())?
+            .owner()
     };
     if (info.code >= 0 || info.code == SI_TKILL) && !Arc::ptr_eq(&target, call.process()) {
         return Err(Errno::EPERM.into());
@@ -115,7 +137,10 @@ pub fn sigaction(call: &mut Call<'_>) -> Called {
         address => Some(KernelSigaction::decode(&call.user.bytes(address)?)),
     };
     if old != 0 {
-        let segment = crate::user::Segment { address: old, length: KernelSigaction::SIZE };
+        let segment = crate::user::Segment {
+            address: old,
+            length: KernelSigaction::SIZE,
+        };
         call.user.gather(segment, abi::mmu::Access::Write)?;
     }
     let before = {
@@ -134,7 +159,8 @@ pub fn sigaction(call: &mut Call<'_>) -> Called {
         }
     };
     if old != 0 {
-        call.user.write(old, &KernelSigaction::from(before).encode())?;
+        call.user
+            .write(old, &KernelSigaction::from(before).encode())?;
     }
     Ok(0)
 }
@@ -170,9 +196,13 @@ pub fn sigpending(call: &mut Call<'_>) -> Called {
     let pending = {
         let shared = call.process().signals.lock();
         let own = call.thread.signals.lock();
-        own.pending.set().union(shared.pending.set()).intersection(own.mask)
+        own.pending
+            .set()
+            .union(shared.pending.set())
+            .intersection(own.mask)
     };
-    call.user.write(call.argument(0), &pending.0.to_le_bytes())?;
+    call.user
+        .write(call.argument(0), &pending.0.to_le_bytes())?;
     Ok(0)
 }
 
@@ -203,16 +233,26 @@ pub fn sigtimedwait(call: &mut Call<'_>) -> Called {
     let (info, timeout) = (call.argument(1), call.argument(2));
     let span = match timeout {
         0 => None,
-        address => Some(super::clock::ticks(super::clock::read_timespec(call, address)?.nanos()?)),
+        address => Some(super::clock::ticks(
+            super::clock::read_timespec(call, address)?.nanos()?,
+        )),
     };
     if info != 0 {
-        let segment = crate::user::Segment { address: info, length: SIGINFO_SIZE };
+        let segment = crate::user::Segment {
+            address: info,
+            length: SIGINFO_SIZE,
+        };
         call.user.gather(segment, abi::mmu::Access::Write)?;
     }
     call.waiter();
     let found = {
         let mut shared = call.process().signals.lock();
-        call.thread.signals.lock().pending.take(wanted).or_else(|| shared.pending.take(wanted))
+        call.thread
+            .signals
+            .lock()
+            .pending
+            .take(wanted)
+            .or_else(|| shared.pending.take(wanted))
     };
     if let Some(found) = found {
         if info != 0 {

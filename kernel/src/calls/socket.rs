@@ -14,9 +14,10 @@ use crate::special;
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::Errno;
 use abi::linux::{
-    self, AF_UNIX, IOV_MAX, MAX_RW_COUNT, MessageFlags, Msghdr, OpenFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SO_ACCEPTCONN,
-    SO_DOMAIN, SO_ERROR, SO_PROTOCOL, SO_RCVBUF, SO_SNDBUF, SO_TYPE, SOCK_DGRAM, SOCK_MAX, SOCK_RAW, SOCK_SEQPACKET,
-    SOCK_STREAM, SOCK_TYPE_MASK, SOCKADDR_MAX, SOL_SOCKET, SignalNumber, SystemCall,
+    self, AF_UNIX, IOV_MAX, MAX_RW_COUNT, MessageFlags, Msghdr, OpenFlags, SHUT_RD, SHUT_RDWR,
+    SHUT_WR, SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR, SO_PROTOCOL, SO_RCVBUF, SO_SNDBUF, SO_TYPE,
+    SOCK_DGRAM, SOCK_MAX, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOCKADDR_MAX,
+    SOL_SOCKET, SignalNumber, SystemCall,
 };
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
@@ -91,7 +92,11 @@ pub(super) fn end_of(file: &OpenFile) -> Option<&ChannelEnd> {
 fn opened(call: &Call<'_>, descriptor: u64) -> Result<Arc<OpenFile>, Errno> {
     let descriptor = Descriptor::from_register(descriptor)?;
     let file = call.process().files()?.lock().get(descriptor)?;
-    if file.access().is_empty() { Err(Errno::EBADF) } else { Ok(file) }
+    if file.access().is_empty() {
+        Err(Errno::EBADF)
+    } else {
+        Ok(file)
+    }
 }
 
 fn end(file: &OpenFile) -> Result<&ChannelEnd, Errno> {
@@ -116,7 +121,11 @@ fn type_and_flags(argument: u64) -> Result<(u32, OpenFlags), Errno> {
 /// EINVAL for unknown flags and types; EAFNOSUPPORT.
 fn socket(&[_, kind, ..]: &Arguments) -> Called {
     let (kind, _) = type_and_flags(kind)?;
-    let errno = if kind < SOCK_MAX { Errno::EAFNOSUPPORT } else { Errno::EINVAL };
+    let errno = if kind < SOCK_MAX {
+        Errno::EAFNOSUPPORT
+    } else {
+        Errno::EINVAL
+    };
     Err(errno.into())
 }
 
@@ -126,7 +135,13 @@ fn socket(&[_, kind, ..]: &Arguments) -> Called {
 /// EAFNOSUPPORT, EINVAL for unknown flags, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EFAULT, EMFILE.
 fn socketpair(call: &Call<'_>, &[domain, kind, protocol, address, ..]: &Arguments) -> Called {
     let (kind, flags) = type_and_flags(kind)?;
-    call.user.gather(Segment { address, length: 2 * size_of::<u32>() }, MemoryAccess::Write)?;
+    call.user.gather(
+        Segment {
+            address,
+            length: 2 * size_of::<u32>(),
+        },
+        MemoryAccess::Write,
+    )?;
     if domain as u32 != u32::from(AF_UNIX) {
         return Err(Errno::EAFNOSUPPORT.into());
     }
@@ -140,7 +155,10 @@ fn socketpair(call: &Call<'_>, &[domain, kind, protocol, address, ..]: &Argument
         _ => return Err(Errno::ESOCKTNOSUPPORT.into()),
     };
     let mut status = StatusFlags::empty();
-    status.set(StatusFlags::NONBLOCKING, flags.contains(OpenFlags::NONBLOCK));
+    status.set(
+        StatusFlags::NONBLOCKING,
+        flags.contains(OpenFlags::NONBLOCK),
+    );
     let files = Channel::pair(kind, [metadata(call), metadata(call)])
         .map(|end| OpenFile::new(end, None, call.cid(), Access::READ | Access::WRITE, status));
     install_pair(call, address, files, flags.contains(OpenFlags::CLOEXEC))
@@ -148,7 +166,11 @@ fn socketpair(call: &Call<'_>, &[domain, kind, protocol, address, ..]: &Argument
 
 /// What `fstat` tells of a new socket; it is in the file system of pipes.
 fn metadata(call: &Call<'_>) -> Metadata {
-    Metadata { kind: FileKind::Socket, mode: Mode::new(0o777), ..special::pipe_metadata(call.credential()) }
+    Metadata {
+        kind: FileKind::Socket,
+        mode: Mode::new(0o777),
+        ..special::pipe_metadata(call.credential())
+    }
 }
 
 /// `man 2 bind`: an end of a pair cannot be given a name.
@@ -200,23 +222,39 @@ fn accept(call: &Call<'_>, &[descriptor, ..]: &Arguments, flags: u32) -> Called 
 fn no_listener(call: &Call<'_>, descriptor: u64) -> Outcome {
     let why = |file: Arc<OpenFile>| {
         let kind = end(&file)?.kind();
-        Ok(if kind.is_connected() { Errno::EINVAL } else { Errno::EOPNOTSUPP })
+        Ok(if kind.is_connected() {
+            Errno::EINVAL
+        } else {
+            Errno::EOPNOTSUPP
+        })
     };
-    opened(call, descriptor).and_then(why).unwrap_or_else(|errno| errno).into()
+    opened(call, descriptor)
+        .and_then(why)
+        .unwrap_or_else(|errno| errno)
+        .into()
 }
 
 /// The family of an address; `None` when it is too short to have one.
 fn family(call: &Call<'_>, address: u64, length: u64) -> Result<Option<u16>, Errno> {
-    let length = usize::try_from(length as u32 as i32).ok().filter(|length| *length <= SOCKADDR_MAX);
+    let length = usize::try_from(length as u32 as i32)
+        .ok()
+        .filter(|length| *length <= SOCKADDR_MAX);
     let length = length.ok_or(Errno::EINVAL)?;
     let mut bytes = [0; SOCKADDR_MAX];
     let bytes = bytes.get_mut(..length).unwrap_or_default();
     call.user.read(address, bytes)?;
-    Ok(bytes.first_chunk().map(|family| u16::from_le_bytes(*family)))
+    Ok(bytes
+        .first_chunk()
+        .map(|family| u16::from_le_bytes(*family)))
 }
 
 /// Checks the destination that a send is given, if any: a sequenced socket ignores it, a stream may have none.
-fn allow_destination(call: &Call<'_>, end: &ChannelEnd, address: u64, length: u64) -> Result<(), Errno> {
+fn allow_destination(
+    call: &Call<'_>,
+    end: &ChannelEnd,
+    address: u64,
+    length: u64,
+) -> Result<(), Errno> {
     if address == 0 || length as u32 == 0 {
         return Ok(());
     }
@@ -232,9 +270,12 @@ fn allow_destination(call: &Call<'_>, end: &ChannelEnd, address: u64, length: u6
 /// Stores the address of a socket without a name: its family, as far as there is room, and its length.
 fn store_unnamed(call: &Call<'_>, address: u64, length_at: u64) -> Called {
     let name = AF_UNIX.to_le_bytes();
-    let room = usize::try_from(call.user.u32(length_at)?.cast_signed()).map_err(|_| Errno::EINVAL)?;
-    call.user.write(address, name.get(..room).unwrap_or(&name))?;
-    call.user.write(length_at, &(name.len() as u32).to_le_bytes())?;
+    let room =
+        usize::try_from(call.user.u32(length_at)?.cast_signed()).map_err(|_| Errno::EINVAL)?;
+    call.user
+        .write(address, name.get(..room).unwrap_or(&name))?;
+    call.user
+        .write(length_at, &(name.len() as u32).to_le_bytes())?;
     Ok(0)
 }
 
@@ -278,26 +319,42 @@ fn shutdown(call: &Call<'_>, &[descriptor, how, ..]: &Arguments) -> Called {
 ///
 /// # Errors
 /// EBADF, ENOTSOCK, EFAULT, EINVAL for a negative length, ENOPROTOOPT, EOPNOTSUPP for another level.
-fn getsockopt(call: &Call<'_>, &[descriptor, level, option, address, length_at, _]: &Arguments) -> Called {
+fn getsockopt(
+    call: &Call<'_>,
+    &[descriptor, level, option, address, length_at, _]: &Arguments,
+) -> Called {
     let file = opened(call, descriptor)?;
     let end = end(&file)?;
     if level as u32 != SOL_SOCKET {
         return Err(Errno::EOPNOTSUPP.into());
     }
-    let room = usize::try_from(call.user.u32(length_at)?.cast_signed()).map_err(|_| Errno::EINVAL)?;
+    let room =
+        usize::try_from(call.user.u32(length_at)?.cast_signed()).map_err(|_| Errno::EINVAL)?;
     let length = room.min(size_of::<u32>());
-    call.user.gather(Segment { address, length }, MemoryAccess::Write)?;
-    call.user.gather(Segment { address: length_at, length: size_of::<u32>() }, MemoryAccess::Write)?;
+    call.user
+        .gather(Segment { address, length }, MemoryAccess::Write)?;
+    call.user.gather(
+        Segment {
+            address: length_at,
+            length: size_of::<u32>(),
+        },
+        MemoryAccess::Write,
+    )?;
     let value = match option as u32 {
         SO_TYPE => type_of(end.kind()),
         SO_DOMAIN => u32::from(AF_UNIX),
         SO_PROTOCOL | SO_ACCEPTCONN => 0,
-        SO_ERROR => end.take_error().map_or(0, |errno| u32::from(errno.number())),
+        SO_ERROR => end
+            .take_error()
+            .map_or(0, |errno| u32::from(errno.number())),
         SO_SNDBUF => u32::try_from(end.send_buffer()).unwrap_or(u32::MAX),
         SO_RCVBUF => u32::try_from(end.receive_buffer()).unwrap_or(u32::MAX),
         _ => return Err(Errno::ENOPROTOOPT.into()),
     };
-    call.user.write(address, value.to_le_bytes().get(..length).unwrap_or_default())?;
+    call.user.write(
+        address,
+        value.to_le_bytes().get(..length).unwrap_or_default(),
+    )?;
     call.user.write(length_at, &(length as u32).to_le_bytes())?;
     Ok(0)
 }
@@ -314,7 +371,10 @@ fn type_of(kind: ChannelKind) -> u32 {
 ///
 /// # Errors
 /// EBADF, ENOTSOCK, EFAULT, EINVAL for a short value, ENOPROTOOPT, EOPNOTSUPP for another level.
-fn setsockopt(call: &Call<'_>, &[descriptor, level, option, address, length, _]: &Arguments) -> Called {
+fn setsockopt(
+    call: &Call<'_>,
+    &[descriptor, level, option, address, length, _]: &Arguments,
+) -> Called {
     let file = opened(call, descriptor)?;
     let end = end(&file)?;
     let length = length as u32 as i32;
@@ -338,7 +398,10 @@ fn setsockopt(call: &Call<'_>, &[descriptor, level, option, address, length, _]:
 
 /// The buffer of `sendto` and `recvfrom`.
 fn buffer(address: u64, length: u64) -> [Segment; 1] {
-    [Segment { address, length: length.min(MAX_RW_COUNT as u64) as usize }]
+    [Segment {
+        address,
+        length: length.min(MAX_RW_COUNT as u64) as usize,
+    }]
 }
 
 /// The segments of a message.
@@ -362,11 +425,20 @@ fn message(call: &Call<'_>, address: u64, flags: u64) -> Result<(Msghdr, Message
 ///
 /// # Errors
 /// Those of [`send`]; for an address EISCONN, ECONNREFUSED, EINVAL.
-fn sendto(call: &mut Call<'_>, &[descriptor, from, length, flags, address, address_length]: &Arguments) -> Called {
+fn sendto(
+    call: &mut Call<'_>,
+    &[descriptor, from, length, flags, address, address_length]: &Arguments,
+) -> Called {
     let file = opened(call, descriptor)?;
     let end = end(&file)?;
     allow_destination(call, end, address, address_length)?;
-    send(call, &file, end, &buffer(from, length), MessageFlags::from_bits_retain(flags as u32))
+    send(
+        call,
+        &file,
+        end,
+        &buffer(from, length),
+        MessageFlags::from_bits_retain(flags as u32),
+    )
 }
 
 /// `man 2 sendmsg`, without ancillary data.
@@ -389,11 +461,20 @@ fn sendmsg(call: &mut Call<'_>, &[descriptor, address, flags, ..]: &Arguments) -
 ///
 /// # Errors
 /// Those of [`receive`]; EINVAL for a negative length of the address.
-fn recvfrom(call: &mut Call<'_>, &[descriptor, to, length, flags, address, length_at]: &Arguments) -> Called {
+fn recvfrom(
+    call: &mut Call<'_>,
+    &[descriptor, to, length, flags, address, length_at]: &Arguments,
+) -> Called {
     let file = opened(call, descriptor)?;
     let end = end(&file)?;
     if address != 0 {
-        call.user.gather(Segment { address: length_at, length: size_of::<u32>() }, MemoryAccess::Write)?;
+        call.user.gather(
+            Segment {
+                address: length_at,
+                length: size_of::<u32>(),
+            },
+            MemoryAccess::Write,
+        )?;
         if call.user.u32(length_at)?.cast_signed() < 0 {
             return Err(Errno::EINVAL.into());
         }
@@ -413,7 +494,13 @@ fn recvfrom(call: &mut Call<'_>, &[descriptor, to, length, flags, address, lengt
 fn recvmsg(call: &mut Call<'_>, &[descriptor, address, flags, ..]: &Arguments) -> Called {
     let file = opened(call, descriptor)?;
     let end = end(&file)?;
-    call.user.gather(Segment { address, length: Msghdr::SIZE }, MemoryAccess::Write)?;
+    call.user.gather(
+        Segment {
+            address,
+            length: Msghdr::SIZE,
+        },
+        MemoryAccess::Write,
+    )?;
     let (header, flags) = message(call, address, flags)?;
     if header.name != 0 && header.namelen.cast_signed() < 0 {
         return Err(Errno::EINVAL.into());
@@ -421,7 +508,10 @@ fn recvmsg(call: &mut Call<'_>, &[descriptor, address, flags, ..]: &Arguments) -
     let segments = segments(call, &header)?;
     let called = receive(call, &file, end, &segments, flags);
     let mut found = flags & MessageFlags::CMSG_CLOEXEC;
-    found.set(MessageFlags::TRUNC, called.is_ok_and(|received| received.count < received.length));
+    found.set(
+        MessageFlags::TRUNC,
+        called.is_ok_and(|received| received.count < received.length),
+    );
     // A call that waits for more after it has received something may be ended by a signal: it has said all then.
     if called.is_ok() || transferred(call) > 0 {
         store_header(call, address, header.name != 0, found)?;
@@ -430,10 +520,17 @@ fn recvmsg(call: &mut Call<'_>, &[descriptor, address, flags, ..]: &Arguments) -
 }
 
 /// Stores what `recvmsg` changes in a header.
-fn store_header(call: &Call<'_>, address: u64, named: bool, flags: MessageFlags) -> Result<(), Errno> {
+fn store_header(
+    call: &Call<'_>,
+    address: u64,
+    named: bool,
+    flags: MessageFlags,
+) -> Result<(), Errno> {
     let at = |field: &str| {
         let place = Msghdr::LAYOUT.iter().find(|(name, ..)| *name == field);
-        place.map_or(address, |(_, offset, _)| address.wrapping_add(*offset as u64))
+        place.map_or(address, |(_, offset, _)| {
+            address.wrapping_add(*offset as u64)
+        })
     };
     if named {
         call.user.write(at("namelen"), &0u32.to_le_bytes())?;
@@ -444,7 +541,11 @@ fn store_header(call: &Call<'_>, address: u64, named: bool, flags: MessageFlags)
 
 /// What a receiving call answers: with MSG_TRUNC the length that a record had before it was cut.
 fn answer(received: Received, flags: MessageFlags) -> u64 {
-    let length = if flags.contains(MessageFlags::TRUNC) { received.length } else { received.count };
+    let length = if flags.contains(MessageFlags::TRUNC) {
+        received.length
+    } else {
+        received.count
+    };
     length as u64
 }
 
@@ -475,15 +576,22 @@ pub(super) fn send(
     let before = transferred(call);
     let mut done = before;
     loop {
-        let wanted = if record { total } else { STEP.min(total.saturating_sub(done)) };
-        let mut source = UserBuffer::new(segments, done, wanted);
-        match source.gather(&call.user, MemoryAccess::Read) {
-            Ok(ready) if record && ready < wanted as u64 => return Err(Errno::EFAULT.into()),
-            Ok(_) => {}
-            Err(Outcome::Failed(_)) if done > 0 => return Ok(done as u64),
-            Err(outcome) => return Err(outcome),
-        }
-        let cx = IoContext { nonblocking: is_nonblocking(file, flags), ..call.io() };
+        let wanted = if record {
+            total
+        } else {
+            STEP.min(total.saturating_sub(done))
+        };
+        let mut source =
+            match UserBuffer::new(&call.user, segments, done, wanted, MemoryAccess::Read) {
+                Ok(source) if record && source.rest() < wanted => return Err(Errno::EFAULT.into()),
+                Ok(source) => source,
+                Err(_) if done > 0 => return Ok(done as u64),
+                Err(errno) => return Err(errno.into()),
+            };
+        let cx = IoContext {
+            nonblocking: is_nonblocking(file, flags),
+            ..call.io()
+        };
         match end.send(&cx, &mut source) {
             Ok(count) => done += count,
             Err(stop) => {
@@ -521,21 +629,32 @@ pub(super) fn receive(
     let at_once = peek || end.kind().keeps_records();
     let all = flags.contains(MessageFlags::WAITALL);
     let nonblocking = is_nonblocking(file, flags);
-    let whole = |count: usize| Received { count, length: count };
+    let whole = |count: usize| Received {
+        count,
+        length: count,
+    };
     let total = total(segments);
     let before = transferred(call);
     let mut done = before;
     loop {
-        let step = if at_once { ChannelEnd::RECORD_MAX } else { STEP };
-        let wanted = step.min(total.saturating_sub(done));
-        let mut sink = UserBuffer::new(segments, done, wanted);
-        let room = match sink.gather(&call.user, MemoryAccess::Write) {
-            Ok(room) => room as usize,
-            Err(Outcome::Failed(_)) if done > 0 => return Ok(whole(done)),
-            Err(outcome) => return Err(outcome),
+        let step = if at_once {
+            ChannelEnd::RECORD_MAX
+        } else {
+            STEP
         };
+        let wanted = step.min(total.saturating_sub(done));
+        let mut sink =
+            match UserBuffer::new(&call.user, segments, done, wanted, MemoryAccess::Write) {
+                Ok(sink) => sink,
+                Err(_) if done > 0 => return Ok(whole(done)),
+                Err(errno) => return Err(errno.into()),
+            };
+        let room = sink.rest();
         // Without MSG_WAITALL a stream that has given something is not waited for.
-        let cx = IoContext { nonblocking: nonblocking || done > 0 && !all, ..call.io() };
+        let cx = IoContext {
+            nonblocking: nonblocking || done > 0 && !all,
+            ..call.io()
+        };
         let received = match end.receive(&cx, &mut sink, peek) {
             Ok(received) => received,
             Err(stop) => return stopped(call, done, stop).map(|count| whole(count as usize)),
@@ -543,7 +662,11 @@ pub(super) fn receive(
         if at_once {
             // As on Linux the record is lost when memory ends in the middle of it.
             let torn = received.count < received.length.min(wanted) && room < wanted;
-            return if torn { Err(Errno::EFAULT.into()) } else { Ok(received) };
+            return if torn {
+                Err(Errno::EFAULT.into())
+            } else {
+                Ok(received)
+            };
         }
         done += received.count;
         if received.count == 0 || done >= total || received.count < room && !all {

@@ -7,8 +7,9 @@ use crate::power;
 use crate::system::system;
 use abi::linux::{
     GRND_INSECURE, GRND_NONBLOCK, GRND_RANDOM, LINUX_REBOOT_CMD_CAD_OFF, LINUX_REBOOT_CMD_CAD_ON,
-    LINUX_REBOOT_CMD_HALT, LINUX_REBOOT_CMD_POWER_OFF, LINUX_REBOOT_CMD_RESTART, LINUX_REBOOT_MAGIC1,
-    RUSAGE_CHILDREN, RUSAGE_SELF, RUSAGE_THREAD, Resource, Rlimit, SignalNumber, Sysinfo, Utsname,
+    LINUX_REBOOT_CMD_HALT, LINUX_REBOOT_CMD_POWER_OFF, LINUX_REBOOT_CMD_RESTART,
+    LINUX_REBOOT_MAGIC1, RUSAGE_CHILDREN, RUSAGE_SELF, RUSAGE_THREAD, Resource, Rlimit,
+    SignalNumber, Sysinfo, Utsname,
 };
 use abi::mmu::Access;
 use abi::{Cid, Errno, PAGE_SIZE};
@@ -59,7 +60,10 @@ pub fn setdomainname(call: &mut Call<'_>) -> Called {
 
 fn new_name(call: &Call<'_>) -> Result<String, Errno> {
     call.credential().require(Privileges::HOST_NAME)?;
-    let length = usize::try_from(call.argument(1)).ok().filter(|length| *length <= NAME_LIMIT).ok_or(Errno::EINVAL)?;
+    let length = usize::try_from(call.argument(1))
+        .ok()
+        .filter(|length| *length <= NAME_LIMIT)
+        .ok_or(Errno::EINVAL)?;
     let mut name = alloc::vec![0; length];
     call.user.read(call.argument(0), &mut name)?;
     String::from_utf8(name).map_err(|_| Errno::EINVAL)
@@ -94,7 +98,11 @@ pub fn setrlimit(call: &mut Call<'_>) -> Called {
     let resource = Resource::from_number(call.argument(0)).ok_or(Errno::EINVAL)?;
     let new = Rlimit::decode(&call.user.bytes(call.argument(1))?);
     let credential = call.credential().clone();
-    call.process().with(|state| state.limits.set(resource, new, &credential, u64::from(DESCRIPTOR_LIMIT)))?;
+    call.process().with(|state| {
+        state
+            .limits
+            .set(resource, new, &credential, u64::from(DESCRIPTOR_LIMIT))
+    })?;
     Ok(0)
 }
 
@@ -106,7 +114,10 @@ pub fn prlimit64(call: &mut Call<'_>) -> Called {
         0 => call.process().clone(),
         number => {
             let tree = system().tree.lock();
-            tree.pids.find(call.credential(), VPid(number)).map_err(|absent| absent.no_process())?.owner()
+            tree.pids
+                .find(call.credential(), VPid(number))
+                .map_err(|absent| absent.no_process())?
+                .owner()
         }
     };
     let (mine, theirs) = (call.credential().clone(), target.credential());
@@ -121,7 +132,9 @@ pub fn prlimit64(call: &mut Call<'_>) -> Called {
     let before = target.with(|state| {
         let before = state.limits.get(resource);
         if let Some(new) = new {
-            state.limits.set(resource, new, &mine, u64::from(DESCRIPTOR_LIMIT))?;
+            state
+                .limits
+                .set(resource, new, &mine, u64::from(DESCRIPTOR_LIMIT))?;
         }
         Ok::<_, Errno>(before)
     })?;
@@ -139,31 +152,49 @@ pub fn getrusage(call: &mut Call<'_>) -> Called {
         RUSAGE_CHILDREN => system().tree.lock().children_usage(call.process().pid),
         RUSAGE_THREAD => {
             let entity = call.thread.entity().ok_or(Errno::EINVAL)?;
-            let used = system().dispatch.with(|scheduler| scheduler.entity_account(entity, now));
+            let used = system()
+                .dispatch
+                .with(|scheduler| scheduler.entity_account(entity, now));
             let used = used.map_err(|_| Errno::EINVAL)?;
             let time = |ticks| system().timebase.nanos(ticks);
-            Usage { user: time(used.user), system: time(used.system), ..Usage::default() }
+            Usage {
+                user: time(used.user),
+                system: time(used.system),
+                ..Usage::default()
+            }
         }
         _ => return Err(Errno::EINVAL.into()),
     };
-    call.user.write(call.argument(1), &rusage(&usage).encode())?;
+    call.user
+        .write(call.argument(1), &rusage(&usage).encode())?;
     Ok(0)
 }
 
 /// `man 2 getrandom`.
 pub fn getrandom(call: &mut Call<'_>) -> Called {
     const LIMIT: u64 = 32 << 20;
-    let (address, length, flags) = (call.argument(0), call.argument(1).min(LIMIT), call.argument(2) as u32);
+    let (address, length, flags) = (
+        call.argument(0),
+        call.argument(1).min(LIMIT),
+        call.argument(2) as u32,
+    );
     if flags & !(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    call.user.gather(crate::user::Segment { address, length: length as usize }, Access::Write)?;
+    call.user.gather(
+        crate::user::Segment {
+            address,
+            length: length as usize,
+        },
+        Access::Write,
+    )?;
     let mut done = 0;
     let mut chunk = [0; 256];
     while done < length {
         let part = (length - done).min(chunk.len() as u64) as usize;
         system().entropy.fill(&mut chunk);
-        call.user.write(address + done, chunk.get(..part).unwrap_or_default())?;
+        call.user
+            .write(address + done, chunk.get(..part).unwrap_or_default())?;
         done += part as u64;
     }
     Ok(length)
@@ -188,7 +219,9 @@ pub fn syslog(call: &mut Call<'_>) -> Called {
     match call.argument(0) {
         READ_ALL | READ_CLEAR => {
             let room = usize::try_from(call.argument(2)).map_err(|_| Errno::EINVAL)?;
-            let newest = text.get(text.len().saturating_sub(room)..).unwrap_or_default();
+            let newest = text
+                .get(text.len().saturating_sub(room)..)
+                .unwrap_or_default();
             call.user.write(call.argument(1), newest)?;
             Ok(newest.len() as u64)
         }
@@ -203,9 +236,17 @@ fn messages(cid: Cid) -> Vec<u8> {
     let mut text = String::new();
     system().with_log(|log| {
         for entry in log.seen_by(cid) {
-            let (seconds, micros) = (entry.time.0 / 1_000_000_000, entry.time.0 / 1000 % 1_000_000);
+            let (seconds, micros) = (
+                entry.time.0 / 1_000_000_000,
+                entry.time.0 / 1000 % 1_000_000,
+            );
             // Writing to a string cannot fail.
-            writeln!(text, "<6>[{seconds:5}.{micros:06}] {}: {}", entry.resource, entry.text).ok();
+            writeln!(
+                text,
+                "<6>[{seconds:5}.{micros:06}] {}: {}",
+                entry.resource, entry.text
+            )
+            .ok();
         }
     });
     text.into_bytes()
@@ -241,7 +282,10 @@ fn reboot_partition(call: &Call<'_>, command: u32) -> Called {
     };
     let init = system().tree.lock().init(call.cid());
     if let Some(init) = init.and_then(crate::family::find) {
-        init.end(process::ExitStatus::Killed { signal, core: false });
+        init.end(process::ExitStatus::Killed {
+            signal,
+            core: false,
+        });
     }
     Ok(0)
 }

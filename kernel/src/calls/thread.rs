@@ -28,15 +28,23 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
             let _object = system().tree.lock().pids.unbind(number.handle);
             errno
         };
-        system().tree.lock().pids.bind(number.handle, Numbered::Thread(thread.clone()));
+        system()
+            .tree
+            .lock()
+            .pids
+            .bind(number.handle, Numbered::Thread(thread.clone()));
         process.add_thread(&thread).map_err(undo)?;
         request.leave_number(&thread, process);
         let tid = VPid(thread.virtual_tid().0);
         if request.flags.contains(CloneFlags::PARENT_SETTID) {
             // It was made writable before anything was begun.
-            call.user.write(request.parent_tid, &tid.0.to_le_bytes()).ok();
+            call.user
+                .write(request.parent_tid, &tid.0.to_le_bytes())
+                .ok();
         }
-        let admitted = system().dispatch.admit(&thread, environment.cid(), process.nice());
+        let admitted = system()
+            .dispatch
+            .admit(&thread, environment.cid(), process.nice());
         admitted.map_err(|errno| {
             process.with(|state| state.threads.retain(|other| !Arc::ptr_eq(other, &thread)));
             undo(errno)
@@ -53,7 +61,9 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
 /// (`man 2 set_tid_address`), and the owners' marks of robust futexes.
 pub fn leave_user_traces(thread: &Arc<Thread>) {
     let address = thread.clear_child_tid.load(Ordering::Relaxed);
-    let Ok(space) = thread.process.space() else { return };
+    let Ok(space) = thread.process.space() else {
+        return;
+    };
     super::futex::release_robust(thread, &space);
     if address == 0 || thread.process.threads().len() < 2 {
         return;
@@ -71,7 +81,9 @@ pub fn gettid(call: &mut Call<'_>) -> u64 {
 
 /// `man 2 set_tid_address`.
 pub fn set_tid_address(call: &mut Call<'_>) -> u64 {
-    call.thread.clear_child_tid.store(call.argument(0), Ordering::Relaxed);
+    call.thread
+        .clear_child_tid
+        .store(call.argument(0), Ordering::Relaxed);
     gettid(call)
 }
 
@@ -83,7 +95,9 @@ pub fn set_robust_list(call: &mut Call<'_>) -> Called {
     if call.argument(1) != ROBUST_HEAD {
         return Err(Errno::EINVAL.into());
     }
-    call.thread.robust_list.store(call.argument(0), Ordering::Relaxed);
+    call.thread
+        .robust_list
+        .store(call.argument(0), Ordering::Relaxed);
     Ok(0)
 }
 
@@ -92,7 +106,8 @@ pub fn get_robust_list(call: &mut Call<'_>) -> Called {
     let thread = target(call, call.argument(0))?;
     let head = thread.robust_list.load(Ordering::Relaxed);
     call.user.write(call.argument(1), &head.to_le_bytes())?;
-    call.user.write(call.argument(2), &ROBUST_HEAD.to_le_bytes())?;
+    call.user
+        .write(call.argument(2), &ROBUST_HEAD.to_le_bytes())?;
     Ok(0)
 }
 
@@ -114,7 +129,10 @@ fn target(call: &Call<'_>, number: u64) -> Result<Arc<Thread>, Errno> {
     let found = {
         let tree = system().tree.lock();
         let number = VPid(number as u32);
-        tree.pids.find(call.credential(), number).map_err(|absent| absent.no_process())?.clone()
+        tree.pids
+            .find(call.credential(), number)
+            .map_err(|absent| absent.no_process())?
+            .clone()
     };
     found.thread().ok_or(Errno::ESRCH)
 }
@@ -138,7 +156,11 @@ pub fn sched_setaffinity(call: &mut Call<'_>) -> Called {
     if let Some(given) = bytes.get_mut(..size) {
         call.user.read(call.argument(2), given)?;
     }
-    if u64::from_le_bytes(bytes) & online_cpus() == 0 { Err(Errno::EINVAL.into()) } else { Ok(0) }
+    if u64::from_le_bytes(bytes) & online_cpus() == 0 {
+        Err(Errno::EINVAL.into())
+    } else {
+        Ok(0)
+    }
 }
 
 /// A bit for every CPU that runs threads.
@@ -179,7 +201,11 @@ fn priority_bound(policy: u64, realtime: u64) -> Called {
 
 /// `man 2 getpriority`: 20 minus the nice value, so that the result is never negative.
 pub fn getpriority(call: &mut Call<'_>) -> Called {
-    let best = whom(call)?.iter().map(|process| process.nice()).min().ok_or(Errno::ESRCH)?;
+    let best = whom(call)?
+        .iter()
+        .map(|process| process.nice())
+        .min()
+        .ok_or(Errno::ESRCH)?;
     Ok((20 - i64::from(best)).cast_unsigned())
 }
 
@@ -206,12 +232,14 @@ pub fn nice(call: &mut Call<'_>) -> Called {
 
 fn renice(call: &Call<'_>, process: &Arc<Process>, nice: i8) -> Result<(), Errno> {
     let (mine, theirs) = (call.credential(), process.credential());
-    let own = mine.cid == theirs.cid && [theirs.identity.uid, theirs.identity.euid].contains(&mine.identity.euid);
+    let own = mine.cid == theirs.cid
+        && [theirs.identity.uid, theirs.identity.euid].contains(&mine.identity.euid);
     if !own {
         mine.require(Privileges::LIMITS)?;
     }
     if nice < process.nice() && mine.identity.euid != 0 {
-        mine.require(Privileges::LIMITS).map_err(|_| Errno::EACCES)?;
+        mine.require(Privileges::LIMITS)
+            .map_err(|_| Errno::EACCES)?;
     }
     process.set_nice(nice);
     Ok(())
@@ -223,7 +251,11 @@ fn whom(call: &Call<'_>) -> Result<Vec<Arc<Process>>, Errno> {
     let credential = call.credential();
     let tree = system().tree.lock();
     let process = |pid: Pid| tree.pids.by_pid(pid).map(Numbered::owner);
-    let resolve = |number| tree.pids.resolve(credential, VPid(number)).map_err(|absent| absent.no_process());
+    let resolve = |number| {
+        tree.pids
+            .resolve(credential, VPid(number))
+            .map_err(|absent| absent.no_process())
+    };
     Ok(match which {
         PRIO_PROCESS if who == 0 => Vec::from([call.process().clone()]),
         PRIO_PROCESS => process(resolve(who)?).into_iter().collect(),
@@ -235,9 +267,18 @@ fn whom(call: &Call<'_>) -> Result<Vec<Arc<Process>>, Errno> {
             tree.members(group).filter_map(process).collect()
         }
         PRIO_USER => {
-            let uid = if who == 0 { credential.identity.uid } else { who };
-            let all: Vec<_> = tree.of_partition(credential.cid).filter_map(process).collect();
-            all.into_iter().filter(|process| process.credential().identity.uid == uid).collect()
+            let uid = if who == 0 {
+                credential.identity.uid
+            } else {
+                who
+            };
+            let all: Vec<_> = tree
+                .of_partition(credential.cid)
+                .filter_map(process)
+                .collect();
+            all.into_iter()
+                .filter(|process| process.credential().identity.uid == uid)
+                .collect()
         }
         _ => return Err(Errno::EINVAL),
     })
