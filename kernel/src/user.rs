@@ -3,18 +3,19 @@
 //! Programs hand the kernel addresses; nothing behind them is trusted or known to be there. All access goes
 //! through checked copies that survive faults. There are two ways:
 //!
-//! * [`User`] copies plain values and resolves the faults of the copy on the spot. It takes the lock of the
-//!   address space, so it is used with no lock held that ranks above it: to fetch arguments, and to deliver
-//!   results into pages that [`User::gather`] has made resident.
-//! * [`UserBuffer`] is the sink or source that a file reads into or writes from under its own lock. It never
-//!   resolves a fault: a missing page is [`Stop::Again`], and the call gathers and runs again.
+//! * [`User`] copies plain values: arguments, and results into pages that [`User::gather`] has made resident.
+//! * [`UserBuffer`] is the sink or source that a file reads into or writes from under its own lock.
+//!
+//! Both resolve the faults of a copy on the spot, under the lock of the address space. That ranks below the locks of
+//! files and streams, and what backs a page takes none of those (`memory::PageSource`), so a copy may fault under
+//! them. What a page would have to wait for is [`Stop::Again`]: nothing has been consumed, the call runs again.
 
-use crate::outcome::{Called, Outcome};
 use crate::process::Space;
-use abi::mmu::Access;
+use abi::mmu::{Access, Protection};
 use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use memory::FaultError;
 use wait::{Attempt, Sink, Source, Stop};
 
 /// Longest path that a call takes, with its NUL (`man 7 path_resolution`).
@@ -166,16 +167,66 @@ impl User {
         Ok(segments)
     }
 
-    fn resolve(&self, address: u64, access: Access) -> Result<(), Errno> {
-        self.space()?.lock().fault(address, access).map_err(Errno::from)
+    /// Makes the page of an address resident and accessible to copies that resolve no faults.
+    ///
+    /// # Errors
+    /// EFAULT, ENOMEM.
+    pub fn touch(&self, address: u64, access: Access) -> Result<(), Errno> {
+        self.resolve(address, access).map_err(Errno::from)
+    }
+
+    /// How many bytes of a range from its start on lie in areas that allow the access; nothing is made resident.
+    pub fn reachable(&self, segment: Segment, access: Access) -> usize {
+        let Ok(space) = self.space() else { return 0 };
+        let mut description = space.lock();
+        let wanted = match access {
+            Access::Read => Protection::READ,
+            Access::Write => Protection::WRITE,
+            Access::Execute => Protection::EXECUTE,
+        };
+        let end = segment.address.saturating_add(segment.length as u64);
+        let mut at = segment.address;
+        while at < end {
+            let area_end = description.area_at(at).filter(|area| area.protection.intersects(wanted)).map(|area| area.end);
+            match area_end {
+                Some(area_end) => at = area_end.min(end),
+                // Below a stack there may be room for it to grow into.
+                None if description.fault(at, access).is_ok() => {}
+                None => break,
+            }
+        }
+        (at - segment.address) as usize
+    }
+
+    /// Makes the page of an address that a copy has faulted at accessible.
+    fn resolve(&self, address: u64, access: Access) -> Result<(), FaultError> {
+        match &self.space {
+            Some(space) => space.lock().fault(address, access),
+            None => Err(FaultError::NoMapping),
+        }
     }
 }
 
-/// How much of a transfer is made resident and moved in one step.
+/// What a copy of a file's bytes answers when a page cannot be had.
+fn stop_of(fault: FaultError) -> Stop {
+    match fault {
+        FaultError::Pending => Stop::Again,
+        other => Stop::Error(other.into()),
+    }
+}
+
+/// How much of a transfer is moved in one step.
 pub const STEP: usize = 64 * 1024;
 
 /// A list of segments of the program, to be filled or drained from the start.
 pub struct UserBuffer<'a> {
+    user: &'a User,
+    place: Place<'a>,
+}
+
+/// A place in a list of segments.
+#[derive(Clone, Copy)]
+struct Place<'a> {
     segments: &'a [Segment],
     /// Bytes of the first segment that are done.
     done: usize,
@@ -184,44 +235,65 @@ pub struct UserBuffer<'a> {
 }
 
 impl<'a> UserBuffer<'a> {
-    /// The bytes `skip..skip + length` of `segments`; less when they end before.
-    pub fn new(segments: &'a [Segment], skip: usize, length: usize) -> Self {
-        let mut buffer = Self { segments, done: 0, rest: usize::MAX };
-        buffer.advance(skip);
-        let left = buffer.segments.iter().map(|segment| segment.length).sum::<usize>() - buffer.done;
-        buffer.rest = left.min(length);
-        buffer
-    }
-
-    /// Makes everything that this step may move resident.
+    /// The bytes `skip..skip + length` of `segments`, as far as the access is allowed without a gap.
     ///
     /// # Errors
-    /// EFAULT when the first byte cannot be reached; a later one only shortens the step.
-    pub fn gather(&mut self, user: &User, access: Access) -> Called {
-        let mut ready = 0;
-        let mut pieces = UserBuffer { segments: self.segments, done: self.done, rest: self.rest };
+    /// EFAULT when not even the first byte is.
+    pub fn new(
+        user: &'a User,
+        segments: &'a [Segment],
+        skip: usize,
+        length: usize,
+        access: Access,
+    ) -> Result<Self, Errno> {
+        let mut place = Place { segments, done: 0, rest: usize::MAX };
+        place.advance(skip);
+        let left = place.segments.iter().map(|segment| segment.length).sum::<usize>() - place.done;
+        place.rest = left.min(length);
+        let wanted = place.rest;
+        let mut pieces = place;
+        let mut allowed = 0;
         while let Some(piece) = pieces.next_piece(usize::MAX) {
-            match user.gather(piece, access) {
-                Ok(()) => ready += piece.length,
-                Err(errno) if ready == 0 => return self.first_page(user, piece, access, errno),
-                Err(_) => break,
+            let reachable = user.reachable(piece, access);
+            allowed += reachable;
+            if reachable < piece.length {
+                break;
             }
         }
-        self.rest = ready;
-        Ok(ready as u64)
-    }
-
-    /// A piece is not resident as a whole: what of it lies in its first page may be.
-    fn first_page(&mut self, user: &User, piece: Segment, access: Access, errno: Errno) -> Called {
-        let in_page = PAGE_SIZE - (piece.address as usize % PAGE_SIZE);
-        if in_page >= piece.length {
-            return Err(Outcome::Failed(errno));
+        if allowed == 0 && wanted > 0 {
+            return Err(Errno::EFAULT);
         }
-        user.gather(Segment { length: in_page, ..piece }, access)?;
-        self.rest = in_page;
-        Ok(in_page as u64)
+        place.rest = allowed;
+        Ok(Self { user, place })
     }
 
+    /// How many bytes may still be moved.
+    pub fn rest(&self) -> usize {
+        self.place.rest
+    }
+
+    /// Moves pieces of at most `length` bytes in all; undone when one of them fails.
+    fn each_piece(
+        &mut self,
+        length: usize,
+        mut each: impl FnMut(&User, Segment, usize) -> Result<(), FaultError>,
+    ) -> Attempt<()> {
+        if length > self.place.rest {
+            return Err(Stop::Error(Errno::EFAULT));
+        }
+        let mut place = self.place;
+        let mut moved = 0;
+        while moved < length {
+            let Some(piece) = place.next_piece(length - moved) else { return Err(Stop::Error(Errno::EFAULT)) };
+            each(self.user, piece, moved).map_err(stop_of)?;
+            moved += piece.length;
+        }
+        self.place = place;
+        Ok(())
+    }
+}
+
+impl Place<'_> {
     /// Takes the next run of at most `limit` bytes that lies in one segment.
     fn next_piece(&mut self, limit: usize) -> Option<Segment> {
         loop {
@@ -251,48 +323,40 @@ impl<'a> UserBuffer<'a> {
             self.segments = &self.segments[1..];
         }
     }
-
-    /// Moves pieces of at most `length` bytes in all; undone when one of them fails.
-    fn each_piece(&mut self, length: usize, mut each: impl FnMut(Segment, usize) -> bool) -> Attempt<()> {
-        if length > self.rest {
-            return Err(Stop::Error(Errno::EFAULT));
-        }
-        let before = UserBuffer { segments: self.segments, done: self.done, rest: self.rest };
-        let mut moved = 0;
-        while moved < length {
-            let moved_now = match self.next_piece(length - moved) {
-                Some(piece) if each(piece, moved) => piece.length,
-                _ => {
-                    *self = before;
-                    return Err(Stop::Again);
-                }
-            };
-            moved += moved_now;
-        }
-        Ok(())
-    }
 }
 
 impl Sink for UserBuffer<'_> {
     fn room(&self) -> usize {
-        self.rest
+        self.place.rest
     }
 
     fn put(&mut self, bytes: &[u8]) -> Attempt<()> {
-        self.each_piece(bytes.len(), |piece, at| {
-            bytes.get(at..at + piece.length).is_some_and(|part| arch::user::copy_out(piece.address, part).is_ok())
+        self.each_piece(bytes.len(), |user, piece, at| {
+            let part = bytes.get(at..at + piece.length).unwrap_or_default();
+            loop {
+                match arch::user::copy_out(piece.address, part) {
+                    Ok(()) => return Ok(()),
+                    Err(fault) => user.resolve(fault.address, Access::Write)?,
+                }
+            }
         })
     }
 }
 
 impl Source for UserBuffer<'_> {
     fn remaining(&self) -> usize {
-        self.rest
+        self.place.rest
     }
 
     fn take(&mut self, buffer: &mut [u8]) -> Attempt<()> {
-        self.each_piece(buffer.len(), |piece, at| {
-            buffer.get_mut(at..at + piece.length).is_some_and(|part| arch::user::copy_in(part, piece.address).is_ok())
+        self.each_piece(buffer.len(), |user, piece, at| {
+            let part = buffer.get_mut(at..at + piece.length).unwrap_or_default();
+            loop {
+                match arch::user::copy_in(part, piece.address) {
+                    Ok(()) => return Ok(()),
+                    Err(fault) => user.resolve(fault.address, Access::Read)?,
+                }
+            }
         })
     }
 }

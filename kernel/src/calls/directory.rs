@@ -554,8 +554,7 @@ pub fn getdents64(call: &mut Call<'_>) -> Called {
         address: call.argument(1),
         length,
     }];
-    let mut sink = UserBuffer::new(&segments, 0, length);
-    sink.gather(&call.user, MemoryAccess::Write)?;
+    let mut sink = UserBuffer::new(&call.user, &segments, 0, length, MemoryAccess::Write)?;
     Ok(fill_dirents(&file, &call.io(), &mut sink)? as u64)
 }
 

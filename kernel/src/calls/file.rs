@@ -203,12 +203,13 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
     let before = transferred(call);
     let mut done = before;
     loop {
-        let mut sink = UserBuffer::new(segments, done, STEP.min(total - done));
-        let room = match sink.gather(&call.user, MemoryAccess::Write) {
-            Ok(room) => room as usize,
-            Err(Outcome::Failed(_)) if done > 0 => return Ok(done as u64),
-            Err(outcome) => return Err(outcome),
+        let step = STEP.min(total - done);
+        let mut sink = match UserBuffer::new(&call.user, segments, done, step, MemoryAccess::Write) {
+            Ok(sink) => sink,
+            Err(_) if done > 0 => return Ok(done as u64),
+            Err(errno) => return Err(errno.into()),
         };
+        let room = sink.rest();
         // A stream that has given something is not waited for.
         let cx = IoContext {
             nonblocking: stream && done > 0,
@@ -245,12 +246,12 @@ fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Cal
     let here = at.map(|at| at.saturating_add(done as i64).cast_unsigned());
     let total = done + allowed(call, &file, here, wanted.saturating_sub(done), done > 0)?;
     while done < total {
-        let mut source = UserBuffer::new(segments, done, STEP.min(total - done));
-        match source.gather(&call.user, MemoryAccess::Read) {
-            Ok(_) => {}
-            Err(Outcome::Failed(_)) if done > 0 => break,
-            Err(outcome) => return Err(outcome),
-        }
+        let step = STEP.min(total - done);
+        let mut source = match UserBuffer::new(&call.user, segments, done, step, MemoryAccess::Read) {
+            Ok(source) => source,
+            Err(_) if done > 0 => break,
+            Err(errno) => return Err(errno.into()),
+        };
         let cx = call.io();
         let answer = match at {
             None => file.write(&cx, &mut source),

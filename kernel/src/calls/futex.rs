@@ -10,7 +10,6 @@ use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::process::Space;
 use crate::system::system;
 use crate::thread::Thread;
-use crate::user::Segment;
 use abi::linux::{
     FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMD_MASK, FUTEX_CMP_REQUEUE, FUTEX_OWNER_DIED,
     FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_TID_MASK, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAITERS, FUTEX_WAKE,
@@ -136,7 +135,7 @@ fn key(call: &Call<'_>, address: u64, private: bool, access: Access) -> Result<F
     if !address.is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
-    call.user.gather(Segment { address, length: 4 }, access)?;
+    call.user.touch(address, access)?;
     key_in(call.user.space()?, address, private)
 }
 
