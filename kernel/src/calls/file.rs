@@ -204,7 +204,8 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
     let mut done = before;
     loop {
         let step = STEP.min(total - done);
-        let mut sink = match UserBuffer::new(&call.user, segments, done, step, MemoryAccess::Write) {
+        let mut sink = match UserBuffer::new(&call.user, segments, done, step, MemoryAccess::Write)
+        {
             Ok(sink) => sink,
             Err(_) if done > 0 => return Ok(done as u64),
             Err(errno) => return Err(errno.into()),
@@ -247,7 +248,8 @@ fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Cal
     let total = done + allowed(call, &file, here, wanted.saturating_sub(done), done > 0)?;
     while done < total {
         let step = STEP.min(total - done);
-        let mut source = match UserBuffer::new(&call.user, segments, done, step, MemoryAccess::Read) {
+        let mut source = match UserBuffer::new(&call.user, segments, done, step, MemoryAccess::Read)
+        {
             Ok(source) => source,
             Err(_) if done > 0 => break,
             Err(errno) => return Err(errno.into()),
