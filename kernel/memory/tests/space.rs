@@ -548,38 +548,85 @@ fn shared_memory_is_shared() {
 fn resident_copies_do_not_fault() {
     let _alone = host::alone();
     let mut process = Process::new(CID);
-    process.space.map(anonymous(BASE, 3)).unwrap();
+    process.space.map(anonymous(BASE, 20)).unwrap();
+    // The last two pages of a chunk: nothing of the next one is made ready with them.
+    let at = BASE + 14 * 4096;
     process
         .space
-        .prepare(BASE + 100, 4096, Access::Write)
+        .prepare(at + 100, 4096, Access::Write)
         .unwrap();
-    assert_eq!(process.space.resident(), Pages(2));
     assert!(
         process
             .space
-            .write_resident(BASE + 4000, &[1; 4200])
+            .write_resident(at + 4000, &[1; 4200])
             .is_none()
     );
     assert!(
         process
             .space
-            .write_resident(BASE + 4000, &[1; 4192])
+            .write_resident(at + 4000, &[1; 4192])
             .is_some()
     );
     assert!(
         process
             .space
-            .read_resident(BASE + 8000, &mut [0; 200])
+            .read_resident(at + 8000, &mut [0; 200])
             .is_none()
     );
     let mut bytes = [0; 4200];
-    process.space.read(BASE + 3999, &mut bytes).unwrap();
+    process.space.read(at + 3999, &mut bytes).unwrap();
     assert!(bytes[0] == 0 && bytes[4193..].iter().all(|byte| *byte == 0));
     assert!(bytes[1..4193].iter().all(|byte| *byte == 1));
     // After a fork the page is shared again, so it is not ready to be written.
     let _child = process.fork().unwrap();
-    assert!(process.space.write_resident(BASE, &[1]).is_none());
-    assert!(process.space.read_resident(BASE, &mut [0]).is_some());
+    assert!(process.space.write_resident(at, &[1]).is_none());
+    assert!(process.space.read_resident(at, &mut [0]).is_some());
     let held = Frame::allocate(CID, Kind::Kernel).unwrap();
     assert_eq!(held.owner(), CID);
+}
+
+/// MEMORY0213: what is prepared can be used by the hardware at once: the kernel's copies by user addresses would
+/// otherwise fail again and again.
+#[test]
+fn prepared_pages_are_installed() {
+    let _alone = host::alone();
+    let mut process = Process::new(CID);
+    process.space.map(anonymous(BASE, 40)).unwrap();
+    let prepare = |process: &mut Process, access| {
+        process
+            .space
+            .prepare(BASE + 100, 20 * 4096, access)
+            .unwrap();
+        let before = process.faults;
+        for page in 0..=20 {
+            process.access(BASE + page * 4096, access).unwrap();
+        }
+        assert_eq!(process.faults, before);
+    };
+    prepare(&mut process, Access::Write);
+    // Shared with a child, pages are read-only until they are prepared for writing again.
+    let _child = process.fork().unwrap();
+    prepare(&mut process, Access::Read);
+    prepare(&mut process, Access::Write);
+    // Pages that the kernel has written by their frames are there, but no translation is.
+    process.space.discard_translations();
+    prepare(&mut process, Access::Read);
+    process.space.check();
+}
+
+/// MEMORY0214: a page that the kernel has made writable does not keep a translation that only allows reading.
+#[test]
+fn a_page_that_becomes_writable_loses_its_translation() {
+    let _alone = host::alone();
+    let mut process = Process::new(CID);
+    process.space.map(anonymous(BASE, 1)).unwrap();
+    process.store(BASE, 1).unwrap();
+    let child = process.fork().unwrap();
+    process.access(BASE, Access::Read).unwrap();
+    drop(child);
+    process.space.write(BASE, &[2]).unwrap();
+    process.space.prepare(BASE, 8, Access::Write).unwrap();
+    let before = process.faults;
+    process.access(BASE, Access::Write).unwrap();
+    assert_eq!(process.faults, before);
 }

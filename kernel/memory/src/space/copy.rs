@@ -38,10 +38,11 @@ fn offset_in_page(address: u64) -> usize {
 }
 
 impl AddressSpace {
-    /// Makes the pages of a range exist, ready for `access`; the caller bounds the range.
+    /// Makes the pages of a range exist and installs them for `access`, so that the kernel's own access by their user
+    /// addresses meets no fault; the caller bounds the range.
     ///
     /// # Errors
-    /// As [`AddressSpace::fault`]; pages before the one that failed exist then.
+    /// As [`AddressSpace::fault`]; pages before the one that failed are ready then.
     pub fn prepare(
         &mut self,
         address: u64,
@@ -49,10 +50,10 @@ impl AddressSpace {
         access: Access,
     ) -> Result<(), FaultError> {
         by_page(address, length, FaultError::NoMapping, |at, _, _| {
-            if self.frame_if_ready(at, access).is_some() {
+            if self.frame_if_ready(at, access).is_some() && self.is_installed(at) {
                 Ok(())
             } else {
-                self.resolve(at, access)
+                self.fault(at, access)
             }
         })
     }
@@ -138,10 +139,19 @@ impl AddressSpace {
     /// # Errors
     /// As [`AddressSpace::fault`].
     pub fn frame_at(&mut self, address: u64, access: Access) -> Result<Frame, FaultError> {
-        self.prepare(address, 1, access)?;
+        if self.frame_if_ready(address, access).is_none() {
+            self.resolve(address, access)?;
+        }
         self.frame_if_ready(address, access)
             .cloned()
             .ok_or(FaultError::NoMapping)
+    }
+
+    /// Whether the page that holds `address` has a translation; it allows what the page is ready for.
+    fn is_installed(&self, address: u64) -> bool {
+        let page = address >> PAGE_SHIFT;
+        let chunk = self.chunks.get(page >> SHIFT);
+        chunk.is_some_and(|chunk| chunk.installed & 1 << (page % PAGES) != 0)
     }
 
     /// The frame that holds `address`, when it exists and the program may access it so at once.

@@ -114,9 +114,12 @@ impl AddressSpace {
             found => found?,
         };
         let chunk = self.chunks.get_or_insert(page >> SHIFT, Chunk::new)?;
+        let before = chunk.writable;
         let result = chunk.ready(area, self.owner, page, access);
-        if let Ok(Some(_)) = &result {
-            // The displaced frame lives until its translation is gone.
+        let gained = chunk.writable & !before & chunk.installed != 0;
+        if gained || matches!(&result, Ok(Some(_))) {
+            // A displaced frame lives until its translation is gone, and a translation allows all that the page is
+            // ready for.
             self.translations.remove(PageNumber(page), 1);
             chunk.installed &= !(1 << (page % PAGES));
         }
