@@ -16,6 +16,7 @@ pub mod calls;
 pub mod console;
 pub mod current;
 pub mod dispatch;
+pub mod dormant;
 pub mod environment;
 pub mod family;
 mod first;

@@ -20,6 +20,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use arch::Trap;
+use core::sync::atomic::Ordering;
 use memory::FaultError;
 use process::ExitStatus;
 use process::signal::{Action, Delivery, interruption};
@@ -185,7 +186,7 @@ impl Running {
                 self.thread
                     .process
                     .minor_faults
-                    .fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+                    .fetch_add(1, Ordering::Relaxed);
                 return Turn::On;
             }
             Err(FaultError::NoMapping) => (SignalNumber::SIGSEGV, linux::SEGV_MAPERR),
@@ -316,11 +317,16 @@ impl Running {
         body.context.leave();
         self.thread.put_body(body);
         let cpu = self.cpu;
+        let now = arch::time::now();
         let resumption = self
             .thread
-            .park(|| system().dispatch.put_back(cpu, arch::time::now(), reason));
+            .park(|| system().dispatch.put_back(cpu, now, reason));
         if resumption.is_some() {
             self.body = self.thread.take_body();
+        } else {
+            let process = &self.thread.process;
+            process.ran.store(now.0, Ordering::Relaxed);
+            system().dormant.note(process, now);
         }
         resumption
     }
