@@ -580,6 +580,7 @@ impl Process {
         let usage = self.usage(now);
         let files = self.files.lock().take();
         drop(files);
+        crate::calls::descriptor::locks::freed();
         let place = self.place.lock().take();
         drop(place);
         let space = self.space.lock().take();
