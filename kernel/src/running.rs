@@ -258,6 +258,10 @@ impl Running {
         if begun {
             self.thread.end_run();
         }
+        if matches!(progress, Continuation::Forked(_)) && outcome != Outcome::Again {
+            // Signals have waited for the end of the vfork.
+            self.thread.call_attention();
+        }
         match outcome {
             Outcome::Done(value) => self.complete(Ok(value)),
             Outcome::Failed(errno) => self.complete(Err(errno)),
@@ -382,6 +386,17 @@ impl Running {
                     }
                 }
             }
+            if self.waits_for_vfork() {
+                // The child has the memory; a handler must not run in it. Only the end of everything counts.
+                if signals::is_killed(&thread) {
+                    process.end(ExitStatus::Killed {
+                        signal: SignalNumber::SIGKILL,
+                        core: false,
+                    });
+                    continue;
+                }
+                return Turn::On;
+            }
             match signals::next(&thread) {
                 None => return Turn::On,
                 Some(Delivery::Stop(signal)) => signals::stop(process, signal),
@@ -399,6 +414,11 @@ impl Running {
         }
     }
 
+    fn waits_for_vfork(&self) -> bool {
+        let call = self.body.as_ref().and_then(|body| body.call);
+        call.is_some_and(|call| matches!(call.progress, Continuation::Forked(_)))
+    }
+
     /// A handler is about to run: the call that the thread is in fails or is set up to start again.
     fn interrupt_call(&mut self, action: &Action) {
         let Some(call) = self.body.as_ref().and_then(|body| body.call) else {
@@ -412,7 +432,13 @@ impl Running {
         let timed = matches!(call.progress, Continuation::Until(_));
         let number = SystemCall::from_number(call.number).unwrap_or(SystemCall::RestartSyscall);
         match interruption(number, timed).resumption(Some(action)) {
-            process::signal::Resumption::Fail => self.complete(Err(Errno::EINTR)),
+            process::signal::Resumption::Fail => {
+                if let Some(body) = &mut self.body {
+                    let call = Call::new(&self.thread, body, self.space.clone(), call);
+                    calls::clock::sleep_interrupted(&call, number);
+                }
+                self.complete(Err(Errno::EINTR));
+            }
             process::signal::Resumption::Again => {
                 if let Some(body) = &mut self.body {
                     body.call = None;
