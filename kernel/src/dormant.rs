@@ -1,7 +1,7 @@
 //! Sleeping processes give their translation tables back.
 //!
 //! Tables are a cache of the address-space description, and the root alone takes 64 KiB. A process that has not run
-//! for [`PATIENCE`] loses its tables; its next instruction faults and they are built anew. So a partition whose
+//! for `PATIENCE` loses its tables; its next instruction faults and they are built anew. So a partition whose
 //! processes sleep costs little more than their pages.
 //!
 //! A process is put into the queue when one of its threads parks and it is not in it; it leaves when its tables
