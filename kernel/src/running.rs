@@ -360,6 +360,9 @@ impl Running {
 
     /// The thread is over.
     fn exit(&mut self) -> Turn {
+        if self.clear_memory() == Turn::Off {
+            return Turn::Off;
+        }
         if let Some(mut body) = self.body.take() {
             body.context.leave();
         }
@@ -370,6 +373,32 @@ impl Running {
             .dispatch
             .bury(self.cpu, arch::time::now(), &self.thread);
         Turn::Off
+    }
+
+    /// The last thread gives the memory of its process back in steps, so that a large one keeps nobody waiting.
+    fn clear_memory(&mut self) -> Turn {
+        /// Pages given back between two looks at whether somebody else is due.
+        const STEP: usize = 512;
+        let process = self.thread.process.clone();
+        let Some(space) = self.space.clone() else {
+            return Turn::On;
+        };
+        // The process, this CPU and this function have it; one more owner is another process.
+        const OWNERS: usize = 3;
+        let (last, status) = process.with(|state| (state.threads.len() == 1, state.end));
+        if !last || Arc::strong_count(&space) > OWNERS || space.lock().resident().0 <= STEP as u64 {
+            return Turn::On;
+        }
+        // From here on the thread comes back here whenever it is picked.
+        process.end(status.unwrap_or(ExitStatus::Exited(0)));
+        calls::thread::leave_user_traces(&self.thread);
+        while !space.lock().clear_step(STEP) {
+            if self.is_preempted() {
+                self.thread.call_attention();
+                return self.leave(Reason::Preempted);
+            }
+        }
+        Turn::On
     }
 
     /// Looks at what signals and the fate of the process ask for.
