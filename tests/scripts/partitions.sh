@@ -264,9 +264,11 @@ test "$second" -gt "$first"
 END
 
 check WPAR0020 'the init of a WPAR reaps orphans' <<'END'
+(setsid sh -c 'setsid sleep 0 &' &)
+until ! ps -ef -@ Global | grep -q defunct; do :; done
 mkwpar -n reaper
 startwpar reaper
-clogin reaper sh -c '(sleep 0 &) ; exit 0'
+clogin reaper sh -c '(sleep 0 &) ; (setsid sleep 0 &) ; exit 0'
 until ! clogin reaper sh -c 'grep -ls "^State:.Z" /proc/[0-9]*/status'; do :; done >/dev/null
 stopwpar -F reaper
 rmwpar reaper
