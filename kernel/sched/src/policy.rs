@@ -13,7 +13,7 @@
 //! It cannot do harm. Every answer is checked: a partition that has nothing waiting, may not run there or is at
 //! its hard maximum is refused, a slice is cut to the mechanism's limit, and a partition that is left waiting
 //! beyond the watchdog's bound ends the policy. In each of these cases the built-in
-//! [`RoundRobin`](crate::RoundRobin) takes over at once and the error log gets an [`Event`](crate::Event).
+//! [`RoundRobin`] takes over at once and the error log gets an [`Event`](crate::Event).
 //!
 //! `README.md` of this crate shows how to write one.
 
