@@ -4,6 +4,7 @@
 //! can: its mounts, and who waits for it to be empty. Processes refer to the environment, so it lives as long as
 //! one of them.
 
+use crate::partitions;
 use crate::system::system;
 use abi::{Cid, Errno, Ticks};
 use alloc::sync::Arc;
@@ -60,10 +61,12 @@ impl Environment {
         self.wpar.processes.enter().map_err(|_| Errno::EAGAIN)
     }
 
-    /// Counts a process that has been reaped.
+    /// Counts a process that has been reaped. Called without a lock: the last one of an application partition
+    /// takes the partition with it.
     pub fn process_left(&self) {
         if self.wpar.processes.leave() {
             self.emptied.wake_all();
+            partitions::emptied(&self.wpar);
         }
     }
 

@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use devfs::{Devfs, Devices, Entropy, Selection};
 use procfs::Procfs;
 use ramfs::{Capacity, Ramfs};
+use spin::Once;
 use vfs::{Clock, DeviceNumber, FileSystem, MountNamespace, Timestamp};
 
 /// The wall clock as file systems ask for it.
@@ -81,6 +82,22 @@ pub fn new_ramfs(owner: Cid) -> Result<Ramfs, Errno> {
         clock(),
         owner,
     )
+}
+
+/// An empty directory to cover what a partition must not see; one for all.
+///
+/// # Errors
+/// ENOSPC, ENOMEM.
+pub fn nothing() -> Result<&'static FileSystem, Errno> {
+    static NOTHING: Once<FileSystem> = Once::new();
+    NOTHING.try_call_once(|| {
+        let capacity = Capacity {
+            pages: 0,
+            inodes: 1,
+        };
+        let empty = Ramfs::new(next_device(), capacity, clock(), Cid::GLOBAL)?;
+        Ok(FileSystem::new(empty.root(), "ramfs", "none"))
+    })
 }
 
 /// The processes of an environment.

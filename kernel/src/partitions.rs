@@ -168,6 +168,15 @@ fn mounts_of(
         flags.set(MountFlags::READ_ONLY, bind.read_only);
         namespace.bind(credential, &source, &target, flags)?;
     }
+    if load.kind == WparKind::Application {
+        // Its root user may search every directory of Global's: the roots of other partitions are not shown to it.
+        namespace.mount(
+            credential,
+            mounts::nothing()?,
+            &find(&namespace, "/wpars")?,
+            MountFlags::READ_ONLY,
+        )?;
+    }
     namespace.mount(
         credential,
         &mounts::procfs(cid, &namespace),
@@ -296,6 +305,20 @@ pub fn unload(environment: &Arc<Environment>) -> Result<(), Refusal> {
     system().environments.table.remove(wpar);
     removed.emptied.wake_all();
     Ok(())
+}
+
+/// The last process of a partition has gone: an application partition that is active goes with it.
+pub fn emptied(wpar: &Arc<Wpar>) {
+    if wpar.kind() != WparKind::Application || wpar.state() != WparState::Active {
+        return;
+    }
+    // Whoever makes it go down at the same moment unloads it; one of the two finds it gone.
+    if wpar.become_state(WparState::Transitional).is_ok()
+        && let Ok(environment) = of_handle(wpar.handle())
+        && let Err(refusal) = unload(&environment)
+    {
+        log::warn!("partition {} stays loaded: {refusal}", wpar.name());
+    }
 }
 
 /// Any state becomes Broken.

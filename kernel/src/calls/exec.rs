@@ -4,6 +4,7 @@
 //! and the process changed over. Up to there every failure leaves the caller as it was.
 
 use super::Call;
+use super::descriptor::locks;
 use super::directory::{base, with_walk};
 use super::process::STACK_POINTER;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
@@ -484,12 +485,20 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     context.gpr[12] = entry;
 }
 
-/// Gives the process a table of open files of its own, without what execve closes.
+/// Closes what execve closes, in a table of open files of the process's own: a shared one is copied first.
 fn close_on_exec(process: &Arc<Process>) {
-    let Ok(files) = process.files() else { return };
-    let mut own = files.lock().clone();
-    let closed = own.take_for_exec();
-    process.replace_files(Arc::new(SpinLock::new(Rank::FileTable, own)));
-    drop(files);
-    drop(closed);
+    let Ok(mut files) = process.files() else {
+        return;
+    };
+    // The process and this function are the two owners of an unshared table.
+    if Arc::strong_count(&files) > 2 {
+        let copy = files.lock().clone();
+        files = Arc::new(SpinLock::new(Rank::FileTable, copy));
+        process.replace_files(files.clone());
+    }
+    let closed = files.lock().take_for_exec();
+    if !closed.is_empty() {
+        drop(closed);
+        locks::freed();
+    }
 }
