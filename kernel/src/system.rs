@@ -77,7 +77,7 @@ pub struct WallClock {
 static SYSTEM: Once<System> = Once::new();
 
 /// How many entries the error log keeps.
-const LOG_ENTRIES: usize = 256;
+const LOG_ENTRIES: usize = 1024;
 
 /// The system; it exists from the end of [`crate::start()`]'s preparations on.
 ///

@@ -255,7 +255,7 @@ impl ControlFile {
             Some(deadline) => {
                 system()
                     .timers
-                    .add(deadline, Timeout::Waiter(cx.waiter.clone()));
+                    .add(deadline, Timeout::Waiter(cx.waiter.downgrade()));
                 Err(Unanswered::Park)
             }
             None => Err(Unanswered::Park),
