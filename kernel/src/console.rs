@@ -208,8 +208,7 @@ struct Opener {
 }
 
 impl Device for Opener {
-    fn open(&self, cx: &IoContext<'_>, access: Access) -> Attempt<Arc<dyn FileOperations>> {
-        let _ = access;
+    fn open(&self, cx: &IoContext<'_>, _access: Access) -> Attempt<Arc<dyn FileOperations>> {
         let terminal = match &self.terminal {
             Some(terminal) => terminal.clone(),
             None => {

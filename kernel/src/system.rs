@@ -79,7 +79,7 @@ static SYSTEM: Once<System> = Once::new();
 /// How many entries the error log keeps.
 const LOG_ENTRIES: usize = 1024;
 
-/// The system; it exists from the end of [`crate::start`]'s preparations on.
+/// The system; it exists from the end of [`crate::start()`]'s preparations on.
 ///
 /// # Panics
 /// When asked before; nothing that runs then asks.
@@ -132,7 +132,7 @@ impl Numbered {
     }
 }
 
-/// The parts that [`crate::start`] makes.
+/// The parts that [`crate::start()`] makes.
 pub struct Parts {
     /// The machine's timebase.
     pub timebase: Timebase,

@@ -46,8 +46,7 @@ pub fn register(devices: &devfs::Devices) -> Result<(), Errno> {
 struct ControlDevice;
 
 impl Device for ControlDevice {
-    fn open(&self, cx: &IoContext<'_>, access: Access) -> Attempt<Arc<dyn FileOperations>> {
-        let _ = (cx, access);
+    fn open(&self, _cx: &IoContext<'_>, _access: Access) -> Attempt<Arc<dyn FileOperations>> {
         let conversation = Conversation {
             answer: Vec::new(),
             read: 0,
