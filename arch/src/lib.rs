@@ -8,6 +8,10 @@
 //! The kernel runs with interrupts off. They are on in user mode and inside [`idle::idle`], and nowhere else; any
 //! other interrupt of kernel mode is a bug and ends in [`fatal`]. The floating-point and vector registers belong
 //! to programs: kernel code is compiled without them.
+//!
+//! It must never know a process, a file or a partition, and never wait but for the hypervisor's answer. Per-CPU data are
+//! reached through [`cpu::PerCpu`] only. Locks: two leaves outside the order of ranks, the numbers of address spaces
+//! and RTAS; nothing of another crate is called under them.
 
 #![no_std]
 

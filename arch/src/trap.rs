@@ -75,7 +75,7 @@ mod program {
     pub const TRAP: u64 = 0x2_0000;
 }
 
-/// Runs the program in the active address space ([`crate::Space::activate`]) until something stops it.
+/// Runs the program in the active address space ([`abi::mmu::Translations::activate`]) until something stops it.
 ///
 /// Interrupts are off before and after. First uses of FP and vector registers are handled inside.
 pub fn run_user(context: &mut UserContext) -> Trap {

@@ -6,6 +6,10 @@
 //! function that the image named with [`entry!`]. After that firmware is never called again: run-time
 //! services go through hypervisor calls.
 //!
+//! It owns the machine from firmware's first instruction to the image's function, and [`BootInfo`], which it never
+//! changes afterwards. It must never guess: what is missing is one line on the console and a stop. It takes no lock that
+//! anybody could contend for: one CPU runs, and nothing else yet.
+//!
 //! The portable parts ([`flatten`], [`regions`], [`machine`]) build and test on any host.
 
 #![no_std]

@@ -1,7 +1,11 @@
 //! The kernel: the dispatcher, the system calls and the glue between its crates.
 //!
 //! The principles are in `README.md` beside this crate. This crate joins the portable crates, which know no
-//! machine, with `arch` and `drivers`, which know no process. It has no `unsafe` code.
+//! machine, with `arch` and `drivers`, which know no process. It owns the one instance of everything ([`system`]), and
+//! it must never block, use `unsafe` code, or know a register or a page-table format.
+//!
+//! Locks: it puts the structures of portable crates under locks of their ranks; the table in `README.md` has all of them.
+//! None is held when the dispatcher is reached.
 //!
 //! Read it in this order: [`dispatch`] and [`running`] (what a CPU does), [`thread`] and [`process`] (what
 //! there is to run), [`calls`] (what programs ask for), [`signals`] and [`family`] (what happens to them),
@@ -16,6 +20,7 @@ pub mod calls;
 pub mod console;
 pub mod current;
 pub mod dispatch;
+pub mod dormant;
 pub mod environment;
 pub mod family;
 mod first;

@@ -13,7 +13,7 @@
 use crate::environment::Environment;
 use crate::signals::{self, Origin};
 use crate::system::system;
-use crate::thread::Thread;
+use crate::thread::{Phase, Thread};
 use crate::timers::TimerHandle;
 use abi::linux::{Resource, SigInfo, SignalNumber};
 use abi::{Cid, Errno, Pid, Ticks};
@@ -113,6 +113,10 @@ pub struct Process {
     /// Some thread has asked for the end of all.
     ending: AtomicBool,
     nice: AtomicI8,
+    /// It is in the queue of processes that may have tables which they do not use.
+    pub watched: AtomicBool,
+    /// When a thread of it last left a CPU, in ticks.
+    pub ran: AtomicU64,
     /// Page faults served.
     pub minor_faults: AtomicU64,
 }
@@ -256,6 +260,8 @@ impl Process {
             threads_gone: WaitQueue::new(),
             ending: AtomicBool::new(false),
             nice: AtomicI8::new(nice),
+            watched: AtomicBool::new(false),
+            ran: AtomicU64::new(0),
             minor_faults: AtomicU64::new(0),
         });
         tree.pids.bind(
@@ -392,6 +398,13 @@ impl Process {
     /// Whether its end has been decided.
     pub fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)
+    }
+
+    /// Whether one of its threads runs or could run.
+    pub fn is_runnable(&self) -> bool {
+        self.threads()
+            .iter()
+            .any(|thread| thread.phase() == Phase::Ready)
     }
 
     /// Whether it has let go of everything.

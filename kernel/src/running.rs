@@ -20,6 +20,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use arch::Trap;
+use core::sync::atomic::Ordering;
 use memory::FaultError;
 use process::ExitStatus;
 use process::signal::{Action, Delivery, interruption};
@@ -185,7 +186,7 @@ impl Running {
                 self.thread
                     .process
                     .minor_faults
-                    .fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+                    .fetch_add(1, Ordering::Relaxed);
                 return Turn::On;
             }
             Err(FaultError::NoMapping) => (SignalNumber::SIGSEGV, linux::SEGV_MAPERR),
@@ -258,6 +259,10 @@ impl Running {
         if begun {
             self.thread.end_run();
         }
+        if matches!(progress, Continuation::Forked(_)) && outcome != Outcome::Again {
+            // Signals have waited for the end of the vfork.
+            self.thread.call_attention();
+        }
         match outcome {
             Outcome::Done(value) => self.complete(Ok(value)),
             Outcome::Failed(errno) => self.complete(Err(errno)),
@@ -312,11 +317,16 @@ impl Running {
         body.context.leave();
         self.thread.put_body(body);
         let cpu = self.cpu;
+        let now = arch::time::now();
         let resumption = self
             .thread
-            .park(|| system().dispatch.put_back(cpu, arch::time::now(), reason));
+            .park(|| system().dispatch.put_back(cpu, now, reason));
         if resumption.is_some() {
             self.body = self.thread.take_body();
+        } else {
+            let process = &self.thread.process;
+            process.ran.store(now.0, Ordering::Relaxed);
+            system().dormant.note(process, now);
         }
         resumption
     }
@@ -350,6 +360,9 @@ impl Running {
 
     /// The thread is over.
     fn exit(&mut self) -> Turn {
+        if self.clear_memory() == Turn::Off {
+            return Turn::Off;
+        }
         if let Some(mut body) = self.body.take() {
             body.context.leave();
         }
@@ -360,6 +373,32 @@ impl Running {
             .dispatch
             .bury(self.cpu, arch::time::now(), &self.thread);
         Turn::Off
+    }
+
+    /// The last thread gives the memory of its process back in steps, so that a large one keeps nobody waiting.
+    fn clear_memory(&mut self) -> Turn {
+        /// Pages given back between two looks at whether somebody else is due.
+        const STEP: usize = 512;
+        let process = self.thread.process.clone();
+        let Some(space) = self.space.clone() else {
+            return Turn::On;
+        };
+        // The process, this CPU and this function have it; one more owner is another process.
+        const OWNERS: usize = 3;
+        let (last, status) = process.with(|state| (state.threads.len() == 1, state.end));
+        if !last || Arc::strong_count(&space) > OWNERS || space.lock().resident().0 <= STEP as u64 {
+            return Turn::On;
+        }
+        // From here on the thread comes back here whenever it is picked.
+        process.end(status.unwrap_or(ExitStatus::Exited(0)));
+        calls::thread::leave_user_traces(&self.thread);
+        while !space.lock().clear_step(STEP) {
+            if self.is_preempted() {
+                self.thread.call_attention();
+                return self.leave(Reason::Preempted);
+            }
+        }
+        Turn::On
     }
 
     /// Looks at what signals and the fate of the process ask for.
@@ -382,6 +421,17 @@ impl Running {
                     }
                 }
             }
+            if self.waits_for_vfork() {
+                // The child has the memory; a handler must not run in it. Only the end of everything counts.
+                if signals::is_killed(&thread) {
+                    process.end(ExitStatus::Killed {
+                        signal: SignalNumber::SIGKILL,
+                        core: false,
+                    });
+                    continue;
+                }
+                return Turn::On;
+            }
             match signals::next(&thread) {
                 None => return Turn::On,
                 Some(Delivery::Stop(signal)) => signals::stop(process, signal),
@@ -399,6 +449,11 @@ impl Running {
         }
     }
 
+    fn waits_for_vfork(&self) -> bool {
+        let call = self.body.as_ref().and_then(|body| body.call);
+        call.is_some_and(|call| matches!(call.progress, Continuation::Forked(_)))
+    }
+
     /// A handler is about to run: the call that the thread is in fails or is set up to start again.
     fn interrupt_call(&mut self, action: &Action) {
         let Some(call) = self.body.as_ref().and_then(|body| body.call) else {
@@ -412,7 +467,13 @@ impl Running {
         let timed = matches!(call.progress, Continuation::Until(_));
         let number = SystemCall::from_number(call.number).unwrap_or(SystemCall::RestartSyscall);
         match interruption(number, timed).resumption(Some(action)) {
-            process::signal::Resumption::Fail => self.complete(Err(Errno::EINTR)),
+            process::signal::Resumption::Fail => {
+                if let Some(body) = &mut self.body {
+                    let call = Call::new(&self.thread, body, self.space.clone(), call);
+                    calls::clock::sleep_interrupted(&call, number);
+                }
+                self.complete(Err(Errno::EINTR));
+            }
             process::signal::Resumption::Again => {
                 if let Some(body) = &mut self.body {
                     body.call = None;

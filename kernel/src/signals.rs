@@ -121,6 +121,13 @@ pub fn next(thread: &Thread) -> Option<Delivery> {
     deliver(&mut thread.signals.lock(), &mut shared, || orphaned)
 }
 
+/// Whether SIGKILL is pending for a thread.
+pub fn is_killed(thread: &Thread) -> bool {
+    let shared = thread.process.signals.lock();
+    let own = thread.signals.lock();
+    own.deliverable(&shared).contains(SignalNumber::SIGKILL)
+}
+
 /// Stops a process; its threads leave their CPUs at their next return to user mode.
 pub fn stop(process: &Arc<Process>, signal: SignalNumber) {
     let threads = process.with(|state| {

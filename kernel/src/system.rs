@@ -2,6 +2,7 @@
 
 use crate::console::Console;
 use crate::dispatch::Dispatch;
+use crate::dormant::Dormant;
 use crate::environment::{Environment, Environments};
 use crate::process::Process;
 use crate::thread::Thread;
@@ -45,6 +46,8 @@ pub struct System {
     pub dispatch: Dispatch,
     /// What happens at points of time.
     pub timers: Timers,
+    /// Processes that sleep.
+    pub dormant: Dormant,
     /// Partitions.
     pub environments: Environments,
     /// Terminals.
@@ -161,6 +164,7 @@ impl System {
             tree: SpinLock::new(Rank::ProcessTree, ProcessTree::new()),
             dispatch: parts.dispatch,
             timers: Timers::new(),
+            dormant: Dormant::new(),
             environments: Environments::new(parts.global),
             console: parts.console,
             futexes: FutexTable::new(FUTEX_BUCKETS),

@@ -6,7 +6,7 @@
 //!
 //! Life: a thread is made [`Phase::Ready`]; it is parked by the dispatcher and only by it, after a call
 //! answered [`Outcome::Park`](crate::outcome::Outcome::Park); a wake-up that comes between the enrolment and
-//! the park is remembered in [`Run::woken`], and the park then does not take place. No wake-up is lost.
+//! the park is remembered in `Run::woken`, and the park then does not take place. No wake-up is lost.
 //!
 //! Locks: `run`, `body` and `signals` each of rank `Thread`, never two of them together.
 

@@ -29,6 +29,8 @@ pub enum Timeout {
     },
     /// Wake a run of a thread, to run its call again.
     Waiter(Waiter),
+    /// Look at processes that sleep.
+    Dormant,
     /// Offer output to the hypervisor again.
     ConsoleOutput,
     /// The real-time interval timer of a process (`man 2 setitimer`).
@@ -82,6 +84,7 @@ impl Timers {
                 Some(Timeout::Waiter(waiter)) => {
                     waiter.wake(None);
                 }
+                Some(Timeout::Dormant) => system().dormant.sweep(now),
                 Some(Timeout::ConsoleOutput) => system().console.pump(),
                 Some(Timeout::Alarm(process)) => {
                     if let Some(process) = process.upgrade() {

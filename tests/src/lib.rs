@@ -7,6 +7,8 @@
 //!
 //! A test has an id and a sentence. It waits for events with deadlines and never for a fixed time; a machine
 //! that dies or hangs fails the test that was running, and the suite goes on in a new machine.
+//!
+//! It owns the machines that it starts and ends every one of them. No lock but that around the verdicts.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,7 @@
 //! The kernel image: joins the entry from firmware to the kernel.
+//!
+//! It owns what a program has one of: the entry, the allocator, the panic handler, and the grant of free memory. It must
+//! never hold anything else: logic is in crates that are tested. No lock.
 
 #![no_std]
 #![no_main]

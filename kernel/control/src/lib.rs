@@ -20,6 +20,8 @@
 //!
 //! The crate also owns what both sides must agree on: the states and their transitions ([`WparState`]), names
 //! ([`WparName`]), and the resource attributes with their rules ([`ResourceControls`]).
+//!
+//! It holds no state and takes no lock. A layout must never change without a new [`VERSION`].
 
 #![no_std]
 #![forbid(unsafe_code)]

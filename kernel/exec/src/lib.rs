@@ -3,6 +3,8 @@
 //! Pure functions over bytes: an ELF file's header and segments ([`Image`]), a script's first line
 //! ([`Interpreter`]), and the stack that a new program starts with ([`InitialStack`]). A file is untrusted: every
 //! number in it is checked before it is used, and a bad one is ENOEXEC (`man 2 execve`), never a panic.
+//!
+//! This crate holds no state, takes no lock, opens no file and maps no page: the kernel does, as it is told here.
 
 #![no_std]
 #![forbid(unsafe_code)]

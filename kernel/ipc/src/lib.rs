@@ -5,8 +5,11 @@
 //! `socketpair` makes: two ends, and between them a queue each way of bytes or of records. The [`FutexTable`] finds
 //! the threads that wait on a word of memory.
 //!
-//! Locks: the state of a pipe or channel ([`Rank::Stream`]); a bucket of the futex table ([`Rank::Futex`]), two of them in the order of their
-//! places in the table. Waiters are woken under these locks.
+//! Bytes must never be consumed before the reader has them, and a wake-up of a futex never be given to somebody who
+//! has gone.
+//!
+//! Locks: the state of a pipe or channel ([`Rank::Stream`]); a bucket of the futex table ([`Rank::Futex`]), two of
+//! them in the order of their places in the table. Waiters are woken under these locks.
 
 #![no_std]
 #![forbid(unsafe_code)]

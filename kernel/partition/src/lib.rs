@@ -18,6 +18,9 @@
 //! when no process carries its tag any more, by every subsystem's `destroy` in reverse. A subsystem joins the
 //! life cycle by being registered; no line here changes for it.
 //!
+//! This crate must never make a transition that the state machine does not have, destroy a partition that somebody is
+//! in, or give a cid to another partition without a new generation.
+//!
 //! # Locks
 //! The table and the changing part of a [`Wpar`] have locks of rank `Partition`; the table's is released
 //! before a partition's is taken. Counts of processes and threads are atomic and can be changed anywhere.

@@ -7,6 +7,8 @@
 //! - [`identity`]: changes of user and group numbers.
 //! - [`Limits`], [`Usage`], [`timer`].
 //!
+//! It must never run, park or wake anything: it answers what has to be done, and the kernel does it.
+//!
 //! These are plain data structures without locks. The kernel puts the [`ProcessTree`] under one lock of rank
 //! `ProcessTree`, signal actions and the pending set of a process under that of its process (rank
 //! `Process`), and never asks the tree with a process's lock held.

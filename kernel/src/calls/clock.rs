@@ -4,12 +4,13 @@
 //! first run on, so running it again makes it no longer.
 
 use super::Call;
-use crate::outcome::{Called, Outcome};
+use crate::outcome::{Called, Continuation, Outcome};
 use crate::system::system;
 use abi::linux::{
     CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_MONOTONIC_RAW,
     CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, CLOCK_REALTIME_COARSE, CLOCK_THREAD_CPUTIME_ID,
-    ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Itimerval, TIMER_ABSTIME, Timespec, Timeval, Tms,
+    ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Itimerval, SystemCall, TIMER_ABSTIME, Timespec,
+    Timeval, Tms,
 };
 use abi::{Errno, Nanos, Ticks};
 use process::Usage;
@@ -140,7 +141,7 @@ pub fn times(call: &mut Call<'_>) -> Called {
 pub fn nanosleep(call: &mut Call<'_>) -> Called {
     let span = read_timespec(call, call.argument(0))?.nanos()?;
     let until = call.deadline(Some(ticks(span)));
-    sleep(call, until, call.argument(1))
+    sleep(call, until)
 }
 
 /// `man 2 clock_nanosleep`: the error is the result, which the ABI of powerpc makes the same thing.
@@ -153,30 +154,42 @@ pub fn clock_nanosleep(call: &mut Call<'_>) -> Called {
     let time = read_timespec(call, call.argument(2))?.nanos()?;
     if call.argument(1) as u32 & TIMER_ABSTIME != 0 {
         let until = call.deadline(Some(ticks(time.saturating_sub(present))));
-        return sleep(call, until, 0);
+        return sleep(call, until);
     }
     let until = call.deadline(Some(ticks(time)));
-    sleep(call, until, call.argument(3))
+    sleep(call, until)
 }
 
-/// Sleeps until a deadline; `rest` is where what is left goes when a handler interrupts it.
-///
-/// It is written before each park, since the dispatcher decides about the interruption: programs look at it
-/// after EINTR only.
-fn sleep(call: &mut Call<'_>, until: Option<Ticks>, rest: u64) -> Called {
-    let present = arch::time::now();
-    let left = until.map_or(Ticks(0), |until| until.saturating_sub(present));
-    if left == Ticks(0) {
+/// Sleeps until a deadline.
+fn sleep(call: &mut Call<'_>, until: Option<Ticks>) -> Called {
+    if until.is_none_or(|until| until <= arch::time::now()) {
         return Ok(0);
     }
     call.waiter();
-    if rest != 0 {
-        call.user.write(
-            rest,
-            &Timespec::from_nanos(system().timebase.nanos(left)).encode(),
-        )?;
-    }
     call.wait_until(until)
+}
+
+/// A handler interrupts a sleep: what is left of it goes where the program wants it, unless it sleeps until a point
+/// of time.
+pub fn sleep_interrupted(call: &Call<'_>, number: SystemCall) {
+    let rest = match number {
+        SystemCall::Nanosleep => call.argument(1),
+        SystemCall::ClockNanosleep if call.argument(1) as u32 & TIMER_ABSTIME == 0 => {
+            call.argument(3)
+        }
+        _ => return,
+    };
+    if let Continuation::Until(until) = call.progress()
+        && rest != 0
+    {
+        let left = system()
+            .timebase
+            .nanos(until.saturating_sub(arch::time::now()));
+        // The call fails with EINTR in any case; an address that cannot be written is the program's own affair.
+        call.user
+            .write(rest, &Timespec::from_nanos(left).encode())
+            .ok();
+    }
 }
 
 /// `man 2 setitimer`: the real-time timer; those that count CPU time are not there yet (ENOSYS).

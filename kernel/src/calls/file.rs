@@ -2,7 +2,7 @@
 //!
 //! A transfer goes in steps of [`STEP`] bytes: each makes its part of the program's memory resident and lets the
 //! file move it under the file's own lock. What is done is in the continuation, so a transfer may park in its
-//! middle, be interrupted (it then answers what is done) or be cut after [`SLICE`] bytes to let others run. The
+//! middle, be interrupted (it then answers what is done) or be cut after `SLICE` bytes to let others run. The
 //! whole of a longer transfer is therefore not atomic; what `man 7 pipe` asks of short writes to pipes is.
 
 use super::Call;

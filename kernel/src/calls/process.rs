@@ -191,7 +191,10 @@ fn make(call: &mut Call<'_>, request: Request) -> Called {
     let child = new_process(call, &request)?;
     let seen = system().tree.lock().pids.seen(child.pid, call.cid());
     if request.flags.contains(CloneFlags::PARENT_SETTID) {
-        call.user.write(request.parent_tid, &seen.0.to_le_bytes())?;
+        // It was made writable before anything was begun.
+        call.user
+            .write(request.parent_tid, &seen.0.to_le_bytes())
+            .ok();
     }
     if request.flags.contains(CloneFlags::VFORK) {
         call.set_progress(Continuation::Forked(child.pid));
@@ -266,8 +269,12 @@ fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, E
         .inspect_err(|_| environment.thread_left())?;
     let thread = Arc::new(Thread::new(child.number(), child.clone(), context, own));
     request.leave_number(&thread, &child);
-    child.add_thread(&thread)?;
-    if let Err(errno) = system().dispatch.admit(&thread, child.cid(), child.nice()) {
+    let begun = child
+        .add_thread(&thread)
+        .and_then(|()| system().dispatch.admit(&thread, child.cid(), child.nice()));
+    if let Err(errno) = begun {
+        // The thread and its process refer to each other.
+        child.with(|state| state.threads.clear());
         environment.thread_left();
         let abandoned = system().tree.lock().abandon(child.pid);
         abandoned.into_iter().for_each(family::forget);

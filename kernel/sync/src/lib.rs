@@ -2,7 +2,8 @@
 //!
 //! The kernel never sleeps with a lock held: a lock is taken, a few hundred instructions run, and it is
 //! released before the dispatcher is reached. Locks are taken in ascending order of [`Rank`]; two locks of
-//! one rank are never held together unless the rank's documentation says in which order.
+//! one rank are never held together unless the rank's documentation says in which order. The order is kept by
+//! review: a lock knows its rank, and nothing checks it at run time yet.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -6,8 +6,9 @@
 //! what is printed goes through `Output`. The kernel answers questions about sessions and groups
 //! through [`JobControl`].
 //!
-//! Locks: one of rank [`Rank::Stream`] for each terminal; a pty's queue to its master has another, after that. The driver's output is called under it; job control is
-//! not, since process locks come before it: it is asked first, and signals are sent last.
+//! Locks: one of rank [`Rank::Stream`] for each terminal; a pty's queue to its master has another, after that. The
+//! driver's output is called under it; job control must never be, since process locks come before it: it is asked
+//! first, and signals are sent last.
 
 #![no_std]
 #![forbid(unsafe_code)]

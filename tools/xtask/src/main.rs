@@ -2,6 +2,10 @@
 //!
 //! Every subcommand first makes sure that what it needs is there ([`packages`], [`debian`]), builds what is
 //! out of date ([`compile`], [`ramdisk`]) and then does its own work.
+//!
+//! It owns the build folder `target/` and nothing else of the machine but the Debian packages that it installs by name.
+//! What QEMU is told is in the crate `qemu`, what is tested in `tests`. It must never take a run for a success that
+//! has not reported one. Several may run at once: cargo locks builds, and each run has its own folder.
 
 #![forbid(unsafe_code)]
 

@@ -5,7 +5,11 @@
 //! administrative lock, the messages, the tables, and the client of the kernel's control interface.
 //!
 //! No command parses what another one printed, none holds a state of its own: what is defined is in
-//! `/etc/wpars`, what runs is in the kernel.
+//! `/etc/wpars`, what runs is in the kernel. A command completes what it has begun, or undoes it, also when it is
+//! interrupted; it must never leave a WPAR half made. No `unsafe`: the control interface is a file.
+//!
+//! Lock: the administrative lock of a WPAR, a file with its owner's pid, held by every command that changes it. It is
+//! advisory, and one whose owner is dead is broken with a warning.
 
 #![forbid(unsafe_code)]
 
