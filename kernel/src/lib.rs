@@ -38,6 +38,7 @@ pub mod signals;
 pub mod special;
 mod start;
 pub mod system;
+pub mod terminals;
 pub mod thread;
 pub mod timers;
 pub mod trampoline;

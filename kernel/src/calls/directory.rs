@@ -9,24 +9,24 @@ pub use mounting::{mount, umount};
 
 use super::Call;
 use super::descriptor::{self, opened};
+use super::terminal;
 use crate::outcome::{Called, Outcome};
 use crate::special::{self, KERNEL_FILES};
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::Errno;
 use abi::linux::{
     AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, O_ACCMODE, O_RDONLY, O_RDWR,
-    O_WRONLY, OpenFlags, TIOCSCTTY,
+    O_WRONLY, OpenFlags,
 };
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use security::Credential;
 use vfs::{
-    Access, DeviceNumber, FileKind, Follow, IoContext, IoctlArgument, Location, Mode,
-    MountNamespace, NodeContent, OpenFile, OpenHow, OpenOptions, Place, RenameFlags, StatusFlags,
-    Walk, fill_dirents,
+    Access, DeviceNumber, FileKind, Follow, IoContext, Location, Mode, MountNamespace, NodeContent,
+    OpenHow, OpenOptions, Place, RenameFlags, StatusFlags, Walk, fill_dirents,
 };
-use wait::{Attempt, Stop};
+use wait::Attempt;
 
 /// Carries out an operation on names as the process does it.
 pub(super) fn with_walk<T>(
@@ -201,53 +201,13 @@ fn open_named(call: &Call<'_>, named: &Named, bits: u32, mode: usize) -> Called 
     let (base, path) = named.parts();
     let file = with_walk(call, |walk| walk.open(base, path, &options))?;
     if !flags.contains(OpenFlags::NOCTTY) {
-        take_terminal(call, &file)?;
+        terminal::take_control(call, &file)?;
     }
     descriptor::install(call, file, flags.contains(OpenFlags::CLOEXEC))
 }
 
-/// A terminal that a session leader without one opens for reading becomes its controlling terminal, but not through
-/// `/dev/console` (`man 2 open`, O_NOCTTY; `man 4 console_ioctl`).
-fn take_terminal(call: &Call<'_>, file: &OpenFile) -> Result<(), Outcome> {
-    /// `/dev/console` (admin-guide/devices.txt of Linux).
-    const CONSOLE: DeviceNumber = DeviceNumber::new(5, 1);
-    let Some(location) = file.location() else {
-        return Ok(());
-    };
-    let reads = file.access().contains(Access::READ);
-    if !reads || location.inode().kind() != FileKind::Character {
-        return Ok(());
-    }
-    let io = call.io();
-    if location.inode().metadata(&io)?.device == CONSOLE {
-        return Ok(());
-    }
-    // The terminal knows when this may not be; a device that is no terminal says ENOTTY.
-    match file.ioctl(&io, TIOCSCTTY, &mut NoSteal) {
-        Ok(_) | Err(Stop::Error(_)) => Ok(()),
-        Err(stop) => Err(stop.into()),
-    }
-}
-
-/// The argument of TIOCSCTTY that takes the terminal from nobody.
-struct NoSteal;
-
-impl IoctlArgument for NoSteal {
-    fn value(&self) -> u64 {
-        0
-    }
-
-    fn get(&mut self, _buffer: &mut [u8]) -> Attempt<()> {
-        Err(Errno::EFAULT.into())
-    }
-
-    fn put(&mut self, _bytes: &[u8]) -> Attempt<()> {
-        Err(Errno::EFAULT.into())
-    }
-}
-
 /// What the flags of `open` ask for.
-fn open_options(bits: u32, flags: OpenFlags) -> Result<OpenOptions, Errno> {
+pub(super) fn open_options(bits: u32, flags: OpenFlags) -> Result<OpenOptions, Errno> {
     if flags.contains(OpenFlags::TMPFILE) {
         return Err(Errno::EOPNOTSUPP);
     }
