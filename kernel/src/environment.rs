@@ -9,6 +9,7 @@ use crate::system::system;
 use abi::{Cid, Errno, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use devpts::Devpts;
 use partition::{Wpar, WparTable};
 use sync::{Rank, SpinLock};
 use vfs::MountNamespace;
@@ -20,6 +21,8 @@ pub struct Environment {
     pub wpar: Arc<Wpar>,
     /// What is mounted where.
     pub mounts: Arc<MountNamespace>,
+    /// Its pseudoterminals.
+    pub ptys: Devpts,
     /// Threads that wait for the last process to go.
     pub emptied: WaitQueue,
     /// When it was loaded.
@@ -36,10 +39,11 @@ pub struct Environments {
 
 impl Environment {
     /// An environment.
-    pub fn new(wpar: Arc<Wpar>, mounts: Arc<MountNamespace>) -> Arc<Self> {
+    pub fn new(wpar: Arc<Wpar>, mounts: Arc<MountNamespace>, ptys: Devpts) -> Arc<Self> {
         Arc::new(Self {
             wpar,
             mounts,
+            ptys,
             emptied: WaitQueue::new(),
             since: arch::time::now(),
         })

@@ -46,7 +46,7 @@ pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
         }
     }
     if let Some(terminal) = lost_terminal {
-        crate::console::hang_up(terminal);
+        crate::terminals::hang_up(terminal);
     }
     if let Some(cid) = ended_partition {
         kill_partition(cid);

@@ -39,6 +39,7 @@ pub mod space;
 pub mod special;
 mod start;
 pub mod system;
+pub mod terminals;
 pub mod thread;
 pub mod timers;
 pub mod trampoline;

@@ -2,12 +2,14 @@
 
 use crate::proc_source::View;
 use crate::system::system;
+use crate::terminals;
 use abi::{Cid, Errno};
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 use devfs::{Devfs, Devices, Entropy, Selection};
+use devpts::Devpts;
 use procfs::Procfs;
 use ramfs::{Capacity, Ramfs};
 use spin::Once;
@@ -119,6 +121,16 @@ pub fn devfs(cid: Cid, names: Option<&[String]>) -> FileSystem {
     };
     let devfs = Devfs::new(next_device(), cid, devices(), selection, clock());
     FileSystem::new(devfs.root(), "devtmpfs", "devtmpfs")
+}
+
+/// The pseudoterminals of an environment: none yet.
+pub fn new_ptys(cid: Cid) -> Devpts {
+    Devpts::new(next_device(), cid, terminals::LIMIT, clock())
+}
+
+/// The names of an environment's pseudoterminals.
+pub fn devpts(ptys: &Devpts) -> FileSystem {
+    FileSystem::new(ptys.root(), "devpts", "devpts")
 }
 
 /// The list of all devices.

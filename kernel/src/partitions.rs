@@ -17,6 +17,7 @@ use alloc::sync::Arc;
 use control::{
     Load, Refusal, ResourceControls, WparHandle, WparKind, WparState, check_minimum_sum,
 };
+use devpts::Devpts;
 use partition::{Refused, Subsystem, Subsystems, Wpar};
 use sched::Entitlement;
 use security::Credential;
@@ -119,7 +120,8 @@ pub fn load(credential: &Credential, load: &Load) -> Result<WparHandle, Refusal>
         .insert(load.key, load.name.as_str(), |handle| {
             Wpar::loading(handle, load)
         })?;
-    let made = mounts_of(credential, load, wpar.cid()).and_then(|mounts| {
+    let ptys = mounts::new_ptys(wpar.cid());
+    let made = mounts_of(credential, load, &ptys, wpar.cid()).and_then(|mounts| {
         subsystems().create(&wpar)?;
         Ok(mounts)
     });
@@ -127,7 +129,7 @@ pub fn load(credential: &Credential, load: &Load) -> Result<WparHandle, Refusal>
         Ok(mounts) => {
             system()
                 .environments
-                .insert(Environment::new(wpar.clone(), mounts));
+                .insert(Environment::new(wpar.clone(), mounts, ptys));
             Ok(wpar.handle())
         }
         Err(refusal) => {
@@ -141,6 +143,7 @@ pub fn load(credential: &Credential, load: &Load) -> Result<WparHandle, Refusal>
 fn mounts_of(
     credential: &Credential,
     load: &Load,
+    ptys: &Devpts,
     cid: Cid,
 ) -> Result<Arc<MountNamespace>, Refusal> {
     let global = system().global().mounts.clone();
@@ -188,6 +191,12 @@ fn mounts_of(
         credential,
         &devices,
         &find(&namespace, "/dev")?,
+        MountFlags::empty(),
+    )?;
+    namespace.mount(
+        credential,
+        &mounts::devpts(ptys),
+        &find(&namespace, "/dev/pts")?,
         MountFlags::empty(),
     )?;
     Ok(namespace)

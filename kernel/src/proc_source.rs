@@ -289,9 +289,9 @@ fn task(
         session,
         name,
         state: state_of(process, thread.filter(|_| tid != pid)),
-        terminal: terminal.map_or(0, crate::console::device_number),
+        terminal: terminal.map_or(0, crate::terminals::device_number),
         terminal_group: terminal
-            .and_then(crate::console::foreground)
+            .and_then(crate::terminals::foreground)
             .map_or(-1, |group| view.seen(group) as i32),
         faults: (usage.minor_faults, usage.major_faults),
         child_faults: (children.minor_faults, children.major_faults),
@@ -429,7 +429,7 @@ fn describe_system(cid: Cid) -> System {
         version: crate::calls::system::VERSION.to_string(),
         host_name: environment.wpar.hostname(),
         pid_limit: 4_194_304,
-        file_systems: alloc::vec!["ramfs", "proc", "devtmpfs"],
+        file_systems: alloc::vec!["ramfs", "proc", "devtmpfs", "devpts"],
         ..System::default()
     }
 }
@@ -479,7 +479,7 @@ pub fn status(process: &Arc<Process>, viewer: Cid) -> ProcessStatus {
             TaskState::Stopped | TaskState::Traced => ProcessState::Stopped,
             TaskState::Zombie => ProcessState::Zombie,
         },
-        terminal: terminal.map(|terminal: TerminalId| crate::console::name(terminal)),
+        terminal: terminal.map(|terminal: TerminalId| crate::terminals::name(terminal)),
         started: system().wall_clock(started),
         cpu_time: Nanos(usage.user.0.saturating_add(usage.system.0)),
         nice: process.nice(),

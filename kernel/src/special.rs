@@ -82,7 +82,7 @@ pub fn pipe_metadata(credential: &Credential) -> Metadata {
     }
 }
 
-/// A new file system to mount: `proc`, `devtmpfs`, `tmpfs` or `ramfs`. `options` is the last argument of `mount`.
+/// A new file system to mount: `proc`, `devtmpfs`, `devpts`, `tmpfs` or `ramfs`. `options` is the last argument of `mount`.
 ///
 /// # Errors
 /// ENODEV for another kind; EINVAL for an option that is not known; ENOMEM, ENOSPC.
@@ -97,6 +97,7 @@ pub fn file_system(
     match kind {
         b"proc" => Ok(mounts::procfs(cid, &environment.mounts)),
         b"devtmpfs" => Ok(mounts::devfs(cid, None)),
+        b"devpts" => Ok(mounts::devpts(&environment.ptys)),
         b"tmpfs" => in_memory(io, "tmpfs", source, Mode::new(0o1777), options),
         b"ramfs" => in_memory(io, "ramfs", source, Mode::new(0o755), options),
         _ => Err(Errno::ENODEV.into()),

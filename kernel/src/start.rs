@@ -11,6 +11,7 @@ use crate::options::{Options, SelfTest};
 use crate::power;
 use crate::report;
 use crate::system::{self, Parts, System, WallClock, system};
+use crate::terminals;
 use crate::trampoline;
 use abi::mmu::FrameNumber;
 use abi::{Cid, Errno, Nanos, PAGE_SIZE};
@@ -111,10 +112,15 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
         .and_then(|terminal| terminal.source);
     let console = Console::new(unit, source.map(Source));
     console.register(&devices)?;
+    terminals::register(&devices)?;
 
     let file_system = FileSystem::new(root_fs.root(), "ramfs", "ramfs");
     let namespace = MountNamespace::new(Cid::GLOBAL, &file_system, MountFlags::empty());
-    let global = Environment::new(Arc::new(Wpar::global("corral")), namespace);
+    let global = Environment::new(
+        Arc::new(Wpar::global("corral")),
+        namespace,
+        mounts::new_ptys(Cid::GLOBAL),
+    );
 
     let now = arch::time::now();
     let wall = WallClock {
@@ -140,13 +146,14 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
     Ok(())
 }
 
-/// Global's own procfs and devfs.
+/// Global's own procfs, devfs and devpts.
 fn mount_global() -> Result<(), Errno> {
     let global = system().global();
     let credential = administrator();
     for (path, file_system) in [
         ("/proc", mounts::procfs(Cid::GLOBAL, &global.mounts)),
         ("/dev", mounts::devfs(Cid::GLOBAL, None)),
+        ("/dev/pts", mounts::devpts(&global.ptys)),
     ] {
         let place = walk_as(&credential, &global.mounts, |walk| {
             walk.resolve(None, path.as_bytes(), Follow::Yes)

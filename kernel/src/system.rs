@@ -5,6 +5,7 @@ use crate::dispatch::Dispatch;
 use crate::dormant::Dormant;
 use crate::environment::{Environment, Environments};
 use crate::process::Process;
+use crate::terminals::Terminals;
 use crate::thread::Thread;
 use crate::timers::Timers;
 use abi::{Cid, Nanos, Ticks, Timebase};
@@ -50,8 +51,10 @@ pub struct System {
     pub dormant: Dormant,
     /// Partitions.
     pub environments: Environments,
-    /// Terminals.
+    /// The terminal that the system speaks on.
     pub console: Console,
+    /// All terminals by number.
+    pub terminals: Terminals,
     /// Words of memory that threads wait on.
     pub futexes: FutexTable,
     /// The list of all devices.
@@ -144,7 +147,7 @@ pub struct Parts {
     pub cpu_clock: Arc<CpuClock>,
     /// Global.
     pub global: Arc<Environment>,
-    /// Terminals.
+    /// The terminal that the system speaks on.
     pub console: Console,
     /// Devices.
     pub devices: Arc<Devices>,
@@ -166,6 +169,7 @@ impl System {
             timers: Timers::new(),
             dormant: Dormant::new(),
             environments: Environments::new(parts.global),
+            terminals: Terminals::new(parts.console.terminal()),
             console: parts.console,
             futexes: FutexTable::new(FUTEX_BUCKETS),
             devices: parts.devices,

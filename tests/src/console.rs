@@ -237,7 +237,193 @@ const TESTS: &[Test] = &[
             ask(talk, "echo again$((4 + 4))\n", "again8\r\n")
         },
     ),
+    (
+        "CONSOLE0022",
+        "fg continues a stopped program, and Ctrl-C ends it there",
+        |talk| {
+            talk.send("sh -c 'echo be\"\"gun; read line; echo got $line; exec sleep 1000'\n")?;
+            talk.wait("begun\r\n")?;
+            talk.send(SUSPEND)?;
+            talk.wait(PROMPT)?;
+            talk.send("fg\n")?;
+            talk.wait("sleep 1000'\r\n")?;
+            talk.send("more\n")?;
+            talk.wait("got more\r\n")?;
+            talk.send(INTERRUPT)?;
+            talk.wait(PROMPT)?;
+            ask(talk, "echo status $?\n", "status 130\r\n")
+        },
+    ),
+    (
+        "CONSOLE0023",
+        "bg lets a stopped program go on behind the prompt",
+        |talk| {
+            talk.send("sh -c 'echo be\"\"gun; sleep 2; echo fini\"\"shed'\n")?;
+            talk.wait("begun\r\n")?;
+            talk.send(SUSPEND)?;
+            talk.wait(PROMPT)?;
+            talk.send("bg; echo back$((1 + 1))\n")?;
+            talk.wait("back2\r\n")?;
+            talk.wait("finished\r\n")?;
+            ask(talk, "wait; echo status $?\n", "status 0\r\n")
+        },
+    ),
+    ("CONSOLE0024", "vi edits a file and saves it", |talk| {
+        talk.send("printf 'one\\ntwo\\n' >/tmp/text; vi /tmp/text\n")?;
+        talk.wait("two")?;
+        talk.send("Go")?;
+        talk.send("three\x1b")?;
+        talk.send("1Gx:wq\n")?;
+        talk.wait(PROMPT)?;
+        ask(talk, "tr '\\n' + </tmp/text; echo\n", "\nne+two+three+\r\n")
+    }),
+    (
+        "CONSOLE0025",
+        "less shows a page, searches, and ends with q",
+        |talk| {
+            talk.send("seq -f 'line %g.' 1 500 >/tmp/long; less /tmp/long\n")?;
+            talk.wait("line 1.")?;
+            talk.send("/line 321\n")?;
+            talk.wait("line 321.")?;
+            talk.send("q")?;
+            talk.wait(PROMPT)
+        },
+    ),
+    (
+        "CONSOLE0026",
+        "Ctrl-Z in vi gives the shell its own settings back, and fg vi its screen",
+        |talk| {
+            talk.send("echo content >/tmp/text; vi /tmp/text\n")?;
+            talk.wait("content")?;
+            talk.send(SUSPEND)?;
+            talk.wait(PROMPT)?;
+            ask(talk, "echo shell$((2 + 2))\n", "shell4\r\n")?;
+            talk.wait(PROMPT)?;
+            talk.send("fg\n")?;
+            talk.wait("content")?;
+            talk.send(":q!\n")?;
+            talk.wait(PROMPT)?;
+            ask(talk, "stty -a | grep -c ' icanon'\n", "\n1\r\n")
+        },
+    ),
+    (
+        "CONSOLE0027",
+        "clogin gives a shell on a terminal of the partition's own",
+        |talk| {
+            ask(
+                talk,
+                "mkwpar -n desk >/dev/null && startwpar desk >/dev/null; echo made $?\n",
+                "made 0\r\n",
+            )?;
+            talk.wait(PROMPT)?;
+            talk.send("stty rows 40 cols 120; clogin desk\n")?;
+            talk.wait("# ")?;
+            talk.send("PS1='[insi''de]'\n")?;
+            talk.wait("[inside]")?;
+            ask(talk, "tty\n", "\r\n/dev/pts/0\r\n")?;
+            ask(talk, "stty size\n", "\r\n40 120\r\n")?;
+            ask(talk, "echo $(ps -o tty= -p $$)!\n", "\r\npts/0!\r\n")?;
+            ask(talk, "hostname; exit 7\n", "\r\ndesk\r\n")?;
+            talk.wait(PROMPT)?;
+            ask(talk, "echo status $?\n", "status 7\r\n")?;
+            talk.wait(PROMPT)?;
+            ask(
+                talk,
+                "stty -a | grep -c ' icanon'; stty rows 0 cols 0\n",
+                "\n1\r\n",
+            )
+        },
+    ),
+    (
+        "CONSOLE0028",
+        "Ctrl-C, Ctrl-Z, fg and bg mean programs in the partition",
+        |talk| {
+            inside(talk)?;
+            start(talk, "sleep 1000")?;
+            talk.send(INTERRUPT)?;
+            talk.wait("[inside]")?;
+            ask(talk, "echo status $?\n", "status 130\r\n")?;
+            talk.wait("[inside]")?;
+            talk.send("sh -c 'echo be\"\"gun; exec sleep 1000'\n")?;
+            talk.wait("begun\r\n")?;
+            talk.send(SUSPEND)?;
+            talk.wait("[inside]")?;
+            ask(talk, "jobs\n", "Stopped")?;
+            talk.wait("[inside]")?;
+            ask(
+                talk,
+                "bg; kill %1; wait %1; echo status $?\n",
+                "status 143\r\n",
+            )?;
+            leave(talk)
+        },
+    ),
+    ("CONSOLE0029", "vi works in a partition", |talk| {
+        inside(talk)?;
+        talk.send("vi /tmp/note\n")?;
+        talk.wait("/tmp/note")?;
+        talk.send("ikept\x1b:wq\n")?;
+        talk.wait("[inside]")?;
+        ask(talk, "echo \"<$(cat /tmp/note)>\"\n", "<kept>\r\n")?;
+        leave(talk)
+    }),
+    (
+        "CONSOLE0030",
+        "a command in a partition has the terminal, and its output can go elsewhere",
+        |talk| {
+            ask(talk, "clogin desk tty\n", "\r\n/dev/pts/0\r\n")?;
+            talk.wait(PROMPT)?;
+            ask(
+                talk,
+                "clogin desk sh -c 'echo \"<$(tty)>\"; exit 3' | od -c | tail -n 3; echo\n",
+                "0   >  \\n\r\n",
+            )?;
+            talk.wait(PROMPT)?;
+            talk.send("clogin desk sh -c 'echo be\"\"gun; exec sleep 1000'\n")?;
+            talk.wait("begun\r\n")?;
+            talk.send(INTERRUPT)?;
+            talk.wait(PROMPT)?;
+            ask(talk, "echo status $?\n", "status 130\r\n")?;
+            talk.wait(PROMPT)?;
+            ask(
+                talk,
+                "clogin -l nobody-here desk; echo status $?\n",
+                "status 1\r\n",
+            )
+        },
+    ),
+    (
+        "CONSOLE0031",
+        "a partition that is killed gives the terminal back as it was",
+        |talk| {
+            talk.send("(sleep 3; stopwpar -F desk >/dev/null 2>&1) & clogin desk\n")?;
+            talk.wait("# ")?;
+            talk.wait(PROMPT)?;
+            ask(talk, "echo status $?\n", "status 137\r\n")?;
+            talk.wait(PROMPT)?;
+            ask(
+                talk,
+                "stty -a | grep -c ' icanon'; wait; rmwpar desk >/dev/null\n",
+                "\n1\r\n",
+            )
+        },
+    ),
 ];
+
+/// Logs in to the partition that an earlier test has made.
+fn inside(talk: &mut Talk) -> Result<()> {
+    talk.send("clogin desk\n")?;
+    talk.wait("# ")?;
+    talk.send("PS1='[insi''de]'\n")?;
+    talk.wait("[inside]")
+}
+
+/// Logs out of it.
+fn leave(talk: &mut Talk) -> Result<()> {
+    talk.wait("[inside]")?;
+    talk.send("exit\n")?;
+    talk.wait(PROMPT)
+}
 
 /// Types `command` and waits until the shell executes it.
 ///

@@ -155,6 +155,7 @@ const CONSTANTS: &[(&str, i128)] = constants![
     TIOCSPTLCK,
     TIOCVHANGUP,
     TIOCGPTLCK,
+    TIOCSIG,
     TIOCGPTPEER,
     FIOCLEX,
     FIONCLEX,

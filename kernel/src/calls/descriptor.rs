@@ -2,7 +2,7 @@
 
 pub mod locks;
 
-use super::Call;
+use super::{Call, terminal};
 use crate::outcome::{Called, Outcome};
 use crate::special;
 use crate::user::{Segment, User};
@@ -10,7 +10,7 @@ use abi::Errno;
 use abi::linux::{
     F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_SETFD, F_SETFL,
     F_SETLK, F_SETLKW, F_SETPIPE_SZ, FD_CLOEXEC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, O_RDONLY,
-    O_RDWR, O_WRONLY, OpenFlags, Resource,
+    O_RDWR, O_WRONLY, OpenFlags, Resource, TIOCGPTPEER,
 };
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
@@ -328,6 +328,11 @@ pub fn ioctl(call: &mut Call<'_>) -> Called {
             return Ok(0);
         }
         _ => {}
+    }
+    if request == TIOCGPTPEER
+        && let Some(master) = terminal::master_of(&file)
+    {
+        return terminal::open_peer(call, master);
     }
     let mut argument = Structure {
         user: &call.user,

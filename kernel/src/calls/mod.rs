@@ -21,6 +21,7 @@ pub mod process;
 pub mod signal;
 pub mod socket;
 pub mod system;
+mod terminal;
 pub mod thread;
 
 use crate::outcome::{Called, Continuation, Outcome, Wait};

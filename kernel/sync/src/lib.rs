@@ -37,7 +37,7 @@ pub enum Rank {
     Place = 62,
     /// The position and flags of an open file.
     OpenFile = 65,
-    /// A pipe, terminal or other queue of bytes.
+    /// A pipe, terminal or other queue of bytes; a terminal before the queue of its pseudoterminal.
     Stream = 70,
     /// One address space.
     AddressSpace = 80,

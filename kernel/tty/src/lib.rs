@@ -30,7 +30,7 @@ mod settings;
 mod terminal;
 
 pub use jobs::{Caller, JobControl};
-pub use pty::PtyMaster;
+pub use pty::{Lease, PtyMaster};
 pub use settings::Settings;
 pub use terminal::{Terminal, TerminalFile, TerminalOutput};
 

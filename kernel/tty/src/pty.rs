@@ -7,28 +7,35 @@ use crate::jobs::JobControl;
 use crate::terminal::{Terminal, TerminalOutput};
 use abi::Errno;
 use abi::linux::{
-    FIONREAD, TCFLSH, TCGETS, TCSETS, TCSETSF, TCSETSW, TIOCGPTLCK, TIOCGPTN, TIOCGWINSZ,
-    TIOCSPTLCK, TIOCSWINSZ,
+    FIONREAD, SignalNumber, TCFLSH, TCGETS, TCSETS, TCSETSF, TCSETSW, TIOCGPGRP, TIOCGPTLCK,
+    TIOCGPTN, TIOCGSID, TIOCGWINSZ, TIOCSIG, TIOCSPTLCK, TIOCSWINSZ,
 };
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::any::Any;
 use process::TerminalId;
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, IoContext, IoctlArgument};
 use wait::{Attempt, PollEvents, Sink, Source, Stop, WaitQueue, Waiter};
 
-/// The master's end of a pty. It stands behind one open file; when that is closed the slave is hung up.
+/// The master's end of a pty. When the last file that it stands behind is closed the slave is hung up.
 pub struct PtyMaster {
     number: u32,
     terminal: Arc<Terminal>,
     queue: Arc<Queue>,
 }
 
+/// What a pty holds as long as one of its ends exists: its number. Dropped without a lock of the pty.
+pub type Lease = Box<dyn Any + Send + Sync>;
+
 /// What the slave has printed and the master has not read.
 struct Queue {
     state: SpinLock<State>,
     readers: WaitQueue,
     writers: WaitQueue,
+    /// Held, never looked at: it goes with the queue, which both ends refer to.
+    _lease: Lease,
 }
 
 struct State {
@@ -36,6 +43,10 @@ struct State {
     /// The slave has been open and is no more.
     deserted: bool,
     locked: bool,
+    /// How many files the master stands behind.
+    masters: usize,
+    /// There have been some, and there are none any more.
+    hung_up: bool,
     /// How often the terminal has had room for input again: a writer that saw none looks whether this has changed.
     rooms: u64,
 }
@@ -43,6 +54,12 @@ struct State {
 /// Bytes that the queue holds before the slave's output waits.
 const CAPACITY: usize = 4096;
 const CHUNK: usize = 256;
+/// Signals that TIOCSIG can send: those that can be typed.
+const TYPED: [SignalNumber; 3] = [
+    SignalNumber::SIGINT,
+    SignalNumber::SIGQUIT,
+    SignalNumber::SIGTSTP,
+];
 
 impl TerminalOutput for Queue {
     fn write(&self, bytes: &[u8]) -> usize {
@@ -69,20 +86,23 @@ impl TerminalOutput for Queue {
 }
 
 impl PtyMaster {
-    /// A pty; `number` is its name in `/dev/pts`. The slave is locked until the master unlocks it
-    /// (`man 3 unlockpt`).
+    /// A pty; `number` is its name in `/dev/pts`, and `lease` goes when both ends have gone. The slave is locked
+    /// until the master unlocks it (`man 3 unlockpt`).
     #[must_use]
-    pub fn new(number: u32, id: TerminalId, jobs: Arc<dyn JobControl>) -> Arc<Self> {
+    pub fn new(number: u32, id: TerminalId, jobs: Arc<dyn JobControl>, lease: Lease) -> Arc<Self> {
         let state = State {
             bytes: VecDeque::new(),
             deserted: false,
             locked: true,
+            masters: 0,
+            hung_up: false,
             rooms: 0,
         };
         let queue = Arc::new(Queue {
             state: SpinLock::new(Rank::Stream, state),
             readers: WaitQueue::new(),
             writers: WaitQueue::new(),
+            _lease: lease,
         });
         let terminal = Terminal::new(id, queue.clone(), jobs);
         Arc::new(Self {
@@ -95,19 +115,45 @@ impl PtyMaster {
     /// The slave, for `/dev/pts`.
     ///
     /// # Errors
-    /// EIO while it is locked.
+    /// EIO while it is locked, and when the master has been closed.
     pub fn slave(&self) -> Result<&Arc<Terminal>, Errno> {
-        if self.queue.state.lock().locked {
+        let state = self.queue.state.lock();
+        if state.locked || state.hung_up {
             Err(Errno::EIO)
         } else {
             Ok(&self.terminal)
         }
     }
 
+    /// The terminal that the slave is, locked or not: for those who only look.
+    #[must_use]
+    pub fn terminal(&self) -> &Arc<Terminal> {
+        &self.terminal
+    }
+
+    /// Whether the master has not been closed: the slave has a name in `/dev/pts` until then.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.queue.state.lock().hung_up
+    }
+
     /// Its name in `/dev/pts`.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// TIOCGPGRP (0 when no group is in the foreground) and TIOCGSID.
+    fn session_request(&self, cx: &IoContext<'_>, request: u32) -> Result<u32, Errno> {
+        let (session, foreground) = {
+            let state = self.terminal.state.lock();
+            (state.session, state.foreground)
+        };
+        let seen = |number| self.terminal.jobs.seen(cx, number).0;
+        if request == TIOCGPGRP {
+            return Ok(foreground.map_or(0, seen));
+        }
+        session.map(seen).ok_or(Errno::ENOTTY)
     }
 }
 
@@ -166,9 +212,15 @@ impl FileOperations for PtyMaster {
     }
 
     fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
-        // Asked first: the terminal's lock comes before the queue's.
-        let accepts = self.terminal.accepts_input();
-        let state = self.queue.state.lock();
+        let (accepts, state) = loop {
+            let rooms = self.queue.state.lock().rooms;
+            // Asked first: the terminal's lock comes before the queue's.
+            let accepts = self.terminal.accepts_input();
+            let state = self.queue.state.lock();
+            if accepts || state.rooms == rooms {
+                break (accepts, state);
+            }
+        };
         let mut ready = PollEvents::empty();
         if !state.bytes.is_empty() {
             ready |= PollEvents::READABLE;
@@ -206,13 +258,37 @@ impl FileOperations for PtyMaster {
             TCGETS | TCSETS | TCSETSW | TCSETSF | TCFLSH | TIOCGWINSZ | TIOCSWINSZ => {
                 return self.terminal.view().control_request(cx, request, argument);
             }
+            // The master's holder may ask without belonging to the session.
+            TIOCGPGRP | TIOCGSID => self.session_request(cx, request)?,
+            TIOCSIG => {
+                let signal = SignalNumber::new(argument.value())?;
+                if !TYPED.contains(&signal) {
+                    return Err(Errno::EINVAL.into());
+                }
+                if let Some(group) = self.terminal.foreground() {
+                    self.terminal.jobs.signal(group, signal);
+                }
+                return Ok(0);
+            }
             _ => return Err(Errno::ENOTTY.into()),
         };
         argument.put(&answer.to_le_bytes())?;
         Ok(0)
     }
 
+    fn opened(&self) {
+        self.queue.state.lock().masters += 1;
+    }
+
     fn released(&self) {
+        {
+            let mut state = self.queue.state.lock();
+            state.masters = state.masters.saturating_sub(1);
+            if state.masters > 0 {
+                return;
+            }
+            state.hung_up = true;
+        }
         self.terminal.hang_up();
     }
 }

@@ -66,6 +66,7 @@ fn find(name: &str) -> Option<Main> {
     }
     match name {
         c::enter::NAME => Some(c::enter::main),
+        c::clogin::inside::NAME => Some(c::clogin::inside::main),
         c::init::CONSOLE_SHELL => Some(c::init::console_shell),
         _ => APPLETS
             .iter()

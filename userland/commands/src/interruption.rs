@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -66,19 +66,31 @@ impl Signals {
     /// Parks until a signal came; gives those that did.
     pub fn wait(&self) -> Vec<i32> {
         loop {
-            let mut buffer = [0; 64];
             let mut fds = [PollFd::new(&self.reader, PollFlags::IN)];
             // An interrupted poll means that there is something to read.
             let _interrupted = poll(&mut fds, None);
-            let _drained = rustix::io::read(&self.reader, &mut buffer);
-            let came = |(signal, flag): &(i32, Arc<AtomicBool>)| {
-                flag.swap(false, Ordering::AcqRel).then_some(*signal)
-            };
-            let signals: Vec<i32> = self.arrived.iter().filter_map(came).collect();
+            let signals = self.take();
             if !signals.is_empty() {
                 return signals;
             }
         }
+    }
+
+    /// The signals that came since the last time, without waiting.
+    pub fn take(&self) -> Vec<i32> {
+        let mut buffer = [0; 64];
+        let _drained = rustix::io::read(&self.reader, &mut buffer);
+        let came = |(signal, flag): &(i32, Arc<AtomicBool>)| {
+            flag.swap(false, Ordering::AcqRel).then_some(*signal)
+        };
+        self.arrived.iter().filter_map(came).collect()
+    }
+}
+
+/// Readable when signals came.
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
     }
 }
 

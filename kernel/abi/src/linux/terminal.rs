@@ -226,6 +226,8 @@ pub const TIOCGSID: u32 = 0x5429;
 pub const TIOCGPTN: u32 = ioctl(IoctlDirection::Read, b'T', 0x30, 4);
 /// Locks or unlocks a pty.
 pub const TIOCSPTLCK: u32 = ioctl(IoctlDirection::Write, b'T', 0x31, 4);
+/// Sends a signal to the foreground group, from the master of a pty.
+pub const TIOCSIG: u32 = ioctl(IoctlDirection::Write, b'T', 0x36, 4);
 /// Hangs up.
 pub const TIOCVHANGUP: u32 = 0x5437;
 /// Whether a pty is locked.

@@ -1,16 +1,11 @@
 //! `open` and its kin: flags become options, the file goes into a descriptor.
 
-use super::super::Call;
-use super::super::descriptor;
+use super::super::{Call, descriptor, terminal};
 use super::{Named, masked, with_walk};
-use crate::outcome::{Called, Outcome};
+use crate::outcome::Called;
 use abi::Errno;
-use abi::linux::{O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags, TIOCSCTTY};
-use vfs::{
-    Access, DeviceNumber, FileKind, IoctlArgument, Mode, OpenFile, OpenHow, OpenOptions,
-    StatusFlags,
-};
-use wait::{Attempt, Stop};
+use abi::linux::{O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags};
+use vfs::{Access, Mode, OpenHow, OpenOptions, StatusFlags};
 
 /// `man 2 open`.
 ///
@@ -53,53 +48,13 @@ fn open_named(call: &Call<'_>, named: &Named, bits: u32, mode: usize) -> Called 
     let (base, path) = named.parts();
     let file = with_walk(call, |walk| walk.open(base, path, &options))?;
     if !flags.contains(OpenFlags::NOCTTY) {
-        take_terminal(call, &file)?;
+        terminal::take_control(call, &file)?;
     }
     descriptor::install(call, file, flags.contains(OpenFlags::CLOEXEC))
 }
 
-/// A terminal that a session leader without one opens for reading becomes its controlling terminal, but not through
-/// `/dev/console` (`man 2 open`, O_NOCTTY; `man 4 console_ioctl`).
-fn take_terminal(call: &Call<'_>, file: &OpenFile) -> Result<(), Outcome> {
-    /// `/dev/console` (admin-guide/devices.txt of Linux).
-    const CONSOLE: DeviceNumber = DeviceNumber::new(5, 1);
-    let Some(location) = file.location() else {
-        return Ok(());
-    };
-    let reads = file.access().contains(Access::READ);
-    if !reads || location.inode().kind() != FileKind::Character {
-        return Ok(());
-    }
-    let io = call.io();
-    if location.inode().metadata(&io)?.device == CONSOLE {
-        return Ok(());
-    }
-    // The terminal knows when this may not be; a device that is no terminal says ENOTTY.
-    match file.ioctl(&io, TIOCSCTTY, &mut NoSteal) {
-        Ok(_) | Err(Stop::Error(_)) => Ok(()),
-        Err(stop) => Err(stop.into()),
-    }
-}
-
-/// The argument of TIOCSCTTY that takes the terminal from nobody.
-struct NoSteal;
-
-impl IoctlArgument for NoSteal {
-    fn value(&self) -> u64 {
-        0
-    }
-
-    fn get(&mut self, _buffer: &mut [u8]) -> Attempt<()> {
-        Err(Errno::EFAULT.into())
-    }
-
-    fn put(&mut self, _bytes: &[u8]) -> Attempt<()> {
-        Err(Errno::EFAULT.into())
-    }
-}
-
 /// What the flags of `open` ask for.
-fn open_options(bits: u32, flags: OpenFlags) -> Result<OpenOptions, Errno> {
+pub(in crate::calls) fn open_options(bits: u32, flags: OpenFlags) -> Result<OpenOptions, Errno> {
     if flags.contains(OpenFlags::TMPFILE) {
         return Err(Errno::EOPNOTSUPP);
     }

@@ -20,7 +20,8 @@ fn write(world: &Arc<World>, file: &dyn FileOperations, bytes: &[u8]) -> Attempt
 
 fn pty() -> (Arc<World>, Arc<PtyMaster>) {
     let (world, _) = World::new();
-    let master = PtyMaster::new(3, TerminalId(9), world.clone());
+    let master = PtyMaster::new(3, TerminalId(9), world.clone(), Box::new(()));
+    master.opened();
     assert_eq!(master.slave().err(), Some(Errno::EIO));
     world.ioctl(&*master, TIOCSPTLCK, 0, &[0; 4]).unwrap();
     assert_eq!(
@@ -84,4 +85,56 @@ fn the_slave_is_hung_up_with_its_master() {
     assert_eq!(read(&world, &*slave, 9).unwrap(), b"");
     let signals: Vec<_> = world.sent().into_iter().map(|(_, signal)| signal).collect();
     assert_eq!(signals, [SignalNumber::SIGHUP, SignalNumber::SIGCONT]);
+}
+
+#[test]
+fn a_master_of_two_files_is_closed_with_the_second() {
+    let (world, master) = pty();
+    let slave = world.open(master.slave().unwrap());
+    master.opened();
+    master.released();
+    assert!(master.is_open());
+    write(&world, &*slave, b"x").unwrap();
+    master.released();
+    assert!(!master.is_open());
+    assert_eq!(master.slave().err(), Some(Errno::EIO));
+    assert_eq!(write(&world, &*slave, b"x"), Err(error(Errno::EIO)));
+}
+
+#[test]
+fn the_lease_goes_with_the_last_end() {
+    let (world, _) = World::new();
+    let lease = Arc::new(());
+    let master = PtyMaster::new(0, TerminalId(1), world.clone(), Box::new(lease.clone()));
+    master.opened();
+    world.ioctl(&*master, TIOCSPTLCK, 0, &[0; 4]).unwrap();
+    let slave = world.open(master.slave().unwrap());
+    master.released();
+    drop(master);
+    assert_eq!(Arc::strong_count(&lease), 2);
+    drop(slave);
+    assert_eq!(Arc::strong_count(&lease), 1);
+}
+
+#[test]
+fn the_master_tells_and_signals_the_foreground() {
+    let (world, master) = pty();
+    let _slave = world.open(master.slave().unwrap());
+    world.sent();
+    let group = world.ioctl(&*master, TIOCGPGRP, 0, &[]).unwrap();
+    assert_ne!(group, [0; 4]);
+    world
+        .ioctl(
+            &*master,
+            TIOCSIG,
+            u64::from(SignalNumber::SIGQUIT.get()),
+            &[],
+        )
+        .unwrap();
+    let signals: Vec<_> = world.sent().into_iter().map(|(_, signal)| signal).collect();
+    assert_eq!(signals, [SignalNumber::SIGQUIT]);
+    assert_eq!(
+        world.ioctl(&*master, TIOCSIG, 0, &[]),
+        Err(error(Errno::EINVAL))
+    );
 }

@@ -1,15 +1,25 @@
 //! `clogin`: enters a system WPAR.
 //!
-//! This very process becomes a member and then the command, so its status, its terminal and its standard files
-//! need no handing on.
+//! Where standard input is no terminal this very process becomes a member and then the command, so its status and its
+//! standard files need no handing on.
+//!
+//! A terminal of Global's is not handed in, for whoever holds it there could read what is typed in Global later. The
+//! command gets a terminal of the WPAR's own, and this process stays outside ([`relay`]) and copies between the
+//! two; a second one ([`inside`]) goes in and becomes the command.
+
+pub mod inside;
+mod relay;
 
 use super::wparexec::find_program;
 use crate::arguments::{Arguments, Flag};
+use crate::database::reason_of;
 use crate::kernel_control::refused;
 use crate::messages::{Level, Message};
-use crate::session::{Failure, Outcome, Session};
+use crate::session::{Failure, Session};
 use crate::users;
-use control::{Request, WparKind, WparState};
+use control::{Request, WparHandle, WparKind, WparState};
+use rustix::stdio;
+use rustix::termios::isatty;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -23,21 +33,28 @@ const USER_PATH: &str = "/usr/bin:/bin:/etc";
 /// Runs the command.
 pub fn main(words: Vec<OsString>) -> u8 {
     let mut session = Session::new("clogin", Level::Warning);
-    let outcome = run(&mut session, words);
-    match outcome {
-        Err(Failure::Said(message @ Message::CommandNotFound { .. })) => {
-            session.report.error(&message);
-            127
-        }
-        Err(Failure::Said(message @ Message::NotExecutable { .. })) => {
-            session.report.error(&message);
-            126
-        }
-        other => session.finish(USAGE, other),
+    match run(&mut session, words) {
+        Ok(status) => status,
+        Err(failure) => failed(&session, failure),
     }
 }
 
-fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
+/// Says why the command is not run; gives the status that a shell would.
+fn failed(session: &Session, failure: Failure) -> u8 {
+    match failure {
+        Failure::Said(message @ Message::CommandNotFound { .. }) => {
+            session.report.error(&message);
+            127
+        }
+        Failure::Said(message @ Message::NotExecutable { .. }) => {
+            session.report.error(&message);
+            126
+        }
+        other => session.finish(USAGE, Err(other)),
+    }
+}
+
+fn run(session: &mut Session, words: Vec<OsString>) -> Result<u8, Failure> {
     let mut arguments = Arguments::new(words);
     let mut user = "root".to_owned();
     while let Some(flag) = arguments.next_flag()? {
@@ -50,20 +67,16 @@ fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
     let (name, command) = operands.split_first().ok_or(Failure::Usage)?;
     let name = name.to_str().ok_or(Failure::Usage)?;
     session.require_global()?;
-    enter(session, name)?;
-    // From here on every path is the WPAR's.
-    let user = users::by_name(Path::new("/"), &user).ok_or(Message::NoSuchUser { user })?;
-    let mut program = program(&user, command)?;
-    let error = program.exec();
-    let command = program.get_program().to_string_lossy().into_owned();
-    Err(Message::NotExecutable {
-        command,
-        reason: crate::database::reason_of(&error),
+    let wpar = running(session, name)?;
+    if isatty(stdio::stdin()) {
+        return Ok(relay::run(wpar, &user, command)?);
     }
-    .into())
+    enter(session, wpar)?;
+    Err(become_command(&user, command).into())
 }
 
-fn enter(session: &mut Session, name: &str) -> Result<(), Message> {
+/// The running system WPAR with a name.
+fn running(session: &mut Session, name: &str) -> Result<WparHandle, Message> {
     let wpar = session.wpar(name)?;
     let Some(loaded) = wpar
         .loaded
@@ -77,14 +90,33 @@ fn enter(session: &mut Session, name: &str) -> Result<(), Message> {
             name: name.to_owned(),
         });
     }
-    let request = Request::Enter {
-        wpar: loaded.handle,
-        init: false,
-    };
+    Ok(loaded.handle)
+}
+
+fn enter(session: &mut Session, wpar: WparHandle) -> Result<(), Message> {
     session
         .kernel()
-        .order(&request)
+        .order(&Request::Enter { wpar, init: false })
         .map_err(refused("enter the workload partition"))
+}
+
+/// Becomes the command, or the login shell; comes back when that cannot be. Every path is the WPAR's already.
+fn become_command(user: &str, words: &[OsString]) -> Message {
+    let no_user = || Message::NoSuchUser {
+        user: user.to_owned(),
+    };
+    let prepared = users::by_name(Path::new("/"), user)
+        .ok_or_else(no_user)
+        .and_then(|user| program(&user, words));
+    let mut program = match prepared {
+        Ok(program) => program,
+        Err(message) => return message,
+    };
+    let error = program.exec();
+    Message::NotExecutable {
+        command: program.get_program().to_string_lossy().into_owned(),
+        reason: reason_of(&error),
+    }
 }
 
 /// The command, or the login shell, as the user with the environment of a login.

@@ -1,0 +1,293 @@
+//! The terminals of the machine by number, the devices that lead to them, and what they ask about processes.
+//!
+//! Sessions know a terminal by its [`TerminalId`]; the table here says which one that is, what it is called and which
+//! device it is. It refers to pseudoterminals without keeping them: their open files do, and with the last of
+//! these the number leaves the table.
+//!
+//! Lock: the table's, of rank [`Rank::OpenFile`], held for looking up and never while a terminal is asked or dropped.
+
+use crate::current;
+use crate::environment;
+use crate::process::Process;
+use crate::signals;
+use crate::system::system;
+use crate::timers::Timeout;
+use abi::linux::{SigInfo, SignalNumber, SignalSet};
+use abi::{Cid, Errno, Nanos, Pid};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::{Arc, Weak};
+use core::sync::atomic::{AtomicU64, Ordering};
+use devfs::{Device, Devices, Export, Item};
+use process::signal::Handler;
+use process::{TerminalId, VPid};
+use sync::{Rank, SpinLock};
+use tty::{Caller, JobControl, Lease, PtyMaster, Terminal};
+use vfs::{Access, DeviceNumber, FileOperations, IoContext};
+use wait::{Attempt, Waiter};
+
+/// The number by which sessions know the console.
+pub const CONSOLE: TerminalId = TerminalId(1);
+/// `/dev/console` (this and the other devices: admin-guide/devices.txt of Linux).
+pub const CONSOLE_NUMBER: DeviceNumber = DeviceNumber::new(5, 1);
+/// `/dev/tty`, the terminal of whoever opens it.
+const TTY_NUMBER: DeviceNumber = DeviceNumber::new(5, 0);
+/// `/dev/ptmx`, which makes a pseudoterminal.
+const PTMX_NUMBER: DeviceNumber = DeviceNumber::new(5, 2);
+
+/// How many pseudoterminals one environment may have at once.
+pub const LIMIT: u32 = 256;
+/// How many there may be in the whole machine.
+const TOTAL: usize = 4096;
+/// How many of these partitions leave to Global.
+const RESERVE: usize = LIMIT as usize;
+
+/// All terminals, by number.
+pub struct Terminals {
+    next: AtomicU64,
+    table: SpinLock<BTreeMap<TerminalId, Known>>,
+}
+
+/// What is known of a terminal.
+#[derive(Clone)]
+struct Known {
+    /// Dangling for a moment, while a pseudoterminal is made.
+    terminal: Weak<Terminal>,
+    what: What,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Console,
+    Pty(u32),
+}
+
+impl What {
+    fn name(self) -> String {
+        match self {
+            What::Console => "console".to_string(),
+            What::Pty(number) => format!("pts/{number}"),
+        }
+    }
+
+    fn device_number(self) -> DeviceNumber {
+        match self {
+            What::Console => CONSOLE_NUMBER,
+            What::Pty(number) => devpts::slave_number(number),
+        }
+    }
+}
+
+impl Terminals {
+    /// The console alone.
+    pub fn new(console: &Arc<Terminal>) -> Self {
+        let known = Known {
+            terminal: Arc::downgrade(console),
+            what: What::Console,
+        };
+        Self {
+            next: AtomicU64::new(CONSOLE.0 + 1),
+            table: SpinLock::new(Rank::OpenFile, BTreeMap::from([(CONSOLE, known)])),
+        }
+    }
+
+    fn known(&self, id: TerminalId) -> Option<Known> {
+        self.table.lock().get(&id).cloned()
+    }
+
+    fn get(&self, id: TerminalId) -> Option<Arc<Terminal>> {
+        self.known(id)?.terminal.upgrade()
+    }
+
+    /// A pseudoterminal of a partition.
+    ///
+    /// # Errors
+    /// ENOSPC when there are too many.
+    fn make_pty(&self, owner: Cid, number: u32, lease: Lease) -> Result<Arc<PtyMaster>, Errno> {
+        let id = TerminalId(self.next.fetch_add(1, Ordering::Relaxed));
+        let most = if owner.is_global() {
+            TOTAL
+        } else {
+            TOTAL - RESERVE
+        };
+        {
+            let mut table = self.table.lock();
+            if table.len() >= most {
+                return Err(Errno::ENOSPC);
+            }
+            let known = Known {
+                terminal: Weak::new(),
+                what: What::Pty(number),
+            };
+            table.insert(id, known);
+        }
+        let entry = Box::new(Entry { id, _number: lease });
+        let master = PtyMaster::new(number, id, Arc::new(Jobs), entry);
+        if let Some(known) = self.table.lock().get_mut(&id) {
+            known.terminal = Arc::downgrade(master.terminal());
+        }
+        Ok(master)
+    }
+}
+
+/// A pseudoterminal's entry in the table, and its number in `/dev/pts`.
+struct Entry {
+    id: TerminalId,
+    _number: Lease,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let known = system().terminals.table.lock().remove(&self.id);
+        drop(known);
+    }
+}
+
+/// Makes `/dev/tty`, `/dev/ptmx` and the place of the slaves known.
+///
+/// # Errors
+/// EEXIST when they are.
+pub fn register(devices: &Devices) -> Result<(), Errno> {
+    let device = |name, number, device| {
+        devices.register(Item::device(
+            name,
+            0o666,
+            Export::Partitions,
+            number,
+            device,
+        ))
+    };
+    device("tty", TTY_NUMBER, Arc::new(Own))?;
+    device("ptmx", PTMX_NUMBER, Arc::new(Multiplexer))?;
+    devices.register(Item::directory("pts"))
+}
+
+/// A session has ended whose terminal this was.
+pub fn hang_up(terminal: TerminalId) {
+    if let Some(terminal) = system().terminals.get(terminal) {
+        terminal.session_ended();
+    }
+}
+
+/// The name of a terminal below `/dev`.
+pub fn name(terminal: TerminalId) -> String {
+    let known = system().terminals.known(terminal);
+    known.map_or_else(|| "?".to_string(), |known| known.what.name())
+}
+
+/// The device number of a terminal, as `/proc/PID/stat` shows it.
+pub fn device_number(terminal: TerminalId) -> u32 {
+    let known = system().terminals.known(terminal);
+    known.map_or(0, |known| known.what.device_number().encode() as u32)
+}
+
+/// The group in the foreground of a terminal.
+pub fn foreground(terminal: TerminalId) -> Option<Pid> {
+    system().terminals.get(terminal)?.foreground()
+}
+
+/// What `/dev/tty` is: the controlling terminal of the caller.
+struct Own;
+
+impl Device for Own {
+    fn open(&self, cx: &IoContext<'_>, _access: Access) -> Attempt<Arc<dyn FileOperations>> {
+        let id = current::process()
+            .and_then(|process| system().tree.lock().job(process.pid)?.terminal)
+            .ok_or(Errno::ENXIO)?;
+        let terminal = system().terminals.get(id).ok_or(Errno::ENXIO)?;
+        Ok(terminal.open(cx, false))
+    }
+}
+
+/// What `/dev/ptmx` is: each opening makes a pseudoterminal of the caller's partition.
+struct Multiplexer;
+
+impl Device for Multiplexer {
+    fn open(&self, cx: &IoContext<'_>, _access: Access) -> Attempt<Arc<dyn FileOperations>> {
+        let cid = cx.credential.cid;
+        let environment = environment::find(cid).ok_or(Errno::ENXIO)?;
+        let master = environment.ptys.open_master(cx, |number, lease| {
+            system().terminals.make_pty(cid, number, lease)
+        })?;
+        Ok(master)
+    }
+}
+
+/// What terminals ask about processes.
+pub struct Jobs;
+
+impl Jobs {
+    fn of(process: &Arc<Process>) -> Option<Caller> {
+        let job = system().tree.lock().job(process.pid)?;
+        Some(Caller {
+            pid: process.pid,
+            group: job.group,
+            session: job.session,
+            has_terminal: job.terminal.is_some(),
+            orphaned: job.orphaned,
+            deaf_to: deaf_to(process),
+        })
+    }
+}
+
+/// Signals that a process blocks or ignores.
+fn deaf_to(process: &Process) -> SignalSet {
+    let blocked = current::thread().map_or(SignalSet::EMPTY, |thread| thread.signals.lock().mask);
+    let shared = process.signals.lock();
+    let job_signals = [SignalNumber::SIGTTIN, SignalNumber::SIGTTOU];
+    let ignored = job_signals
+        .into_iter()
+        .filter(|signal| shared.actions.get(*signal).handler == Handler::Ignore);
+    ignored.fold(blocked, SignalSet::with)
+}
+
+impl JobControl for Jobs {
+    fn caller(&self, _cx: &IoContext<'_>) -> Caller {
+        // Somebody always performs an operation; a process that is gone controls nothing.
+        current::process()
+            .and_then(|process| Self::of(&process))
+            .unwrap_or(Caller {
+                pid: Pid(0),
+                group: Pid(0),
+                session: Pid(0),
+                has_terminal: false,
+                orphaned: true,
+                deaf_to: SignalSet::FULL,
+            })
+    }
+
+    fn signal(&self, group: Pid, signal: SignalNumber) {
+        signals::post_to_group(group, SigInfo::kernel(signal));
+    }
+
+    fn seen(&self, cx: &IoContext<'_>, number: Pid) -> VPid {
+        system().tree.lock().pids.seen(number, cx.credential.cid)
+    }
+
+    fn group(&self, cx: &IoContext<'_>, number: VPid) -> Result<(Pid, Pid), Errno> {
+        let tree = system().tree.lock();
+        let group = tree
+            .pids
+            .resolve(cx.credential, number)
+            .map_err(|absent| absent.no_process())?;
+        Ok((group, tree.session_of_group(group).ok_or(Errno::ESRCH)?))
+    }
+
+    fn set_terminal(&self, session: Pid, terminal: Option<TerminalId>) {
+        system().tree.lock().set_terminal(session, terminal);
+    }
+
+    fn now(&self) -> Nanos {
+        system().uptime()
+    }
+
+    fn wake_at(&self, waiter: &Waiter, deadline: Nanos) {
+        let system = system();
+        let at = system
+            .booted
+            .saturating_add(system.timebase.ticks(deadline));
+        system.timers.add(at, Timeout::Waiter(waiter.downgrade()));
+    }
+}
