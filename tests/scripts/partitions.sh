@@ -139,17 +139,12 @@ mkwpar -n one -R shares_CPU=10
 mkwpar -n two -R shares_CPU=20
 startwpar one
 startwpar two
-clogin one sh -c 'while :; do :; done' & a=$!
-clogin two sh -c 'while :; do :; done' & b=$!
-clogin two sh -c 'while :; do :; done' & c=$!
-used() { ps -ef -@ $1 >/dev/null; for p in $2; do awk '{ s += $14 + $15 } END { print s + 0 }' /proc/$p/stat; done | awk '{ s += $1 } END { print s }'; }
-until [ "$(used one $a)" -gt 5 ]; do :; done
-x=$(used one $a); y=$(used two "$b $c")
-sleep 5
-x=$(($(used one $a) - x)); y=$(($(used two "$b $c") - y))
-echo "ticks $x and $y"
-test $((x * 1000 / (x + y))) -ge 318
-test $((x * 1000 / (x + y))) -le 349
+clogin one sh -c 'while :; do :; done' &
+clogin two sh -c 'while :; do :; done' &
+clogin two sh -c 'while :; do :; done' &
+until [ "$(ps -ef -@ two | grep -c 'while')" -ge 2 ] && ps -ef -@ one | grep -q while; do :; done
+wlmstat -@ ALL 5 1 | tee report
+awk '$1 == "one" { x = $2 } $1 == "two" { y = $2 } END { part = 100 * x / (x + y); exit !(part > 32.3 && part < 34.3) }' report
 stopwpar -F one
 stopwpar -F two
 rmwpar one
