@@ -76,7 +76,7 @@ unsafe extern "C" {
     fn vector_load(state: *const VectorState);
 }
 
-/// VSCR[NJ] of a new program: Java mode off as Linux has it.
+/// The NJ bit of a new program's VSCR: Java mode off as Linux has it.
 const NEW_VSCR: u128 = 0;
 
 impl Default for UserContext {

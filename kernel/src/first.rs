@@ -4,7 +4,8 @@
 //! case that fails, `exit(errno)`; it is gone with the address space that execve replaces.
 
 use crate::environment::Environment;
-use crate::process::{Process, Space};
+use crate::process::Process;
+use crate::space::Space;
 use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::SystemCall;

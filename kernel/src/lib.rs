@@ -35,6 +35,7 @@ mod report;
 pub mod running;
 pub mod signal_frame;
 pub mod signals;
+pub mod space;
 pub mod special;
 mod start;
 pub mod system;

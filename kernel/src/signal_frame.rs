@@ -4,7 +4,7 @@
 //! `swapcontext` depend on it. What `sigreturn` finds is the program's: nothing of it can give more than user mode.
 
 use crate::calls::process::STACK_POINTER;
-use crate::process::Space;
+use crate::space::Space;
 use crate::thread::Thread;
 use crate::trampoline;
 use crate::user::User;

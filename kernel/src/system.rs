@@ -80,9 +80,9 @@ pub struct WallClock {
 static SYSTEM: Once<System> = Once::new();
 
 /// How many entries the error log keeps.
-const LOG_ENTRIES: usize = 256;
+const LOG_ENTRIES: usize = 1024;
 
-/// The system; it exists from the end of [`crate::start`]'s preparations on.
+/// The system; it exists from the end of [`crate::start()`]'s preparations on.
 ///
 /// # Panics
 /// When asked before; nothing that runs then asks.
@@ -135,7 +135,7 @@ impl Numbered {
     }
 }
 
-/// The parts that [`crate::start`] makes.
+/// The parts that [`crate::start()`] makes.
 pub struct Parts {
     /// The machine's timebase.
     pub timebase: Timebase,

@@ -288,6 +288,6 @@ impl JobControl for Jobs {
         let at = system
             .booted
             .saturating_add(system.timebase.ticks(deadline));
-        system.timers.add(at, Timeout::Waiter(waiter.clone()));
+        system.timers.add(at, Timeout::Waiter(waiter.downgrade()));
     }
 }

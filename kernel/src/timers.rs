@@ -11,7 +11,7 @@ use abi::Ticks;
 use alloc::sync::Weak;
 use process::timer::TimerQueue;
 use sync::{Rank, SpinLock};
-use wait::{Sleeper, Ticket, Waiter};
+use wait::{Sleeper, Ticket, WeakWaiter};
 
 /// A timer that can be cancelled.
 pub use process::timer::TimerHandle;
@@ -28,7 +28,7 @@ pub enum Timeout {
         completion: Option<i64>,
     },
     /// Wake a run of a thread, to run its call again.
-    Waiter(Waiter),
+    Waiter(WeakWaiter),
     /// Look at processes that sleep.
     Dormant,
     /// Offer output to the hypervisor again.

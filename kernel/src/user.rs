@@ -10,7 +10,7 @@
 //! files and streams, and what backs a page takes none of those (`memory::PageSource`), so a copy may fault under
 //! them. What a page would have to wait for is [`Stop::Again`]: nothing has been consumed, the call runs again.
 
-use crate::process::Space;
+use crate::space::Space;
 use abi::mmu::{Access, Protection};
 use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;

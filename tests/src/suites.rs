@@ -1,7 +1,7 @@
 //! All suites by name, and running them in parallel.
 
 use crate::target::Target;
-use crate::{Report, console, harness, script};
+use crate::{Report, bare, console, harness, script};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::thread;
 
 /// One suite: a name and what it runs.
 enum Suite {
+    Bare,
     Console,
     Harness(usize),
     Script(PathBuf),
@@ -20,7 +21,11 @@ enum Suite {
 /// # Errors
 /// When the folder of scripts cannot be read.
 pub fn names() -> Result<Vec<String>> {
-    let mut names = vec!["console".to_owned(), "harness".to_owned()];
+    let mut names = vec![
+        "arch".to_owned(),
+        "console".to_owned(),
+        "harness".to_owned(),
+    ];
     for script in scripts()? {
         names.push(name(&script));
     }
@@ -73,6 +78,9 @@ pub fn run(target: &Target, wanted: &[String], workers: usize, report: &Report) 
     if is_wanted("harness") {
         queue.extend((0..harness::COUNT).map(Suite::Harness));
     }
+    if is_wanted("arch") {
+        queue.push(Suite::Bare);
+    }
     if is_wanted("console") {
         queue.push(Suite::Console);
     }
@@ -101,6 +109,7 @@ pub fn run(target: &Target, wanted: &[String], workers: usize, report: &Report) 
 
 fn perform(target: &Target, suite: &Suite, report: &Report) -> Result<()> {
     match suite {
+        Suite::Bare => bare::run(target, report),
         Suite::Console => console::run(target, report),
         Suite::Harness(number) => harness::run(target, *number, report),
         Suite::Script(script) => script::run(target, script, report),

@@ -22,6 +22,8 @@ pub trait RamDisks: Sync {
 pub struct Target<'a> {
     /// The kernel's ELF file.
     pub kernel: PathBuf,
+    /// The ELF file of the checks of `arch`.
+    pub arch_image: PathBuf,
     /// Makes its RAM disks.
     pub disks: &'a dyn RamDisks,
     /// A folder for files of running machines.

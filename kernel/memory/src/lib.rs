@@ -22,13 +22,13 @@ extern crate alloc;
 #[cfg(any(test, feature = "host"))]
 extern crate std;
 
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "part of the memory core")]
 mod contents;
 pub mod frames;
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "part of the memory core")]
 pub mod heap;
 #[cfg(any(test, feature = "host"))]
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "part of the memory core")]
 pub mod host;
 mod sorted;
 pub mod source;

@@ -1,5 +1,5 @@
 //! The frame allocator: no overlap, everything back, exact accounts, a reserve for Global.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use abi::mmu::TableFrames;
 use abi::{Cid, Pages};

@@ -1,5 +1,5 @@
 //! The kernel heap: alignment, no overlap, every frame back.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use abi::Cid;
 use memory::heap::KernelHeap;

@@ -1,5 +1,5 @@
 //! Address spaces against a naive model: what programs see, what they may do, and that every frame comes back.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod machine;
 

@@ -1,5 +1,5 @@
 //! What the manual pages say about address spaces, case by case.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod machine;
 

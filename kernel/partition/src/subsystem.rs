@@ -9,6 +9,10 @@ use alloc::vec::Vec;
 ///
 /// All methods are called without a lock held and may take any. The order of `create` is that of registration,
 /// that of `quiesce` and `destroy` the reverse.
+#[expect(
+    unused_variables,
+    reason = "a default looks at nothing; its parameters have names for those who implement it"
+)]
 pub trait Subsystem: Send + Sync {
     /// The word for it in messages and in a checkpoint.
     fn name(&self) -> &'static str;
@@ -20,14 +24,10 @@ pub trait Subsystem: Send + Sync {
     fn create(&self, wpar: &Arc<Wpar>) -> Result<(), Errno>;
 
     /// The partition has become Active.
-    fn activate(&self, wpar: &Arc<Wpar>) {
-        let _ = wpar;
-    }
+    fn activate(&self, wpar: &Arc<Wpar>) {}
 
     /// The partition is going down: nothing new may begin; what runs is ended by its processes' end.
-    fn quiesce(&self, wpar: &Arc<Wpar>) {
-        let _ = wpar;
-    }
+    fn quiesce(&self, wpar: &Arc<Wpar>) {}
 
     /// Gives back everything; no process carries the tag any more.
     fn destroy(&self, wpar: &Arc<Wpar>);
@@ -37,7 +37,6 @@ pub trait Subsystem: Send + Sync {
     /// # Errors
     /// ENOSYS until the subsystem can.
     fn checkpoint(&self, wpar: &Arc<Wpar>, image: &mut Vec<u8>) -> Result<(), Errno> {
-        let _ = (wpar, image);
         Err(Errno::ENOSYS)
     }
 
@@ -46,7 +45,6 @@ pub trait Subsystem: Send + Sync {
     /// # Errors
     /// ENOSYS until the subsystem can.
     fn restore(&self, wpar: &Arc<Wpar>, image: &[u8]) -> Result<(), Errno> {
-        let _ = (wpar, image);
         Err(Errno::ENOSYS)
     }
 }

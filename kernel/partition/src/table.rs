@@ -11,8 +11,8 @@ use sync::{Rank, SpinLock};
 
 /// All loaded partitions, found by cid, key or name.
 ///
-/// Cids are dense, so that tables by cid stay small, and one that was given back is used again as late as
-/// possible.
+/// Cids are dense, so that tables by cid are no larger than the most partitions that there ever were at once: one
+/// that was given back is used again before a new one. A [`WparHandle`] tells the loadings of a cid apart.
 #[derive(Debug)]
 pub struct WparTable {
     places: SpinLock<Places>,
@@ -130,12 +130,15 @@ impl WparTable {
 
 impl Places {
     fn take_cid(&mut self) -> Option<Cid> {
-        let next = self.by_cid.len();
-        if next <= usize::from(Cid::LIMIT) {
-            self.by_cid.push(None);
-            return Some(Cid(next as u16));
+        if let Some(cid) = self.free.pop_front() {
+            return Some(cid);
         }
-        self.free.pop_front()
+        let next = self.by_cid.len();
+        if next > usize::from(Cid::LIMIT) {
+            return None;
+        }
+        self.by_cid.push(None);
+        Some(Cid(next as u16))
     }
 }
 
@@ -186,6 +189,16 @@ mod tests {
         table.remove(&gone);
         assert_eq!(insert(&table, 9000).map(|wpar| wpar.cid()), Ok(Cid(77)));
         assert_eq!(insert(&table, 9001).map(|_| ()), Err(Errno::ENOSPC));
+    }
+
+    #[test]
+    fn one_partition_after_another_needs_one_cid() {
+        let table = table();
+        for key in 1..100 {
+            let wpar = insert(&table, key).expect("room");
+            assert_eq!(wpar.cid(), Cid(1));
+            table.remove(&wpar);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Signals of a process and its threads: pending sets, actions, masks, and what to do at the return to a
 //! program (`man 7 signal`).
 //!
-//! Sending is one step, [`send`], and so is delivery at the return to the program, [`deliver`]; both under the
+//! Sending is one step, [`send()`], and so is delivery at the return to the program, [`deliver`]; both under the
 //! lock of the process whose signals they are. A fault of the thread itself is [`force`]d.
 
 mod action;

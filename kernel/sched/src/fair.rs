@@ -371,13 +371,4 @@ impl Group {
         let ticks = (gap * i128::from(running.weight)) >> FRACTION;
         Some(u64::try_from(ticks).unwrap_or(u64::MAX))
     }
-
-    /// The member's lag in ticks.
-    #[cfg(test)]
-    #[expect(dead_code)]
-    pub fn lag(&self, members: &Members, index: u32) -> i128 {
-        members.get(index).map_or(0, |m| {
-            (i128::from(m.weight) * (self.time() - m.time)) >> FRACTION
-        })
-    }
 }

@@ -13,7 +13,7 @@
 //! It cannot do harm. Every answer is checked: a partition that has nothing waiting, may not run there or is at
 //! its hard maximum is refused, a slice is cut to the mechanism's limit, and a partition that is left waiting
 //! beyond the watchdog's bound ends the policy. In each of these cases the built-in
-//! [`RoundRobin`](crate::RoundRobin) takes over at once and the error log gets an [`Event`](crate::Event).
+//! [`RoundRobin`] takes over at once and the error log gets an [`Event`](crate::Event).
 //!
 //! `README.md` of this crate shows how to write one.
 
@@ -80,6 +80,10 @@ pub struct Machine {
 /// [`machine`](Policy::machine) first, then [`attach`](Policy::attach) for every partition, then
 /// [`demand`](Policy::demand) for those with any, then everything as it comes. A policy that takes over at
 /// run time sees exactly the same beginning. `now` never goes back.
+#[expect(
+    unused_variables,
+    reason = "a default looks at nothing; its parameters have names for those who implement it"
+)]
 pub trait Policy: Send {
     /// The name under which it is chosen and logged.
     fn name(&self) -> &'static str;
@@ -123,13 +127,11 @@ pub trait Policy: Send {
     /// that go on before the CPU should pick again? `None`: until its slice ends. Not called for a partition
     /// against itself. The policy is then asked to [`pick`](Policy::pick); what it promised here it should keep.
     fn overtakes(&mut self, now: Ticks, challenger: Cid, running: Running) -> Option<Ticks> {
-        let _ = (now, challenger, running);
         None
     }
 
     /// When the policy wants to pick again although no slice ends and nobody wakes (a budget is refilled).
     fn next_event(&self, now: Ticks) -> Option<Ticks> {
-        let _ = now;
         None
     }
 }

@@ -141,6 +141,12 @@ impl Credential {
         }
     }
 
+    /// Whether user and group numbers mean the same for both: those of different partitions are unrelated.
+    #[must_use]
+    pub fn shares_users_with(&self, other: &Credential) -> bool {
+        self.cid == other.cid
+    }
+
     /// Whether every one of `wanted` is held.
     ///
     /// # Errors

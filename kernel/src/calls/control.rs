@@ -46,8 +46,7 @@ pub fn register(devices: &devfs::Devices) -> Result<(), Errno> {
 struct ControlDevice;
 
 impl Device for ControlDevice {
-    fn open(&self, cx: &IoContext<'_>, access: Access) -> Attempt<Arc<dyn FileOperations>> {
-        let _ = (cx, access);
+    fn open(&self, _cx: &IoContext<'_>, _access: Access) -> Attempt<Arc<dyn FileOperations>> {
         let conversation = Conversation {
             answer: Vec::new(),
             read: 0,
@@ -256,7 +255,7 @@ impl ControlFile {
             Some(deadline) => {
                 system()
                     .timers
-                    .add(deadline, Timeout::Waiter(cx.waiter.clone()));
+                    .add(deadline, Timeout::Waiter(cx.waiter.downgrade()));
                 Err(Unanswered::Park)
             }
             None => Err(Unanswered::Park),

@@ -3,28 +3,28 @@
 //! Every permission is checked by [`vfs::Walk`]. Here arguments become locations, flags become options, and the
 //! results go into descriptors.
 
+mod current;
 mod mounting;
+pub(super) mod opening;
 
+pub use current::{chdir, chroot, fchdir, getcwd, umask};
 pub use mounting::{mount, umount};
+pub use opening::{creat, open, openat};
 
 use super::Call;
-use super::descriptor::{self, opened};
-use super::terminal;
+use super::descriptor::opened;
 use crate::outcome::{Called, Outcome};
 use crate::special::{self, KERNEL_FILES};
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::Errno;
-use abi::linux::{
-    AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, O_ACCMODE, O_RDONLY, O_RDWR,
-    O_WRONLY, OpenFlags,
-};
+use abi::linux::{AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW};
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use security::Credential;
 use vfs::{
-    Access, DeviceNumber, FileKind, Follow, IoContext, Location, Mode, MountNamespace, NodeContent,
-    OpenHow, OpenOptions, Place, RenameFlags, StatusFlags, Walk, fill_dirents,
+    DeviceNumber, FileKind, Follow, IoContext, Location, Mode, MountNamespace, NodeContent, Place,
+    RenameFlags, Walk, fill_dirents,
 };
 use wait::Attempt;
 
@@ -158,103 +158,6 @@ impl Named {
 fn masked(call: &Call<'_>, index: usize) -> Result<Mode, Errno> {
     let umask = place(call)?.umask;
     Ok(Mode::new(call.argument(index) as u32 & !umask))
-}
-
-/// `man 2 open`.
-///
-/// # Errors
-/// EINVAL, EMFILE, EOPNOTSUPP for O_TMPFILE, those of [`Walk::open`]; parks at fifos without another end.
-pub fn open(call: &mut Call<'_>) -> Called {
-    let named = Named::new(call, 0)?;
-    open_named(call, &named, call.argument(1) as u32, 2)
-}
-
-/// `man 2 openat`.
-///
-/// # Errors
-/// As [`open`]; EBADF, ENOTDIR.
-pub fn openat(call: &mut Call<'_>) -> Called {
-    let named = Named::at(call, 0, 1)?;
-    open_named(call, &named, call.argument(2) as u32, 3)
-}
-
-/// `man 2 creat`.
-///
-/// # Errors
-/// As [`open`].
-pub fn creat(call: &mut Call<'_>) -> Called {
-    let named = Named::new(call, 0)?;
-    let flags = OpenFlags::CREAT | OpenFlags::TRUNC;
-    open_named(call, &named, O_WRONLY | flags.bits(), 1)
-}
-
-fn open_named(call: &Call<'_>, named: &Named, bits: u32, mode: usize) -> Called {
-    let flags = OpenFlags::from_bits_retain(bits);
-    let options = OpenOptions {
-        mode: masked(call, mode)?,
-        ..open_options(bits, flags)?
-    };
-    if flags.intersects(OpenFlags::CREAT | OpenFlags::TRUNC) {
-        // Nothing is made or emptied that cannot be given a descriptor.
-        descriptor::require_room(call)?;
-    }
-    let (base, path) = named.parts();
-    let file = with_walk(call, |walk| walk.open(base, path, &options))?;
-    if !flags.contains(OpenFlags::NOCTTY) {
-        terminal::take_control(call, &file)?;
-    }
-    descriptor::install(call, file, flags.contains(OpenFlags::CLOEXEC))
-}
-
-/// What the flags of `open` ask for.
-pub(super) fn open_options(bits: u32, flags: OpenFlags) -> Result<OpenOptions, Errno> {
-    if flags.contains(OpenFlags::TMPFILE) {
-        return Err(Errno::EOPNOTSUPP);
-    }
-    if flags.contains(OpenFlags::PATH) {
-        let kept = [
-            (OpenFlags::DIRECTORY, OpenHow::DIRECTORY),
-            (OpenFlags::NOFOLLOW, OpenHow::NO_FOLLOW),
-        ];
-        let how = kept
-            .iter()
-            .filter(|(flag, _)| flags.contains(*flag))
-            .fold(OpenHow::PATH_ONLY, |how, kept| how | kept.1);
-        return Ok(OpenOptions {
-            how,
-            ..OpenOptions::default()
-        });
-    }
-    if flags.contains(OpenFlags::CREAT | OpenFlags::DIRECTORY) {
-        return Err(Errno::EINVAL);
-    }
-    let access = match bits & O_ACCMODE {
-        O_RDONLY => Access::READ,
-        O_WRONLY => Access::WRITE,
-        O_RDWR => Access::READ | Access::WRITE,
-        _ => return Err(Errno::EINVAL),
-    };
-    let mut how = OpenHow::empty();
-    how.set(OpenHow::CREATE, flags.contains(OpenFlags::CREAT));
-    how.set(
-        OpenHow::EXCLUSIVE,
-        flags.contains(OpenFlags::CREAT | OpenFlags::EXCL),
-    );
-    how.set(OpenHow::TRUNCATE, flags.contains(OpenFlags::TRUNC));
-    how.set(OpenHow::DIRECTORY, flags.contains(OpenFlags::DIRECTORY));
-    how.set(OpenHow::NO_FOLLOW, flags.contains(OpenFlags::NOFOLLOW));
-    let mut status = StatusFlags::empty();
-    status.set(StatusFlags::APPEND, flags.contains(OpenFlags::APPEND));
-    status.set(
-        StatusFlags::NONBLOCKING,
-        flags.contains(OpenFlags::NONBLOCK),
-    );
-    Ok(OpenOptions {
-        access,
-        how,
-        flags: status,
-        mode: Mode::default(),
-    })
 }
 
 /// `man 2 mkdir`.
@@ -516,68 +419,4 @@ pub fn getdents64(call: &mut Call<'_>) -> Called {
     }];
     let mut sink = UserBuffer::new(&call.user, &segments, 0, length, MemoryAccess::Write)?;
     Ok(fill_dirents(&file, &call.io(), &mut sink)? as u64)
-}
-
-/// `man 2 chdir`.
-///
-/// # Errors
-/// ENOTDIR, EACCES and those of a path.
-pub fn chdir(call: &mut Call<'_>) -> Called {
-    let path = call.path(0)?;
-    let directory = with_walk(call, |walk| walk.directory(None, &path))?;
-    work_in(call, directory)
-}
-
-/// `man 2 fchdir`.
-///
-/// # Errors
-/// EBADF, ENOTDIR, EACCES.
-pub fn fchdir(call: &mut Call<'_>) -> Called {
-    let file = call.file(0)?;
-    let directory = file.location().ok_or(Errno::ENOTDIR)?.clone();
-    with_walk(call, |walk| walk.may_enter(&directory))?;
-    work_in(call, directory)
-}
-
-fn work_in(call: &Call<'_>, directory: Location) -> Called {
-    let place = call.process().place()?;
-    // The old one is dropped after the lock is released.
-    let _old = core::mem::replace(&mut place.lock().cwd, directory);
-    Ok(0)
-}
-
-/// `man 2 chroot`.
-///
-/// # Errors
-/// EPERM, ENOTDIR, EACCES and those of a path.
-pub fn chroot(call: &mut Call<'_>) -> Called {
-    let path = call.path(0)?;
-    let root = with_walk(call, |walk| walk.new_root(&path))?;
-    let place = call.process().place()?;
-    let _old = core::mem::replace(&mut place.lock().root, root);
-    Ok(0)
-}
-
-/// `man 2 getcwd`; answers the length with the final NUL.
-///
-/// # Errors
-/// ERANGE when the buffer is too small, ENOENT when the directory was removed or is not below the root, EFAULT.
-pub fn getcwd(call: &mut Call<'_>) -> Called {
-    let mut bytes = place(call)?.working_directory()?;
-    bytes.push(0);
-    if (bytes.len() as u64) > call.argument(1) {
-        return Err(Errno::ERANGE.into());
-    }
-    call.user.write(call.argument(0), &bytes)?;
-    Ok(bytes.len() as u64)
-}
-
-/// `man 2 umask`.
-///
-/// # Errors
-/// None that a living process can meet.
-pub fn umask(call: &mut Call<'_>) -> Called {
-    let place = call.process().place()?;
-    let old = core::mem::replace(&mut place.lock().umask, call.argument(0) as u32 & 0o777);
-    Ok(u64::from(old))
 }

@@ -8,7 +8,8 @@ use super::descriptor::locks;
 use super::directory::{base, with_walk};
 use super::process::STACK_POINTER;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
-use crate::process::{Process, Space, USER_LIMIT};
+use crate::process::Process;
+use crate::space::{Space, USER_LIMIT};
 use crate::system::system;
 use crate::trampoline;
 use abi::linux::{

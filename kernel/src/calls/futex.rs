@@ -7,7 +7,7 @@
 
 use super::Call;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
-use crate::process::Space;
+use crate::space::Space;
 use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::{

@@ -25,7 +25,8 @@ mod terminal;
 pub mod thread;
 
 use crate::outcome::{Called, Continuation, Outcome, Wait};
-use crate::process::{Process, Space};
+use crate::process::Process;
+use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Body, PendingCall, Thread};
 use crate::user::User;

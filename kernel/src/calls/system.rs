@@ -121,7 +121,7 @@ pub fn prlimit64(call: &mut Call<'_>) -> Called {
         }
     };
     let (mine, theirs) = (call.credential().clone(), target.credential());
-    let same = mine.cid == theirs.cid && mine.identity.uid == theirs.identity.uid;
+    let same = mine.shares_users_with(&theirs) && mine.identity.uid == theirs.identity.uid;
     if !same {
         mine.require(Privileges::LIMITS)?;
     }

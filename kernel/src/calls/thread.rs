@@ -232,7 +232,7 @@ pub fn nice(call: &mut Call<'_>) -> Called {
 
 fn renice(call: &Call<'_>, process: &Arc<Process>, nice: i8) -> Result<(), Errno> {
     let (mine, theirs) = (call.credential(), process.credential());
-    let own = mine.cid == theirs.cid
+    let own = mine.shares_users_with(&theirs)
         && [theirs.identity.uid, theirs.identity.euid].contains(&mine.identity.euid);
     if !own {
         mine.require(Privileges::LIMITS)?;

@@ -14,6 +14,10 @@ use vfs::{FileOperations, IoContext, IoctlArgument};
 use wait::{Attempt, PollEvents, Sink, Source, Stop, WaitQueue, Waiter};
 
 /// Where a terminal's output goes. Called with the terminal's lock held: must not call the terminal.
+#[expect(
+    unused_variables,
+    reason = "a default looks at nothing; its parameters have names for those who implement it"
+)]
 pub trait TerminalOutput: Send + Sync {
     /// Takes bytes; answers how many. After it has taken fewer than all, the driver calls
     /// [`Terminal::output_ready`] when it can take more.
@@ -23,9 +27,7 @@ pub trait TerminalOutput: Send + Sync {
     fn input_room(&self) {}
 
     /// The first file has been opened (true), or the last has been closed (false). Called without the lock.
-    fn in_use(&self, used: bool) {
-        let _ = used;
-    }
+    fn in_use(&self, used: bool) {}
 }
 
 /// A terminal: settings, input that has been typed, output that has not been sent, session and foreground group.

@@ -78,6 +78,10 @@ pub trait IoctlArgument {
 ///
 /// One value may stand behind several [`crate::OpenFile`]s. Every method may be called by several CPUs at once;
 /// for a seekable file the position's lock orders those of one open file.
+#[expect(
+    unused_variables,
+    reason = "a default looks at nothing; its parameters have names for those who implement it"
+)]
 pub trait FileOperations: Any + Send + Sync {
     /// Puts bytes from `position` on into `sink`; answers how many, 0 at the end of the file.
     ///
@@ -86,7 +90,6 @@ pub trait FileOperations: Any + Send + Sync {
     /// # Errors
     /// EINVAL when the object cannot be read, EAGAIN, EIO, what the sink says.
     fn read(&self, cx: &IoContext<'_>, position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
-        let _ = (cx, position, sink);
         Err(Errno::EINVAL.into())
     }
 
@@ -97,7 +100,6 @@ pub trait FileOperations: Any + Send + Sync {
     /// # Errors
     /// EINVAL when the object cannot be written, EAGAIN, EPIPE, ENOSPC, EFBIG, what the source says.
     fn write(&self, cx: &IoContext<'_>, position: u64, source: &mut dyn Source) -> Attempt<usize> {
-        let _ = (cx, position, source);
         Err(Errno::EINVAL.into())
     }
 
@@ -115,7 +117,6 @@ pub trait FileOperations: Any + Send + Sync {
     /// With a waiter, and nothing of that true, enrols it under the lock of the condition so that any later
     /// change wakes it. The default is that of a regular file: always ready.
     fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
-        let _ = waiter;
         wanted & (PollEvents::READABLE | PollEvents::WRITABLE)
     }
 
@@ -129,7 +130,6 @@ pub trait FileOperations: Any + Send + Sync {
         request: u32,
         argument: &mut dyn IoctlArgument,
     ) -> Attempt<i64> {
-        let _ = (cx, request, argument);
         Err(Errno::ENOTTY.into())
     }
 
@@ -143,7 +143,6 @@ pub trait FileOperations: Any + Send + Sync {
     /// # Errors
     /// EINVAL when there is no end.
     fn size(&self, cx: &IoContext<'_>) -> Attempt<u64> {
-        let _ = cx;
         Err(Errno::EINVAL.into())
     }
 
@@ -167,7 +166,6 @@ pub trait FileOperations: Any + Send + Sync {
         cookie: u64,
         each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
     ) -> Attempt<()> {
-        let (_, _, _) = (cx, cookie, each);
         Err(Errno::ENOTDIR.into())
     }
 

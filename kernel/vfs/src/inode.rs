@@ -139,6 +139,10 @@ impl Attachment {
 /// which the operation does not apply.
 ///
 /// [`Rank::Directory`]: sync::Rank::Directory
+#[expect(
+    unused_variables,
+    reason = "a default looks at nothing; its parameters have names for those who implement it"
+)]
 pub trait Inode: Any + Send + Sync {
     /// Which file this is.
     fn id(&self) -> InodeId;
@@ -166,7 +170,6 @@ pub trait Inode: Any + Send + Sync {
     /// # Errors
     /// EPERM when the file system fixes it, ENOSPC, EFBIG, EISDIR and EINVAL for a size that cannot be.
     fn change(&self, cx: &IoContext<'_>, change: &Change) -> Attempt<()> {
-        let _ = (cx, change);
         Err(Errno::EPERM.into())
     }
 
@@ -175,7 +178,6 @@ pub trait Inode: Any + Send + Sync {
     /// # Errors
     /// ENOENT, ENOTDIR.
     fn lookup(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<dyn Inode>> {
-        let _ = (cx, name);
         Err(Errno::ENOTDIR.into())
     }
 
@@ -189,7 +191,6 @@ pub trait Inode: Any + Send + Sync {
         name: &[u8],
         node: &NewNode<'_>,
     ) -> Attempt<Arc<dyn Inode>> {
-        let _ = (cx, name, node);
         Err(Errno::EPERM.into())
     }
 
@@ -198,7 +199,6 @@ pub trait Inode: Any + Send + Sync {
     /// # Errors
     /// EEXIST, EMLINK, ENOENT when either has been removed, EXDEV, EPERM.
     fn link(&self, cx: &IoContext<'_>, name: &[u8], target: &Arc<dyn Inode>) -> Attempt<()> {
-        let _ = (cx, name, target);
         Err(Errno::EPERM.into())
     }
 
@@ -207,7 +207,6 @@ pub trait Inode: Any + Send + Sync {
     /// # Errors
     /// ENOENT, EISDIR, EPERM.
     fn unlink(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<()> {
-        let _ = (cx, name);
         Err(Errno::EPERM.into())
     }
 
@@ -216,7 +215,6 @@ pub trait Inode: Any + Send + Sync {
     /// # Errors
     /// ENOENT, ENOTDIR, ENOTEMPTY, EPERM.
     fn remove_directory(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<()> {
-        let _ = (cx, name);
         Err(Errno::EPERM.into())
     }
 
@@ -234,7 +232,6 @@ pub trait Inode: Any + Send + Sync {
         new_name: &[u8],
         flags: RenameFlags,
     ) -> Attempt<()> {
-        let _ = (cx, name, target, new_name, flags);
         Err(Errno::EPERM.into())
     }
 
@@ -251,7 +248,6 @@ pub trait Inode: Any + Send + Sync {
         cookie: u64,
         each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
     ) -> Attempt<()> {
-        let (_, _, _) = (cx, cookie, each);
         Err(Errno::ENOTDIR.into())
     }
 
@@ -260,7 +256,6 @@ pub trait Inode: Any + Send + Sync {
     /// # Errors
     /// EINVAL when it is none.
     fn read_link(&self, cx: &IoContext<'_>) -> Attempt<Vec<u8>> {
-        let _ = cx;
         Err(Errno::EINVAL.into())
     }
 
@@ -269,7 +264,6 @@ pub trait Inode: Any + Send + Sync {
     /// # Errors
     /// ENOENT, ESRCH, EACCES.
     fn follow(&self, cx: &IoContext<'_>) -> Attempt<Link> {
-        let _ = cx;
         Ok(Link::Path)
     }
 
@@ -278,7 +272,6 @@ pub trait Inode: Any + Send + Sync {
     /// # Errors
     /// EISDIR, EINVAL, what the sink says.
     fn read_at(&self, cx: &IoContext<'_>, offset: u64, sink: &mut dyn Sink) -> Attempt<usize> {
-        let _ = (cx, offset, sink);
         Err(Errno::EINVAL.into())
     }
 
@@ -287,7 +280,6 @@ pub trait Inode: Any + Send + Sync {
     /// # Errors
     /// ENOSPC, ENOMEM, EFBIG, EINVAL, what the source says.
     fn write_at(&self, cx: &IoContext<'_>, offset: u64, source: &mut dyn Source) -> Attempt<usize> {
-        let _ = (cx, offset, source);
         Err(Errno::EINVAL.into())
     }
 
@@ -296,7 +288,6 @@ pub trait Inode: Any + Send + Sync {
     /// # Errors
     /// As [`Inode::write_at`].
     fn append(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<(u64, usize)> {
-        let _ = (cx, source);
         Err(Errno::EINVAL.into())
     }
 
@@ -315,7 +306,6 @@ pub trait Inode: Any + Send + Sync {
         cx: &IoContext<'_>,
         access: crate::Access,
     ) -> Attempt<Option<Arc<dyn FileOperations>>> {
-        let _ = (cx, access);
         Ok(None)
     }
 

@@ -42,9 +42,33 @@ impl Waiter {
         self.sleeper.linked(self.ticket, link);
     }
 
+    /// The same waiter for somebody who must not keep its thread alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakWaiter {
+        WeakWaiter {
+            sleeper: Arc::downgrade(&self.sleeper),
+            ticket: self.ticket,
+        }
+    }
+
     /// The run that this waiter stands for.
     pub fn ticket(&self) -> Ticket {
         self.ticket
+    }
+}
+
+/// A waiter that does not keep its thread alive: for timers, which may be due long after the run is over.
+pub struct WeakWaiter {
+    sleeper: Weak<dyn Sleeper>,
+    ticket: Ticket,
+}
+
+impl WeakWaiter {
+    /// Wakes the waiter; answers whether its thread was there and its run was still waiting.
+    pub fn wake(&self, completion: Option<i64>) -> bool {
+        self.sleeper
+            .upgrade()
+            .is_some_and(|sleeper| sleeper.wake(self.ticket, completion))
     }
 }
 

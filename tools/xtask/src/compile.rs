@@ -42,9 +42,18 @@ pub fn for_programs(mut cargo: Command, task: &str) -> Command {
 
 /// The kernel's ELF file.
 pub fn kernel(workspace: &Workspace) -> Result<PathBuf> {
-    perform(for_kernel(workspace.cargo(), Some("build"), workspace).args(["--package", "corral"]))
-        .context("the kernel does not build")?;
-    built(workspace.target.join(KERNEL).join("release/corral"))
+    image(workspace, "corral").context("the kernel does not build")
+}
+
+/// The ELF file of the checks of `arch` on the bare machine.
+pub fn arch_image(workspace: &Workspace) -> Result<PathBuf> {
+    image(workspace, "arch-image").context("the checks of arch do not build")
+}
+
+/// A program without an operating system below it.
+fn image(workspace: &Workspace, package: &str) -> Result<PathBuf> {
+    perform(for_kernel(workspace.cargo(), Some("build"), workspace).args(["--package", package]))?;
+    built(workspace.target.join(KERNEL).join("release").join(package))
 }
 
 /// The multi-call binary of the admin commands and init.

@@ -14,6 +14,9 @@ const KERNEL_PACKAGES: &[&str] = &["arch", "boot", "corral", "kernel", "vty"];
 /// Where `unsafe` may be: POWER and firmware, devices, and the memory core.
 const MAY_BE_UNSAFE: &[&str] = &["arch", "boot", "boot/image", "drivers/", "kernel/memory"];
 
+/// The documentation is for those who work on the kernel; links in what is private may not be dead either.
+const PRIVATE: &str = "--document-private-items";
+
 /// No source file is longer.
 const LONGEST: usize = 800;
 
@@ -94,18 +97,23 @@ fn clippy_kernel(workspace: &Workspace) -> Result<()> {
 
 fn document_host(workspace: &Workspace) -> Result<()> {
     let mut command = workspace.cargo();
-    quiet(
-        command
-            .env("RUSTDOCFLAGS", "-D warnings")
-            .args(["doc", "--quiet", "--no-deps"]),
-    )
+    quiet(command.env("RUSTDOCFLAGS", "-D warnings").args([
+        "doc",
+        "--quiet",
+        "--no-deps",
+        "--keep-going",
+        PRIVATE,
+    ]))
 }
 
 fn document_kernel(workspace: &Workspace) -> Result<()> {
     let mut command = compile::for_kernel(workspace.cargo(), Some("doc"), workspace);
-    command
-        .env("RUSTDOCFLAGS", "-D warnings")
-        .args(["--quiet", "--no-deps"]);
+    command.env("RUSTDOCFLAGS", "-D warnings").args([
+        "--quiet",
+        "--no-deps",
+        "--keep-going",
+        PRIVATE,
+    ]);
     for package in KERNEL_PACKAGES {
         command.args(["--package", package]);
     }

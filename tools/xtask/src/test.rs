@@ -118,6 +118,7 @@ fn target(workspace: &Workspace, suites: &[String], report: &Report) -> Result<(
     let work = workspace.folder("machines")?;
     let target = Target {
         kernel,
+        arch_image: compile::arch_image(workspace)?,
         disks: &Disks(disk),
         work,
         xtask: std::env::current_exe()?,

@@ -14,7 +14,7 @@ macro_rules! messages {
     ($($number:literal $name:ident { $($field:ident),* } $text:literal;)*) => {
         /// A numbered message.
         #[derive(Clone, Debug, PartialEq, Eq)]
-        #[allow(missing_docs)]
+        #[allow(missing_docs, reason = "the text says what each means")]
         pub enum Message {
             $($name { $($field: String),* },)*
         }

@@ -1,5 +1,6 @@
 //! What the tests need of a machine: translations that a "program" uses, and a file.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use abi::Cid;
 use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, Translations, Usage};

@@ -1,5 +1,6 @@
 //! A machine with one file system in memory, and processes to look at it.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use abi::{Cid, Errno};
 use ramfs::{Capacity, Ramfs};

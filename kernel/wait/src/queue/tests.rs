@@ -64,3 +64,14 @@ fn keys_select_who_is_woken_and_moved() {
     assert_eq!(other.wake_where(9, None, |key| key == 9), 1);
     assert!(queue.wake_one());
 }
+
+#[test]
+fn a_weak_waiter_wakes_its_run_and_keeps_nobody_alive() {
+    let thread = Arc::new(Thread::default());
+    let weak = Waiter::new(thread.clone(), Ticket(0)).downgrade();
+    assert!(weak.wake(None));
+    assert!(!weak.wake(None), "the run is over");
+    drop(thread);
+    assert!(weak.sleeper.upgrade().is_none());
+    assert!(!weak.wake(None));
+}

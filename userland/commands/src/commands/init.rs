@@ -10,7 +10,7 @@ use crate::kernel_control::{Control, Device};
 use control::{Identity, Request};
 use rustix::process::{
     Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process_group, setsid,
-    test_kill_process_group, waitpid,
+    test_kill_process_group, wait,
 };
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 use std::ffi::OsString;
@@ -164,7 +164,7 @@ fn shell() -> Command {
 /// Reaps whoever ends until this child has.
 fn reap_until(child: &Child) -> Option<WaitStatus> {
     loop {
-        match waitpid(None, WaitOptions::empty()) {
+        match wait(WaitOptions::empty()) {
             Ok(Some((pid, status)))
                 if u32::try_from(pid.as_raw_nonzero().get()) == Ok(child.id()) =>
             {
@@ -241,7 +241,7 @@ fn in_wpar() -> u8 {
 
 /// Reaps all that have ended.
 fn reap() {
-    while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+    while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
 }
 
 /// SIGTERM to all others, some time, SIGKILL.

@@ -1,0 +1,60 @@
+//! Address spaces as processes hold them: the description with its lock and the translations of this machine.
+
+use abi::{Cid, Errno};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
+use memory::AddressSpace;
+use memory::space::Layout;
+use sync::{Guard, Rank, SpinLock};
+
+/// An address space that may be shared.
+pub struct Space {
+    description: SpinLock<AddressSpace>,
+    /// Tells it from every other, for futexes; never used again.
+    pub id: u64,
+}
+
+/// The number of the next address space.
+static NEXT_SPACE: AtomicU64 = AtomicU64::new(1);
+
+impl Space {
+    /// An empty space charged to a partition.
+    pub fn new(owner: Cid) -> Arc<Self> {
+        Self::with(AddressSpace::new(owner, LAYOUT, Self::translations(owner)))
+    }
+
+    fn translations(owner: Cid) -> Box<arch::Space> {
+        Box::new(arch::Space::new(&memory::TablePool, owner))
+    }
+
+    fn with(description: AddressSpace) -> Arc<Self> {
+        let id = NEXT_SPACE.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self {
+            description: SpinLock::new(Rank::AddressSpace, description),
+            id,
+        })
+    }
+
+    /// The description, to look at or change.
+    pub fn lock(&self) -> Guard<'_, AddressSpace> {
+        self.description.lock()
+    }
+
+    /// A copy on write.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn fork(&self) -> Result<Arc<Self>, Errno> {
+        let mut description = self.lock();
+        let translations = Self::translations(description.owner());
+        Ok(Self::with(description.fork(translations)?))
+    }
+}
+
+/// Where things go in an address space: 47 bits of user addresses, mappings below the largest stack.
+pub const LAYOUT: Layout = Layout::below(USER_LIMIT);
+
+/// The first address that programs cannot use: 47 bits, as programs built for Linux expect.
+pub const USER_LIMIT: u64 = 0x0000_7fff_ffff_0000;
+const _: () = assert!(USER_LIMIT <= arch::USER_LIMIT);
