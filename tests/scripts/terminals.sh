@@ -97,7 +97,7 @@ test "$(stat -f -c %t /dev/pts)" = 1cd1
 END
 
 check PTY0024 'a program on a terminal of its own finds it by all its names' <<'END'
-$T/on_pty sh -c 'tty; stty size; echo >/dev/tty mine; ps -o tty= -p $$; cut -d " " -f 7 /proc/self/stat' </dev/null >out
+$T/on_pty sh -c 'tty; stty size; echo >/dev/tty mine; echo $(ps -o tty= -p $$); cut -d " " -f 7 /proc/self/stat' </dev/null >out
 printf '/dev/pts/0\r\n24 80\r\nmine\r\npts/0\r\n34816\r\n' | cmp - out
 END
 

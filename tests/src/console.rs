@@ -246,7 +246,8 @@ const TESTS: &[Test] = &[
             talk.send(SUSPEND)?;
             talk.wait(PROMPT)?;
             talk.send("fg\n")?;
-            talk.wait("sleep 1000'\r\n")?;
+            // The shell names what goes on.
+            talk.wait("sleep 1000\"\r\n")?;
             talk.send("more\n")?;
             talk.wait("got more\r\n")?;
             talk.send(INTERRUPT)?;
@@ -269,45 +270,62 @@ const TESTS: &[Test] = &[
         },
     ),
     ("CONSOLE0024", "vi edits a file and saves it", |talk| {
-        talk.send("printf 'one\\ntwo\\n' >/tmp/text; vi /tmp/text\n")?;
-        talk.wait("two")?;
+        talk.send("stty rows 24 cols 80; printf 'one\\ntwo\\n' >/tmp/text; vi /tmp/text\n")?;
+        talk.wait("- /tmp/text 1/2")?;
         talk.send("Go")?;
-        talk.send("three\x1b")?;
-        talk.send("1Gx:wq\n")?;
+        talk.wait("I /tmp/text")?;
+        type_in_vi(talk, "three")?;
+        talk.send("1Gx")?;
+        talk.wait("ne")?;
+        save(talk)?;
         talk.wait(PROMPT)?;
         ask(talk, "tr '\\n' + </tmp/text; echo\n", "\nne+two+three+\r\n")
     }),
     (
         "CONSOLE0025",
-        "less shows a page, searches, and ends with q",
+        "less shows a page, goes to the end, and ends with q",
         |talk| {
-            talk.send("seq -f 'line %g.' 1 500 >/tmp/long; less /tmp/long\n")?;
-            talk.wait("line 1.")?;
-            talk.send("/line 321\n")?;
-            talk.wait("line 321.")?;
+            talk.send("seq 1000 1500 >/tmp/long; less /tmp/long\n")?;
+            talk.wait("1000")?;
+            talk.wait("1022")?;
+            talk.send("G")?;
+            talk.wait("1500")?;
             talk.send("q")?;
             talk.wait(PROMPT)
         },
     ),
     (
         "CONSOLE0026",
-        "Ctrl-Z in vi gives the shell its own settings back, and fg vi its screen",
+        "top shows programs until q is typed, without a return",
         |talk| {
-            talk.send("echo content >/tmp/text; vi /tmp/text\n")?;
-            talk.wait("content")?;
-            talk.send(SUSPEND)?;
-            talk.wait(PROMPT)?;
-            ask(talk, "echo shell$((2 + 2))\n", "shell4\r\n")?;
-            talk.wait(PROMPT)?;
-            talk.send("fg\n")?;
-            talk.wait("content")?;
-            talk.send(":q!\n")?;
+            talk.send("top -d 1\n")?;
+            talk.wait("COMMAND")?;
+            talk.wait("COMMAND")?;
+            talk.send("q")?;
             talk.wait(PROMPT)?;
             ask(talk, "stty -a | grep -c ' icanon'\n", "\n1\r\n")
         },
     ),
     (
         "CONSOLE0027",
+        "Ctrl-Z in vi gives the shell its own settings back, and fg vi its screen",
+        |talk| {
+            talk.send("echo content >/tmp/text; vi /tmp/text\n")?;
+            talk.wait("- /tmp/text 1/1")?;
+            talk.send(SUSPEND)?;
+            talk.wait("Stopped")?;
+            talk.wait(PROMPT)?;
+            ask(talk, "echo shell$((2 + 2))\n", "shell4\r\n")?;
+            talk.wait(PROMPT)?;
+            talk.send("fg\n")?;
+            talk.wait("- /tmp/text 1/1")?;
+            talk.send(":q!\r")?;
+            talk.wait(PROMPT)?;
+            ask(talk, "stty -a | grep -c ' icanon'\n", "\n1\r\n")
+        },
+    ),
+    (
+        "CONSOLE0028",
         "clogin gives a shell on a terminal of the partition's own",
         |talk| {
             ask(
@@ -329,13 +347,13 @@ const TESTS: &[Test] = &[
             talk.wait(PROMPT)?;
             ask(
                 talk,
-                "stty -a | grep -c ' icanon'; stty rows 0 cols 0\n",
+                "stty -a | grep -c ' icanon'; stty rows 24 cols 80\n",
                 "\n1\r\n",
             )
         },
     ),
     (
-        "CONSOLE0028",
+        "CONSOLE0029",
         "Ctrl-C, Ctrl-Z, fg and bg mean programs in the partition",
         |talk| {
             inside(talk)?;
@@ -358,25 +376,28 @@ const TESTS: &[Test] = &[
             leave(talk)
         },
     ),
-    ("CONSOLE0029", "vi works in a partition", |talk| {
+    ("CONSOLE0030", "vi works in a partition", |talk| {
         inside(talk)?;
         talk.send("vi /tmp/note\n")?;
-        talk.wait("/tmp/note")?;
-        talk.send("ikept\x1b:wq\n")?;
+        talk.wait("- /tmp/note 1/1")?;
+        talk.send("i")?;
+        talk.wait("I /tmp/note")?;
+        type_in_vi(talk, "kept")?;
+        save(talk)?;
         talk.wait("[inside]")?;
         ask(talk, "echo \"<$(cat /tmp/note)>\"\n", "<kept>\r\n")?;
         leave(talk)
     }),
     (
-        "CONSOLE0030",
+        "CONSOLE0031",
         "a command in a partition has the terminal, and its output can go elsewhere",
         |talk| {
             ask(talk, "clogin desk tty\n", "\r\n/dev/pts/0\r\n")?;
             talk.wait(PROMPT)?;
             ask(
                 talk,
-                "clogin desk sh -c 'echo \"<$(tty)>\"; exit 3' | od -c | tail -n 3; echo\n",
-                "0   >  \\n\r\n",
+                "clogin desk sh -c 'tty; exit 3' | tr '\\r\\n' '+='; echo\n",
+                "\r\n/dev/pts/0=\r\n",
             )?;
             talk.wait(PROMPT)?;
             talk.send("clogin desk sh -c 'echo be\"\"gun; exec sleep 1000'\n")?;
@@ -393,7 +414,7 @@ const TESTS: &[Test] = &[
         },
     ),
     (
-        "CONSOLE0031",
+        "CONSOLE0032",
         "a partition that is killed gives the terminal back as it was",
         |talk| {
             talk.send("(sleep 3; stopwpar -F desk >/dev/null 2>&1) & clogin desk\n")?;
@@ -409,6 +430,21 @@ const TESTS: &[Test] = &[
         },
     ),
 ];
+
+/// Types text into vi, which inserts it, and leaves the insert mode. Like a person, for vi takes an escape with
+/// something right behind it for a function key.
+fn type_in_vi(talk: &mut Talk, text: &str) -> Result<()> {
+    talk.send(text)?;
+    talk.wait(text)?;
+    talk.send("\x1b")?;
+    talk.wait("[Modified]")
+}
+
+/// Makes vi save and end.
+fn save(talk: &mut Talk) -> Result<()> {
+    talk.send(":wq\r")?;
+    talk.wait("' ")
+}
 
 /// Logs in to the partition that an earlier test has made.
 fn inside(talk: &mut Talk) -> Result<()> {

@@ -5,7 +5,7 @@
 
 mod current;
 mod mounting;
-mod opening;
+pub(super) mod opening;
 
 pub use current::{chdir, chroot, fchdir, getcwd, umask};
 pub use mounting::{mount, umount};

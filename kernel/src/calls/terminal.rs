@@ -3,7 +3,8 @@
 
 use super::Call;
 use super::descriptor;
-use super::directory::{open_options, walk_as};
+use super::directory::opening::open_options;
+use super::directory::walk_as;
 use crate::outcome::{Called, Outcome};
 use crate::terminals::CONSOLE_NUMBER;
 use abi::Errno;
