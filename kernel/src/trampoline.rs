@@ -3,7 +3,7 @@
 //! On powerpc the kernel, not libc, says where a handler returns to: to two instructions in a page that every
 //! program has mapped at the same place. The frame is one for the whole machine. It will grow into the vDSO.
 
-use abi::linux::TRAMPOLINE;
+use abi::linux::{TRAMPOLINE, TRAMPOLINE_MARK, TRAMPOLINE_MARK_OFFSET};
 use abi::mmu::Protection;
 use abi::{Cid, Errno, PAGE_SIZE};
 use alloc::sync::Arc;
@@ -31,6 +31,7 @@ pub fn prepare() -> Result<(), Errno> {
     for (index, instruction) in TRAMPOLINE.iter().enumerate() {
         frame.write(index * 4, &instruction.to_le_bytes());
     }
+    frame.write(TRAMPOLINE_MARK_OFFSET, &TRAMPOLINE_MARK.to_le_bytes());
     PAGE.call_once(|| Page {
         source: Arc::new(pages),
         name: Arc::from("[vdso]"),

@@ -9,7 +9,6 @@ pub(super) mod opening;
 
 pub use current::{chdir, chroot, fchdir, getcwd, umask};
 pub use mounting::{mount, umount};
-pub(super) use opening::open_options;
 pub use opening::{creat, open, openat};
 
 use super::Call;

@@ -2,6 +2,7 @@
 
 #include "check.h"
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -426,6 +427,34 @@ static void bad_frame(void)
 	WANT_SIGNAL(bad_frame_body, SIGSEGV);
 }
 
+static int cleaned;
+
+static void clean(void *unused)
+{
+	(void)unused;
+	cleaned++;
+}
+
+static void *cancelled(void *unused)
+{
+	pthread_cleanup_push(clean, NULL);
+	for (;;)
+		pause();
+	pthread_cleanup_pop(0);
+	return unused;
+}
+
+static void cancel(void)
+{
+	/* The handler of the cancellation signal unwinds through its frame. */
+	pthread_t thread;
+	void *result;
+	WANT(pthread_create(&thread, NULL, cancelled, NULL) == 0);
+	WANT(pthread_cancel(thread) == 0);
+	WANT(pthread_join(thread, &result) == 0);
+	WANT(result == PTHREAD_CANCELED && cleaned == 1);
+}
+
 static const struct check checks[] = {
 	{ "handler", handler_runs }, { "siginfo", siginfo }, { "child-info", child_info }, { "mask", mask },
 	{ "queue", queue }, { "handler-mask", handler_mask }, { "defaults", defaults }, { "restart", restart },
@@ -434,5 +463,6 @@ static const struct check checks[] = {
 	{ "alternate-stack", alternate_stack }, { "fault", fault }, { "fault-mended", fault_mended },
 	{ "context", context }, { "registers", registers }, { "inherited", inherited },
 	{ "stop-and-continue", stop_and_continue }, { "bad-frame", bad_frame },
+	{ "cancel", cancel },
 };
 MAIN(checks)

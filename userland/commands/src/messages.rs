@@ -123,8 +123,8 @@ impl Level {
     }
 }
 
-/// The log begins anew when it has this many bytes; the former one is kept beside it.
-const LOG_LIMIT: u64 = 1 << 20;
+/// The log begins anew when it has this many bytes; the former one is kept beside it. Files are in memory.
+const LOG_LIMIT: u64 = 1 << 16;
 
 /// Says things on the screen and in the log.
 pub struct Reporter {

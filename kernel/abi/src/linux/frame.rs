@@ -50,6 +50,9 @@ pub const MSR_FP: u64 = 1 << 13;
 /// [`TRAMPOLINE_MARK`] as sign that the frame is on the stack.
 pub const TRAMPOLINE: [u32; 3] = [0x3821_0080, 0x3800_00ac, 0x4400_0002];
 
+/// Where libgcc's unwinder looks for [`TRAMPOLINE_MARK`], in bytes from the first instruction.
+pub const TRAMPOLINE_MARK_OFFSET: usize = 32;
+
 /// See [`TRAMPOLINE`].
 pub const TRAMPOLINE_MARK: i64 = -21 * 8;
 
