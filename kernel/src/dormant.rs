@@ -8,12 +8,13 @@
 //! are gone or it has ended. One timer serves the whole queue, and there is none when the queue is empty: an
 //! idle machine does not tick. Lock: the queue's, rank `Timers`.
 
+use crate::family;
 use crate::process::Process;
 use crate::system::system;
 use crate::timers::Timeout;
-use abi::{Nanos, Ticks};
+use abi::{Nanos, Pid, Ticks};
 use alloc::collections::VecDeque;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use sync::{Rank, SpinLock};
 
@@ -28,10 +29,26 @@ pub struct Dormant {
     queue: SpinLock<Queue>,
 }
 
+#[derive(Clone, Copy)]
+struct Watched {
+    pid: Pid,
+    serial: u64,
+    /// When to look at it.
+    due: Ticks,
+}
+
 struct Queue {
-    waiting: VecDeque<(Weak<Process>, Ticks)>,
+    /// By number, not by reference: an ended process must not be kept in memory by its place here.
+    waiting: VecDeque<Watched>,
     /// A timer is set.
     armed: bool,
+}
+
+impl Watched {
+    fn new(process: &Process, due: Ticks) -> Self {
+        let (pid, serial) = (process.pid, process.serial);
+        Self { pid, serial, due }
+    }
 }
 
 impl Dormant {
@@ -55,7 +72,7 @@ impl Dormant {
         let due = now.saturating_add(patience());
         let arm = {
             let mut queue = self.queue.lock();
-            queue.waiting.push_back((Arc::downgrade(process), due));
+            queue.waiting.push_back(Watched::new(process, due));
             !core::mem::replace(&mut queue.armed, true)
         };
         if arm {
@@ -68,17 +85,23 @@ impl Dormant {
         for _ in 0..BATCH {
             let next = {
                 let mut queue = self.queue.lock();
-                let due = queue.waiting.front().is_some_and(|(_, due)| *due <= now);
+                let due = queue
+                    .waiting
+                    .front()
+                    .is_some_and(|watched| watched.due <= now);
                 if due { queue.waiting.pop_front() } else { None }
             };
-            let Some((process, _)) = next else { break };
-            if let Some(process) = process.upgrade() {
+            let Some(watched) = next else {
+                break;
+            };
+            let found = family::find(watched.pid);
+            if let Some(process) = found.filter(|process| process.serial == watched.serial) {
                 self.look_at(&process, now);
             }
         }
         let due = {
             let mut queue = self.queue.lock();
-            let due = queue.waiting.front().map(|(_, due)| *due);
+            let due = queue.waiting.front().map(|watched| watched.due);
             queue.armed = due.is_some();
             due
         };
@@ -95,7 +118,7 @@ impl Dormant {
             self.queue
                 .lock()
                 .waiting
-                .push_back((Arc::downgrade(process), again));
+                .push_back(Watched::new(process, again));
             return;
         }
         process.watched.store(false, Ordering::Relaxed);
