@@ -16,6 +16,7 @@ fn main() {
                 "src/vector_state.S",
                 "src/memory.S",
                 "src/tlb.S",
+                "src/rtas.S",
             ])
             .link_lib_modifier("+whole-archive")
             .compile("corral_arch");

@@ -2,6 +2,7 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=src/entry.S");
+    println!("cargo:rerun-if-changed=../arch/src/endian.h");
     if std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("powerpc64") {
         cc::Build::new()
             .compiler("powerpc64le-linux-gnu-gcc")

@@ -1,7 +1,7 @@
 //! Run-time services of firmware (PAPR, chapter "Run-Time Abstraction Services").
 //!
-//! QEMU takes the calls as a hypervisor call of its own, 0xf000, so nothing is instantiated. On other
-//! hypervisors that call fails and every service here reports so.
+//! Boot asks firmware to instantiate them, and they are called at their entry, in real mode. Where firmware could not,
+//! QEMU takes the calls as a hypervisor call of its own, 0xf000. Where there is neither, every service here reports so.
 
 use abi::Nanos;
 
@@ -24,20 +24,50 @@ pub struct Tokens {
     pub start_cpu: Option<u32>,
 }
 
+/// How the services are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// At the entry that `instantiate-rtas` has given (PAPR, "RTAS Call Mechanism"); real addresses.
+    Entry {
+        /// The services' own memory.
+        base: u32,
+        /// Where they are entered.
+        entry: u32,
+    },
+    /// By QEMU's hypervisor call.
+    HypervisorCall,
+}
+
+/// The services of a machine: what there is, and how it is called.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Services {
+    /// The numbers of the services.
+    pub tokens: Tokens,
+    /// The ways, the best first.
+    pub ways: [Option<Way>; 2],
+}
+
 #[cfg(target_arch = "powerpc64")]
 pub use calls::*;
 
 #[cfg(target_arch = "powerpc64")]
 mod calls {
-    use super::{Nanos, Tokens, civil_to_nanos};
+    use super::{Nanos, Services, Tokens, Way, civil_to_nanos};
     use crate::hcall::{self, Function};
     use core::cell::UnsafeCell;
-    use spin::{Mutex, Once};
+    use spin::{Mutex, MutexGuard, Once};
 
     const MAX_CELLS: usize = 16;
     const HEADER_CELLS: usize = 3;
 
-    static TOKENS: Once<Tokens> = Once::new();
+    /// "Busy, try again later".
+    const BUSY: u32 = -2i32 as u32;
+    /// "Busy, try again after 10^n ms", n from 0 to 5.
+    const EXTENDED_DELAY: core::ops::RangeInclusive<u32> = 9900..=9905;
+    /// How often a busy service is asked again.
+    const PATIENCE: u32 = 1_000_000;
+
+    static SERVICES: Once<Services> = Once::new();
 
     /// Argument cells, below 4 GiB as the services want it: the image is.
     #[repr(C, align(64))]
@@ -50,42 +80,102 @@ mod calls {
     static LOCK: Mutex<()> = Mutex::new(());
     static MESSAGE: Mutex<[u8; 64]> = Mutex::new([0; 64]);
 
+    unsafe extern "C" {
+        /// In `rtas.S`: calls the services at their entry.
+        fn enter_rtas(arguments: u64, base: u64, entry: u64);
+    }
+
     /// Tells which services there are; boot does, once.
-    pub fn set_tokens(tokens: Tokens) {
-        TOKENS.call_once(|| tokens);
+    pub fn set_services(services: Services) {
+        SERVICES.call_once(|| services);
     }
 
     /// The services of this machine.
-    pub fn tokens() -> Tokens {
-        TOKENS.get().copied().unwrap_or_default()
+    pub fn services() -> Services {
+        SERVICES.get().copied().unwrap_or_default()
     }
 
-    /// Calls a service. The answers' first cell is the status; `None` when the service is not there.
+    fn tokens() -> Tokens {
+        services().tokens
+    }
+
+    /// Calls a service and waits while it is busy. The answers' first cell is the status; `None` when the service is
+    /// not there.
     ///
     /// # Safety
     /// As for [`hcall::call`]: addresses among the arguments are real and belong to the caller.
     unsafe fn call<const N: usize>(token: Option<u32>, arguments: &[u32]) -> Option<[u32; N]> {
-        let token = token?;
-        // A panic may come in the middle of a call on the same CPU: it must not wait for itself.
-        let _guard = LOCK.try_lock();
+        let [way, _] = services().ways;
+        for _ in 0..PATIENCE {
+            let guard = LOCK.lock();
+            // SAFETY: the caller's.
+            let results = unsafe { call_by(way?, &guard, token?, arguments) }?;
+            let busy = |status: &u32| *status == BUSY || EXTENDED_DELAY.contains(status);
+            if !results.first().is_some_and(busy) {
+                return Some(results);
+            }
+        }
+        None
+    }
+
+    /// A call of a machine on its way down, which waits for nothing: a panic may come in the middle of a call on the
+    /// same CPU, or another CPU may have stopped in one.
+    ///
+    /// # Safety
+    /// As for [`call`].
+    unsafe fn last_call(token: Option<u32>, arguments: &[u32]) -> Option<[u32; 1]> {
+        let _guard = (0..PATIENCE).find_map(|_| LOCK.try_lock());
+        let [way, _] = services().ways;
+        // SAFETY: the caller's; without the lock, whoever has it is not coming back.
+        unsafe { perform(way?, token?, arguments) }
+    }
+
+    /// Calls a service in one of the machine's ways.
+    ///
+    /// # Safety
+    /// As for [`call`].
+    unsafe fn call_by<const N: usize>(
+        way: Way,
+        _exclusive: &MutexGuard<'_, ()>,
+        token: u32,
+        arguments: &[u32],
+    ) -> Option<[u32; N]> {
+        // SAFETY: the caller's, and the lock is held.
+        unsafe { perform(way, token, arguments) }
+    }
+
+    /// # Safety
+    /// As for [`call`], and `LOCK` is held or the machine is on its way down.
+    unsafe fn perform<const N: usize>(way: Way, token: u32, arguments: &[u32]) -> Option<[u32; N]> {
         let cells = EXCHANGE.0.get();
         let header = [token, arguments.len() as u32, N as u32];
         if HEADER_CELLS + arguments.len() + N > MAX_CELLS {
             return None;
         }
-        // SAFETY: `LOCK` is held, or the machine is on its way down.
-        unsafe {
-            let mut filled = [0u32; MAX_CELLS];
-            for (cell, value) in filled.iter_mut().zip(header.iter().chain(arguments)) {
-                *cell = value.to_be();
-            }
-            cells.write_volatile(filled);
+        let mut filled = [0u32; MAX_CELLS];
+        for (cell, value) in filled.iter_mut().zip(header.iter().chain(arguments)) {
+            *cell = value.to_be();
         }
+        // A call that the services have not understood at all leaves the status as it is here.
+        if let Some(status) = filled.get_mut(HEADER_CELLS + arguments.len()) {
+            *status = u32::MAX.to_be();
+        }
+        // SAFETY: nobody else uses the cells (the caller's).
+        unsafe { cells.write_volatile(filled) };
         let real = cells as u64 & !crate::LINEAR_BASE;
-        // SAFETY: the cells have the layout of PAPR, "RTAS Argument Call Buffer"; the caller vouches for the rest.
-        let answer = unsafe { hcall::call(Function::Rtas, [real, 0, 0, 0, 0]) };
-        if answer.status != hcall::SUCCESS {
-            return None;
+        match way {
+            Way::Entry { base, entry } => {
+                // SAFETY: boot has had the services instantiated there, and keeps the memory out of the free ranges;
+                // the cells have the layout of PAPR, "RTAS Argument Call Buffer"; the caller vouches for the rest.
+                unsafe { enter_rtas(real, u64::from(base), u64::from(entry)) };
+            }
+            Way::HypervisorCall => {
+                // SAFETY: as above.
+                let answer = unsafe { hcall::call(Function::Rtas, [real, 0, 0, 0, 0]) };
+                if answer.status != hcall::SUCCESS {
+                    return None;
+                }
+            }
         }
         // SAFETY: as above.
         let filled = unsafe { cells.read_volatile() };
@@ -102,8 +192,18 @@ mod calls {
     /// Nanoseconds since 1970-01-01 00:00 UTC by `get-time-of-day`; `None` when there is no clock.
     pub fn wall_clock() -> Option<Nanos> {
         // SAFETY: the service takes no address.
-        let [status, year, month, day, hour, minute, second, nanos] =
-            unsafe { call::<8>(tokens().get_time_of_day, &[]) }?;
+        read_clock(unsafe { call(tokens().get_time_of_day, &[]) }?)
+    }
+
+    /// [`wall_clock`] in one of the machine's ways, for tests.
+    pub fn wall_clock_by(way: Way) -> Option<Nanos> {
+        let token = tokens().get_time_of_day?;
+        // SAFETY: the service takes no address.
+        read_clock(unsafe { call_by(way, &LOCK.lock(), token, &[]) }?)
+    }
+
+    fn read_clock(answer: [u32; 8]) -> Option<Nanos> {
+        let [status, year, month, day, hour, minute, second, nanos] = answer;
         (status == 0)
             .then(|| civil_to_nanos([year, month, day, hour, minute, second], nanos))
             .flatten()
@@ -112,7 +212,7 @@ mod calls {
     /// Switches the machine off.
     pub fn power_off() -> ! {
         // The power-on masks say: no event switches on again. SAFETY: the service takes no address.
-        let _status = unsafe { call::<1>(tokens().power_off, &[u32::MAX, u32::MAX]) };
+        let _status = unsafe { last_call(tokens().power_off, &[u32::MAX, u32::MAX]) };
         crate::halt()
     }
 
@@ -125,7 +225,7 @@ mod calls {
             }
             let real = (message.as_ptr() as u64 & !crate::LINEAR_BASE) as u32;
             // SAFETY: the address is that of a zero-terminated text in the image, locked until after the call.
-            let _status = unsafe { call::<1>(tokens().os_term, &[real]) };
+            let _status = unsafe { last_call(tokens().os_term, &[real]) };
         }
         crate::halt()
     }

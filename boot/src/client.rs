@@ -1,6 +1,8 @@
 //! The Open Firmware client interface (IEEE 1275, section 6.3; PAPR, "Client Interface").
 
+use crate::Region;
 use crate::flatten::FirmwareTree;
+use arch::rtas::Way;
 use core::cell::UnsafeCell;
 
 unsafe extern "C" {
@@ -9,6 +11,12 @@ unsafe extern "C" {
 }
 
 const MAX_CELLS: usize = 12;
+/// How far apart the places are where memory is asked for.
+const CLAIM_STEP: u64 = 1 << 20;
+/// How many places are tried.
+const MOST_CLAIMS: usize = 1024;
+/// Firmware reaches addresses below this one: it is a 32-bit program, and some take them for signed numbers.
+const FIRMWARE_LIMIT: u64 = 1 << 31;
 
 /// Argument cells and the strings they point to; firmware reaches only the first 4 GiB, where the image is.
 #[repr(C, align(16))]
@@ -48,6 +56,19 @@ impl Client {
 
     /// Calls `service`; `None` when firmware does not know it. Otherwise the first answer.
     fn call(&mut self, service: &str, arguments: &[u32], answers: u32) -> Option<u32> {
+        let mut results = [0; 1];
+        self.exchange(service, arguments, answers, &mut results)?;
+        results.first().copied()
+    }
+
+    /// Calls `service`, which gives `answers` cells, and keeps as many of them as fit into `results`.
+    fn exchange(
+        &mut self,
+        service: &str,
+        arguments: &[u32],
+        answers: u32,
+        results: &mut [u32],
+    ) -> Option<()> {
         // SAFETY: `&mut self` is the only user (see `new`); firmware is not running.
         let exchange = unsafe { &mut *EXCHANGE.0.get() };
         let text = exchange.service.get_mut(..service.len())?;
@@ -69,11 +90,14 @@ impl Client {
         let cells = u64::from(real(exchange.cells.as_ptr().cast()));
         // SAFETY: the cells follow the interface, all addresses in them are real and belong to the image.
         let status = unsafe { open_firmware_call(cells, self.handler) };
-        // SAFETY: as above; firmware has written the answers behind the compiler's back.
-        let answer = unsafe {
-            core::ptr::read_volatile(EXCHANGE.0.get().cast::<u32>().add(3 + arguments.len()))
-        };
-        (status == 0).then_some(u32::from_be(answer))
+        let answers = (3 + arguments.len()..MAX_CELLS).take(answers as usize);
+        for (result, at) in results.iter_mut().zip(answers) {
+            // SAFETY: as above; firmware has written the answers behind the compiler's back.
+            let answer =
+                unsafe { core::ptr::read_volatile(EXCHANGE.0.get().cast::<u32>().add(at)) };
+            *result = u32::from_be(answer);
+        }
+        (status == 0).then_some(())
     }
 
     /// Puts a zero-terminated name where firmware can read it and returns its real address.
@@ -88,6 +112,66 @@ impl Client {
     fn node(&mut self, service: &str, node: u32) -> Option<u32> {
         self.call(service, &[node], 1)
             .filter(|&node| node != 0 && node != u32::MAX)
+    }
+
+    /// Calls a method of the device or package at `path` with one argument (IEEE 1275, `call-method`); its answer.
+    fn method(&mut self, path: &[u8], method: &[u8], argument: u32) -> Option<u32> {
+        let name = self.name(path)?;
+        let instance = self.node("open", name)?;
+        let name = self.name(method)?;
+        let mut results = [0; 2];
+        self.exchange("call-method", &[name, instance, argument], 2, &mut results)?;
+        let [refused, answer] = results;
+        (refused == 0).then_some(answer)
+    }
+
+    /// A number of one or two cells in a property of the node at `path`.
+    fn number(&mut self, path: &[u8], property: &[u8]) -> Option<u64> {
+        let name = self.name(path)?;
+        let node = self.node("finddevice", name)?;
+        let mut value = [0; 8];
+        match self.property(node, property, &mut value)? {
+            4 => Some(u64::from_be_bytes(value) >> 32),
+            8 => Some(u64::from_be_bytes(value)),
+            _ => None,
+        }
+    }
+
+    /// Where a boot loader says that it has put the RAM disk.
+    pub fn ram_disk(&mut self) -> Option<Region> {
+        Some(Region {
+            start: self.number(b"/chosen", b"linux,initrd-start")?,
+            end: self.number(b"/chosen", b"linux,initrd-end")?,
+        })
+    }
+
+    /// Claims memory above the image that `taken` does not touch. Firmware has only the last word: it need not know
+    /// all that a boot loader has taken, nor the whole image (QEMU's forgets the gaps between the segments).
+    fn claim(&mut self, size: u64, taken: &[Region]) -> Option<Region> {
+        let (_, image_end) = arch::image();
+        let first = image_end.next_multiple_of(CLAIM_STEP);
+        let places = (first..FIRMWARE_LIMIT).step_by(CLAIM_STEP as usize);
+        places
+            .map(|start| Region {
+                start,
+                end: start + size,
+            })
+            .filter(|place| taken.iter().all(|other| !other.overlaps(*place)))
+            .take(MOST_CLAIMS)
+            .find(|place| {
+                let claimed = self.call("claim", &[place.start as u32, size as u32, 0], 1);
+                claimed == Some(place.start as u32)
+            })
+    }
+
+    /// Has the run-time services instantiated (PAPR, "Instantiate RTAS") in memory outside `taken`: where they are
+    /// called, and their memory. `None` when firmware cannot.
+    pub fn instantiate_rtas(&mut self, taken: &[Region]) -> Option<(Way, Region)> {
+        let size = u32::try_from(self.number(b"/rtas", b"rtas-size")?).ok()?;
+        let memory = self.claim(u64::from(size), taken)?;
+        let base = u32::try_from(memory.start).ok()?;
+        let entry = self.method(b"/rtas", b"instantiate-rtas", base)?;
+        (entry != 0).then_some((Way::Entry { base, entry }, memory))
     }
 
     /// SLOF's `fdt-fetch`: the whole tree, already flattened. Returns its length.

@@ -29,6 +29,12 @@ unsafe extern "C" {
 extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> ! {
     // SAFETY: this is the boot CPU, translation is off and r5 came from firmware.
     let mut client = unsafe { Client::new(handler) };
+    let passed = Region {
+        start: initrd_start,
+        end: initrd_start + initrd_size,
+    };
+    let announced = client.ram_disk().unwrap_or_default();
+    let rtas = client.instantiate_rtas(&[image(), passed, announced]);
     let blob = spin::MutexGuard::leak(TREE.lock());
     let (firmware, size) = match client.fetch_tree(blob) {
         Some(size) => ("SLOF", size),
@@ -41,15 +47,13 @@ extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> !
     };
     client.quiesce();
     let blob: &'static [u8] = blob.get(..size).unwrap_or(&[]);
-    arch::rtas::set_tokens(machine::services(blob));
+    arch::rtas::set_services(machine::services(blob, rtas.map(|(way, _)| way)));
     let machine = machine::describe(blob).unwrap_or_else(|missing| stop(missing));
-
-    let passed = Region {
-        start: initrd_start,
-        end: initrd_start + initrd_size,
-    };
     let initrd = machine.initrd.or((!passed.is_empty()).then_some(passed));
-    let info = INFO.call_once(|| describe(machine, blob, firmware, initrd));
+    let info = INFO.call_once(|| {
+        let rtas = rtas.map(|(_, memory)| memory);
+        describe(machine, blob, firmware, initrd, rtas)
+    });
     let terminals = info.terminals.first().map_or(0, |terminal| terminal.unit);
     // SAFETY: translation is off, this is the boot CPU, and firmware is not needed any more: its memory at the
     // vectors may be overwritten.
@@ -68,15 +72,21 @@ extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> !
     corral_start(info)
 }
 
+/// Where the image lies.
+fn image() -> Region {
+    let (start, end) = arch::image();
+    Region { start, end }
+}
+
 /// The free memory and everything else a kernel wants to know.
 fn describe(
     machine: Machine<'static>,
     fdt: &'static [u8],
     firmware: &'static str,
     initrd: Option<Region>,
+    rtas: Option<Region>,
 ) -> BootInfo {
-    let (start, end) = arch::image();
-    let kernel = Region { start, end };
+    let kernel = image();
     let all_memory = machine.memory.clone();
     let initrd = initrd.filter(|initrd| {
         machine
@@ -90,7 +100,7 @@ fn describe(
         start: 0,
         end: arch::LOW_MEMORY,
     };
-    let holes = [Some(vectors), Some(kernel), initrd];
+    let holes = [Some(vectors), Some(kernel), initrd, rtas];
     for hole in holes.into_iter().flatten() {
         if memory.subtract(hole.widened()).is_err() {
             stop("memory has too many separate ranges");

@@ -2,9 +2,9 @@
 //!
 //! Firmware enters an image at its first byte (`entry.S`), with translation off. This crate asks it for the
 //! device tree through the client interface (IEEE 1275, PAPR chapter "Open Firmware"), flattens the tree when
-//! firmware does not do it itself, works out which memory is free, hands the machine to [`arch`] and calls the
-//! function that the image named with [`entry!`]. After that firmware is never called again: run-time
-//! services go through hypervisor calls.
+//! firmware does not do it itself, has the run-time services instantiated, works out which memory is free, hands the machine to [`arch`] and calls the
+//! function that the image named with [`entry!`]. After that firmware is never called again but for its run-time
+//! services ([`arch::rtas`]).
 //!
 //! It owns the machine from firmware's first instruction to the image's function, and [`BootInfo`], which it never
 //! changes afterwards. It must never guess: what is missing is one line on the console and a stop. It takes no lock that

@@ -3,9 +3,12 @@
 use crate::info::{CpuList, Terminal, TerminalList};
 use crate::{Region, Regions};
 use abi::Timebase;
-use arch::rtas::Tokens;
+use arch::rtas::{Services, Tokens, Way};
 use core::fmt;
 use fdt::node::FdtNode;
+
+/// The root node's `compatible` on the machine that knows run-time services as a hypervisor call.
+const QEMU: &[u8] = b"qemu,pseries";
 
 /// What the device tree says about the machine; addresses are real.
 #[derive(Debug)]
@@ -199,14 +202,23 @@ fn terminals(tree: &fdt::Fdt<'_>) -> TerminalList {
 }
 
 /// The run-time services, all absent when the tree cannot be read. Apart from [`describe`], so that a machine that is
-/// refused can be switched off.
+/// refused can be switched off. `instantiated` says where firmware has put them.
 #[must_use]
-pub fn services(blob: &[u8]) -> Tokens {
+pub fn services(blob: &[u8], instantiated: Option<Way>) -> Services {
     let Ok(tree) = fdt::Fdt::new(blob) else {
-        return Tokens::default();
+        return Services::default();
     };
     let token = |name| tree.find_node("/rtas").and_then(|node| cell(node, name));
-    Tokens {
+    let emulated = tree
+        .find_node("/")
+        .and_then(|root| root.property("compatible"))
+        .is_some_and(|list| list.value.split(|&byte| byte == 0).any(|name| name == QEMU));
+    let by_call = emulated.then_some(Way::HypervisorCall);
+    let ways = match instantiated {
+        Some(entry) => [Some(entry), by_call],
+        None => [by_call, None],
+    };
+    let tokens = Tokens {
         power_off: token("power-off"),
         os_term: token("ibm,os-term"),
         get_time_of_day: token("get-time-of-day"),
@@ -214,7 +226,8 @@ pub fn services(blob: &[u8]) -> Tokens {
         interrupt_on: token("ibm,int-on"),
         interrupt_off: token("ibm,int-off"),
         start_cpu: token("start-cpu"),
-    }
+    };
+    Services { tokens, ways }
 }
 
 #[cfg(test)]
@@ -246,7 +259,8 @@ mod tests {
         assert_eq!(units, [0x7100_0000, 0x7100_0001]);
         assert_eq!(machine.terminals[0].source, Some(0x1100));
         assert_eq!(machine.model, "IBM pSeries (emulated by qemu)");
-        let tokens = services(POWER9);
+        let Services { tokens, ways } = services(POWER9, None);
+        assert_eq!(ways, [Some(Way::HypervisorCall), None]);
         assert_eq!(
             (tokens.power_off, tokens.os_term),
             (Some(0x2003), Some(0x201f))
@@ -257,7 +271,23 @@ mod tests {
     #[test]
     fn power8() {
         assert_eq!(describe(POWER8).unwrap_err(), Unsuitable::NoRadix);
-        assert!(services(POWER8).os_term.is_some());
+        assert!(services(POWER8, None).tokens.os_term.is_some());
+    }
+
+    /// BOOT0023: instantiated services are preferred to QEMU's call, and nothing is called where there is neither.
+    #[test]
+    fn ways() {
+        let entry = Way::Entry {
+            base: 0x1000_0000,
+            entry: 0x1000_0100,
+        };
+        let found = services(POWER9, Some(entry)).ways;
+        assert_eq!(found, [Some(entry), Some(Way::HypervisorCall)]);
+        let mut other = POWER9.to_vec();
+        let at = other.windows(QEMU.len()).position(|name| name == QEMU);
+        other[at.unwrap()] = b'Q';
+        assert_eq!(services(&other, None).ways, [None, None]);
+        assert_eq!(services(&other, Some(entry)).ways, [Some(entry), None]);
     }
 
     /// BOOT0022: rubbish is refused, not followed.

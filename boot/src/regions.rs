@@ -24,6 +24,12 @@ impl Region {
         self.end <= self.start
     }
 
+    /// Whether the two ranges have a byte in common.
+    #[must_use]
+    pub const fn overlaps(self, other: Self) -> bool {
+        self.start < other.end && other.start < self.end && !self.is_empty() && !other.is_empty()
+    }
+
     /// The smallest range of whole pages that holds this one.
     #[must_use]
     pub const fn widened(self) -> Self {
@@ -271,6 +277,18 @@ mod tests {
             prop_assert!(narrow.start % 4096 == 0 && narrow.end % 4096 == 0);
             prop_assert!(wide.start <= start && wide.end >= region.end && wide.size() < size + 8192);
             prop_assert!(narrow.is_empty() || narrow.start >= start && narrow.end <= region.end);
+        }
+    }
+
+    proptest! {
+        /// BOOT0005: two ranges overlap when taking one away makes the other smaller.
+        #[test]
+        fn overlapping(one in region(), other in region()) {
+            let mut rest = Regions::new();
+            rest.add(one).unwrap();
+            rest.subtract(other).unwrap();
+            prop_assert_eq!(one.overlaps(other), rest.total() < one.size());
+            prop_assert_eq!(one.overlaps(other), other.overlaps(one));
         }
     }
 

@@ -40,6 +40,11 @@ pub fn run(checks: &mut Checks, info: &'static BootInfo) {
         });
     }
     checks.check(
+        "ARCH0035",
+        "run-time services are instantiated, and every way to them gives the same time",
+        services,
+    );
+    checks.check(
         "ARCH0033",
         "there are a wall clock and random numbers",
         |checks| {
@@ -54,6 +59,31 @@ pub fn run(checks: &mut Checks, info: &'static BootInfo) {
             );
         },
     );
+}
+
+/// Asks the clock in every way, often enough to see a register or a mode that a call has not restored.
+fn services(checks: &mut Checks) {
+    let ways = rtas::services().ways;
+    checks.holds(
+        "instantiated",
+        ways.iter()
+            .flatten()
+            .any(|way| matches!(way, rtas::Way::Entry { .. })),
+    );
+    for way in ways.into_iter().flatten() {
+        for _ in 0..100 {
+            let before = rtas::wall_clock();
+            let now = rtas::wall_clock_by(way);
+            let after = rtas::wall_clock();
+            checks.holds("a time", now.is_some());
+            // Fractions of a second are rubbish on QEMU 7.2.
+            let seconds = |time: Option<abi::Nanos>| time.map(|time| time.0 / 1_000_000_000);
+            checks.holds(
+                "the same time",
+                seconds(before) <= seconds(now) && seconds(now) <= seconds(after),
+            );
+        }
+    }
 }
 
 /// Waits for a line on the console: only when the option `input` is given.
