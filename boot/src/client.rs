@@ -2,6 +2,7 @@
 
 use crate::Region;
 use crate::flatten::FirmwareTree;
+use crate::negotiate::{Offer, REQUEST_SIZE, Request};
 use arch::rtas::Way;
 use core::cell::UnsafeCell;
 
@@ -24,6 +25,7 @@ struct Exchange {
     cells: [u32; MAX_CELLS],
     service: [u8; 32],
     name: [u8; 80],
+    request: [u8; REQUEST_SIZE],
 }
 
 struct Shared<T>(UnsafeCell<T>);
@@ -35,6 +37,7 @@ static EXCHANGE: Shared<Exchange> = Shared(UnsafeCell::new(Exchange {
     cells: [0; MAX_CELLS],
     service: [0; 32],
     name: [0; 80],
+    request: [0; REQUEST_SIZE],
 }));
 
 /// The real address of something in the image.
@@ -135,6 +138,31 @@ impl Client {
             8 => Some(u64::from_be_bytes(value)),
             _ => None,
         }
+    }
+
+    /// What the platform offers to those who negotiate.
+    pub fn offer(&mut self) -> Offer {
+        let mut property = [0; 64];
+        let length = self.name(b"/chosen").and_then(|name| {
+            let node = self.node("finddevice", name)?;
+            self.property(node, b"ibm,arch-vec-5-platform-support", &mut property)
+        });
+        Offer::read(property.get(..length.unwrap_or(0)).unwrap_or(&property))
+    }
+
+    /// Negotiates (PAPR, "ibm,client-architecture-support"); whether firmware could and would. All handles of nodes are
+    /// void afterwards, and the tree is another one. A platform that must start the partition anew to grant the
+    /// request does not return, and grants it at once when it is asked again.
+    pub fn negotiate(&mut self, request: &Request) -> bool {
+        // SAFETY: as in `exchange`.
+        let exchange = unsafe { &mut *EXCHANGE.0.get() };
+        let bytes = request.bytes();
+        let Some(place) = exchange.request.get_mut(..bytes.len()) else {
+            return false;
+        };
+        place.copy_from_slice(bytes);
+        let argument = real(exchange.request.as_ptr());
+        self.method(b"/", b"ibm,client-architecture-support", argument) == Some(0)
     }
 
     /// Where a boot loader says that it has put the RAM disk.

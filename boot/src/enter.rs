@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::info::{BootInfo, InitialRamDisk};
 use crate::machine::{self, Machine};
+use crate::negotiate::{Offer, Request};
 use crate::{Region, Regions, flatten, regions};
 use arch::print;
 use core::fmt::Display;
@@ -33,6 +34,7 @@ extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> !
         start: initrd_start,
         end: initrd_start + initrd_size,
     };
+    negotiate(&mut client);
     let announced = client.ram_disk().unwrap_or_default();
     let rtas = client.instantiate_rtas(&[image(), passed, announced]);
     let blob = spin::MutexGuard::leak(TREE.lock());
@@ -70,6 +72,19 @@ extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> !
         });
     }
     corral_start(info)
+}
+
+/// Asks for the machine that Corral wants. Firmware that knows no negotiation gives the machine that it has.
+fn negotiate(client: &mut Client) {
+    let offer = Offer {
+        xive: false,
+        ..client.offer()
+    };
+    if let Some(request) = Request::new(&offer, arch::MAX_CPUS as u32)
+        && !client.negotiate(&request)
+    {
+        print!("corral: firmware does not negotiate; going on with what there is\n");
+    }
 }
 
 /// Where the image lies.

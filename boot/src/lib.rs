@@ -1,7 +1,7 @@
 //! From Open Firmware to the kernel.
 //!
-//! Firmware enters an image at its first byte (`entry.S`), with translation off. This crate asks it for the
-//! device tree through the client interface (IEEE 1275, PAPR chapter "Open Firmware"), flattens the tree when
+//! Firmware enters an image at its first byte (`entry.S`), with translation off. This crate tells it what
+//! Corral can do, asks it for the device tree through the client interface (IEEE 1275, PAPR chapter "Open Firmware"), flattens the tree when
 //! firmware does not do it itself, has the run-time services instantiated, works out which memory is free, hands the machine to [`arch`] and calls the
 //! function that the image named with [`entry!`]. After that firmware is never called again but for its run-time
 //! services ([`arch::rtas`]).
@@ -10,7 +10,7 @@
 //! changes afterwards. It must never guess: what is missing is one line on the console and a stop. It takes no lock that
 //! anybody could contend for: one CPU runs, and nothing else yet.
 //!
-//! The portable parts ([`flatten`], [`regions`], [`machine`]) build and test on any host.
+//! The portable parts ([`flatten`], [`negotiate`], [`regions`], [`machine`]) build and test on any host.
 
 #![no_std]
 
@@ -24,6 +24,7 @@ mod enter;
 pub mod flatten;
 mod info;
 pub mod machine;
+pub mod negotiate;
 pub mod regions;
 
 pub use info::{BootInfo, InitialRamDisk};
