@@ -47,13 +47,7 @@ pub fn memory_view(cid: Cid) -> MemoryView {
     if cid.is_global() {
         return MemoryView { total, free, used };
     }
-    let controls = crate::environment::find(cid).map(|environment| environment.wpar.controls());
-    let percent = controls
-        .filter(|controls| controls.active)
-        .map_or(10_000, |controls| {
-            u64::from(controls.memory.hard_maximum.basis_points().0)
-        });
-    let limit = Pages(total.0 / 10_000 * percent + total.0 % 10_000 * percent / 10_000);
+    let limit = frames::maximum(cid).unwrap_or(total);
     MemoryView {
         total: limit,
         free: limit.saturating_sub(used.total()).min(free),

@@ -21,7 +21,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use arch::Trap;
 use core::sync::atomic::Ordering;
-use memory::FaultError;
+use memory::{FaultError, frames};
 use process::ExitStatus;
 use process::signal::{Action, Delivery, interruption};
 use sched::Reason;
@@ -205,7 +205,14 @@ impl Running {
     /// The partition has no page left for a program that has touched one: the one who asks goes.
     fn out_of_memory(&self) {
         let process = &self.thread.process;
-        let text = format!("process {} killed: no memory", process.pid);
+        let cid = process.cid();
+        let text = match frames::maximum(cid) {
+            Some(maximum) if frames::usage(cid).total() >= maximum => format!(
+                "process {} killed: the partition holds its maximum of {} pages",
+                process.pid, maximum.0
+            ),
+            _ => format!("process {} killed: no memory", process.pid),
+        };
         system().log(process.cid(), Severity::Permanent, "memory", text);
         process.end(ExitStatus::Killed {
             signal: SignalNumber::SIGKILL,
