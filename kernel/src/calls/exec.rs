@@ -314,8 +314,9 @@ fn map_image(
             };
             space.map(request(first, file_pages_end, Mapping::Private(backing)))?;
             if end > file_end && segment.protection.contains(Protection::WRITE) {
+                // Up to the end of the page, not of the segment: dynamic linkers hand the rest out as zeros.
                 let zeros = [0; PAGE_SIZE];
-                let tail = (file_pages_end.min(end) - file_end) as usize;
+                let tail = (file_pages_end - file_end) as usize;
                 space
                     .write(file_end, zeros.get(..tail).unwrap_or(&zeros))
                     .map_err(|_| Errno::ENOMEM)?;
