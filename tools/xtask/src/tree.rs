@@ -1,7 +1,7 @@
 //! `cargo xtask debian`: a folder with Debian packages for ppc64el and all that they depend on.
 //!
 //! Packages are unpacked, not installed: no program of theirs runs, so their configuration scripts do not either.
-//! What is fetched stays in the cache of [`debian::Archive`]; the folder is made anew by every call, in one step.
+//! What is fetched stays in the cache of [`Archive`]; the folder is made anew by every call, in one step.
 
 use crate::debian::Archive;
 use crate::workspace::{Workspace, capture};
