@@ -54,3 +54,8 @@ clogin dynamic $T/dynamic auxiliary tail library threads child
 stopwpar -F dynamic
 rmwpar dynamic
 END
+
+check DYN0011 'proc names the mapped files and shows the auxiliary vector' <<'END'
+$T/dynamic proc
+$T/dynamic-fixed proc
+END

@@ -120,9 +120,31 @@ static void noreplace(void)
 	WANT(block[page] == 0);
 }
 
+/* /proc/self/maps names the files that are mapped, and /proc/self/auxv is the vector that the stack holds. */
+static void proc(void)
+{
+	unsigned long pair[2] = { AT_IGNORE };
+	char line[512];
+	int own_name = 0, libc = 0, linker = 0;
+	FILE *maps = fopen("/proc/self/maps", "r");
+	FILE *vector = fopen("/proc/self/auxv", "r");
+
+	WANT(maps != NULL);
+	while (fgets(line, sizeof(line), maps) != NULL) {
+		own_name += strstr(line, "/corral-tests/dynamic") != NULL;
+		libc += strstr(line, " /usr/lib/libc.so.6\n") != NULL;
+		linker += strstr(line, " /usr/lib64/ld64.so.2\n") != NULL;
+	}
+	WANT(own_name > 0 && libc > 0 && linker > 0);
+	WANT(vector != NULL);
+	while (fread(pair, sizeof(pair), 1, vector) == 1 && pair[0] != AT_NULL)
+		WANT(getauxval(pair[0]) == pair[1]);
+	WANT(pair[0] == AT_NULL);
+}
+
 static const struct check checks[] = {
 	{ "auxiliary", auxiliary }, { "tail", tail },   { "relro", relro },         { "library", library },
-	{ "threads", threads },     { "child", child }, { "noreplace", noreplace },
+	{ "threads", threads },     { "child", child }, { "noreplace", noreplace }, { "proc", proc },
 };
 
 MAIN(checks)
