@@ -59,3 +59,16 @@ check DYN0011 'proc names the mapped files and shows the auxiliary vector' <<'EN
 $T/dynamic proc
 $T/dynamic-fixed proc
 END
+
+check DYN0012 'POSIX shared memory and semaphores have names, each environment its own' <<'END'
+$T/dynamic named
+[ "$(stat -c %a /dev/shm)" = 1777 ]
+echo secret >/dev/shm/mark
+mkwpar -n named
+startwpar named
+clogin named $T/dynamic named
+! clogin named test -e /dev/shm/mark
+stopwpar -F named
+rmwpar named
+rm /dev/shm/mark
+END

@@ -4,8 +4,10 @@
 #include "../c/check.h"
 #include <dlfcn.h>
 #include <elf.h>
+#include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
@@ -142,9 +144,31 @@ static void proc(void)
 	WANT(pair[0] == AT_NULL);
 }
 
+/* POSIX shared memory and named semaphores are seen by other processes, until they are unlinked. */
+static void named(void)
+{
+	int memory = shm_open("/dynamic", O_CREAT | O_EXCL | O_RDWR, 0600);
+	WANT(memory >= 0 && ftruncate(memory, 4096) == 0);
+	volatile int *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	WANT(shared != MAP_FAILED);
+	sem_t *ready = sem_open("/dynamic", O_CREAT | O_EXCL, 0600, 0);
+	WANT(ready != SEM_FAILED);
+	pid_t pid = fork();
+	WANT(pid >= 0);
+	if (pid == 0) {
+		sem_t *own = sem_open("/dynamic", 0);
+		*shared = 42;
+		_exit(own == SEM_FAILED || sem_post(own) != 0);
+	}
+	WANT(sem_wait(ready) == 0 && *shared == 42);
+	WANT(waitpid(pid, NULL, 0) == pid);
+	WANT(sem_unlink("/dynamic") == 0 && shm_unlink("/dynamic") == 0);
+	WANT_ERROR(shm_open("/dynamic", O_RDWR, 0), ENOENT);
+}
+
 static const struct check checks[] = {
 	{ "auxiliary", auxiliary }, { "tail", tail },   { "relro", relro },         { "library", library },
-	{ "threads", threads },     { "child", child }, { "noreplace", noreplace }, { "proc", proc },
+	{ "threads", threads },     { "child", child }, { "noreplace", noreplace }, { "proc", proc }, { "named", named },
 };
 
 MAIN(checks)
