@@ -225,6 +225,12 @@ fn mounts_of(
         &find(&namespace, "/dev/pts")?,
         MountFlags::empty(),
     )?;
+    namespace.mount(
+        credential,
+        &mounts::shared_memory(cid)?,
+        &find(&namespace, "/dev/shm")?,
+        MountFlags::NO_DEVICES | MountFlags::NO_SET_ID,
+    )?;
     Ok(namespace)
 }
 

@@ -147,28 +147,30 @@ impl ProcSource for View {
         Some(strings(&found, range))
     }
 
+    fn auxiliary(&self, process: ProcessRef) -> Option<Vec<u8>> {
+        let found = self.find(process)?;
+        let range = found.with(|state| state.auxiliary);
+        Some(strings(&found, range))
+    }
+
     fn maps(&self, process: ProcessRef) -> Option<Vec<MapLine>> {
         let found = self.find(process)?;
         let Ok(space) = found.space() else {
             return Some(Vec::new());
         };
-        let executable = found.with(|state| state.executable.clone());
-        let path = executable.and_then(|location| location.path(&self.root));
         let description = space.lock();
         let line = |area: &memory::space::Area| MapLine {
             start: area.start,
             end: area.end,
             allowed: area.protection,
-            shared: area.mapping.is_shared() && area.name.is_none(),
+            // The trampoline is one page for all, and yet private as programs see it.
+            shared: area.mapping.is_shared() && !area.label().starts_with('['),
             offset: area.offset(),
             identity: area
                 .mapping
                 .backing()
                 .map_or((0, 0), |backing| backing.source.identity()),
-            name: match (area.label(), area.mapping.backing(), &path) {
-                ("", Some(_), Some(path)) => path.clone().shown(),
-                (label, _, _) => label.as_bytes().to_owned(),
-            },
+            name: area.label().as_bytes().to_owned(),
         };
         Some(description.areas().map(line).collect())
     }
@@ -231,7 +233,7 @@ fn state_of(process: &Process, thread: Option<&Arc<Thread>>) -> TaskState {
     }
 }
 
-/// The strings in a range of a process's memory, as far as they are resident.
+/// A range of a process's memory, as far as it is resident: its strings, its auxiliary vector.
 fn strings(process: &Process, (start, end): (u64, u64)) -> Vec<u8> {
     const LIMIT: u64 = 128 << 10;
     let mut bytes = alloc::vec![0; end.saturating_sub(start).min(LIMIT) as usize];

@@ -90,6 +90,8 @@ pub struct State {
     pub arguments: (u64, u64),
     /// Addresses of its environment strings.
     pub environment: (u64, u64),
+    /// Addresses of its auxiliary vector.
+    pub auxiliary: (u64, u64),
     /// When it began.
     pub started: Ticks,
     /// What its ended threads have used.
@@ -164,6 +166,7 @@ impl Process {
             new.executable.clone_from(&state.executable);
             new.arguments = state.arguments;
             new.environment = state.environment;
+            new.auxiliary = state.auxiliary;
             new
         };
         Self::born(Some(self.pid), environment, inheritance, state, self.nice())
@@ -563,6 +566,7 @@ impl State {
             executable: None,
             arguments: (0, 0),
             environment: (0, 0),
+            auxiliary: (0, 0),
             started: arch::time::now(),
             ended_threads: sched::Account::default(),
             released: true,

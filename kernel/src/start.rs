@@ -154,6 +154,7 @@ fn mount_global() -> Result<(), Errno> {
         ("/proc", mounts::procfs(Cid::GLOBAL, &global.mounts)),
         ("/dev", mounts::devfs(Cid::GLOBAL, None)),
         ("/dev/pts", mounts::devpts(&global.ptys)),
+        ("/dev/shm", mounts::shared_memory(Cid::GLOBAL)?),
     ] {
         let place = walk_as(&credential, &global.mounts, |walk| {
             walk.resolve(None, path.as_bytes(), Follow::Yes)

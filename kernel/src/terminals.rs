@@ -161,7 +161,8 @@ pub fn register(devices: &Devices) -> Result<(), Errno> {
     };
     device("tty", TTY_NUMBER, Arc::new(Own))?;
     device("ptmx", PTMX_NUMBER, Arc::new(Multiplexer))?;
-    devices.register(Item::directory("pts"))
+    devices.register(Item::directory("pts"))?;
+    devices.register(Item::directory("shm"))
 }
 
 /// A session has ended whose terminal this was.

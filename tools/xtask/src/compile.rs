@@ -85,7 +85,7 @@ pub fn vinit(workspace: &Workspace) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// The programs of the target suites, by name: Rust ones with `std`, C ones with glibc.
+/// The programs of the target suites, by name: Rust ones with `std`, C ones with glibc, static and dynamic.
 pub fn test_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
     perform(for_programs(workspace.cargo(), "build").args(["--package", "programs"]))
         .context("the test programs do not build")?;
@@ -106,8 +106,37 @@ pub fn test_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
         )?;
         programs.push((name, program));
     }
+    for source in files(&workspace.root.join("tests/programs/dynamic"), &["c"])? {
+        let stem = stem(&source)?;
+        for (name, place) in [(stem.clone(), "-pie"), (format!("{stem}-fixed"), "-no-pie")] {
+            let program = folder.join(&name);
+            let code = if place == "-pie" { "-fPIE" } else { "-fno-pie" };
+            let flags = [
+                code,
+                place,
+                "-O1",
+                "-Wall",
+                "-Wextra",
+                "-pthread",
+                "-Wl,-z,relro",
+                "-s",
+            ];
+            gcc(std::slice::from_ref(&source), &flags, &program)?;
+            programs.push((name, program));
+        }
+    }
     Ok(programs)
 }
+
+/// What the dynamically linked ones of [`test_programs`] need: files of the cross compiler's libc, and their places.
+pub const TEST_LIBRARIES: &[(&str, &str)] = &[
+    (
+        "/usr/powerpc64le-linux-gnu/lib/ld64.so.2",
+        "/lib64/ld64.so.2",
+    ),
+    ("/usr/powerpc64le-linux-gnu/lib/libc.so.6", "/lib/libc.so.6"),
+    ("/usr/powerpc64le-linux-gnu/lib/libm.so.6", "/lib/libm.so.6"),
+];
 
 /// Compiles `sources` (and what lies beside them) into `program` when they are newer than it.
 fn gcc(sources: &[PathBuf], flags: &[&str], program: &Path) -> Result<()> {

@@ -17,23 +17,49 @@ pub fn busybox(workspace: &Workspace) -> Result<PathBuf> {
     let program = folder.join("busybox");
     if !program.exists() {
         eprintln!("fetching {PACKAGE} for ppc64el");
-        fetch(&folder, &program)?;
+        fetch(workspace, &folder, &program)?;
     }
     Ok(program)
 }
 
-fn fetch(folder: &Path, program: &Path) -> Result<()> {
-    let source = main_archive()?;
-    let configuration = configure(folder, &source)?;
-    let apt = |tool: &str| {
-        let mut command = Command::new(tool);
+/// The programs of apt as they are run beside the machine's own.
+pub struct Archive {
+    folder: PathBuf,
+    configuration: PathBuf,
+}
+
+impl Archive {
+    /// Apt for ppc64el with its state in `target/corral/debian`, and lists of packages that are there.
+    pub fn open(workspace: &Workspace) -> Result<Self> {
+        let folder = workspace.folder("debian")?;
+        let configuration = configure(&folder, &main_archive()?)?;
+        let archive = Self {
+            folder,
+            configuration,
+        };
+        capture(archive.apt_get().arg("update"))?;
+        Ok(archive)
+    }
+
+    /// `apt-get` with the private configuration.
+    pub fn apt_get(&self) -> Command {
+        let mut command = Command::new("apt-get");
         command
-            .env("APT_CONFIG", &configuration)
-            .current_dir(folder);
+            .env("APT_CONFIG", &self.configuration)
+            .current_dir(&self.folder)
+            .arg("--quiet=2");
         command
-    };
-    capture(apt("apt-get").args(["--quiet=2", "update"]))?;
-    capture(apt("apt-get").args(["--quiet=2", "download", PACKAGE]))?;
+    }
+
+    /// Where packages are kept that have been fetched with what they depend on.
+    pub fn packages(&self) -> PathBuf {
+        self.folder.join("cache/archives")
+    }
+}
+
+fn fetch(workspace: &Workspace, folder: &Path, program: &Path) -> Result<()> {
+    let archive = Archive::open(workspace)?;
+    capture(archive.apt_get().args(["download", PACKAGE]))?;
     let package = fs::read_dir(folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))

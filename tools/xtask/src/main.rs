@@ -19,6 +19,7 @@ mod ramdisk;
 mod run;
 mod size;
 mod test;
+mod tree;
 mod workspace;
 
 use anyhow::Result;
@@ -44,6 +45,8 @@ enum Task {
     Test(test::Options),
     /// Check the form only: formatting, clippy, documentation, places of unsafe code
     Lint,
+    /// Fetch Debian packages for ppc64el with their dependencies and unpack them into a tree for `run --add`
+    Debian(tree::Options),
     /// How large the kernel is, and how much of its code may be unsafe
     Size,
 }
@@ -67,6 +70,7 @@ fn perform(task: Task) -> Result<u8> {
         Task::Image => image::report(&workspace).map(|()| 0),
         Task::Test(options) => test::run(&workspace, &options),
         Task::Lint => lint::run(&workspace),
+        Task::Debian(options) => tree::run(&workspace, &options).map(|()| 0),
         Task::Size => size::report(&workspace).map(|()| 0),
     }
 }

@@ -30,6 +30,7 @@ const FOLDERS: &[(&str, u32)] = &[
     ("usr/bin", 0o755),
     ("usr/lib", 0o755),
     ("usr/lib/wpars", 0o755),
+    ("usr/lib64", 0o755),
     ("usr/sbin", 0o755),
     ("var", 0o755),
     ("var/adm", 0o755),
@@ -41,6 +42,7 @@ const FOLDERS: &[(&str, u32)] = &[
 const LINKS: &[(&str, &str)] = &[
     ("bin", "usr/bin"),
     ("lib", "usr/lib"),
+    ("lib64", "usr/lib64"),
     ("sbin", "usr/sbin"),
     ("etc/mtab", "../proc/self/mounts"),
 ];
