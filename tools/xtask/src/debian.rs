@@ -22,39 +22,86 @@ pub fn busybox(workspace: &Workspace) -> Result<PathBuf> {
     Ok(program)
 }
 
+/// Debian's Linux for ppc64el, an ELF file, downloaded the first time.
+pub fn linux(workspace: &Workspace) -> Result<PathBuf> {
+    const META: &str = "linux-image-powerpc64le";
+    let folder = workspace.folder("linux")?;
+    let kernel = folder.join("vmlinux");
+    if !kernel.exists() {
+        eprintln!("fetching {META}");
+        let apt = Apt::new(&folder)?;
+        let depends = apt.run("apt-cache", &["depends", META])?;
+        let package = depends
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Depends: linux-image-"))
+            .with_context(|| format!("{META} depends on no kernel"))?;
+        let tree = apt.unpack(&format!("linux-image-{package}"))?;
+        let found = fs::read_dir(tree.join("boot"))?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.to_string_lossy().contains("/boot/vmlinux-"));
+        fs::rename(found.context("no vmlinux in the package")?, &kernel)?;
+    }
+    Ok(kernel)
+}
+
 fn fetch(folder: &Path, program: &Path) -> Result<()> {
-    let source = main_archive()?;
-    let configuration = configure(folder, &source)?;
-    let apt = |tool: &str| {
-        let mut command = Command::new(tool);
-        command
-            .env("APT_CONFIG", &configuration)
-            .current_dir(folder);
-        command
-    };
-    capture(apt("apt-get").args(["--quiet=2", "update"]))?;
-    capture(apt("apt-get").args(["--quiet=2", "download", PACKAGE]))?;
-    let package = fs::read_dir(folder)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .context("apt-get download brought nothing")?;
-    let tree = folder.join("tree");
-    capture(
-        Command::new("dpkg-deb")
-            .arg("--extract")
-            .arg(&package)
-            .arg(&tree),
-    )?;
+    let tree = Apt::new(folder)?.unpack(PACKAGE)?;
     let found = ["usr/bin/busybox", "bin/busybox"]
         .iter()
         .map(|path| tree.join(path))
         .find(|path| path.exists());
     // The name appears only when the file is whole.
     fs::rename(
-        found.with_context(|| format!("no busybox in {}", package.display()))?,
+        found.with_context(|| format!("no busybox in {PACKAGE}"))?,
         program,
     )?;
     Ok(())
+}
+
+/// An apt of our own, whose lists and packages are in one folder.
+struct Apt<'a> {
+    folder: &'a Path,
+    configuration: PathBuf,
+}
+
+impl<'a> Apt<'a> {
+    /// With fresh lists.
+    fn new(folder: &'a Path) -> Result<Self> {
+        let configuration = configure(folder, &main_archive()?)?;
+        let apt = Self {
+            folder,
+            configuration,
+        };
+        apt.run("apt-get", &["--quiet=2", "update"])?;
+        Ok(apt)
+    }
+
+    /// What `tool` prints.
+    fn run(&self, tool: &str, arguments: &[&str]) -> Result<String> {
+        capture(
+            Command::new(tool)
+                .env("APT_CONFIG", &self.configuration)
+                .current_dir(self.folder)
+                .args(arguments),
+        )
+    }
+
+    /// Downloads `package` and unpacks it into a tree.
+    fn unpack(&self, package: &str) -> Result<PathBuf> {
+        self.run("apt-get", &["--quiet=2", "download", package])?;
+        let archive = fs::read_dir(self.folder)?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+            .context("apt-get download brought nothing")?;
+        let tree = self.folder.join("tree");
+        capture(
+            Command::new("dpkg-deb")
+                .arg("--extract")
+                .arg(&archive)
+                .arg(&tree),
+        )?;
+        Ok(tree)
+    }
 }
 
 /// `MIRROR RELEASE` of the machine's main Debian archive.

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod compile;
 mod debian;
 mod image;
@@ -44,6 +45,8 @@ enum Task {
     Test(test::Options),
     /// Check the form only: formatting, clippy, documentation, places of unsafe code
     Lint,
+    /// Measure, alone or beside Linux
+    Bench(bench::Options),
     /// How large the kernel is, and how much of its code may be unsafe
     Size,
 }
@@ -67,6 +70,7 @@ fn perform(task: Task) -> Result<u8> {
         Task::Image => image::report(&workspace).map(|()| 0),
         Task::Test(options) => test::run(&workspace, &options),
         Task::Lint => lint::run(&workspace),
+        Task::Bench(options) => bench::run(&workspace, &options),
         Task::Size => size::report(&workspace).map(|()| 0),
     }
 }
