@@ -61,6 +61,8 @@ pub struct Machine {
     pub firmware: Firmware,
     /// Stop before the first instruction and wait for a debugger on TCP port 1234.
     pub gdb: bool,
+    /// Let time be the number of instructions, 1 ns each, so that runs repeat exactly.
+    pub counted: bool,
 }
 
 impl Machine {
@@ -76,6 +78,7 @@ impl Machine {
             cpu: "power9".to_owned(),
             firmware: Firmware::Vof,
             gdb: false,
+            counted: false,
         }
     }
 
@@ -117,6 +120,9 @@ impl Machine {
         }
         if !self.append.is_empty() {
             command.args(["-append", &self.append]);
+        }
+        if self.counted {
+            command.args(["-icount", "shift=0,sleep=off", "-seed", "1"]);
         }
         if self.gdb {
             command.args(["-gdb", "tcp:127.0.0.1:1234", "-S"]);

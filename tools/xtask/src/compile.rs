@@ -138,6 +138,36 @@ pub const TEST_LIBRARIES: &[(&str, &str)] = &[
     ("/usr/powerpc64le-linux-gnu/lib/libm.so.6", "/lib/libm.so.6"),
 ];
 
+/// The programs that benchmarks run on Corral and on Linux alike, by name.
+pub fn peer_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
+    let folder = workspace.folder("peer-programs")?;
+    let mut programs = Vec::new();
+    for source in files(&workspace.root.join("tools/peer/programs"), &["c"])? {
+        let name = stem(&source)?;
+        let program = folder.join(&name);
+        let flags = ["-O2", "-static", "-Wall", "-Wextra", "-pthread", "-s"];
+        gcc(&[source], &flags, &program)?;
+        programs.push((name, program));
+    }
+    let source = workspace.root.join("tools/peer/tiny/tiny.c");
+    let flags = [
+        "-O2",
+        "-static",
+        "-nostdlib",
+        "-ffreestanding",
+        "-fno-stack-protector",
+        "-Wl,--build-id=none",
+        "-s",
+    ];
+    for (name, variant) in [("tiny_exit", None), ("tiny_pause", Some("-DTINY_PAUSE"))] {
+        let program = folder.join(name);
+        let flags: Vec<&str> = flags.into_iter().chain(variant).collect();
+        gcc(std::slice::from_ref(&source), &flags, &program)?;
+        programs.push((name.to_owned(), program));
+    }
+    Ok(programs)
+}
+
 /// Compiles `sources` (and what lies beside them) into `program` when they are newer than it.
 fn gcc(sources: &[PathBuf], flags: &[&str], program: &Path) -> Result<()> {
     let folder = sources

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod compile;
 mod debian;
 mod image;
@@ -47,6 +48,8 @@ enum Task {
     Lint,
     /// Fetch Debian packages for ppc64el with their dependencies and unpack them into a tree for `run --add`
     Debian(tree::Options),
+    /// Measure, alone or beside Linux
+    Bench(bench::Options),
     /// How large the kernel is, and how much of its code may be unsafe
     Size,
 }
@@ -71,6 +74,7 @@ fn perform(task: Task) -> Result<u8> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Lint => lint::run(&workspace),
         Task::Debian(options) => tree::run(&workspace, &options).map(|()| 0),
+        Task::Bench(options) => bench::run(&workspace, &options),
         Task::Size => size::report(&workspace).map(|()| 0),
     }
 }

@@ -138,6 +138,25 @@ impl RamDisk {
         Ok(disk)
     }
 
+    /// Only the folders that a kernel itself needs.
+    pub fn bare() -> Self {
+        let mut disk = Self {
+            nodes: BTreeMap::new(),
+            modified: 0,
+        };
+        for name in ["dev", "proc", "sys", "tmp"] {
+            disk.put(name, 0o755, Content::Folder);
+        }
+        disk
+    }
+
+    /// Puts a small text where an absolute path says.
+    pub fn text(&mut self, guest: &str, text: &str) -> Result<()> {
+        let name = self.resolve(guest)?;
+        self.put(&name, 0o644, Content::File(text.into()));
+        Ok(())
+    }
+
     /// The multi-call binary and its names, which take the place of busybox's applets.
     fn commands(&mut self, programs: &Programs) -> Result<()> {
         const BINARY: &str = "usr/sbin/corral-admin";

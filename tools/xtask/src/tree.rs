@@ -3,7 +3,7 @@
 //! Packages are unpacked, not installed: no program of theirs runs, so their configuration scripts do not either.
 //! What is fetched stays in the cache of [`Archive`]; the folder is made anew by every call, in one step.
 
-use crate::debian::Archive;
+use crate::debian::{self, Archive, Release};
 use crate::workspace::{Workspace, capture};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -35,7 +35,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if tree.is_relative() {
         bail!("{}: the folder must be an absolute path", tree.display());
     }
-    let archive = Archive::open(workspace)?;
+    let archive = Archive::open(&workspace.folder("debian")?, debian::TARGET, Release::Main)?;
     let install = |how: &str| {
         let mut command = archive.apt_get();
         command
