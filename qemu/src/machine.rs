@@ -1,12 +1,16 @@
 //! The machine description and QEMU's command line.
 
+use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
 
-/// The program that plays the machine.
+/// The program that plays the machine when nobody says otherwise.
 const EMULATOR: &str = "qemu-system-ppc64";
+
+/// The environment variable that names another one.
+const EMULATOR_VARIABLE: &str = "CORRAL_QEMU";
 
 /// `pseries` without the mitigations that TCG cannot provide and would warn about.
 const BOARD: &str = "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off";
@@ -59,12 +63,16 @@ pub struct Machine {
     pub cpu: String,
     /// What starts the kernel.
     pub firmware: Firmware,
+    /// More properties of QEMU's machine, as in `ic-mode=xive,max-cpu-compat=power9`.
+    pub properties: String,
+    /// The program that plays the machine.
+    pub emulator: PathBuf,
     /// Stop before the first instruction and wait for a debugger on TCP port 1234.
     pub gdb: bool,
 }
 
 impl Machine {
-    /// A machine of the usual size: one POWER9 CPU, 1 GiB, VOF.
+    /// A machine of the usual size: one POWER9 CPU, 1 GiB, VOF; played by the emulator that `CORRAL_QEMU` names.
     #[must_use]
     pub fn new(kernel: &Path, ramdisk: &Path) -> Self {
         Self {
@@ -75,6 +83,8 @@ impl Machine {
             memory: "1G".to_owned(),
             cpu: "power9".to_owned(),
             firmware: Firmware::Vof,
+            properties: String::new(),
+            emulator: env::var_os(EMULATOR_VARIABLE).map_or_else(|| EMULATOR.into(), PathBuf::from),
             gdb: false,
         }
     }
@@ -86,19 +96,18 @@ impl Machine {
     /// nothing behind.
     pub(crate) fn command(&self, console: &str, result: &Path) -> Command {
         let mut command = Command::new("setpriv");
-        command.args([
-            "--pdeathsig",
-            "TERM",
-            "--",
-            EMULATOR,
-            "-nodefaults",
-            "-display",
-            "none",
-        ]);
-        command.arg("-machine").arg(match self.firmware {
-            Firmware::Vof => format!("{BOARD},x-vof=on"),
-            Firmware::Slof => BOARD.to_owned(),
-        });
+        command.args(["--pdeathsig", "TERM", "--"]);
+        command.arg(&self.emulator);
+        command.args(["-nodefaults", "-display", "none"]);
+        let mut board = BOARD.to_owned();
+        if self.firmware == Firmware::Vof {
+            board.push_str(",x-vof=on");
+        }
+        if !self.properties.is_empty() {
+            board.push(',');
+            board.push_str(&self.properties);
+        }
+        command.arg("-machine").arg(board);
         command.args(["-cpu", &self.cpu, "-m", &self.memory]);
         command.arg("-smp").arg(self.smp.to_string());
         command.args([

@@ -94,6 +94,25 @@ const TESTS: &[Test] = &[
         script(target, "true\n", &["--cpu", "power10"])?.expect(0)
     }),
     (
+        "HARNESS0019",
+        "both interrupt controllers serve, on both processors",
+        |target| {
+            for (properties, cpu) in [
+                ("ic-mode=xics", "power9"),
+                ("ic-mode=xive", "power9"),
+                ("ic-mode=xics", "power10"),
+                ("ic-mode=xive", "power10"),
+            ] {
+                let text = "sleep 0.1 & wait $!\n";
+                let options = ["--cpu", cpu, "--machine", properties];
+                let run = script(target, text, &options)?;
+                run.expect(0)
+                    .with_context(|| format!("{properties} on {cpu}"))?;
+            }
+            Ok(())
+        },
+    ),
+    (
         "HARNESS0013",
         "256 MiB are enough, and 8 GiB are all seen",
         |target| {

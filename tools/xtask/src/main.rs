@@ -11,6 +11,7 @@
 
 mod compile;
 mod debian;
+mod emulator;
 mod image;
 mod lines;
 mod lint;
@@ -44,6 +45,8 @@ enum Task {
     Test(test::Options),
     /// Check the form only: formatting, clippy, documentation, places of unsafe code
     Lint,
+    /// Unpack the QEMU of Debian's backports beside the machine's own, and say where it is
+    Emulator,
     /// How large the kernel is, and how much of its code may be unsafe
     Size,
 }
@@ -67,6 +70,7 @@ fn perform(task: Task) -> Result<u8> {
         Task::Image => image::report(&workspace).map(|()| 0),
         Task::Test(options) => test::run(&workspace, &options),
         Task::Lint => lint::run(&workspace),
+        Task::Emulator => emulator::report(&workspace).map(|()| 0),
         Task::Size => size::report(&workspace).map(|()| 0),
     }
 }

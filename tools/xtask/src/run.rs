@@ -35,6 +35,12 @@ pub struct Options {
     /// vof or slof
     #[arg(long, default_value_t)]
     firmware: Firmware,
+    /// More properties of QEMU's machine, as in ic-mode=xics
+    #[arg(long, value_name = "PROPERTIES", default_value = "")]
+    machine: String,
+    /// The QEMU to run [default: $CORRAL_QEMU, or qemu-system-ppc64]
+    #[arg(long, value_name = "PATH")]
+    qemu: Option<PathBuf>,
     /// Text for the kernel's command line
     #[arg(
         long,
@@ -78,15 +84,19 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
     let folder = workspace.folder(&format!("run/{}", process::id()))?;
     let archive = folder.join("ramdisk.cpio");
     image.disk.write(&archive)?;
-    let machine = Machine {
+    let mut machine = Machine {
         append: options.append.clone(),
         smp: options.smp,
         memory: options.mem.clone(),
         cpu: options.cpu.clone(),
         firmware: options.firmware,
+        properties: options.machine.clone(),
         gdb: options.gdb,
         ..Machine::new(&image.kernel, &archive)
     };
+    if let Some(emulator) = &options.qemu {
+        machine.emulator.clone_from(emulator);
+    }
     if options.gdb {
         debugger_hint(&image.kernel);
     }
