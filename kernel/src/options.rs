@@ -52,7 +52,7 @@ pub struct BadOption {
 impl Options {
     /// Reads a command line; a word that cannot be used is reported and otherwise ignored.
     ///
-    /// `mem=` is the boot loader's: it is accepted here and has been applied before.
+    /// `mem=` is boot's: it is accepted here and has been applied before.
     pub fn parse(line: &str, mut report: impl FnMut(BadOption)) -> Self {
         let mut options = Self::default();
         for word in line.split_ascii_whitespace() {
@@ -77,7 +77,8 @@ impl Options {
             }
             "init" if value.starts_with('/') => self.init = value.to_string(),
             "init" => return Err("not an absolute path"),
-            "mem" => {}
+            // `mem` has been applied; GRUB tells the file that it has loaded.
+            "mem" | "BOOT_IMAGE" => {}
             "maxcpus" => {
                 self.maxcpus = Some(
                     value

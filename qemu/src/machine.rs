@@ -53,6 +53,8 @@ pub struct Machine {
     pub kernel: PathBuf,
     /// The RAM disk, a newc archive; `None` boots without one.
     pub ramdisk: Option<PathBuf>,
+    /// A disk that SLOF boots from; kernel, RAM disk and command line are on it then, and those here are not used.
+    pub disk: Option<PathBuf>,
     /// The kernel's command line.
     pub append: String,
     /// How many CPUs.
@@ -78,6 +80,7 @@ impl Machine {
         Self {
             kernel: kernel.to_owned(),
             ramdisk: Some(ramdisk.to_owned()),
+            disk: None,
             append: String::new(),
             smp: 1,
             memory: "1G".to_owned(),
@@ -100,7 +103,7 @@ impl Machine {
         command.arg(&self.emulator);
         command.args(["-nodefaults", "-display", "none"]);
         let mut board = BOARD.to_owned();
-        if self.firmware == Firmware::Vof {
+        if self.firmware == Firmware::Vof && self.disk.is_none() {
             board.push_str(",x-vof=on");
         }
         if !self.properties.is_empty() {
@@ -120,6 +123,18 @@ impl Machine {
         let mut second = std::ffi::OsString::from("file:");
         second.push(result);
         command.arg("-serial").arg(second);
+        match &self.disk {
+            Some(disk) => attach(&mut command, disk),
+            None => self.load(&mut command),
+        }
+        if self.gdb {
+            command.args(["-gdb", "tcp:127.0.0.1:1234", "-S"]);
+        }
+        command
+    }
+
+    /// Lets the emulator itself load kernel and RAM disk.
+    fn load(&self, command: &mut Command) {
         command.arg("-kernel").arg(&self.kernel);
         if let Some(ramdisk) = &self.ramdisk {
             command.arg("-initrd").arg(ramdisk);
@@ -127,9 +142,14 @@ impl Machine {
         if !self.append.is_empty() {
             command.args(["-append", &self.append]);
         }
-        if self.gdb {
-            command.args(["-gdb", "tcp:127.0.0.1:1234", "-S"]);
-        }
-        command
     }
+}
+
+/// A disk on the paravirtual SCSI adapter, which no run changes.
+fn attach(command: &mut Command, disk: &Path) {
+    // QEMU reads a comma as the end of a value, and two as one.
+    let file = disk.display().to_string().replace(',', ",,");
+    let drive = format!("file={file},format=raw,if=none,id=disk,readonly=on");
+    command.args(["-device", "spapr-vscsi", "-drive", &drive]);
+    command.args(["-device", "scsi-hd,drive=disk"]);
 }

@@ -5,7 +5,7 @@ use crate::target::{PATIENCE, Talk, Target};
 use anyhow::{Context, Result, ensure};
 use qemu::{Machine, Outcome};
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 type Test = (&'static str, &'static str, fn(&Target) -> Result<()>);
 
@@ -113,6 +113,34 @@ const TESTS: &[Test] = &[
         },
     ),
     (
+        "HARNESS0020",
+        "an image that was loaded too high or too low moves to its place",
+        |target| {
+            for address in ["0x500000", "0x2000000", "0x100000", "0x3f0000"] {
+                let options = ["--machine", &format!("kernel-addr={address}")];
+                let run = script(target, "exit 3\n", &options)?;
+                run.expect(3).with_context(|| address.to_owned())?;
+            }
+            Ok(())
+        },
+    ),
+    (
+        "HARNESS0021",
+        "GRUB boots Corral and its RAM disk from a disk under SLOF, and passes options on",
+        |target| {
+            let folder = target.folder()?;
+            let disk = folder.join("disk.img");
+            let text = "awk '/^MemTotal:/ { exit !($2 <= 524288) }' /proc/meminfo && exit 5\n";
+            fs::write(folder.join("script"), text)?;
+            let mut make = Command::new(&target.xtask);
+            make.args(["disk", "--append", "mem=512M", "--script"])
+                .arg(folder.join("script"));
+            perform(make.arg("--output").arg(&disk))?.expect(0)?;
+            let mut run = Command::new(&target.xtask);
+            perform(run.args(["run", "--timeout", "90", "--disk"]).arg(&disk))?.expect(5)
+        },
+    ),
+    (
         "HARNESS0013",
         "256 MiB are enough, and 8 GiB are all seen",
         |target| {
@@ -193,12 +221,17 @@ impl Run {
 fn script(target: &Target, text: &str, options: &[&str]) -> Result<Run> {
     let file = target.folder()?.join("script");
     fs::write(&file, text)?;
-    let output = Command::new(&target.xtask)
-        .args(["run", "--script"])
-        .arg(&file)
-        .args(options)
+    let mut command = Command::new(&target.xtask);
+    command.args(["run", "--script"]).arg(&file).args(options);
+    perform(&mut command)
+}
+
+/// Runs the command with nothing to read.
+fn perform(command: &mut Command) -> Result<Run> {
+    let output = command
+        .stdin(Stdio::null())
         .output()
-        .context("cannot run cargo xtask run")?;
+        .context("cannot run cargo xtask")?;
     let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     Ok(Run {
         status: output.status.code(),

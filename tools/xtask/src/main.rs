@@ -11,6 +11,7 @@
 
 mod compile;
 mod debian;
+mod disk;
 mod emulator;
 mod image;
 mod lines;
@@ -45,6 +46,8 @@ enum Task {
     Test(test::Options),
     /// Check the form only: formatting, clippy, documentation, places of unsafe code
     Lint,
+    /// Build a disk that boots Corral with GRUB, for `run --disk` and for real machines
+    Disk(disk::Options),
     /// Unpack the QEMU of Debian's backports beside the machine's own, and say where it is
     Emulator,
     /// How large the kernel is, and how much of its code may be unsafe
@@ -70,6 +73,7 @@ fn perform(task: Task) -> Result<u8> {
         Task::Image => image::report(&workspace).map(|()| 0),
         Task::Test(options) => test::run(&workspace, &options),
         Task::Lint => lint::run(&workspace),
+        Task::Disk(options) => disk::make(&workspace, &options).map(|()| 0),
         Task::Emulator => emulator::report(&workspace).map(|()| 0),
         Task::Size => size::report(&workspace).map(|()| 0),
     }
