@@ -8,6 +8,8 @@ use log::LevelFilter;
 pub struct Options {
     /// `console=UNIT`: the virtual terminal that the system speaks on; the firmware's when absent.
     pub console: Option<u32>,
+    /// `result=off`: nothing is told about the end of the run, and the terminal for that is one like the others.
+    pub result: bool,
     /// `log=LEVEL`: off, error, warn, info, debug or trace.
     pub log: LevelFilter,
     /// `init=PATH`: the first program.
@@ -31,6 +33,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             console: None,
+            result: true,
             log: LevelFilter::Warn,
             init: "/sbin/init".to_string(),
             maxcpus: None,
@@ -70,6 +73,8 @@ impl Options {
         let (name, value) = word.split_once('=').ok_or("unknown option")?;
         match name {
             "console" => self.console = Some(unit(value).ok_or("not a terminal unit")?),
+            "result" if value == "off" => self.result = false,
+            "result" => return Err("not off"),
             "log" => {
                 self.log = value
                     .parse()

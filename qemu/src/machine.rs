@@ -65,6 +65,8 @@ pub struct Machine {
     pub cpu: String,
     /// What starts the kernel.
     pub firmware: Firmware,
+    /// Further terminals, as QEMU's `-serial` spells them: `unix:/tmp/hvc1,server=on,wait=off`, `pty`.
+    pub consoles: Vec<String>,
     /// More properties of QEMU's machine, as in `ic-mode=xive,max-cpu-compat=power9`.
     pub properties: String,
     /// The program that plays the machine.
@@ -86,6 +88,7 @@ impl Machine {
             memory: "1G".to_owned(),
             cpu: "power9".to_owned(),
             firmware: Firmware::Vof,
+            consoles: Vec::new(),
             properties: String::new(),
             emulator: env::var_os(EMULATOR_VARIABLE).map_or_else(|| EMULATOR.into(), PathBuf::from),
             gdb: false,
@@ -123,6 +126,9 @@ impl Machine {
         let mut second = std::ffi::OsString::from("file:");
         second.push(result);
         command.arg("-serial").arg(second);
+        for console in &self.consoles {
+            command.args(["-serial", console]);
+        }
         match &self.disk {
             Some(disk) => attach(&mut command, disk),
             None => self.load(&mut command),

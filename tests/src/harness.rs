@@ -1,7 +1,7 @@
 //! What `cargo xtask run` promises: statuses, panics, hangs, bad boots.
 
-use crate::Report;
 use crate::target::{PATIENCE, Talk, Target};
+use crate::{Report, consoles};
 use anyhow::{Context, Result, ensure};
 use qemu::{Machine, Outcome};
 use std::fs;
@@ -139,6 +139,11 @@ const TESTS: &[Test] = &[
             let mut run = Command::new(&target.xtask);
             perform(run.args(["run", "--timeout", "90", "--disk"]).arg(&disk))?.expect(5)
         },
+    ),
+    (
+        "HARNESS0022",
+        "every further terminal has a shell, a line discipline and a size of its own",
+        consoles::three_seats,
     ),
     (
         "HARNESS0013",

@@ -61,6 +61,9 @@ pub struct Options {
     /// vof or slof
     #[arg(long, default_value_t)]
     firmware: Firmware,
+    /// A further terminal, /dev/hvc1 and so on, as QEMU's -serial spells it: pty, unix:PATH,server=on,wait=off
+    #[arg(long, value_name = "SERIAL")]
+    console: Vec<String>,
     /// More properties of QEMU's machine, as in ic-mode=xics
     #[arg(long, value_name = "PROPERTIES", default_value = "")]
     machine: String,
@@ -111,6 +114,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
         cpu: options.cpu.clone(),
         firmware: options.firmware,
         disk: options.disk.clone(),
+        consoles: options.console.clone(),
         properties: options.machine.clone(),
         gdb: options.gdb,
         ..Machine::new(&image.kernel, &archive)
