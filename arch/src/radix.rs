@@ -9,6 +9,7 @@ use crate::process_id;
 use crate::registers::{self, Msr, Spr};
 use crate::{LINEAR_BASE, LOW_MEMORY};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use spin::Mutex;
 
 /// Bits of an entry.
 pub(crate) mod entry {
@@ -17,6 +18,8 @@ pub(crate) mod entry {
     pub const FRAME: u64 = 0x01ff_ffff_ffff_f000;
     pub const REFERENCED: u64 = 0x100;
     pub const CHANGED: u64 = 0x80;
+    /// Not cached, not reordered, never accessed before the program gets there: for devices.
+    pub const NON_IDEMPOTENT: u64 = 0x20;
     pub const PRIVILEGED: u64 = 8;
     pub const READ: u64 = 4;
     pub const WRITE: u64 = 2;
@@ -142,6 +145,32 @@ fn map_kernel(mut start: u64, end: u64, flags: u64) {
         };
         start += size;
     }
+}
+
+const DEVICE: u64 = READ_WRITE | entry::NON_IDEMPOTENT;
+const GIB: u64 = 1 << 30;
+/// The level whose leaves map 1 GiB.
+const GIB_LEVEL: usize = 1;
+
+static DEVICES: Mutex<()> = Mutex::new(());
+
+/// The registers of a device at a real address: maps the GiB around them at its place behind [`LINEAR_BASE`], not cached
+/// (nothing is accessed there but what the kernel asks for). `None` when there is memory in that GiB.
+pub(crate) fn map_device(address: u64) -> Option<u64> {
+    let _exclusive = DEVICES.lock();
+    let table = match KERNEL_ROOT.0.get(index(address, 0)) {
+        // Nothing below the root is a leaf (see `map_kernel`).
+        Some(slot) => kernel_table(slot),
+        None => return None,
+    };
+    let slot = table.get(index(address, GIB_LEVEL))?;
+    let leaf = address & !(GIB - 1) | DEVICE;
+    if slot.get() & entry::VALID == 0 {
+        slot.set(leaf);
+        // SAFETY: only orders the store before the next walk. Entries that are not valid are not cached.
+        unsafe { core::arch::asm!("ptesync", "isync", options(nostack, preserves_flags)) };
+    }
+    (slot.get() == leaf).then_some(address | LINEAR_BASE)
 }
 
 /// Limits of the image's parts (`kernel.ld`).

@@ -2,7 +2,7 @@
 
 use crate::calls::control;
 use crate::calls::directory::walk_as;
-use crate::console::Console;
+use crate::console::Consoles;
 use crate::dispatch::{self, Dispatch};
 use crate::environment::Environment;
 use crate::first;
@@ -61,9 +61,24 @@ fn set_terminals(info: &BootInfo, options: &Options) {
         .terminals
         .iter()
         .find(|terminal| terminal.unit != console);
-    if let Some(terminal) = other {
+    if let Some(terminal) = other.filter(|_| options.result) {
         power::set_result_terminal(terminal.unit);
     }
+}
+
+/// The terminals that programs may open, that on which the system speaks first: each a unit and its interrupt source.
+fn consoles(info: &BootInfo) -> impl Iterator<Item = (u32, Option<Source>)> {
+    let console = arch::console::console();
+    let source = |unit| {
+        let terminal = info.terminals.iter().find(|terminal| terminal.unit == unit);
+        terminal.and_then(|terminal| terminal.source).map(Source)
+    };
+    let others = info.terminals.iter().map(|terminal| terminal.unit);
+    let others =
+        others.filter(move |&unit| unit != console && power::result_terminal() != Some(unit));
+    core::iter::once(console)
+        .chain(others)
+        .map(move |unit| (unit, source(unit)))
 }
 
 /// The file system of the RAM disk.
@@ -87,7 +102,7 @@ fn bring_up(info: &BootInfo, options: &Options, root_fs: Ramfs) {
         mount_global()?;
         memory::space::set_instruction_sync(sync_instructions);
         trampoline::prepare()?;
-        system().console.enable();
+        system().consoles.enable();
         Ok(())
     })();
     if let Err(errno) = result {
@@ -104,14 +119,8 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
     let entropy: Arc<dyn Entropy> = Arc::new(Random);
     register_memory_devices(&devices, &entropy)?;
     control::register(&devices)?;
-    let unit = arch::console::console();
-    let source = info
-        .terminals
-        .iter()
-        .find(|terminal| terminal.unit == unit)
-        .and_then(|terminal| terminal.source);
-    let console = Console::new(unit, source.map(Source));
-    console.register(&devices)?;
+    let consoles = Consoles::new(consoles(info))?;
+    consoles.register(&devices)?;
     terminals::register(&devices)?;
 
     let file_system = FileSystem::new(root_fs.root(), "ramfs", "ramfs");
@@ -137,7 +146,7 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
         dispatch,
         cpu_clock,
         global,
-        console,
+        consoles,
         devices,
         root_fs,
         entropy,

@@ -1,6 +1,6 @@
 //! The one instance of everything.
 
-use crate::console::Console;
+use crate::console::Consoles;
 use crate::dispatch::Dispatch;
 use crate::dormant::Dormant;
 use crate::environment::{Environment, Environments};
@@ -51,8 +51,8 @@ pub struct System {
     pub dormant: Dormant,
     /// Partitions.
     pub environments: Environments,
-    /// The terminal that the system speaks on.
-    pub console: Console,
+    /// The terminals of the machine.
+    pub consoles: Consoles,
     /// All terminals by number.
     pub terminals: Terminals,
     /// Words of memory that threads wait on.
@@ -147,8 +147,8 @@ pub struct Parts {
     pub cpu_clock: Arc<CpuClock>,
     /// Global.
     pub global: Arc<Environment>,
-    /// The terminal that the system speaks on.
-    pub console: Console,
+    /// The terminals of the machine.
+    pub consoles: Consoles,
     /// Devices.
     pub devices: Arc<Devices>,
     /// Root file system.
@@ -169,8 +169,8 @@ impl System {
             timers: Timers::new(),
             dormant: Dormant::new(),
             environments: Environments::new(parts.global),
-            terminals: Terminals::new(parts.console.terminal()),
-            console: parts.console,
+            terminals: Terminals::new(&parts.consoles),
+            consoles: parts.consoles,
             futexes: FutexTable::new(FUTEX_BUCKETS),
             devices: parts.devices,
             root_fs: parts.root_fs,
@@ -254,7 +254,7 @@ impl System {
     /// Serves what devices ask for.
     pub fn serve_interrupts(&self) {
         while let Some(taken) = arch::interrupts::take() {
-            self.console.interrupt(taken.source);
+            self.consoles.interrupt(taken.source);
             arch::interrupts::done(taken);
         }
     }

@@ -31,8 +31,8 @@ pub enum Timeout {
     Waiter(WeakWaiter),
     /// Look at processes that sleep.
     Dormant,
-    /// Offer output to the hypervisor again.
-    ConsoleOutput,
+    /// Offer a console's output to the hypervisor again.
+    ConsoleOutput(usize),
     /// The real-time interval timer of a process (`man 2 setitimer`).
     Alarm(Weak<Process>),
 }
@@ -85,7 +85,11 @@ impl Timers {
                     waiter.wake(None);
                 }
                 Some(Timeout::Dormant) => system().dormant.sweep(now),
-                Some(Timeout::ConsoleOutput) => system().console.pump(),
+                Some(Timeout::ConsoleOutput(number)) => {
+                    if let Some(console) = system().consoles.get(number) {
+                        console.pump();
+                    }
+                }
                 Some(Timeout::Alarm(process)) => {
                     if let Some(process) = process.upgrade() {
                         process.alarm_expired(now);

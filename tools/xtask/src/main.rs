@@ -12,6 +12,8 @@
 mod bench;
 mod compile;
 mod debian;
+mod disk;
+mod emulator;
 mod image;
 mod lines;
 mod lint;
@@ -50,6 +52,10 @@ enum Task {
     Debian(tree::Options),
     /// Measure, alone or beside Linux
     Bench(bench::Options),
+    /// Build a disk that boots Corral with GRUB, for `run --disk` and for real machines
+    Disk(disk::Options),
+    /// Unpack the QEMU of Debian's backports beside the machine's own, and say where it is
+    Emulator,
     /// How large the kernel is, and how much of its code may be unsafe
     Size,
 }
@@ -75,6 +81,8 @@ fn perform(task: Task) -> Result<u8> {
         Task::Lint => lint::run(&workspace),
         Task::Debian(options) => tree::run(&workspace, &options).map(|()| 0),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Disk(options) => disk::make(&workspace, &options).map(|()| 0),
+        Task::Emulator => emulator::report(&workspace).map(|()| 0),
         Task::Size => size::report(&workspace).map(|()| 0),
     }
 }

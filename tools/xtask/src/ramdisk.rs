@@ -56,6 +56,11 @@ const TEXTS: &[(&str, u32, &str)] = &[
     ),
     ("etc/group", 0o644, "system:x:0:root\nnogroup:x:65534:\n"),
     ("etc/shadow", 0o600, "root:*:0:::::: \nnobody:*:0:::::: \n"),
+    (
+        "etc/corral/consoles",
+        0o644,
+        "# Terminals beside the console that get a shell: hvc1 and so on, one a line, or all.\nall\n",
+    ),
     ("etc/hostname", 0o644, "corral\n"),
     ("etc/shells", 0o644, "/bin/sh\n"),
     (
