@@ -48,6 +48,8 @@ pub mod random;
 mod registers;
 pub mod rtas;
 #[cfg(target_arch = "powerpc64")]
+pub mod secondary;
+#[cfg(target_arch = "powerpc64")]
 mod space;
 #[cfg(target_arch = "powerpc64")]
 mod start;

@@ -264,6 +264,16 @@ pub(crate) unsafe fn start(
     if answer.status != hcall::SUCCESS {
         return Err(Refused::ProcessTable);
     }
+    // SAFETY: the caller's; the tree is built.
+    unsafe { join() };
+    Ok(())
+}
+
+/// Switches translation on for this CPU.
+///
+/// # Safety
+/// Translation is off, the vectors are in place, and the kernel's tree is built and registered.
+pub(crate) unsafe fn join() {
     // SAFETY: what runs now is mapped at the address where it runs.
     unsafe {
         registers::write::<{ Spr::PIDR }>(process_id::NONE);
@@ -273,7 +283,39 @@ pub(crate) unsafe fn start(
         registers::isync();
         registers::write_msr(Msr::KERNEL);
     }
-    Ok(())
+}
+
+/// Takes a page of memory outside of the image out of the linear map.
+///
+/// # Safety
+/// Nobody uses the page, now or later, and no other CPU changes the kernel's tree. No other CPU uses the 2 MiB around it
+/// for a moment.
+pub(crate) unsafe fn unmap_kernel_page(real_address: u64) {
+    let mut table: &'static [Entry] = &KERNEL_ROOT.0;
+    for level in 0..SHIFTS.len() - 1 {
+        let slot = &table[index(real_address, level)];
+        let value = slot.get();
+        table = if value & entry::VALID != 0 && value & entry::LEAF != 0 {
+            split(slot, level)
+        } else {
+            kernel_table(slot)
+        };
+    }
+    table[index(real_address, SHIFTS.len() - 1)].set(0);
+    process_id::flush_kernel();
+}
+
+/// Replaces a leaf by a table of leaves of the next level that translate the same. Nothing of the leaf is used while it
+/// is gone (Power ISA, Book III, "Translation Table Updates").
+fn split(slot: &Entry, level: usize) -> &'static [Entry] {
+    let leaf = slot.get();
+    slot.set(0);
+    process_id::flush_kernel();
+    let table = kernel_table(slot);
+    for (n, lower) in (0..).zip(table) {
+        lower.set(leaf + (n << SHIFTS[level + 1]));
+    }
+    table
 }
 
 /// The table at a real address.

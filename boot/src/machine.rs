@@ -79,8 +79,15 @@ pub fn describe(blob: &[u8]) -> Result<Machine<'_>, Unsuitable> {
     let mut timebase = None;
     let mut radix = false;
     for cpu in of_type(&tree, "/cpus", "cpu") {
-        let servers = cell(cpu, "ibm,ppc-interrupt-server#s").or_else(|| cell(cpu, "reg"));
-        cpus.push(servers.ok_or(Unsuitable::NoCpu)?);
+        // One for each thread of the core; further ones than Corral can use are left out.
+        let servers = cpu
+            .property("ibm,ppc-interrupt-server#s")
+            .or_else(|| cpu.property("reg"))
+            .ok_or(Unsuitable::NoCpu)?;
+        for server in servers.value.chunks_exact(4) {
+            let number: [u8; 4] = server.try_into().map_err(|_| Unsuitable::BadTree)?;
+            cpus.push(u32::from_be_bytes(number));
+        }
         timebase = timebase.or_else(|| number(cpu, "timebase-frequency"));
         radix |= cpu.property("ibm,processor-radix-AP-encodings").is_some();
     }

@@ -26,6 +26,7 @@ pub mod family;
 mod first;
 pub mod mounts;
 pub mod options;
+pub mod others;
 pub mod outcome;
 pub mod partitions;
 pub mod power;

@@ -378,21 +378,16 @@ fn describe_system(cid: Cid) -> System {
     let system = system();
     let now = arch::time::now();
     let time = |ticks| system.timebase.nanos(ticks);
-    // Without memory for the snapshot the times are shown as none.
-    let snapshot = system
-        .dispatch
-        .with(|scheduler| scheduler.snapshot(now))
-        .ok();
-    let cpu_times = snapshot.map_or_else(CpuTimes::default, |snapshot| {
-        let (mut user, mut kernel) = (snapshot.gone.user, snapshot.gone.system);
-        for (_, account) in &snapshot.partitions {
-            user += account.user;
-            kernel += account.system;
-        }
+    let clocks: Vec<_> = system.dispatch.with(|scheduler| {
+        let clocks = scheduler.clocks();
+        clocks.map(|(_, clock)| clock.clone()).collect()
+    });
+    let cpu_times = clocks.iter().map(|clock| {
+        let (account, idle) = clock.spent(now);
         CpuTimes {
-            user: time(user),
-            system: time(kernel),
-            idle: time(snapshot.idle),
+            user: time(account.user),
+            system: time(account.system),
+            idle: time(idle),
             ..CpuTimes::default()
         }
     });
@@ -402,12 +397,15 @@ fn describe_system(cid: Cid) -> System {
     System {
         uptime: system.uptime(),
         boot_time: wall.saturating_sub(system.uptime()).0 / 1_000_000_000,
-        cpu_times: alloc::vec![cpu_times],
-        cpus: alloc::vec![CpuDescription {
-            model: arch::features::platform().to_uppercase(),
-            clock: 0,
-            version: 0
-        }],
+        cpu_times: cpu_times.collect(),
+        cpus: alloc::vec![
+            CpuDescription {
+                model: arch::features::platform().to_uppercase(),
+                clock: 0,
+                version: 0
+            };
+            clocks.len()
+        ],
         timebase: system.timebase.ticks_per_second,
         machine: "CHRP IBM pSeries".to_string(),
         memory: MemoryUse {

@@ -497,11 +497,7 @@ impl Process {
             state.credential = Arc::new(Credential::new(cid, identity, privileges));
         });
         if let Some(entity) = thread.entity() {
-            let now = arch::time::now();
-            // It runs on this CPU and goes on; its partition's turn is judged at the next pick.
-            system()
-                .dispatch
-                .with(|scheduler| scheduler.transfer(entity, cid, now).ok());
+            system().dispatch.transfer(entity, cid);
         }
         old.thread_left();
         old.process_left();
@@ -509,7 +505,10 @@ impl Process {
     }
 
     /// A thread leaves; the last one ends the process. Called on the thread's own CPU.
-    pub fn thread_exits(self: &Arc<Self>, thread: &Arc<Thread>) {
+    ///
+    /// The scheduler forgets it before anybody can see that it is gone: whoever waits for the last thread of a partition
+    /// may unload the partition at once, on another CPU.
+    pub fn thread_exits(self: &Arc<Self>, thread: &Arc<Thread>, cpu: usize) {
         thread.bury();
         let now = arch::time::now();
         let used = thread.entity().and_then(|entity| {
@@ -517,6 +516,7 @@ impl Process {
                 .dispatch
                 .with(|scheduler| scheduler.entity_account(entity, now).ok())
         });
+        system().dispatch.bury(cpu, now, thread);
         let (last, status) = {
             let mut state = self.state.lock();
             if let Some(used) = used {

@@ -7,6 +7,7 @@
 use crate::calls::{self, Call};
 use crate::current;
 use crate::dispatch::earlier;
+use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
 use crate::signal_frame;
 use crate::signals;
@@ -24,7 +25,7 @@ use core::sync::atomic::Ordering;
 use memory::{FaultError, frames};
 use process::ExitStatus;
 use process::signal::{Action, Delivery, interruption};
-use sched::Reason;
+use sched::{CpuClock, Reason};
 use trace::Severity;
 
 /// Whether the thread is still on this CPU.
@@ -38,24 +39,27 @@ enum Turn {
 }
 
 /// A thread that this CPU runs.
-pub struct Running {
+pub struct Running<'a> {
     thread: Arc<Thread>,
     /// `None` only once the thread has left.
     body: Option<Box<Body>>,
     space: Option<Arc<Space>>,
     cpu: usize,
+    clock: &'a CpuClock,
     until: Option<Ticks>,
 }
 
-impl Running {
+impl<'a> Running<'a> {
     /// A thread that has been picked, to run until a point of time.
-    pub fn new(thread: Arc<Thread>, cpu: usize, until: Option<Ticks>) -> Self {
+    pub fn new(thread: Arc<Thread>, cpu: usize, clock: &'a CpuClock, until: Option<Ticks>) -> Self {
         let body = thread.take_body();
+        thread.runs_on(cpu);
         let mut running = Self {
             thread,
             body,
             space: None,
             cpu,
+            clock,
             until,
         };
         current::set(Some(running.thread.clone()));
@@ -83,10 +87,12 @@ impl Running {
     }
 
     fn turn(&mut self) -> Turn {
+        // Answered first: whoever rings has published before.
+        let asked = others::answer();
         if self.thread.take_attention() && self.attend() == Turn::Off {
             return Turn::Off;
         }
-        if self.is_preempted() {
+        if self.is_preempted(asked) {
             return self.leave(Reason::Preempted);
         }
         match self.body.as_ref().and_then(|body| body.call) {
@@ -135,10 +141,14 @@ impl Running {
         let system = system();
         let now = arch::time::now();
         let alarm = earlier(self.until, system.timers.next());
+        if !others::leave() {
+            return Turn::On;
+        }
         arch::time::set_decrementer(alarm.map_or(Ticks(u64::MAX), |at| at.saturating_sub(now)));
-        system.cpu_clock.enter_user(now);
+        self.clock.enter_user(now);
         let trap = arch::run_user(&mut body.context);
-        system.cpu_clock.enter_kernel(arch::time::now());
+        self.clock.enter_kernel(arch::time::now());
+        others::back();
         self.trapped(trap)
     }
 
@@ -180,7 +190,7 @@ impl Running {
         let Some(space) = &self.space else {
             return self.exit();
         };
-        let outcome = space.lock().fault(address, access);
+        let outcome = space.fault(address, access);
         let (signal, code) = match outcome {
             Ok(()) => {
                 self.thread
@@ -338,9 +348,10 @@ impl Running {
         resumption
     }
 
-    fn is_preempted(&mut self) -> bool {
+    /// Whether the thread has to make room; `asked` when somebody has rung for this CPU.
+    fn is_preempted(&mut self, asked: bool) -> bool {
         let due = self.until.is_some_and(|until| arch::time::now() >= until);
-        if !due && !system().dispatch.take_demand(self.cpu) {
+        if !due && !asked {
             return false;
         }
         let now = arch::time::now();
@@ -375,10 +386,8 @@ impl Running {
         }
         self.space = None;
         calls::thread::leave_user_traces(&self.thread);
-        self.thread.process.clone().thread_exits(&self.thread);
-        system()
-            .dispatch
-            .bury(self.cpu, arch::time::now(), &self.thread);
+        let process = self.thread.process.clone();
+        process.thread_exits(&self.thread, self.cpu);
         Turn::Off
     }
 
@@ -400,7 +409,8 @@ impl Running {
         process.end(status.unwrap_or(ExitStatus::Exited(0)));
         calls::thread::leave_user_traces(&self.thread);
         while !space.lock().clear_step(STEP) {
-            if self.is_preempted() {
+            let asked = others::answer();
+            if self.is_preempted(asked) {
                 self.thread.call_attention();
                 return self.leave(Reason::Preempted);
             }

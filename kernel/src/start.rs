@@ -16,7 +16,9 @@ use crate::trampoline;
 use abi::mmu::FrameNumber;
 use abi::{Cid, Errno, Nanos, PAGE_SIZE};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use arch::interrupts::Source;
+use arch::secondary;
 use boot::BootInfo;
 use core::fmt::Display;
 use devfs::{Devices, Entropy, register_memory_devices};
@@ -43,7 +45,30 @@ pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
     if options.test == Some(SelfTest::Panic) {
         panic!("asked for by test=panic");
     }
+    start_other_cpus(info, &options);
     dispatch::run()
+}
+
+/// How long a CPU may take to come.
+const PATIENCE: Nanos = Nanos(1_000_000_000);
+
+/// Starts the CPUs that the options allow; the system goes on without one that does not come.
+fn start_other_cpus(info: &BootInfo, options: &Options) {
+    let others = info.cpus.get(1..).unwrap_or_default();
+    let wanted = options.maxcpus.unwrap_or(arch::MAX_CPUS) - 1;
+    let others = others.get(..wanted).unwrap_or(others);
+    let mut ready = Vec::new();
+    secondary::prepare(others, |hardware, prepared| {
+        ready.push((hardware, prepared))
+    });
+    let patience = info.timebase.ticks(PATIENCE);
+    for (hardware, prepared) in ready {
+        let started =
+            prepared.and_then(|prepared| secondary::start(&prepared, dispatch::run, patience));
+        if let Err(why) = started {
+            log::warn!("CPU {hardware} is not used: {why}");
+        }
+    }
 }
 
 /// Says why the machine cannot go on, and stops it.
@@ -137,14 +162,12 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
         at: now,
     };
     let policy = sched::policy_by_name(&options.sched).ok_or(Errno::EINVAL)?;
-    let dispatch = Dispatch::new(info.timebase, 1, policy);
-    let cpu_clock = dispatch.online(0, now).ok_or(Errno::ENOMEM)?;
+    let dispatch = Dispatch::new(info.timebase, arch::MAX_CPUS, policy);
     let timebase = info.timebase;
     let parts = Parts {
         timebase,
         wall,
         dispatch,
-        cpu_clock,
         global,
         consoles,
         devices,

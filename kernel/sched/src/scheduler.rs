@@ -171,6 +171,22 @@ impl Scheduler {
         Ok(clock)
     }
 
+    /// The CPUs that are online, with their clocks.
+    pub fn clocks(&self) -> impl Iterator<Item = (Cpu, &Arc<CpuClock>)> {
+        (0..)
+            .map(Cpu)
+            .zip(&self.processors)
+            .filter_map(|(cpu, processor)| Some((cpu, processor.clock.as_ref()?)))
+    }
+
+    /// The CPUs that are online.
+    #[must_use]
+    pub fn online_cpus(&self) -> CpuSet {
+        let mut cpus = CpuSet::NONE;
+        self.clocks().for_each(|(cpu, _)| cpus.insert(cpu));
+        cpus
+    }
+
     pub(crate) fn machine(&self) -> Machine {
         Machine {
             cpus: self.online.max(1),
