@@ -102,22 +102,39 @@ impl Scheduler {
 
     /// Hides the partition from the policy until its hard maximum lets it go on.
     fn throttle(&mut self, cid: Cid, now: Ticks) {
-        let quantum = self.tuning.quantum;
-        let Some(partition) = self.partition_mut(cid) else {
-            return;
-        };
-        let Some(cap) = partition.cap.as_ref() else {
+        let capped = |partition: &&mut crate::scheduler::Partition| partition.cap.is_some();
+        let Some(partition) = self.partition_mut(cid).filter(capped) else {
             return;
         };
         partition.throttled = true;
+        self.file_release(cid, now);
+        self.show(cid, now);
+    }
+
+    /// Files the time at which a partition at its hard maximum may go on, with what CPUs hold of it now. While
+    /// they run, what they hold falls as fast as they empty the bucket, and the time stays right; when one
+    /// gives something back, it must be filed again, or the bucket runs over meanwhile.
+    fn file_release(&mut self, cid: Cid, now: Ticks) {
+        let Tuning {
+            quantum,
+            longest_slice,
+            ..
+        } = self.tuning;
+        let Some(partition) = self.partition_mut(cid) else {
+            return;
+        };
+        let held = partition.held;
+        let Some(cap) = partition.cap.as_mut() else {
+            return;
+        };
+        cap.fill(now, longest_slice);
         let back = cap
-            .wait_for(quantum, partition.held)
+            .wait_for(quantum, held)
             .map_or(u64::MAX, |wait| now.0.saturating_add(wait.max(1)));
         let index = u32::from(cid.0);
         self.throttled.remove(&mut self.throttled_nodes, index);
         self.throttled
             .insert(&mut self.throttled_nodes, index, i128::from(back), 0);
-        self.show(cid, now);
     }
 
     /// Lets those partitions go on whose hard maximum allows it again.
@@ -314,6 +331,9 @@ impl Scheduler {
         };
         if !carried {
             partition.held = partition.held.saturating_sub(unused);
+            if unused > 0 && partition.throttled {
+                self.file_release(cid, self.latest);
+            }
             return;
         }
         // A carried CPU has become free: the partition may go on although the bucket has nothing for one more.
