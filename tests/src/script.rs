@@ -40,6 +40,18 @@ pub fn announced(text: &str) -> Result<Vec<Announced>> {
     Ok(tests)
 }
 
+/// How many CPUs the script asks for in a line `# cpus: N` before its first test; one when it does not.
+pub fn cpus(text: &str) -> Result<u32> {
+    let mut head = text.lines().take_while(|line| !line.starts_with("check "));
+    let Some(number) = head.find_map(|line| line.strip_prefix("# cpus:")) else {
+        return Ok(1);
+    };
+    match number.trim().parse() {
+        Ok(cpus @ 1..) => Ok(cpus),
+        _ => bail!("not a number of CPUs:{number}"),
+    }
+}
+
 /// Runs one script; every test it announces gets a verdict.
 pub fn run(target: &Target, script: &Path, report: &Report) -> Result<()> {
     let text =
@@ -74,7 +86,7 @@ fn one_machine(
         "WANTED='{}'\n. /usr/lib/corral-tests/prelude.sh\n{text}",
         wanted.join(" ")
     );
-    let mut talk = target.boot(Some(script.as_bytes()))?;
+    let mut talk = target.boot_with(Some(script.as_bytes()), cpus(text)?)?;
     let mut running: Option<Announced> = None;
     let mut log = String::new();
     loop {
@@ -138,7 +150,7 @@ fn take(left: &mut Vec<Announced>, id: &str) -> Option<Announced> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Announced, announced};
+    use super::{Announced, announced, cpus};
     use std::collections::BTreeSet;
     use std::fs;
     use std::path::Path;
@@ -152,6 +164,17 @@ mod tests {
         };
         assert_eq!(announced(text).expect("well formed"), [expected]);
         assert!(announced("check A0001 nothing\n").is_err());
+    }
+
+    #[test]
+    fn the_head_chooses_the_cpus() {
+        assert_eq!(cpus("# x\n\n# cpus: 4\n").expect("well formed"), 4);
+        assert_eq!(
+            cpus("# x\ncheck A1 'x' <<'END'\n# cpus: 4\nEND\n").expect("none"),
+            1
+        );
+        assert!(cpus("# cpus: 0\n").is_err());
+        assert!(cpus("# cpus: many\n").is_err());
     }
 
     #[test]

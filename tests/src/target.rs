@@ -48,10 +48,17 @@ impl Target<'_> {
 
     /// Boots a machine of the usual kind.
     pub fn boot(&self, script: Option<&[u8]>) -> Result<Talk> {
+        self.boot_with(script, 1)
+    }
+
+    /// Boots a machine with `cpus` CPUs.
+    pub fn boot_with(&self, script: Option<&[u8]>, cpus: u32) -> Result<Talk> {
         let folder = self.folder()?;
         let archive = folder.join("ramdisk.cpio");
         self.disks.make(script, &archive)?;
-        Talk::start(&Machine::new(&self.kernel, &archive), &folder)
+        let mut machine = Machine::new(&self.kernel, &archive);
+        machine.smp = cpus;
+        Talk::start(&machine, &folder)
     }
 }
 

@@ -1,0 +1,185 @@
+/* Threads and processes on several CPUs at once. Every wait is for an event, and has a deadline. */
+
+#include "check.h"
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+
+enum { SIBLINGS = 3 };
+#define SECOND 1000000000LL
+
+static volatile unsigned long steps[SIBLINGS];
+static volatile int stop;
+
+static void *compute(void *argument)
+{
+	volatile unsigned long *count = argument;
+	while (!stop)
+		++*count;
+	return NULL;
+}
+
+/* Waits until `*count` has moved. */
+static void until_moved(volatile unsigned long *count)
+{
+	unsigned long before = *count;
+	int64_t deadline = now_ns() + 10 * SECOND;
+	while (*count == before)
+		WANT(now_ns() < deadline);
+}
+
+static void start_busy(pthread_t *ids)
+{
+	for (int at = 0; at < SIBLINGS; at++)
+		WANT(pthread_create(&ids[at], NULL, compute, (void *)&steps[at]) == 0);
+	for (int at = 0; at < SIBLINGS; at++)
+		until_moved(&steps[at]);
+}
+
+static void progress(void)
+{
+	/* More CPU time passes than time on the clock, so several CPUs must have computed. */
+	pthread_t ids[SIBLINGS];
+	WANT(sysconf(_SC_NPROCESSORS_ONLN) == 4);
+	start_busy(ids);
+	struct timespec used;
+	int64_t deadline = now_ns() + 20 * SECOND;
+	int64_t begun = now_ns();
+	WANT(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0);
+	int64_t before = used.tv_sec * SECOND + used.tv_nsec, passed, worked;
+	do {
+		WANT(now_ns() < deadline);
+		WANT(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0);
+		passed = now_ns() - begun;
+		worked = used.tv_sec * SECOND + used.tv_nsec - before;
+	} while (passed < SECOND / 2 || worked < passed + passed / 2);
+	stop = 1;
+	for (int at = 0; at < SIBLINGS; at++)
+		WANT(pthread_join(ids[at], NULL) == 0);
+}
+
+static int turn;
+
+static void play(int mine, int rounds)
+{
+	for (int round = 0; round < rounds; round++) {
+		int seen;
+		struct timespec limit = {10, 0};
+		while ((seen = __atomic_load_n(&turn, __ATOMIC_ACQUIRE)) != mine)
+			WANT(syscall(SYS_futex, &turn, FUTEX_WAIT_PRIVATE, seen, &limit, NULL, 0) == 0 || errno == EAGAIN || errno == EINTR);
+		__atomic_store_n(&turn, !mine, __ATOMIC_RELEASE);
+		WANT(syscall(SYS_futex, &turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0) >= 0);
+	}
+}
+
+static void *other_side(void *nothing)
+{
+	play(1, 2000);
+	return nothing;
+}
+
+static void ping_pong(void)
+{
+	pthread_t id;
+	WANT(pthread_create(&id, NULL, other_side, NULL) == 0);
+	play(0, 2000);
+	WANT(pthread_join(id, NULL) == 0);
+}
+
+static void *fork_on(void *nothing)
+{
+	for (int round = 0; round < 25; round++) {
+		int status;
+		pid_t pid = fork();
+		WANT(pid >= 0);
+		if (pid == 0)
+			_exit(round);
+		WANT(waitpid(pid, &status, 0) == pid);
+		WANT(WIFEXITED(status) && WEXITSTATUS(status) == round);
+	}
+	return nothing;
+}
+
+static void fork_storm(void)
+{
+	pthread_t ids[4];
+	for (int at = 0; at < 4; at++)
+		WANT(pthread_create(&ids[at], NULL, fork_on, NULL) == 0);
+	for (int at = 0; at < 4; at++)
+		WANT(pthread_join(ids[at], NULL) == 0);
+}
+
+static volatile unsigned long taken;
+
+static void on_signal(int number)
+{
+	(void)number;
+	taken++;
+}
+
+static void signal_running(void)
+{
+	pthread_t ids[SIBLINGS];
+	WANT(signal(SIGUSR1, on_signal) != SIG_ERR);
+	start_busy(ids);
+	for (int round = 0; round < 100; round++) {
+		unsigned long before = taken;
+		int64_t deadline = now_ns() + 5 * SECOND;
+		WANT(pthread_kill(ids[round % SIBLINGS], SIGUSR1) == 0);
+		while (taken == before)
+			WANT(now_ns() < deadline);
+	}
+	stop = 1;
+	for (int at = 0; at < SIBLINGS; at++)
+		WANT(pthread_join(ids[at], NULL) == 0);
+}
+
+static void exec_busy(void)
+{
+	pthread_t ids[SIBLINGS];
+	char *const arguments[] = {"true", NULL};
+	start_busy(ids);
+	execv("/bin/true", arguments);
+	_exit(3);
+}
+
+static void exit_busy(void)
+{
+	pthread_t ids[SIBLINGS];
+	start_busy(ids);
+	_exit(7);
+}
+
+static void execute(void)
+{
+	for (int round = 0; round < 10; round++)
+		WANT(in_child(exec_busy) == 0);
+}
+
+static void leave(void)
+{
+	for (int round = 0; round < 10; round++) {
+		int status = in_child(exit_busy);
+		WANT(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	}
+}
+
+static void timer(void)
+{
+	/* Not early, and no later than a loaded host explains. */
+	for (int round = 0; round < 10; round++) {
+		struct timespec nap = {0, 50000000};
+		int64_t begun = now_ns();
+		WANT(nanosleep(&nap, NULL) == 0);
+		int64_t passed = now_ns() - begun;
+		WANT(passed >= 50000000 && passed < SECOND);
+	}
+}
+
+static const struct check checks[] = {
+	{"progress", progress},
+	{"ping-pong", ping_pong}, {"fork-storm", fork_storm}, {"signal", signal_running},
+	{"exec", execute},		{"exit", leave},		{"timer", timer},
+};
+
+MAIN(checks)
