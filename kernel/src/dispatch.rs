@@ -9,6 +9,7 @@
 //!
 //! Lock: the scheduler and the table of entities, rank `Scheduler`, innermost but for memory and the log.
 
+use crate::latency::{self, Work};
 use crate::running::Running;
 use crate::system::system;
 use crate::thread::Thread;
@@ -205,6 +206,8 @@ pub fn run() -> ! {
     loop {
         system.serve_interrupts();
         let now = arch::time::now();
+        latency::end(now);
+        latency::working(Work::Dispatch, 0);
         system.timers.expire(now);
         while let Some(event) = system.dispatch.next_event() {
             system.log_scheduler_event(&event);
@@ -213,9 +216,14 @@ pub fn run() -> ! {
         match next.thread {
             Some(thread) => Running::new(thread, cpu, next.until).run(),
             None => {
-                system.cpu_clock.enter_idle(arch::time::now());
-                arch::idle::idle(earlier(next.until, system.timers.next()));
-                system.cpu_clock.enter_kernel(arch::time::now());
+                let until = earlier(next.until, system.timers.next());
+                let now = arch::time::now();
+                system.cpu_clock.enter_idle(now);
+                latency::end(now);
+                arch::idle::idle(until);
+                let now = arch::time::now();
+                system.cpu_clock.enter_kernel(now);
+                latency::begin(now, Work::Dispatch, 0);
             }
         }
     }

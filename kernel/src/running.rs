@@ -7,6 +7,7 @@
 use crate::calls::{self, Call};
 use crate::current;
 use crate::dispatch::earlier;
+use crate::latency::{self, Work};
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
 use crate::signal_frame;
 use crate::signals;
@@ -45,6 +46,8 @@ pub struct Running {
     space: Option<Arc<Space>>,
     cpu: usize,
     until: Option<Ticks>,
+    /// The call was cut, or has met a missing page: what is due is looked at before its next run.
+    cut: bool,
 }
 
 impl Running {
@@ -57,6 +60,7 @@ impl Running {
             space: None,
             cpu,
             until,
+            cut: false,
         };
         current::set(Some(running.thread.clone()));
         running.enter_space();
@@ -85,6 +89,9 @@ impl Running {
     fn turn(&mut self) -> Turn {
         if self.thread.take_attention() && self.attend() == Turn::Off {
             return Turn::Off;
+        }
+        if core::mem::take(&mut self.cut) {
+            look();
         }
         if self.is_preempted() {
             return self.leave(Reason::Preempted);
@@ -137,8 +144,11 @@ impl Running {
         let alarm = earlier(self.until, system.timers.next());
         arch::time::set_decrementer(alarm.map_or(Ticks(u64::MAX), |at| at.saturating_sub(now)));
         system.cpu_clock.enter_user(now);
+        latency::end(now);
         let trap = arch::run_user(&mut body.context);
-        system.cpu_clock.enter_kernel(arch::time::now());
+        let now = arch::time::now();
+        system.cpu_clock.enter_kernel(now);
+        latency::begin(now, Work::from(&trap), body.context.nip);
         self.trapped(trap)
     }
 
@@ -243,6 +253,7 @@ impl Running {
         let Some(body) = &mut self.body else {
             return Turn::Off;
         };
+        latency::working(Work::Call(pending.number as u32), body.context.nip);
         let mut call = Call::new(&self.thread, body, self.space.clone(), pending);
         let outcome = calls::run(&mut call);
         let begun = call.has_waiter();
@@ -266,10 +277,13 @@ impl Running {
         match outcome {
             Outcome::Done(value) => self.complete(Ok(value)),
             Outcome::Failed(errno) => self.complete(Err(errno)),
-            Outcome::Again => self.set_call(Some(PendingCall {
-                progress,
-                ..pending
-            })),
+            Outcome::Again => {
+                self.cut = true;
+                self.set_call(Some(PendingCall {
+                    progress,
+                    ..pending
+                }));
+            }
             Outcome::Yield => {
                 self.set_call(Some(PendingCall {
                     progress,
@@ -360,6 +374,8 @@ impl Running {
 
     /// The thread is over.
     fn exit(&mut self) -> Turn {
+        let at = self.body.as_ref().map_or(0, |body| body.context.nip);
+        latency::working(Work::Exit, at);
         if self.clear_memory() == Turn::Off {
             return Turn::Off;
         }
@@ -393,6 +409,7 @@ impl Running {
         process.end(status.unwrap_or(ExitStatus::Exited(0)));
         calls::thread::leave_user_traces(&self.thread);
         while !space.lock().clear_step(STEP) {
+            look();
             if self.is_preempted() {
                 self.thread.call_attention();
                 return self.leave(Reason::Preempted);
@@ -499,6 +516,16 @@ impl Running {
             }
         }
     }
+}
+
+/// A point in the middle of long work at which everything that an interrupt would bring is taken: devices and timers
+/// do not wait for the work's end. Whether the thread then has to make room is [`Running::is_preempted`]'s question.
+fn look() {
+    let system = system();
+    system.serve_interrupts();
+    let now = arch::time::now();
+    latency::end(now);
+    system.timers.expire(now);
 }
 
 /// The result that a waker has stored: an error when negative.

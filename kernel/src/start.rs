@@ -6,6 +6,7 @@ use crate::console::Console;
 use crate::dispatch::{self, Dispatch};
 use crate::environment::Environment;
 use crate::first;
+use crate::latency;
 use crate::mounts::{self, Random};
 use crate::options::{Options, SelfTest};
 use crate::power;
@@ -104,6 +105,7 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
     let entropy: Arc<dyn Entropy> = Arc::new(Random);
     register_memory_devices(&devices, &entropy)?;
     control::register(&devices)?;
+    latency::device::register(&devices)?;
     let unit = arch::console::console();
     let source = info
         .terminals

@@ -4,6 +4,7 @@
 //! dispatcher programs the decrementer for the first. Lock: rank `Timers`; a timer's effect takes place after
 //! the lock is released.
 
+use crate::latency;
 use crate::process::Process;
 use crate::system::system;
 use crate::thread::WeakThread;
@@ -69,7 +70,13 @@ impl Timers {
     /// Lets everything happen whose time has come.
     pub fn expire(&self, now: Ticks) {
         loop {
-            let due = self.queue.lock().expire(now);
+            let due = {
+                let mut queue = self.queue.lock();
+                if let Some(at) = queue.next().filter(|at| *at <= now) {
+                    latency::late(Ticks(now.0 - at.0));
+                }
+                queue.expire(now)
+            };
             match due {
                 None => return,
                 Some(Timeout::Wake {
