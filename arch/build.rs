@@ -17,6 +17,7 @@ fn main() {
                 "src/memory.S",
                 "src/tlb.S",
                 "src/rtas.S",
+                "src/secondary.S",
             ])
             .link_lib_modifier("+whole-archive")
             .compile("corral_arch");

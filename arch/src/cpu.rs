@@ -21,7 +21,7 @@ pub struct CpuNumber(pub u16);
 #[repr(C, align(128))]
 pub(crate) struct CpuBlock {
     number: AtomicU64,
-    kernel_sp: UnsafeCell<u64>,
+    kernel_sp: AtomicU64,
     context: UnsafeCell<*mut UserContext>,
     scratch: UnsafeCell<[u64; 4]>,
     fault_address: AtomicU64,
@@ -38,6 +38,8 @@ pub(crate) struct CpuBlock {
     pub(crate) vectors_live: AtomicBool,
     /// The number of the CPU for the hypervisor.
     pub(crate) hardware: AtomicU64,
+    /// The CPU has come from firmware and is set up.
+    up: AtomicBool,
 }
 
 // Keep in step with layout.h.
@@ -55,7 +57,7 @@ const _: () = {
 unsafe impl Sync for CpuBlock {}
 
 /// Bytes of the stack for interrupts of kernel mode: three levels of 16 KiB.
-const INTERRUPT_STACK: usize = 3 * 16384;
+pub(crate) const INTERRUPT_STACK: usize = 3 * 16384;
 
 #[repr(align(4096))]
 struct InterruptStack(UnsafeCell<[u8; INTERRUPT_STACK]>);
@@ -70,7 +72,7 @@ impl CpuBlock {
     const fn new() -> Self {
         Self {
             number: AtomicU64::new(0),
-            kernel_sp: UnsafeCell::new(0),
+            kernel_sp: AtomicU64::new(0),
             context: UnsafeCell::new(core::ptr::null_mut()),
             scratch: UnsafeCell::new([0; 4]),
             fault_address: AtomicU64::new(0),
@@ -82,7 +84,18 @@ impl CpuBlock {
             active_space: AtomicU64::new(0),
             vectors_live: AtomicBool::new(false),
             hardware: AtomicU64::new(0),
+            up: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the CPU has come from firmware.
+    pub(crate) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
+    /// Says that the CPU is set up.
+    pub(crate) fn set_up(&self) {
+        self.up.store(true, Ordering::Release);
     }
 
     /// DAR of the last interrupt from user mode or fault of a user access.
@@ -105,7 +118,7 @@ pub(crate) fn block() -> &'static CpuBlock {
     let block: *const CpuBlock;
     // SAFETY: only copies r13.
     unsafe { asm!("mr {}, 13", out(reg) block, options(nomem, nostack, preserves_flags)) };
-    // SAFETY: r13 points into `BLOCKS` since `start_boot`.
+    // SAFETY: r13 points into `BLOCKS` since `start_boot` or `secondary_entry`.
     unsafe { &*block }
 }
 
@@ -129,6 +142,32 @@ pub(crate) unsafe fn start_boot(hardware: u32) {
         registers::write::<{ Spr::SPRG3 }>(0);
         asm!("mr 13, {}", in(reg) block, options(nostack, preserves_flags));
     }
+}
+
+/// Gives a CPU that is to be started its number and its stacks.
+pub(crate) fn prepare(cpu: CpuNumber, hardware: u32, stack: u64, interrupt_stack: u64) {
+    let block = block_of(cpu);
+    block.number.store(u64::from(cpu.0), Ordering::Relaxed);
+    block.hardware.store(u64::from(hardware), Ordering::Relaxed);
+    block.kernel_sp.store(stack, Ordering::Relaxed);
+    block.interrupt_sp.store(interrupt_stack, Ordering::Release);
+}
+
+/// The block of any CPU.
+///
+/// # Panics
+/// When there is no such CPU.
+pub(crate) fn block_of(cpu: CpuNumber) -> &'static CpuBlock {
+    &BLOCKS[usize::from(cpu.0)]
+}
+
+/// Sets what programs may read of the CPU.
+///
+/// # Safety
+/// Called once on a CPU that was started, with r13 and SPRG0 set, before it runs a program.
+pub(crate) unsafe fn start_secondary() {
+    // SAFETY: only programs read SPRG3.
+    unsafe { registers::write::<{ Spr::SPRG3 }>(u64::from(this().0)) };
 }
 
 /// The hypervisor's number of a CPU.

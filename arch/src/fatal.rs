@@ -1,10 +1,10 @@
 //! The kernel's last words: panics and interrupts that must not happen.
 
-use crate::{LINEAR_BASE, console, cpu, print, rtas};
+use crate::{LINEAR_BASE, console, cpu, print, radix, rtas};
 use core::fmt::{self, Write};
 use core::mem::offset_of;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
 
 /// The registers of interrupted kernel code, as `switch.S` writes them.
@@ -45,7 +45,8 @@ const _: () = {
 pub type Describe = fn(&mut dyn Write) -> fmt::Result;
 
 static DESCRIBE: Once<Describe> = Once::new();
-static DYING: AtomicBool = AtomicBool::new(false);
+/// The CPU that reports its end, counted from 1; 0 for none.
+static DYING: AtomicU64 = AtomicU64::new(0);
 
 /// Names the function that adds the kernel's view to a report. It must take no lock that may be held.
 pub fn set_description(describe: Describe) {
@@ -96,9 +97,14 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
     end("kernel panic")
 }
 
-/// A panic inside the report stops at once.
+/// A panic inside the report stops at once; one CPU reports, and others that panic too stand still.
 fn begin() {
-    if DYING.swap(true, Ordering::Relaxed) {
+    let me = u64::from(cpu::this().0) + 1;
+    let first = DYING.compare_exchange(0, me, Ordering::Relaxed, Ordering::Relaxed);
+    if first.is_err_and(|other| other != me) {
+        crate::halt();
+    }
+    if first.is_err() {
         console::put(b"\r\n(panic while panicking)\r\n");
         rtas::os_term("corral: nested panic");
     }
@@ -177,16 +183,18 @@ fn trace_from(frame: Option<&KernelFrame>) {
         }
         None => stack_pointer(),
     };
-    let (_, image_end) = crate::image();
+    let mapped = |address| radix::kernel_rights(address).is_some_and(|(readable, ..)| readable);
     let readable = |address: u64| {
         address.is_multiple_of(16)
-            && (LINEAR_BASE + 0x40_0000..LINEAR_BASE + image_end - 32).contains(&address)
+            && address >= LINEAR_BASE
+            && mapped(address)
+            && mapped(address + 24)
     };
     for _ in 0..MAX_CALLERS {
         if !readable(sp) {
             break;
         }
-        // SAFETY: the address lies in the image, which is mapped; its frames are only read.
+        // SAFETY: the address lies in memory that is mapped; it is only read.
         let next = unsafe { (sp as *const u64).read_volatile() };
         if next == sp || !readable(next) {
             break;

@@ -28,6 +28,16 @@ pub enum Function {
     SetMode = 0x31c,
     /// `H_REGISTER_PROC_TBL`
     RegisterProcessTable = 0x37c,
+    /// `H_INT_GET_SOURCE_INFO`
+    GetSourceInfo = 0x3a8,
+    /// `H_INT_SET_SOURCE_CONFIG`
+    SetSourceConfig = 0x3ac,
+    /// `H_INT_SET_QUEUE_CONFIG`
+    SetQueueConfig = 0x3b8,
+    /// `H_INT_ESB`
+    EventStateBuffer = 0x3c8,
+    /// `H_INT_SYNC`
+    SyncSource = 0x3cc,
     /// QEMU's run-time services.
     Rtas = 0xf000,
 }

@@ -1,11 +1,17 @@
 //! External interrupts.
 //!
-//! [`InterruptController`] is what the kernel needs from a controller; [`Xics`] is the one that PAPR machines start
-//! with (PAPR, "Interrupt Presentation" by hypervisor calls, sources by run-time services). XIVE will be another.
+//! [`InterruptController`] is what the kernel needs from a controller. PAPR machines have one of two: XICS, which
+//! works everywhere, or the exploitation mode of XIVE, which boot asks for where it is offered. The
+//! device tree says which one it is ([`Description`]).
 
-use crate::cpu::{self, CpuNumber};
-use crate::hcall::{self, Function};
-use crate::rtas;
+mod xics;
+mod xive;
+
+use crate::cpu::CpuNumber;
+use spin::Once;
+
+pub use xive::{Refused, XiveDescription};
+use {xics::Xics, xive::Xive};
 
 /// The number of an interrupt source, as the device tree gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +28,8 @@ impl Source {
 pub struct Taken {
     /// Where it comes from.
     pub source: Source,
-    xirr: u32,
+    /// What the controller wants back at the end.
+    token: u32,
 }
 
 /// Why a source could not be set up.
@@ -59,72 +66,37 @@ pub trait InterruptController: Sync {
     fn clear_call(&self);
 }
 
-/// The POWER external interrupt controller.
-pub struct Xics;
-
-/// All priorities pass.
-const OPEN: u64 = 0xff;
-/// The priority of devices and of calls.
-const PRIORITY: u8 = 5;
-const SOURCE: u32 = 0x00ff_ffff;
-const NO_CALL: u64 = 0xff;
-
-impl InterruptController for Xics {
-    fn start_cpu(&self) {
-        // SAFETY: sets a priority.
-        let _answer = unsafe { hcall::call(Function::Cppr, [OPEN, 0, 0, 0, 0]) };
-    }
-
-    fn enable_source(&self, source: Source, cpu: CpuNumber) -> Result<(), NoSuchSource> {
-        let server = cpu::hardware(cpu);
-        let routed = rtas::set_xive(source.0, server, PRIORITY);
-        if routed && rtas::interrupt_on(source.0) {
-            Ok(())
-        } else {
-            Err(NoSuchSource)
-        }
-    }
-
-    fn disable_source(&self, source: Source) -> Result<(), NoSuchSource> {
-        if rtas::interrupt_off(source.0) {
-            Ok(())
-        } else {
-            Err(NoSuchSource)
-        }
-    }
-
-    fn take(&self) -> Option<Taken> {
-        // SAFETY: accepts an interrupt and answers in registers.
-        let answer = unsafe { hcall::call(Function::Xirr, [0; 5]) };
-        let [xirr, ..] = answer.results;
-        let xirr = xirr as u32;
-        let source = Source(xirr & SOURCE);
-        (answer.status == hcall::SUCCESS && source.0 != 0).then_some(Taken { source, xirr })
-    }
-
-    fn done(&self, taken: Taken) {
-        // SAFETY: ends an interrupt.
-        let _answer = unsafe { hcall::call(Function::Eoi, [u64::from(taken.xirr), 0, 0, 0, 0]) };
-    }
-
-    fn call(&self, cpu: CpuNumber) {
-        let server = u64::from(cpu::hardware(cpu));
-        // SAFETY: interrupts another CPU.
-        let _answer = unsafe { hcall::call(Function::Ipi, [server, u64::from(PRIORITY), 0, 0, 0]) };
-    }
-
-    fn clear_call(&self) {
-        let server = u64::from(cpu::hardware(cpu::this()));
-        // SAFETY: sets the CPU's own call priority to none.
-        let _answer = unsafe { hcall::call(Function::Ipi, [server, NO_CALL, 0, 0, 0]) };
-    }
+/// The interrupt controller of a machine, as its device tree describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Description {
+    /// Presentation by hypervisor calls, sources by run-time services.
+    Xics,
+    /// The exploitation mode of XIVE.
+    Xive(XiveDescription),
 }
 
-static CONTROLLER: Xics = Xics;
+static XICS: Xics = Xics;
+static XIVE: Once<Xive> = Once::new();
+
+/// Chooses the controller of this machine; boot does, once, with translation on.
+///
+/// # Safety
+/// The description is the machine's, and the memory that it names is used for nothing else.
+pub(crate) unsafe fn start(description: Description) -> Result<(), Refused> {
+    if let Description::Xive(description) = description {
+        // SAFETY: the caller's.
+        let xive = unsafe { Xive::new(description) }?;
+        XIVE.call_once(|| xive);
+    }
+    Ok(())
+}
 
 /// The controller of this machine.
 pub fn controller() -> &'static dyn InterruptController {
-    &CONTROLLER
+    match XIVE.get() {
+        Some(xive) => xive,
+        None => &XICS,
+    }
 }
 
 /// [`InterruptController::enable_source`] of this machine's controller.

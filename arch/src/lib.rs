@@ -10,8 +10,8 @@
 //! to programs: kernel code is compiled without them.
 //!
 //! It must never know a process, a file or a partition, and never wait but for the hypervisor's answer. Per-CPU data are
-//! reached through [`cpu::PerCpu`] only. Locks: two leaves outside the order of ranks, the numbers of address spaces
-//! and RTAS; nothing of another crate is called under them.
+//! reached through [`cpu::PerCpu`] only. Locks: leaves outside the order of ranks, for the numbers of address spaces,
+//! RTAS, the sources of interrupts, and mapping devices; nothing of another crate is called under them.
 
 #![no_std]
 
@@ -47,6 +47,8 @@ pub mod random;
 #[cfg(target_arch = "powerpc64")]
 mod registers;
 pub mod rtas;
+#[cfg(target_arch = "powerpc64")]
+pub mod secondary;
 #[cfg(target_arch = "powerpc64")]
 mod space;
 #[cfg(target_arch = "powerpc64")]

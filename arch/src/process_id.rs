@@ -180,6 +180,13 @@ fn replace(identity: Identity, entry: u64) {
     tlb_wait();
 }
 
+/// Forgets all translations of the kernel's tree.
+pub(crate) fn flush_kernel() {
+    tlb_begin();
+    tlb_process(0);
+    tlb_wait();
+}
+
 /// The table entry of a space that has no tree.
 pub(crate) fn no_tree() -> u64 {
     nobody()

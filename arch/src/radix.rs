@@ -9,6 +9,7 @@ use crate::process_id;
 use crate::registers::{self, Msr, Spr};
 use crate::{LINEAR_BASE, LOW_MEMORY};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use spin::Mutex;
 
 /// Bits of an entry.
 pub(crate) mod entry {
@@ -17,6 +18,8 @@ pub(crate) mod entry {
     pub const FRAME: u64 = 0x01ff_ffff_ffff_f000;
     pub const REFERENCED: u64 = 0x100;
     pub const CHANGED: u64 = 0x80;
+    /// Not cached, not reordered, never accessed before the program gets there: for devices.
+    pub const NON_IDEMPOTENT: u64 = 0x20;
     pub const PRIVILEGED: u64 = 8;
     pub const READ: u64 = 4;
     pub const WRITE: u64 = 2;
@@ -144,6 +147,32 @@ fn map_kernel(mut start: u64, end: u64, flags: u64) {
     }
 }
 
+const DEVICE: u64 = READ_WRITE | entry::NON_IDEMPOTENT;
+const GIB: u64 = 1 << 30;
+/// The level whose leaves map 1 GiB.
+const GIB_LEVEL: usize = 1;
+
+static DEVICES: Mutex<()> = Mutex::new(());
+
+/// The registers of a device at a real address: maps the GiB around them at its place behind [`LINEAR_BASE`], not cached
+/// (nothing is accessed there but what the kernel asks for). `None` when there is memory in that GiB.
+pub(crate) fn map_device(address: u64) -> Option<u64> {
+    let _exclusive = DEVICES.lock();
+    let table = match KERNEL_ROOT.0.get(index(address, 0)) {
+        // Nothing below the root is a leaf (see `map_kernel`).
+        Some(slot) => kernel_table(slot),
+        None => return None,
+    };
+    let slot = table.get(index(address, GIB_LEVEL))?;
+    let leaf = address & !(GIB - 1) | DEVICE;
+    if slot.get() & entry::VALID == 0 {
+        slot.set(leaf);
+        // SAFETY: only orders the store before the next walk. Entries that are not valid are not cached.
+        unsafe { core::arch::asm!("ptesync", "isync", options(nostack, preserves_flags)) };
+    }
+    (slot.get() == leaf).then_some(address | LINEAR_BASE)
+}
+
 /// Limits of the image's parts (`kernel.ld`).
 pub(crate) struct Image {
     pub(crate) start: u64,
@@ -235,6 +264,16 @@ pub(crate) unsafe fn start(
     if answer.status != hcall::SUCCESS {
         return Err(Refused::ProcessTable);
     }
+    // SAFETY: the caller's; the tree is built.
+    unsafe { join() };
+    Ok(())
+}
+
+/// Switches translation on for this CPU.
+///
+/// # Safety
+/// Translation is off, the vectors are in place, and the kernel's tree is built and registered.
+pub(crate) unsafe fn join() {
     // SAFETY: what runs now is mapped at the address where it runs.
     unsafe {
         registers::write::<{ Spr::PIDR }>(process_id::NONE);
@@ -244,7 +283,39 @@ pub(crate) unsafe fn start(
         registers::isync();
         registers::write_msr(Msr::KERNEL);
     }
-    Ok(())
+}
+
+/// Takes a page of memory outside of the image out of the linear map.
+///
+/// # Safety
+/// Nobody uses the page, now or later, and no other CPU changes the kernel's tree. No other CPU uses the 2 MiB around it
+/// for a moment.
+pub(crate) unsafe fn unmap_kernel_page(real_address: u64) {
+    let mut table: &'static [Entry] = &KERNEL_ROOT.0;
+    for level in 0..SHIFTS.len() - 1 {
+        let slot = &table[index(real_address, level)];
+        let value = slot.get();
+        table = if value & entry::VALID != 0 && value & entry::LEAF != 0 {
+            split(slot, level)
+        } else {
+            kernel_table(slot)
+        };
+    }
+    table[index(real_address, SHIFTS.len() - 1)].set(0);
+    process_id::flush_kernel();
+}
+
+/// Replaces a leaf by a table of leaves of the next level that translate the same. Nothing of the leaf is used while it
+/// is gone (Power ISA, Book III, "Translation Table Updates").
+fn split(slot: &Entry, level: usize) -> &'static [Entry] {
+    let leaf = slot.get();
+    slot.set(0);
+    process_id::flush_kernel();
+    let table = kernel_table(slot);
+    for (n, lower) in (0..).zip(table) {
+        lower.set(leaf + (n << SHIFTS[level + 1]));
+    }
+    table
 }
 
 /// The table at a real address.

@@ -230,6 +230,12 @@ mod calls {
         crate::halt()
     }
 
+    /// `start-cpu`: a stopped CPU begins at a real address with a value in r3. False when it does not.
+    pub(crate) fn start_cpu(hardware: u32, entry: u32, argument: u32) -> bool {
+        // SAFETY: the entry is one for CPUs that come from firmware, and the argument is what it wants.
+        unsafe { call::<1>(tokens().start_cpu, &[hardware, entry, argument]) == Some([0]) }
+    }
+
     /// `ibm,set-xive`: routes an interrupt source to a server (a CPU's hardware number) with a priority.
     pub(crate) fn set_xive(source: u32, server: u32, priority: u8) -> bool {
         // SAFETY: the service takes no address.

@@ -1,7 +1,7 @@
 //! Taking over the machine.
 
-use crate::interrupts::{InterruptController, Xics};
-use crate::{LINEAR_BASE, console, cpu, features, print, radix, rtas, time};
+use crate::{LINEAR_BASE, console, cpu, features, interrupts, print, radix, rtas, time};
+use core::fmt::Debug;
 
 /// What boot knows when it hands over the machine.
 pub struct BootCpu<'a> {
@@ -11,6 +11,8 @@ pub struct BootCpu<'a> {
     pub console: u32,
     /// All memory, as ranges of real addresses, `end` not included.
     pub memory: &'a mut dyn Iterator<Item = (u64, u64)>,
+    /// The interrupt controller.
+    pub interrupts: interrupts::Description,
     /// The linked address of a page in the image's data that nothing uses: it will not be mapped.
     pub stack_guard: u64,
 }
@@ -37,12 +39,21 @@ pub unsafe fn start_boot_cpu(boot: BootCpu<'_>) {
     // SAFETY: the caller's.
     let started = unsafe { radix::start(boot.memory, boot.stack_guard & !LINEAR_BASE) };
     if let Err(refused) = started {
-        print!("corral: the hypervisor refuses {refused:?}\n");
-        rtas::os_term("corral: hypervisor refuses");
+        stop(refused);
     }
     features::start_cpu();
     time::disarm();
-    Xics.start_cpu();
+    // SAFETY: the caller's.
+    if let Err(refused) = unsafe { interrupts::start(boot.interrupts) } {
+        stop(refused);
+    }
+    interrupts::controller().start_cpu();
+}
+
+/// The hypervisor refuses something that Corral cannot do without.
+fn stop(refused: impl Debug) -> ! {
+    print!("corral: the hypervisor refuses {refused:?}\n");
+    rtas::os_term("corral: hypervisor refuses")
 }
 
 /// # Safety

@@ -2,9 +2,10 @@
 
 use crate::client::Client;
 use crate::info::{BootInfo, InitialRamDisk};
-use crate::machine::{self, Machine};
-use crate::negotiate::{Offer, Request};
+use crate::machine::{self, Interrupts, Machine};
+use crate::negotiate::Request;
 use crate::{Region, Regions, flatten, regions};
+use arch::interrupts::{Description, XiveDescription};
 use arch::print;
 use core::fmt::Display;
 use spin::{Mutex, Once};
@@ -52,10 +53,16 @@ extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> !
     arch::rtas::set_services(machine::services(blob, rtas.map(|(way, _)| way)));
     let machine = machine::describe(blob).unwrap_or_else(|missing| stop(missing));
     let initrd = machine.initrd.or((!passed.is_empty()).then_some(passed));
-    let info = INFO.call_once(|| {
-        let rtas = rtas.map(|(_, memory)| memory);
-        describe(machine, blob, firmware, initrd, rtas)
-    });
+    let controller = machine.interrupts;
+    let mut info = describe(
+        machine,
+        blob,
+        firmware,
+        initrd,
+        rtas.map(|(_, memory)| memory),
+    );
+    let interrupts = interrupts(controller, &mut info);
+    let info = INFO.call_once(|| info);
     let terminals = info.terminals.first().map_or(0, |terminal| terminal.unit);
     // SAFETY: translation is off, this is the boot CPU, and firmware is not needed any more: its memory at the
     // vectors may be overwritten.
@@ -63,6 +70,7 @@ extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> !
         arch::start_boot_cpu(arch::BootCpu {
             hardware: info.boot_cpu,
             console: terminals,
+            interrupts,
             stack_guard: &raw const boot_stack_guard as u64,
             memory: &mut info
                 .all_memory
@@ -76,10 +84,7 @@ extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> !
 
 /// Asks for the machine that Corral wants. Firmware that knows no negotiation gives the machine that it has.
 fn negotiate(client: &mut Client) {
-    let offer = Offer {
-        xive: false,
-        ..client.offer()
-    };
+    let offer = client.offer();
     if let Some(request) = Request::new(&offer, arch::MAX_CPUS as u32)
         && !client.negotiate(&request)
     {
@@ -137,6 +142,24 @@ fn describe(
         firmware,
         model: machine.model,
     }
+}
+
+/// The interrupt controller with the memory that it needs, which is taken from what is free.
+fn interrupts(controller: Interrupts, info: &mut BootInfo) -> Description {
+    let Interrupts::Xive(xive) = controller else {
+        return Description::Xics;
+    };
+    let size = 1 << xive.queue_shift;
+    let Some(queues) = info.memory.take(info.cpus.len() as u64 * size, size) else {
+        stop("there is no memory for event queues");
+    };
+    Description::Xive(XiveDescription {
+        management: xive.management,
+        priority: xive.priority,
+        queue_shift: xive.queue_shift,
+        queues: queues.start,
+        calls: xive.calls,
+    })
 }
 
 /// Less free memory than this is no machine to start on.

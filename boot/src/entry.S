@@ -1,7 +1,7 @@
 /*
  * Entry from Open Firmware, and calls back into it.
  *
- * Firmware enters at the first byte of the image in big-endian, 32-bit mode with translation off; the image
+ * Firmware or a boot loader enters at the first byte of the image in big-endian, 32-bit mode with translation off; the image
  * is linked at KERNEL_BASE and everything else in it is little-endian and 64-bit. With translation off the
  * processor ignores the top bits of an address, so linked addresses work before the MMU is on.
  */
@@ -21,13 +21,83 @@
 
     .section .head.text, "ax"
 
+/* Makes instruction fetches see what has been stored from \from to \to. Writes \from, CR0. */
+.macro sync_instructions from, to
+8:  dcbst   0, \from
+    sync
+    icbi    0, \from
+    addi    \from, \from, 128
+    cmpld   \from, \to
+    blt     8b
+    sync
+    isync
+.endm
+
 /*
  * In:  r3 RAM disk's real address, r4 its size (0: none), r5 client interface handler's real address.
  * Out: boot_entry(r3, r4, r5) on the boot stack; never returns.
+ *
+ * QEMU loads the image where it is linked; other boot loaders (GRUB) load it where there is room, and it moves first. They
+ * put the RAM disk behind the image, and the image has room behind it (kernel.ld): so the way is free.
  */
     .global _start
 _start:
     to_little_endian
+here:
+    clrldi  r10, r10, 32        /* where `here` is */
+    address_of r6, here
+    clrldi  r6, r6, 4           /* where it should be */
+    subf.   r7, r6, r10         /* by how much the image lies too high */
+    beq     at_home
+    address_of r8, __bss_start
+    clrldi  r8, r8, 4           /* the end of what is to be moved */
+    address_of r9, _start
+    clrldi  r9, r9, 4           /* its start */
+    blt     upwards
+
+    /* Downwards, from the start. The loop could be overwritten: it runs from the image's bss, which stays behind. */
+    add     r11, r8, r7
+    addi    r12, r10, downwards - here
+    li      r0, (downwards_end - downwards) / 4
+    mtctr   r0
+    mr      r6, r11
+1:  lwz     r0, 0(r12)
+    stw     r0, 0(r6)
+    addi    r12, r12, 4
+    addi    r6, r6, 4
+    bdnz    1b
+    mr      r12, r11
+    sync_instructions r12, r6
+    mtctr   r11
+    bctr
+downwards:
+    add     r6, r9, r7
+    mr      r11, r9
+2:  ld      r12, 0(r6)
+    std     r12, 0(r11)
+    addi    r6, r6, 8
+    addi    r11, r11, 8
+    cmpld   r11, r8
+    blt     2b
+    sync_instructions r9, r8
+    address_of r12, at_home
+    mtctr   r12
+    bctr
+downwards_end:
+
+upwards:                        /* from the end: this code is the last to be reached */
+    add     r6, r8, r7
+    mr      r11, r8
+3:  ldu     r12, -8(r6)
+    stdu    r12, -8(r11)
+    cmpld   r11, r9
+    bgt     3b
+    sync_instructions r9, r8
+    address_of r12, at_home
+    mtctr   r12
+    bctr
+
+at_home:
     address_of r6, __bss_start
     address_of r7, __bss_end
     li      r8, 0

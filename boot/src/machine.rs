@@ -1,11 +1,15 @@
 //! Reads a flattened device tree: memory, CPUs, terminals, options, run-time services.
 
+mod interrupts;
+
 use crate::info::{CpuList, Terminal, TerminalList};
 use crate::{Region, Regions};
 use abi::Timebase;
 use arch::rtas::{Services, Tokens, Way};
 use core::fmt;
 use fdt::node::FdtNode;
+
+pub use interrupts::{Interrupts, Xive};
 
 /// The root node's `compatible` on the machine that knows run-time services as a hypervisor call.
 const QEMU: &[u8] = b"qemu,pseries";
@@ -19,6 +23,8 @@ pub struct Machine<'a> {
     pub timebase: Timebase,
     /// Hardware numbers of the CPUs in the order of the tree.
     pub cpus: CpuList,
+    /// The interrupt controller.
+    pub interrupts: Interrupts,
     /// The hypervisor terminals, the one that `stdout-path` names first.
     pub terminals: TerminalList,
     /// `/chosen/bootargs`.
@@ -44,6 +50,8 @@ pub enum Unsuitable {
     NoRadix,
     /// The tree does not give the rate of the timebase.
     NoTimebase,
+    /// The XIVE node lacks something, or all priorities are taken.
+    BadXive,
 }
 
 impl fmt::Display for Unsuitable {
@@ -55,6 +63,7 @@ impl fmt::Display for Unsuitable {
             Self::NoCpu => "the device tree has no CPU node",
             Self::NoRadix => "this CPU has no radix MMU; Corral needs POWER9 or later",
             Self::NoTimebase => "the device tree does not give the timebase frequency",
+            Self::BadXive => "the device tree's XIVE interrupt controller is incomplete",
         })
     }
 }
@@ -70,8 +79,15 @@ pub fn describe(blob: &[u8]) -> Result<Machine<'_>, Unsuitable> {
     let mut timebase = None;
     let mut radix = false;
     for cpu in of_type(&tree, "/cpus", "cpu") {
-        let servers = cell(cpu, "ibm,ppc-interrupt-server#s").or_else(|| cell(cpu, "reg"));
-        cpus.push(servers.ok_or(Unsuitable::NoCpu)?);
+        // One for each thread of the core; further ones than Corral can use are left out.
+        let servers = cpu
+            .property("ibm,ppc-interrupt-server#s")
+            .or_else(|| cpu.property("reg"))
+            .ok_or(Unsuitable::NoCpu)?;
+        for server in servers.value.chunks_exact(4) {
+            let number: [u8; 4] = server.try_into().map_err(|_| Unsuitable::BadTree)?;
+            cpus.push(u32::from_be_bytes(number));
+        }
         timebase = timebase.or_else(|| number(cpu, "timebase-frequency"));
         radix |= cpu.property("ibm,processor-radix-AP-encodings").is_some();
     }
@@ -87,6 +103,7 @@ pub fn describe(blob: &[u8]) -> Result<Machine<'_>, Unsuitable> {
     Ok(Machine {
         memory,
         timebase: Timebase { ticks_per_second },
+        interrupts: interrupts::interrupts(&tree, cpus.len())?,
         cpus,
         terminals: terminals(&tree),
         command_line: text(&tree, "/chosen", "bootargs"),

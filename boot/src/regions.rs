@@ -158,6 +158,18 @@ impl Regions {
         Ok(())
     }
 
+    /// Takes `size` bytes, aligned to `alignment` (a power of two), from the lowest range that has them. `None`, with nothing
+    /// changed, when none has or when too many ranges would be left.
+    pub fn take(&mut self, size: u64, alignment: u64) -> Option<Region> {
+        let taken = self.as_slice().iter().find_map(|region| {
+            let start = region.start.checked_next_multiple_of(alignment)?;
+            let end = start.checked_add(size)?;
+            (end <= region.end).then_some(Region { start, end })
+        })?;
+        self.subtract(taken).ok()?;
+        Some(taken)
+    }
+
     /// Forgets all memory at `limit` bytes and above: what the option `mem=` asks for.
     pub fn limit(&mut self, limit: u64) {
         for region in &mut self.ranges {
@@ -289,6 +301,30 @@ mod tests {
             rest.subtract(other).unwrap();
             prop_assert_eq!(one.overlaps(other), rest.total() < one.size());
             prop_assert_eq!(one.overlaps(other), other.overlaps(one));
+        }
+    }
+
+    proptest! {
+        /// BOOT0006: what is taken is aligned, was free, and is free no more; nothing is taken when nothing fits.
+        #[test]
+        fn taking(parts in prop::collection::vec(region(), 0..6), size in 1..60u64, shift in 0..5u32) {
+            let mut regions = Regions::new();
+            for part in parts {
+                regions.add(part).unwrap();
+            }
+            let before = regions.clone();
+            let fits = (0..SPACE as u64).step_by(1 << shift).any(|start| {
+                before.as_slice().iter().any(|region| region.start <= start && start + size <= region.end)
+            });
+            let taken = regions.take(size, 1 << shift);
+            prop_assert_eq!(taken.is_some(), fits);
+            if let Some(taken) = taken {
+                prop_assert_eq!((taken.size(), taken.start % (1 << shift)), (size, 0));
+                prop_assert_eq!(regions.total(), before.total() - size);
+                prop_assert!(regions.as_slice().iter().all(|region| !region.overlaps(taken)));
+            } else {
+                prop_assert_eq!(regions.as_slice(), before.as_slice());
+            }
         }
     }
 

@@ -1,11 +1,16 @@
-//! The console: the hypervisor's terminal as a terminal of programs.
+//! The consoles: the hypervisor's terminals as terminals of programs.
+//!
+//! The first one is that on which the system speaks, `/dev/console` and `/dev/hvc0`; the others are `/dev/hvc1` and so
+//! on, each with a line discipline, an interrupt and an output queue of its own. The terminal that results are told on
+//! ([`crate::power`]) is none of them, so no program reaches it.
 //!
 //! Lock: none of its own but the input that found no room, of rank `Log`.
 
 use crate::system::if_ready;
-use crate::terminals::{CONSOLE, CONSOLE_NUMBER, Jobs};
+use crate::terminals::{CONSOLE_NUMBER, Jobs, console_id, hypervisor_number};
 use crate::timers::Timeout;
 use abi::{Errno, Nanos, Ticks};
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use arch::interrupts::Source;
@@ -19,15 +24,22 @@ use wait::Attempt;
 /// How long a busy hypervisor is left alone before output is offered again.
 const RETRY: Nanos = Nanos(1_000_000);
 
-/// The hypervisor's terminal as driver.
+/// A terminal of the hypervisor as driver.
 struct Line {
+    number: usize,
     vty: Vty<HypervisorLine>,
     /// Input that the terminal had no room for.
     kept: SpinLock<Vec<u8>>,
 }
 
-/// The terminal that the system speaks on.
+/// All consoles, that on which the system speaks first.
+pub struct Consoles {
+    all: Vec<Console>,
+}
+
+/// One console.
 pub struct Console {
+    number: usize,
     line: Arc<Line>,
     terminal: Arc<Terminal>,
     source: Option<Source>,
@@ -37,42 +49,87 @@ impl TerminalOutput for Line {
     fn write(&self, bytes: &[u8]) -> usize {
         let taken = self.vty.write(bytes);
         if taken < bytes.len() {
-            retry_later();
+            retry_later(self.number);
         }
         taken
     }
 
     fn input_room(&self) {
-        if let Some(system) = if_ready() {
-            system.console.deliver();
+        if let Some(console) = if_ready().and_then(|system| system.consoles.get(self.number)) {
+            console.deliver();
         }
     }
 }
 
-fn retry_later() {
+fn retry_later(number: usize) {
     if let Some(system) = if_ready() {
         let at = arch::time::now().saturating_add(system.timebase.ticks(RETRY));
-        system.timers.add(at, Timeout::ConsoleOutput);
+        system.timers.add(at, Timeout::ConsoleOutput(number));
+    }
+}
+
+impl Consoles {
+    /// Consoles on these terminals, each a unit and its interrupt source.
+    ///
+    /// # Errors
+    /// ENOMEM
+    pub fn new(units: impl Iterator<Item = (u32, Option<Source>)>) -> Result<Self, Errno> {
+        let mut all = Vec::new();
+        for (number, (unit, source)) in units.enumerate() {
+            all.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            all.push(Console::new(number, unit, source));
+        }
+        Ok(Self { all })
+    }
+
+    /// A console by its number.
+    pub fn get(&self, number: usize) -> Option<&Console> {
+        self.all.get(number)
+    }
+
+    /// All of them, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &Console> {
+        self.all.iter()
+    }
+
+    /// Lets input interrupt.
+    pub fn enable(&self) {
+        self.iter().for_each(Console::enable);
+    }
+
+    /// Makes the consoles known.
+    ///
+    /// # Errors
+    /// EEXIST when they are.
+    pub fn register(&self, devices: &devfs::Devices) -> Result<(), Errno> {
+        self.iter()
+            .try_for_each(|console| console.register(devices))
+    }
+
+    /// An interrupt has come, maybe for a console.
+    pub fn interrupt(&self, source: Source) {
+        self.iter().for_each(|console| console.interrupt(source));
     }
 }
 
 impl Console {
-    /// The console on a terminal unit of the hypervisor.
-    pub fn new(unit: u32, source: Option<Source>) -> Self {
+    fn new(number: usize, unit: u32, source: Option<Source>) -> Self {
         let line = Arc::new(Line {
+            number,
             vty: Vty::new(HypervisorLine(unit)),
             kept: SpinLock::new(Rank::Log, Vec::new()),
         });
-        let terminal = Terminal::new(CONSOLE, line.clone(), Arc::new(Jobs));
+        let terminal = Terminal::new(console_id(number), line.clone(), Arc::new(Jobs));
         Self {
+            number,
             line,
             terminal,
             source,
         }
     }
 
-    /// Lets input interrupt.
-    pub fn enable(&self) {
+    /// Lets input interrupt. What has come before does not: it is fetched.
+    fn enable(&self) {
         if let Some(source) = self.source
             && arch::interrupts::enable_source(source, arch::cpu::this()).is_err()
         {
@@ -81,20 +138,26 @@ impl Console {
                 source.0
             );
         }
+        self.line.vty.fetch();
+        self.deliver();
     }
 
-    /// Makes the console known.
-    ///
-    /// # Errors
-    /// EEXIST when it is.
-    pub fn register(&self, devices: &devfs::Devices) -> Result<(), Errno> {
-        devices.register(Item::device(
-            "console",
-            0o600,
-            Export::GlobalOnly,
-            CONSOLE_NUMBER,
-            Arc::new(Opener(self.terminal.clone())),
-        ))
+    fn register(&self, devices: &devfs::Devices) -> Result<(), Errno> {
+        let device = |name: &str, number| {
+            let opener = Arc::new(Opener(self.terminal.clone()));
+            devices.register(Item::device(
+                name,
+                0o600,
+                Export::GlobalOnly,
+                number,
+                opener,
+            ))
+        };
+        if self.number == 0 {
+            device("console", CONSOLE_NUMBER)?;
+        }
+        let name = format!("hvc{}", self.number);
+        device(&name, hypervisor_number(self.number))
     }
 
     /// The terminal of programs.
@@ -102,8 +165,8 @@ impl Console {
         &self.terminal
     }
 
-    /// An interrupt has come, maybe for the console.
-    pub fn interrupt(&self, source: Source) {
+    /// An interrupt has come, maybe for this console.
+    fn interrupt(&self, source: Source) {
         if self.source == Some(source) {
             self.line.vty.fetch();
             self.deliver();
@@ -134,7 +197,7 @@ impl Console {
     /// Offers output to the hypervisor again.
     pub fn pump(&self) {
         if self.line.vty.pump() > 0 {
-            retry_later();
+            retry_later(self.number);
         } else {
             self.terminal.output_ready();
         }
@@ -145,13 +208,16 @@ impl Console {
 pub fn flush() {
     let Some(system) = if_ready() else { return };
     let start = arch::time::now();
-    while system.console.line.vty.pump() > 0
-        && arch::time::now().saturating_sub(start) < Ticks(system.timebase.ticks_per_second)
-    {}
-    system.console.terminal.output_ready();
+    for console in system.consoles.iter() {
+        while console.line.vty.pump() > 0
+            && arch::time::now().saturating_sub(start) < Ticks(system.timebase.ticks_per_second)
+        {
+        }
+        console.terminal.output_ready();
+    }
 }
 
-/// What `/dev/console` does when it is opened.
+/// What the device of a console does when it is opened.
 struct Opener(Arc<Terminal>);
 
 impl Device for Opener {

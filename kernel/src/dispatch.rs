@@ -10,6 +10,7 @@
 //! Lock: the scheduler and the table of entities, rank `Scheduler`, innermost but for memory and the log.
 
 use crate::latency::{self, Work};
+use crate::others;
 use crate::running::Running;
 use crate::system::system;
 use crate::thread::Thread;
@@ -17,18 +18,15 @@ use abi::{Cid, Errno, Ticks, Timebase};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
 use sched::{
-    Attributes, Cpu, CpuClock, Decision, Entitlement, EntityId, Event, Policy, Reason, Scheduler,
-    Wakeup,
+    Attributes, Cpu, CpuClock, CpuSet, Decision, Entitlement, EntityId, Event, Policy, Reason,
+    Scheduler, Wakeup,
 };
 use sync::{Rank, SpinLock};
 
 /// The scheduler and the threads that it knows by number.
 pub struct Dispatch {
     state: SpinLock<State>,
-    /// A bit for each CPU that has to ask again what to run and until when.
-    demands: AtomicU64,
 }
 
 struct State {
@@ -53,7 +51,6 @@ impl Dispatch {
         };
         Self {
             state: SpinLock::new(Rank::Scheduler, state),
-            demands: AtomicU64::new(0),
         }
     }
 
@@ -95,33 +92,30 @@ impl Dispatch {
 
     fn wake_at(&self, entity: EntityId, now: Ticks) {
         // An entity that has gone in between needs no waking.
-        if let Ok(wakeup) = self.state.lock().scheduler.wake(entity, now) {
-            self.demand(wakeup);
+        let wakeup = self.with(|scheduler| scheduler.wake(entity, now));
+        if let Ok(wakeup) = wakeup {
+            demand(wakeup);
         }
-    }
-
-    /// Notes what CPUs are asked to do; they look before they return to a program.
-    fn demand(&self, wakeup: Wakeup) {
-        self.demands
-            .fetch_or(wakeup.preempt.0 | wakeup.rearm.0, Ordering::AcqRel);
-    }
-
-    /// Whether something was asked of a CPU since the last time.
-    pub fn take_demand(&self, cpu: usize) -> bool {
-        let bit = 1u64 << cpu;
-        self.demands.load(Ordering::Relaxed) & bit != 0
-            && self.demands.fetch_and(!bit, Ordering::AcqRel) & bit != 0
     }
 
     /// Chooses what a CPU does next.
     pub fn pick(&self, cpu: usize, now: Ticks) -> Next {
-        self.take_demand(cpu);
-        let mut state = self.state.lock();
-        let Decision { run, until, others } = state.scheduler.pick(Cpu(cpu as u16), now);
-        self.demand(others);
-        let thread =
-            run.and_then(|entity| state.threads.get(entity.index as usize).cloned().flatten());
-        Next { thread, until }
+        // Whatever was asked of it so far, this is the answer.
+        others::answer();
+        let (next, others) = {
+            let mut state = self.state.lock();
+            let Decision { run, until, others } = state.scheduler.pick(Cpu(cpu as u16), now);
+            let thread =
+                run.and_then(|entity| state.threads.get(entity.index as usize).cloned().flatten());
+            (Next { thread, until }, others)
+        };
+        demand(others);
+        next
+    }
+
+    /// How many CPUs run threads, and which.
+    pub fn cpus(&self) -> CpuSet {
+        self.with(|scheduler| scheduler.online_cpus())
     }
 
     /// Takes the running thread off a CPU.
@@ -177,7 +171,16 @@ impl Dispatch {
         let now = arch::time::now();
         if let Ok(wakeup) = self.with(|scheduler| scheduler.change_partition(cid, entitlement, now))
         {
-            self.demand(wakeup);
+            demand(wakeup);
+        }
+    }
+
+    /// Moves a thread into a partition.
+    pub fn transfer(&self, entity: EntityId, cid: Cid) {
+        let now = arch::time::now();
+        // One that has ended in between needs no moving.
+        if let Ok(wakeup) = self.with(|scheduler| scheduler.transfer(entity, cid, now)) {
+            demand(wakeup);
         }
     }
 
@@ -190,7 +193,7 @@ impl Dispatch {
     /// Another policy takes over.
     pub fn set_policy(&self, policy: Box<dyn Policy>) {
         if let Ok(wakeup) = self.with(|scheduler| scheduler.set_policy(policy, arch::time::now())) {
-            self.demand(wakeup);
+            demand(wakeup);
         }
     }
 
@@ -199,10 +202,23 @@ impl Dispatch {
     }
 }
 
-/// Runs this CPU for ever.
+/// Tells CPUs what is asked of them. Called without the scheduler's lock, which they will want.
+fn demand(wakeup: Wakeup) {
+    let mut asked = wakeup.preempt.0 | wakeup.rearm.0;
+    while asked != 0 {
+        others::ring(asked.trailing_zeros() as usize);
+        asked &= asked - 1;
+    }
+}
+
+/// Puts this CPU to work and runs it for ever.
 pub fn run() -> ! {
     let system = system();
     let cpu = usize::from(arch::cpu::this().0);
+    let clock = match system.dispatch.online(cpu, arch::time::now()) {
+        Some(clock) => clock,
+        None => panic!("CPU {cpu} is at work already"),
+    };
     loop {
         system.serve_interrupts();
         let now = arch::time::now();
@@ -214,19 +230,26 @@ pub fn run() -> ! {
         }
         let next = system.dispatch.pick(cpu, now);
         match next.thread {
-            Some(thread) => Running::new(thread, cpu, next.until).run(),
-            None => {
-                let until = earlier(next.until, system.timers.next());
-                let now = arch::time::now();
-                system.cpu_clock.enter_idle(now);
-                latency::end(now);
-                arch::idle::idle(until);
-                let now = arch::time::now();
-                system.cpu_clock.enter_kernel(now);
-                latency::begin(now, Work::Dispatch, 0);
-            }
+            Some(thread) => Running::new(thread, cpu, &clock, next.until).run(),
+            None => rest(&clock, next.until),
         }
     }
+}
+
+/// Rests until an interrupt comes or it is time.
+fn rest(clock: &CpuClock, until: Option<Ticks>) {
+    if !others::leave() {
+        return;
+    }
+    let until = earlier(until, system().timers.next());
+    let now = arch::time::now();
+    clock.enter_idle(now);
+    latency::end(now);
+    arch::idle::idle(until);
+    let now = arch::time::now();
+    clock.enter_kernel(now);
+    latency::begin(now, Work::Dispatch, 0);
+    others::back();
 }
 
 /// The earlier of two points of time that may not be set.

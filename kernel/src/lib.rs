@@ -27,6 +27,7 @@ mod first;
 pub mod latency;
 pub mod mounts;
 pub mod options;
+pub mod others;
 pub mod outcome;
 pub mod partitions;
 pub mod power;

@@ -13,7 +13,7 @@ use devpts::Devpts;
 use procfs::Procfs;
 use ramfs::{Capacity, Ramfs};
 use spin::Once;
-use vfs::{Clock, DeviceNumber, FileSystem, MountNamespace, Timestamp};
+use vfs::{Clock, DeviceNumber, FileSystem, Mode, MountNamespace, Timestamp};
 
 /// The wall clock as file systems ask for it.
 pub struct WallClock;
@@ -74,8 +74,12 @@ pub fn clock() -> Arc<dyn Clock> {
 /// # Errors
 /// ENOSPC, ENOMEM.
 pub fn new_ramfs(owner: Cid) -> Result<Ramfs, Errno> {
+    in_memory(owner, Mode::new(0o755))
+}
+
+fn in_memory(owner: Cid, mode: Mode) -> Result<Ramfs, Errno> {
     let pages = memory::frames::total().0 / 2;
-    Ramfs::new(
+    Ramfs::with_mode(
         next_device(),
         Capacity {
             pages,
@@ -83,6 +87,7 @@ pub fn new_ramfs(owner: Cid) -> Result<Ramfs, Errno> {
         },
         clock(),
         owner,
+        mode,
     )
 }
 
@@ -131,6 +136,15 @@ pub fn new_ptys(cid: Cid) -> Devpts {
 /// The names of an environment's pseudoterminals.
 pub fn devpts(ptys: &Devpts) -> FileSystem {
     FileSystem::new(ptys.root(), "devpts", "devpts")
+}
+
+/// Where an environment's POSIX shared memory and named semaphores are files (`man 7 shm_overview`).
+///
+/// # Errors
+/// ENOSPC, ENOMEM.
+pub fn shared_memory(cid: Cid) -> Result<FileSystem, Errno> {
+    let files = in_memory(cid, Mode::new(0o1777))?;
+    Ok(FileSystem::new(files.root(), "tmpfs", "tmpfs"))
 }
 
 /// The list of all devices.

@@ -8,6 +8,8 @@ use log::LevelFilter;
 pub struct Options {
     /// `console=UNIT`: the virtual terminal that the system speaks on; the firmware's when absent.
     pub console: Option<u32>,
+    /// `result=off`: nothing is told about the end of the run, and the terminal for that is one like the others.
+    pub result: bool,
     /// `log=LEVEL`: off, error, warn, info, debug or trace.
     pub log: LevelFilter,
     /// `init=PATH`: the first program.
@@ -31,6 +33,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             console: None,
+            result: true,
             log: LevelFilter::Warn,
             init: "/sbin/init".to_string(),
             maxcpus: None,
@@ -52,7 +55,7 @@ pub struct BadOption {
 impl Options {
     /// Reads a command line; a word that cannot be used is reported and otherwise ignored.
     ///
-    /// `mem=` is the boot loader's: it is accepted here and has been applied before.
+    /// `mem=` is boot's: it is accepted here and has been applied before.
     pub fn parse(line: &str, mut report: impl FnMut(BadOption)) -> Self {
         let mut options = Self::default();
         for word in line.split_ascii_whitespace() {
@@ -70,6 +73,8 @@ impl Options {
         let (name, value) = word.split_once('=').ok_or("unknown option")?;
         match name {
             "console" => self.console = Some(unit(value).ok_or("not a terminal unit")?),
+            "result" if value == "off" => self.result = false,
+            "result" => return Err("not off"),
             "log" => {
                 self.log = value
                     .parse()
@@ -77,7 +82,8 @@ impl Options {
             }
             "init" if value.starts_with('/') => self.init = value.to_string(),
             "init" => return Err("not an absolute path"),
-            "mem" => {}
+            // `mem` has been applied; GRUB tells the file that it has loaded.
+            "mem" | "BOOT_IMAGE" => {}
             "maxcpus" => {
                 self.maxcpus = Some(
                     value

@@ -11,13 +11,14 @@ use crate::process::Process;
 use crate::signals::{self, Origin};
 use crate::system::system;
 use abi::linux::{SigInfo, SignalNumber};
-use abi::{BasisPoints, Cid, Errno};
+use abi::{BasisPoints, Cid, Errno, Pages};
 use alloc::format;
 use alloc::sync::Arc;
 use control::{
     Load, Refusal, ResourceControls, WparHandle, WparKind, WparState, check_minimum_sum,
 };
 use devpts::Devpts;
+use memory::frames;
 use partition::{Refused, Subsystem, Subsystems, Wpar};
 use sched::Entitlement;
 use security::Credential;
@@ -61,7 +62,7 @@ impl Subsystem for Numbers {
     }
 }
 
-/// What is charged to a partition and outlives it: the files that it has left.
+/// The memory limits of a partition, and what outlives it: the files that it has left.
 struct Memory;
 
 impl Subsystem for Memory {
@@ -69,12 +70,15 @@ impl Subsystem for Memory {
         "memory"
     }
 
-    fn create(&self, _wpar: &Arc<Wpar>) -> Result<(), Errno> {
+    fn create(&self, wpar: &Arc<Wpar>) -> Result<(), Errno> {
+        limit_memory(wpar.cid(), &wpar.controls());
         Ok(())
     }
 
     fn destroy(&self, wpar: &Arc<Wpar>) {
         mounts::hand_over(wpar.cid());
+        frames::set_minimum(wpar.cid(), Pages(0));
+        frames::set_maximum(wpar.cid(), None);
     }
 }
 
@@ -82,6 +86,28 @@ impl Subsystem for Memory {
 fn subsystems() -> &'static Subsystems {
     static SUBSYSTEMS: Once<Subsystems> = Once::new();
     SUBSYSTEMS.call_once(|| Subsystems::new(alloc::vec![&Memory, &Scheduling, &Numbers]))
+}
+
+/// A part of the machine's memory.
+pub fn part_of_memory(part: BasisPoints) -> Pages {
+    Pages(frames::total().0 * u64::from(part.0) / u64::from(BasisPoints::WHOLE.0))
+}
+
+/// Puts the memory limits of `controls` into force.
+fn limit_memory(cid: Cid, controls: &ResourceControls) {
+    let memory = &controls.memory;
+    let maximum = memory.hard_maximum.basis_points();
+    let is_limited = controls.active && maximum < BasisPoints::WHOLE;
+    frames::set_maximum(cid, is_limited.then(|| part_of_memory(maximum)));
+    let minimum = memory.minimum.basis_points();
+    frames::set_minimum(
+        cid,
+        part_of_memory(if controls.active {
+            minimum
+        } else {
+            BasisPoints(0)
+        }),
+    );
 }
 
 /// What the scheduler gives a partition with these controls.
@@ -198,6 +224,12 @@ fn mounts_of(
         &mounts::devpts(ptys),
         &find(&namespace, "/dev/pts")?,
         MountFlags::empty(),
+    )?;
+    namespace.mount(
+        credential,
+        &mounts::shared_memory(cid)?,
+        &find(&namespace, "/dev/shm")?,
+        MountFlags::NO_DEVICES | MountFlags::NO_SET_ID,
     )?;
     Ok(namespace)
 }
@@ -357,6 +389,7 @@ pub fn set_resources(
     system()
         .dispatch
         .change_partition(wpar.cid(), entitlement(&controls));
+    limit_memory(wpar.cid(), &controls);
     wpar.set_controls(controls);
     Ok(())
 }

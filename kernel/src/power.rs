@@ -14,6 +14,11 @@ pub fn set_result_terminal(unit: u32) {
     RESULT_TERMINAL.call_once(|| unit);
 }
 
+/// The terminal that results are told on.
+pub fn result_terminal() -> Option<u32> {
+    RESULT_TERMINAL.get().copied()
+}
+
 struct Result(u32);
 
 impl Write for Result {

@@ -47,13 +47,7 @@ pub fn memory_view(cid: Cid) -> MemoryView {
     if cid.is_global() {
         return MemoryView { total, free, used };
     }
-    let controls = crate::environment::find(cid).map(|environment| environment.wpar.controls());
-    let percent = controls
-        .filter(|controls| controls.active)
-        .map_or(10_000, |controls| {
-            u64::from(controls.memory.hard_maximum.basis_points().0)
-        });
-    let limit = Pages(total.0 / 10_000 * percent + total.0 % 10_000 * percent / 10_000);
+    let limit = frames::maximum(cid).unwrap_or(total);
     MemoryView {
         total: limit,
         free: limit.saturating_sub(used.total()).min(free),
@@ -153,28 +147,30 @@ impl ProcSource for View {
         Some(strings(&found, range))
     }
 
+    fn auxiliary(&self, process: ProcessRef) -> Option<Vec<u8>> {
+        let found = self.find(process)?;
+        let range = found.with(|state| state.auxiliary);
+        Some(strings(&found, range))
+    }
+
     fn maps(&self, process: ProcessRef) -> Option<Vec<MapLine>> {
         let found = self.find(process)?;
         let Ok(space) = found.space() else {
             return Some(Vec::new());
         };
-        let executable = found.with(|state| state.executable.clone());
-        let path = executable.and_then(|location| location.path(&self.root));
         let description = space.lock();
         let line = |area: &memory::space::Area| MapLine {
             start: area.start,
             end: area.end,
             allowed: area.protection,
-            shared: area.mapping.is_shared() && area.name.is_none(),
+            // The trampoline is one page for all, and yet private as programs see it.
+            shared: area.mapping.is_shared() && !area.label().starts_with('['),
             offset: area.offset(),
             identity: area
                 .mapping
                 .backing()
                 .map_or((0, 0), |backing| backing.source.identity()),
-            name: match (area.label(), area.mapping.backing(), &path) {
-                ("", Some(_), Some(path)) => path.clone().shown(),
-                (label, _, _) => label.as_bytes().to_owned(),
-            },
+            name: area.label().as_bytes().to_owned(),
         };
         Some(description.areas().map(line).collect())
     }
@@ -237,7 +233,7 @@ fn state_of(process: &Process, thread: Option<&Arc<Thread>>) -> TaskState {
     }
 }
 
-/// The strings in a range of a process's memory, as far as they are resident.
+/// A range of a process's memory, as far as it is resident: its strings, its auxiliary vector.
 fn strings(process: &Process, (start, end): (u64, u64)) -> Vec<u8> {
     const LIMIT: u64 = 128 << 10;
     let mut bytes = alloc::vec![0; end.saturating_sub(start).min(LIMIT) as usize];
@@ -382,21 +378,16 @@ fn describe_system(cid: Cid) -> System {
     let system = system();
     let now = arch::time::now();
     let time = |ticks| system.timebase.nanos(ticks);
-    // Without memory for the snapshot the times are shown as none.
-    let snapshot = system
-        .dispatch
-        .with(|scheduler| scheduler.snapshot(now))
-        .ok();
-    let cpu_times = snapshot.map_or_else(CpuTimes::default, |snapshot| {
-        let (mut user, mut kernel) = (snapshot.gone.user, snapshot.gone.system);
-        for (_, account) in &snapshot.partitions {
-            user += account.user;
-            kernel += account.system;
-        }
+    let clocks: Vec<_> = system.dispatch.with(|scheduler| {
+        let clocks = scheduler.clocks();
+        clocks.map(|(_, clock)| clock.clone()).collect()
+    });
+    let cpu_times = clocks.iter().map(|clock| {
+        let (account, idle) = clock.spent(now);
         CpuTimes {
-            user: time(user),
-            system: time(kernel),
-            idle: time(snapshot.idle),
+            user: time(account.user),
+            system: time(account.system),
+            idle: time(idle),
             ..CpuTimes::default()
         }
     });
@@ -406,12 +397,15 @@ fn describe_system(cid: Cid) -> System {
     System {
         uptime: system.uptime(),
         boot_time: wall.saturating_sub(system.uptime()).0 / 1_000_000_000,
-        cpu_times: alloc::vec![cpu_times],
-        cpus: alloc::vec![CpuDescription {
-            model: arch::features::platform().to_uppercase(),
-            clock: 0,
-            version: 0
-        }],
+        cpu_times: cpu_times.collect(),
+        cpus: alloc::vec![
+            CpuDescription {
+                model: arch::features::platform().to_uppercase(),
+                clock: 0,
+                version: 0
+            };
+            clocks.len()
+        ],
         timebase: system.timebase.ticks_per_second,
         machine: "CHRP IBM pSeries".to_string(),
         memory: MemoryUse {

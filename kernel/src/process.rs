@@ -90,6 +90,8 @@ pub struct State {
     pub arguments: (u64, u64),
     /// Addresses of its environment strings.
     pub environment: (u64, u64),
+    /// Addresses of its auxiliary vector.
+    pub auxiliary: (u64, u64),
     /// When it began.
     pub started: Ticks,
     /// What its ended threads have used.
@@ -164,6 +166,7 @@ impl Process {
             new.executable.clone_from(&state.executable);
             new.arguments = state.arguments;
             new.environment = state.environment;
+            new.auxiliary = state.auxiliary;
             new
         };
         Self::born(Some(self.pid), environment, inheritance, state, self.nice())
@@ -494,11 +497,7 @@ impl Process {
             state.credential = Arc::new(Credential::new(cid, identity, privileges));
         });
         if let Some(entity) = thread.entity() {
-            let now = arch::time::now();
-            // It runs on this CPU and goes on; its partition's turn is judged at the next pick.
-            system()
-                .dispatch
-                .with(|scheduler| scheduler.transfer(entity, cid, now).ok());
+            system().dispatch.transfer(entity, cid);
         }
         old.thread_left();
         old.process_left();
@@ -506,7 +505,10 @@ impl Process {
     }
 
     /// A thread leaves; the last one ends the process. Called on the thread's own CPU.
-    pub fn thread_exits(self: &Arc<Self>, thread: &Arc<Thread>) {
+    ///
+    /// The scheduler forgets it before anybody can see that it is gone: whoever waits for the last thread of a partition
+    /// may unload the partition at once, on another CPU.
+    pub fn thread_exits(self: &Arc<Self>, thread: &Arc<Thread>, cpu: usize) {
         thread.bury();
         let now = arch::time::now();
         let used = thread.entity().and_then(|entity| {
@@ -514,6 +516,7 @@ impl Process {
                 .dispatch
                 .with(|scheduler| scheduler.entity_account(entity, now).ok())
         });
+        system().dispatch.bury(cpu, now, thread);
         let (last, status) = {
             let mut state = self.state.lock();
             if let Some(used) = used {
@@ -563,6 +566,7 @@ impl State {
             executable: None,
             arguments: (0, 0),
             environment: (0, 0),
+            auxiliary: (0, 0),
             started: arch::time::now(),
             ended_threads: sched::Account::default(),
             released: true,

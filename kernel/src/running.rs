@@ -8,6 +8,7 @@ use crate::calls::{self, Call};
 use crate::current;
 use crate::dispatch::earlier;
 use crate::latency::{self, Work};
+use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
 use crate::signal_frame;
 use crate::signals;
@@ -22,10 +23,10 @@ use alloc::format;
 use alloc::sync::Arc;
 use arch::Trap;
 use core::sync::atomic::Ordering;
-use memory::FaultError;
+use memory::{FaultError, frames};
 use process::ExitStatus;
 use process::signal::{Action, Delivery, interruption};
-use sched::Reason;
+use sched::{CpuClock, Reason};
 use trace::Severity;
 
 /// Whether the thread is still on this CPU.
@@ -39,26 +40,29 @@ enum Turn {
 }
 
 /// A thread that this CPU runs.
-pub struct Running {
+pub struct Running<'a> {
     thread: Arc<Thread>,
     /// `None` only once the thread has left.
     body: Option<Box<Body>>,
     space: Option<Arc<Space>>,
     cpu: usize,
+    clock: &'a CpuClock,
     until: Option<Ticks>,
     /// The call was cut, or has met a missing page: what is due is looked at before its next run.
     cut: bool,
 }
 
-impl Running {
+impl<'a> Running<'a> {
     /// A thread that has been picked, to run until a point of time.
-    pub fn new(thread: Arc<Thread>, cpu: usize, until: Option<Ticks>) -> Self {
+    pub fn new(thread: Arc<Thread>, cpu: usize, clock: &'a CpuClock, until: Option<Ticks>) -> Self {
         let body = thread.take_body();
+        thread.runs_on(cpu);
         let mut running = Self {
             thread,
             body,
             space: None,
             cpu,
+            clock,
             until,
             cut: false,
         };
@@ -87,13 +91,15 @@ impl Running {
     }
 
     fn turn(&mut self) -> Turn {
-        if self.thread.take_attention() && self.attend() == Turn::Off {
-            return Turn::Off;
-        }
         if core::mem::take(&mut self.cut) {
             look();
         }
-        if self.is_preempted() {
+        // Answered first: whoever rings has published before.
+        let asked = others::answer();
+        if self.thread.take_attention() && self.attend() == Turn::Off {
+            return Turn::Off;
+        }
+        if self.is_preempted(asked) {
             return self.leave(Reason::Preempted);
         }
         match self.body.as_ref().and_then(|body| body.call) {
@@ -142,13 +148,17 @@ impl Running {
         let system = system();
         let now = arch::time::now();
         let alarm = earlier(self.until, system.timers.next());
+        if !others::leave() {
+            return Turn::On;
+        }
         arch::time::set_decrementer(alarm.map_or(Ticks(u64::MAX), |at| at.saturating_sub(now)));
-        system.cpu_clock.enter_user(now);
+        self.clock.enter_user(now);
         latency::end(now);
         let trap = arch::run_user(&mut body.context);
         let now = arch::time::now();
-        system.cpu_clock.enter_kernel(now);
+        self.clock.enter_kernel(now);
         latency::begin(now, Work::from(&trap), body.context.nip);
+        others::back();
         self.trapped(trap)
     }
 
@@ -190,7 +200,7 @@ impl Running {
         let Some(space) = &self.space else {
             return self.exit();
         };
-        let outcome = space.lock().fault(address, access);
+        let outcome = space.fault(address, access);
         let (signal, code) = match outcome {
             Ok(()) => {
                 self.thread
@@ -215,7 +225,14 @@ impl Running {
     /// The partition has no page left for a program that has touched one: the one who asks goes.
     fn out_of_memory(&self) {
         let process = &self.thread.process;
-        let text = format!("process {} killed: no memory", process.pid);
+        let cid = process.cid();
+        let text = match frames::maximum(cid) {
+            Some(maximum) if frames::usage(cid).total() >= maximum => format!(
+                "process {} killed: the partition holds its maximum of {} pages",
+                process.pid, maximum.0
+            ),
+            _ => format!("process {} killed: no memory", process.pid),
+        };
         system().log(process.cid(), Severity::Permanent, "memory", text);
         process.end(ExitStatus::Killed {
             signal: SignalNumber::SIGKILL,
@@ -345,9 +362,10 @@ impl Running {
         resumption
     }
 
-    fn is_preempted(&mut self) -> bool {
+    /// Whether the thread has to make room; `asked` when somebody has rung for this CPU.
+    fn is_preempted(&mut self, asked: bool) -> bool {
         let due = self.until.is_some_and(|until| arch::time::now() >= until);
-        if !due && !system().dispatch.take_demand(self.cpu) {
+        if !due && !asked {
             return false;
         }
         let now = arch::time::now();
@@ -384,10 +402,8 @@ impl Running {
         }
         self.space = None;
         calls::thread::leave_user_traces(&self.thread);
-        self.thread.process.clone().thread_exits(&self.thread);
-        system()
-            .dispatch
-            .bury(self.cpu, arch::time::now(), &self.thread);
+        let process = self.thread.process.clone();
+        process.thread_exits(&self.thread, self.cpu);
         Turn::Off
     }
 
@@ -410,7 +426,8 @@ impl Running {
         calls::thread::leave_user_traces(&self.thread);
         while !space.lock().clear_step(STEP) {
             look();
-            if self.is_preempted() {
+            let asked = others::answer();
+            if self.is_preempted(asked) {
                 self.thread.call_attention();
                 return self.leave(Reason::Preempted);
             }

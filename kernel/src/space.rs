@@ -1,11 +1,12 @@
 //! Address spaces as processes hold them: the description with its lock and the translations of this machine.
 
+use abi::mmu::Access;
 use abi::{Cid, Errno};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
-use memory::AddressSpace;
 use memory::space::Layout;
+use memory::{AddressSpace, FaultError};
 use sync::{Guard, Rank, SpinLock};
 
 /// An address space that may be shared.
@@ -39,6 +40,20 @@ impl Space {
     /// The description, to look at or change.
     pub fn lock(&self) -> Guard<'_, AddressSpace> {
         self.description.lock()
+    }
+
+    /// Resolves a fault of the program that runs here.
+    ///
+    /// Its number for the processor may have been given to the space anew on another CPU meanwhile; this CPU goes on
+    /// with the one that counts.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::fault`].
+    pub fn fault(&self, address: u64, access: Access) -> Result<(), FaultError> {
+        let mut description = self.lock();
+        let outcome = description.fault(address, access);
+        description.activate();
+        outcome
     }
 
     /// A copy on write.

@@ -2,7 +2,7 @@
 
 use crate::calls::control;
 use crate::calls::directory::walk_as;
-use crate::console::Console;
+use crate::console::Consoles;
 use crate::dispatch::{self, Dispatch};
 use crate::environment::Environment;
 use crate::first;
@@ -17,7 +17,9 @@ use crate::trampoline;
 use abi::mmu::FrameNumber;
 use abi::{Cid, Errno, Nanos, PAGE_SIZE};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use arch::interrupts::Source;
+use arch::secondary;
 use boot::BootInfo;
 use core::fmt::Display;
 use devfs::{Devices, Entropy, register_memory_devices};
@@ -44,7 +46,30 @@ pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
     if options.test == Some(SelfTest::Panic) {
         panic!("asked for by test=panic");
     }
+    start_other_cpus(info, &options);
     dispatch::run()
+}
+
+/// How long a CPU may take to come.
+const PATIENCE: Nanos = Nanos(1_000_000_000);
+
+/// Starts the CPUs that the options allow; the system goes on without one that does not come.
+fn start_other_cpus(info: &BootInfo, options: &Options) {
+    let others = info.cpus.get(1..).unwrap_or_default();
+    let wanted = options.maxcpus.unwrap_or(arch::MAX_CPUS) - 1;
+    let others = others.get(..wanted).unwrap_or(others);
+    let mut ready = Vec::new();
+    secondary::prepare(others, |hardware, prepared| {
+        ready.push((hardware, prepared))
+    });
+    let patience = info.timebase.ticks(PATIENCE);
+    for (hardware, prepared) in ready {
+        let started =
+            prepared.and_then(|prepared| secondary::start(&prepared, dispatch::run, patience));
+        if let Err(why) = started {
+            log::warn!("CPU {hardware} is not used: {why}");
+        }
+    }
 }
 
 /// Says why the machine cannot go on, and stops it.
@@ -62,9 +87,24 @@ fn set_terminals(info: &BootInfo, options: &Options) {
         .terminals
         .iter()
         .find(|terminal| terminal.unit != console);
-    if let Some(terminal) = other {
+    if let Some(terminal) = other.filter(|_| options.result) {
         power::set_result_terminal(terminal.unit);
     }
+}
+
+/// The terminals that programs may open, that on which the system speaks first: each a unit and its interrupt source.
+fn consoles(info: &BootInfo) -> impl Iterator<Item = (u32, Option<Source>)> {
+    let console = arch::console::console();
+    let source = |unit| {
+        let terminal = info.terminals.iter().find(|terminal| terminal.unit == unit);
+        terminal.and_then(|terminal| terminal.source).map(Source)
+    };
+    let others = info.terminals.iter().map(|terminal| terminal.unit);
+    let others =
+        others.filter(move |&unit| unit != console && power::result_terminal() != Some(unit));
+    core::iter::once(console)
+        .chain(others)
+        .map(move |unit| (unit, source(unit)))
 }
 
 /// The file system of the RAM disk.
@@ -88,7 +128,7 @@ fn bring_up(info: &BootInfo, options: &Options, root_fs: Ramfs) {
         mount_global()?;
         memory::space::set_instruction_sync(sync_instructions);
         trampoline::prepare()?;
-        system().console.enable();
+        system().consoles.enable();
         Ok(())
     })();
     if let Err(errno) = result {
@@ -106,14 +146,8 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
     register_memory_devices(&devices, &entropy)?;
     control::register(&devices)?;
     latency::device::register(&devices)?;
-    let unit = arch::console::console();
-    let source = info
-        .terminals
-        .iter()
-        .find(|terminal| terminal.unit == unit)
-        .and_then(|terminal| terminal.source);
-    let console = Console::new(unit, source.map(Source));
-    console.register(&devices)?;
+    let consoles = Consoles::new(consoles(info))?;
+    consoles.register(&devices)?;
     terminals::register(&devices)?;
 
     let file_system = FileSystem::new(root_fs.root(), "ramfs", "ramfs");
@@ -130,16 +164,14 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
         at: now,
     };
     let policy = sched::policy_by_name(&options.sched).ok_or(Errno::EINVAL)?;
-    let dispatch = Dispatch::new(info.timebase, 1, policy);
-    let cpu_clock = dispatch.online(0, now).ok_or(Errno::ENOMEM)?;
+    let dispatch = Dispatch::new(info.timebase, arch::MAX_CPUS, policy);
     let timebase = info.timebase;
     let parts = Parts {
         timebase,
         wall,
         dispatch,
-        cpu_clock,
         global,
-        console,
+        consoles,
         devices,
         root_fs,
         entropy,
@@ -156,6 +188,7 @@ fn mount_global() -> Result<(), Errno> {
         ("/proc", mounts::procfs(Cid::GLOBAL, &global.mounts)),
         ("/dev", mounts::devfs(Cid::GLOBAL, None)),
         ("/dev/pts", mounts::devpts(&global.ptys)),
+        ("/dev/shm", mounts::shared_memory(Cid::GLOBAL)?),
     ] {
         let place = walk_as(&credential, &global.mounts, |walk| {
             walk.resolve(None, path.as_bytes(), Follow::Yes)

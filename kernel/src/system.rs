@@ -1,6 +1,6 @@
 //! The one instance of everything.
 
-use crate::console::Console;
+use crate::console::Consoles;
 use crate::dispatch::Dispatch;
 use crate::dormant::Dormant;
 use crate::environment::{Environment, Environments};
@@ -12,11 +12,12 @@ use abi::{Cid, Nanos, Ticks, Timebase};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use arch::interrupts::Source;
 use devfs::{Devices, Entropy};
 use ipc::FutexTable;
 use process::ProcessTree;
 use ramfs::Ramfs;
-use sched::{CpuClock, Event, Fault};
+use sched::{Event, Fault};
 use spin::Once;
 use sync::{Rank, SpinLock};
 use trace::{ErrorLog, Severity};
@@ -51,8 +52,8 @@ pub struct System {
     pub dormant: Dormant,
     /// Partitions.
     pub environments: Environments,
-    /// The terminal that the system speaks on.
-    pub console: Console,
+    /// The terminals of the machine.
+    pub consoles: Consoles,
     /// All terminals by number.
     pub terminals: Terminals,
     /// Words of memory that threads wait on.
@@ -63,8 +64,6 @@ pub struct System {
     pub root_fs: Ramfs,
     /// Random bytes.
     pub entropy: Arc<dyn Entropy>,
-    /// The clock of the boot CPU.
-    pub cpu_clock: Arc<CpuClock>,
     log: SpinLock<ErrorLog>,
 }
 
@@ -143,12 +142,10 @@ pub struct Parts {
     pub wall: WallClock,
     /// Scheduler.
     pub dispatch: Dispatch,
-    /// The clock of the boot CPU.
-    pub cpu_clock: Arc<CpuClock>,
     /// Global.
     pub global: Arc<Environment>,
-    /// The terminal that the system speaks on.
-    pub console: Console,
+    /// The terminals of the machine.
+    pub consoles: Consoles,
     /// Devices.
     pub devices: Arc<Devices>,
     /// Root file system.
@@ -169,13 +166,12 @@ impl System {
             timers: Timers::new(),
             dormant: Dormant::new(),
             environments: Environments::new(parts.global),
-            terminals: Terminals::new(parts.console.terminal()),
-            console: parts.console,
+            terminals: Terminals::new(&parts.consoles),
+            consoles: parts.consoles,
             futexes: FutexTable::new(FUTEX_BUCKETS),
             devices: parts.devices,
             root_fs: parts.root_fs,
             entropy: parts.entropy,
-            cpu_clock: parts.cpu_clock,
             log: SpinLock::new(Rank::Log, ErrorLog::new(LOG_ENTRIES)),
         }
     }
@@ -254,7 +250,12 @@ impl System {
     /// Serves what devices ask for.
     pub fn serve_interrupts(&self) {
         while let Some(taken) = arch::interrupts::take() {
-            self.console.interrupt(taken.source);
+            if taken.source == Source::IPI {
+                // What it was about is looked at on the way back to a program.
+                arch::interrupts::controller().clear_call();
+            } else {
+                self.consoles.interrupt(taken.source);
+            }
             arch::interrupts::done(taken);
         }
     }

@@ -6,6 +6,7 @@
 //!
 //! Lock: the table's, of rank [`Rank::OpenFile`], held for looking up and never while a terminal is asked or dropped.
 
+use crate::console::Consoles;
 use crate::current;
 use crate::environment;
 use crate::process::Process;
@@ -28,10 +29,18 @@ use tty::{Caller, JobControl, Lease, PtyMaster, Terminal};
 use vfs::{Access, DeviceNumber, FileOperations, IoContext};
 use wait::{Attempt, Waiter};
 
-/// The number by which sessions know the console.
-pub const CONSOLE: TerminalId = TerminalId(1);
+/// The number by which sessions know a console.
+pub const fn console_id(number: usize) -> TerminalId {
+    TerminalId(1 + number as u64)
+}
+
 /// `/dev/console` (this and the other devices: admin-guide/devices.txt of Linux).
 pub const CONSOLE_NUMBER: DeviceNumber = DeviceNumber::new(5, 1);
+/// `/dev/hvc0` and so on.
+pub const fn hypervisor_number(number: usize) -> DeviceNumber {
+    DeviceNumber::new(229, number as u32)
+}
+
 /// `/dev/tty`, the terminal of whoever opens it.
 const TTY_NUMBER: DeviceNumber = DeviceNumber::new(5, 0);
 /// `/dev/ptmx`, which makes a pseudoterminal.
@@ -61,6 +70,8 @@ struct Known {
 #[derive(Clone, Copy)]
 enum What {
     Console,
+    /// A console but the first.
+    Hypervisor(usize),
     Pty(u32),
 }
 
@@ -68,6 +79,7 @@ impl What {
     fn name(self) -> String {
         match self {
             What::Console => "console".to_string(),
+            What::Hypervisor(number) => format!("hvc{number}"),
             What::Pty(number) => format!("pts/{number}"),
         }
     }
@@ -75,21 +87,29 @@ impl What {
     fn device_number(self) -> DeviceNumber {
         match self {
             What::Console => CONSOLE_NUMBER,
+            What::Hypervisor(number) => hypervisor_number(number),
             What::Pty(number) => devpts::slave_number(number),
         }
     }
 }
 
 impl Terminals {
-    /// The console alone.
-    pub fn new(console: &Arc<Terminal>) -> Self {
-        let known = Known {
-            terminal: Arc::downgrade(console),
-            what: What::Console,
-        };
+    /// The consoles alone.
+    pub fn new(consoles: &Consoles) -> Self {
+        let mut table = BTreeMap::new();
+        for (number, console) in consoles.iter().enumerate() {
+            let known = Known {
+                terminal: Arc::downgrade(console.terminal()),
+                what: match number {
+                    0 => What::Console,
+                    _ => What::Hypervisor(number),
+                },
+            };
+            table.insert(console_id(number), known);
+        }
         Self {
-            next: AtomicU64::new(CONSOLE.0 + 1),
-            table: SpinLock::new(Rank::OpenFile, BTreeMap::from([(CONSOLE, known)])),
+            next: AtomicU64::new(console_id(table.len()).0),
+            table: SpinLock::new(Rank::OpenFile, table),
         }
     }
 
@@ -161,7 +181,8 @@ pub fn register(devices: &Devices) -> Result<(), Errno> {
     };
     device("tty", TTY_NUMBER, Arc::new(Own))?;
     device("ptmx", PTMX_NUMBER, Arc::new(Multiplexer))?;
-    devices.register(Item::directory("pts"))
+    devices.register(Item::directory("pts"))?;
+    devices.register(Item::directory("shm"))
 }
 
 /// A session has ended whose terminal this was.

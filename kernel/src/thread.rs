@@ -10,6 +10,7 @@
 //!
 //! Locks: `run`, `body` and `signals` each of rank `Thread`, never two of them together.
 
+use crate::others;
 use crate::outcome::{Continuation, Wait};
 use crate::process::Process;
 use crate::system::system;
@@ -19,7 +20,7 @@ use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use arch::UserContext;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use process::signal::ThreadSignals;
 use process::{PidHandle, Reserved};
 use sched::EntityId;
@@ -42,6 +43,8 @@ pub struct Thread {
     pub signals: SpinLock<ThreadSignals>,
     /// Something other than the program's own instructions is due before the next return to user mode.
     attention: AtomicBool,
+    /// The CPU that runs it or has run it last, counted from 1; 0 before the first.
+    cpu: AtomicU32,
     /// Where `exit` stores 0 and wakes a futex (`man 2 set_tid_address`); 0 for nowhere.
     pub clear_child_tid: AtomicU64,
     /// Head of the robust futex list (`man 2 set_robust_list`); 0 for none.
@@ -130,6 +133,7 @@ impl Thread {
             ),
             signals: SpinLock::new(Rank::Thread, signals),
             attention: AtomicBool::new(true),
+            cpu: AtomicU32::new(0),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
         }
@@ -248,13 +252,31 @@ impl Thread {
         self.run.lock().timeout = Some(handle);
     }
 
-    /// Wakes the thread out of whatever call it is parked in, so that it looks at its signals.
+    /// Notes which CPU runs the thread, before that CPU looks whether attention was asked for.
+    pub fn runs_on(&self, cpu: usize) {
+        self.cpu.store(cpu as u32 + 1, Ordering::Relaxed);
+        // Pairs with that of `ring`: the one sees the attention, or the other sees the CPU.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Makes the CPU look that runs the thread, if one does.
+    fn ring(&self) {
+        fence(Ordering::SeqCst);
+        let cpu = self.cpu.load(Ordering::Relaxed);
+        if let Some(cpu) = cpu.checked_sub(1) {
+            others::ring(cpu as usize);
+        }
+    }
+
+    /// Wakes the thread out of whatever call it is parked in, and interrupts the program on another CPU, so that it looks
+    /// at its signals.
     pub fn interrupt(&self) {
         self.call_attention();
         let entity = {
             let mut run = self.run.lock();
             if run.phase != Phase::Parked {
-                return;
+                drop(run);
+                return self.ring();
             }
             run.woken.get_or_insert(None);
             run.phase = Phase::Ready;

@@ -1,8 +1,9 @@
 //! What happens at a point of time.
 //!
-//! Sleeps, timeouts of parked calls and interval timers stand in one queue a CPU, ordered by time; the
-//! dispatcher programs the decrementer for the first. Lock: rank `Timers`; a timer's effect takes place after
-//! the lock is released.
+//! Sleeps, timeouts of parked calls and interval timers stand in one queue a CPU, ordered by time: that of the CPU
+//! that has added them. It is in the kernel then, and programs its decrementer for the first before it leaves, so no
+//! CPU ever has to tell another about a timer. Lock: rank `Timers`; a timer's effect takes place after the lock is
+//! released.
 
 use crate::latency;
 use crate::process::Process;
@@ -10,12 +11,17 @@ use crate::system::system;
 use crate::thread::WeakThread;
 use abi::Ticks;
 use alloc::sync::Weak;
-use process::timer::TimerQueue;
+use arch::cpu::{CpuNumber, PerCpu};
+use process::timer::{self, TimerQueue};
 use sync::{Rank, SpinLock};
 use wait::{Sleeper, Ticket, WeakWaiter};
 
 /// A timer that can be cancelled.
-pub use process::timer::TimerHandle;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerHandle {
+    cpu: CpuNumber,
+    place: timer::TimerHandle,
+}
 
 /// What to do when a time has come.
 pub enum Timeout {
@@ -32,46 +38,51 @@ pub enum Timeout {
     Waiter(WeakWaiter),
     /// Look at processes that sleep.
     Dormant,
-    /// Offer output to the hypervisor again.
-    ConsoleOutput,
+    /// Offer a console's output to the hypervisor again.
+    ConsoleOutput(usize),
     /// The real-time interval timer of a process (`man 2 setitimer`).
     Alarm(Weak<Process>),
 }
 
-/// The timers of a CPU.
+/// The timers of every CPU.
 pub struct Timers {
-    queue: SpinLock<TimerQueue<Timeout>>,
+    queues: PerCpu<SpinLock<TimerQueue<Timeout>>>,
 }
 
 impl Timers {
     /// No timers.
     pub const fn new() -> Self {
         Self {
-            queue: SpinLock::new(Rank::Timers, TimerQueue::new()),
+            queues: PerCpu::new(
+                [const { SpinLock::new(Rank::Timers, TimerQueue::new()) }; arch::MAX_CPUS],
+            ),
         }
     }
 
-    /// Adds a timer.
+    /// Adds a timer to those of this CPU.
     pub fn add(&self, at: Ticks, timeout: Timeout) -> TimerHandle {
-        self.queue.lock().schedule(at, timeout)
+        TimerHandle {
+            cpu: arch::cpu::this(),
+            place: self.queues.mine().lock().schedule(at, timeout),
+        }
     }
 
     /// Takes a timer back; nothing happens when it has expired.
     pub fn cancel(&self, handle: TimerHandle) {
         // Dropped after the lock is released: the timeout may be the last owner of something.
-        let _timeout = self.queue.lock().cancel(handle);
+        let _timeout = self.queues.of(handle.cpu).lock().cancel(handle.place);
     }
 
-    /// When the next timer is due.
+    /// When the next timer of this CPU is due.
     pub fn next(&self) -> Option<Ticks> {
-        self.queue.lock().next()
+        self.queues.mine().lock().next()
     }
 
-    /// Lets everything happen whose time has come.
+    /// Lets everything happen on this CPU whose time has come.
     pub fn expire(&self, now: Ticks) {
         loop {
             let due = {
-                let mut queue = self.queue.lock();
+                let mut queue = self.queues.mine().lock();
                 if let Some(at) = queue.next().filter(|at| *at <= now) {
                     latency::late(Ticks(now.0 - at.0));
                 }
@@ -92,7 +103,11 @@ impl Timers {
                     waiter.wake(None);
                 }
                 Some(Timeout::Dormant) => system().dormant.sweep(now),
-                Some(Timeout::ConsoleOutput) => system().console.pump(),
+                Some(Timeout::ConsoleOutput(number)) => {
+                    if let Some(console) = system().consoles.get(number) {
+                        console.pump();
+                    }
+                }
                 Some(Timeout::Alarm(process)) => {
                     if let Some(process) = process.upgrade() {
                         process.alarm_expired(now);

@@ -218,7 +218,7 @@ impl User {
     /// Makes the page of an address that a copy has faulted at accessible.
     fn resolve(&self, address: u64, access: Access) -> Result<(), FaultError> {
         match &self.space {
-            Some(space) => space.lock().fault(address, access),
+            Some(space) => space.fault(address, access),
             None => Err(FaultError::NoMapping),
         }
     }

@@ -260,7 +260,7 @@ END
 
 check WPAR0020 'the init of a WPAR reaps orphans' <<'END'
 (setsid sh -c 'setsid sleep 0 &' &)
-until ! ps -ef -@ Global | grep -q defunct; do :; done
+until ! ps -ef -@ Global | grep -q '[d]efunct'; do :; done
 mkwpar -n reaper
 startwpar reaper
 clogin reaper sh -c '(sleep 0 &) ; (setsid sleep 0 &) ; exit 0'

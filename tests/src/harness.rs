@@ -1,11 +1,11 @@
 //! What `cargo xtask run` promises: statuses, panics, hangs, bad boots.
 
-use crate::Report;
 use crate::target::{PATIENCE, Talk, Target};
+use crate::{Report, consoles};
 use anyhow::{Context, Result, ensure};
 use qemu::{Machine, Outcome};
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 type Test = (&'static str, &'static str, fn(&Target) -> Result<()>);
 
@@ -94,6 +94,58 @@ const TESTS: &[Test] = &[
         script(target, "true\n", &["--cpu", "power10"])?.expect(0)
     }),
     (
+        "HARNESS0019",
+        "both interrupt controllers serve, on both processors",
+        |target| {
+            for (properties, cpu) in [
+                ("ic-mode=xics", "power9"),
+                ("ic-mode=xive", "power9"),
+                ("ic-mode=xics", "power10"),
+                ("ic-mode=xive", "power10"),
+            ] {
+                let text = "sleep 0.1 & wait $!\n";
+                let options = ["--cpu", cpu, "--machine", properties];
+                let run = script(target, text, &options)?;
+                run.expect(0)
+                    .with_context(|| format!("{properties} on {cpu}"))?;
+            }
+            Ok(())
+        },
+    ),
+    (
+        "HARNESS0020",
+        "an image that was loaded too high or too low moves to its place",
+        |target| {
+            for address in ["0x500000", "0x2000000", "0x100000", "0x3f0000"] {
+                let options = ["--machine", &format!("kernel-addr={address}")];
+                let run = script(target, "exit 3\n", &options)?;
+                run.expect(3).with_context(|| address.to_owned())?;
+            }
+            Ok(())
+        },
+    ),
+    (
+        "HARNESS0021",
+        "GRUB boots Corral and its RAM disk from a disk under SLOF, and passes options on",
+        |target| {
+            let folder = target.folder()?;
+            let disk = folder.join("disk.img");
+            let text = "awk '/^MemTotal:/ { exit !($2 <= 524288) }' /proc/meminfo && exit 5\n";
+            fs::write(folder.join("script"), text)?;
+            let mut make = Command::new(&target.xtask);
+            make.args(["disk", "--append", "mem=512M", "--script"])
+                .arg(folder.join("script"));
+            perform(make.arg("--output").arg(&disk))?.expect(0)?;
+            let mut run = Command::new(&target.xtask);
+            perform(run.args(["run", "--timeout", "90", "--disk"]).arg(&disk))?.expect(5)
+        },
+    ),
+    (
+        "HARNESS0022",
+        "every further terminal has a shell, a line discipline and a size of its own",
+        consoles::three_seats,
+    ),
+    (
         "HARNESS0013",
         "256 MiB are enough, and 8 GiB are all seen",
         |target| {
@@ -174,12 +226,17 @@ impl Run {
 fn script(target: &Target, text: &str, options: &[&str]) -> Result<Run> {
     let file = target.folder()?.join("script");
     fs::write(&file, text)?;
-    let output = Command::new(&target.xtask)
-        .args(["run", "--script"])
-        .arg(&file)
-        .args(options)
+    let mut command = Command::new(&target.xtask);
+    command.args(["run", "--script"]).arg(&file).args(options);
+    perform(&mut command)
+}
+
+/// Runs the command with nothing to read.
+fn perform(command: &mut Command) -> Result<Run> {
+    let output = command
+        .stdin(Stdio::null())
         .output()
-        .context("cannot run cargo xtask run")?;
+        .context("cannot run cargo xtask")?;
     let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     Ok(Run {
         status: output.status.code(),

@@ -14,6 +14,7 @@
 
 mod bare;
 mod console;
+mod consoles;
 mod harness;
 mod report;
 mod script;

@@ -22,6 +22,8 @@ pub struct InitialStack {
     pub arguments: (u64, u64),
     /// The same of the environment.
     pub environment: (u64, u64),
+    /// Addresses of the first byte of the auxiliary vector and of the byte after its AT_NULL.
+    pub auxiliary: (u64, u64),
 }
 
 /// What goes onto the stack.
@@ -72,6 +74,8 @@ impl InitialStack {
         let base = top - strings.bytes.len() as u64;
         let at = |offset: usize| base + offset as u64;
 
+        let vector = pointer + 8 * (3 + arguments.len() + environment.len()) as u64;
+        let vector_end = vector + 16 * (auxiliary.len() + 4) as u64;
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
         let mut word = |value: u64| bytes.extend_from_slice(&value.to_le_bytes());
@@ -98,6 +102,7 @@ impl InitialStack {
             pointer,
             arguments: (at(0), at(environment_start)),
             environment: (at(environment_start), at(path)),
+            auxiliary: (vector, vector_end),
         })
     }
 }
@@ -171,6 +176,7 @@ mod tests {
                 prop_assert_eq!(word(&stack, at), 0);
                 at += 8;
             }
+            prop_assert_eq!(stack.auxiliary, (at, at + 5 * 16));
             prop_assert_eq!((word(&stack, at), word(&stack, at + 8)), (6, 4096));
             prop_assert_eq!(word(&stack, at + 16), AT_RANDOM);
             prop_assert_eq!(string(&stack, word(&stack, at + 40)), b"power9");

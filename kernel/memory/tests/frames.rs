@@ -139,6 +139,69 @@ fn a_maximum_binds() {
     assert_eq!(frames::usage(Cid(6)).total(), Pages(0));
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// MEMORY0011: whatever partitions take, give and pass on, and however limits change: below its minimum a partition
+    /// gets every frame it asks for, beyond its maximum none, and in the end nothing is charged or promised.
+    #[test]
+    fn minimums_are_kept(ops in prop::collection::vec((0..5u8, 0..3usize, 0..900u64), 1..60)) {
+        let _alone = host::alone();
+        let cids = [Cid(11), Cid(12), Cid(13)];
+        let (free, mut held) = (frames::free(), [const { Vec::<Frame>::new() }; 3]);
+        let part = (free.0 - frames::reserve().0) / 3;
+        let mut limits = [(0, u64::MAX); 3];
+        for cid in cids {
+            frames::set_minimum(cid, Pages(part));
+        }
+        limits.iter_mut().for_each(|limit| limit.0 = part);
+        for (what, who, amount) in ops {
+            let cid = cids[who];
+            match what {
+                0 | 1 => for _ in 0..amount * part / 300 {
+                    let count = held[who].len() as u64;
+                    match Frame::allocate(cid, Kind::Anonymous) {
+                        Ok(frame) => {
+                            prop_assert!(count < limits[who].1);
+                            held[who].push(frame);
+                        }
+                        Err(_) => {
+                            prop_assert!(count >= limits[who].0.min(limits[who].1));
+                            break;
+                        }
+                    }
+                },
+                2 => {
+                    let left = held[who].len().saturating_sub(amount as usize);
+                    held[who].truncate(left);
+                }
+                3 => {
+                    // Only a lower minimum: a higher one may come too late.
+                    limits[who].0 = limits[who].0.min(amount);
+                    frames::set_minimum(cid, Pages(limits[who].0));
+                }
+                _ => {
+                    limits[who].1 = amount + 1;
+                    frames::set_maximum(cid, Some(Pages(amount + 1)));
+                    prop_assert_eq!(frames::maximum(cid), Some(Pages(amount + 1)));
+                }
+            }
+        }
+        held.iter_mut().for_each(Vec::clear);
+        for cid in cids {
+            prop_assert_eq!(frames::usage(cid).total(), Pages(0));
+            frames::set_minimum(cid, Pages(0));
+            frames::set_maximum(cid, None);
+        }
+        prop_assert_eq!(frames::free(), free);
+        let mut all = Vec::new();
+        while let Ok(frame) = Frame::allocate(Cid(5), Kind::Anonymous) {
+            all.push(frame);
+        }
+        prop_assert_eq!(frames::free(), frames::reserve());
+    }
+}
+
 /// MEMORY0006: handles on many threads count right.
 #[test]
 fn handles_are_counted_across_threads() {

@@ -95,8 +95,8 @@ impl Wpar {
             root: load.root.clone(),
             privileges,
             settings: SpinLock::new(Rank::Partition, settings),
-            processes: Population::new(load.controls.total_processes),
-            threads: Population::new(load.controls.total_threads),
+            processes: Population::new(in_force(&load.controls, load.controls.total_processes)),
+            threads: Population::new(in_force(&load.controls, load.controls.total_threads)),
         }
     }
 
@@ -187,9 +187,10 @@ impl Wpar {
 
     /// Replaces the resource controls, which have been checked.
     pub fn set_controls(&self, controls: ResourceControls) {
-        let in_force = |limit: Option<u32>| if controls.active { limit } else { None };
-        self.processes.set_limit(in_force(controls.total_processes));
-        self.threads.set_limit(in_force(controls.total_threads));
+        self.processes
+            .set_limit(in_force(&controls, controls.total_processes));
+        self.threads
+            .set_limit(in_force(&controls, controls.total_threads));
         self.settings.lock().controls = controls;
     }
 
@@ -212,4 +213,9 @@ impl Wpar {
     pub fn close(&self) {
         self.settings.lock().closed = true;
     }
+}
+
+/// A limit, unless the controls are switched off.
+fn in_force(controls: &ResourceControls, limit: Option<u32>) -> Option<u32> {
+    limit.filter(|_| controls.active)
 }

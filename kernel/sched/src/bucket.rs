@@ -61,11 +61,25 @@ impl Bucket {
         self.level.div_euclid(SCALE)
     }
 
+    /// How many CPUs it can serve for ever: the whole ones in its rate.
+    pub fn whole(&self) -> u64 {
+        self.rate / SCALE as u64
+    }
+
     /// For how long one CPU can use it from now on with `held` ticks promised to others, the filling
     /// meanwhile included; at most `limit`.
     pub fn lasts(&self, held: u64, limit: u64) -> u64 {
+        self.lasts_at(self.rate, held, limit)
+    }
+
+    /// The same for a CPU more than the [`whole`](Bucket::whole) ones, which may all be in use.
+    pub fn lasts_beyond_whole(&self, held: u64, limit: u64) -> u64 {
+        self.lasts_at(self.rate % SCALE as u64, held, limit)
+    }
+
+    fn lasts_at(&self, rate: u64, held: u64, limit: u64) -> u64 {
         let level = self.level - i128::from(held) * SCALE;
-        let drain = SCALE - i128::from(self.rate);
+        let drain = SCALE - i128::from(rate);
         if level <= 0 {
             0
         } else if drain <= 0 {

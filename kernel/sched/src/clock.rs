@@ -102,6 +102,13 @@ impl CpuClock {
             .store(sequence.wrapping_add(2), Ordering::Release);
     }
 
+    /// What the CPU has spent in programs and in the kernel, and idle, since it came online.
+    #[must_use]
+    pub fn spent(&self, now: Ticks) -> (Account, Ticks) {
+        let reading = self.read(now);
+        (reading.account(), Ticks(reading.idle))
+    }
+
     /// What the clock shows at `now`, the time since the last boundary included.
     pub(crate) fn read(&self, now: Ticks) -> Reading {
         loop {

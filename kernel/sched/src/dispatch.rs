@@ -7,6 +7,14 @@ use crate::tuning::Tuning;
 use crate::{Cpu, Decision, EntityId, Reason, Refusal, Scheduler, Wakeup};
 use abi::{Cid, Ticks};
 
+/// What a CPU may use of a hard maximum in one go.
+#[derive(Clone, Copy)]
+struct Grant {
+    ticks: u64,
+    /// Paid by the whole CPUs in the maximum's rate, and not by what is in the bucket.
+    carried: bool,
+}
+
 impl Scheduler {
     /// What `cpu`, which has put back what it ran, runs next and until when. Its clock is set: kernel time of the
     /// partition picked (call [`enter_user`](crate::CpuClock::enter_user) when leaving for the program), or
@@ -63,7 +71,11 @@ impl Scheduler {
     }
 
     /// How much of its hard maximum the partition may use in one go; `None`: it has reached it.
-    fn grant(&mut self, cid: Cid, now: Ticks) -> Option<Option<u64>> {
+    ///
+    /// A rate of w whole CPUs and a fraction carries w CPUs for ever: while at most w run, the bucket does not
+    /// sink. Those hold nothing of what is in it, which is a slice for all CPUs together and would not do for
+    /// many. Only one more is paid from the bucket and the fraction.
+    fn grant(&mut self, cid: Cid, now: Ticks) -> Option<Option<Grant>> {
         let Tuning {
             longest_slice,
             quantum,
@@ -77,8 +89,15 @@ impl Scheduler {
             return Some(None);
         };
         cap.fill(now, longest_slice);
-        (cap.level() >= i128::from(held) + i128::from(quantum))
-            .then(|| Some(cap.lasts(held, longest_slice)))
+        let carried = partition.carried < cap.whole() && cap.level() >= 0;
+        if carried {
+            let ticks = longest_slice;
+            return Some(Some(Grant { ticks, carried }));
+        }
+        (cap.level() >= i128::from(held) + i128::from(quantum)).then(|| {
+            let ticks = cap.lasts_beyond_whole(held, longest_slice);
+            Some(Grant { ticks, carried })
+        })
     }
 
     /// Hides the partition from the policy until its hard maximum lets it go on.
@@ -147,7 +166,7 @@ impl Scheduler {
         cpu: Cpu,
         now: Ticks,
         choice: Choice,
-        grant: Option<u64>,
+        grant: Option<Grant>,
         index: u32,
     ) -> Option<EntityId> {
         let Tuning {
@@ -161,7 +180,10 @@ impl Scheduler {
         entity.woken = false;
         processor.run = Some(index);
         processor.owner = choice.cid;
+        let carried = grant.is_some_and(|grant| grant.carried);
+        let grant = grant.map(|grant| grant.ticks);
         processor.grant = grant.unwrap_or(0);
+        processor.carried = carried;
         processor.dispatched = now;
         processor.declined = false;
         let slice = choice.slice.0.clamp(granularity, longest_slice);
@@ -176,7 +198,11 @@ impl Scheduler {
         partition.threads.dequeue(&mut self.entities.members, index);
         partition.waiting = partition.waiting.saturating_sub(1);
         partition.running += 1;
-        partition.held += grant.unwrap_or(0);
+        if carried {
+            partition.carried += 1;
+        } else {
+            partition.held += grant.unwrap_or(0);
+        }
         self.show(choice.cid, now);
         self.entities.id(index)
     }
@@ -282,8 +308,19 @@ impl Scheduler {
             return;
         };
         let unused = core::mem::take(&mut processor.grant);
-        if let Some(partition) = self.partition_mut(cid) {
+        let carried = core::mem::take(&mut processor.carried);
+        let Some(partition) = self.partition_mut(cid) else {
+            return;
+        };
+        if !carried {
             partition.held = partition.held.saturating_sub(unused);
+            return;
+        }
+        // A carried CPU has become free: the partition may go on although the bucket has nothing for one more.
+        partition.carried = partition.carried.saturating_sub(1);
+        if core::mem::take(&mut partition.throttled) {
+            self.throttled
+                .remove(&mut self.throttled_nodes, u32::from(cid.0));
         }
     }
 

@@ -82,7 +82,9 @@ impl Scheduler {
                 .charge(&mut self.entities.members, index, total, false);
             let used = processor.grant.min(total);
             processor.grant -= used;
-            partition.held = partition.held.saturating_sub(used);
+            if !processor.carried {
+                partition.held = partition.held.saturating_sub(used);
+            }
         }
         self.deciders.current().charge(now, owner, Ticks(total));
     }

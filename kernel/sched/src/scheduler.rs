@@ -36,8 +36,10 @@ pub(crate) struct Partition {
     pub threads: Group,
     /// The hard maximum, where there is one.
     pub cap: Option<Bucket>,
-    /// Ticks of the cap that are promised to CPUs which run it.
+    /// Ticks of the cap that are promised to CPUs which run it, but for those that the cap's rate carries.
     pub held: u64,
+    /// How many CPUs run it on the cap's rate: one for each whole CPU in it.
+    pub carried: u64,
     /// At its hard maximum: hidden from the policy.
     pub throttled: bool,
     /// What the policy was told last.
@@ -58,6 +60,8 @@ pub(crate) struct Processor {
     pub run: Option<u32>,
     /// Ticks of its partition's cap that it may still use.
     pub grant: u64,
+    /// The cap's rate alone pays for it: the grant is not in the partition's `held`.
+    pub carried: bool,
     pub dispatched: Ticks,
     /// When the slice ends if anything waits.
     pub slice_end: Ticks,
@@ -167,6 +171,22 @@ impl Scheduler {
         Ok(clock)
     }
 
+    /// The CPUs that are online, with their clocks.
+    pub fn clocks(&self) -> impl Iterator<Item = (Cpu, &Arc<CpuClock>)> {
+        (0..)
+            .map(Cpu)
+            .zip(&self.processors)
+            .filter_map(|(cpu, processor)| Some((cpu, processor.clock.as_ref()?)))
+    }
+
+    /// The CPUs that are online.
+    #[must_use]
+    pub fn online_cpus(&self) -> CpuSet {
+        let mut cpus = CpuSet::NONE;
+        self.clocks().for_each(|(cpu, _)| cpus.insert(cpu));
+        cpus
+    }
+
     pub(crate) fn machine(&self) -> Machine {
         Machine {
             cpus: self.online.max(1),
@@ -203,6 +223,7 @@ impl Scheduler {
             threads: Group::new(self.thread_bounds()),
             cap: None,
             held: 0,
+            carried: 0,
             throttled: false,
             shown: Demand::default(),
             waiting_since: now,

@@ -33,6 +33,12 @@ impl CpuSet {
         self.0 == 0
     }
 
+    /// How many CPUs are in the set.
+    #[must_use]
+    pub fn count(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
     /// The CPUs of the set in ascending order.
     pub fn iter(self) -> impl Iterator<Item = Cpu> {
         (0..64u16).map(Cpu).filter(move |&cpu| self.contains(cpu))

@@ -339,7 +339,7 @@ fn accounts() -> Answered {
     Ok(Answer::Accounts(Accounts {
         now: snapshot.at,
         ticks_per_second: system.timebase.ticks_per_second,
-        cpus: 1,
+        cpus: system.dispatch.cpus().count() as u32,
         idle: snapshot.idle,
         total_pages: frames::total(),
         free_pages: frames::free(),

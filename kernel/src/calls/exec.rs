@@ -6,6 +6,7 @@
 use super::Call;
 use super::descriptor::locks;
 use super::directory::{base, with_walk};
+use super::memory::mapped_name;
 use super::process::STACK_POINTER;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::process::Process;
@@ -243,6 +244,7 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
     let process = call.process();
     let (credential, secure) = new_credential(call, program);
     let space = Space::new(process.cid());
+    let name = mapped_name(call, &program.location)?;
     let (base, entry, interpreter_base) = {
         let mut description = space.lock();
         let base = if program.image.movable {
@@ -250,7 +252,13 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
         } else {
             0
         };
-        map_image(&mut description, &program.image, &program.source, base)?;
+        map_image(
+            &mut description,
+            &program.image,
+            &program.source,
+            base,
+            &name,
+        )?;
         let (entry, interpreter_base) = match program.image.interpreter {
             None => (base + program.image.entry, 0),
             Some(path) => load_interpreter(call, &mut description, program, path)?,
@@ -281,6 +289,7 @@ fn map_image(
     image: &Image,
     source: &Arc<dyn PageSource>,
     base: u64,
+    name: &Option<Arc<str>>,
 ) -> Result<(), Errno> {
     let page = PAGE_SIZE as u64;
     let mut mapped_to = 0;
@@ -312,10 +321,14 @@ fn map_image(
                 source: source.clone(),
                 first: segment.offset / page,
             };
-            space.map(request(first, file_pages_end, Mapping::Private(backing)))?;
+            space.map(MapRequest {
+                name: name.clone(),
+                ..request(first, file_pages_end, Mapping::Private(backing))
+            })?;
             if end > file_end && segment.protection.contains(Protection::WRITE) {
+                // Up to the end of the page, not of the segment: dynamic linkers hand the rest out as zeros.
                 let zeros = [0; PAGE_SIZE];
-                let tail = (file_pages_end.min(end) - file_end) as usize;
+                let tail = (file_pages_end - file_end) as usize;
                 space
                     .write(file_end, zeros.get(..tail).unwrap_or(&zeros))
                     .map_err(|_| Errno::ENOMEM)?;
@@ -354,7 +367,8 @@ fn load_interpreter(
     let image = Image::parse(&head, USER_LIMIT).map_err(|_| Errno::ENOEXEC)?;
     let source = location.inode().pages().ok_or(Errno::EACCES)?;
     let base = if image.movable { INTERPRETER_BASE } else { 0 };
-    map_image(space, &image, &source, base)?;
+    let name = mapped_name(call, &location)?;
+    map_image(space, &image, &source, base, &name)?;
     Ok((base + image.entry, base))
 }
 
@@ -470,6 +484,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         state.executable = Some(program.location);
         state.arguments = stack.arguments;
         state.environment = stack.environment;
+        state.auxiliary = stack.auxiliary;
     });
     call.thread
         .clear_child_tid

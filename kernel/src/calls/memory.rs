@@ -5,10 +5,11 @@ use crate::outcome::Called;
 use abi::linux::Resource;
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE, Pages};
+use alloc::string::String;
 use alloc::sync::Arc;
 use memory::SharedPages;
 use memory::space::{Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags};
-use vfs::Access;
+use vfs::{Access, Location};
 
 const PROT_ALL: u64 = 7;
 /// PROT_SAO, PROT_GROWSDOWN and PROT_GROWSUP are accepted by no program that runs here.
@@ -39,22 +40,24 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
         MAP_SHARED | MAP_SHARED_VALIDATE => true,
         _ => return Err(Errno::EINVAL.into()),
     };
-    let (mapping, maximum) = if flags & MAP_ANONYMOUS != 0 {
-        (anonymous(call, length, flags, shared)?, Protection::all())
+    let (mapping, maximum, name) = if flags & MAP_ANONYMOUS != 0 {
+        let mapping = anonymous(call, length, flags, shared)?;
+        (mapping, Protection::all(), None)
     } else {
         of_file(call, offset, shared, protection)?
     };
-    let request = MapRequest {
+    let mut request = MapRequest {
         hint: address,
         fixed,
         length,
         protection,
         maximum,
         mapping,
-        name: None,
+        name,
     };
     let mut space = call.user.space()?.lock();
     space.set_limit(limit(call));
+    request.share_name(&space);
     Ok(space.map(request)?)
 }
 
@@ -84,13 +87,13 @@ fn anonymous(call: &Call<'_>, length: u64, flags: u64, shared: bool) -> Result<M
     })
 }
 
-/// A mapping of the file of argument 4, and what `mprotect` may allow of it.
+/// A mapping of the file of argument 4, what `mprotect` may allow of it, and its name.
 fn of_file(
     call: &Call<'_>,
     offset: u64,
     shared: bool,
     protection: Protection,
-) -> Result<(Mapping, Protection), Errno> {
+) -> Result<(Mapping, Protection, Option<Arc<str>>), Errno> {
     let file = call.file(4)?;
     let access = file.access();
     if !access.contains(Access::READ) {
@@ -108,6 +111,10 @@ fn of_file(
         source,
         first: offset / PAGE_SIZE as u64,
     };
+    let name = match file.location() {
+        Some(location) => mapped_name(call, location)?,
+        None => None,
+    };
     Ok((
         if shared {
             Mapping::Shared(backing)
@@ -115,7 +122,17 @@ fn of_file(
             Mapping::Private(backing)
         },
         maximum,
+        name,
     ))
+}
+
+/// The name of a mapped file for `/proc/PID/maps`: its path when it is mapped, from the root of who maps it.
+///
+/// A path and not the name itself, because the last handle to a name may not be dropped under the address space's lock.
+pub fn mapped_name(call: &Call<'_>, location: &Location) -> Result<Option<Arc<str>>, Errno> {
+    let root = call.process().place()?.lock().root.clone();
+    let path = location.path(&root).map(vfs::Path::shown);
+    Ok(path.map(|path| Arc::from(String::from_utf8_lossy(&path))))
 }
 
 fn protection_of(bits: u64) -> Result<Protection, Errno> {

@@ -165,7 +165,7 @@ pub fn sched_setaffinity(call: &mut Call<'_>) -> Called {
 
 /// A bit for every CPU that runs threads.
 fn online_cpus() -> u64 {
-    1
+    system().dispatch.cpus().0
 }
 
 /// `man 2 sched_getscheduler`.

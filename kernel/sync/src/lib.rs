@@ -8,6 +8,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod doorbell;
+
+pub use doorbell::Doorbell;
+
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 

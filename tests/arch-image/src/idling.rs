@@ -19,6 +19,11 @@ pub fn run(checks: &mut Checks, info: &'static BootInfo) {
         calls,
     );
     checks.check(
+        "ARCH0036",
+        "calls are told one by one, also after an event queue has been filled twice",
+        many_calls,
+    );
+    checks.check(
         "ARCH0032",
         "terminals have interrupt sources that can be routed",
         |checks| {
@@ -151,4 +156,27 @@ fn calls(checks: &mut Checks) {
     checks.holds("only once", interrupts::take().is_none());
     let until = time::now() + Ticks(512_000);
     checks.same("quiet", idle(Some(until)), Wakeup::DECREMENTER);
+}
+
+/// A queue of 64 KiB has 16384 entries of XIVE.
+fn many_calls(checks: &mut Checks) {
+    let controller = interrupts::controller();
+    let until = time::now() + Ticks(512_000_000 * 20);
+    for _ in 0..2 * 16_384 + 100 {
+        controller.call(cpu::this());
+        let mut taken = 0;
+        while taken == 0 && time::now() < until {
+            idle(Some(until));
+            while let Some(event) = interrupts::take() {
+                controller.clear_call();
+                interrupts::done(event);
+                taken += 1;
+            }
+        }
+        if taken != 1 {
+            checks.same("taken", taken, 1);
+            return;
+        }
+    }
+    checks.holds("nothing is left", interrupts::take().is_none());
 }

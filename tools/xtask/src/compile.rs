@@ -85,7 +85,7 @@ pub fn vinit(workspace: &Workspace) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// The programs of the target suites, by name: Rust ones with `std`, C ones with glibc.
+/// The programs of the target suites, by name: Rust ones with `std`, C ones with glibc, static and dynamic.
 pub fn test_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
     perform(for_programs(workspace.cargo(), "build").args(["--package", "programs"]))
         .context("the test programs do not build")?;
@@ -105,6 +105,65 @@ pub fn test_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
             &program,
         )?;
         programs.push((name, program));
+    }
+    for source in files(&workspace.root.join("tests/programs/dynamic"), &["c"])? {
+        let stem = stem(&source)?;
+        for (name, place) in [(stem.clone(), "-pie"), (format!("{stem}-fixed"), "-no-pie")] {
+            let program = folder.join(&name);
+            let code = if place == "-pie" { "-fPIE" } else { "-fno-pie" };
+            let flags = [
+                code,
+                place,
+                "-O1",
+                "-Wall",
+                "-Wextra",
+                "-pthread",
+                "-Wl,-z,relro",
+                "-s",
+            ];
+            gcc(std::slice::from_ref(&source), &flags, &program)?;
+            programs.push((name, program));
+        }
+    }
+    Ok(programs)
+}
+
+/// What the dynamically linked ones of [`test_programs`] need: files of the cross compiler's libc, and their places.
+pub const TEST_LIBRARIES: &[(&str, &str)] = &[
+    (
+        "/usr/powerpc64le-linux-gnu/lib/ld64.so.2",
+        "/lib64/ld64.so.2",
+    ),
+    ("/usr/powerpc64le-linux-gnu/lib/libc.so.6", "/lib/libc.so.6"),
+    ("/usr/powerpc64le-linux-gnu/lib/libm.so.6", "/lib/libm.so.6"),
+];
+
+/// The programs that benchmarks run on Corral and on Linux alike, by name.
+pub fn peer_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
+    let folder = workspace.folder("peer-programs")?;
+    let mut programs = Vec::new();
+    for source in files(&workspace.root.join("tools/peer/programs"), &["c"])? {
+        let name = stem(&source)?;
+        let program = folder.join(&name);
+        let flags = ["-O2", "-static", "-Wall", "-Wextra", "-pthread", "-s"];
+        gcc(&[source], &flags, &program)?;
+        programs.push((name, program));
+    }
+    let source = workspace.root.join("tools/peer/tiny/tiny.c");
+    let flags = [
+        "-O2",
+        "-static",
+        "-nostdlib",
+        "-ffreestanding",
+        "-fno-stack-protector",
+        "-Wl,--build-id=none",
+        "-s",
+    ];
+    for (name, variant) in [("tiny_exit", None), ("tiny_pause", Some("-DTINY_PAUSE"))] {
+        let program = folder.join(name);
+        let flags: Vec<&str> = flags.into_iter().chain(variant).collect();
+        gcc(std::slice::from_ref(&source), &flags, &program)?;
+        programs.push((name.to_owned(), program));
     }
     Ok(programs)
 }

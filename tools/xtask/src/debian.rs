@@ -1,4 +1,4 @@
-//! Programs from Debian's ppc64el packages, fetched with a private apt beside the machine's own.
+//! Files from Debian's packages, of other architectures too, fetched with a private apt beside the machine's own.
 //!
 //! The mirror and the release are those of the build machine's apt; its state is not touched.
 
@@ -10,51 +10,138 @@ use std::process::Command;
 
 /// The package that holds shell and standard utilities.
 const PACKAGE: &str = "busybox-static";
+/// The architecture that Corral's programs are for.
+pub const TARGET: &str = "ppc64el";
 
 /// Debian's static busybox for ppc64el, downloaded the first time.
 pub fn busybox(workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.folder("debian")?;
     let program = folder.join("busybox");
     if !program.exists() {
-        eprintln!("fetching {PACKAGE} for ppc64el");
-        fetch(&folder, &program)?;
+        let tree = unpack(&folder, TARGET, Release::Main, &[PACKAGE])?;
+        let found = ["usr/bin/busybox", "bin/busybox"]
+            .iter()
+            .map(|path| tree.join(path))
+            .find(|path| path.exists());
+        // The name appears only when the file is whole.
+        fs::rename(
+            found.with_context(|| format!("no busybox in {PACKAGE}"))?,
+            &program,
+        )?;
     }
     Ok(program)
 }
 
-fn fetch(folder: &Path, program: &Path) -> Result<()> {
-    let source = main_archive()?;
-    let configuration = configure(folder, &source)?;
-    let apt = |tool: &str| {
-        let mut command = Command::new(tool);
+/// Debian's Linux for ppc64el, an ELF file, downloaded the first time.
+pub fn linux(workspace: &Workspace) -> Result<PathBuf> {
+    const META: &str = "linux-image-powerpc64le";
+    let folder = workspace.folder("linux")?;
+    let kernel = folder.join("vmlinux");
+    if !kernel.exists() {
+        let archive = Archive::open(&folder, TARGET, Release::Main)?;
+        let depends = capture(archive.command("apt-cache").args(["depends", META]))?;
+        let package = depends
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Depends: linux-image-"))
+            .with_context(|| format!("{META} depends on no kernel"))?;
+        let tree = archive.unpack(&[&format!("linux-image-{package}")])?;
+        let found = fs::read_dir(tree.join("boot"))?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.to_string_lossy().contains("/boot/vmlinux-"));
+        fs::rename(found.context("no vmlinux in the package")?, &kernel)?;
+    }
+    Ok(kernel)
+}
+
+/// Which of a release's archives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// The release itself.
+    Main,
+    /// Newer packages built for it.
+    Backports,
+}
+
+/// Downloads packages into `folder` and unpacks them there; the result is the folder with their files.
+pub fn unpack(
+    folder: &Path,
+    architecture: &str,
+    release: Release,
+    packages: &[&str],
+) -> Result<PathBuf> {
+    Archive::open(folder, architecture, release)?.unpack(packages)
+}
+
+/// An apt of our own, whose lists and packages are in one folder.
+pub struct Archive {
+    folder: PathBuf,
+    architecture: String,
+    configuration: PathBuf,
+}
+
+impl Archive {
+    /// Apt for an architecture with its state in `folder`, and fresh lists of packages.
+    pub fn open(folder: &Path, architecture: &str, release: Release) -> Result<Self> {
+        let source = match release {
+            Release::Main => main_archive()?,
+            Release::Backports => format!("{}-backports", main_archive()?),
+        };
+        let archive = Self {
+            folder: folder.to_owned(),
+            architecture: architecture.to_owned(),
+            configuration: configure(folder, architecture, &source)?,
+        };
+        capture(archive.apt_get().arg("update"))?;
+        Ok(archive)
+    }
+
+    /// A program of apt with the private configuration.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command
-            .env("APT_CONFIG", &configuration)
-            .current_dir(folder);
+            .env("APT_CONFIG", &self.configuration)
+            .current_dir(&self.folder);
         command
-    };
-    capture(apt("apt-get").args(["--quiet=2", "update"]))?;
-    capture(apt("apt-get").args(["--quiet=2", "download", PACKAGE]))?;
-    let package = fs::read_dir(folder)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .context("apt-get download brought nothing")?;
-    let tree = folder.join("tree");
-    capture(
-        Command::new("dpkg-deb")
-            .arg("--extract")
-            .arg(&package)
-            .arg(&tree),
-    )?;
-    let found = ["usr/bin/busybox", "bin/busybox"]
-        .iter()
-        .map(|path| tree.join(path))
-        .find(|path| path.exists());
-    // The name appears only when the file is whole.
-    fs::rename(
-        found.with_context(|| format!("no busybox in {}", package.display()))?,
-        program,
-    )?;
-    Ok(())
+    }
+
+    /// `apt-get`, which says nothing.
+    pub fn apt_get(&self) -> Command {
+        let mut command = self.command("apt-get");
+        command.arg("--quiet=2");
+        command
+    }
+
+    /// Where packages are kept that have been fetched with what they depend on.
+    pub fn packages(&self) -> PathBuf {
+        self.folder.join("cache/archives")
+    }
+
+    /// Downloads packages and unpacks them; the result is the folder with their files.
+    pub fn unpack(&self, packages: &[&str]) -> Result<PathBuf> {
+        eprintln!("fetching {} for {}", packages.join(" "), self.architecture);
+        capture(self.apt_get().arg("download").args(packages))?;
+        let tree = self.folder.join("tree");
+        let mut count = 0;
+        for entry in fs::read_dir(&self.folder)? {
+            let package = entry?.path();
+            if package.extension().is_some_and(|kind| kind == "deb") {
+                capture(
+                    Command::new("dpkg-deb")
+                        .arg("--extract")
+                        .arg(&package)
+                        .arg(&tree),
+                )?;
+                count += 1;
+            }
+        }
+        if count < packages.len() {
+            bail!(
+                "apt-get download brought {count} of {} packages",
+                packages.len()
+            );
+        }
+        Ok(tree)
+    }
 }
 
 /// `MIRROR RELEASE` of the machine's main Debian archive.
@@ -84,8 +171,8 @@ fn main_archive() -> Result<String> {
     bail!("no Debian archive with a main component in this machine's apt sources")
 }
 
-/// Writes a configuration under which apt lives in `folder` and believes the machine to be ppc64el.
-fn configure(folder: &Path, source: &str) -> Result<PathBuf> {
+/// Writes a configuration under which apt lives in `folder` and believes the machine to be of `architecture`.
+fn configure(folder: &Path, architecture: &str, source: &str) -> Result<PathBuf> {
     for name in [
         "etc/parts",
         "etc/sources",
@@ -98,14 +185,14 @@ fn configure(folder: &Path, source: &str) -> Result<PathBuf> {
     let keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
     fs::write(
         folder.join("etc/sources.list"),
-        format!("deb [arch=ppc64el signed-by={keys}] {source} main\n"),
+        format!("deb [arch={architecture} signed-by={keys}] {source} main\n"),
     )?;
     let at = folder.display();
     let file = folder.join("apt.conf");
     fs::write(
         &file,
         format!(
-            "APT::Architecture \"ppc64el\";\nAPT::Architectures {{ \"ppc64el\"; }};\nAPT::Sandbox::User \"root\";\n\
+            "APT::Architecture \"{architecture}\";\nAPT::Architectures {{ \"{architecture}\"; }};\nAPT::Sandbox::User \"root\";\n\
              Acquire::Languages \"none\";\nAcquire::Check-Valid-Until \"false\";\n\
              Dir::Etc \"{at}/etc\";\nDir::Etc::main \"/dev/null\";\nDir::Etc::parts \"{at}/etc/parts\";\n\
              Dir::Etc::sourcelist \"{at}/etc/sources.list\";\nDir::Etc::sourceparts \"{at}/etc/sources\";\n\

@@ -9,8 +9,11 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod compile;
 mod debian;
+mod disk;
+mod emulator;
 mod image;
 mod lines;
 mod lint;
@@ -19,6 +22,7 @@ mod ramdisk;
 mod run;
 mod size;
 mod test;
+mod tree;
 mod workspace;
 
 use anyhow::Result;
@@ -44,6 +48,14 @@ enum Task {
     Test(test::Options),
     /// Check the form only: formatting, clippy, documentation, places of unsafe code
     Lint,
+    /// Fetch Debian packages for ppc64el with their dependencies and unpack them into a tree for `run --add`
+    Debian(tree::Options),
+    /// Measure, alone or beside Linux
+    Bench(bench::Options),
+    /// Build a disk that boots Corral with GRUB, for `run --disk` and for real machines
+    Disk(disk::Options),
+    /// Unpack the QEMU of Debian's backports beside the machine's own, and say where it is
+    Emulator,
     /// How large the kernel is, and how much of its code may be unsafe
     Size,
 }
@@ -67,6 +79,10 @@ fn perform(task: Task) -> Result<u8> {
         Task::Image => image::report(&workspace).map(|()| 0),
         Task::Test(options) => test::run(&workspace, &options),
         Task::Lint => lint::run(&workspace),
+        Task::Debian(options) => tree::run(&workspace, &options).map(|()| 0),
+        Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Disk(options) => disk::make(&workspace, &options).map(|()| 0),
+        Task::Emulator => emulator::report(&workspace).map(|()| 0),
         Task::Size => size::report(&workspace).map(|()| 0),
     }
 }

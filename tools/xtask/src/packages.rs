@@ -20,6 +20,9 @@ pub const BUILD: &[&str] = &[
 /// What the checks need besides.
 pub const CHECKS: &[&str] = &["rust-web-clippy", "rustfmt-web"];
 
+/// What a disk needs besides.
+pub const DISK: &[&str] = &["grub-common", "e2fsprogs"];
+
 /// What `--gdb` needs besides.
 pub const DEBUGGER: &[&str] = &["gdb-multiarch"];
 

@@ -30,6 +30,7 @@ const FOLDERS: &[(&str, u32)] = &[
     ("usr/bin", 0o755),
     ("usr/lib", 0o755),
     ("usr/lib/wpars", 0o755),
+    ("usr/lib64", 0o755),
     ("usr/sbin", 0o755),
     ("var", 0o755),
     ("var/adm", 0o755),
@@ -41,6 +42,7 @@ const FOLDERS: &[(&str, u32)] = &[
 const LINKS: &[(&str, &str)] = &[
     ("bin", "usr/bin"),
     ("lib", "usr/lib"),
+    ("lib64", "usr/lib64"),
     ("sbin", "usr/sbin"),
     ("etc/mtab", "../proc/self/mounts"),
 ];
@@ -54,6 +56,11 @@ const TEXTS: &[(&str, u32, &str)] = &[
     ),
     ("etc/group", 0o644, "system:x:0:root\nnogroup:x:65534:\n"),
     ("etc/shadow", 0o600, "root:*:0:::::: \nnobody:*:0:::::: \n"),
+    (
+        "etc/corral/consoles",
+        0o644,
+        "# Terminals beside the console that get a shell: hvc1 and so on, one a line, or all.\nall\n",
+    ),
     ("etc/hostname", 0o644, "corral\n"),
     ("etc/shells", 0o644, "/bin/sh\n"),
     (
@@ -134,6 +141,25 @@ impl RamDisk {
             Content::File(read(&programs.vinit)?),
         );
         Ok(disk)
+    }
+
+    /// Only the folders that a kernel itself needs.
+    pub fn bare() -> Self {
+        let mut disk = Self {
+            nodes: BTreeMap::new(),
+            modified: 0,
+        };
+        for name in ["dev", "proc", "sys", "tmp"] {
+            disk.put(name, 0o755, Content::Folder);
+        }
+        disk
+    }
+
+    /// Puts a small text where an absolute path says.
+    pub fn text(&mut self, guest: &str, text: &str) -> Result<()> {
+        let name = self.resolve(guest)?;
+        self.put(&name, 0o644, Content::File(text.into()));
+        Ok(())
     }
 
     /// The multi-call binary and its names, which take the place of busybox's applets.

@@ -1,5 +1,6 @@
 //! `cargo xtask run`: boot, with a person or a script at the console.
 
+use crate::ramdisk::RamDisk;
 use crate::workspace::Workspace;
 use crate::{image, packages};
 use anyhow::{Context, Result};
@@ -14,15 +15,40 @@ use std::time::{Duration, Instant};
 /// How long a script may take when the user does not say.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What to boot, and how.
+/// What to put into the RAM disk.
 #[derive(Args)]
-pub struct Options {
-    /// Run FILE with Global's shell instead of a session; its status becomes this command's
+pub struct Contents {
+    /// Run FILE with Global's shell instead of a session; its status becomes that of the run
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
     /// Put a file or folder of this machine into the RAM disk
     #[arg(long, value_name = "HOSTPATH:GUESTPATH", value_parser = addition)]
     add: Vec<(PathBuf, String)>,
+}
+
+impl Contents {
+    /// Puts everything into the RAM disk.
+    pub fn put_into(&self, disk: &mut RamDisk) -> Result<()> {
+        if let Some(script) = &self.script {
+            let text =
+                fs::read(script).with_context(|| format!("cannot read {}", script.display()))?;
+            disk.script(&text);
+        }
+        for (host, guest) in &self.add {
+            disk.add(host, guest)?;
+        }
+        Ok(())
+    }
+}
+
+/// What to boot, and how.
+#[derive(Args)]
+pub struct Options {
+    #[command(flatten)]
+    contents: Contents,
+    /// Boot from this disk (cargo xtask disk), under SLOF, instead of what is built here
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["script", "add", "append", "firmware"])]
+    disk: Option<PathBuf>,
     /// CPUs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     smp: u32,
@@ -35,6 +61,15 @@ pub struct Options {
     /// vof or slof
     #[arg(long, default_value_t)]
     firmware: Firmware,
+    /// A further terminal, /dev/hvc1 and so on, as QEMU's -serial spells it: pty, unix:PATH,server=on,wait=off
+    #[arg(long, value_name = "SERIAL")]
+    console: Vec<String>,
+    /// More properties of QEMU's machine, as in ic-mode=xics
+    #[arg(long, value_name = "PROPERTIES", default_value = "")]
+    machine: String,
+    /// The QEMU to run [default: $CORRAL_QEMU, or qemu-system-ppc64]
+    #[arg(long, value_name = "PATH")]
+    qemu: Option<PathBuf>,
     /// Text for the kernel's command line
     #[arg(
         long,
@@ -67,38 +102,38 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
         packages::ensure(packages::DEBUGGER)?;
     }
     let mut image = image::build(workspace)?;
-    if let Some(script) = &options.script {
-        let text = fs::read(script).with_context(|| format!("cannot read {}", script.display()))?;
-        image.disk.script(&text);
-    }
-    for (host, guest) in &options.add {
-        image.disk.add(host, guest)?;
-    }
+    options.contents.put_into(&mut image.disk)?;
     // Several runs may go on at once: each has its own folder.
     let folder = workspace.folder(&format!("run/{}", process::id()))?;
     let archive = folder.join("ramdisk.cpio");
     image.disk.write(&archive)?;
-    let machine = Machine {
+    let mut machine = Machine {
         append: options.append.clone(),
         smp: options.smp,
         memory: options.mem.clone(),
         cpu: options.cpu.clone(),
         firmware: options.firmware,
+        disk: options.disk.clone(),
+        consoles: options.console.clone(),
+        properties: options.machine.clone(),
         gdb: options.gdb,
         ..Machine::new(&image.kernel, &archive)
     };
+    if let Some(emulator) = &options.qemu {
+        machine.emulator.clone_from(emulator);
+    }
     if options.gdb {
         debugger_hint(&image.kernel);
     }
     let limit = options.timeout.map(Duration::from_secs);
-    let outcome = match options.script {
+    let outcome = match options.contents.script {
         Some(_) => watch(&machine, &folder, limit.unwrap_or(LIMIT)),
         None => qemu::converse(&machine, &folder, limit),
     };
     fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     let outcome = match outcome? {
         // A script always leaves a status; a machine that went off without one has not run it.
-        Outcome::Off if options.script.is_some() => {
+        Outcome::Off if options.contents.script.is_some() => {
             Outcome::Died("the machine went off".to_owned())
         }
         outcome => outcome,

@@ -111,6 +111,9 @@ fn target(workspace: &Workspace, suites: &[String], report: &Report) -> Result<(
     for (name, program) in compile::test_programs(workspace)? {
         disk.test_program(&name, &program)?;
     }
+    for (library, place) in compile::TEST_LIBRARIES {
+        disk.add(Path::new(library), place)?;
+    }
     disk.test_program(
         "prelude.sh",
         &workspace.root.join("tests/scripts/prelude.sh"),

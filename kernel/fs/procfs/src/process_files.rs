@@ -19,18 +19,20 @@ pub(crate) enum ProcessFile {
     Name,
     CommandLine,
     Environment,
+    Auxiliary,
     Maps,
     MemoryStat,
     Mounts,
 }
 
 /// The files of `/proc/PID` and of `/proc/PID/task/TID`, with their modes.
-pub(crate) const FILES: [(&str, ProcessFile, u32); 8] = [
+pub(crate) const FILES: [(&str, ProcessFile, u32); 9] = [
     ("stat", ProcessFile::Stat, 0o444),
     ("status", ProcessFile::Status, 0o444),
     ("comm", ProcessFile::Name, 0o444),
     ("cmdline", ProcessFile::CommandLine, 0o444),
     ("environ", ProcessFile::Environment, 0o400),
+    ("auxv", ProcessFile::Auxiliary, 0o400),
     ("maps", ProcessFile::Maps, 0o444),
     ("statm", ProcessFile::MemoryStat, 0o444),
     ("mounts", ProcessFile::Mounts, 0o444),
@@ -54,6 +56,7 @@ pub(crate) fn text(
         }
         ProcessFile::CommandLine => source.command_line(process).ok_or(Errno::ESRCH),
         ProcessFile::Environment => source.environment(process).ok_or(Errno::ESRCH),
+        ProcessFile::Auxiliary => source.auxiliary(process).ok_or(Errno::ESRCH),
         ProcessFile::Mounts => {
             let lines = source.mounts(process).ok_or(Errno::ESRCH)?;
             Ok(mounts(&lines))

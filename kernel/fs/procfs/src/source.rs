@@ -40,6 +40,9 @@ pub trait ProcSource: Send + Sync {
     /// The environment that the program was started with, in the same form.
     fn environment(&self, process: ProcessRef) -> Option<Vec<u8>>;
 
+    /// The auxiliary vector that the program was started with, as it stands on its stack.
+    fn auxiliary(&self, process: ProcessRef) -> Option<Vec<u8>>;
+
     /// The areas of the address space in ascending order; none for a zombie.
     fn maps(&self, process: ProcessRef) -> Option<Vec<MapLine>>;
 

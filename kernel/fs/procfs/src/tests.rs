@@ -144,6 +144,9 @@ impl ProcSource for Source {
     fn environment(&self, _: ProcessRef) -> Option<Vec<u8>> {
         Some(b"SECRET=1\0".to_vec())
     }
+    fn auxiliary(&self, _: ProcessRef) -> Option<Vec<u8>> {
+        Some(b"\x06\0".to_vec())
+    }
     fn maps(&self, _: ProcessRef) -> Option<Vec<MapLine>> {
         let line = |start, name: &str| MapLine {
             start,
@@ -427,6 +430,7 @@ fn procfs03_files_of_a_process() {
     }
     assert_eq!(world.read("/proc/self/cmdline").unwrap(), "sh\0-c\0");
     assert_eq!(world.read("/proc/thread-self/comm").unwrap(), "a (b) c\n");
+    assert_eq!(world.read("/proc/3/auxv").unwrap(), "\x06\0");
     assert_eq!(world.read("/proc/3/statm").unwrap(), "10 4 1 0 0 0 0\n");
     assert_eq!(
         world.read("/proc/mounts").unwrap(),

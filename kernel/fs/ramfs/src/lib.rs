@@ -71,6 +71,20 @@ impl Ramfs {
         clock: Arc<dyn Clock>,
         owner: Cid,
     ) -> Result<Self, Errno> {
+        Self::with_mode(device, capacity, clock, owner, Mode::new(0o755))
+    }
+
+    /// [`Ramfs::new`] with another mode of the root directory.
+    ///
+    /// # Errors
+    /// ENOSPC when not even the root fits.
+    pub fn with_mode(
+        device: DeviceNumber,
+        capacity: Capacity,
+        clock: Arc<dyn Clock>,
+        owner: Cid,
+        mode: Mode,
+    ) -> Result<Self, Errno> {
         let shared = Arc::new(Shared {
             device,
             clock,
@@ -82,7 +96,7 @@ impl Ramfs {
         });
         let root = NewNode {
             content: NodeContent::Directory,
-            mode: Mode::new(0o755),
+            mode,
             uid: 0,
             gid: 0,
         };

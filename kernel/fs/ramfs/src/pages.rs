@@ -172,7 +172,12 @@ impl Pages {
             if length == 0 {
                 return Ok(());
             }
-            let frame = self.materialize(&mut self.state.lock(), page_of(at))?;
+            // Memory is this file system's store: a writer whose partition may have no more of it finds it full.
+            let made = self.materialize(&mut self.state.lock(), page_of(at));
+            let frame = made.map_err(|errno| match errno {
+                Errno::ENOMEM => Errno::ENOSPC,
+                other => other,
+            })?;
             let bytes = buffer.get_mut(..length).ok_or(Errno::EIO)?;
             source.take(bytes)?;
             let mut state = self.state.lock();

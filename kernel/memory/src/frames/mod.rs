@@ -12,6 +12,8 @@
 //! kernel heap are not zeroed.
 //!
 //! A part of RAM, one 64th but at most 16 MiB, is kept for Global: allocations of other partitions fail first.
+//! A partition may have a minimum, which other partitions leave free for it, and a hard maximum, which it does not
+//! pass. Nothing here is reclaimed: without a store behind them, no pages but translation tables can be made again.
 //!
 //! Lock: one, of rank `Memory`, for at most a few dozen instructions, or for one chunk of frames on release.
 
@@ -142,7 +144,22 @@ pub fn set_maximum(owner: Cid, maximum: Option<Pages>) {
     accounts::set_maximum(owner, pages);
 }
 
-/// The frames that an allocation for `owner` leaves free.
+/// The hard maximum of `owner`; `None` when there is none.
+#[must_use]
+pub fn maximum(owner: Cid) -> Option<Pages> {
+    accounts::maximum(owner)
+}
+
+/// Keeps `minimum` frames for `owner`: while it holds fewer, other partitions leave free what it lacks.
+///
+/// Global is not held back by it: its programs and the kernel's objects must go on whatever is promised. When
+/// others hold the frames already, the minimum is filled as they give them back.
+pub fn set_minimum(owner: Cid, minimum: Pages) {
+    let _guard = FREE.lock();
+    accounts::set_minimum(owner, u32::try_from(minimum.0).unwrap_or(u32::MAX / 2));
+}
+
+/// The frames that an allocation for `owner` leaves free, besides what is promised to others.
 #[inline]
 fn kept_from(owner: Cid) -> u32 {
     if owner.is_global() {
@@ -152,9 +169,20 @@ fn kept_from(owner: Cid) -> u32 {
     }
 }
 
+/// The frames that are free but promised to other partitions, as far as `owner` has to heed that.
+#[inline]
+fn promised(owner: Cid) -> u32 {
+    if owner.is_global() {
+        0
+    } else {
+        accounts::promised_to_others(owner)
+    }
+}
+
 /// Whether `owner` may take `count` of the free frames and leave `kept`.
 #[inline]
 fn permitted(free: &Buddy, owner: Cid, count: u32, kept: u32) -> bool {
+    let kept = kept.saturating_add(promised(owner));
     free.free() >= kept.saturating_add(count) && accounts::permits(owner, count) && !injected()
 }
 

@@ -161,6 +161,26 @@ pub struct MapRequest {
     pub name: Option<Arc<str>>,
 }
 
+impl MapRequest {
+    /// Takes the name from an area that has the same one, so that many mappings of a file hold one copy of its path.
+    ///
+    /// The area below the wanted address is the one of which a linker maps the next part; long names, of which many
+    /// copies would be a burden, are looked for everywhere.
+    pub fn share_name(&mut self, space: &super::AddressSpace) {
+        const LONG: usize = 128;
+        let Some(own) = &self.name else { return };
+        let same = |area: &&Area| area.name.as_ref().is_some_and(|name| name == own);
+        let below = space.areas.at_or_below(self.hint).map(|(_, area)| area);
+        let found = below.filter(same).or_else(|| {
+            let long = own.len() > LONG;
+            long.then(|| space.areas().find(same)).flatten()
+        });
+        if let Some(area) = found {
+            self.name.clone_from(&area.name);
+        }
+    }
+}
+
 bitflags! {
     /// Flags of `man 2 mremap`.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

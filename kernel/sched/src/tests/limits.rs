@@ -237,3 +237,27 @@ fn sched0028_caps_of_sleepers_and_of_nothing() {
     assert!(found[0] > 9.8, "{}", found[0]);
     assert_near(found[1], 0.05, 0.0501, "0 %");
 }
+
+/// SCHED0029: a hard maximum of one CPU or more is reached, and holds in every window, on several CPUs. (What
+/// one CPU was promised kept the others out, and the bucket ran over.)
+#[test]
+fn sched0029_hard_maximum_of_whole_cpus() {
+    for (cpus, hard) in [(8, 1250)] {
+        for contended in [false, true] {
+            let mut machine = machine(cpus, "wlm");
+            let cid = machine.partition_with(1, capped(hard));
+            let other = machine.partition(2, 1);
+            for _ in 0..2 * cpus {
+                machine.spawn(cid, Busy);
+                if contended {
+                    machine.spawn(other, Busy);
+                }
+            }
+            let part = f64::from(hard) / 10_000.0 * cpus as f64;
+            let case = std::format!("{hard} bp, {cpus} CPUs, contended {contended}");
+            windows_hold(&mut machine, cid, part, &case);
+            let found = measure(&mut machine, seconds(1), &[cid]);
+            assert_near(found[0], 100.0 * part, 0.5, &case);
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! `init`: process 1 of Global and of every system WPAR.
 //!
 //! In Global it runs the script that was put into the RAM disk and ends the machine with its status, or keeps a
-//! shell on the console. In a WPAR it runs `/etc/rc`, adopts and reaps, and on SIGTERM (halt) or SIGINT
+//! shell on the console, and on those further terminals that `/etc/corral/consoles` names. In a WPAR it runs `/etc/rc`, adopts and reaps, and on SIGTERM (halt) or SIGINT
 //! (restart) ends everybody and then itself, which is the end of the WPAR.
 
 use super::enter;
@@ -35,6 +35,9 @@ pub const CONSOLE_SHELL: &str = "console-shell";
 
 /// What Global's init runs instead of a shell on the console.
 const SCRIPT: &str = "/etc/corral/script";
+
+/// Which terminals beside the console get a shell: their names below `/dev`, one a line, or `all`.
+const CONSOLES: &str = "/etc/corral/consoles";
 
 /// How long processes of a WPAR may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
@@ -82,46 +85,100 @@ fn run_script() -> u8 {
     power_off(status)
 }
 
-/// Keeps a shell on the console for ever.
+/// A terminal with a shell on it.
+struct Seat {
+    device: String,
+    shell: Option<Child>,
+    begin: Instant,
+}
+
+/// Keeps a shell on the console, and on the further terminals, for ever.
 fn keep_shell() -> u8 {
     if Path::new("/etc/rc").exists()
         && let Ok(child) = shell().arg("/etc/rc").stdin(Stdio::null()).spawn()
     {
         reap_until(&child);
     }
+    let setting = std::fs::read_to_string(CONSOLES).unwrap_or_default();
+    let mut seats: Vec<Seat> = std::iter::once("/dev/console".to_owned())
+        .chain(further_consoles(&setting, |name| {
+            Path::new("/dev").join(name).exists()
+        }))
+        .map(|device| Seat {
+            device,
+            shell: None,
+            begin: Instant::now(),
+        })
+        .collect();
     loop {
-        let begin = Instant::now();
-        match Command::new(enter::SELF)
-            .arg0(CONSOLE_SHELL)
-            .env_clear()
-            .env("PATH", SEARCH_PATH)
-            .spawn()
-        {
-            Ok(child) => drop(reap_until(&child)),
-            Err(error) => eprintln!("init: console shell: {error}"),
+        for seat in seats.iter_mut().filter(|seat| seat.shell.is_none()) {
+            seat.begin = Instant::now();
+            let started = Command::new(enter::SELF)
+                .arg0(CONSOLE_SHELL)
+                .arg(&seat.device)
+                .env_clear()
+                .env("PATH", SEARCH_PATH)
+                .spawn();
+            match started {
+                Ok(child) => seat.shell = Some(child),
+                Err(error) => eprintln!("init: shell on {}: {error}", seat.device),
+            }
         }
-        // A shell that cannot run must not take the machine's time.
-        if begin.elapsed() < Duration::from_secs(1) {
+        // Without any shell there is nobody to wait for.
+        let ended = reap_one();
+        let mut hasty = false;
+        for seat in &mut seats {
+            let number = seat.shell.as_ref().map(Child::id);
+            if number.is_none() || number == ended {
+                seat.shell = None;
+                hasty |= seat.begin.elapsed() < Duration::from_secs(1);
+            }
+        }
+        if hasty {
+            // A shell that cannot run must not take the machine's time.
             std::thread::sleep(Duration::from_secs(1));
         }
     }
 }
 
-/// Becomes the login shell of the console: a session of its own with the console as its terminal.
-pub fn console_shell(_words: Vec<OsString>) -> u8 {
+/// The devices that a setting names beside the console; `exists` says which names below `/dev` there are.
+fn further_consoles(setting: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
+    let words = setting
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+        .filter(|word| !word.is_empty());
+    let mut names: Vec<String> = Vec::new();
+    for word in words {
+        let named: Vec<String> = match word {
+            // The first is the console.
+            "all" => (1..)
+                .map(|number| format!("hvc{number}"))
+                .take_while(|name| exists(name))
+                .collect(),
+            name => vec![name.to_owned()],
+        };
+        for name in named {
+            if exists(&name) && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names.iter().map(|name| format!("/dev/{name}")).collect()
+}
+
+/// Becomes the login shell of a console: a session of its own with that as its terminal.
+pub fn console_shell(words: Vec<OsString>) -> u8 {
+    let device = words.first().map_or(Path::new("/dev/console"), Path::new);
     let prepared = setsid().map_err(std::io::Error::from).and_then(|_| {
-        let console = File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/console")?;
+        let console = File::options().read(true).write(true).open(device)?;
         rustix::process::ioctl_tiocsctty(&console)?;
         Ok(())
     });
     if let Err(error) = prepared {
         // A shell without job control is better than none.
-        eprintln!("init: console: {error}");
+        eprintln!("init: {}: {error}", device.display());
     }
-    open_console();
+    redirect(File::options().read(true).write(true).open(device));
     let user = crate::users::by_name(Path::new("/"), "root");
     let home = user.map_or_else(|| "/".to_owned(), |user| user.home);
     let here = if Path::new(&home).is_dir() {
@@ -171,6 +228,17 @@ fn reap_until(child: &Child) -> Option<WaitStatus> {
                 return Some(status);
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Reaps one process that has ended, and tells its number; `None` when there is no child, or nobody knows.
+fn reap_one() -> Option<u32> {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, _))) => return u32::try_from(pid.as_raw_nonzero().get()).ok(),
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
             Err(_) => return None,
         }
     }
@@ -262,4 +330,24 @@ fn end_everybody() {
     }
     // The kernel kills what is left when process 1 ends; this is for those who look meanwhile.
     let _killed = kill_process_group(everybody, Signal::KILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::further_consoles;
+
+    #[test]
+    fn a_setting_names_terminals_once_and_only_those_that_exist() {
+        let exists = |name: &str| ["hvc0", "hvc1", "hvc2"].contains(&name);
+        let named = |setting| further_consoles(setting, exists);
+        assert_eq!(
+            named("# only words\n\nall # of them\n"),
+            ["/dev/hvc1", "/dev/hvc2"]
+        );
+        assert_eq!(
+            named("hvc2\n  hvc7\nhvc2\nall\n"),
+            ["/dev/hvc2", "/dev/hvc1"]
+        );
+        assert!(named("").is_empty() && named("none\n").is_empty());
+    }
 }

@@ -1,0 +1,284 @@
+//! `cargo xtask bench`: figures of Corral, and with `--peer` of Linux on the same machine.
+//!
+//! Both systems get the same RAM disk with the same static programs. Boots alternate, so that what else the host does
+//! meets both. A run that has not come to the end of its plan fails the command: there are no figures of half a run.
+
+mod figures;
+mod goals;
+
+use crate::workspace::Workspace;
+use crate::{compile, debian, packages, ramdisk::RamDisk};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use figures::{Figures, Values};
+use goals::{Better, GOALS, Goal, SUITES, Suite};
+use qemu::{Event, Guest, Machine};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long one boot may take with everything in it.
+const LIMIT: Duration = Duration::from_secs(900);
+/// What the first process says at its start and at its end.
+const FIRST: &str = "FIRST_PROGRAM";
+const DONE: &str = "PLAN_DONE";
+
+/// What to measure, and how often.
+#[derive(Args)]
+pub struct Options {
+    /// Suites; all of them by default
+    suites: Vec<String>,
+    /// Run the same on Debian's Linux, and print ratios
+    #[arg(long)]
+    peer: bool,
+    /// Boots of each system
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    boots: u32,
+    /// Repetitions of each figure in a boot
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Least time of one repetition
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 50)]
+    time: u32,
+    /// CPUs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    smp: u32,
+    /// Leave out the boot of each system that counts instructions
+    #[arg(long)]
+    no_count: bool,
+}
+
+/// One of the two systems.
+struct System {
+    name: &'static str,
+    machine: Machine,
+    /// By the clock, all boots together.
+    timed: Figures,
+    /// From the boot in which an instruction is a nanosecond.
+    counted: Figures,
+}
+
+/// Measures, prints the table and saves the figures.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
+    let suites = chosen(&options.suites)?;
+    packages::ensure(packages::BUILD)?;
+    let folder = workspace.folder("bench")?;
+    let archive = folder.join("ramdisk.cpio");
+    let counting = folder.join("ramdisk-counting.cpio");
+    let programs = compile::peer_programs(workspace)?;
+    write_disk(&archive, &programs, &suites, options.repeat, options.time)?;
+    write_disk(&counting, &programs, &suites, 1, 10)?;
+    let mut systems = systems(workspace, options, &archive)?;
+    for boot in 1..=options.boots {
+        for system in &mut systems {
+            eprintln!("{}, boot {boot} (host load {})", system.name, load());
+            let figures = measure(&system.machine, &folder.join(system.name))?;
+            system.timed.merge(figures);
+        }
+    }
+    if !options.no_count {
+        for system in &mut systems {
+            eprintln!("{}, counting instructions", system.name);
+            let machine = Machine {
+                ramdisk: Some(counting.clone()),
+                counted: true,
+                ..system.machine.clone()
+            };
+            system.counted = measure(&machine, &folder.join(system.name))?;
+        }
+    }
+    print(&systems);
+    let file = workspace.target.join("bench.json");
+    fs::write(&file, serde_json::to_string_pretty(&saved(&systems))?)
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    println!("\nall figures: {}", file.display());
+    Ok(0)
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static Suite>> {
+    if names.is_empty() {
+        return Ok(SUITES.iter().collect());
+    }
+    names
+        .iter()
+        .map(|name| {
+            SUITES
+                .iter()
+                .find(|suite| suite.name == name)
+                .with_context(|| {
+                    let known: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+                    format!("there is no suite {name}, but {}", known.join(" "))
+                })
+        })
+        .collect()
+}
+
+fn write_disk(
+    archive: &Path,
+    programs: &[(String, std::path::PathBuf)],
+    suites: &[&Suite],
+    repeat: u32,
+    time: u32,
+) -> Result<()> {
+    let mut disk = RamDisk::bare();
+    for (name, program) in programs {
+        disk.add(program, &format!("/b/{name}"))?;
+        if name == "first" {
+            disk.add(program, "/init")?;
+        }
+    }
+    let mut plan = format!("PB_REPS={repeat}\nPB_MIN_MS={time}\nPB_BW_MB=8\n");
+    for suite in suites.iter().filter(|suite| !suite.plan.is_empty()) {
+        plan.push_str(suite.plan);
+        plan.push('\n');
+    }
+    disk.text("/b/plan", &plan)?;
+    disk.write(archive)
+}
+
+fn systems(workspace: &Workspace, options: &Options, archive: &Path) -> Result<Vec<System>> {
+    let system = |name, kernel: &Path, append: &str| System {
+        name,
+        machine: Machine {
+            append: append.to_owned(),
+            smp: options.smp,
+            ..Machine::new(kernel, archive)
+        },
+        timed: Figures::default(),
+        counted: Figures::default(),
+    };
+    let mut systems = vec![system("corral", &compile::kernel(workspace)?, "init=/init")];
+    if options.peer {
+        let append = "console=hvc0 quiet mitigations=off";
+        systems.push(system("linux", &debian::linux(workspace)?, append));
+    }
+    Ok(systems)
+}
+
+/// One boot from start to end.
+fn measure(machine: &Machine, folder: &Path) -> Result<Figures> {
+    let mut figures = Figures::default();
+    let start = Instant::now();
+    let deadline = start + LIMIT;
+    let mut guest = Guest::start(machine, folder)?;
+    let (mut line, mut said, mut done) = (Vec::new(), String::new(), false);
+    while let Event::Output(bytes) = guest.next(deadline) {
+        for byte in bytes {
+            if byte != b'\n' {
+                line.push(byte);
+                continue;
+            }
+            let text = String::from_utf8_lossy(&line).trim().to_owned();
+            line.clear();
+            if text == FIRST {
+                let milliseconds = start.elapsed().as_secs_f64() * 1e3;
+                figures.add("boot_first_program", "ms", milliseconds);
+            }
+            done |= text == DONE;
+            if text.starts_with('!') {
+                bail!("a program failed: {text}");
+            }
+            figures.line(&text);
+            said.push_str(&text);
+            said.push('\n');
+        }
+    }
+    let outcome = guest.finish(deadline)?;
+    fs::write(folder.join("console"), &said)?;
+    if !done {
+        bail!(
+            "the plan was not done ({outcome}); the console is in {}",
+            folder.display()
+        );
+    }
+    // What the firmware and the kernel's image hold counts, so it is the whole machine less what is free.
+    let free = figures.median("boot_MemFree").context("no free memory")?;
+    figures.add("boot_memory_used", "KiB", 1_048_576.0 - free);
+    Ok(figures)
+}
+
+fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or("unknown").to_owned()
+}
+
+/// How many times Linux's cost Corral's is.
+fn ratio(goal: &Goal, corral: Option<f64>, linux: Option<f64>) -> Option<f64> {
+    let (corral, linux) = (corral?, linux?);
+    Some(match goal.better {
+        Better::Less => corral / linux,
+        Better::More => linux / corral,
+    })
+}
+
+fn print(systems: &[System]) {
+    println!(
+        "{:<44} {:>4}  {:>34}  {:>34} {:>6} {:>6} {:>6}  verdict",
+        "figure", "unit", "corral: median (least..largest)", "linux", "ratio", "goal", "icount"
+    );
+    let named = |name: &str| systems.iter().find(|system| system.name == name);
+    let (corral, linux) = (named("corral"), named("linux"));
+    // Without a second CPU the programs run on one, and what they call two would be a lie.
+    let alone = corral.is_none_or(|system| system.machine.smp < 2);
+    for goal in GOALS
+        .iter()
+        .filter(|goal| !(alone && goal.figure.ends_with("_2cpu")))
+    {
+        let Some(own) = corral.and_then(|system| system.timed.0.get(goal.figure)) else {
+            continue;
+        };
+        let other = linux.and_then(|system| system.timed.0.get(goal.figure));
+        let median = |system: Option<&System>| system?.timed.median(goal.figure);
+        let counted = |system: Option<&System>| system?.counted.median(goal.figure);
+        let measured = ratio(goal, median(corral), median(linux));
+        let exact = ratio(goal, counted(corral), counted(linux));
+        let verdict = match measured {
+            None => "",
+            Some(ratio) if ratio <= goal.at_most => "met",
+            Some(_) => "missed",
+        };
+        let short =
+            |number: Option<f64>| number.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+        println!(
+            "{:<44} {:>4}  {:>34}  {:>34} {:>6} {:>6.2} {:>6}  {verdict}",
+            goal.sentence,
+            own.unit,
+            spread(Some(own)),
+            spread(other),
+            short(measured),
+            goal.at_most,
+            short(exact),
+        );
+    }
+}
+
+fn spread(values: Option<&Values>) -> String {
+    values
+        .and_then(Values::spread)
+        .map_or("-".to_owned(), |(least, median, largest)| {
+            format!("{median:.0} ({least:.0}..{largest:.0})")
+        })
+}
+
+fn saved(systems: &[System]) -> Value {
+    let all = |figures: &Figures| -> Value {
+        figures
+            .0
+            .iter()
+            .map(|(name, values)| {
+                let value = json!({ "unit": values.unit, "values": values.values });
+                (name.clone(), value)
+            })
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    systems
+        .iter()
+        .map(|system| {
+            let value = json!({ "timed": all(&system.timed), "counted": all(&system.counted) });
+            (system.name.to_owned(), value)
+        })
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}

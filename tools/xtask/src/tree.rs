@@ -1,0 +1,149 @@
+//! `cargo xtask debian`: a folder with Debian packages for ppc64el and all that they depend on.
+//!
+//! Packages are unpacked, not installed: no program of theirs runs, so their configuration scripts do not either.
+//! What is fetched stays in the cache of [`Archive`]; the folder is made anew by every call, in one step.
+
+use crate::debian::{self, Archive, Release};
+use crate::workspace::{Workspace, capture};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Directories of the root that are links into `/usr` on Debian since its release 12.
+const MERGED: &[&str] = &["bin", "lib", "lib64", "sbin"];
+
+/// Which packages, and where they go.
+#[derive(Args)]
+pub struct Options {
+    /// Make the tree there [default: debian/root in the build folder]
+    #[arg(long, value_name = "FOLDER")]
+    into: Option<PathBuf>,
+    /// Names of packages, or patterns as apt has them: '?essential' for a minimal root
+    #[arg(value_name = "PACKAGE", required = true)]
+    packages: Vec<String>,
+}
+
+/// Fetches and unpacks; says where the tree is.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let tree = match &options.into {
+        Some(folder) => folder.clone(),
+        None => workspace.folder("debian")?.join("root"),
+    };
+    if tree.is_relative() {
+        bail!("{}: the folder must be an absolute path", tree.display());
+    }
+    let archive = Archive::open(&workspace.folder("debian")?, debian::TARGET, Release::Main)?;
+    let install = |how: &str| {
+        let mut command = archive.apt_get();
+        command
+            .args(["--yes", "--no-install-recommends", how, "install"])
+            .args(&options.packages);
+        command
+    };
+    let wanted = chosen(&capture(&mut install("--simulate"))?);
+    if wanted.is_empty() {
+        bail!("apt has chosen no package");
+    }
+    capture(&mut install("--download-only"))?;
+    let partial = tree.with_extension("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial)
+            .with_context(|| format!("cannot remove {}", partial.display()))?;
+    }
+    prepare(&partial)?;
+    for name in &wanted {
+        unpack(&archive.packages().join(name), &partial)?;
+    }
+    replace(&partial, &tree)?;
+    println!("{} packages in {}", wanted.len(), tree.display());
+    println!("cargo xtask run --mem 2G --add {}:/", tree.display());
+    Ok(())
+}
+
+/// The files of the packages that a simulated installation names, in its order.
+///
+/// A line is `Inst NAME (VERSION RELEASE [ARCHITECTURE])`; in a file's name the colon of a version is escaped.
+fn chosen(simulation: &str) -> Vec<String> {
+    let file = |line: &str| {
+        let (name, rest) = line.strip_prefix("Inst ")?.split_once(" (")?;
+        let version = rest.split(' ').next()?.replace(':', "%3a");
+        let architecture = rest.split_once('[')?.1.split(']').next()?;
+        Some(format!("{name}_{version}_{architecture}.deb"))
+    };
+    simulation.lines().filter_map(file).collect()
+}
+
+/// An empty root whose old directories are links, so that what packages still put there goes to `/usr`.
+fn prepare(tree: &Path) -> Result<()> {
+    for name in MERGED {
+        let target = format!("usr/{name}");
+        fs::create_dir_all(tree.join(&target))
+            .and_then(|()| symlink(&target, tree.join(name)))
+            .with_context(|| format!("cannot make {name} in {}", tree.display()))?;
+    }
+    Ok(())
+}
+
+fn unpack(package: &Path, tree: &Path) -> Result<()> {
+    let about = || format!("cannot unpack {}", package.display());
+    let mut contents = Command::new("dpkg-deb")
+        .arg("--fsys-tarfile")
+        .arg(package)
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(about)?;
+    let pipe = contents.stdout.take().with_context(about)?;
+    let unpacked = capture(
+        Command::new("tar")
+            .args(["--extract", "--keep-directory-symlink", "--directory"])
+            .arg(tree)
+            .stdin(pipe),
+    );
+    let status = contents.wait().with_context(about)?;
+    unpacked.with_context(about)?;
+    if !status.success() {
+        bail!("{}: dpkg-deb failed ({status})", package.display());
+    }
+    Ok(())
+}
+
+/// Puts the new tree in the place of an old one, if that has been made here as well.
+fn replace(new: &Path, tree: &Path) -> Result<()> {
+    if tree.exists() {
+        let ours = MERGED.iter().all(|name| tree.join(name).is_symlink());
+        if !ours {
+            bail!("{} is there and is no tree of packages", tree.display());
+        }
+        fs::remove_dir_all(tree).with_context(|| format!("cannot remove {}", tree.display()))?;
+    }
+    fs::rename(new, tree).with_context(|| format!("cannot make {}", tree.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chosen;
+
+    #[test]
+    fn packages_are_named_as_their_files_are() {
+        let simulation = "Inst libc6 (2.36-9 Debian:12.1/stable [ppc64el])\n\
+                          Inst bash (1:5.2-2+b7 Debian:12.1/stable [ppc64el]) []\n\
+                          Conf libc6 (2.36-9 Debian:12.1/stable [ppc64el])\n\
+                          Inst tzdata (2024a-0 Debian:12.1/stable [all])\n";
+        assert_eq!(
+            chosen(simulation),
+            [
+                "libc6_2.36-9_ppc64el.deb",
+                "bash_1%3a5.2-2+b7_ppc64el.deb",
+                "tzdata_2024a-0_all.deb"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_simulation_without_packages_chooses_none() {
+        assert!(chosen("Reading package lists...\nConf libc6 (1 x [all])\n").is_empty());
+    }
+}
