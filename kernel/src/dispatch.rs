@@ -9,6 +9,7 @@
 //!
 //! Lock: the scheduler and the table of entities, rank `Scheduler`, innermost but for memory and the log.
 
+use crate::latency::{self, Work};
 use crate::others;
 use crate::running::Running;
 use crate::system::system;
@@ -221,6 +222,8 @@ pub fn run() -> ! {
     loop {
         system.serve_interrupts();
         let now = arch::time::now();
+        latency::end(now);
+        latency::working(Work::Dispatch, 0);
         system.timers.expire(now);
         while let Some(event) = system.dispatch.next_event() {
             system.log_scheduler_event(&event);
@@ -238,9 +241,14 @@ fn rest(clock: &CpuClock, until: Option<Ticks>) {
     if !others::leave() {
         return;
     }
-    clock.enter_idle(arch::time::now());
-    arch::idle::idle(earlier(until, system().timers.next()));
-    clock.enter_kernel(arch::time::now());
+    let until = earlier(until, system().timers.next());
+    let now = arch::time::now();
+    clock.enter_idle(now);
+    latency::end(now);
+    arch::idle::idle(until);
+    let now = arch::time::now();
+    clock.enter_kernel(now);
+    latency::begin(now, Work::Dispatch, 0);
     others::back();
 }
 

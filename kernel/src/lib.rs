@@ -24,6 +24,7 @@ pub mod dormant;
 pub mod environment;
 pub mod family;
 mod first;
+pub mod latency;
 pub mod mounts;
 pub mod options;
 pub mod others;

@@ -7,6 +7,7 @@
 use crate::calls::{self, Call};
 use crate::current;
 use crate::dispatch::earlier;
+use crate::latency::{self, Work};
 use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
 use crate::signal_frame;
@@ -47,6 +48,8 @@ pub struct Running<'a> {
     cpu: usize,
     clock: &'a CpuClock,
     until: Option<Ticks>,
+    /// The call was cut, or has met a missing page: what is due is looked at before its next run.
+    cut: bool,
 }
 
 impl<'a> Running<'a> {
@@ -61,6 +64,7 @@ impl<'a> Running<'a> {
             cpu,
             clock,
             until,
+            cut: false,
         };
         current::set(Some(running.thread.clone()));
         running.enter_space();
@@ -87,6 +91,9 @@ impl<'a> Running<'a> {
     }
 
     fn turn(&mut self) -> Turn {
+        if core::mem::take(&mut self.cut) {
+            look();
+        }
         // Answered first: whoever rings has published before.
         let asked = others::answer();
         if self.thread.take_attention() && self.attend() == Turn::Off {
@@ -146,8 +153,11 @@ impl<'a> Running<'a> {
         }
         arch::time::set_decrementer(alarm.map_or(Ticks(u64::MAX), |at| at.saturating_sub(now)));
         self.clock.enter_user(now);
+        latency::end(now);
         let trap = arch::run_user(&mut body.context);
-        self.clock.enter_kernel(arch::time::now());
+        let now = arch::time::now();
+        self.clock.enter_kernel(now);
+        latency::begin(now, Work::from(&trap), body.context.nip);
         others::back();
         self.trapped(trap)
     }
@@ -260,6 +270,7 @@ impl<'a> Running<'a> {
         let Some(body) = &mut self.body else {
             return Turn::Off;
         };
+        latency::working(Work::Call(pending.number as u32), body.context.nip);
         let mut call = Call::new(&self.thread, body, self.space.clone(), pending);
         let outcome = calls::run(&mut call);
         let begun = call.has_waiter();
@@ -283,10 +294,13 @@ impl<'a> Running<'a> {
         match outcome {
             Outcome::Done(value) => self.complete(Ok(value)),
             Outcome::Failed(errno) => self.complete(Err(errno)),
-            Outcome::Again => self.set_call(Some(PendingCall {
-                progress,
-                ..pending
-            })),
+            Outcome::Again => {
+                self.cut = true;
+                self.set_call(Some(PendingCall {
+                    progress,
+                    ..pending
+                }));
+            }
             Outcome::Yield => {
                 self.set_call(Some(PendingCall {
                     progress,
@@ -378,6 +392,8 @@ impl<'a> Running<'a> {
 
     /// The thread is over.
     fn exit(&mut self) -> Turn {
+        let at = self.body.as_ref().map_or(0, |body| body.context.nip);
+        latency::working(Work::Exit, at);
         if self.clear_memory() == Turn::Off {
             return Turn::Off;
         }
@@ -409,6 +425,7 @@ impl<'a> Running<'a> {
         process.end(status.unwrap_or(ExitStatus::Exited(0)));
         calls::thread::leave_user_traces(&self.thread);
         while !space.lock().clear_step(STEP) {
+            look();
             let asked = others::answer();
             if self.is_preempted(asked) {
                 self.thread.call_attention();
@@ -516,6 +533,16 @@ impl<'a> Running<'a> {
             }
         }
     }
+}
+
+/// A point in the middle of long work at which everything that an interrupt would bring is taken: devices and timers
+/// do not wait for the work's end. Whether the thread then has to make room is [`Running::is_preempted`]'s question.
+fn look() {
+    let system = system();
+    system.serve_interrupts();
+    let now = arch::time::now();
+    latency::end(now);
+    system.timers.expire(now);
 }
 
 /// The result that a waker has stored: an error when negative.

@@ -6,6 +6,7 @@ use crate::console::Consoles;
 use crate::dispatch::{self, Dispatch};
 use crate::environment::Environment;
 use crate::first;
+use crate::latency;
 use crate::mounts::{self, Random};
 use crate::options::{Options, SelfTest};
 use crate::power;
@@ -144,6 +145,7 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
     let entropy: Arc<dyn Entropy> = Arc::new(Random);
     register_memory_devices(&devices, &entropy)?;
     control::register(&devices)?;
+    latency::device::register(&devices)?;
     let consoles = Consoles::new(consoles(info))?;
     consoles.register(&devices)?;
     terminals::register(&devices)?;

@@ -5,6 +5,7 @@
 //! CPU ever has to tell another about a timer. Lock: rank `Timers`; a timer's effect takes place after the lock is
 //! released.
 
+use crate::latency;
 use crate::process::Process;
 use crate::system::system;
 use crate::thread::WeakThread;
@@ -80,7 +81,13 @@ impl Timers {
     /// Lets everything happen on this CPU whose time has come.
     pub fn expire(&self, now: Ticks) {
         loop {
-            let due = self.queues.mine().lock().expire(now);
+            let due = {
+                let mut queue = self.queues.mine().lock();
+                if let Some(at) = queue.next().filter(|at| *at <= now) {
+                    latency::late(Ticks(now.0 - at.0));
+                }
+                queue.expire(now)
+            };
             match due {
                 None => return,
                 Some(Timeout::Wake {

@@ -1,5 +1,16 @@
 # Signals, pipes and processes: each test is a check of a program in tests/programs.
 
+# First, so that what the suite prints at its end is of all that follows.
+check LATENCY0001 'the time with interrupts off is measured, and forgotten on request' <<'END'
+grep -E '^cpu0 off [0-9]+ ns, last [a-z0-9_ ]+ at 0x[0-9a-f]+; timer late [0-9]+ ns$' /dev/latency
+echo reset >/dev/latency
+grep -E '^cpu0 off [1-9]' /dev/latency
+END
+
+check LATENCY0002 'the figures are for root alone to open' <<'END'
+test "$(stat -c %a /dev/latency)" = 600
+END
+
 check SIGNAL0001 'a handler runs when its signal comes' <<'END'
 $T/signals handler
 END

@@ -59,6 +59,13 @@ impl Report {
         }
     }
 
+    /// A figure that is no verdict.
+    pub fn note(&self, text: &str) {
+        // Under the lock, so that it does not come between the lines of a failure.
+        let _counts = self.counts();
+        println!("        {text}");
+    }
+
     /// A verdict from a fault or its absence.
     pub fn judge(&self, id: &str, sentence: &str, result: &anyhow::Result<()>, log: &str) {
         match result {

@@ -2,7 +2,8 @@
 //!
 //! A suite is a file of `check ID 'sentence' <<'END' … END` paragraphs (see `tests/scripts/prelude.sh`).
 //! The guest prints `begin ID` and then `ok ID` or `not ok ID`; lines between them belong to that test. When
-//! the machine stops answering, the test that had begun has failed, and a new machine goes on after it.
+//! the machine stops answering, the test that had begun has failed, and a new machine goes on after it. The guest's last
+//! lines tell how long the kernel has kept interrupts waiting.
 
 use crate::Report;
 use crate::target::{PATIENCE, Talk, Target};
@@ -83,7 +84,7 @@ fn one_machine(
 ) -> Result<()> {
     let wanted: Vec<&str> = left.iter().map(|test| test.id.as_str()).collect();
     let script = format!(
-        "WANTED='{}'\n. /usr/lib/corral-tests/prelude.sh\n{text}",
+        "WANTED='{}'\n. /usr/lib/corral-tests/prelude.sh\n{text}\nsed 's/^/latency: /' /dev/latency\n",
         wanted.join(" ")
     );
     let mut talk = target.boot_with(Some(script.as_bytes()), cpus(text)?)?;
@@ -107,6 +108,8 @@ fn one_machine(
                 report.fail(&test.id, &test.sentence, &log);
             }
             running = None;
+        } else if let (None, Some(figures)) = (&running, line.strip_prefix("latency: ")) {
+            report.note(&format!("latency {figures}"));
         } else {
             log.push_str(&line);
             log.push('\n');

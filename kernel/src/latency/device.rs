@@ -1,0 +1,93 @@
+//! `/dev/latency`, in Global only: reading tells the figures, a line for each CPU; writing anything forgets them.
+
+use super::{Longest, Work};
+use crate::system::system;
+use abi::Errno;
+use abi::linux::SystemCall;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use devfs::{Device, Export, Item};
+use vfs::{Access, DeviceNumber, FileOperations, IoContext};
+use wait::{Attempt, Sink, Source};
+
+/// A number of the range that is free for local use.
+const NUMBER: DeviceNumber = DeviceNumber::new(240, 1);
+
+/// Makes the device known.
+///
+/// # Errors
+/// EEXIST when it is.
+pub fn register(devices: &devfs::Devices) -> Result<(), Errno> {
+    devices.register(Item::device(
+        "latency",
+        0o600,
+        Export::GlobalOnly,
+        NUMBER,
+        Arc::new(LatencyDevice),
+    ))
+}
+
+struct LatencyDevice;
+
+/// An open file: the figures as of its opening, and how much of them has been read.
+struct Figures {
+    text: String,
+    read: AtomicUsize,
+}
+
+impl Device for LatencyDevice {
+    fn open(&self, _cx: &IoContext<'_>, _access: Access) -> Attempt<Arc<dyn FileOperations>> {
+        let mut text = String::new();
+        for (cpu, longest) in super::figures() {
+            line(&mut text, cpu.0, &longest).map_err(|_| Errno::ENOMEM)?;
+        }
+        Ok(Arc::new(Figures {
+            text,
+            read: AtomicUsize::new(0),
+        }))
+    }
+}
+
+fn line(out: &mut String, cpu: u16, longest: &Longest) -> fmt::Result {
+    let timebase = system().timebase;
+    let (off, late) = (
+        timebase.nanos(longest.stretch).0,
+        timebase.nanos(longest.lateness).0,
+    );
+    write!(out, "cpu{cpu} off {off} ns, last ")?;
+    match longest.work {
+        Work::Call(number) => match SystemCall::from_number(u64::from(number)) {
+            Some(call) => write!(out, "{}", call.name())?,
+            None => write!(out, "call {number}")?,
+        },
+        Work::Dispatch => out.write_str("dispatch")?,
+        Work::Fault => out.write_str("fault")?,
+        Work::Interrupt => out.write_str("interrupt")?,
+        Work::Exception => out.write_str("exception")?,
+        Work::Exit => out.write_str("exit")?,
+    }
+    writeln!(out, " at {:#x}; timer late {late} ns", longest.address)
+}
+
+impl FileOperations for Figures {
+    fn read(&self, _cx: &IoContext<'_>, _position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
+        let read = self.read.load(Ordering::Relaxed);
+        let rest = self.text.as_bytes().get(read..).unwrap_or_default();
+        let part = rest.get(..sink.room()).unwrap_or(rest);
+        sink.put(part)?;
+        self.read.store(read + part.len(), Ordering::Relaxed);
+        Ok(part.len())
+    }
+
+    fn write(
+        &self,
+        _cx: &IoContext<'_>,
+        _position: u64,
+        source: &mut dyn Source,
+    ) -> Attempt<usize> {
+        super::reset();
+        Ok(source.remaining())
+    }
+}
