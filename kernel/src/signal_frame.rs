@@ -76,7 +76,7 @@ pub fn push(
     let entered_at = at.wrapping_sub(SignalFrame::STACK_GAP);
     {
         let mut description = space.lock();
-        description.write(at, &bytes)?;
+        description.write(at, bytes.get(..SignalFrame::WRITTEN).unwrap_or(&bytes))?;
         if let Some(state) = context.vector() {
             description.write(vector_at, &vector_area(state, context.special()))?;
         }

@@ -99,6 +99,10 @@ check SIGNAL0022 'a stack that is not there ends the process' <<'END'
 $T/signals bad-frame
 END
 
+check SIGNAL0023 'what is kept below the stack pointer survives a handler' <<'END'
+$T/signals red-zone
+END
+
 check IPC0001 'the ends of a pipe behave as such' <<'END'
 $T/ipc ends-of-pipe
 END

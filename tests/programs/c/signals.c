@@ -427,6 +427,24 @@ static void bad_frame(void)
 	WANT_SIGNAL(bad_frame_body, SIGSEGV);
 }
 
+static void red_zone(void)
+{
+	/* What a program keeps below its stack pointer is still there after a handler (ELFv2 ABI, 2.2.2.4). */
+	handle(SIGUSR1, note, 0);
+	pid_t pid = getpid();
+	register long r0 __asm__("r0") = SYS_kill;
+	register long r3 __asm__("r3") = pid;
+	register long r4 __asm__("r4") = SIGUSR1;
+	register long nearest __asm__("r14") = 4711;
+	register long farthest __asm__("r15") = 4712;
+	__asm__ volatile("std %3,-8(1)\n\tstd %4,-288(1)\n\tsc\n\tld %3,-8(1)\n\tld %4,-288(1)"
+			 : "+r"(r0), "+r"(r3), "+r"(r4), "+r"(nearest), "+r"(farthest)
+			 :
+			 : "memory", "cr0", "ctr", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12");
+	WANT(count == 1);
+	WANT(nearest == 4711 && farthest == 4712);
+}
+
 static int cleaned;
 
 static void clean(void *unused)
@@ -463,6 +481,6 @@ static const struct check checks[] = {
 	{ "alternate-stack", alternate_stack }, { "fault", fault }, { "fault-mended", fault_mended },
 	{ "context", context }, { "registers", registers }, { "inherited", inherited },
 	{ "stop-and-continue", stop_and_continue }, { "bad-frame", bad_frame },
-	{ "cancel", cancel },
+	{ "cancel", cancel }, { "red-zone", red_zone },
 };
 MAIN(checks)

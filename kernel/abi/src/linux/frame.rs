@@ -1,7 +1,7 @@
 //! The signal frame of ppc64le (asm/sigcontext.h, asm/ucontext.h; OpenPOWER ELFv2 ABI, 2.2.2.4 for the red zone).
 //!
-//! The kernel builds a [`SignalFrame`] below the interrupted stack pointer (its last 512 bytes keep the red
-//! zone free) and starts the handler with r1 at [`SignalFrame::STACK_GAP`] bytes below the frame, r3 signal, r4
+//! The kernel builds a [`SignalFrame`] below the interrupted stack pointer (its last 512 bytes are the red zone,
+//! which is not written) and starts the handler with r1 at [`SignalFrame::STACK_GAP`] bytes below the frame, r3 signal, r4
 //! address of `info`, r5 address of the `ucontext` (the frame itself), r12 = nip = handler, and LR at the trampoline in the vDSO,
 //! which executes [`TRAMPOLINE`]. Unwinders recognize those instructions. There is no second context of a
 //! suspended transaction: transactional memory is not offered in AT_HWCAP2.
@@ -118,6 +118,10 @@ impl Sigcontext {
 impl SignalFrame {
     /// Bytes between the handler's stack pointer and the frame: room for the callee's linkage (`__SIGNAL_FRAMESIZE`).
     pub const STACK_GAP: u64 = 128;
+
+    /// Bytes of a frame that are the kernel's to write. The rest of it is the interrupted program's red zone: leaf
+    /// functions keep registers there.
+    pub const WRITTEN: usize = 1760 + SIGINFO_SIZE;
 
     /// Where a frame lies, built down from a stack pointer; a multiple of 16.
     #[must_use]
