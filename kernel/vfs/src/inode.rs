@@ -165,6 +165,14 @@ pub trait Inode: Any + Send + Sync {
     /// ENOENT or ESRCH when what it describes is gone.
     fn metadata(&self, cx: &IoContext<'_>) -> Attempt<Metadata>;
 
+    /// What `stat` tells of the object that an [opaque](Link::Opaque) link leads to; of the file itself otherwise.
+    ///
+    /// # Errors
+    /// As [`Inode::metadata`].
+    fn target_metadata(&self, cx: &IoContext<'_>) -> Attempt<Metadata> {
+        self.metadata(cx)
+    }
+
     /// Changes metadata and the time of change.
     ///
     /// # Errors

@@ -40,6 +40,7 @@ mod open_file;
 mod place;
 mod remove;
 mod rename;
+mod text_file;
 mod walk;
 
 pub use dirent::fill_dirents;
@@ -56,6 +57,7 @@ pub use name::{Entry, Location, Path};
 pub use open::{OpenHow, OpenOptions};
 pub use open_file::{Access, OpenFile, SpecialFiles, StatusFlags};
 pub use place::Place;
+pub use text_file::{TextFile, written};
 pub use walk::{Follow, NAME_LIMIT, PATH_LIMIT, Walk};
 
 #[cfg(doc)]
