@@ -84,6 +84,9 @@ pub struct Options {
     /// End the run after so many seconds with status 124 [default: 120 with --script]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
+    /// Boot and run the script so many times, whatever comes of it; the status is that of the first that is not 0
+    #[arg(long, value_name = "TIMES", default_value_t = 1, requires = "script", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
 }
 
 /// Splits `HOSTPATH:GUESTPATH` at the last colon.
@@ -125,12 +128,22 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
     if options.gdb {
         debugger_hint(&image.kernel);
     }
-    let limit = options.timeout.map(Duration::from_secs);
-    let outcome = match options.contents.script {
-        Some(_) => watch(&machine, &folder, limit.unwrap_or(LIMIT)),
-        None => qemu::converse(&machine, &folder, limit),
+    let status = if options.repeat == 1 {
+        once(&machine, options, &folder)
+    } else {
+        repeatedly(&machine, options, &folder)
     };
     fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    status
+}
+
+/// Boots `machine` and returns the exit status.
+fn once(machine: &Machine, options: &Options, folder: &Path) -> Result<u8> {
+    let limit = options.timeout.map(Duration::from_secs);
+    let outcome = match options.contents.script {
+        Some(_) => watch(machine, folder, limit.unwrap_or(LIMIT)),
+        None => qemu::converse(machine, folder, limit),
+    };
     let outcome = match outcome? {
         // A script always leaves a status; a machine that went off without one has not run it.
         Outcome::Off if options.contents.script.is_some() => {
@@ -142,6 +155,29 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
         eprintln!("xtask: {outcome}");
     }
     Ok(outcome.exit_status())
+}
+
+/// Boots `machine` again and again, for what shows itself only sometimes; the first status that is not 0, if any.
+fn repeatedly(machine: &Machine, options: &Options, folder: &Path) -> Result<u8> {
+    let mut failures = Vec::new();
+    for number in 1..=options.repeat {
+        let start = Instant::now();
+        let status = once(machine, options, folder)?;
+        if status != 0 {
+            failures.push(status);
+        }
+        eprintln!(
+            "xtask: run {number} of {}: status {status} after {:.1} s",
+            options.repeat,
+            start.elapsed().as_secs_f32()
+        );
+    }
+    eprintln!(
+        "xtask: {} of {} runs have failed",
+        failures.len(),
+        options.repeat
+    );
+    Ok(failures.first().copied().unwrap_or(0))
 }
 
 /// Prints the console of `machine` until it is off.
