@@ -194,7 +194,7 @@ impl Scheduler {
         }
         let mut snapshot = Snapshot {
             at,
-            elapsed: Ticks(0),
+            elapsed: self.departed,
             idle: self.idle,
             gone: self.gone,
             partitions,

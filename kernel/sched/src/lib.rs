@@ -47,6 +47,7 @@ mod fair;
 mod guard;
 mod ledger;
 mod nice;
+mod offline;
 mod policy;
 mod round_robin;
 mod scheduler;

@@ -98,6 +98,8 @@ pub struct Scheduler {
     pub(crate) watched: Watch,
     pub(crate) idle: Ticks,
     pub(crate) gone: Account,
+    /// How long CPUs that have left had been online.
+    pub(crate) departed: Ticks,
     /// The latest instant that any call has named.
     pub(crate) latest: Ticks,
     pub(crate) events: VecDeque<Event>,
@@ -128,6 +130,7 @@ impl Scheduler {
             watched: Watch::default(),
             idle: Ticks(0),
             gone: Account::default(),
+            departed: Ticks(0),
             latest: Ticks(0),
             events: VecDeque::with_capacity(EVENTS),
         };
@@ -160,12 +163,7 @@ impl Scheduler {
         };
         processor.read.at = now.0;
         self.online += 1;
-        for partition in self.partitions.iter_mut().flatten() {
-            if let Some(cap) = partition.cap.as_mut() {
-                cap.fill(now, self.tuning.longest_slice);
-                cap.set_rate(partition.entitlement.hard_maximum, self.online);
-            }
-        }
+        self.rebase_caps(now);
         let machine = self.machine();
         self.deciders.machine(now, machine);
         Ok(clock)

@@ -5,7 +5,7 @@
 //! the way what the mechanism promises: no entity on two CPUs, none running that should sleep.
 
 use crate::{
-    Attributes, Cpu, CpuClock, Decision, Entitlement, EntityId, Policy, Reason, Scheduler,
+    Attributes, Cpu, CpuClock, Decision, Entitlement, EntityId, Policy, Reason, Refusal, Scheduler,
     Snapshot, Wakeup,
 };
 use abi::{Cid, Nanos, Ticks, Timebase};
@@ -210,6 +210,33 @@ impl Machine {
             self.sleeping.retain(|&(_, sleeper)| sleeper != id);
             self.wake(id);
         }
+    }
+
+    /// Takes a CPU out of use.
+    ///
+    /// # Errors
+    /// As [`Scheduler::offline`].
+    pub fn unplug(&mut self, number: u16) -> Result<(), Refusal> {
+        self.use_time(usize::from(number));
+        let wakeup = self.scheduler.offline(Cpu(number), self.now)?;
+        if let Some(processor) = self.processors.get_mut(usize::from(number)) {
+            processor.run = None;
+            processor.until = None;
+        }
+        self.tell(wakeup);
+        Ok(())
+    }
+
+    /// Puts a CPU back to use; nothing happens when it is in use.
+    pub fn plug(&mut self, number: u16) {
+        let Ok(clock) = self.scheduler.online(Cpu(number), self.now) else {
+            return;
+        };
+        if let Some(processor) = self.processors.get_mut(usize::from(number)) {
+            processor.clock = clock;
+            processor.since = self.now;
+        }
+        self.pick(usize::from(number));
     }
 
     /// Lets time pass for `span`.

@@ -174,7 +174,7 @@ impl Account {
 pub struct Snapshot {
     /// The instant.
     pub at: Ticks,
-    /// The sum over the CPUs of the time since each came online.
+    /// The sum over the CPUs of the time that each has been online.
     pub elapsed: Ticks,
     /// The part of it in which nobody ran.
     pub idle: Ticks,

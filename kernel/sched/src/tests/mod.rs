@@ -3,6 +3,7 @@
 extern crate std;
 
 mod entities;
+mod hotplug;
 mod limits;
 mod policies;
 mod properties;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::simulation::{Behaviour, micros, millis};
-use crate::{Entitlement, EntityId};
+use crate::{Entitlement, EntityId, Refusal};
 use abi::BasisPoints;
 use proptest::prelude::*;
 use std::vec::Vec;
@@ -17,6 +17,8 @@ enum Step {
     Nice(usize, i8),
     Suspend(usize),
     Policy(&'static str),
+    Unplug(u16),
+    Plug(u16),
 }
 
 const CIDS: u16 = 5;
@@ -73,6 +75,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<usize>(), any::<i8>()).prop_map(|(which, nice)| Step::Nice(which, nice)),
         1 => any::<usize>().prop_map(Step::Suspend),
         1 => prop_oneof![Just("wlm"), Just("stride"), Just("round-robin")].prop_map(Step::Policy),
+        1 => (0u16..5).prop_map(Step::Unplug),
+        1 => (0u16..5).prop_map(Step::Plug),
     ]
 }
 
@@ -121,6 +125,12 @@ fn take(machine: &mut Machine, ids: &mut Vec<EntityId>, step: Step) {
             let wakeup = machine.scheduler.set_policy(policy, now).expect("memory");
             machine.tell(wakeup);
         }
+        Step::Unplug(cpu) => {
+            // The last one stays, and one that is away is away already.
+            let refused = machine.unplug(cpu).err();
+            assert!(matches!(refused, None | Some(Refusal::Busy | Refusal::Cpu)));
+        }
+        Step::Plug(cpu) => machine.plug(cpu),
     }
 }
 

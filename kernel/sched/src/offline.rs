@@ -1,0 +1,58 @@
+//! A CPU leaves: what it ran, what it was promised, and its time.
+
+use crate::scheduler::Processor;
+use crate::{Cpu, Reason, Refusal, Scheduler, Wakeup};
+use abi::{Cid, Ticks};
+
+impl Scheduler {
+    /// `cpu` leaves at `now`: what it runs is put back, and its time so far stays in the accounts. Percentages are of
+    /// one CPU less at once, hard maxima too: CPUs that run a partition with one are told to pick, and so are those that
+    /// can take what has been put back. The CPU itself calls this, so that its clock shows nothing later, and does
+    /// not move that clock any more. [`Scheduler::online`] brings it back with a new clock.
+    ///
+    /// # Errors
+    /// [`Refusal::Cpu`]: no such CPU, or it is not online; [`Refusal::Busy`]: it is the last.
+    pub fn offline(&mut self, cpu: Cpu, now: Ticks) -> Result<Wakeup, Refusal> {
+        let now = self.at(now);
+        let number = usize::from(cpu.0);
+        let online = |it: &&Processor| it.clock.is_some();
+        if self.processors.get(number).filter(online).is_none() {
+            return Err(Refusal::Cpu);
+        }
+        if self.online == 1 {
+            return Err(Refusal::Busy);
+        }
+        self.put_back(cpu, now, Reason::Preempted);
+        self.settle_all(now);
+        if let Some(processor) = self.processors.get_mut(number) {
+            self.departed += Ticks(processor.read.total());
+            *processor = Processor::default();
+        }
+        self.online -= 1;
+        self.rebase_caps(now);
+        let machine = self.machine();
+        self.deciders.machine(now, machine);
+        let mut wakeup = Wakeup::default();
+        for number in 0..self.processors.len() {
+            let capped = |cid: Cid| self.partition(cid).is_some_and(|it| it.cap.is_some());
+            if self.runs_on(number).is_some_and(capped)
+                && let Some(processor) = self.processors.get_mut(number)
+            {
+                processor.kicked = true;
+                wakeup.preempt.insert(Cpu(number as u16));
+            }
+        }
+        self.spread(None, now, &mut wakeup);
+        Ok(wakeup)
+    }
+
+    /// Hard maxima are parts of the CPUs that are online: from `now` on they fill at a rate of that.
+    pub(crate) fn rebase_caps(&mut self, now: Ticks) {
+        for partition in self.partitions.iter_mut().flatten() {
+            if let Some(cap) = partition.cap.as_mut() {
+                cap.fill(now, self.tuning.longest_slice);
+                cap.set_rate(partition.entitlement.hard_maximum, self.online);
+            }
+        }
+    }
+}

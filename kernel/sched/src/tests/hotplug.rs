@@ -1,0 +1,100 @@
+//! CPUs that leave and come back.
+
+use super::*;
+use crate::simulation::Behaviour::Busy;
+use crate::simulation::{Machine, millis};
+use crate::{Cpu, Entitlement, Refusal};
+use abi::BasisPoints;
+
+/// SCHED0070: what a CPU ran when it left runs on the others, and no tick is lost.
+#[test]
+fn sched0070_work_moves_off() {
+    for policy in ["wlm", "stride", "round-robin"] {
+        let mut machine = machine(4, policy);
+        let cid = machine.partition(1, 1);
+        let ids: std::vec::Vec<_> = (0..4).map(|_| machine.spawn(cid, Busy)).collect();
+        machine.run(seconds(1));
+        for cpu in [2, 0, 3] {
+            machine.unplug(cpu).expect("it is not the last");
+            machine.run(seconds(1));
+        }
+        let account = |machine: &Machine, id| {
+            let found = machine.scheduler.entity_account(id, machine.now());
+            found.expect("alive").total()
+        };
+        let before: std::vec::Vec<_> = ids.iter().map(|&id| account(&machine, id)).collect();
+        let found = measure(&mut machine, seconds(2), &[cid]);
+        assert_near(found[0], 100.0, 0.01, policy);
+        for (&id, before) in ids.iter().zip(before) {
+            assert!(account(&machine, id) > before, "{policy}: {id:?} is lost");
+        }
+        assert_eq!(machine.scheduler.take_event(), None);
+    }
+}
+
+/// SCHED0071: the last CPU stays, and one that is not there cannot leave.
+#[test]
+fn sched0071_the_last_stays() {
+    let mut machine = machine(2, "wlm");
+    let now = machine.now();
+    assert_eq!(machine.scheduler.offline(Cpu(2), now), Err(Refusal::Cpu));
+    machine.unplug(0).expect("there is another");
+    assert_eq!(machine.scheduler.offline(Cpu(0), now), Err(Refusal::Cpu));
+    assert_eq!(machine.scheduler.offline(Cpu(1), now), Err(Refusal::Busy));
+}
+
+/// SCHED0072: a hard maximum is a part of the CPUs that are there, from the moment that one leaves or comes.
+#[test]
+fn sched0072_hard_maxima_follow() {
+    for hard in [500, 6_000] {
+        let mut machine = machine(4, "wlm");
+        let entitlement = Entitlement {
+            soft_maximum: BasisPoints(hard),
+            hard_maximum: BasisPoints(hard),
+            ..Entitlement::default()
+        };
+        let cid = machine.partition_with(1, entitlement);
+        (0..6).for_each(|_| {
+            machine.spawn(cid, Busy);
+        });
+        machine.run(millis(200));
+        let expect = |machine: &mut Machine, cpus: f64| {
+            // What was promised before the change is paid back within a slice or two.
+            machine.run(millis(200));
+            let found = measure(machine, seconds(3), &[cid]);
+            let whole = f64::from(hard) / 100.0 * cpus;
+            assert_near(found[0], whole, 0.04 * cpus, "the hard maximum");
+        };
+        expect(&mut machine, 4.0);
+        machine.unplug(1).expect("there are others");
+        expect(&mut machine, 3.0);
+        machine.unplug(3).expect("there are others");
+        machine.unplug(0).expect("there is another");
+        expect(&mut machine, 1.0);
+        machine.plug(3);
+        expect(&mut machine, 2.0);
+        machine.plug(0);
+        machine.plug(1);
+        expect(&mut machine, 4.0);
+    }
+}
+
+/// SCHED0073: the moment at which CPUs leave is no moment at which a hard maximum may be passed: what was promised by
+/// the larger rate is at most a slice.
+#[test]
+fn sched0073_no_burst_when_cpus_leave() {
+    let mut machine = machine(4, "wlm");
+    let entitlement = Entitlement {
+        soft_maximum: BasisPoints(5_000),
+        hard_maximum: BasisPoints(5_000),
+        ..Entitlement::default()
+    };
+    let cid = machine.partition_with(1, entitlement);
+    (0..4).for_each(|_| {
+        machine.spawn(cid, Busy);
+    });
+    machine.run(seconds(1));
+    (1..4).for_each(|cpu| machine.unplug(cpu).expect("one stays"));
+    let found = measure(&mut machine, millis(100), &[cid]);
+    assert!(found[0] <= 54.0, "{} points", found[0]);
+}
