@@ -12,7 +12,7 @@ use crate::radix::{self, Entry, Root};
 use crate::registers::{self, Spr};
 use crate::{MAX_CPUS, cpu};
 use core::sync::atomic::Ordering;
-use spin::Mutex;
+use sync::{Rank, SpinLock};
 
 /// How many ids the table has.
 const COUNT: usize = 4096;
@@ -47,11 +47,14 @@ struct ProcessTable([[Entry; 2]; COUNT]);
 
 static PROCESS_TABLE: ProcessTable = ProcessTable([const { [const { Entry::empty() }; 2] }; COUNT]);
 static EMPTY_ROOT: Root = Root([const { Entry::empty() }; radix::ROOT_ENTRIES]);
-static STATE: Mutex<State> = Mutex::new(State {
-    generation: 1,
-    next: FIRST,
-    kept: [0; MAX_CPUS],
-});
+static STATE: SpinLock<State> = SpinLock::new(
+    Rank::Machine,
+    State {
+        generation: 1,
+        next: FIRST,
+        kept: [0; MAX_CPUS],
+    },
+);
 
 struct State {
     generation: u64,

@@ -9,7 +9,7 @@ use crate::process_id;
 use crate::registers::{self, Msr, Spr};
 use crate::{LINEAR_BASE, LOW_MEMORY};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use spin::Mutex;
+use sync::{Rank, SpinLock};
 
 /// Bits of an entry.
 pub(crate) mod entry {
@@ -152,7 +152,7 @@ const GIB: u64 = 1 << 30;
 /// The level whose leaves map 1 GiB.
 const GIB_LEVEL: usize = 1;
 
-static DEVICES: Mutex<()> = Mutex::new(());
+static DEVICES: SpinLock<()> = SpinLock::new(Rank::Machine, ());
 
 /// The registers of a device at a real address: maps the GiB around them at its place behind [`LINEAR_BASE`], not cached
 /// (nothing is accessed there but what the kernel asks for). `None` when there is memory in that GiB.

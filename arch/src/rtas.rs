@@ -55,7 +55,8 @@ mod calls {
     use super::{Nanos, Services, Tokens, Way, civil_to_nanos};
     use crate::hcall::{self, Function};
     use core::cell::UnsafeCell;
-    use spin::{Mutex, MutexGuard, Once};
+    use spin::Once;
+    use sync::{Guard, Rank, SpinLock};
 
     const MAX_CELLS: usize = 16;
     const HEADER_CELLS: usize = 3;
@@ -77,8 +78,8 @@ mod calls {
     unsafe impl Sync for Exchange {}
 
     static EXCHANGE: Exchange = Exchange(UnsafeCell::new([0; MAX_CELLS]));
-    static LOCK: Mutex<()> = Mutex::new(());
-    static MESSAGE: Mutex<[u8; 64]> = Mutex::new([0; 64]);
+    static LOCK: SpinLock<()> = SpinLock::new(Rank::Machine, ());
+    static MESSAGE: SpinLock<[u8; 64]> = SpinLock::new(Rank::Machine, [0; 64]);
 
     unsafe extern "C" {
         /// In `rtas.S`: calls the services at their entry.
@@ -136,7 +137,7 @@ mod calls {
     /// As for [`call`].
     unsafe fn call_by<const N: usize>(
         way: Way,
-        _exclusive: &MutexGuard<'_, ()>,
+        _exclusive: &Guard<'_, ()>,
         token: u32,
         arguments: &[u32],
     ) -> Option<[u32; N]> {

@@ -25,6 +25,8 @@ pub mod environment;
 pub mod family;
 mod first;
 pub mod latency;
+#[cfg(debug_assertions)]
+mod lock_order;
 pub mod mounts;
 pub mod options;
 pub mod others;

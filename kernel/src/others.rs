@@ -27,6 +27,7 @@ pub fn answer() -> bool {
 /// answer first.
 #[must_use = "a CPU that has not left must answer"]
 pub fn leave() -> bool {
+    sync::order::assert_nothing_held();
     BELLS.mine().leave()
 }
 

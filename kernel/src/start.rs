@@ -33,6 +33,8 @@ use vfs::{FileSystem, Follow, MountFlags, MountNamespace};
 
 /// Brings the system up and runs it. `map` is the right to use all memory that `info` says is free.
 pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
+    #[cfg(debug_assertions)]
+    crate::lock_order::watch();
     frames::initialize(map);
     report::enable(LevelFilter::Warn);
     let options = Options::parse(info.command_line, |bad| {

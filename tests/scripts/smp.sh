@@ -1,5 +1,6 @@
 # Several CPUs: what only they can break. Most tests are checks of a program in tests/programs.
 # cpus: 4
+# kernel: debug
 
 check SMP0001 'the threads of a process compute on several CPUs at once' <<'END'
 $T/smp progress

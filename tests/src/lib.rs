@@ -22,5 +22,5 @@ mod suites;
 mod target;
 
 pub use report::Report;
-pub use suites::{names, run};
+pub use suites::{names, run, want_debug_kernel};
 pub use target::{Needs, RamDisks, Target};

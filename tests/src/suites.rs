@@ -46,6 +46,23 @@ fn scripts() -> Result<Vec<PathBuf>> {
     Ok(scripts)
 }
 
+/// Whether one of the suites named in `wanted` (all when it is empty) asks for the kernel with debug assertions.
+///
+/// # Errors
+/// When a script cannot be read, or its head is not understood.
+pub fn want_debug_kernel(wanted: &[String]) -> Result<bool> {
+    for script in scripts()? {
+        if wanted.is_empty() || wanted.contains(&name(&script)) {
+            let text = fs::read_to_string(&script)
+                .with_context(|| format!("cannot read {}", script.display()))?;
+            if script::needs(&text)?.debug {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 fn name(script: &Path) -> String {
     script
         .file_stem()

@@ -28,6 +28,8 @@ pub struct Needs {
     pub memory: String,
     /// Debian's packages in the RAM disk.
     pub packages: Vec<String>,
+    /// The kernel with debug assertions.
+    pub debug: bool,
 }
 
 impl Default for Needs {
@@ -36,6 +38,7 @@ impl Default for Needs {
             cpus: 1,
             memory: "1G".to_owned(),
             packages: Vec::new(),
+            debug: false,
         }
     }
 }
@@ -44,6 +47,8 @@ impl Default for Needs {
 pub struct Target<'a> {
     /// The kernel's ELF file.
     pub kernel: PathBuf,
+    /// The ELF file of the kernel with debug assertions, where a suite asks for it.
+    pub checked_kernel: PathBuf,
     /// The ELF file of the checks of `arch`.
     pub arch_image: PathBuf,
     /// Makes its RAM disks.
@@ -78,7 +83,12 @@ impl Target<'_> {
         let folder = self.folder()?;
         let archive = folder.join("ramdisk.cpio");
         self.disks.make(script, &needs.packages, &archive)?;
-        let mut machine = Machine::new(&self.kernel, &archive);
+        let kernel = if needs.debug {
+            &self.checked_kernel
+        } else {
+            &self.kernel
+        };
+        let mut machine = Machine::new(kernel, &archive);
         machine.smp = needs.cpus;
         machine.memory.clone_from(&needs.memory);
         Talk::start(&machine, &folder)

@@ -14,7 +14,7 @@ use crate::hcall::{self, Function};
 use crate::{LINEAR_BASE, MAX_CPUS, radix};
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use spin::Mutex;
+use sync::{Rank, SpinLock};
 
 /// What the device tree says, and the memory that boot has set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub(super) struct Xive {
     management: u64,
     description: XiveDescription,
     slots: [Slot; SLOTS],
-    giving: Mutex<()>,
+    giving: SpinLock<()>,
     queues: PerCpu<Queue>,
 }
 
@@ -193,7 +193,7 @@ impl Xive {
             management,
             description,
             slots: [const { Slot::free() }; SLOTS],
-            giving: Mutex::new(()),
+            giving: SpinLock::new(Rank::Sources, ()),
             queues: PerCpu::new([const { Queue::new() }; MAX_CPUS]),
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! A [`Vty`] owns a queue of output that the hypervisor was too busy to take and a queue of input that nobody has
 //! read. It never waits: a full output queue makes a short write, and whoever wrote calls [`Vty::pump`] again later
-//! (there is no interrupt for output). Lock: one per terminal, [`Rank::Log`], held for as many hypervisor calls as
+//! (there is no interrupt for output). Lock: one per terminal, [`Rank::Console`], held for as many hypervisor calls as
 //! a write has chunks of 16 bytes, at most [`MAX_BURST`].
 
 #![no_std]
@@ -70,7 +70,7 @@ impl<L: Line> Vty<L> {
             dropped: 0,
         };
         Self {
-            state: SpinLock::new(Rank::Log, state),
+            state: SpinLock::new(Rank::Console, state),
         }
     }
 

@@ -9,7 +9,14 @@
 
 use crate::Account;
 use abi::Ticks;
+#[cfg(not(loom))]
+use core::hint::spin_loop;
+#[cfg(not(loom))]
 use core::sync::atomic::{AtomicU64, Ordering, fence};
+#[cfg(loom)]
+use loom::hint::spin_loop;
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, Ordering, fence};
 
 const IDLE: u64 = 0;
 const USER: u64 = 1;
@@ -62,7 +69,7 @@ impl CpuClock {
             sequence: AtomicU64::new(0),
             mark: AtomicU64::new(now.0),
             mode: AtomicU64::new(SYSTEM),
-            sums: [const { AtomicU64::new(0) }; 3],
+            sums: core::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
 
@@ -121,7 +128,7 @@ impl CpuClock {
             }
             fence(Ordering::Acquire);
             if sequence & 1 == 1 || self.sequence.load(Ordering::Relaxed) != sequence {
-                core::hint::spin_loop();
+                spin_loop();
                 continue;
             }
             if let Some(sum) = sums.get_mut(mode as usize) {
@@ -138,7 +145,31 @@ impl CpuClock {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod models {
+    extern crate std;
+    use super::*;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// SCHED0005: whatever of a boundary another CPU sees first, the sums that it reads belong together.
+    #[test]
+    fn sched0005_no_reading_is_torn() {
+        loom::model(|| {
+            let clock = Arc::new(CpuClock::new(Ticks(100)));
+            let reader = {
+                let clock = clock.clone();
+                thread::spawn(move || clock.read(Ticks(105)))
+            };
+            clock.enter_user(Ticks(110));
+            let reading = reader.join().expect("the reader");
+            assert_eq!(reading.total(), reading.at - 100);
+            assert!(reading.at == 105 || reading.at == 110);
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     extern crate std;
     use super::*;

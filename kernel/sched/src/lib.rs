@@ -54,7 +54,7 @@ mod scheduler;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod stride;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 mod tree;
 mod tuning;

@@ -299,7 +299,7 @@ impl Search<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use alloc::collections::BTreeMap;

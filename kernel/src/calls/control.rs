@@ -349,24 +349,20 @@ fn accounts() -> Answered {
 
 /// The processes of one environment, or of all, as `viewer` sees them.
 fn processes(viewer: Cid, only: Option<Cid>) -> Answer {
+    let wanted: Vec<Cid> = match only {
+        Some(cid) => alloc::vec![cid],
+        None if !viewer.is_global() => alloc::vec![viewer],
+        None => {
+            let partitions = system().environments.table.all();
+            partitions.iter().map(|wpar| wpar.cid()).collect()
+        }
+    };
     let found: Vec<Arc<Process>> = {
         let tree = system().tree.lock();
-        let of = |cid: Cid| -> Vec<_> {
-            tree.of_partition(cid)
-                .filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process))
-                .collect()
-        };
-        match only {
-            Some(cid) => of(cid),
-            None if !viewer.is_global() => of(viewer),
-            None => system()
-                .environments
-                .table
-                .all()
-                .iter()
-                .flat_map(|wpar| of(wpar.cid()))
-                .collect(),
-        }
+        let numbers = wanted.into_iter().flat_map(|cid| tree.of_partition(cid));
+        numbers
+            .filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process))
+            .collect()
     };
     let mut list: Vec<_> = found
         .iter()

@@ -245,6 +245,11 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
     let (credential, secure) = new_credential(call, program);
     let space = Space::new(process.cid());
     let name = mapped_name(call, &program.location)?;
+    let linker = match program.image.interpreter {
+        Some(path) => Some(find_linker(call, program, path)?),
+        None => None,
+    };
+    let stack_limit = process.limit(Resource::Stack);
     let (base, entry, interpreter_base) = {
         let mut description = space.lock();
         let base = if program.image.movable {
@@ -259,13 +264,13 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
             base,
             &name,
         )?;
-        let (entry, interpreter_base) = match program.image.interpreter {
+        let (entry, interpreter_base) = match &linker {
             None => (base + program.image.entry, 0),
-            Some(path) => load_interpreter(call, &mut description, program, path)?,
+            Some(linker) => linker.map(&mut description)?,
         };
         let heap = (base + program.image.end()).next_multiple_of(PAGE_SIZE as u64);
         description.set_heap(heap);
-        description.set_stack_limit(process.limit(Resource::Stack));
+        description.set_stack_limit(stack_limit);
         trampoline::map(&mut description)?;
         (base, entry, interpreter_base)
     };
@@ -344,12 +349,11 @@ fn map_image(
 }
 
 /// Maps the dynamic linker of a program; answers its entry and its base.
-fn load_interpreter(
+fn find_linker(
     call: &Call<'_>,
-    space: &mut memory::AddressSpace,
     program: &Program,
     (offset, length): (u64, u64),
-) -> Result<(u64, u64), Outcome> {
+) -> Result<Linker, Outcome> {
     let length = usize::try_from(length)
         .ok()
         .filter(|length| (2..=PAGE_SIZE).contains(length))
@@ -366,10 +370,32 @@ fn load_interpreter(
     let (location, _, head) = open(call, None, &path, Follow::Yes)?;
     let image = Image::parse(&head, USER_LIMIT).map_err(|_| Errno::ENOEXEC)?;
     let source = location.inode().pages().ok_or(Errno::EACCES)?;
-    let base = if image.movable { INTERPRETER_BASE } else { 0 };
     let name = mapped_name(call, &location)?;
-    map_image(space, &image, &source, base, &name)?;
-    Ok((base + image.entry, base))
+    Ok(Linker {
+        image,
+        source,
+        name,
+    })
+}
+
+/// A program's dynamic linker.
+struct Linker {
+    image: Image,
+    source: Arc<dyn PageSource>,
+    name: Option<Arc<str>>,
+}
+
+impl Linker {
+    /// Maps it; answers where it begins to run and where it lies.
+    fn map(&self, space: &mut memory::AddressSpace) -> Result<(u64, u64), Errno> {
+        let base = if self.image.movable {
+            INTERPRETER_BASE
+        } else {
+            0
+        };
+        map_image(space, &self.image, &self.source, base, &self.name)?;
+        Ok((base + self.image.entry, base))
+    }
 }
 
 /// Where the dynamic linker is put.

@@ -55,8 +55,9 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
         mapping,
         name,
     };
+    let limit = limit(call);
     let mut space = call.user.space()?.lock();
-    space.set_limit(limit(call));
+    space.set_limit(limit);
     request.share_name(&space);
     Ok(space.map(request)?)
 }
@@ -169,8 +170,9 @@ pub fn mremap(call: &mut Call<'_>) -> Called {
         .ok()
         .and_then(RemapFlags::from_bits)
         .ok_or(Errno::EINVAL)?;
+    let limit = limit(call);
     let mut space = call.user.space()?.lock();
-    space.set_limit(limit(call));
+    space.set_limit(limit);
     Ok(space.remap(old, old_length, new_length, flags, new)?)
 }
 
@@ -196,8 +198,9 @@ pub fn madvise(call: &mut Call<'_>) -> Called {
 
 /// `man 2 brk`: the new break, or the old one when it cannot be moved.
 pub fn brk(call: &mut Call<'_>) -> Called {
+    let limit = limit(call);
     let mut space = call.user.space()?.lock();
-    space.set_limit(limit(call));
+    space.set_limit(limit);
     Ok(space.set_break(call.argument(0)))
 }
 

@@ -1,4 +1,5 @@
-//! `/dev/latency`, in Global only: reading tells the figures, a line for each CPU; writing anything forgets them.
+//! `/dev/latency`, in Global only: reading tells the figures, a line for each CPU and one for each rank of locks that
+//! CPUs have waited for; writing anything forgets them.
 
 use super::{Longest, Work};
 use crate::system::system;
@@ -9,6 +10,8 @@ use alloc::sync::Arc;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use devfs::{Device, Export, Item};
+use sync::Rank;
+use sync::contention::{self, Contention};
 use vfs::{Access, DeviceNumber, FileOperations, IoContext};
 use wait::{Attempt, Sink, Source};
 
@@ -43,6 +46,9 @@ impl Device for LatencyDevice {
         for (cpu, longest) in super::figures() {
             line(&mut text, cpu.0, &longest).map_err(|_| Errno::ENOMEM)?;
         }
+        for (rank, contention) in contention::figures() {
+            lock_line(&mut text, rank, contention).map_err(|_| Errno::ENOMEM)?;
+        }
         Ok(Arc::new(Figures {
             text,
             read: AtomicUsize::new(0),
@@ -71,6 +77,21 @@ fn line(out: &mut String, cpu: u16, longest: &Longest) -> fmt::Result {
     writeln!(out, " at {:#x}; timer late {late} ns", longest.address)
 }
 
+fn lock_line(out: &mut String, rank: Rank, contention: Contention) -> fmt::Result {
+    let Contention {
+        waits,
+        turns,
+        longest,
+    } = contention;
+    if waits == 0 {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "lock {rank:?} waits {waits}, turns {turns}, longest {longest}"
+    )
+}
+
 impl FileOperations for Figures {
     fn read(&self, _cx: &IoContext<'_>, _position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
         let read = self.read.load(Ordering::Relaxed);
@@ -88,6 +109,7 @@ impl FileOperations for Figures {
         source: &mut dyn Source,
     ) -> Attempt<usize> {
         super::reset();
+        contention::forget();
         Ok(source.remaining())
     }
 }

@@ -5,7 +5,8 @@
 //! partition can be shown its own and Global all. The ring never allocates after it is made but for the text
 //! of an entry, and never takes another lock.
 //!
-//! Lock: the kernel wraps an [`ErrorLog`] in a lock of rank `Log`, which may be taken anywhere.
+//! Lock: the kernel wraps an [`ErrorLog`] in a lock of rank `Log`, which may be taken under any but those of the
+//! allocators.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -18,9 +18,27 @@ pub fn for_kernel(mut cargo: Command, task: Option<&str>, workspace: &Workspace)
     cargo.env("RUSTC_BOOTSTRAP", "1").args(task);
     cargo
         .arg("--config")
-        .arg(workspace.root.join("qemu/kernel-build.toml"))
-        .arg("--release");
+        .arg(workspace.root.join("qemu/kernel-build.toml"));
     cargo
+}
+
+/// How the kernel is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    /// As it is used.
+    Off,
+    /// With debug assertions, among them the order of locks.
+    On,
+}
+
+impl Checks {
+    /// Cargo's profile, and the folder of what is built with it.
+    fn profile(self) -> &'static str {
+        match self {
+            Checks::Off => "release",
+            Checks::On => "checked",
+        }
+    }
 }
 
 /// Cargo for static programs with the standard library, which Debian has only as sources for this target.
@@ -41,19 +59,21 @@ pub fn for_programs(mut cargo: Command, task: &str) -> Command {
 }
 
 /// The kernel's ELF file.
-pub fn kernel(workspace: &Workspace) -> Result<PathBuf> {
-    image(workspace, "corral").context("the kernel does not build")
+pub fn kernel(workspace: &Workspace, checks: Checks) -> Result<PathBuf> {
+    image(workspace, "corral", checks).context("the kernel does not build")
 }
 
 /// The ELF file of the checks of `arch` on the bare machine.
 pub fn arch_image(workspace: &Workspace) -> Result<PathBuf> {
-    image(workspace, "arch-image").context("the checks of arch do not build")
+    image(workspace, "arch-image", Checks::Off).context("the checks of arch do not build")
 }
 
 /// A program without an operating system below it.
-fn image(workspace: &Workspace, package: &str) -> Result<PathBuf> {
-    perform(for_kernel(workspace.cargo(), Some("build"), workspace).args(["--package", package]))?;
-    built(workspace.target.join(KERNEL).join("release").join(package))
+fn image(workspace: &Workspace, package: &str, checks: Checks) -> Result<PathBuf> {
+    let profile = checks.profile();
+    let mut cargo = for_kernel(workspace.cargo(), Some("build"), workspace);
+    perform(cargo.args(["--profile", profile, "--package", package]))?;
+    built(workspace.target.join(KERNEL).join(profile).join(package))
 }
 
 /// The multi-call binary of the admin commands and init.

@@ -1,8 +1,9 @@
 //! The two files that boot: kernel and RAM disk.
 
+use crate::compile::{self, Checks};
 use crate::ramdisk::{Programs, RamDisk};
 use crate::workspace::Workspace;
-use crate::{compile, debian, packages};
+use crate::{debian, packages};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,9 +17,9 @@ pub struct Image {
 }
 
 /// Builds kernel and userland; everything that is up to date is left alone.
-pub fn build(workspace: &Workspace) -> Result<Image> {
+pub fn build(workspace: &Workspace, checks: Checks) -> Result<Image> {
     packages::ensure(packages::BUILD)?;
-    let kernel = compile::kernel(workspace)?;
+    let kernel = compile::kernel(workspace, checks)?;
     let programs = Programs {
         busybox: debian::busybox(workspace)?,
         commands: compile::commands(workspace)?,
@@ -33,7 +34,7 @@ pub fn build(workspace: &Workspace) -> Result<Image> {
 
 /// `cargo xtask image`: builds, and says where the files are.
 pub fn report(workspace: &Workspace) -> Result<()> {
-    let image = build(workspace)?;
+    let image = build(workspace, Checks::Off)?;
     let archive = workspace.folder("image")?.join("ramdisk.cpio");
     image.disk.write(&archive)?;
     describe("kernel", &image.kernel)?;

@@ -88,7 +88,7 @@ fn clippy_host(workspace: &Workspace) -> Result<()> {
 
 fn clippy_kernel(workspace: &Workspace) -> Result<()> {
     let mut command = compile::for_kernel(workspace.clippy(), None, workspace);
-    command.args(["--keep-going", "--quiet"]);
+    command.args(["--release", "--keep-going", "--quiet"]);
     for package in KERNEL_PACKAGES {
         command.args(["--package", package]);
     }
@@ -109,6 +109,7 @@ fn document_host(workspace: &Workspace) -> Result<()> {
 fn document_kernel(workspace: &Workspace) -> Result<()> {
     let mut command = compile::for_kernel(workspace.cargo(), Some("doc"), workspace);
     command.env("RUSTDOCFLAGS", "-D warnings").args([
+        "--release",
         "--quiet",
         "--no-deps",
         "--keep-going",

@@ -1,5 +1,6 @@
 //! `cargo xtask run`: boot, with a person or a script at the console.
 
+use crate::compile::Checks;
 use crate::ramdisk::RamDisk;
 use crate::workspace::Workspace;
 use crate::{image, packages};
@@ -78,6 +79,9 @@ pub struct Options {
         allow_hyphen_values = true
     )]
     append: String,
+    /// Boot a kernel that checks its debug assertions, among them the order of locks
+    #[arg(long, conflicts_with = "disk")]
+    debug: bool,
     /// Wait for a debugger before the first instruction
     #[arg(long)]
     gdb: bool,
@@ -104,7 +108,14 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
     if options.gdb {
         packages::ensure(packages::DEBUGGER)?;
     }
-    let mut image = image::build(workspace)?;
+    let mut image = image::build(
+        workspace,
+        if options.debug {
+            Checks::On
+        } else {
+            Checks::Off
+        },
+    )?;
     options.contents.put_into(&mut image.disk)?;
     // Several runs may go on at once: each has its own folder.
     let folder = workspace.folder(&format!("run/{}", process::id()))?;

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything, with one line of counts at the end.
 
+use crate::compile::Checks;
 use crate::image::Image;
 use crate::ramdisk::RamDisk;
 use crate::workspace::Workspace;
@@ -21,6 +22,9 @@ pub struct Options {
     /// Leave out what boots QEMU
     #[arg(long)]
     quick: bool,
+    /// Run every suite under a kernel that checks its debug assertions, not only those that ask for it
+    #[arg(long)]
+    debug: bool,
     /// Run only these groups: lint, host, or a suite on the target
     #[arg(value_name = "SUITE")]
     suites: Vec<String>,
@@ -43,6 +47,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
     }
     if wants("host") {
         host(workspace, &report)?;
+        models(workspace, &report)?;
     }
     let on_target: Vec<String> = options
         .suites
@@ -52,7 +57,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
         .collect();
     if !options.quick && (options.suites.is_empty() || !on_target.is_empty()) {
         // A build that fails is a failure of the system, not of the tester: it is counted.
-        let result = target(workspace, &on_target, &report);
+        let result = target(workspace, &on_target, options.debug, &report);
         if let Err(error) = result {
             report.fail("TARGET", "the target suites run", &format!("{error:#}"));
         }
@@ -96,6 +101,35 @@ fn host(workspace: &Workspace, report: &Report) -> Result<()> {
     Ok(())
 }
 
+/// The crates with models: what several CPUs touch at once without a lock around it.
+const MODELLED: &[&str] = &["sync", "wait", "sched"];
+
+/// Loom's models, which try every interleaving. `--cfg loom` builds those crates with its atomics and locks.
+fn models(workspace: &Workspace, report: &Report) -> Result<()> {
+    println!("models of concurrency");
+    let mut cargo = workspace.cargo();
+    cargo.env("RUSTFLAGS", "--cfg loom");
+    cargo.args(["test", "--quiet", "--no-fail-fast", "--lib"]);
+    for package in MODELLED {
+        cargo.args(["--package", package]);
+    }
+    let output = cargo
+        .args(["--", "models::"])
+        .output()
+        .context("cannot run cargo test")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let results = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: "));
+    let passed = results.map(|counts| count(counts, " passed")).sum();
+    report.add(passed, &[]);
+    if !output.status.success() || passed == 0 {
+        let text = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+        report.fail("MODELS", "no interleaving breaks a model", &text);
+    }
+    Ok(())
+}
+
 /// The number before `unit` in cargo's line of counts.
 fn count(line: &str, unit: &str) -> u64 {
     let before = line.split_once(unit).map_or("", |(before, _)| before);
@@ -107,8 +141,14 @@ fn count(line: &str, unit: &str) -> u64 {
 }
 
 /// The suites that boot QEMU.
-fn target(workspace: &Workspace, suites: &[String], report: &Report) -> Result<()> {
-    let Image { kernel, mut disk } = image::build(workspace)?;
+fn target(workspace: &Workspace, suites: &[String], debug: bool, report: &Report) -> Result<()> {
+    let checks = if debug { Checks::On } else { Checks::Off };
+    let Image { kernel, mut disk } = image::build(workspace, checks)?;
+    let checked_kernel = if ::tests::want_debug_kernel(suites)? {
+        compile::kernel(workspace, Checks::On)?
+    } else {
+        kernel.clone()
+    };
     for (name, program) in compile::test_programs(workspace)? {
         disk.test_program(&name, &program)?;
     }
@@ -122,6 +162,7 @@ fn target(workspace: &Workspace, suites: &[String], report: &Report) -> Result<(
     let work = workspace.folder("machines")?;
     let target = Target {
         kernel,
+        checked_kernel,
         arch_image: compile::arch_image(workspace)?,
         disks: &Disks {
             workspace,
