@@ -44,7 +44,7 @@ pub mod system;
 pub mod terminals;
 pub mod thread;
 pub mod timers;
-pub mod trampoline;
 pub mod user;
+pub mod vdso;
 
 pub use start::start;

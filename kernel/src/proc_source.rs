@@ -163,7 +163,7 @@ impl ProcSource for View {
             start: area.start,
             end: area.end,
             allowed: area.protection,
-            // The trampoline is one page for all, and yet private as programs see it.
+            // The vDSO is one for all, and yet private as programs see it.
             shared: area.mapping.is_shared() && !area.label().starts_with('['),
             offset: area.offset(),
             identity: area

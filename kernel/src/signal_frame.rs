@@ -6,8 +6,8 @@
 use crate::calls::process::STACK_POINTER;
 use crate::space::Space;
 use crate::thread::Thread;
-use crate::trampoline;
 use crate::user::User;
+use crate::vdso;
 use abi::Errno;
 use abi::linux::{
     ActionFlags, FPE_FLTDIV, FPE_FLTINV, FPE_FLTOVF, FPE_FLTRES, FPE_FLTUND, Field, MSR_FP,
@@ -93,7 +93,7 @@ pub fn push(
     context.gpr[5] = at;
     context.gpr[12] = handler;
     context.nip = handler;
-    context.lr = trampoline::ADDRESS;
+    context.lr = vdso::SIGNAL_RETURN;
     Ok(())
 }
 

@@ -206,10 +206,12 @@ impl System {
 
     /// Sets the wall clock.
     pub fn set_wall_clock(&self, nanos: Nanos) {
-        *self.wall.lock() = WallClock {
+        let mut wall = self.wall.lock();
+        *wall = WallClock {
             nanos,
             at: arch::time::now(),
         };
+        crate::vdso::tell(*wall);
     }
 
     /// Appends to the error log, and prints what is serious.

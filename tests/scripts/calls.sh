@@ -254,3 +254,16 @@ END
 check PROCESS0025 'a call keeps the registers that it has to keep, and leaves nothing of the kernel in others' <<'END'
 $T/process call-registers
 END
+
+check CLOCK0001 'the vDSO shows what system calls show, and time never goes back between the two' <<'END'
+$T/clock same
+wparexec -n clocks $T/clock same
+END
+
+check CLOCK0002 'what the vDSO does not know it asks the kernel' <<'END'
+$T/clock others
+END
+
+check CLOCK0003 'a clock that is set is set in the vDSO at once' <<'END'
+$T/clock set
+END

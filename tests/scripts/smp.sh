@@ -45,3 +45,7 @@ done
 kill $busy
 test -z "$(lswpar -q)"
 END
+
+check SMP0012 'the clocks of the vDSO go together on all CPUs' <<'END'
+$T/clock everywhere
+END

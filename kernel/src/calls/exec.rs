@@ -12,11 +12,11 @@ use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::process::Process;
 use crate::space::{Space, USER_LIMIT};
 use crate::system::system;
-use crate::trampoline;
+use crate::vdso;
 use abi::linux::{
     AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP,
-    AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_SYMLINK_NOFOLLOW, AT_UID,
-    Resource, TASK_COMM_LEN,
+    AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_SYMLINK_NOFOLLOW,
+    AT_SYSINFO_EHDR, AT_UID, Resource, TASK_COMM_LEN,
 };
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE};
@@ -266,7 +266,7 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
         let heap = (base + program.image.end()).next_multiple_of(PAGE_SIZE as u64);
         description.set_heap(heap);
         description.set_stack_limit(process.limit(Resource::Stack));
-        trampoline::map(&mut description)?;
+        vdso::map(&mut description)?;
         (base, entry, interpreter_base)
     };
     let stack = lay_out_stack(
@@ -401,6 +401,7 @@ fn lay_out_stack(
         (AT_GID, u64::from(identity.gid)),
         (AT_EGID, u64::from(identity.egid)),
         (AT_SECURE, u64::from(secure)),
+        (AT_SYSINFO_EHDR, vdso::ADDRESS),
     ];
     auxiliary.extend(image.headers_at.map(|at| (AT_PHDR, base + at)));
     let contents = Contents {

@@ -2,8 +2,8 @@
 //!
 //! The kernel builds a [`SignalFrame`] below the interrupted stack pointer (its last 512 bytes are the red zone,
 //! which is not written) and starts the handler with r1 at [`SignalFrame::STACK_GAP`] bytes below the frame, r3 signal, r4
-//! address of `info`, r5 address of the `ucontext` (the frame itself), r12 = nip = handler, and LR at the trampoline in the vDSO,
-//! which executes [`TRAMPOLINE`]. Unwinders recognize those instructions. There is no second context of a
+//! address of `info`, r5 address of the `ucontext` (the frame itself), r12 = nip = handler, and LR at the way back in the vDSO
+//! (`__kernel_sigtramp_rt64`), whose instructions unwinders recognize. There is no second context of a
 //! suspended transaction: transactional memory is not offered in AT_HWCAP2.
 
 use super::record::record;
@@ -42,19 +42,6 @@ pub const MSR_VEC: u64 = 1 << 25;
 pub const MSR_VSX: u64 = 1 << 23;
 /// MSR bit: floating point is on.
 pub const MSR_FP: u64 = 1 << 13;
-
-/// `addi r1,r1,128; li r0,172 (rt_sigreturn); sc`: how a handler returns.
-///
-/// Where the vDSO describes the trampoline with unwind information of its own, unwinders use that. Without it GCC's
-/// unwinder compares these instructions, and wants the doubleword 32 bytes behind the first to be
-/// [`TRAMPOLINE_MARK`] as sign that the frame is on the stack.
-pub const TRAMPOLINE: [u32; 3] = [0x3821_0080, 0x3800_00ac, 0x4400_0002];
-
-/// Where libgcc's unwinder looks for [`TRAMPOLINE_MARK`], in bytes from the first instruction.
-pub const TRAMPOLINE_MARK_OFFSET: usize = 32;
-
-/// See [`TRAMPOLINE`].
-pub const TRAMPOLINE_MARK: i64 = -21 * 8;
 
 record! {
     /// `struct sigcontext` of powerpc64: the registers of the interrupted thread.
