@@ -82,7 +82,7 @@ pub fn pipe_metadata(credential: &Credential) -> Metadata {
     }
 }
 
-/// A new file system to mount: `proc`, `devtmpfs`, `devpts`, `tmpfs` or `ramfs`. `options` is the last argument of `mount`.
+/// A new file system to mount: `proc`, `sysfs`, `devtmpfs`, `devpts`, `tmpfs` or `ramfs`. `options` is the last argument of `mount`.
 ///
 /// # Errors
 /// ENODEV for another kind; EINVAL for an option that is not known; ENOMEM, ENOSPC.
@@ -96,6 +96,7 @@ pub fn file_system(
     let cid = environment.cid();
     match kind {
         b"proc" => Ok(mounts::procfs(cid, &environment.mounts)),
+        b"sysfs" => Ok(mounts::sysfs()),
         b"devtmpfs" => Ok(mounts::devfs(cid, None)),
         b"devpts" => Ok(mounts::devpts(&environment.ptys)),
         b"tmpfs" => in_memory(io, "tmpfs", source, Mode::new(0o1777), options),
