@@ -1,10 +1,11 @@
 //! An address space: the radix tree of one program.
 //!
 //! Invariants: a table frame belongs to exactly one space, is reached from its root only, and is given back only
-//! after the processor has been told; last-level entries are the only leaves. A `Space` has one owner, who changes
+//! after the processor has been told and no CPU walks it for a program that lacks a referenced bit; last-level entries are the only leaves. A `Space` has one owner, who changes
 //! it with `&mut`; the processor reads it at any time and sets referenced and changed bits in it.
 
 use crate::USER_LIMIT;
+use crate::cpu;
 use crate::process_id::{self, Flush, Identity};
 use crate::radix::{self, ROOT_ENTRIES, SHIFTS, TABLE_ENTRIES, entry, table_at};
 use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, TableFrames, Translations, Usage};
@@ -204,6 +205,7 @@ impl FreedTables {
     fn flush(&mut self) {
         if self.length > 0 {
             Flush::new(self.identity).finish(true);
+            cpu::wait_for_walks();
             for &frame in &self.waiting[..self.length] {
                 self.frames.give(frame, 0);
             }
@@ -376,6 +378,7 @@ impl Translations for Space {
         let before = self.process_entry();
         self.root = None;
         process_id::set_tree(self.identity, before, process_id::no_tree());
+        cpu::wait_for_walks();
         give_tables(self.frames, root.address(), 0);
         self.frames.give(root, ROOT_ORDER);
     }
