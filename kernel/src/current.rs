@@ -33,5 +33,5 @@ pub fn process() -> Option<Arc<Process>> {
 /// Partition and number of the thread that this CPU works for, for a panic's report: without waiting for a lock.
 pub fn peek() -> Option<(Cid, Pid)> {
     let thread = CURRENT.mine().try_lock()?.clone()?;
-    Some((thread.process.peek_cid(), thread.tid))
+    Some((thread.process.peek_cid(), thread.tid()))
 }

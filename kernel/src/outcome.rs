@@ -62,8 +62,18 @@ pub enum Continuation {
     Transferred(u64),
     /// `vfork` has made this child and waits for it to give the memory back.
     Forked(Pid),
-    /// The first of two steps is done: `sched_yield` has given way, `execve` has asked the other threads to end.
+    /// The first of two steps is done: `sched_yield` has given way.
     Begun,
+    /// `execve` has asked the other threads to end.
+    Executing,
+}
+
+impl Continuation {
+    /// Whether handlers wait for the end of the call, because a call that has done a part can neither fail nor start
+    /// anew. The end of the process does not wait.
+    pub const fn holds_signals(self) -> bool {
+        matches!(self, Continuation::Forked(_) | Continuation::Executing)
+    }
 }
 
 impl Wait {

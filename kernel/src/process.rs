@@ -363,6 +363,17 @@ impl Process {
         Ok(())
     }
 
+    /// Gives the process's number to `thread`, its only one, which executes a program (`man 2 execve`).
+    ///
+    /// The number that the thread was made with is free then; the process's own never was, whatever has become of the
+    /// first thread.
+    pub fn lead(&self, thread: &Thread) {
+        if thread.tid() != self.pid {
+            thread.become_first();
+            let _thread = system().tree.lock().pids.unbind(thread.handle);
+        }
+    }
+
     /// Whether its end has been decided.
     pub fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)
@@ -481,9 +492,14 @@ impl Process {
         environment: &Arc<Environment>,
         init: bool,
     ) -> Result<(), Errno> {
-        let [thread] = &self.threads()[..] else {
+        let threads = self.threads();
+        // A thread that has outlived the first has a number of its own, which would have to move too.
+        let [thread] = &threads[..] else {
             return Err(Errno::EBUSY);
         };
+        if thread.tid() != self.pid {
+            return Err(Errno::EBUSY);
+        }
         let old = self.environment();
         environment.admit_process()?;
         if let Err(errno) = environment.admit_thread() {
@@ -545,7 +561,7 @@ impl Process {
             state.threads.retain(|other| !Arc::ptr_eq(other, thread));
             (state.threads.is_empty(), state.end)
         };
-        if thread.tid != self.pid {
+        if thread.tid() != self.pid {
             let _thread = system().tree.lock().pids.unbind(thread.handle);
         }
         self.environment().thread_left();

@@ -287,8 +287,8 @@ impl<'a> Running<'a> {
         if begun {
             self.thread.end_run();
         }
-        if matches!(progress, Continuation::Forked(_)) && outcome != Outcome::Again {
-            // Signals have waited for the end of the vfork.
+        if progress.holds_signals() && outcome != Outcome::Again {
+            // Signals have waited for the end of the call.
             self.thread.call_attention();
         }
         match outcome {
@@ -441,7 +441,7 @@ impl<'a> Running<'a> {
         let process = &thread.process;
         loop {
             if process.is_ending()
-                || process.with(|state| state.executing.is_some_and(|tid| tid != thread.tid))
+                || process.with(|state| state.executing.is_some_and(|tid| tid != thread.tid()))
             {
                 return self.exit();
             }
@@ -455,8 +455,9 @@ impl<'a> Running<'a> {
                     }
                 }
             }
-            if self.waits_for_vfork() {
-                // The child has the memory; a handler must not run in it. Only the end of everything counts.
+            if self.holds_signals() {
+                // After vfork the child has the memory, and execve has sent the other threads away. Only the end of
+                // everything counts.
                 if signals::is_killed(&thread) {
                     process.end(ExitStatus::Killed {
                         signal: SignalNumber::SIGKILL,
@@ -483,9 +484,9 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn waits_for_vfork(&self) -> bool {
+    fn holds_signals(&self) -> bool {
         let call = self.body.as_ref().and_then(|body| body.call);
-        call.is_some_and(|call| matches!(call.progress, Continuation::Forked(_)))
+        call.is_some_and(|call| call.progress.holds_signals())
     }
 
     /// A handler is about to run: the call that the thread is in fails or is set up to start again.

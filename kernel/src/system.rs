@@ -132,7 +132,7 @@ impl Numbered {
             Numbered::Process(process) => process
                 .threads()
                 .into_iter()
-                .find(|thread| thread.tid == process.pid),
+                .find(|thread| thread.tid() == process.pid),
             Numbered::Thread(thread) => Some(thread.clone()),
         }
     }

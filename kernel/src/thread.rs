@@ -29,9 +29,9 @@ use wait::{Link, Sleeper, Ticket, Waiter};
 
 /// A thread of a program.
 pub struct Thread {
-    /// The global thread number; that of its process for the first thread.
-    pub tid: Pid,
-    /// The use of that number; for the first thread it is the process's.
+    /// The global thread number; that of its process for the first thread, and for the one that executes a program.
+    tid: AtomicU32,
+    /// The use of the number that it was made with; for the first thread it is the process's.
     pub handle: PidHandle,
     /// The number inside the partition.
     virtual_tid: AtomicU32,
@@ -109,7 +109,7 @@ impl Thread {
         signals: ThreadSignals,
     ) -> Self {
         Self {
-            tid: number.pid(),
+            tid: AtomicU32::new(number.pid().0),
             handle: number.handle,
             virtual_tid: AtomicU32::new(number.vpid.0),
             process,
@@ -137,6 +137,18 @@ impl Thread {
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
         }
+    }
+
+    /// The global number.
+    pub fn tid(&self) -> Pid {
+        Pid(self.tid.load(Ordering::Relaxed))
+    }
+
+    /// Takes the numbers of the process in place of its own: `execve`, when no other thread is left.
+    pub fn become_first(&self) {
+        self.tid.store(self.process.pid.0, Ordering::Relaxed);
+        self.virtual_tid
+            .store(self.process.virtual_pid().0, Ordering::Relaxed);
     }
 
     /// The number inside the partition.

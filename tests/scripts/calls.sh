@@ -199,6 +199,10 @@ check PROCESS0011 'exec ends the other threads' <<'END'
 $T/process exec-with-threads
 END
 
+check PROCESS0025 'a thread that executes takes the number of its process' <<'END'
+$T/process exec-from-thread
+END
+
 check PROCESS0012 'exit ends the other threads' <<'END'
 $T/process exit-with-threads
 END

@@ -5,6 +5,14 @@ check SMP0001 'the threads of a process compute on several CPUs at once' <<'END'
 $T/smp progress
 END
 
+check SMP0002 'mprotect holds at once for a thread on another CPU' <<'END'
+$T/smp protect
+END
+
+check SMP0003 'munmap holds at once for a thread on another CPU' <<'END'
+$T/smp unmap
+END
+
 check SMP0004 'two threads hand a futex to and fro' <<'END'
 $T/smp ping-pong
 END

@@ -16,7 +16,7 @@ use crate::vdso;
 use abi::linux::{
     AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP,
     AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_SYMLINK_NOFOLLOW,
-    AT_SYSINFO_EHDR, AT_UID, Resource, TASK_COMM_LEN,
+    AT_SYSINFO_EHDR, AT_UID, Resource, SignalNumber, TASK_COMM_LEN,
 };
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE};
@@ -26,7 +26,7 @@ use arch::UserContext;
 use exec::{Contents, Image, InitialStack, Interpreter};
 use memory::PageSource;
 use memory::space::{Backing, Fixed, MapRequest, Mapping};
-use process::identity;
+use process::{ExitStatus, identity};
 use security::Credential;
 use sync::{Rank, SpinLock};
 use vfs::{Follow, Location, Metadata, MountFlags};
@@ -107,7 +107,7 @@ fn execute(
             follow,
         )?;
         if !alone(call)? {
-            call.set_progress(Continuation::Begun);
+            call.set_progress(Continuation::Executing);
             return Err(Outcome::Park(Wait::retry()));
         }
         return run(call, program);
@@ -116,11 +116,22 @@ fn execute(
     if !alone(call)? {
         return Err(Outcome::Park(Wait::retry()));
     }
-    call.set_progress(Continuation::Fresh);
-    let arguments = strings(call, arguments)?;
-    let environment = strings(call, environment)?;
-    let program = find(call, base.as_ref(), path, arguments, environment, follow)?;
-    run(call, program)
+    let outcome = strings(call, arguments)
+        .and_then(|arguments| Ok((arguments, strings(call, environment)?)))
+        .map_err(Outcome::from)
+        .and_then(|(arguments, environment)| {
+            find(call, base.as_ref(), path, arguments, environment, follow)
+        })
+        .and_then(|program| run(call, program));
+    if let Err(Outcome::Failed(_)) = outcome {
+        // What could be executed when the others were sent away cannot be any more. The process is no longer the one
+        // that called, so there is nobody to whom an error would mean anything (Linux's point of no return).
+        call.process().end(ExitStatus::Killed {
+            signal: SignalNumber::SIGKILL,
+            core: false,
+        });
+    }
+    outcome
 }
 
 fn run(call: &mut Call<'_>, program: Program) -> Called {
@@ -139,8 +150,8 @@ fn alone(call: &Call<'_>) -> Result<bool, Errno> {
             return Ok(Vec::new());
         }
         match state.executing {
-            Some(tid) if tid != call.thread.tid => return Err(Errno::EAGAIN),
-            _ => state.executing = Some(call.thread.tid),
+            Some(tid) if tid != call.thread.tid() => return Err(Errno::EAGAIN),
+            _ => state.executing = Some(call.thread.tid()),
         }
         process.threads_gone.enrol(waiter);
         Ok(state.threads.clone())
@@ -460,6 +471,7 @@ fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
 /// From here on nothing fails: the process becomes the program.
 fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     let process = call.process();
+    process.lead(call.thread);
     close_on_exec(process);
     let Loaded {
         space,
