@@ -8,7 +8,7 @@
 use super::Call;
 use super::descriptor::opened;
 use super::directory::with_walk;
-use super::socket;
+use super::{event, socket};
 use crate::outcome::{Called, Continuation, Outcome};
 use crate::process::Process;
 use crate::signals::{self, Origin};
@@ -198,6 +198,9 @@ fn require(file: &OpenFile, access: Access, at: Option<i64>) -> Result<Seek, Err
 fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Called {
     let file = opened(call, 0)?;
     let stream = require(&file, Access::READ, at)? == Seek::No;
+    if file.operations().moves_values() {
+        return event::read(call, &file, segments);
+    }
     let total = total(segments);
     if total == 0 && stream {
         return Ok(0);
@@ -244,6 +247,9 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
 fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Called {
     let file = opened(call, 0)?;
     require(&file, Access::WRITE, at)?;
+    if file.operations().moves_values() {
+        return event::write(call, &file, segments);
+    }
     if let Some(end) = socket::end_of(&file) {
         return socket::send(call, &file, end, segments, MessageFlags::empty());
     }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod control;
 pub mod descriptor;
 pub mod directory;
+pub mod event;
 pub mod exec;
 pub mod file;
 pub mod futex;
@@ -282,6 +283,8 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Ppoll => poll::ppoll(call),
         S::Select | S::Newselect => poll::select(call),
         S::Pselect6 => poll::pselect6(call),
+        S::Eventfd => event::eventfd(call),
+        S::Eventfd2 => event::eventfd2(call),
 
         S::Mmap => memory::mmap(call),
         S::Munmap => memory::munmap(call),

@@ -138,6 +138,12 @@ pub trait FileOperations: Any + Send + Sync {
         Seek::No
     }
 
+    /// Whether the file moves values of its own size, such as counts: a call is then one operation, however many bytes
+    /// it has room for, none included, and is never continued with the rest.
+    fn moves_values(&self) -> bool {
+        false
+    }
+
     /// The size in bytes that SEEK_END counts from.
     ///
     /// # Errors
