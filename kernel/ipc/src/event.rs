@@ -72,7 +72,7 @@ impl FileOperations for EventCounter {
             return cx.wait(|waiter| self.writers.enrol(waiter));
         }
         *count += added;
-        if added > 0 {
+        if *count > 0 {
             self.readers.wake_all();
         }
         Ok(Self::SIZE)
@@ -88,9 +88,13 @@ impl FileOperations for EventCounter {
             ready |= PollEvents::WRITABLE;
         }
         ready &= wanted | PollEvents::ALWAYS;
-        if let Some(waiter) = waiter.filter(|_| ready.is_empty()) {
-            self.readers.enrol(waiter);
-            self.writers.enrol(waiter);
+        if let Some(waiter) = ready.to_enrol(waiter) {
+            if wanted.wants_data() {
+                self.readers.enrol(waiter);
+            }
+            if wanted.wants_room() {
+                self.writers.enrol(waiter);
+            }
         }
         ready
     }

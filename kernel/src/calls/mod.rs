@@ -9,6 +9,7 @@ pub mod clock;
 pub mod control;
 pub mod descriptor;
 pub mod directory;
+pub mod epoll;
 pub mod event;
 pub mod exec;
 pub mod file;
@@ -283,6 +284,12 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Ppoll => poll::ppoll(call),
         S::Select | S::Newselect => poll::select(call),
         S::Pselect6 => poll::pselect6(call),
+        S::EpollCreate => epoll::epoll_create(call),
+        S::EpollCreate1 => epoll::epoll_create1(call),
+        S::EpollCtl => epoll::epoll_ctl(call),
+        S::EpollWait => epoll::epoll_wait(call),
+        S::EpollPwait => epoll::epoll_pwait(call),
+        S::EpollPwait2 => epoll::epoll_pwait2(call),
         S::Eventfd => event::eventfd(call),
         S::Eventfd2 => event::eventfd2(call),
 
