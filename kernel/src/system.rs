@@ -21,6 +21,7 @@ use sched::{Event, Fault};
 use spin::Once;
 use sync::{Rank, SpinLock};
 use trace::{ErrorLog, Severity};
+use wait::WaitQueue;
 
 /// What a number stands for.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct System {
     pub timebase: Timebase,
     /// The relation of the timebase to the wall clock.
     pub wall: SpinLock<WallClock>,
+    /// Who wants to know when the wall clock is set.
+    pub wall_changed: WaitQueue,
     /// The timebase at boot.
     pub booted: Ticks,
     /// Processes, threads, groups, sessions.
@@ -160,6 +163,7 @@ impl System {
         Self {
             timebase: parts.timebase,
             wall: SpinLock::new(Rank::Log, parts.wall),
+            wall_changed: WaitQueue::new(),
             booted: parts.wall.at,
             tree: SpinLock::new(Rank::ProcessTree, ProcessTree::new()),
             dispatch: parts.dispatch,
@@ -200,6 +204,7 @@ impl System {
             nanos,
             at: arch::time::now(),
         };
+        self.wall_changed.wake_all();
     }
 
     /// Appends to the error log, and prints what is serious.

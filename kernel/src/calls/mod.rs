@@ -18,13 +18,17 @@ pub mod identity;
 pub mod job;
 pub mod memory;
 pub mod metadata;
+pub mod pidfd;
 pub mod poll;
 pub mod process;
 pub mod signal;
+pub mod signalfd;
 pub mod socket;
 pub mod system;
 mod terminal;
 pub mod thread;
+pub mod timer;
+pub mod timerfd;
 
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::process::Process;
@@ -284,6 +288,14 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Ppoll => poll::ppoll(call),
         S::Select | S::Newselect => poll::select(call),
         S::Pselect6 => poll::pselect6(call),
+        S::Signalfd => signalfd::signalfd(call),
+        S::Signalfd4 => signalfd::signalfd4(call),
+        S::PidfdOpen => pidfd::pidfd_open(call),
+        S::PidfdSendSignal => pidfd::pidfd_send_signal(call),
+        S::PidfdGetfd => pidfd::pidfd_getfd(call),
+        S::TimerfdCreate => timerfd::timerfd_create(call),
+        S::TimerfdSettime => timerfd::timerfd_settime(call),
+        S::TimerfdGettime => timerfd::timerfd_gettime(call),
         S::EpollCreate => epoll::epoll_create(call),
         S::EpollCreate1 => epoll::epoll_create1(call),
         S::EpollCtl => epoll::epoll_ctl(call),
@@ -379,6 +391,11 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Gettimeofday => clock::gettimeofday(call),
         S::Settimeofday => clock::settimeofday(call),
         S::Time => clock::time(call),
+        S::TimerCreate => timer::timer_create(call),
+        S::TimerSettime => timer::timer_settime(call),
+        S::TimerGettime => timer::timer_gettime(call),
+        S::TimerGetoverrun => timer::timer_getoverrun(call),
+        S::TimerDelete => timer::timer_delete(call),
         S::Setitimer => clock::setitimer(call),
         S::Getitimer => clock::getitimer(call),
         S::Alarm => clock::alarm(call),
