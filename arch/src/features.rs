@@ -32,6 +32,12 @@ pub fn generation() -> Generation {
     }
 }
 
+/// The processor version register: version in the high half, revision in the low one.
+#[must_use]
+pub fn processor_version() -> u32 {
+    registers::read::<{ Spr::PVR }>() as u32
+}
+
 pub(crate) fn has_darn() -> bool {
     generation() >= Generation::Power9
 }

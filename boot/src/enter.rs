@@ -135,6 +135,7 @@ fn describe(
         initrd: initrd.map(ram_disk),
         command_line: machine.command_line,
         timebase: machine.timebase,
+        clock: machine.clock,
         boot_cpu: machine.cpus.first().copied().unwrap_or(0),
         cpus: machine.cpus,
         fdt,

@@ -28,6 +28,8 @@ pub struct BootInfo {
     pub command_line: &'static str,
     /// The rate of the timebase.
     pub timebase: Timebase,
+    /// The clock of the CPUs in hertz; 0 when firmware does not tell.
+    pub clock: u64,
     /// Hardware number (`ibm,ppc-interrupt-server#s`) of the CPU that booted.
     pub boot_cpu: u32,
     /// Hardware numbers of all CPUs, the boot CPU first.

@@ -21,6 +21,8 @@ pub struct Machine<'a> {
     pub memory: Regions,
     /// The rate of the timebase.
     pub timebase: Timebase,
+    /// The clock of the CPUs in hertz; 0 when the tree does not give it.
+    pub clock: u64,
     /// Hardware numbers of the CPUs in the order of the tree.
     pub cpus: CpuList,
     /// The interrupt controller.
@@ -77,6 +79,7 @@ pub fn describe(blob: &[u8]) -> Result<Machine<'_>, Unsuitable> {
     let memory = memory(&tree)?;
     let mut cpus = CpuList::new(0);
     let mut timebase = None;
+    let mut clock = None;
     let mut radix = false;
     for cpu in of_type(&tree, "/cpus", "cpu") {
         // One for each thread of the core; further ones than Corral can use are left out.
@@ -89,6 +92,7 @@ pub fn describe(blob: &[u8]) -> Result<Machine<'_>, Unsuitable> {
             cpus.push(u32::from_be_bytes(number));
         }
         timebase = timebase.or_else(|| number(cpu, "timebase-frequency"));
+        clock = clock.or_else(|| number(cpu, "clock-frequency"));
         radix |= cpu.property("ibm,processor-radix-AP-encodings").is_some();
     }
     if cpus.is_empty() {
@@ -103,6 +107,7 @@ pub fn describe(blob: &[u8]) -> Result<Machine<'_>, Unsuitable> {
     Ok(Machine {
         memory,
         timebase: Timebase { ticks_per_second },
+        clock: clock.unwrap_or(0),
         interrupts: interrupts::interrupts(&tree, cpus.len())?,
         cpus,
         terminals: terminals(&tree),

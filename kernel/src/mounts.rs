@@ -7,12 +7,14 @@ use abi::{Cid, Errno};
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use devfs::{Devfs, Devices, Entropy, Selection};
 use devpts::Devpts;
 use procfs::Procfs;
 use ramfs::{Capacity, Ramfs};
 use spin::Once;
+use sysfs::{Machine, Sysfs};
 use vfs::{Clock, DeviceNumber, FileSystem, Mode, MountNamespace, Timestamp};
 
 /// The wall clock as file systems ask for it.
@@ -111,6 +113,33 @@ pub fn nothing() -> Result<&'static FileSystem, Errno> {
 pub fn procfs(cid: Cid, mounts: &Arc<MountNamespace>) -> FileSystem {
     let view = Arc::new(View::new(cid, mounts.root().clone()));
     FileSystem::new(Procfs::new(next_device(), cid, view).root(), "proc", "proc")
+}
+
+/// The parts of the machine; one for all environments.
+pub fn sysfs() -> FileSystem {
+    static SHARED: Once<FileSystem> = Once::new();
+    let shared = SHARED.call_once(|| {
+        let sysfs = Sysfs::new(next_device(), Arc::new(Parts));
+        FileSystem::new(sysfs.root(), "sysfs", "sysfs")
+    });
+    shared.clone()
+}
+
+/// The parts of this machine.
+struct Parts;
+
+impl Machine for Parts {
+    fn cpus(&self, _viewer: Cid) -> Vec<bool> {
+        system().dispatch.with(|scheduler| {
+            let online = scheduler.online_cpus();
+            let numbers = scheduler.clocks().map(|(cpu, _)| cpu);
+            numbers.map(|cpu| online.contains(cpu)).collect()
+        })
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &WallClock
+    }
 }
 
 /// The devices of an environment: all in Global, those exported in a partition, or of these the named ones.

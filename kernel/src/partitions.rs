@@ -212,6 +212,10 @@ fn mounts_of(
         &find(&namespace, "/proc")?,
         MountFlags::empty(),
     )?;
+    // A root that somebody else has made need not have the directory.
+    if let Ok(place) = find(&namespace, "/sys") {
+        namespace.mount(credential, &mounts::sysfs(), &place, MountFlags::READ_ONLY)?;
+    }
     let devices = mounts::devfs(cid, load.devices.as_deref());
     namespace.mount(
         credential,

@@ -401,13 +401,13 @@ fn describe_system(cid: Cid) -> System {
         cpus: alloc::vec![
             CpuDescription {
                 model: arch::features::platform().to_uppercase(),
-                clock: 0,
-                version: 0
+                clock: system.clock,
+                version: arch::features::processor_version()
             };
             clocks.len()
         ],
         timebase: system.timebase.ticks_per_second,
-        machine: "CHRP IBM pSeries".to_string(),
+        machine: system.model.to_string(),
         memory: MemoryUse {
             total: view.total,
             free: view.free,
@@ -423,7 +423,7 @@ fn describe_system(cid: Cid) -> System {
         version: crate::calls::system::VERSION.to_string(),
         host_name: environment.wpar.hostname(),
         pid_limit: 4_194_304,
-        file_systems: alloc::vec!["ramfs", "proc", "devtmpfs", "devpts"],
+        file_systems: alloc::vec!["ramfs", "proc", "sysfs", "devtmpfs", "devpts"],
         ..System::default()
     }
 }

@@ -94,7 +94,7 @@ fn nameless(credential: &Credential, device: DeviceNumber, kind: FileKind) -> Me
     }
 }
 
-/// A new file system to mount: `proc`, `devtmpfs`, `devpts`, `tmpfs` or `ramfs`. `options` is the last argument of `mount`.
+/// A new file system to mount: `proc`, `sysfs`, `devtmpfs`, `devpts`, `tmpfs` or `ramfs`. `options` is the last argument of `mount`.
 ///
 /// # Errors
 /// ENODEV for another kind; EINVAL for an option that is not known; ENOMEM, ENOSPC.
@@ -108,6 +108,7 @@ pub fn file_system(
     let cid = environment.cid();
     match kind {
         b"proc" => Ok(mounts::procfs(cid, &environment.mounts)),
+        b"sysfs" => Ok(mounts::sysfs()),
         b"devtmpfs" => Ok(mounts::devfs(cid, None)),
         b"devpts" => Ok(mounts::devpts(&environment.ptys)),
         b"tmpfs" => in_memory(io, "tmpfs", source, Mode::new(0o1777), options),

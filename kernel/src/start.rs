@@ -46,6 +46,7 @@ pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
     if options.test == Some(SelfTest::Panic) {
         panic!("asked for by test=panic");
     }
+    crate::calls::light::install();
     start_other_cpus(info, &options);
     dispatch::run()
 }
@@ -168,6 +169,8 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
     let timebase = info.timebase;
     let parts = Parts {
         timebase,
+        clock: info.clock,
+        model: info.model,
         wall,
         dispatch,
         global,
@@ -180,12 +183,13 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
     Ok(())
 }
 
-/// Global's own procfs, devfs and devpts.
+/// Global's own procfs, sysfs, devfs and devpts.
 fn mount_global() -> Result<(), Errno> {
     let global = system().global();
     let credential = administrator();
     for (path, file_system) in [
         ("/proc", mounts::procfs(Cid::GLOBAL, &global.mounts)),
+        ("/sys", mounts::sysfs()),
         ("/dev", mounts::devfs(Cid::GLOBAL, None)),
         ("/dev/pts", mounts::devpts(&global.ptys)),
         ("/dev/shm", mounts::shared_memory(Cid::GLOBAL)?),

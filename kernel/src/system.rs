@@ -39,6 +39,10 @@ pub type Tree = ProcessTree<Numbered>;
 pub struct System {
     /// The machine's timebase.
     pub timebase: Timebase,
+    /// The clock of its CPUs in hertz; 0 when firmware does not tell.
+    pub clock: u64,
+    /// What firmware calls the machine.
+    pub model: &'static str,
     /// The relation of the timebase to the wall clock.
     pub wall: SpinLock<WallClock>,
     /// Who wants to know when the wall clock is set.
@@ -141,6 +145,10 @@ impl Numbered {
 pub struct Parts {
     /// The machine's timebase.
     pub timebase: Timebase,
+    /// The clock of its CPUs in hertz; 0 when firmware does not tell.
+    pub clock: u64,
+    /// What firmware calls the machine.
+    pub model: &'static str,
     /// The wall clock at boot.
     pub wall: WallClock,
     /// Scheduler.
@@ -162,6 +170,8 @@ impl System {
     pub fn new(parts: Parts) -> Self {
         Self {
             timebase: parts.timebase,
+            clock: parts.clock,
+            model: parts.model,
             wall: SpinLock::new(Rank::Log, parts.wall),
             wall_changed: WaitQueue::new(),
             booted: parts.wall.at,

@@ -132,3 +132,19 @@ test "$(uname -n)" = "$(hostname)"
 test "$(uname -W)" = 0
 test -n "$(uname -r)"
 END
+
+check PROC0021 '/sys tells of the CPUs in use, inside a partition as well' <<'END'
+for place in '' 'wparexec -n sysview'; do
+	test "$($place cat /sys/devices/system/cpu/online)" = 0
+	test "$($place nproc)" = 1
+	test "$($place cat /sys/devices/system/cpu/cpu0/topology/thread_siblings)" = 1
+	test "$($place sh -c 'ls /sys/devices/system/cpu | wc -l')" = 6
+	$place sh -c 'echo 1 >/sys/devices/system/cpu/online' 2>/dev/null && exit 1
+done
+test "$(stat -f -c %t /sys)" = 62656572
+END
+
+check PROC0022 'the number of an open pipe leads to the pipe' <<'END'
+test "$(true | stat -L -c %F /dev/fd/0)" = fifo
+test "$(true | stat -c %F /proc/self/fd/0)" = 'symbolic link'
+END

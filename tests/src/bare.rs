@@ -13,7 +13,7 @@ use std::time::Instant;
 pub fn run(target: &Target, report: &Report) -> Result<()> {
     let folder = target.folder()?;
     let archive = folder.join("ramdisk.cpio");
-    target.disks.make(None, &archive)?;
+    target.disks.make(None, &[], &archive)?;
     let mut talk = Talk::start(&Machine::new(&target.arch_image, &archive), &folder)?;
     let mut notes = String::new();
     let mut summary = None;

@@ -1,6 +1,6 @@
 //! Several terminals of the hypervisor, with a person at each.
 
-use crate::target::{PATIENCE, Talk, Target};
+use crate::target::{Needs, PATIENCE, Talk, Target};
 use anyhow::{Context, Result, bail, ensure};
 use qemu::Machine;
 use std::io::{ErrorKind, Read, Write};
@@ -76,7 +76,7 @@ impl Seat {
 pub fn three_seats(target: &Target) -> Result<()> {
     let folder = target.folder()?;
     let archive = folder.join("ramdisk.cpio");
-    target.disks.make(None, &archive)?;
+    target.disks.make(None, &[], &archive)?;
     let sockets = ["hvc1", "hvc2"].map(|name| folder.join(name));
     let mut machine = Machine::new(&target.kernel, &archive);
     machine.consoles = sockets
@@ -126,4 +126,75 @@ pub fn three_seats(target: &Target) -> Result<()> {
         "{outcome}: one terminal shows another's output"
     );
     Ok(())
+}
+
+/// Boots a machine with Debian's static bash and types at it, in Global and in a partition.
+pub fn bash(target: &Target) -> Result<()> {
+    let needs = Needs {
+        packages: vec!["bash-static".to_owned()],
+        ..Needs::default()
+    };
+    let mut talk = target.boot_with(None, &needs)?;
+    let typed = type_everywhere(&mut talk);
+    typed.with_context(|| talk.transcript())?;
+    talk.send("poweroff\n")?;
+    talk.end(PATIENCE)?;
+    Ok(())
+}
+
+fn type_everywhere(talk: &mut Talk) -> Result<()> {
+    talk.wait("# ")?;
+    type_at_bash(talk, "bash-static")?;
+    talk.send("mkwpar -n desk >/dev/null && startwpar desk >/dev/null; echo st''arted\n")?;
+    talk.wait("started\r\n")?;
+    type_at_bash(talk, "clogin desk bash-static")
+}
+
+/// Starts bash with `command`, uses what a person uses, and leaves it.
+fn type_at_bash(talk: &mut Talk, command: &str) -> Result<()> {
+    talk.send(&format!("TERM=vt100 {command} --norc\n"))?;
+    talk.wait("bash-static-5.2# ")?;
+    talk.send("PS1='[ba''sh]'\n")?;
+    talk.wait("[bash]")?;
+    // What is typed before a prompt is the terminal's to edit, not bash's: every line waits for one.
+    // Ctrl-A goes to the start of the line, Ctrl-E to its end; the arrow brings the last line back.
+    talk.send("ho $((20 + 1))\x01ec\x05$((20 + 2))\n")?;
+    talk.wait("\n2122\r\n")?;
+    talk.wait("[bash]")?;
+    talk.send("\x1b[A\x7f\x7f + 5))\n")?;
+    talk.wait("\n2127\r\n")?;
+    talk.wait("[bash]")?;
+    // A job stops, goes on behind, and ends.
+    talk.send("sh -c 'echo be\"\"gun; exec sleep 1000'\n")?;
+    talk.wait("begun\r\n")?;
+    talk.send("\x1a")?;
+    talk.wait("Stopped")?;
+    talk.wait("[bash]")?;
+    talk.send("bg; jobs; kill %1; wait; echo ga''thered\n")?;
+    talk.wait("Running")?;
+    talk.wait("gathered\r\n")?;
+    talk.wait("[bash]")?;
+    // A job that comes back to the front has the terminal: it gets what is typed, and Ctrl-C.
+    talk.send("sh -c 'echo be\"\"gun; exec cat'\n")?;
+    talk.wait("begun\r\n")?;
+    talk.send("\x1a")?;
+    talk.wait("Stopped")?;
+    talk.wait("[bash]")?;
+    talk.send("fg\n")?;
+    talk.wait("exec cat'\r\n")?;
+    talk.send("twice\n")?;
+    talk.wait("twice\r\ntwice\r\n")?;
+    talk.send("\x03")?;
+    talk.wait("[bash]")?;
+    talk.send("echo st''atus $?\n")?;
+    talk.wait("status 130\r\n")?;
+    talk.wait("[bash]")?;
+    // Completion of a name that only one file has.
+    talk.send("mkdir -p /tmp/only && cd /tmp\n")?;
+    talk.wait("[bash]")?;
+    talk.send("echo on\t\n")?;
+    talk.wait("\nonly/\r\n")?;
+    talk.wait("[bash]")?;
+    talk.send("exit\n")?;
+    talk.wait("# ")
 }

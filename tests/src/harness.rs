@@ -146,6 +146,11 @@ const TESTS: &[Test] = &[
         consoles::three_seats,
     ),
     (
+        "HARNESS0023",
+        "Debian's bash edits lines, keeps a history and controls jobs",
+        consoles::bash,
+    ),
+    (
         "HARNESS0013",
         "256 MiB are enough, and 8 GiB are all seen",
         |target| {
@@ -178,7 +183,7 @@ const TESTS: &[Test] = &[
         "a RAM disk that was cut short is named in one line, and the machine stops",
         |target| {
             let archive = target.folder()?.join("short.cpio");
-            target.disks.make(None, &archive)?;
+            target.disks.make(None, &[], &archive)?;
             let whole = fs::read(&archive)?;
             fs::write(&archive, &whole[..whole.len() / 2])?;
             refused(target, &Machine::new(&target.kernel, &archive))

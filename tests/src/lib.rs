@@ -23,4 +23,4 @@ mod target;
 
 pub use report::Report;
 pub use suites::{names, run};
-pub use target::{RamDisks, Target};
+pub use target::{Needs, RamDisks, Target};

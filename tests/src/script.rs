@@ -6,7 +6,7 @@
 //! lines tell how long the kernel has kept interrupts waiting.
 
 use crate::Report;
-use crate::target::{PATIENCE, Talk, Target};
+use crate::target::{Needs, PATIENCE, Talk, Target};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
@@ -41,16 +41,23 @@ pub fn announced(text: &str) -> Result<Vec<Announced>> {
     Ok(tests)
 }
 
-/// How many CPUs the script asks for in a line `# cpus: N` before its first test; one when it does not.
-pub fn cpus(text: &str) -> Result<u32> {
-    let mut head = text.lines().take_while(|line| !line.starts_with("check "));
-    let Some(number) = head.find_map(|line| line.strip_prefix("# cpus:")) else {
-        return Ok(1);
-    };
-    match number.trim().parse() {
-        Ok(cpus @ 1..) => Ok(cpus),
-        _ => bail!("not a number of CPUs:{number}"),
+/// What the script asks for before its first test, in lines `# cpus: N`, `# memory: SIZE` and `# packages: NAME…`.
+pub fn needs(text: &str) -> Result<Needs> {
+    let mut needs = Needs::default();
+    for line in text.lines().take_while(|line| !line.starts_with("check ")) {
+        if let Some(number) = line.strip_prefix("# cpus:") {
+            needs.cpus = match number.trim().parse() {
+                Ok(cpus @ 1..) => cpus,
+                _ => bail!("not a number of CPUs:{number}"),
+            };
+        } else if let Some(size) = line.strip_prefix("# memory:") {
+            size.trim().clone_into(&mut needs.memory);
+        } else if let Some(names) = line.strip_prefix("# packages:") {
+            let names = names.split_whitespace().map(str::to_owned);
+            needs.packages.extend(names);
+        }
     }
+    Ok(needs)
 }
 
 /// Runs one script; every test it announces gets a verdict.
@@ -87,7 +94,7 @@ fn one_machine(
         "WANTED='{}'\n. /usr/lib/corral-tests/prelude.sh\n{text}\nsed 's/^/latency: /' /dev/latency\n",
         wanted.join(" ")
     );
-    let mut talk = target.boot_with(Some(script.as_bytes()), cpus(text)?)?;
+    let mut talk = target.boot_with(Some(script.as_bytes()), &needs(text)?)?;
     let mut running: Option<Announced> = None;
     let mut log = String::new();
     loop {
@@ -153,7 +160,7 @@ fn take(left: &mut Vec<Announced>, id: &str) -> Option<Announced> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Announced, announced, cpus};
+    use super::{Announced, announced, needs};
     use std::collections::BTreeSet;
     use std::fs;
     use std::path::Path;
@@ -170,14 +177,17 @@ mod tests {
     }
 
     #[test]
-    fn the_head_chooses_the_cpus() {
-        assert_eq!(cpus("# x\n\n# cpus: 4\n").expect("well formed"), 4);
+    fn the_head_describes_the_machine() {
+        let head = "# x\n\n# cpus: 4\n# memory: 2G\n# packages: bash\n# packages: perl git\n";
+        let wanted = needs(head).expect("well formed");
+        assert_eq!((wanted.cpus, wanted.memory.as_str()), (4, "2G"));
+        assert_eq!(wanted.packages, ["bash", "perl", "git"]);
         assert_eq!(
-            cpus("# x\ncheck A1 'x' <<'END'\n# cpus: 4\nEND\n").expect("none"),
-            1
+            needs("# x\ncheck A1 'x' <<'END'\n# cpus: 4\nEND\n").expect("none"),
+            super::Needs::default()
         );
-        assert!(cpus("# cpus: 0\n").is_err());
-        assert!(cpus("# cpus: many\n").is_err());
+        assert!(needs("# cpus: 0\n").is_err());
+        assert!(needs("# cpus: many\n").is_err());
     }
 
     #[test]

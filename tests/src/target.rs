@@ -11,11 +11,33 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Makes RAM disks that hold the test programs.
 pub trait RamDisks: Sync {
-    /// Writes a RAM disk to `archive`; init runs `script`, or a shell when there is none.
+    /// Writes a RAM disk to `archive`; init runs `script`, or a shell when there is none. The files of Debian's
+    /// `packages` are in it, and of those that they depend on.
     ///
     /// # Errors
-    /// When the archive cannot be written.
-    fn make(&self, script: Option<&[u8]>, archive: &Path) -> Result<()>;
+    /// When the archive cannot be written, or the packages cannot be fetched.
+    fn make(&self, script: Option<&[u8]>, packages: &[String], archive: &Path) -> Result<()>;
+}
+
+/// What a suite needs of its machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// CPUs.
+    pub cpus: u32,
+    /// Memory as QEMU spells it.
+    pub memory: String,
+    /// Debian's packages in the RAM disk.
+    pub packages: Vec<String>,
+}
+
+impl Default for Needs {
+    fn default() -> Self {
+        Self {
+            cpus: 1,
+            memory: "1G".to_owned(),
+            packages: Vec::new(),
+        }
+    }
 }
 
 /// The system under test.
@@ -48,16 +70,17 @@ impl Target<'_> {
 
     /// Boots a machine of the usual kind.
     pub fn boot(&self, script: Option<&[u8]>) -> Result<Talk> {
-        self.boot_with(script, 1)
+        self.boot_with(script, &Needs::default())
     }
 
-    /// Boots a machine with `cpus` CPUs.
-    pub fn boot_with(&self, script: Option<&[u8]>, cpus: u32) -> Result<Talk> {
+    /// Boots a machine that has what `needs` says.
+    pub fn boot_with(&self, script: Option<&[u8]>, needs: &Needs) -> Result<Talk> {
         let folder = self.folder()?;
         let archive = folder.join("ramdisk.cpio");
-        self.disks.make(script, &archive)?;
+        self.disks.make(script, &needs.packages, &archive)?;
         let mut machine = Machine::new(&self.kernel, &archive);
-        machine.smp = cpus;
+        machine.smp = needs.cpus;
+        machine.memory.clone_from(&needs.memory);
         Talk::start(&machine, &folder)
     }
 }

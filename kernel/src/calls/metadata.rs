@@ -54,7 +54,10 @@ impl Target {
             Target::Opened(file) => Ok(file.metadata(&call.io())?),
             Target::Named(named, follow) => with_walk(call, |walk| {
                 let location = named.resolve(walk, *follow)?;
-                location.inode().metadata(&walk.io)
+                match follow {
+                    Follow::Yes => location.inode().target_metadata(&walk.io),
+                    Follow::No => location.inode().metadata(&walk.io),
+                }
             }),
         }
     }

@@ -25,6 +25,7 @@
 
 extern crate alloc;
 
+mod attribute;
 mod change;
 mod dirent;
 mod file;
@@ -40,8 +41,10 @@ mod open_file;
 mod place;
 mod remove;
 mod rename;
+mod text_file;
 mod walk;
 
+pub use attribute::{ATTRIBUTE_NAME_LIMIT, ATTRIBUTE_SIZE_LIMIT, AttributeStore, SetAttribute};
 pub use dirent::fill_dirents;
 pub use file::{FileOperations, IoContext, IoctlArgument, Seek, Whence};
 pub use file_table::{DESCRIPTOR_LIMIT, Descriptor, FileTable};
@@ -56,6 +59,7 @@ pub use name::{Entry, Location, Path};
 pub use open::{OpenHow, OpenOptions};
 pub use open_file::{Access, OpenFile, SpecialFiles, StatusFlags, Watcher};
 pub use place::Place;
+pub use text_file::{TextFile, written};
 pub use walk::{Follow, NAME_LIMIT, PATH_LIMIT, Walk};
 
 #[cfg(doc)]

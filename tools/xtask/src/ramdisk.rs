@@ -14,6 +14,9 @@ const SCRIPT: &str = "etc/corral/script";
 /// Where the target suites find their programs.
 const TEST_PROGRAMS: &str = "usr/lib/corral-tests";
 
+/// The admin commands, one program under many names.
+const COMMANDS: &str = "usr/sbin/corral-admin";
+
 /// Folders and their permissions.
 const FOLDERS: &[(&str, u32)] = &[
     ("admin", 0o755),
@@ -25,6 +28,7 @@ const FOLDERS: &[(&str, u32)] = &[
     ("opt", 0o755),
     ("proc", 0o555),
     ("root", 0o700),
+    ("sys", 0o555),
     ("tmp", 0o1777),
     ("usr", 0o755),
     ("usr/bin", 0o755),
@@ -164,8 +168,7 @@ impl RamDisk {
 
     /// The multi-call binary and its names, which take the place of busybox's applets.
     fn commands(&mut self, programs: &Programs) -> Result<()> {
-        const BINARY: &str = "usr/sbin/corral-admin";
-        self.put(BINARY, 0o755, Content::File(read(&programs.commands)?));
+        self.put(COMMANDS, 0o755, Content::File(read(&programs.commands)?));
         let names = String::from_utf8(read(&programs.command_names)?)?;
         for line in names
             .lines()
@@ -183,7 +186,7 @@ impl RamDisk {
                 "bin" | "sbin" | "lib" => format!("usr/{folder}"),
                 other => other.to_owned(),
             };
-            self.link(&format!("{folder}/{name}"), &format!("/{BINARY}"));
+            self.link(&format!("{folder}/{name}"), &format!("/{COMMANDS}"));
         }
         Ok(())
     }
@@ -215,6 +218,27 @@ impl RamDisk {
             }
         }
         self.copy(host, &name)
+    }
+
+    /// Puts in the files of a root of packages. They take the place of busybox's applets, but not of Corral's commands
+    /// and of the configuration.
+    pub fn packages(&mut self, tree: &Path) -> Result<()> {
+        let mut whole = Self {
+            nodes: BTreeMap::new(),
+            modified: self.modified,
+        };
+        whole.copy(tree, "")?;
+        for (name, node) in whole.nodes {
+            let stays = |present: &Node| match &present.content {
+                Content::Folder => true,
+                Content::Link(to) => to.ends_with(COMMANDS) || LINKS.contains(&(&name, to)),
+                Content::File(_) => name.starts_with("etc/"),
+            };
+            if !self.nodes.get(&name).is_some_and(stays) {
+                self.nodes.insert(name, node);
+            }
+        }
+        Ok(())
     }
 
     /// The name in the archive for an absolute guest path, with the top-level links followed.

@@ -3,7 +3,7 @@
 use crate::image::Image;
 use crate::ramdisk::RamDisk;
 use crate::workspace::Workspace;
-use crate::{compile, image, lint, packages};
+use crate::{compile, image, lint, packages, tree};
 use ::tests::{RamDisks, Report, Target};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -12,6 +12,7 @@ use std::io::{BufRead, BufReader};
 use std::num::NonZero;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Mutex;
 use std::thread::available_parallelism;
 
 /// What to test.
@@ -122,7 +123,11 @@ fn target(workspace: &Workspace, suites: &[String], report: &Report) -> Result<(
     let target = Target {
         kernel,
         arch_image: compile::arch_image(workspace)?,
-        disks: &Disks(disk),
+        disks: &Disks {
+            workspace,
+            disk,
+            fetching: Mutex::new(()),
+        },
         work,
         xtask: std::env::current_exe()?,
     };
@@ -133,12 +138,24 @@ fn target(workspace: &Workspace, suites: &[String], report: &Report) -> Result<(
     result
 }
 
-/// The RAM disk with the test programs, before a script is put into it.
-struct Disks(RamDisk);
+/// The RAM disk with the test programs, before a script and packages are put into it.
+struct Disks<'a> {
+    workspace: &'a Workspace,
+    disk: RamDisk,
+    /// Held by the machine that fetches packages: apt works for one at a time.
+    fetching: Mutex<()>,
+}
 
-impl RamDisks for Disks {
-    fn make(&self, script: Option<&[u8]>, archive: &Path) -> Result<()> {
-        let mut disk = self.0.clone();
+impl RamDisks for Disks<'_> {
+    fn make(&self, script: Option<&[u8]>, packages: &[String], archive: &Path) -> Result<()> {
+        let mut disk = self.disk.clone();
+        if !packages.is_empty() {
+            let _one = self
+                .fetching
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            disk.packages(&tree::kept(self.workspace, packages)?)?;
+        }
         if let Some(text) = script {
             disk.script(text);
         }

@@ -35,12 +35,30 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if tree.is_relative() {
         bail!("{}: the folder must be an absolute path", tree.display());
     }
+    let count = make(workspace, &options.packages, &tree)?;
+    println!("{count} packages in {}", tree.display());
+    println!("cargo xtask run --mem 2G --add {}:/", tree.display());
+    Ok(())
+}
+
+/// A tree with `packages` that is kept from one call to the next, made the first time.
+pub fn kept(workspace: &Workspace, packages: &[String]) -> Result<PathBuf> {
+    let tree = workspace.folder("debian/trees")?.join(packages.join("+"));
+    if !tree.exists() {
+        make(workspace, packages, &tree)?;
+    }
+    Ok(tree)
+}
+
+/// Makes `tree` of `packages` and what they depend on; the result is their number.
+fn make(workspace: &Workspace, packages: &[String], tree: &Path) -> Result<usize> {
+    eprintln!("fetching {} for {}", packages.join(" "), debian::TARGET);
     let archive = Archive::open(&workspace.folder("debian")?, debian::TARGET, Release::Main)?;
     let install = |how: &str| {
         let mut command = archive.apt_get();
         command
             .args(["--yes", "--no-install-recommends", how, "install"])
-            .args(&options.packages);
+            .args(packages);
         command
     };
     let wanted = chosen(&capture(&mut install("--simulate"))?);
@@ -57,10 +75,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     for name in &wanted {
         unpack(&archive.packages().join(name), &partial)?;
     }
-    replace(&partial, &tree)?;
-    println!("{} packages in {}", wanted.len(), tree.display());
-    println!("cargo xtask run --mem 2G --add {}:/", tree.display());
-    Ok(())
+    replace(&partial, tree)?;
+    Ok(wanted.len())
 }
 
 /// The files of the packages that a simulated installation names, in its order.

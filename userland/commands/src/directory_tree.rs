@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::Path;
 
 /// Directories and their modes, parents first.
-const DIRECTORIES: [(&str, u32); 20] = [
+const DIRECTORIES: [(&str, u32); 21] = [
     ("dev", 0o755),
     ("etc", 0o755),
     ("home", 0o755),
@@ -17,6 +17,7 @@ const DIRECTORIES: [(&str, u32); 20] = [
     ("proc", 0o555),
     ("root", 0o700),
     ("run", 0o755),
+    ("sys", 0o555),
     ("tmp", 0o1777),
     ("usr", 0o755),
     ("var", 0o755),

@@ -14,7 +14,6 @@
 
 extern crate alloc;
 
-mod content;
 mod directory;
 mod node;
 mod process_files;

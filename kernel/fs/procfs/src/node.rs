@@ -1,7 +1,6 @@
 //! Inodes of the process file system.
 
 use crate::View;
-use crate::content::Content;
 use crate::directory;
 use crate::process_files::{self, FILES, ProcessFile};
 use crate::source::{ProcSource, ProcessRef, Task};
@@ -12,7 +11,7 @@ use alloc::vec::Vec;
 use security::{Absent, Privileges};
 use vfs::{
     Access, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow, Inode,
-    InodeId, IoContext, Link, Location, Metadata, Mode, NAME_LIMIT, OpenFile, Path,
+    InodeId, IoContext, Link, Location, Metadata, Mode, NAME_LIMIT, OpenFile, Path, TextFile,
 };
 use wait::Attempt;
 
@@ -266,6 +265,16 @@ impl Inode for Node {
         })
     }
 
+    fn target_metadata(&self, cx: &IoContext<'_>) -> Attempt<Metadata> {
+        match self.what {
+            What::OpenFile(process, number) => {
+                self.may_inspect(cx, process)?;
+                self.file(cx, process, number)?.metadata(cx)
+            }
+            _ => self.metadata(cx),
+        }
+    }
+
     fn lookup(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<dyn Inode>> {
         self.directory()?;
         let what = directory::lookup(self.source(cx)?, self.what, name).ok_or(Errno::ENOENT)?;
@@ -365,7 +374,7 @@ impl Inode for Node {
         if access.contains(Access::WRITE) {
             return Err(Errno::EACCES.into());
         }
-        Ok(Some(Arc::new(Content(text))))
+        Ok(Some(Arc::new(TextFile(text))))
     }
 
     fn file_system(&self) -> FileSystemStatus {

@@ -1,6 +1,5 @@
 //! Files that tell of a process or thread.
 
-use crate::content::written;
 use crate::source::{MapLine, ProcSource, ProcessMemory, ProcessRef, Task};
 use crate::system_files::{kib, mounts, ticks};
 use abi::mmu::Protection;
@@ -8,7 +7,7 @@ use abi::{Errno, PAGE_SIZE, Pid};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{Result, Write};
-use vfs::DeviceNumber;
+use vfs::{DeviceNumber, written};
 
 /// A file of a process; those up to `Status` also of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

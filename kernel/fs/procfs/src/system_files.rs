@@ -1,12 +1,11 @@
 //! Files that tell of the system.
 
-use crate::content::written;
 use crate::source::{CpuTimes, System};
 use abi::{Nanos, PAGE_SIZE, Pages};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
-use vfs::{MountFlags, MountLine};
+use vfs::{MountFlags, MountLine, written};
 
 /// Clock ticks in a second, as programs are told by `sysconf(_SC_CLK_TCK)` and AT_CLKTCK.
 const TICKS_PER_SECOND: u64 = 100;

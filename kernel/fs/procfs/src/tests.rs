@@ -502,6 +502,10 @@ fn procfs05_links_lead_to_files_but_not_out() {
             .walk(0, |walk| walk.resolve(None, b"/proc/3/root/f", Follow::Yes))
             .is_ok()
     );
+    // What stat tells of the number is the pipe; the link itself has another mode.
+    let at = world.walk(0, |walk| walk.resolve(None, b"/proc/3/fd/1", Follow::Yes));
+    let told = world.walk(0, |walk| at.unwrap().inode().target_metadata(&walk.io));
+    assert_eq!(told.unwrap().kind, FileKind::Fifo);
     // A file without a name is opened through its number; what is open for writing cannot be read.
     let pipe = world.open(500, "/proc/self/fd/1", Access::WRITE).unwrap();
     assert_eq!(pipe.operations().metadata().unwrap().id.number, 77);

@@ -1,16 +1,16 @@
 //! A file whose contents were written when it was opened.
 
+use crate::{FileOperations, IoContext, Seek};
 use abi::Errno;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use vfs::{FileOperations, IoContext, Seek};
 use wait::{Attempt, Sink};
 
-/// An open file of text.
-pub(crate) struct Content(pub(crate) Vec<u8>);
+/// An open file of a generated file system: reads do not see later changes.
+pub struct TextFile(pub Vec<u8>);
 
-impl FileOperations for Content {
+impl FileOperations for TextFile {
     fn read(&self, _cx: &IoContext<'_>, position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
         let start = usize::try_from(position).unwrap_or(usize::MAX);
         let rest = self.0.get(start..).unwrap_or_default();
@@ -32,7 +32,8 @@ impl FileOperations for Content {
 }
 
 /// What `write` writes. Writing to a string does not fail, so the only way to lose text is a formatter that fails.
-pub(crate) fn written(write: impl FnOnce(&mut String) -> fmt::Result) -> Vec<u8> {
+#[must_use]
+pub fn written(write: impl FnOnce(&mut String) -> fmt::Result) -> Vec<u8> {
     let mut out = String::new();
     match write(&mut out) {
         Ok(()) => out.into_bytes(),

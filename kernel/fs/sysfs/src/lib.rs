@@ -1,0 +1,55 @@
+//! The file system of the machine's parts (`man 5 sysfs`): the small part of it that programs look for.
+//!
+//! C libraries, `lscpu`, `nproc` and run-time systems ask here how many CPUs there are and which threads share a core;
+//! allocators ask for huge pages. `tree.rs` says what is there; formats are those of Linux's
+//! `Documentation/ABI/stable/sysfs-devices-system-cpu`. Nothing can be written.
+//!
+//! The tree is made anew for every question from what the [`Machine`] tells the asking partition, so it is always the
+//! present state, and nothing is kept for a partition. This crate holds no lock.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod node;
+mod tree;
+
+use abi::Cid;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use node::Node;
+use vfs::{Clock, DeviceNumber, Inode};
+
+/// What the file system tells of.
+pub trait Machine: Send + Sync {
+    /// Whether each CPU of the machine, in the order of their numbers, is in use for a partition.
+    fn cpus(&self, viewer: Cid) -> Vec<bool>;
+
+    /// The time of day.
+    fn clock(&self) -> &dyn Clock;
+}
+
+/// The file system.
+pub struct Sysfs(Arc<Shared>);
+
+pub(crate) struct Shared {
+    device: DeviceNumber,
+    machine: Arc<dyn Machine>,
+}
+
+impl Sysfs {
+    /// A file system that tells of `machine`; all partitions share it.
+    pub fn new(device: DeviceNumber, machine: Arc<dyn Machine>) -> Self {
+        Self(Arc::new(Shared { device, machine }))
+    }
+
+    /// The root directory, for [`vfs::FileSystem::new`].
+    pub fn root(&self) -> Arc<dyn Inode> {
+        Arc::new(Node::root(&self.0))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests;

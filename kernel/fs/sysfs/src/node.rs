@@ -1,0 +1,179 @@
+//! Inodes: a path, looked up in the tree of the moment.
+
+use crate::Shared;
+use crate::tree::{Tree, tree};
+use abi::{Cid, Errno};
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use vfs::{
+    Access, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow, Inode,
+    InodeId, IoContext, Metadata, Mode, NAME_LIMIT, TextFile,
+};
+use wait::Attempt;
+
+/// `SYSFS_MAGIC` of linux/magic.h.
+const MAGIC: u32 = 0x6265_6572;
+
+/// A file or directory by its path below the root; the root's is empty.
+pub(crate) struct Node {
+    shared: Arc<Shared>,
+    path: String,
+    kind: FileKind,
+}
+
+impl Node {
+    pub(crate) fn root(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: shared.clone(),
+            path: String::new(),
+            kind: FileKind::Directory,
+        }
+    }
+
+    fn tree(&self, cx: &IoContext<'_>) -> Tree {
+        tree(&self.shared.machine.cpus(cx.credential.cid))
+    }
+
+    fn inside(&self, name: &str) -> String {
+        if self.path.is_empty() {
+            name.into()
+        } else {
+            format!("{}/{name}", self.path)
+        }
+    }
+}
+
+/// What kind of file a path is of; `None` when there is none.
+fn kind(tree: &Tree, path: &str) -> Option<FileKind> {
+    if path.is_empty() {
+        return Some(FileKind::Directory);
+    }
+    if tree.contains_key(path) {
+        return Some(FileKind::Regular);
+    }
+    let below = format!("{path}/");
+    let (first, _) = tree.range(below.clone()..).next()?;
+    first.starts_with(&below).then_some(FileKind::Directory)
+}
+
+/// The number of a path's inode: FNV-1a, which tells apart the few hundred paths that there can be.
+fn number(path: &str) -> u64 {
+    path.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+impl Inode for Node {
+    fn id(&self) -> InodeId {
+        InodeId {
+            device: self.shared.device,
+            number: number(&self.path),
+        }
+    }
+
+    fn kind(&self) -> FileKind {
+        self.kind
+    }
+
+    fn is_generated(&self) -> bool {
+        true
+    }
+
+    fn owner(&self) -> Cid {
+        Cid::GLOBAL
+    }
+
+    fn metadata(&self, cx: &IoContext<'_>) -> Attempt<Metadata> {
+        if kind(&self.tree(cx), &self.path) != Some(self.kind) {
+            return Err(Errno::ENOENT.into());
+        }
+        let now = self.shared.machine.clock().now();
+        let directory = self.kind == FileKind::Directory;
+        Ok(Metadata {
+            id: self.id(),
+            owner: Cid::GLOBAL,
+            kind: self.kind,
+            mode: Mode::new(if directory { 0o555 } else { 0o444 }),
+            links: if directory { 2 } else { 1 },
+            uid: 0,
+            gid: 0,
+            device: DeviceNumber::default(),
+            size: if directory { 0 } else { abi::PAGE_SIZE as u64 },
+            blocks: 0,
+            accessed: now,
+            modified: now,
+            changed: now,
+        })
+    }
+
+    fn lookup(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<dyn Inode>> {
+        if self.kind != FileKind::Directory {
+            return Err(Errno::ENOTDIR.into());
+        }
+        let name = core::str::from_utf8(name).map_err(|_| Errno::ENOENT)?;
+        let path = self.inside(name);
+        let kind = kind(&self.tree(cx), &path).ok_or(Errno::ENOENT)?;
+        Ok(Arc::new(Self {
+            shared: self.shared.clone(),
+            path,
+            kind,
+        }))
+    }
+
+    /// The cookie of a name is its place in order; a CPU that comes or goes while somebody reads may move names.
+    fn entries(
+        &self,
+        cx: &IoContext<'_>,
+        cookie: u64,
+        each: &mut dyn FnMut(DirectoryEntry<'_>) -> Attempt<Flow>,
+    ) -> Attempt<()> {
+        if self.kind != FileKind::Directory {
+            return Err(Errno::ENOTDIR.into());
+        }
+        let tree = self.tree(cx);
+        let above = self.inside("");
+        let mut names: Vec<&str> = tree
+            .range(above.clone()..)
+            .map_while(|(path, _)| path.strip_prefix(&above))
+            .filter_map(|rest| rest.split('/').next())
+            .collect();
+        names.dedup();
+        let start = usize::try_from(cookie).unwrap_or(usize::MAX);
+        for (name, next) in names.iter().zip(1..).skip(start) {
+            let path = self.inside(name);
+            let entry = DirectoryEntry {
+                name: name.as_bytes(),
+                number: number(&path),
+                kind: kind(&tree, &path).ok_or(Errno::ENOENT)?,
+                next,
+            };
+            if each(entry)? == Flow::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self, cx: &IoContext<'_>, access: Access) -> Attempt<Option<Arc<dyn FileOperations>>> {
+        if self.kind == FileKind::Directory {
+            return Ok(None);
+        }
+        if access.contains(Access::WRITE) {
+            return Err(Errno::EACCES.into());
+        }
+        let text = self.tree(cx).remove(&self.path).ok_or(Errno::ENOENT)?;
+        Ok(Some(Arc::new(TextFile(text.into_bytes()))))
+    }
+
+    fn file_system(&self) -> FileSystemStatus {
+        FileSystemStatus {
+            magic: MAGIC,
+            block_size: abi::PAGE_SIZE as u32,
+            name_limit: NAME_LIMIT as u32,
+            device: self.shared.device,
+            ..FileSystemStatus::default()
+        }
+    }
+}
