@@ -10,10 +10,14 @@ use abi::{Cid, Errno, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use devpts::Devpts;
+use ipc::Quota;
 use partition::{Wpar, WparTable};
 use sync::{Rank, SpinLock};
 use vfs::MountNamespace;
 use wait::WaitQueue;
+
+/// Files that the epoll instances of a partition may watch, all together (`man 7 epoll`, max_user_watches).
+const WATCHES: usize = 1 << 16;
 
 /// Global or a loaded partition.
 pub struct Environment {
@@ -23,6 +27,8 @@ pub struct Environment {
     pub mounts: Arc<MountNamespace>,
     /// Its pseudoterminals.
     pub ptys: Devpts,
+    /// Files that its epoll instances watch.
+    pub watches: Arc<Quota>,
     /// Threads that wait for the last process to go.
     pub emptied: WaitQueue,
     /// When it was loaded.
@@ -44,6 +50,7 @@ impl Environment {
             wpar,
             mounts,
             ptys,
+            watches: Arc::new(Quota::new(WATCHES)),
             emptied: WaitQueue::new(),
             since: arch::time::now(),
         })

@@ -10,13 +10,15 @@
 //! Locks: every field has its own of rank `Process`; no two of them are held together. The tree's lock (rank
 //! `ProcessTree`) is never taken with one of them held.
 
+use crate::cpu_timers::{self, CpuTimers};
 use crate::environment::Environment;
+use crate::posix_timers::{self, PosixTimers};
 use crate::signals::{self, Origin};
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Phase, Thread};
 use crate::timers::TimerHandle;
-use abi::linux::{Resource, SigInfo, SignalNumber};
+use abi::linux::{RLIM_INFINITY, Resource, SigInfo, SignalNumber};
 use abi::{Cid, Errno, Pid, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -60,6 +62,16 @@ pub struct Process {
     pub signals: SpinLock<ProcessSignals>,
     /// Threads that wait for children.
     pub waiting: WaitQueue,
+    /// Who waits to read signals from a file; woken when one is posted.
+    pub signal_readers: WaitQueue,
+    /// Its POSIX timers.
+    pub posix_timers: SpinLock<PosixTimers>,
+    /// Its timers that count CPU time.
+    pub cpu_timers: CpuTimers,
+    /// Whether it has ended and its parent has been told.
+    pub over: SpinLock<bool>,
+    /// Who waits for that.
+    pub end_watchers: WaitQueue,
     /// Threads that wait for other threads of the process to end (execve).
     pub threads_gone: WaitQueue,
     /// Some thread has asked for the end of all.
@@ -174,7 +186,12 @@ impl Process {
             new.auxiliary = state.auxiliary;
             new
         };
-        Self::born(Some(self.pid), environment, inheritance, state, self.nice())
+        let limited = state.limits.current(Resource::Cpu) != RLIM_INFINITY;
+        let child = Self::born(Some(self.pid), environment, inheritance, state, self.nice())?;
+        if limited {
+            cpu_timers::watch_limit(&child);
+        }
+        Ok(child)
     }
 
     fn born(
@@ -213,6 +230,11 @@ impl Process {
             state: SpinLock::new(Rank::Process, state),
             signals: SpinLock::new(Rank::Process, inheritance.signals),
             waiting: WaitQueue::new(),
+            signal_readers: WaitQueue::new(),
+            posix_timers: SpinLock::new(Rank::Process, PosixTimers::new()),
+            cpu_timers: CpuTimers::new(),
+            over: SpinLock::new(Rank::Stream, false),
+            end_watchers: WaitQueue::new(),
             threads_gone: WaitQueue::new(),
             ending: AtomicBool::new(false),
             nice: AtomicI8::new(nice),
@@ -574,6 +596,8 @@ impl Process {
     /// Lets go of everything and becomes a zombie.
     fn finish(self: &Arc<Self>, status: ExitStatus, now: Ticks) {
         self.set_alarm(None, Ticks(0));
+        posix_timers::delete_all(self);
+        self.cpu_timers.clear();
         self.ending.store(true, Ordering::Release);
         let usage = self.usage(now);
         let files = self.files.lock().take();
@@ -585,6 +609,9 @@ impl Process {
         drop(space);
         self.release_vfork();
         crate::family::ended(self, status, usage);
+        let mut over = self.over.lock();
+        *over = true;
+        self.end_watchers.wake_all();
     }
 }
 

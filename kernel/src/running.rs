@@ -5,6 +5,7 @@
 //! decided what a signal does to a call that waits.
 
 use crate::calls::{self, Call};
+use crate::cpu_timers;
 use crate::current;
 use crate::dispatch::earlier;
 use crate::latency::{self, Work};
@@ -142,12 +143,20 @@ impl<'a> Running<'a> {
 
     /// Runs the program until it traps.
     fn program(&mut self) -> Turn {
+        let mut until = self.until;
+        if self.thread.process.cpu_timers.is_armed() {
+            let next = cpu_timers::look(&self.thread.process, arch::time::now());
+            if self.thread.wants_attention() {
+                return Turn::On;
+            }
+            until = earlier(until, next);
+        }
         let Some(body) = &mut self.body else {
             return Turn::Off;
         };
         let system = system();
         let now = arch::time::now();
-        let alarm = earlier(self.until, system.timers.next());
+        let alarm = earlier(until, system.timers.next());
         if !others::leave() {
             return Turn::On;
         }

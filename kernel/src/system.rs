@@ -21,6 +21,7 @@ use sched::{Event, Fault};
 use spin::Once;
 use sync::{Rank, SpinLock};
 use trace::{ErrorLog, Severity};
+use wait::WaitQueue;
 
 /// What a number stands for.
 #[derive(Clone)]
@@ -44,6 +45,8 @@ pub struct System {
     pub model: &'static str,
     /// The relation of the timebase to the wall clock.
     pub wall: SpinLock<WallClock>,
+    /// Who wants to know when the wall clock is set.
+    pub wall_changed: WaitQueue,
     /// The timebase at boot.
     pub booted: Ticks,
     /// Processes, threads, groups, sessions.
@@ -170,6 +173,7 @@ impl System {
             clock: parts.clock,
             model: parts.model,
             wall: SpinLock::new(Rank::Log, parts.wall),
+            wall_changed: WaitQueue::new(),
             booted: parts.wall.at,
             tree: SpinLock::new(Rank::ProcessTree, ProcessTree::new()),
             dispatch: parts.dispatch,
@@ -212,6 +216,8 @@ impl System {
             at: arch::time::now(),
         };
         crate::vdso::tell(*wall);
+        drop(wall);
+        self.wall_changed.wake_all();
     }
 
     /// Appends to the error log, and prints what is serious.

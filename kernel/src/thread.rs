@@ -198,6 +198,17 @@ impl Thread {
         self.attention.store(true, Ordering::Release);
     }
 
+    /// Whether a look is asked for.
+    pub fn wants_attention(&self) -> bool {
+        self.attention.load(Ordering::Relaxed)
+    }
+
+    /// Brings the thread back from its program on another CPU, to look at what has changed.
+    pub fn remind(&self) {
+        self.call_attention();
+        self.ring();
+    }
+
     /// Whether a look was asked for since the last time.
     pub fn take_attention(&self) -> bool {
         self.attention.load(Ordering::Relaxed) && self.attention.swap(false, Ordering::Acquire)

@@ -284,11 +284,8 @@ impl ChannelEnd {
         if peer.inbox.used() + cost > own.send_buffer {
             return cx.wait(|waiter| own.writers.enrol(waiter));
         }
-        let was_empty = peer.inbox.is_empty();
         let count = peer.inbox.put_record(source)?;
-        if was_empty {
-            peer.readers.wake_all();
-        }
+        peer.readers.wake_all();
         Ok(count)
     }
 
@@ -421,11 +418,9 @@ fn send_bytes(
     if room == 0 {
         return cx.wait(|waiter| own.writers.enrol(waiter));
     }
-    let was_empty = peer.inbox.is_empty();
     let count = peer.inbox.bytes.write(source, wanted.min(room), false)?;
-    if was_empty {
-        peer.readers.wake_all();
-    }
+    // Whoever watches for changes learns of every send, not of the first alone.
+    peer.readers.wake_all();
     Ok(count)
 }
 
@@ -442,9 +437,13 @@ impl FileOperations for ChannelEnd {
     fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
         self.with(|own, peer| {
             let ready = self.ready(own, peer) & (wanted | PollEvents::ALWAYS);
-            if let Some(waiter) = waiter.filter(|_| ready.is_empty()) {
-                own.readers.enrol(waiter);
-                own.writers.enrol(waiter);
+            if let Some(waiter) = ready.to_enrol(waiter) {
+                if wanted.wants_data() {
+                    own.readers.enrol(waiter);
+                }
+                if wanted.wants_room() {
+                    own.writers.enrol(waiter);
+                }
             }
             ready
         })

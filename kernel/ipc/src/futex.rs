@@ -46,7 +46,7 @@ struct Bucket {
 
 /// Multiplies and folds: the keys are addresses, not chosen against us within one address space's number.
 #[derive(Default)]
-struct Fold(u64);
+pub(crate) struct Fold(u64);
 
 impl Hasher for Fold {
     fn finish(&self) -> u64 {

@@ -481,6 +481,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     } = loaded;
     process.replace_space(space);
     process.release_vfork();
+    crate::posix_timers::delete_all(process);
     {
         let mut shared = process.signals.lock();
         shared.actions.forget_handlers();

@@ -12,7 +12,7 @@ pub use between::{copy_file_range, sendfile};
 use super::Call;
 use super::descriptor::opened;
 use super::directory::with_walk;
-use super::socket;
+use super::{event, socket};
 use crate::outcome::{Called, Continuation, Outcome};
 use crate::process::Process;
 use crate::signals::{self, Origin};
@@ -201,6 +201,9 @@ fn require(file: &OpenFile, access: Access, at: Option<i64>) -> Result<Seek, Err
 fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Called {
     let file = opened(call, 0)?;
     let stream = require(&file, Access::READ, at)? == Seek::No;
+    if file.operations().moves_values() {
+        return event::read(call, &file, segments);
+    }
     let total = total(segments);
     if total == 0 && stream {
         return Ok(0);
@@ -247,6 +250,9 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
 fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Called {
     let file = opened(call, 0)?;
     require(&file, Access::WRITE, at)?;
+    if file.operations().moves_values() {
+        return event::write(call, &file, segments);
+    }
     if let Some(end) = socket::end_of(&file) {
         return socket::send(call, &file, end, segments, MessageFlags::empty());
     }

@@ -10,6 +10,8 @@ pub mod clock;
 pub mod control;
 pub mod descriptor;
 pub mod directory;
+pub mod epoll;
+pub mod event;
 pub mod exec;
 pub mod file;
 pub mod futex;
@@ -18,13 +20,17 @@ pub mod job;
 pub mod light;
 pub mod memory;
 pub mod metadata;
+pub mod pidfd;
 pub mod poll;
 pub mod process;
 pub mod signal;
+pub mod signalfd;
 pub mod socket;
 pub mod system;
 mod terminal;
 pub mod thread;
+pub mod timer;
+pub mod timerfd;
 
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::process::Process;
@@ -299,6 +305,22 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Ppoll => poll::ppoll(call),
         S::Select | S::Newselect => poll::select(call),
         S::Pselect6 => poll::pselect6(call),
+        S::Signalfd => signalfd::signalfd(call),
+        S::Signalfd4 => signalfd::signalfd4(call),
+        S::PidfdOpen => pidfd::pidfd_open(call),
+        S::PidfdSendSignal => pidfd::pidfd_send_signal(call),
+        S::PidfdGetfd => pidfd::pidfd_getfd(call),
+        S::TimerfdCreate => timerfd::timerfd_create(call),
+        S::TimerfdSettime => timerfd::timerfd_settime(call),
+        S::TimerfdGettime => timerfd::timerfd_gettime(call),
+        S::EpollCreate => epoll::epoll_create(call),
+        S::EpollCreate1 => epoll::epoll_create1(call),
+        S::EpollCtl => epoll::epoll_ctl(call),
+        S::EpollWait => epoll::epoll_wait(call),
+        S::EpollPwait => epoll::epoll_pwait(call),
+        S::EpollPwait2 => epoll::epoll_pwait2(call),
+        S::Eventfd => event::eventfd(call),
+        S::Eventfd2 => event::eventfd2(call),
 
         S::Mmap => memory::mmap(call),
         S::Munmap => memory::munmap(call),
@@ -386,6 +408,11 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Gettimeofday => clock::gettimeofday(call),
         S::Settimeofday => clock::settimeofday(call),
         S::Time => clock::time(call),
+        S::TimerCreate => timer::timer_create(call),
+        S::TimerSettime => timer::timer_settime(call),
+        S::TimerGettime => timer::timer_gettime(call),
+        S::TimerGetoverrun => timer::timer_getoverrun(call),
+        S::TimerDelete => timer::timer_delete(call),
         S::Setitimer => clock::setitimer(call),
         S::Getitimer => clock::getitimer(call),
         S::Alarm => clock::alarm(call),

@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::process::rusage;
+use crate::cpu_timers;
 use crate::outcome::Called;
 use crate::power;
 use crate::system::system;
@@ -103,6 +104,9 @@ pub fn setrlimit(call: &mut Call<'_>) -> Called {
             .limits
             .set(resource, new, &credential, u64::from(DESCRIPTOR_LIMIT))
     })?;
+    if resource == Resource::Cpu {
+        cpu_timers::watch_limit(call.process());
+    }
     Ok(0)
 }
 
@@ -138,6 +142,9 @@ pub fn prlimit64(call: &mut Call<'_>) -> Called {
         }
         Ok::<_, Errno>(before)
     })?;
+    if new.is_some() && resource == Resource::Cpu {
+        cpu_timers::watch_limit(&target);
+    }
     if old != 0 {
         call.user.write(old, &before.encode())?;
     }

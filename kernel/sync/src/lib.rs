@@ -39,7 +39,7 @@ pub enum Rank {
     Inode = 60,
     /// A directory entry's parent and name.
     Place = 62,
-    /// The position and flags of an open file.
+    /// File locks, who watches an open file, and which epoll instance watches which.
     OpenFile = 65,
     /// A pipe, terminal or other queue of bytes; a terminal before the queue of its pseudoterminal.
     Stream = 70,
@@ -50,6 +50,8 @@ pub enum Rank {
     Pages = 85,
     /// A bucket of the futex table.
     Futex = 90,
+    /// The entries of one epoll instance, of which those are marked that are ready.
+    Readiness = 95,
     /// A wait queue.
     WaitQueue = 100,
     /// One thread's run state.
