@@ -165,7 +165,15 @@ pub fn peer_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
         gcc(std::slice::from_ref(&source), &flags, &program)?;
         programs.push((name.to_owned(), program));
     }
+    programs.push(("partitions".to_owned(), partitions(workspace)?));
     Ok(programs)
+}
+
+/// The program that measures partitions.
+pub fn partitions(workspace: &Workspace) -> Result<PathBuf> {
+    perform(for_programs(workspace.cargo(), "build").args(["--package", "peer"]))
+        .context("the measuring program does not build")?;
+    built(workspace.target.join(PROGRAMS).join("userland/partitions"))
 }
 
 /// Compiles `sources` (and what lies beside them) into `program` when they are newer than it.
