@@ -9,7 +9,7 @@ use crate::cpu;
 use crate::process_id::{self, Flush, Identity};
 use crate::radix::{self, TABLE_ENTRIES, entry};
 use crate::table::{LAST_LEVEL, Table, linked, touched};
-use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, TableFrames, Translations, Usage};
+use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, TableFrames, Translations};
 use abi::{Cid, PAGE_SHIFT};
 
 /// Binary logarithm of the frames of a root (64 KiB).
@@ -203,9 +203,11 @@ fn rights(allowed: Protection) -> u64 {
             bits |= bit;
         }
     }
-    // Radix has no page that can be written but not read.
     if bits & entry::WRITE != 0 {
-        bits | entry::READ
+        // Radix has no page that can be written but not read. Changed goes with the right: a processor that has to set
+        // the bit might write the entry back over its removal (QEMU's does not do it atomically), and the page would
+        // be there again after the flush.
+        bits | entry::READ | entry::CHANGED
     } else {
         bits
     }
@@ -220,7 +222,7 @@ fn set_entries(
 ) {
     let index = radix::index(first.address(), LAST_LEVEL);
     let slots = table.from(index);
-    // Referenced at once: somebody wants it. Changed is for the store that faults or sets it.
+    // Referenced at once: somebody wants it.
     let value = |frame: FrameNumber, allowed| {
         entry::VALID | entry::LEAF | frame.address() | entry::REFERENCED | rights(allowed)
     };
@@ -339,22 +341,6 @@ impl Translations for Space {
         if any {
             self.prune(first, count);
         }
-    }
-
-    fn harvest(&mut self, first: PageNumber, count: u64, each: &mut dyn FnMut(PageNumber, Usage)) {
-        let mut flush = Flush::new(self.identity);
-        self.visit(first, count, &mut |page, _, _, slot| {
-            let old = slot.clear_bits(entry::REFERENCED | entry::CHANGED);
-            let usage = Usage {
-                referenced: old & entry::REFERENCED != 0,
-                changed: old & entry::CHANGED != 0,
-            };
-            if usage != Usage::default() {
-                flush.page(page.address());
-            }
-            each(page, usage);
-        });
-        flush.finish(false);
     }
 
     fn discard(&mut self) {

@@ -138,22 +138,10 @@ pub trait Translations: Send {
     /// Removes the translations of `count` pages from `first` on; absent ones are skipped cheaply.
     fn remove(&mut self, first: PageNumber, count: u64);
 
-    /// Reports and clears the referenced and changed bits of the installed pages among `count` from `first` on.
-    fn harvest(&mut self, first: PageNumber, count: u64, each: &mut dyn FnMut(PageNumber, Usage));
-
     /// Makes these the translations of the programs that run on the CPU that calls, and of the kernel's access to
     /// user memory there. Cheap when they already are.
     fn activate(&mut self);
 
     /// Drops every translation and every table frame, the root included; the next install begins anew.
     fn discard(&mut self);
-}
-
-/// The referenced and changed bits of one page since the last harvest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// The page was loaded from, stored to or executed.
-    pub referenced: bool,
-    /// The page was stored to.
-    pub changed: bool,
 }

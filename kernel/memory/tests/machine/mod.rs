@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use abi::Cid;
-use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, Translations, Usage};
+use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, Translations};
 use memory::frames::Kind;
 use memory::{Access, AddressSpace, FaultError, Frame, PageError, PageSource, host};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +53,6 @@ impl Translations for Mmu {
             .retain(|page, _| *page < first.0 || *page >= first.0 + count);
     }
 
-    fn harvest(&mut self, _: PageNumber, _: u64, _: &mut dyn FnMut(PageNumber, Usage)) {}
 
     fn discard(&mut self) {
         self.table.lock().unwrap().clear();
