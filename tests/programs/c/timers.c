@@ -235,7 +235,9 @@ static void cpu_timer(void)
 		int64_t start = clock_ns(clocks[at]);
 		count = 0;
 		set(timer, 0, 10 * MILLISECOND, 0);
-		WANT(timer_gettime(timer, &left) == 0 && ns(left.it_value) > 0 && ns(left.it_value) <= 10 * MILLISECOND);
+		WANT(timer_gettime(timer, &left) == 0 && ns(left.it_value) <= 10 * MILLISECOND);
+		/* Where the processor is shared with others, the time may be over already. */
+		WANT(ns(left.it_value) > 0 || clock_ns(clocks[at]) - start >= 10 * MILLISECOND);
 		burn();
 		int64_t used = clock_ns(clocks[at]) - start;
 		WANT(used >= 10 * MILLISECOND);

@@ -53,7 +53,6 @@ impl Translations for Mmu {
             .retain(|page, _| *page < first.0 || *page >= first.0 + count);
     }
 
-
     fn discard(&mut self) {
         self.table.lock().unwrap().clear();
     }
