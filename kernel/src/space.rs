@@ -56,14 +56,14 @@ impl Space {
         outcome
     }
 
-    /// A copy on write.
+    /// A copy on write, for a program that is about to write near these addresses.
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn fork(&self) -> Result<Arc<Self>, Errno> {
+    pub fn fork(&self, near: &[u64]) -> Result<Arc<Self>, Errno> {
         let mut description = self.lock();
         let translations = Self::translations(description.owner());
-        Ok(Self::with(description.fork(translations)?))
+        Ok(Self::with(description.fork(translations, near)?))
     }
 }
 

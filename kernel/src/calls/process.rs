@@ -156,6 +156,16 @@ impl Request {
         if bad { Err(Errno::EINVAL) } else { Ok(()) }
     }
 
+    /// Addresses that parent and child write to when they go on: the tops of their stacks and the thread's control block,
+    /// which ends 0x7000 below the thread pointer (ELFv2, "Thread-Local Storage").
+    fn near(&self, parent: &UserContext) -> [u64; 3] {
+        const BIAS: u64 = 0x7000;
+        const BLOCK: u64 = 8;
+        let stack = parent.gpr[STACK_POINTER];
+        let thread = parent.gpr[THREAD_POINTER];
+        [parent.nip, stack, thread.wrapping_sub(BIAS + BLOCK)]
+    }
+
     /// The registers that the child starts with.
     pub fn child_context(&self, parent: &UserContext) -> UserContext {
         let mut context = parent.clone();
@@ -230,7 +240,7 @@ fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, E
     let space = if shares(CloneFlags::VM) {
         space
     } else {
-        space.fork()?
+        space.fork(&request.near(&call.body.context))?
     };
     let files = parent.files()?;
     let files = if shares(CloneFlags::FILES) {

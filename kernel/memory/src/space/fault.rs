@@ -186,7 +186,7 @@ fn is_plain(area: &Area) -> bool {
 }
 
 /// What is to be installed for the pages in the slots `wanted`.
-fn translations_of(
+pub(super) fn translations_of(
     chunk: &Chunk,
     area: &Area,
     wanted: u16,

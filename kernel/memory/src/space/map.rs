@@ -3,6 +3,7 @@
 use super::area::{Advice, Area, Fixed, MapRequest, Mapping, round_up};
 use super::chunk::{self, Chunk, SHIFT};
 use super::{AddressSpace, MAX_AREAS};
+use crate::sorted::Sorted;
 use abi::mmu::{PageNumber, Protection};
 use abi::{Errno, PAGE_SHIFT, PAGE_SIZE};
 use core::ops::Range;
@@ -369,15 +370,7 @@ impl AddressSpace {
 
     /// The areas that overlap a range.
     pub(super) fn covering(&self, start: u64, end: u64) -> impl Iterator<Item = &Area> {
-        let from = self
-            .areas
-            .at_or_below(start)
-            .filter(|(_, area)| area.end > start)
-            .map_or(start, |(key, _)| key);
-        self.areas
-            .entries(from)
-            .map(|(_, area)| area)
-            .take_while(move |area| area.start < end)
+        covering(&self.areas, start, end)
     }
 
     /// How many pages of a range areas cover.
@@ -441,4 +434,16 @@ impl AddressSpace {
             }
         }
     }
+}
+
+/// The areas that overlap a range.
+pub(super) fn covering(areas: &Sorted<Area>, start: u64, end: u64) -> impl Iterator<Item = &Area> {
+    let from = areas
+        .at_or_below(start)
+        .filter(|(_, area)| area.end > start)
+        .map_or(start, |(key, _)| key);
+    areas
+        .entries(from)
+        .map(|(_, area)| area)
+        .take_while(move |area| area.start < end)
 }
