@@ -204,9 +204,10 @@ impl Removal {
 /// The rights of an entry. Radix has no page that can be written but not read.
 fn rights(allowed: Protection) -> u64 {
     let has = |protection| u64::from(allowed.intersects(protection));
-    has(Protection::READ | Protection::WRITE) * entry::READ
-        | has(Protection::WRITE) * entry::WRITE
-        | has(Protection::EXECUTE) * entry::EXECUTE
+    let read = has(Protection::READ | Protection::WRITE) * entry::READ;
+    let write = has(Protection::WRITE) * entry::WRITE;
+    let execute = has(Protection::EXECUTE) * entry::EXECUTE;
+    read | write | execute
 }
 
 /// Writes neighbouring entries of a last-level table, the first of which is that of `first`.

@@ -1,7 +1,7 @@
 //! Address-space calls: `mmap`, `munmap`, `mprotect`, `mremap`, `madvise`, `brk`.
 
 use super::Call;
-use crate::outcome::Called;
+use crate::outcome::{Called, Continuation, Outcome};
 use abi::linux::Resource;
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE, Pages};
@@ -55,10 +55,40 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
         mapping,
         name,
     };
+    let limit = limit(call);
+    if fixed == Fixed::Replace {
+        let mut space = call.user.space()?.lock();
+        space.set_limit(limit);
+        space.may_replace(&request)?;
+        drop(space);
+        thin(call, address, length)?;
+    }
     let mut space = call.user.space()?.lock();
-    space.set_limit(limit(call));
+    space.set_limit(limit);
     request.share_name(&space);
     Ok(space.map(request)?)
+}
+
+/// Pages that a call deals with before it looks at whether somebody else is due: some tens of microseconds' work.
+const STEP: u64 = 512;
+
+/// Drops, in steps, the pages of a range that the call is about to end, all but those of a last step.
+fn thin(call: &mut Call<'_>, address: u64, length: u64) -> Result<(), Outcome> {
+    let done = match call.progress() {
+        Continuation::Covered(next) => next.saturating_sub(address).min(length),
+        _ => 0,
+    };
+    let next = {
+        let mut space = call.user.space()?.lock();
+        space.thin(address + done, length - done, STEP)
+    };
+    next.map_or(Ok(()), |next| cut(call, next))
+}
+
+/// Ends a run that has dealt with everything below `next`.
+fn cut(call: &mut Call<'_>, next: u64) -> Result<(), Outcome> {
+    call.set_progress(Continuation::Covered(next));
+    Err(Outcome::Again)
 }
 
 /// RLIMIT_AS in pages.
@@ -144,22 +174,43 @@ fn protection_of(bits: u64) -> Result<Protection, Errno> {
 
 /// `man 2 munmap`.
 pub fn munmap(call: &mut Call<'_>) -> Called {
-    call.user
-        .space()?
-        .lock()
-        .unmap(call.argument(0), call.argument(1))?;
+    let (address, length) = (call.argument(0), call.argument(1));
+    call.user.space()?.lock().prepare_unmap(address, length)?;
+    thin(call, address, length)?;
+    call.user.space()?.lock().unmap(address, length)?;
     Ok(0)
 }
 
 /// `man 2 mprotect`.
 pub fn mprotect(call: &mut Call<'_>) -> Called {
     let protection = protection_of(call.argument(2))?;
-    call.user
-        .space()?
-        .lock()
-        .protect(call.argument(0), call.argument(1), protection)?;
+    let (address, length) = (call.argument(0), call.argument(1));
+    let (from, rest) = match call.progress() {
+        Continuation::Covered(next) => {
+            let done = next.saturating_sub(address).min(length);
+            (address + done, length - done)
+        }
+        _ => {
+            // The whole range is looked at once, so that what cannot be done is not begun.
+            let space = call.user.space()?.lock();
+            space.may_protect(address, length, protection)?;
+            (address, length)
+        }
+    };
+    let part = {
+        let mut space = call.user.space()?.lock();
+        let part = space.part(from, rest, PROTECTED_STEP);
+        space.protect(from, part, protection)?;
+        part
+    };
+    if part < rest {
+        cut(call, from + part)?;
+    }
     Ok(0)
 }
+
+/// Pages whose protection is changed in one step; a page costs less there than where it is given back.
+const PROTECTED_STEP: u64 = 2048;
 
 /// `man 2 mremap`.
 pub fn mremap(call: &mut Call<'_>) -> Called {
@@ -169,6 +220,13 @@ pub fn mremap(call: &mut Call<'_>) -> Called {
         .ok()
         .and_then(RemapFlags::from_bits)
         .ok_or(Errno::EINVAL)?;
+    let dropped = {
+        let space = call.user.space()?.lock();
+        space.remap_drops(old, old_length, new_length, flags, new)
+    };
+    if let Some((address, length)) = dropped {
+        thin(call, address, length)?;
+    }
     let mut space = call.user.space()?.lock();
     space.set_limit(limit(call));
     Ok(space.remap(old, old_length, new_length, flags, new)?)
@@ -190,15 +248,23 @@ pub fn madvise(call: &mut Call<'_>) -> Called {
         hint if HINTS.contains(&hint) => return Ok(0),
         _ => return Err(Errno::EINVAL.into()),
     };
+    if advice == Advice::DontNeed && address.checked_add(length).is_some() {
+        thin(call, address, length)?;
+    }
     call.user.space()?.lock().advise(address, length, advice)?;
     Ok(0)
 }
 
 /// `man 2 brk`: the new break, or the old one when it cannot be moved.
 pub fn brk(call: &mut Call<'_>) -> Called {
+    let wanted = call.argument(0);
+    let beyond = call.user.space()?.lock().heap_beyond(wanted);
+    if let Some((address, length)) = beyond {
+        thin(call, address, length)?;
+    }
     let mut space = call.user.space()?.lock();
     space.set_limit(limit(call));
-    Ok(space.set_break(call.argument(0)))
+    Ok(space.set_break(wanted))
 }
 
 /// `man 2 msync`: pages of files are the files' own, so there is nothing to write back.

@@ -155,6 +155,7 @@ impl AddressSpace {
         self.areas.reserve(start)?;
         self.areas.remove(key);
         self.areas.insert(start, grown_area)?;
+        self.changes += 1;
         self.size += grown;
         Ok(())
     }

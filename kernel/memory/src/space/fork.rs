@@ -15,12 +15,29 @@ use super::chunk::{self, Chunk, PAGES, SHIFT};
 use super::fault::translations_of;
 use super::map::covering;
 use super::{AddressSpace, Errno};
+use crate::sorted::Full;
 use abi::PAGE_SHIFT;
 use abi::mmu::{PageNumber, Protection, Translations};
 use alloc::boxed::Box;
+use core::ops::Range;
 
 /// Up to so many warm chunks are translated for the child, wherever they lie.
 const WARM: usize = 16;
+
+/// Why a fork does not come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForkError {
+    /// There is no memory for the child.
+    OutOfMemory,
+    /// The parent's areas have changed since the child got its own: it has to begin anew.
+    Changed,
+}
+
+impl From<Full> for ForkError {
+    fn from(_: Full) -> Self {
+        ForkError::OutOfMemory
+    }
+}
 
 impl AddressSpace {
     /// A copy of this space (`man 2 fork`) in `translations`, which are empty; the addresses `near` are those that
@@ -33,44 +50,94 @@ impl AddressSpace {
         translations: Box<dyn Translations>,
         near: &[u64],
     ) -> Result<AddressSpace, Errno> {
+        let mut child = self.begin_fork(translations)?;
+        match self.fork_step(&mut child, PageNumber(0), near, u64::MAX) {
+            Ok(_) => Ok(child),
+            Err(_) => Err(Errno::ENOMEM),
+        }
+    }
+
+    /// Begins a fork that is done in steps: a child with the areas of this space, but none of its pages.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn begin_fork(&self, translations: Box<dyn Translations>) -> Result<AddressSpace, Errno> {
         let mut child = AddressSpace::new(self.owner, self.layout, translations);
         child.areas = self
             .areas
             .try_filter_map(|_, area: &Area| Some(area.clone()))?;
-        let warm = self.chunks.iter().filter(|(_, chunk)| chunk.installed != 0);
-        let all_warm = warm.take(WARM + 1).count() <= WARM;
-        let owner = self.owner;
-        child.chunks = self.chunks.try_filter_map(|key, chunk: &Chunk| {
+        child.size = self.size;
+        child.limit = self.limit;
+        child.stack_limit = self.stack_limit;
+        (child.heap_start, child.heap_end) = (self.heap_start, self.heap_end);
+        child.changes = self.changes;
+        Ok(child)
+    }
+
+    /// Gives `child`, of [`AddressSpace::begin_fork`], about `budget` pages from `from` on. Answers where to go on; `None`
+    /// when the child has all. Between two steps programs may run in this space.
+    ///
+    /// # Errors
+    /// [`ForkError`]; this space is as before, but for writes that fault once.
+    pub fn fork_step(
+        &mut self,
+        child: &mut AddressSpace,
+        from: PageNumber,
+        near: &[u64],
+        budget: u64,
+    ) -> Result<Option<PageNumber>, ForkError> {
+        if self.changes != child.changes {
+            return Err(ForkError::Changed);
+        }
+        let all_warm = self.is_little_warm();
+        let first = from.0 >> SHIFT;
+        let (mut left, mut next) = (budget.max(PAGES), None);
+        for (key, chunk) in self.chunks.entries(first) {
+            let count = u64::from(chunk.present.count_ones());
+            if count > left {
+                next = Some(key);
+                break;
+            }
+            left -= count;
             let near = near_in(key, near);
             let warm = if all_warm || near != 0 {
                 chunk.installed
             } else {
                 0
             };
-            chunk.share(owner, chunk.own | warm, near & chunk.own & chunk.writable)
-        })?;
-        child.size = self.size;
-        child.limit = self.limit;
-        child.stack_limit = self.stack_limit;
-        (child.heap_start, child.heap_end) = (self.heap_start, self.heap_end);
-        self.protect_shared_pages(&child);
-        child.install_warm(&*self, near, all_warm);
-        Ok(child)
+            let copied = near & chunk.own & chunk.writable;
+            if let Some(copy) = chunk.share(self.owner, chunk.own | warm, copied) {
+                child.chunks.insert(key, copy)?;
+            }
+        }
+        let keys = first..next.unwrap_or(u64::MAX >> SHIFT);
+        self.protect_shared_pages(child, &keys);
+        child.install_warm(self, &keys, near, all_warm);
+        Ok(next.map(|key| PageNumber(key << SHIFT)))
     }
 
-    /// Takes the permission to write from all pages that are this space's own and the child's as well.
-    fn protect_shared_pages(&mut self, child: &AddressSpace) {
+    /// Whether all that is translated is little enough to be translated for a child.
+    fn is_little_warm(&self) -> bool {
+        let warm = self.chunks.iter().filter(|(_, chunk)| chunk.installed != 0);
+        // A large space is not searched for the few chunks that may be warm.
+        self.chunks.len() <= 8 * WARM && warm.take(WARM + 1).count() <= WARM
+    }
+
+    /// Takes the permission to write from the pages in chunks `keys` that are this space's own and the child's as well.
+    fn protect_shared_pages(&mut self, child: &AddressSpace, keys: &Range<u64>) {
         // What the child may write to is a copy, and so far nothing else is.
         let copied = |key| child.chunks.get(key).map_or(0, |chunk| chunk.writable);
         // Most spaces have few runs, all of one protection: one call and one flush.
         let mut runs = [(PageNumber(0), 0); 16];
         let (mut filled, mut pending) = (0, Protection::empty());
-        for (_, area) in self.areas.iter() {
+        let (start, end) = (keys.start << SHIFT, keys.end << SHIFT);
+        for area in covering(&self.areas, start << PAGE_SHIFT, address_of(end)) {
             if area.mapping.is_shared() || !area.protection.contains(Protection::WRITE) {
                 continue;
             }
             let allowed = chunk::hardware(area.protection) - Protection::WRITE;
             let pages = Self::page_range(area.start, area.end);
+            let pages = pages.start.max(start)..pages.end.min(end);
             let exposed = |key, chunk: &Chunk| {
                 let exposed = chunk.own & chunk.writable & chunk.installed;
                 if exposed == 0 {
@@ -92,17 +159,29 @@ impl AddressSpace {
         if filled != 0 {
             self.translations.protect_runs(&runs[..filled], pending);
         }
-        for (key, chunk) in self.chunks.entries_mut(0) {
+        for (key, chunk) in self.chunks.entries_mut(keys.start) {
+            if key >= keys.end {
+                break;
+            }
             if chunk.own & chunk.writable != 0 {
                 chunk.writable &= !chunk.own | copied(key);
             }
         }
     }
 
-    /// Translates the warm pages that the child has. Pages that it would have to copy before it writes to them are left
+    /// Translates the warm pages in chunks `keys` that the child has. Pages that it would have to copy before it writes to them are left
     /// out where it may write: the first access is most often a store.
-    fn install_warm(&mut self, parent: &AddressSpace, near: &[u64], all_warm: bool) {
-        for (key, chunk) in self.chunks.entries_mut(0) {
+    fn install_warm(
+        &mut self,
+        parent: &AddressSpace,
+        keys: &Range<u64>,
+        near: &[u64],
+        all_warm: bool,
+    ) {
+        for (key, chunk) in self.chunks.entries_mut(keys.start) {
+            if key >= keys.end {
+                break;
+            }
             if !all_warm && near_in(key, near) == 0 {
                 continue;
             }
@@ -143,4 +222,9 @@ fn near_in(key: u64, near: &[u64]) -> u16 {
         .map(|address| address >> PAGE_SHIFT)
         .filter(|page| page >> SHIFT == key)
         .fold(0, |slots, page| slots | 1 << (page % PAGES))
+}
+
+/// The address of a page that may be the one behind all others.
+const fn address_of(page: u64) -> u64 {
+    page.saturating_mul(abi::PAGE_SIZE as u64)
 }
