@@ -7,8 +7,8 @@ use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE, Pages};
 use alloc::string::String;
 use alloc::sync::Arc;
-use memory::SharedPages;
 use memory::space::{Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags};
+use memory::{SharedPages, frames};
 use vfs::{Access, Location};
 
 const PROT_ALL: u64 = 7;
@@ -19,6 +19,7 @@ const MAP_SHARED_VALIDATE: u64 = 0x03;
 const MAP_TYPE: u64 = 0x0f;
 const MAP_FIXED: u64 = 0x10;
 const MAP_ANONYMOUS: u64 = 0x20;
+const MAP_NORESERVE: u64 = 0x40;
 const MAP_GROWSDOWN: u64 = 0x100;
 const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 
@@ -46,6 +47,13 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
     } else {
         of_file(call, offset, shared, protection)?
     };
+    let promised = match &mapping {
+        Mapping::Shared(_) => flags & MAP_ANONYMOUS != 0,
+        _ => protection.contains(Protection::WRITE),
+    };
+    if promised && flags & MAP_NORESERVE == 0 {
+        check_commitment(length)?;
+    }
     let mut request = MapRequest {
         hint: address,
         fixed,
@@ -89,6 +97,16 @@ fn thin(call: &mut Call<'_>, address: u64, length: u64) -> Result<(), Outcome> {
 fn cut(call: &mut Call<'_>, next: u64) -> Result<(), Outcome> {
     call.set_progress(Continuation::Covered(next));
     Err(Outcome::Again)
+}
+
+/// Refuses a single promise of more memory than there is at all, as Linux does by default (`man 5 proc`,
+/// `overcommit_memory` 0); beyond that, memory is promised to all and fails when it is touched.
+fn check_commitment(length: u64) -> Result<(), Errno> {
+    if Pages(length.div_ceil(PAGE_SIZE as u64)) > frames::total() {
+        Err(Errno::ENOMEM)
+    } else {
+        Ok(())
+    }
 }
 
 /// RLIMIT_AS in pages.
@@ -242,6 +260,9 @@ pub fn madvise(call: &mut Call<'_>) -> Called {
     if !address.is_multiple_of(PAGE_SIZE as u64) {
         return Err(Errno::EINVAL.into());
     }
+    if advice == FREE && !call.user.space()?.lock().is_anonymous(address, length) {
+        return Err(Errno::EINVAL.into());
+    }
     let advice = match advice {
         DONTNEED | FREE => Advice::DontNeed,
         WILLNEED => Advice::WillNeed,
@@ -252,6 +273,32 @@ pub fn madvise(call: &mut Call<'_>) -> Called {
         thin(call, address, length)?;
     }
     call.user.space()?.lock().advise(address, length, advice)?;
+    Ok(0)
+}
+
+/// `man 2 mincore`: what a touch would find in memory.
+pub fn mincore(call: &mut Call<'_>) -> Called {
+    let (address, length, vector) = (call.argument(0), call.argument(1), call.argument(2));
+    const PAGE: u64 = PAGE_SIZE as u64;
+    if !address.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL.into());
+    }
+    let end = address.checked_add(length).ok_or(Errno::ENOMEM)?;
+    let pages = (end - address).div_ceil(PAGE);
+    let done = match call.progress() {
+        Continuation::Covered(next) => (next.saturating_sub(address) / PAGE).min(pages),
+        _ => 0,
+    };
+    let mut answers = [0; STEP as usize];
+    let count = (pages - done).min(STEP);
+    let answers = answers.get_mut(..count as usize).ok_or(Errno::EINVAL)?;
+    let from = address + done * PAGE;
+    call.user.space()?.lock().residence(from, answers)?;
+    let into = vector.checked_add(done).ok_or(Errno::EFAULT)?;
+    call.user.write(into, answers)?;
+    if done + count < pages {
+        cut(call, from + count * PAGE)?;
+    }
     Ok(0)
 }
 

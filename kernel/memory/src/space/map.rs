@@ -444,7 +444,7 @@ impl AddressSpace {
             .sum()
     }
 
-    fn is_covered(&self, start: u64, end: u64) -> bool {
+    pub(super) fn is_covered(&self, start: u64, end: u64) -> bool {
         self.covered(start, end) == (end - start) >> PAGE_SHIFT
     }
 

@@ -22,6 +22,7 @@ mod fork;
 mod map;
 mod place;
 mod remap;
+mod residence;
 
 pub use abi::mmu::Access;
 pub use area::{Advice, Area, Backing, Fixed, MapRequest, Mapping, RemapFlags};
