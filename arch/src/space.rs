@@ -78,7 +78,7 @@ impl Space {
                 let below = self.frames.take(self.owner, 0).ok_or(Exhausted)?;
                 value = entry::VALID | below.address() | entry::NINE_BITS;
                 slot.set(value);
-                table.filled(index);
+                table.filled(index..index + 1, 1);
             }
             frame = linked(value);
         }
@@ -92,23 +92,11 @@ impl Space {
         &self,
         first: PageNumber,
         count: u64,
-        each: &mut dyn FnMut(PageNumber, &Table<'_>, usize, &radix::Entry),
+        each: &mut dyn FnMut(PageNumber, &radix::Entry),
     ) {
-        let Some(root) = self.root else { return };
-        visit_table(self.frames, (0, root), 0, within(first, count), each);
-    }
-
-    /// Gives back the tables of a range that hold nothing any more.
-    fn prune(&mut self, first: PageNumber, count: u64) {
-        let Some(root) = self.root else { return };
-        let mut freed = FreedTables {
-            frames: self.frames,
-            waiting: [FrameNumber(0); 16],
-            length: 0,
-            identity: self.identity,
-        };
-        prune_table((0, root), 0, within(first, count), &mut freed);
-        freed.flush();
+        if let Some(root) = self.root {
+            visit_table(self.frames, (0, root), 0, within(first, count), each);
+        }
     }
 }
 
@@ -123,7 +111,7 @@ fn visit_table(
     (level, frame): (usize, FrameNumber),
     base: u64,
     (start, end): (u64, u64),
-    each: &mut dyn FnMut(PageNumber, &Table<'_>, usize, &radix::Entry),
+    each: &mut dyn FnMut(PageNumber, &radix::Entry),
 ) {
     // SAFETY: called for the root and tables that valid entries link, which their space owns.
     let Some(table) = (unsafe { Table::at(frames, frame, level) }) else {
@@ -132,85 +120,96 @@ fn visit_table(
     for (index, slot) in table.valid(touched(level, base, start, end)) {
         let page = table.page(base, index);
         if level == LAST_LEVEL {
-            each(PageNumber(page), &table, index, slot);
+            each(PageNumber(page), slot);
         } else {
             visit_table(frames, table.below(slot), page, (start, end), each);
         }
     }
 }
 
-/// Unlinks the empty tables under a table in a range; true when the table itself is empty now.
-fn prune_table(
+/// Removes the translations of a range under a table, and unlinks the tables that hold nothing then; true when the
+/// table itself is empty now.
+fn remove_from(
     (level, frame): (usize, FrameNumber),
     base: u64,
     (start, end): (u64, u64),
-    freed: &mut FreedTables,
+    removal: &mut Removal,
 ) -> bool {
     // SAFETY: as in `visit_table`; the caller has the space to itself.
-    let Some(table) = (unsafe { Table::at(freed.frames, frame, level) }) else {
+    let Some(table) = (unsafe { Table::at(removal.frames, frame, level) }) else {
         return false;
     };
-    if level < LAST_LEVEL {
-        for (index, slot) in table.valid(touched(level, base, start, end)) {
+    let mut gone = 0;
+    for (index, slot) in table.valid(touched(level, base, start, end)) {
+        let page = table.page(base, index);
+        if level == LAST_LEVEL {
+            slot.set(0);
+            removal.flush.page(PageNumber(page).address());
+            gone += 1;
+        } else {
             let below = table.below(slot);
-            if prune_table(below, table.page(base, index), (start, end), freed) {
-                table.clear(index);
-                freed.push(below.1);
+            if remove_from(below, page, (start, end), removal) {
+                slot.set(0);
+                removal.push(below.1);
+                gone += 1;
             }
         }
     }
+    table.emptied(gone);
     level > 0 && table.is_empty()
 }
 
-/// Unlinked tables that wait for the processor to forget them.
-struct FreedTables {
+/// What was removed and unlinked and is to be forgotten by the processor.
+struct Removal {
     frames: &'static dyn TableFrames,
-    waiting: [FrameNumber; 16],
+    tables: [FrameNumber; 16],
     length: usize,
     identity: Identity,
+    flush: Flush,
 }
 
-impl FreedTables {
-    fn push(&mut self, frame: FrameNumber) {
-        if self.length == self.waiting.len() {
-            self.flush();
+impl Removal {
+    fn new(space: &Space) -> Self {
+        Self {
+            frames: space.frames,
+            tables: [FrameNumber(0); 16],
+            length: 0,
+            identity: space.identity,
+            flush: Flush::new(space.identity),
         }
-        self.waiting[self.length] = frame;
+    }
+
+    fn push(&mut self, table: FrameNumber) {
+        if self.length == self.tables.len() {
+            self.finish();
+            self.flush = Flush::new(self.identity);
+        }
+        self.tables[self.length] = table;
         self.length += 1;
     }
 
-    fn flush(&mut self) {
+    /// Has the processor forget, and gives the tables back.
+    fn finish(&mut self) {
+        self.flush.finish(self.length > 0);
         if self.length > 0 {
-            Flush::new(self.identity).finish(true);
             cpu::wait_for_walks();
-            for &frame in &self.waiting[..self.length] {
-                self.frames.give(frame, 0);
+            for &table in &self.tables[..self.length] {
+                self.frames.give(table, 0);
             }
             self.length = 0;
         }
     }
 }
 
-/// The rights of an entry.
+/// The rights of an entry. Radix has no page that can be written but not read.
 fn rights(allowed: Protection) -> u64 {
-    let mut bits = 0;
-    for (protection, bit) in [
-        (Protection::READ, entry::READ),
-        (Protection::WRITE, entry::WRITE),
-        (Protection::EXECUTE, entry::EXECUTE),
-    ] {
-        if allowed.contains(protection) {
-            bits |= bit;
-        }
-    }
-    if bits & entry::WRITE != 0 {
-        // Radix has no page that can be written but not read. Changed goes with the right: a processor that has to set
-        // the bit might write the entry back over its removal (QEMU's does not do it atomically), and the page would
-        // be there again after the flush.
-        bits | entry::READ | entry::CHANGED
-    } else {
-        bits
-    }
+    let has = |protection| u64::from(allowed.intersects(protection));
+    let read = has(Protection::READ | Protection::WRITE) * entry::READ;
+    // Changed goes with the right: a processor that has to set the bit might write the entry back over its removal
+    // (QEMU's does not do it atomically), and the page would be there again after the flush.
+    let write = has(Protection::WRITE) * (entry::WRITE | entry::CHANGED);
+    let execute = has(Protection::EXECUTE) * entry::EXECUTE;
+    read | write | execute
 }
 
 /// Writes neighbouring entries of a last-level table, the first of which is that of `first`.
@@ -226,8 +225,8 @@ fn set_entries(
     let value = |frame: FrameNumber, allowed| {
         entry::VALID | entry::LEAF | frame.address() | entry::REFERENCED | rights(allowed)
     };
-    let mut flush = Flush::new(identity);
-    let mut conflicts = false;
+    let mut flush = None;
+    let mut added = 0;
     for ((offset, entry), slot) in entries.iter().enumerate().zip(slots) {
         let Some((frame, allowed)) = *entry else {
             continue;
@@ -235,7 +234,7 @@ fn set_entries(
         let old = slot.get();
         if old & entry::VALID == 0 {
             slot.set(value(frame, allowed));
-            table.filled(index + offset);
+            added += 1;
         } else if old & entry::FRAME == frame.address() && old & RIGHTS & !rights(allowed) == 0 {
             slot.set_bits(value(frame, allowed));
         } else {
@@ -246,13 +245,15 @@ fn set_entries(
                 0
             };
             slot.clear_bits(!keep);
-            flush.page(PageNumber(first.0 + offset as u64).address());
-            conflicts = true;
+            flush
+                .get_or_insert_with(|| Flush::new(identity))
+                .page(PageNumber(first.0 + offset as u64).address());
         }
     }
-    if !conflicts {
+    table.filled(index..index + entries.len(), added);
+    let Some(flush) = flush else {
         return;
-    }
+    };
     flush.finish(false);
     for (entry, slot) in entries.iter().zip(slots) {
         let old = slot.get();
@@ -317,7 +318,7 @@ impl Translations for Space {
         let mut flush = Flush::new(self.identity);
         let new = rights(allowed);
         for &(first, count) in runs {
-            self.visit(first, count, &mut |page, _, _, slot| {
+            self.visit(first, count, &mut |page, slot| {
                 let taken = slot.get() & RIGHTS & !new;
                 slot.set_bits(new);
                 if taken != 0 {
@@ -330,16 +331,10 @@ impl Translations for Space {
     }
 
     fn remove(&mut self, first: PageNumber, count: u64) {
-        let mut flush = Flush::new(self.identity);
-        let mut any = false;
-        self.visit(first, count, &mut |page, table, index, _| {
-            table.clear(index);
-            any = true;
-            flush.page(page.address());
-        });
-        flush.finish(false);
-        if any {
-            self.prune(first, count);
+        if let Some(root) = self.root {
+            let mut removal = Removal::new(self);
+            remove_from((0, root), 0, within(first, count), &mut removal);
+            removal.finish();
         }
     }
 

@@ -85,25 +85,37 @@ impl<'a> Table<'a> {
         0..self.slots.len()
     }
 
-    fn group(&self, index: usize) -> u32 {
-        1 << (index / (self.slots.len() / GROUPS))
+    /// Binary logarithm of the entries in a group.
+    const fn group_shift(&self) -> u32 {
+        (if self.level == 0 {
+            USER_ROOT_ENTRIES
+        } else {
+            TABLE_ENTRIES
+        } / GROUPS)
+            .ilog2()
     }
 
-    /// Notes that the entry at `index`, which was absent, is valid from now on.
-    pub(crate) fn filled(&self, index: usize) {
-        let groups = self.notes.groups.load(Relaxed) | self.group(index);
+    /// Notes that `count` entries among `indices`, which were absent, are valid from now on.
+    pub(crate) fn filled(&self, indices: Range<usize>, count: u32) {
+        if count == 0 {
+            return;
+        }
+        let shift = self.group_shift();
+        let (low, high) = (
+            indices.start >> shift,
+            indices.end.saturating_sub(1) >> shift,
+        );
+        let below = u32::MAX.unbounded_shr(31 - high as u32);
+        let touched = u32::MAX.unbounded_shl(low as u32) & below;
+        let groups = self.notes.groups.load(Relaxed) | touched;
         self.notes.groups.store(groups, Relaxed);
-        let filled = self.notes.filled.load(Relaxed) + 1;
+        let filled = self.notes.filled.load(Relaxed) + count;
         self.notes.filled.store(filled, Relaxed);
     }
 
-    /// Makes the valid entry at `index` absent.
-    pub(crate) fn clear(&self, index: usize) {
-        let Some(slot) = self.slots.get(index) else {
-            return;
-        };
-        slot.set(0);
-        let filled = self.notes.filled.load(Relaxed).saturating_sub(1);
+    /// Notes that `count` entries, which were valid, are absent from now on.
+    pub(crate) fn emptied(&self, count: u32) {
+        let filled = self.notes.filled.load(Relaxed).saturating_sub(count);
         self.notes.filled.store(filled, Relaxed);
         if filled == 0 {
             self.notes.groups.store(0, Relaxed);
@@ -117,15 +129,13 @@ impl<'a> Table<'a> {
 
     /// The valid entries among `range` with their indices, ascending.
     pub(crate) fn valid(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &'a Entry)> {
-        let size = self.slots.len() / GROUPS;
+        let shift = self.group_shift();
+        let size = 1 << shift;
         let slots = self.slots;
         let mut groups = self.notes.groups.load(Relaxed);
-        // Groups before the range, and behind it.
-        groups &= u32::MAX
-            .checked_shl((range.start / size) as u32)
-            .unwrap_or(0);
-        let behind = u32::MAX.checked_shl(range.end.div_ceil(size) as u32);
-        groups &= !behind.unwrap_or(0);
+        // Without the groups before the range, and behind it.
+        groups &= u32::MAX.unbounded_shl((range.start >> shift) as u32);
+        groups &= !u32::MAX.unbounded_shl(((range.end + size - 1) >> shift) as u32);
         let within = core::iter::from_fn(move || {
             let group = groups.trailing_zeros() as usize;
             groups &= groups.wrapping_sub(1);

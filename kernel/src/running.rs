@@ -30,6 +30,9 @@ use process::signal::{Action, Delivery, interruption};
 use sched::{CpuClock, Reason};
 use trace::Severity;
 
+/// Pages given back between two looks at whether somebody else is due.
+const STEP: usize = 512;
+
 /// Whether the thread is still on this CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a thread that has left must not be touched"]
@@ -102,6 +105,10 @@ impl<'a> Running<'a> {
         }
         if self.is_preempted(asked) {
             return self.leave(Reason::Preempted);
+        }
+        if self.clear_former() {
+            self.cut = true;
+            return Turn::On;
         }
         match self.body.as_ref().and_then(|body| body.call) {
             Some(call) => self.call(call),
@@ -284,6 +291,8 @@ impl<'a> Running<'a> {
         let outcome = calls::run(&mut call);
         let begun = call.has_waiter();
         let progress = call.progress();
+        // It owns the address space too, which `execve` may have replaced.
+        drop(call);
         if let Outcome::Park(wait) = outcome {
             return self.park(
                 PendingCall {
@@ -319,7 +328,9 @@ impl<'a> Running<'a> {
             }
             Outcome::Resume => {
                 self.set_call(None);
+                let former = self.space.take();
                 self.enter_space();
+                self.retire(former);
             }
             Outcome::Exit => return self.exit(),
             Outcome::Park(_) => {}
@@ -403,6 +414,19 @@ impl<'a> Running<'a> {
     fn exit(&mut self) -> Turn {
         let at = self.body.as_ref().map_or(0, |body| body.context.nip);
         latency::working(Work::Exit, at);
+        if let Some(body) = &mut self.body
+            && let Some(copy) = body.copy.take()
+        {
+            body.former = Some(Space::of_copy(copy));
+        }
+        while self.clear_former() {
+            look();
+            let asked = others::answer();
+            if self.is_preempted(asked) {
+                self.thread.call_attention();
+                return self.leave(Reason::Preempted);
+            }
+        }
         if self.clear_memory() == Turn::Off {
             return Turn::Off;
         }
@@ -416,10 +440,32 @@ impl<'a> Running<'a> {
         Turn::Off
     }
 
+    /// Keeps the address space that `execve` has replaced, when nobody else has it, to be cleared in steps.
+    fn retire(&mut self, former: Option<Arc<Space>>) {
+        let Some(former) = former else { return };
+        if let Some(body) = &mut self.body
+            && Arc::strong_count(&former) == 1
+        {
+            body.former = Some(former);
+        }
+    }
+
+    /// Gives back a step of the memory that is to be given back in steps; false when there is none.
+    fn clear_former(&mut self) -> bool {
+        let Some(body) = &mut self.body else {
+            return false;
+        };
+        let Some(former) = &body.former else {
+            return false;
+        };
+        if former.lock().clear_step(STEP) {
+            body.former = None;
+        }
+        true
+    }
+
     /// The last thread gives the memory of its process back in steps, so that a large one keeps nobody waiting.
     fn clear_memory(&mut self) -> Turn {
-        /// Pages given back between two looks at whether somebody else is due.
-        const STEP: usize = 512;
         let process = self.thread.process.clone();
         let Some(space) = self.space.clone() else {
             return Turn::On;
@@ -465,8 +511,8 @@ impl<'a> Running<'a> {
                 }
             }
             if self.holds_signals() {
-                // After vfork the child has the memory, and execve has sent the other threads away. Only the end of
-                // everything counts.
+                // After vfork the child has the memory, execve has sent the other threads away, a range is half changed.
+                // Only the end of everything counts.
                 if signals::is_killed(&thread) {
                     process.end(ExitStatus::Killed {
                         signal: SignalNumber::SIGKILL,

@@ -13,6 +13,7 @@
 use crate::others;
 use crate::outcome::{Continuation, Wait};
 use crate::process::Process;
+use crate::space::Space;
 use crate::system::system;
 use crate::timers::{Timeout, TimerHandle};
 use abi::{Pid, Ticks};
@@ -21,6 +22,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use arch::UserContext;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use memory::AddressSpace;
 use process::signal::ThreadSignals;
 use process::{PidHandle, Reserved};
 use sched::EntityId;
@@ -57,6 +59,11 @@ pub struct Body {
     pub context: UserContext,
     /// The system call that the thread is in.
     pub call: Option<PendingCall>,
+    /// Memory that is to be given back in steps: of the program before `execve`, or of a fork that has failed. Nobody can
+    /// reach it, so a checkpoint finishes it first.
+    pub former: Option<Arc<Space>>,
+    /// The child's memory in a `fork` that is not done.
+    pub copy: Option<Box<AddressSpace>>,
 }
 
 /// A system call that has not completed.
@@ -129,6 +136,8 @@ impl Thread {
                 Some(Box::new(Body {
                     context,
                     call: None,
+                    former: None,
+                    copy: None,
                 })),
             ),
             signals: SpinLock::new(Rank::Thread, signals),

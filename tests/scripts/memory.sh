@@ -56,6 +56,14 @@ check MEMORY0014 'the stack grows to its limit and no further' <<'END'
 $T/memory stack
 END
 
+check MEMORY0016 'mincore tells what is in memory, and MADV_FREE frees private memory only' <<'END'
+$T/memory residence
+END
+
+check MEMORY0017 'a promise of more memory than there is is refused' <<'END'
+$T/memory overcommit
+END
+
 check MEMORY0015 'a process that takes all memory harms only itself' <<'END'
 $T/memory exhaust
 END

@@ -41,7 +41,8 @@ pub fn announced(text: &str) -> Result<Vec<Announced>> {
     Ok(tests)
 }
 
-/// What the script asks for before its first test, in lines `# cpus: N`, `# memory: SIZE` and `# packages: NAME…`.
+/// What the script asks for before its first test, in lines `# cpus: N`, `# memory: SIZE`, `# counted: yes`
+/// and `# packages: NAME…`.
 pub fn needs(text: &str) -> Result<Needs> {
     let mut needs = Needs::default();
     for line in text.lines().take_while(|line| !line.starts_with("check ")) {
@@ -52,6 +53,11 @@ pub fn needs(text: &str) -> Result<Needs> {
             };
         } else if let Some(size) = line.strip_prefix("# memory:") {
             size.trim().clone_into(&mut needs.memory);
+        } else if let Some(word) = line.strip_prefix("# counted:") {
+            needs.counted = match word.trim() {
+                "yes" => true,
+                _ => bail!("not yes:{word}"),
+            };
         } else if let Some(names) = line.strip_prefix("# packages:") {
             let names = names.split_whitespace().map(str::to_owned);
             needs.packages.extend(names);
@@ -178,9 +184,10 @@ mod tests {
 
     #[test]
     fn the_head_describes_the_machine() {
-        let head = "# x\n\n# cpus: 4\n# memory: 2G\n# packages: bash\n# packages: perl git\n";
+        let head = "# x\n\n# cpus: 4\n# memory: 2G\n# counted: yes\n# packages: bash\n# packages: perl git\n";
         let wanted = needs(head).expect("well formed");
         assert_eq!((wanted.cpus, wanted.memory.as_str()), (4, "2G"));
+        assert!(wanted.counted);
         assert_eq!(wanted.packages, ["bash", "perl", "git"]);
         assert_eq!(
             needs("# x\ncheck A1 'x' <<'END'\n# cpus: 4\nEND\n").expect("none"),

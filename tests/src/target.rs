@@ -26,6 +26,8 @@ pub struct Needs {
     pub cpus: u32,
     /// Memory as QEMU spells it.
     pub memory: String,
+    /// Time is the number of instructions.
+    pub counted: bool,
     /// Debian's packages in the RAM disk.
     pub packages: Vec<String>,
 }
@@ -35,6 +37,7 @@ impl Default for Needs {
         Self {
             cpus: 1,
             memory: "1G".to_owned(),
+            counted: false,
             packages: Vec::new(),
         }
     }
@@ -80,6 +83,7 @@ impl Target<'_> {
         self.disks.make(script, &needs.packages, &archive)?;
         let mut machine = Machine::new(&self.kernel, &archive);
         machine.smp = needs.cpus;
+        machine.counted = needs.counted;
         machine.memory.clone_from(&needs.memory);
         Talk::start(&machine, &folder)
     }

@@ -1,6 +1,6 @@
 //! Translation tables come from the frame allocator.
 
-use crate::contents::ram;
+use crate::contents::{self, ram};
 use crate::frames::{self, Kind};
 use abi::Cid;
 use abi::mmu::{FrameNumber, TableFrames, TableNotes};
@@ -13,9 +13,7 @@ pub struct TablePool;
 impl TableFrames for TablePool {
     fn take(&self, owner: Cid, order: u32) -> Option<FrameNumber> {
         let first = frames::take_block(owner, Kind::Table, order).ok()?;
-        for number in first..first + (1 << order) {
-            crate::contents::zero(number);
-        }
+        contents::clear(first, 1 << order);
         let notes = self.notes(FrameNumber(first))?;
         notes.filled.store(0, Relaxed);
         notes.groups.store(0, Relaxed);

@@ -329,6 +329,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Madvise => memory::madvise(call),
         S::Brk => memory::brk(call),
         S::Msync => memory::msync(call),
+        S::Mincore => memory::mincore(call),
         S::Mlock | S::Munlock | S::Mlockall | S::Munlockall => memory::lock(call),
 
         S::Fork => process::fork(call),

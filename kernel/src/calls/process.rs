@@ -8,6 +8,7 @@ use crate::family;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::pid_file::PidFile;
 use crate::process::{Inheritance, Process};
+use crate::space::Space;
 use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::{
@@ -15,10 +16,11 @@ use abi::linux::{
     PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_NAME, Rusage, SignalNumber, TASK_COMM_LEN,
     Timeval, WaitOptions,
 };
-use abi::mmu::Access;
+use abi::mmu::{Access, PageNumber};
 use abi::{Errno, Pid};
 use alloc::sync::Arc;
 use arch::UserContext;
+use memory::space::ForkError;
 use process::{ExitStatus, Selector, Usage, VPid, Waited};
 use sync::{Rank, SpinLock};
 use vfs::{Descriptor, StatusFlags};
@@ -163,6 +165,16 @@ impl Request {
         if bad { Err(Errno::EINVAL) } else { Ok(()) }
     }
 
+    /// Addresses that parent and child write to when they go on: the tops of their stacks and the thread's control block,
+    /// which ends 0x7000 below the thread pointer (ELFv2, "Thread-Local Storage").
+    fn near(&self, parent: &UserContext) -> [u64; 3] {
+        const BIAS: u64 = 0x7000;
+        const BLOCK: u64 = 8;
+        let stack = parent.gpr[STACK_POINTER];
+        let thread = parent.gpr[THREAD_POINTER];
+        [parent.nip, stack, thread.wrapping_sub(BIAS + BLOCK)]
+    }
+
     /// The registers that the child starts with.
     pub fn child_context(&self, parent: &UserContext) -> UserContext {
         let mut context = parent.clone();
@@ -233,15 +245,69 @@ fn await_vfork(call: &mut Call<'_>, child: Pid) -> Called {
     }
 }
 
-fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, Errno> {
+fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, Outcome> {
+    let space = call.process().space()?;
+    if request.flags.contains(CloneFlags::VM) {
+        return Ok(with_space(call, request, space)?);
+    }
+    let space = copy_space(call, request, &space)?;
+    with_space(call, request, space.clone()).map_err(|errno| {
+        // Nobody else has it: it is given back in steps.
+        call.body.former = Some(space);
+        errno.into()
+    })
+}
+
+/// A copy of the caller's memory, made in steps.
+fn copy_space(
+    call: &mut Call<'_>,
+    request: &Request,
+    space: &Space,
+) -> Result<Arc<Space>, Outcome> {
+    /// Pages that one step copies.
+    const STEP: u64 = 1024;
+    /// How many times a fork begins anew because other threads change the areas. Then it is done in one step.
+    const PATIENCE: u32 = 8;
+    let near = request.near(&call.body.context);
+    let (next, again) = match call.progress() {
+        Continuation::Copying { next, again } => (next, again),
+        _ => (0, 0),
+    };
+    let (mut copy, next) = match call.body.copy.take() {
+        Some(copy) => (copy, next),
+        None => (space.begin_fork()?, 0),
+    };
+    let budget = if again < PATIENCE { STEP } else { u64::MAX };
+    let progress = match space.fork_step(&mut copy, PageNumber(next), &near, budget) {
+        Ok(None) => return Ok(Space::of_copy(copy)),
+        Ok(Some(next)) => {
+            call.body.copy = Some(copy);
+            Continuation::Copying {
+                next: next.0,
+                again,
+            }
+        }
+        Err(error) => {
+            call.body.former = Some(Space::of_copy(copy));
+            if error == ForkError::OutOfMemory {
+                return Err(Errno::ENOMEM.into());
+            }
+            let again = again + 1;
+            Continuation::Copying { next: 0, again }
+        }
+    };
+    call.set_progress(progress);
+    Err(Outcome::Again)
+}
+
+/// A child of the caller's process with this memory.
+fn with_space(
+    call: &mut Call<'_>,
+    request: &Request,
+    space: Arc<Space>,
+) -> Result<Arc<Process>, Errno> {
     let parent = call.process();
     let shares = |flag| request.flags.contains(flag);
-    let space = parent.space()?;
-    let space = if shares(CloneFlags::VM) {
-        space
-    } else {
-        space.fork()?
-    };
     let files = parent.files()?;
     let files = if shares(CloneFlags::FILES) {
         files

@@ -283,16 +283,8 @@ impl Frame {
     /// [`OutOfMemory`] when none is free, or only Global's reserve, or `owner` is at its maximum.
     pub fn allocate(owner: Cid, kind: Kind) -> Result<Self, OutOfMemory> {
         let frame = Self::take(owner, kind)?;
-        contents::zero(frame.0.get());
+        contents::clear(frame.0.get(), 1);
         Ok(frame)
-    }
-
-    /// A zeroed frame, but only while more than an eighth of RAM is free: for pages that nobody needs yet.
-    pub(crate) fn allocate_if_plentiful(owner: Cid, kind: Kind) -> Option<Self> {
-        let plenty = (TOTAL.load(Relaxed) / 8).max(kept_from(owner));
-        let frame = Self::take_keeping(owner, kind, plenty).ok()?;
-        contents::zero(frame.0.get());
-        Some(frame)
     }
 
     /// A new frame charged to `owner` with the contents of this one.
@@ -306,11 +298,7 @@ impl Frame {
     }
 
     fn take(owner: Cid, kind: Kind) -> Result<Self, OutOfMemory> {
-        Self::take_keeping(owner, kind, kept_from(owner))
-    }
-
-    fn take_keeping(owner: Cid, kind: Kind, kept: u32) -> Result<Self, OutOfMemory> {
-        let (number, meta) = take_one(owner, kind, kept)?;
+        let (number, meta) = take_one(owner, kind, kept_from(owner))?;
         meta.references.store(1, Relaxed);
         NonZeroU32::new(number).map(Self).ok_or(OutOfMemory)
     }
@@ -447,19 +435,75 @@ fn release(free: &mut Buddy, ram: &Ram, number: u32, meta: &Meta) {
     free.give_one(ram, number, meta);
 }
 
+/// Puts zeroed frames into the empty places among `places` whose bits are `wanted`, the lowest first, as long as more
+/// than an eighth of RAM is free: for pages that nobody needs yet. Returns the bits of those that it has filled.
+pub(crate) fn fill_if_plentiful(
+    owner: Cid,
+    kind: Kind,
+    places: &mut [Option<Frame>; 16],
+    wanted: u16,
+) -> u16 {
+    let ram = ram();
+    let plenty = (TOTAL.load(Relaxed) / 8).max(kept_from(owner));
+    let mut filled = 0u16;
+    {
+        let mut free = FREE.lock();
+        let wanted = |slot: &usize| wanted & 1 << slot != 0;
+        for (slot, place) in places
+            .iter_mut()
+            .enumerate()
+            .filter(|(slot, _)| wanted(slot))
+        {
+            // Charged at the end, all together; what others are promised does not depend on that.
+            let more = filled.count_ones() + 1;
+            let kept = plenty.saturating_add(promised(owner));
+            let permitted = free.free() > kept && accounts::permits(owner, more) && !injected();
+            let Some((number, meta)) = permitted.then(|| free.take_one(ram)).flatten() else {
+                break;
+            };
+            meta.set_used(owner.0, kind, 0);
+            meta.references.store(1, Relaxed);
+            *place = NonZeroU32::new(number).map(Frame);
+            filled |= 1 << slot;
+        }
+        accounts::charge(owner, kind, filled.count_ones() as i32);
+    }
+    for (slot, place) in places.iter().enumerate() {
+        if let Some(frame) = place.as_ref().filter(|_| filled & 1 << slot != 0) {
+            contents::clear(frame.0.get(), 1);
+        }
+    }
+    filled
+}
+
 /// Drops the handles in `frames` and takes the allocator's lock once for all of them.
 pub(crate) fn drop_all(frames: &mut [Option<Frame>]) {
     let ram = ram();
     let mut free = None;
+    // Neighbours mostly have one owner and one kind: they are charged together.
+    let mut charged = (0, Kind::Anonymous);
+    let mut count = 0;
     for frame in frames.iter_mut().filter_map(Option::take) {
         let number = frame.0.get();
         core::mem::forget(frame);
         let Some(meta) = ram.meta(number) else {
             continue;
         };
-        if Frame::let_go(meta) {
-            release(free.get_or_insert_with(|| FREE.lock()), ram, number, meta);
+        if !Frame::let_go(meta) {
+            continue;
         }
+        let free = free.get_or_insert_with(|| FREE.lock());
+        let whose = (meta.owner.load(Relaxed), meta.kind());
+        if whose != charged && count > 0 {
+            accounts::charge(Cid(charged.0), charged.1, -count);
+            count = 0;
+        }
+        charged = whose;
+        count += 1;
+        free.give_one(ram, number, meta);
+    }
+    if count > 0 {
+        accounts::charge(Cid(charged.0), charged.1, -count);
     }
 }
 

@@ -82,10 +82,15 @@ impl Process {
     }
 
     pub fn fork(&mut self) -> Result<Self, abi::Errno> {
+        self.fork_near(&[])
+    }
+
+    /// A fork that copies the pages of these addresses ahead.
+    pub fn fork_near(&mut self, near: &[u64]) -> Result<Self, abi::Errno> {
         let mmu = Mmu::default();
         let (table, fail) = (mmu.table.clone(), mmu.fail.clone());
         Ok(Self {
-            space: self.space.fork(Box::new(mmu))?,
+            space: self.space.fork(Box::new(mmu), near)?,
             table,
             fail,
             faults: 0,
