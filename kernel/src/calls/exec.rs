@@ -466,6 +466,9 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         credential,
         secure,
     } = loaded;
+    if let Ok(old) = process.space() {
+        super::futex::release_robust(call.thread, &old);
+    }
     process.replace_space(space);
     process.release_vfork();
     crate::posix_timers::delete_all(process);
