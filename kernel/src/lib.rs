@@ -33,6 +33,7 @@ pub mod others;
 pub mod outcome;
 pub mod partitions;
 pub mod pid_file;
+pub mod placement;
 pub mod posix_timers;
 pub mod power;
 pub mod proc_source;

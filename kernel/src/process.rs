@@ -119,6 +119,8 @@ pub struct State {
     pub vfork: Option<Waiter>,
     /// The real-time interval timer.
     pub alarm: Alarm,
+    /// How its programs want to be run (`man 2 personality`).
+    pub persona: u32,
 }
 
 /// The real-time interval timer (`man 2 setitimer`).
@@ -184,6 +186,7 @@ impl Process {
             new.arguments = state.arguments;
             new.environment = state.environment;
             new.auxiliary = state.auxiliary;
+            new.persona = state.persona;
             new
         };
         let limited = state.limits.current(Resource::Cpu) != RLIM_INFINITY;
@@ -634,6 +637,7 @@ impl State {
             released: true,
             vfork: None,
             alarm: Alarm::default(),
+            persona: 0,
         }
     }
 }

@@ -26,7 +26,7 @@ use arch::Trap;
 use core::sync::atomic::Ordering;
 use memory::{FaultError, frames};
 use process::ExitStatus;
-use process::signal::{Action, Delivery, interruption};
+use process::signal::{Action, Delivery, Interrupted, interruption};
 use sched::{CpuClock, Reason};
 use trace::Severity;
 
@@ -556,7 +556,16 @@ impl<'a> Running<'a> {
         }
         let timed = matches!(call.progress, Continuation::Until(_));
         let number = SystemCall::from_number(call.number).unwrap_or(SystemCall::RestartSyscall);
-        match interruption(number, timed).resumption(Some(action)) {
+        let lock = number == SystemCall::Futex
+            && self.body.as_ref().is_some_and(|body| {
+                calls::futex::takes_lock(body.context.gpr.get(4).copied().unwrap_or(0))
+            });
+        let interrupted = if lock {
+            Interrupted::Always
+        } else {
+            interruption(number, timed)
+        };
+        match interrupted.resumption(Some(action)) {
             process::signal::Resumption::Fail => {
                 if let Some(body) = &mut self.body {
                     let call = Call::new(&self.thread, body, self.space.clone(), call);

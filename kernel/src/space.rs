@@ -22,7 +22,12 @@ static NEXT_SPACE: AtomicU64 = AtomicU64::new(1);
 impl Space {
     /// An empty space charged to a partition.
     pub fn new(owner: Cid) -> Arc<Self> {
-        Self::with(AddressSpace::new(owner, LAYOUT, Self::translations(owner)))
+        Self::laid_out(owner, LAYOUT)
+    }
+
+    /// An empty space in which things go where a layout says.
+    pub fn laid_out(owner: Cid, layout: Layout) -> Arc<Self> {
+        Self::with(AddressSpace::new(owner, layout, Self::translations(owner)))
     }
 
     fn translations(owner: Cid) -> Box<arch::Space> {

@@ -163,3 +163,19 @@ END
 check EVENT0041 'the limit of CPU time is SIGXCPU and then SIGKILL' <<'END'
 $T/timers limit
 END
+
+check EVENT0042 'a lock whose word names its owner goes from hand to hand' <<'END'
+$T/futexes owned
+END
+
+check EVENT0043 'such a lock is refused as the manual page says, and times out' <<'END'
+$T/futexes refused
+END
+
+check EVENT0044 'a handler does not end the wait for a lock' <<'END'
+$T/futexes interrupted
+END
+
+check EVENT0045 'who dies with a robust lock leaves it to the next, by whichever end' <<'END'
+$T/futexes died
+END

@@ -95,3 +95,16 @@ END
 check FLOAT0007 'floating-point and vector arithmetic is right' <<'END'
 $T/floating arithmetic
 END
+
+check MEM0030 'stack, heap and mappings are elsewhere in each run' <<'END'
+$T/places differ
+[ "$(cat /proc/sys/kernel/randomize_va_space)" = 2 ]
+END
+
+check MEM0031 'a program that asks for it is at the same places in each run' <<'END'
+$T/places fixed
+END
+
+check MEM0032 'all of the stack that the limit allows is there' <<'END'
+$T/places deep
+END

@@ -27,18 +27,25 @@ extern crate std;
 
 mod buffer;
 mod channel;
+mod datagram;
 mod epoll;
 mod event;
+mod flight;
 mod futex;
+mod inbox;
+mod listener;
 mod pipe;
 mod quota;
 #[cfg(test)]
 mod sleeper;
 
 pub use channel::{Channel, ChannelEnd, ChannelKind, Directions, Received};
+pub use datagram::DatagramSocket;
 pub use epoll::{Epoll, Flags as EpollFlags, Interest, Ready};
 pub use event::EventCounter;
 pub use futex::{FutexKey, FutexTable, WakeOperation};
+pub use inbox::{Ancillary, Name, Sender};
+pub use listener::{AbstractNames, Bound, SocketPlace, StreamSocket};
 pub use pipe::{Pipe, PipeEnd};
 pub use quota::{Quota, Share};
 

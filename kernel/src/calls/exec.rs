@@ -9,14 +9,15 @@ use super::directory::{base, with_walk};
 use super::memory::mapped_name;
 use super::process::STACK_POINTER;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
+use crate::placement::Placement;
 use crate::process::Process;
 use crate::space::{Space, USER_LIMIT};
 use crate::system::system;
 use crate::vdso;
 use abi::linux::{
-    AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP,
-    AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_SYMLINK_NOFOLLOW,
-    AT_SYSINFO_EHDR, AT_UID, Resource, SignalNumber, TASK_COMM_LEN,
+    ADDR_NO_RANDOMIZE, AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS,
+    AT_GID, AT_HWCAP, AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE,
+    AT_SYMLINK_NOFOLLOW, AT_SYSINFO_EHDR, AT_UID, Resource, SignalNumber, TASK_COMM_LEN,
 };
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE};
@@ -38,8 +39,6 @@ const STRINGS_LIMIT: usize = 2 << 20;
 const STRING_LIMIT: usize = 128 << 10;
 /// How many interpreters of interpreters are followed.
 const DEPTH: usize = 4;
-/// Where a program that may be anywhere is put, and its dynamic linker; randomization is not there yet.
-const MOVABLE_BASE: u64 = 0x1_0000_0000;
 
 /// `man 2 execve`.
 pub fn execve(call: &mut Call<'_>) -> Called {
@@ -86,6 +85,8 @@ struct Loaded {
     stack: InitialStack,
     entry: u64,
     credential: Credential,
+    /// Whether it is more than its caller's.
+    secure: bool,
 }
 
 fn execute(
@@ -254,12 +255,14 @@ fn open(
 fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
     let process = call.process();
     let (credential, secure) = new_credential(call, program);
-    let space = Space::new(process.cid());
+    let fixed = !secure && process.with(|state| state.persona) & ADDR_NO_RANDOMIZE != 0;
+    let placement = Placement::choose(fixed);
+    let space = Space::laid_out(process.cid(), placement.layout);
     let name = mapped_name(call, &program.location)?;
     let (base, entry, interpreter_base) = {
         let mut description = space.lock();
         let base = if program.image.movable {
-            MOVABLE_BASE
+            placement.program
         } else {
             0
         };
@@ -272,10 +275,12 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
         )?;
         let (entry, interpreter_base) = match program.image.interpreter {
             None => (base + program.image.entry, 0),
-            Some(path) => load_interpreter(call, &mut description, program, path)?,
+            Some(path) => {
+                load_interpreter(call, &mut description, program, path, placement.interpreter)?
+            }
         };
         let heap = (base + program.image.end()).next_multiple_of(PAGE_SIZE as u64);
-        description.set_heap(heap);
+        description.set_heap(heap + placement.heap_gap);
         description.set_stack_limit(process.limit(Resource::Stack));
         vdso::map(&mut description)?;
         (base, entry, interpreter_base)
@@ -285,13 +290,14 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
         program,
         &credential,
         secure,
-        [base, interpreter_base],
+        [base, interpreter_base, placement.stack_top],
     )?;
     Ok(Loaded {
         space,
         stack,
         entry,
         credential,
+        secure,
     })
 }
 
@@ -360,6 +366,7 @@ fn load_interpreter(
     space: &mut memory::AddressSpace,
     program: &Program,
     (offset, length): (u64, u64),
+    movable_base: u64,
 ) -> Result<(u64, u64), Outcome> {
     let length = usize::try_from(length)
         .ok()
@@ -377,21 +384,18 @@ fn load_interpreter(
     let (location, _, head) = open(call, None, &path, Follow::Yes)?;
     let image = Image::parse(&head, USER_LIMIT).map_err(|_| Errno::ENOEXEC)?;
     let source = location.inode().pages().ok_or(Errno::EACCES)?;
-    let base = if image.movable { INTERPRETER_BASE } else { 0 };
+    let base = if image.movable { movable_base } else { 0 };
     let name = mapped_name(call, &location)?;
     map_image(space, &image, &source, base, &name)?;
     Ok((base + image.entry, base))
 }
-
-/// Where the dynamic linker is put.
-const INTERPRETER_BASE: u64 = 0x7f00_0000_0000;
 
 fn lay_out_stack(
     space: &Arc<Space>,
     program: &Program,
     credential: &Credential,
     secure: bool,
-    [base, interpreter]: [u64; 2],
+    [base, interpreter, top]: [u64; 3],
 ) -> Result<InitialStack, Outcome> {
     let image = &program.image;
     let identity = &credential.identity;
@@ -422,19 +426,14 @@ fn lay_out_stack(
         platform: arch::features::platform().as_bytes(),
         random,
     };
-    let stack = InitialStack::new(
-        &contents,
-        &auxiliary,
-        USER_LIMIT,
-        STRINGS_LIMIT + (64 << 10),
-    )?;
+    let stack = InitialStack::new(&contents, &auxiliary, top, STRINGS_LIMIT + (64 << 10))?;
     let mut description = space.lock();
     let start = (stack.pointer - FIRST_STACK) & !(PAGE_SIZE as u64 - 1);
     let writable = Protection::READ | Protection::WRITE;
     description.map(MapRequest {
         hint: start,
         fixed: Fixed::NoReplace,
-        length: USER_LIMIT - start,
+        length: top.next_multiple_of(PAGE_SIZE as u64) - start,
         protection: writable,
         maximum: Protection::all(),
         mapping: Mapping::Stack,
@@ -478,7 +477,11 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         stack,
         entry,
         credential,
+        secure,
     } = loaded;
+    if let Ok(old) = process.space() {
+        super::futex::release_robust(call.thread, &old);
+    }
     process.replace_space(space);
     process.release_vfork();
     crate::posix_timers::delete_all(process);
@@ -494,6 +497,9 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         .unwrap_or_default();
     process.with(|state| {
         state.credential = Arc::new(credential);
+        if secure {
+            state.persona = 0;
+        }
         state.name = name.iter().copied().take(TASK_COMM_LEN - 1).collect();
         state.executable = Some(program.location);
         state.arguments = stack.arguments;

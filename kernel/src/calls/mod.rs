@@ -297,6 +297,8 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         | S::Recv
         | S::Recvfrom
         | S::Recvmsg
+        | S::Sendmmsg
+        | S::Recvmmsg
         | S::Shutdown
         | S::Setsockopt
         | S::Getsockopt => socket::direct(number, call),

@@ -236,6 +236,13 @@ impl WaitQueue {
         woken
     }
 
+    /// The key of the first waiter.
+    #[must_use]
+    pub fn first_key(&self) -> Option<u64> {
+        let places = self.0.places.lock();
+        places.waiting.first_key_value().map(|(_, place)| place.key)
+    }
+
     /// Whether nobody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
