@@ -139,3 +139,30 @@ check FILES0016 'df and mount answer' <<'END'
 df / | grep -q ' /$'
 mount | grep -q 'on /proc type proc'
 END
+
+check FILES0017 'extended attributes belong to the file, and are named as Linux names them' <<'END'
+$T/files attributes
+rm -f *
+$T/files attribute-names
+END
+
+check FILES0018 'user attributes go with the mode bits, trusted ones with the administrator' <<'END'
+$T/files attributes-of-others
+END
+
+check FILES0019 'attributes are there in a partition, and not on files that are generated' <<'END'
+mkwpar -n marks
+startwpar marks
+clogin marks sh -c "cd /tmp && mkdir m && cd m && $T/files attributes"
+test "$(ls -l /proc/self/ /sys | grep -c 'not implemented')" = 0
+stopwpar -F marks
+rmwpar marks
+END
+
+check FILES0020 'ranges are copied between files, at positions or at offsets' <<'END'
+$T/files copy-range
+rm -f *
+$T/files copy-range-errors
+rm -f *
+$T/files send
+END

@@ -5,6 +5,10 @@
 //! middle, be interrupted (it then answers what is done) or be cut after `SLICE` bytes to let others run. The
 //! whole of a longer transfer is therefore not atomic; what `man 7 pipe` asks of short writes to pipes is.
 
+mod between;
+
+pub use between::{copy_file_range, sendfile};
+
 use super::Call;
 use super::descriptor::opened;
 use super::directory::with_walk;
@@ -20,9 +24,8 @@ use abi::linux::{
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use vfs::{Access, FileKind, Follow, IoContext, OpenFile, Seek, StatusFlags, Whence};
-use wait::{SliceSink, SliceSource, Stop};
+use wait::{SliceSource, Stop};
 
 /// How much is transferred before others may run.
 pub(super) const SLICE: usize = 4 * STEP;
@@ -375,87 +378,6 @@ fn seek(call: &Call<'_>, offset: i64, whence: u64) -> Called {
         _ => return Err(Errno::EINVAL.into()),
     };
     Ok(file.seek(&call.io(), offset, whence)?)
-}
-
-/// `man 2 sendfile`: from a file with a position to any file, through a buffer of the kernel.
-///
-/// The offset in the program's memory, or the position of the input, moves after each step, so an interrupted call
-/// has said all that it has done.
-///
-/// # Errors
-/// EBADF, EINVAL when the input has no position or the output is opened for appending, EFAULT; as [`write()`].
-pub fn sendfile(call: &mut Call<'_>) -> Called {
-    let (out, from) = (opened(call, 0)?, opened(call, 1)?);
-    require(&from, Access::READ, None)?;
-    require(&out, Access::WRITE, None)?;
-    if from.operations().seek() != Seek::Yes || out.flags().contains(StatusFlags::APPEND) {
-        return Err(Errno::EINVAL.into());
-    }
-    let total = (call.argument(3) as usize).min(MAX_RW_COUNT);
-    let before = transferred(call);
-    let mut done = before;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(STEP).map_err(|_| Errno::ENOMEM)?;
-    while done < total {
-        let at = input_offset(call, &from)?;
-        bytes.resize(STEP.min(total - done), 0);
-        let count = match from.read_at(&call.io(), at, &mut SliceSink::new(&mut bytes)) {
-            Ok(count) => count,
-            Err(stop) => return stopped(call, done, stop),
-        };
-        let length = match allowed(call, &out, None, count, done > 0) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(outcome) => return Err(outcome),
-        };
-        let part = bytes.get(..length).unwrap_or_default();
-        match out.write(&call.io(), &mut SliceSource::new(part)) {
-            Ok(0) => break,
-            Ok(count) => {
-                done += count;
-                move_input(call, &from, at.saturating_add(count as i64))?;
-            }
-            Err(stop) => {
-                if stop == Stop::Error(Errno::EPIPE) {
-                    raise(call, SignalNumber::SIGPIPE);
-                }
-                return stopped(call, done, stop);
-            }
-        }
-        if done < total && done - before >= SLICE {
-            return cut(call, done);
-        }
-    }
-    Ok(done as u64)
-}
-
-/// From where `sendfile` reads; the place where the new offset will be stored is made resident.
-fn input_offset(call: &Call<'_>, from: &OpenFile) -> Result<i64, Outcome> {
-    let address = call.argument(2);
-    if address == 0 {
-        return Ok(from.seek(&call.io(), 0, Whence::Current)?.cast_signed());
-    }
-    call.user.gather(
-        Segment {
-            address,
-            length: size_of::<u64>(),
-        },
-        MemoryAccess::Write,
-    )?;
-    let at = call.user.u64(address)?.cast_signed();
-    if at < 0 {
-        Err(Errno::EINVAL.into())
-    } else {
-        Ok(at)
-    }
-}
-
-fn move_input(call: &Call<'_>, from: &OpenFile, to: i64) -> Result<(), Outcome> {
-    match call.argument(2) {
-        0 => from.seek(&call.io(), to, Whence::Set).map(drop)?,
-        address => call.user.write(address, &to.to_le_bytes())?,
-    }
-    Ok(())
 }
 
 /// `man 2 ftruncate`.

@@ -5,6 +5,7 @@
 //! from the start any number of times, so until its commit it changes nothing; what must not be lost
 //! between two runs is its [`Continuation`].
 
+pub mod attribute;
 pub mod clock;
 pub mod control;
 pub mod descriptor;
@@ -14,6 +15,7 @@ pub mod file;
 pub mod futex;
 pub mod identity;
 pub mod job;
+pub mod light;
 pub mod memory;
 pub mod metadata;
 pub mod poll;
@@ -173,6 +175,7 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
 
 fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
     use SystemCall as S;
+    use attribute::Means;
     match number {
         S::Read => file::read(call),
         S::Write => file::write(call),
@@ -187,6 +190,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Lseek => file::lseek(call),
         S::Llseek => file::llseek(call),
         S::Sendfile => file::sendfile(call),
+        S::CopyFileRange => file::copy_file_range(call),
         S::Ftruncate => file::ftruncate(call),
         S::Truncate => file::truncate(call),
         S::Fsync | S::Fdatasync => file::fsync(call),
@@ -246,6 +250,19 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Utimes => metadata::utimes(call),
         S::Futimesat => metadata::futimesat(call),
         S::Utimensat => metadata::utimensat(call),
+
+        S::Getxattr => attribute::get(call, Means::Path),
+        S::Lgetxattr => attribute::get(call, Means::Link),
+        S::Fgetxattr => attribute::get(call, Means::Descriptor),
+        S::Listxattr => attribute::list(call, Means::Path),
+        S::Llistxattr => attribute::list(call, Means::Link),
+        S::Flistxattr => attribute::list(call, Means::Descriptor),
+        S::Setxattr => attribute::set(call, Means::Path),
+        S::Lsetxattr => attribute::set(call, Means::Link),
+        S::Fsetxattr => attribute::set(call, Means::Descriptor),
+        S::Removexattr => attribute::remove(call, Means::Path),
+        S::Lremovexattr => attribute::remove(call, Means::Link),
+        S::Fremovexattr => attribute::remove(call, Means::Descriptor),
 
         S::Close => descriptor::close(call),
         S::CloseRange => descriptor::close_range(call),

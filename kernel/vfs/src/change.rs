@@ -184,7 +184,7 @@ impl Walk<'_> {
     }
 
     /// The metadata of a file that the caller owns or may treat so.
-    fn own(&self, location: &Location) -> Attempt<Metadata> {
+    pub(crate) fn own(&self, location: &Location) -> Attempt<Metadata> {
         let metadata = location.inode().metadata(&self.io)?;
         if metadata.uid == self.io.credential.identity.fsuid || self.holds(Privileges::FILE_OWNER) {
             return Ok(metadata);

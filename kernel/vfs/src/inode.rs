@@ -1,8 +1,8 @@
 //! What a file system implements.
 
 use crate::{
-    Change, DeviceNumber, FileKind, FileOperations, FileSystemStatus, InodeId, IoContext, Location,
-    Metadata, Mode,
+    AttributeStore, Change, DeviceNumber, FileKind, FileOperations, FileSystemStatus, InodeId,
+    IoContext, Location, Metadata, Mode,
 };
 use abi::{Cid, Errno};
 use alloc::sync::Arc;
@@ -319,6 +319,11 @@ pub trait Inode: Any + Send + Sync {
 
     /// Where the object behind a fifo or socket node is attached; `None` for other kinds.
     fn attachment(&self) -> Option<&Attachment> {
+        None
+    }
+
+    /// Where the extended attributes of the file are kept; `None`: the file system keeps none.
+    fn attributes(&self) -> Option<&AttributeStore> {
         None
     }
 

@@ -25,6 +25,7 @@
 
 extern crate alloc;
 
+mod attribute;
 mod change;
 mod dirent;
 mod file;
@@ -43,6 +44,7 @@ mod rename;
 mod text_file;
 mod walk;
 
+pub use attribute::{ATTRIBUTE_NAME_LIMIT, ATTRIBUTE_SIZE_LIMIT, AttributeStore, SetAttribute};
 pub use dirent::fill_dirents;
 pub use file::{FileOperations, IoContext, IoctlArgument, Seek, Whence};
 pub use file_table::{DESCRIPTOR_LIMIT, Descriptor, FileTable};

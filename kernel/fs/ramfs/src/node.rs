@@ -12,8 +12,9 @@ use core::sync::atomic::{AtomicU16, Ordering};
 use memory::PageSource;
 use sync::{Guard, Rank, SpinLock};
 use vfs::{
-    Attachment, Change, DeviceNumber, DirectoryEntry, FileKind, FileSystemStatus, Flow, Inode,
-    InodeId, IoContext, Metadata, Mode, NewNode, NewTime, NodeContent, RenameFlags, Timestamp,
+    Attachment, AttributeStore, Change, DeviceNumber, DirectoryEntry, FileKind, FileSystemStatus,
+    Flow, Inode, InodeId, IoContext, Metadata, Mode, NewNode, NewTime, NodeContent, RenameFlags,
+    Timestamp,
 };
 use wait::{Attempt, Sink, Source};
 
@@ -27,6 +28,7 @@ pub(crate) struct Node {
     kind: FileKind,
     owner: AtomicU16,
     body: Body,
+    attributes: AttributeStore,
     state: SpinLock<State>,
 }
 
@@ -105,6 +107,7 @@ impl Node {
             kind,
             owner,
             body,
+            attributes: AttributeStore::default(),
             state,
         }))
     }
@@ -490,6 +493,10 @@ impl Inode for Node {
             Body::Special(attachment, _) => Some(attachment),
             _ => None,
         }
+    }
+
+    fn attributes(&self) -> Option<&AttributeStore> {
+        Some(&self.attributes)
     }
 
     fn file_system(&self) -> FileSystemStatus {

@@ -1,0 +1,164 @@
+/* Extended attributes and transfers between files: run in an empty folder, as root. */
+
+#include "check.h"
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sendfile.h>
+#include <sys/xattr.h>
+
+static int make(const char *path, int flags)
+{
+	int file = open(path, O_CREAT | O_RDWR | flags, 0644);
+	WANT(file >= 0);
+	return file;
+}
+
+static void as_nobody(void)
+{
+	WANT(setgid(65534) == 0 && setuid(65534) == 0);
+}
+
+static void attributes(void)
+{
+	char value[64], list[64];
+	int file = make("f", 0);
+	WANT(listxattr("f", list, sizeof(list)) == 0);
+	WANT_ERROR(getxattr("f", "user.a", value, sizeof(value)), ENODATA);
+	WANT_ERROR(setxattr("f", "user.a", "one", 3, XATTR_REPLACE), ENODATA);
+	WANT(setxattr("f", "user.a", "one", 3, XATTR_CREATE) == 0);
+	WANT_ERROR(setxattr("f", "user.a", "two", 3, XATTR_CREATE), EEXIST);
+	WANT(fgetxattr(file, "user.a", NULL, 0) == 3);
+	WANT(fgetxattr(file, "user.a", value, 3) == 3 && memcmp(value, "one", 3) == 0);
+	WANT_ERROR(fgetxattr(file, "user.a", value, 2), ERANGE);
+	WANT(fsetxattr(file, "user.a", "", 0, 0) == 0);
+	WANT(getxattr("f", "user.a", value, sizeof(value)) == 0);
+	WANT(setxattr("f", "security.x", "s", 1, 0) == 0);
+	WANT(flistxattr(file, list, sizeof(list)) == 7 + 11);
+	WANT(memmem(list, 18, "user.a", 7) && memmem(list, 18, "security.x", 11));
+	WANT_ERROR(flistxattr(file, list, 17), ERANGE);
+	WANT(removexattr("f", "user.a") == 0);
+	WANT_ERROR(removexattr("f", "user.a"), ENODATA);
+	/* They belong to the file, not to its name. */
+	WANT(link("f", "g") == 0 && unlink("f") == 0);
+	WANT(getxattr("g", "security.x", value, sizeof(value)) == 1);
+}
+
+static void attribute_names(void)
+{
+	char name[300] = "user.", value[70000];
+	memset(value, 'v', sizeof(value));
+	make("f", 0);
+	memset(name + 5, 'n', 250);
+	WANT(setxattr("f", name, "x", 1, 0) == 0);
+	name[255] = 'n';
+	WANT_ERROR(setxattr("f", name, "x", 1, 0), ERANGE);
+	WANT_ERROR(setxattr("f", "", "x", 1, 0), ERANGE);
+	WANT_ERROR(setxattr("f", "user.", "x", 1, 0), EINVAL);
+	WANT_ERROR(setxattr("f", "system.posix_acl_access", "x", 1, 0), EOPNOTSUPP);
+	WANT_ERROR(setxattr("f", "nothing", "x", 1, 0), EOPNOTSUPP);
+	WANT_ERROR(setxattr("f", "user.a", value, 65537, 0), E2BIG);
+	WANT_ERROR(setxattr("f", "user.a", value, 65536, 0), ENOSPC);
+	WANT_ERROR(setxattr("f", "user.a", value, 1, 4), EINVAL);
+	WANT_ERROR(setxattr("f", "user.a", (void *)8, 8, 0), EFAULT);
+	WANT_ERROR(setxattr("f", (void *)8, value, 8, 0), EFAULT);
+	WANT_ERROR(setxattr("none", "user.a", value, 8, 0), ENOENT);
+	/* What is refused leaves nothing: the file holds one name of 255 bytes and its value. */
+	WANT(listxattr("f", NULL, 0) == 256);
+}
+
+static void attributes_of_others(void)
+{
+	char value[8];
+	make("f", 0);
+	WANT(chmod("f", 0600) == 0 && chmod(".", 0777) == 0);
+	WANT(setxattr("f", "user.a", "1", 1, 0) == 0 && setxattr("f", "trusted.a", "1", 1, 0) == 0);
+	WANT(symlink("f", "l") == 0);
+	WANT_ERROR(lsetxattr("l", "user.a", "1", 1, 0), EPERM);
+	WANT_ERROR(lgetxattr("l", "user.a", value, 8), ENODATA);
+	WANT(getxattr("l", "user.a", value, 8) == 1);
+	WANT(mkdir("d", 0777) == 0 && chmod("d", 01777) == 0);
+	WANT(setxattr("d", "user.a", "1", 1, 0) == 0);
+	as_nobody();
+	WANT_ERROR(getxattr("f", "user.a", value, 8), EACCES);
+	WANT_ERROR(setxattr("f", "user.a", "2", 1, 0), EACCES);
+	WANT_ERROR(getxattr("f", "trusted.a", value, 8), ENODATA);
+	WANT_ERROR(setxattr("f", "trusted.a", "2", 1, 0), EPERM);
+	WANT_ERROR(setxattr("f", "security.a", "2", 1, 0), EPERM);
+	WANT(listxattr("f", NULL, 0) == 7);
+	/* A directory in which everybody writes keeps its marks. */
+	WANT_ERROR(setxattr("d", "user.b", "1", 1, 0), EPERM);
+}
+
+static void fill(int file, int size)
+{
+	char block[1000];
+	for (int at = 0; at < size; at += 1000) {
+		memset(block, 'a' + at / 1000 % 26, sizeof(block));
+		WANT(write(file, block, sizeof(block)) == 1000);
+	}
+}
+
+static void copy_range(void)
+{
+	enum { SIZE = 3000000 };
+	int from = make("from", 0), to = make("to", 0);
+	fill(from, SIZE);
+	/* Offsets in memory leave the positions alone. */
+	loff_t in = 500, out = 10;
+	WANT(copy_file_range(from, &in, to, &out, 1000, 0) == 1000 && in == 1500 && out == 1010);
+	WANT(lseek(from, 0, SEEK_CUR) == SIZE && lseek(to, 0, SEEK_CUR) == 0);
+	char bytes[20];
+	WANT(pread(to, bytes, 20, 500) == 20);
+	WANT(memcmp(bytes, "aaaaaaaaaabbbbbbbbbb", 20) == 0);
+	WANT(pread(to, bytes, 10, 0) == 10 && memcmp(bytes, "\0\0\0\0\0\0\0\0\0\0", 10) == 0);
+	/* Positions of the files move; a copy of everything ends at the end. */
+	WANT(lseek(from, 0, SEEK_SET) == 0 && ftruncate(to, 0) == 0);
+	long done = 0, step;
+	while ((step = copy_file_range(from, NULL, to, NULL, 1 << 30, 0)) > 0)
+		done += step;
+	WANT(step == 0 && done == SIZE && lseek(to, 0, SEEK_CUR) == SIZE);
+	char a[1000], b[1000];
+	for (int at = 0; at < SIZE; at += 1000)
+		WANT(pread(from, a, 1000, at) == 1000 && pread(to, b, 1000, at) == 1000 && memcmp(a, b, 1000) == 0);
+}
+
+static void copy_range_errors(void)
+{
+	int from = make("from", 0), to = make("to", 0), end = make("end", O_APPEND);
+	int reader = open("from", O_RDONLY), directory = open(".", O_RDONLY), ends[2];
+	fill(from, 5000);
+	loff_t in = 0, out = 100, negative = -1;
+	WANT(pipe(ends) == 0);
+	WANT_ERROR(copy_file_range(from, &in, from, &out, 101, 0), EINVAL);
+	WANT(copy_file_range(from, &in, from, &out, 100, 0) == 100);
+	WANT_ERROR(copy_file_range(from, &negative, to, NULL, 1, 0), EINVAL);
+	WANT_ERROR(copy_file_range(from, NULL, reader, NULL, 1, 0), EBADF);
+	WANT_ERROR(copy_file_range(from, NULL, end, NULL, 1, 0), EBADF);
+	WANT_ERROR(copy_file_range(directory, NULL, to, NULL, 1, 0), EISDIR);
+	WANT_ERROR(copy_file_range(from, NULL, ends[1], NULL, 1, 0), EINVAL);
+	WANT_ERROR(copy_file_range(from, NULL, to, NULL, 1, 1), EINVAL);
+	WANT_ERROR(copy_file_range(from, (void *)8, to, NULL, 1, 0), EFAULT);
+	WANT_ERROR(copy_file_range(99, NULL, to, NULL, 1, 0), EBADF);
+	WANT(lseek(to, 0, SEEK_END) == 0);
+}
+
+static void send(void)
+{
+	int from = make("from", 0), ends[2];
+	fill(from, 5000);
+	WANT(pipe(ends) == 0);
+	off_t at = 990;
+	WANT(sendfile(ends[1], from, &at, 20) == 20 && at == 1010);
+	char bytes[20];
+	WANT(read(ends[0], bytes, 20) == 20 && memcmp(bytes, "aaaaaaaaaabbbbbbbbbb", 20) == 0);
+	WANT(lseek(from, 4995, SEEK_SET) == 4995);
+	WANT(sendfile(ends[1], from, NULL, 100) == 5 && lseek(from, 0, SEEK_CUR) == 5000);
+	WANT_ERROR(sendfile(from, ends[0], NULL, 1), EINVAL);
+}
+
+static const struct check checks[] = {
+	{ "attributes", attributes },	      { "attribute-names", attribute_names },
+	{ "attributes-of-others", attributes_of_others }, { "copy-range", copy_range },
+	{ "copy-range-errors", copy_range_errors },	      { "send", send },
+};
+MAIN(checks)
