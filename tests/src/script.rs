@@ -41,7 +41,8 @@ pub fn announced(text: &str) -> Result<Vec<Announced>> {
     Ok(tests)
 }
 
-/// What the script asks for before its first test, in lines `# cpus: N`, `# memory: SIZE` and `# packages: NAME…`.
+/// What the script asks for before its first test, in lines `# cpus: N`, `# memory: SIZE`, `# packages: NAME…`,
+/// `# time: counted` and `# patience: SECONDS`.
 pub fn needs(text: &str) -> Result<Needs> {
     let mut needs = Needs::default();
     for line in text.lines().take_while(|line| !line.starts_with("check ")) {
@@ -55,6 +56,11 @@ pub fn needs(text: &str) -> Result<Needs> {
         } else if let Some(names) = line.strip_prefix("# packages:") {
             let names = names.split_whitespace().map(str::to_owned);
             needs.packages.extend(names);
+        } else if let Some(kind) = line.strip_prefix("# time:") {
+            needs.counted = kind.trim() == "counted";
+        } else if let Some(seconds) = line.strip_prefix("# patience:") {
+            let seconds = seconds.trim().parse().context("not a number of seconds")?;
+            needs.patience = Duration::from_secs(seconds);
         }
     }
     Ok(needs)
@@ -94,11 +100,12 @@ fn one_machine(
         "WANTED='{}'\n. /usr/lib/corral-tests/prelude.sh\n{text}\nsed 's/^/latency: /' /dev/latency\n",
         wanted.join(" ")
     );
-    let mut talk = target.boot_with(Some(script.as_bytes()), &needs(text)?)?;
+    let needs = needs(text)?;
+    let mut talk = target.boot_with(Some(script.as_bytes()), &needs)?;
     let mut running: Option<Announced> = None;
     let mut log = String::new();
     loop {
-        let line = match next_line(&mut talk) {
+        let line = match talk.line(Instant::now() + needs.patience) {
             Ok(Some(line)) => line,
             ended => return broke_off(talk, ended.err(), running, &log, left, report),
         };
@@ -122,10 +129,6 @@ fn one_machine(
             log.push('\n');
         }
     }
-}
-
-fn next_line(talk: &mut Talk) -> Result<Option<String>> {
-    talk.line(Instant::now() + PATIENCE)
 }
 
 /// The machine is off or silent: the running test has failed, or, when none was, the suite is over.

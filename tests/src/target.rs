@@ -28,6 +28,10 @@ pub struct Needs {
     pub memory: String,
     /// Debian's packages in the RAM disk.
     pub packages: Vec<String>,
+    /// Whether an instruction takes a nanosecond, so that times come out the same on every host.
+    pub counted: bool,
+    /// How long a test may take to say something.
+    pub patience: Duration,
 }
 
 impl Default for Needs {
@@ -36,6 +40,8 @@ impl Default for Needs {
             cpus: 1,
             memory: "1G".to_owned(),
             packages: Vec::new(),
+            counted: false,
+            patience: PATIENCE,
         }
     }
 }
@@ -81,6 +87,7 @@ impl Target<'_> {
         let mut machine = Machine::new(&self.kernel, &archive);
         machine.smp = needs.cpus;
         machine.memory.clone_from(&needs.memory);
+        machine.counted = needs.counted;
         Talk::start(&machine, &folder)
     }
 }
