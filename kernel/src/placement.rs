@@ -2,7 +2,7 @@
 //!
 //! What lies close together stays so, for the tables' sake: mappings in the half terabyte below the stack, the heap within
 //! 32 MiB of the program. A program that asks for it (`man 2 personality`, ADDR_NO_RANDOMIZE) is put at fixed places. The
-//! page that signal handlers return through stands at one place.
+//! vDSO stands at one place.
 
 use crate::space::{LAYOUT, USER_LIMIT};
 use crate::system::system;

@@ -14,7 +14,7 @@ use sync::{Rank, SpinLock};
 use vdso::{Clock, Clocks};
 
 /// Where the object is in every program (AT_SYSINFO_EHDR): above all mappings, below the stack's range.
-pub const ADDRESS: u64 = 0x7fff_f7fe_0000;
+pub const ADDRESS: u64 = 0x7fff_f7ff_0000;
 
 /// Where signal handlers return to.
 pub const SIGNAL_RETURN: u64 = ADDRESS + vdso::SIGNAL_RETURN;

@@ -1,6 +1,6 @@
 # Work that is long is cut: signals, kills and other threads in the middle of it, and how long interrupts are off. Time is
 # the number of instructions, so that what the host does besides is not in the figures.
-# counted: yes
+# time: counted
 
 check CUT0001 'mprotect, madvise, mmap and munmap of a large range are whole under a storm of signals' <<'END'
 $T/cutting ranges

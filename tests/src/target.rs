@@ -26,10 +26,12 @@ pub struct Needs {
     pub cpus: u32,
     /// Memory as QEMU spells it.
     pub memory: String,
-    /// Time is the number of instructions.
-    pub counted: bool,
     /// Debian's packages in the RAM disk.
     pub packages: Vec<String>,
+    /// Whether an instruction takes a nanosecond, so that times come out the same on every host.
+    pub counted: bool,
+    /// How long a test may take to say something.
+    pub patience: Duration,
 }
 
 impl Default for Needs {
@@ -37,8 +39,9 @@ impl Default for Needs {
         Self {
             cpus: 1,
             memory: "1G".to_owned(),
-            counted: false,
             packages: Vec::new(),
+            counted: false,
+            patience: PATIENCE,
         }
     }
 }
@@ -83,8 +86,8 @@ impl Target<'_> {
         self.disks.make(script, &needs.packages, &archive)?;
         let mut machine = Machine::new(&self.kernel, &archive);
         machine.smp = needs.cpus;
-        machine.counted = needs.counted;
         machine.memory.clone_from(&needs.memory);
+        machine.counted = needs.counted;
         Talk::start(&machine, &folder)
     }
 }

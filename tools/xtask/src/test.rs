@@ -109,7 +109,11 @@ fn count(line: &str, unit: &str) -> u64 {
 /// The suites that boot QEMU.
 fn target(workspace: &Workspace, suites: &[String], report: &Report) -> Result<()> {
     let Image { kernel, mut disk } = image::build(workspace)?;
-    for (name, program) in compile::test_programs(workspace)? {
+    let programs = compile::test_programs(workspace)?;
+    for (name, program) in programs
+        .into_iter()
+        .chain(compile::partition_programs(workspace)?)
+    {
         disk.test_program(&name, &program)?;
     }
     for (library, place) in compile::TEST_LIBRARIES {

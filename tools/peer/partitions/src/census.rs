@@ -8,16 +8,21 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// A program that sleeps for ever, without a C library.
-const SLEEPER: &str = "/b/tiny_pause";
+pub const SLEEPER: &str = "/b/tiny_pause";
 
-/// Makes `count` partitions from number `first` on, with one sleeping process each.
-pub fn sleepers(system: &mut dyn System, first: usize, count: usize) -> io::Result<Vec<Child>> {
+/// Makes `count` partitions from number `first` on, with one process each that runs `program`.
+pub fn sleepers(
+    system: &mut dyn System,
+    first: usize,
+    count: usize,
+    program: &str,
+) -> io::Result<Vec<Child>> {
     let roll = Roll::new()?;
     let mut children = Vec::with_capacity(count);
     for number in first..first + count {
         let made = system
             .create(number, Limits::ORDINARY)
-            .and_then(|()| system.start(number, Isolation::Full, &mut || child::execute(SLEEPER)));
+            .and_then(|()| system.start(number, Isolation::Full, &mut || child::execute(program)));
         match made {
             Ok(child) => children.push(child),
             Err(error) => {
@@ -38,17 +43,17 @@ pub fn remove(system: &mut dyn System, first: usize, children: Vec<Child>) -> io
     Ok(())
 }
 
-/// Memory and time for each of `count` partitions that are there at once.
-pub fn density(system: &mut dyn System, count: usize) -> io::Result<()> {
+/// Memory and time for each of `count` partitions that are there at once, in which `program` sleeps.
+pub fn density(system: &mut dyn System, count: usize, program: &str) -> io::Result<()> {
     let label = |what: &str| format!("density_{count}_{what}");
     let each = |time: Duration| time / u32::try_from(count).unwrap_or(u32::MAX).max(1);
     // One life first, so that what is made once for all is not counted.
-    let first = sleepers(system, 0, 1)?;
+    let first = sleepers(system, 0, 1, program)?;
     remove(system, 0, first)?;
     system.settle();
     let before = free_memory()?;
     let begin = Instant::now();
-    let children = sleepers(system, 0, count)?;
+    let children = sleepers(system, 0, count, program)?;
     let created = begin.elapsed();
     system.settle();
     let full = free_memory()?;
@@ -73,7 +78,7 @@ pub fn density(system: &mut dyn System, count: usize) -> io::Result<()> {
 pub fn switching(system: &mut dyn System, loaded: usize, runnable: usize) -> io::Result<()> {
     const FEW: usize = 10;
     let few = turns(system, FEW)?;
-    let sleepers = sleepers(system, runnable, loaded - runnable)?;
+    let sleepers = sleepers(system, runnable, loaded - runnable, SLEEPER)?;
     let many = turns(system, runnable)?;
     remove(system, runnable, sleepers)?;
     microseconds("scale_switch_few", few);

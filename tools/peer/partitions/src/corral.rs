@@ -161,5 +161,8 @@ impl System for Corral {
         }
     }
 
-    fn settle(&mut self) {}
+    fn settle(&mut self) {
+        // A process that has slept for a second gives its translation tables back.
+        child::rest(Duration::from_millis(2500));
+    }
 }

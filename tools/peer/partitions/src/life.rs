@@ -1,6 +1,6 @@
 //! The life of a partition: created, a program run in it, removed.
 
-use crate::census;
+use crate::census::{self, SLEEPER};
 use crate::child;
 use crate::output::{figure, microseconds};
 use crate::system::{Isolation, Limits, System};
@@ -72,9 +72,9 @@ pub fn cycle(system: &mut dyn System, repetitions: usize) -> io::Result<()> {
 /// The same with few and with many other partitions loaded.
 pub fn among(system: &mut dyn System, repetitions: usize, loaded: usize) -> io::Result<()> {
     const FEW: usize = 10;
-    let mut sleepers = census::sleepers(system, 0, FEW)?;
+    let mut sleepers = census::sleepers(system, 0, FEW, SLEEPER)?;
     let [few, ..] = median(system, loaded, repetitions)?;
-    sleepers.extend(census::sleepers(system, FEW, loaded - FEW)?);
+    sleepers.extend(census::sleepers(system, FEW, loaded - FEW, SLEEPER)?);
     let [many, ..] = median(system, loaded, repetitions)?;
     census::remove(system, 0, sleepers)?;
     microseconds("scale_life_few", few);

@@ -42,7 +42,8 @@ fn perform(words: &[&str]) -> io::Result<()> {
     match *words {
         ["life", repetitions] => life::cycle(system, number(repetitions)?),
         ["life", repetitions, loaded] => life::among(system, number(repetitions)?, number(loaded)?),
-        ["density", count] => census::density(system, number(count)?),
+        ["density", count] => census::density(system, number(count)?, census::SLEEPER),
+        ["density", count, program] => census::density(system, number(count)?, program),
         ["runnable", loaded, runnable] => {
             census::switching(system, number(loaded)?, number(runnable)?)
         }
