@@ -16,6 +16,7 @@ use crate::signals;
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Body, PendingCall, Resumption, Thread};
+use crate::user::User;
 use abi::linux::{self, SigInfo, SignalNumber, SystemCall};
 use abi::mmu::Access;
 use abi::{Errno, Ticks};
@@ -586,7 +587,8 @@ impl<'a> Running<'a> {
         let (Some(body), Some(space)) = (&mut self.body, &self.space) else {
             return;
         };
-        if signal_frame::push(&self.thread, &mut body.context, space, info, action, mask).is_err() {
+        let user = User::new(Some(space.clone()));
+        if signal_frame::push(&self.thread, &mut body.context, &user, info, action, mask).is_err() {
             // No room for the frame: as Linux does, the program gets SIGSEGV, without a handler if it is that.
             if info.signal == SignalNumber::SIGSEGV {
                 self.thread.process.end(ExitStatus::Killed {
