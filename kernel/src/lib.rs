@@ -39,6 +39,7 @@ pub mod power;
 pub mod proc_source;
 pub mod process;
 mod report;
+pub mod room;
 pub mod running;
 pub mod signal_file;
 pub mod signal_frame;
@@ -54,4 +55,5 @@ pub mod timers;
 pub mod user;
 pub mod vdso;
 
+pub use current::CurrentPartition;
 pub use start::start;

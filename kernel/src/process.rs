@@ -11,6 +11,7 @@
 //! `ProcessTree`) is never taken with one of them held.
 
 use crate::cpu_timers::{self, CpuTimers};
+use crate::current;
 use crate::environment::Environment;
 use crate::posix_timers::{self, PosixTimers};
 use crate::signals::{self, Origin};
@@ -544,6 +545,7 @@ impl Process {
         self.know_parent(None);
         thread.set_virtual_tid(Pid(vpid.0));
         *self.environment.lock() = environment.clone();
+        current::set_partition(cid);
         self.signals.lock().protected = init;
         let place = Place::at_root(&environment.mounts);
         self.replace_place(Arc::new(SpinLock::new(Rank::FileTable, place)));
