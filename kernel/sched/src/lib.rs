@@ -59,6 +59,7 @@ mod tree;
 mod tuning;
 mod types;
 mod watch;
+mod water;
 mod wlm;
 
 pub use clock::CpuClock;

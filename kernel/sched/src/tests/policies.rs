@@ -52,7 +52,7 @@ impl Policy for Bad {
             self.waiting.remove(&cid)
         };
     }
-    fn charge(&mut self, _: Ticks, _: Cid, _: Ticks) {}
+    fn charge(&mut self, _: Ticks, _: Cpu, _: Cid, _: Ticks) {}
     fn pick(&mut self, _: Ticks, _: Cpu, _: &dyn Fn(Cid) -> bool) -> Option<Choice> {
         let cid = match self.evil {
             Evil::Favourite(cid) if self.waiting.contains(&cid) => cid,
