@@ -12,6 +12,7 @@ fn main() {
             .files([
                 "src/vectors.S",
                 "src/switch.S",
+                "src/light.S",
                 "src/user_copy.S",
                 "src/vector_state.S",
                 "src/memory.S",

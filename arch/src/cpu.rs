@@ -5,6 +5,7 @@
 
 use crate::MAX_CPUS;
 use crate::context::UserContext;
+use crate::light;
 use crate::registers::{self, Spr};
 use core::arch::asm;
 use core::cell::UnsafeCell;
@@ -28,6 +29,7 @@ pub(crate) struct CpuBlock {
     fault_status: AtomicU64,
     interrupt_sp: AtomicU64,
     untranslated: UnsafeCell<[u64; 3]>,
+    light_calls: AtomicU64,
     /// How many interrupts of kernel mode are being handled.
     pub(crate) depth: AtomicU64,
     /// What came while the CPU was idle: bits of [`crate::idle::Wakeup`].
@@ -51,6 +53,7 @@ const _: () = {
     assert!(offset_of!(CpuBlock, fault_status) == 64);
     assert!(offset_of!(CpuBlock, interrupt_sp) == 72);
     assert!(offset_of!(CpuBlock, untranslated) == 80);
+    assert!(offset_of!(CpuBlock, light_calls) == 104);
 };
 
 // SAFETY: the cells are written by assembly on the owning CPU only, and Rust does not touch them.
@@ -79,6 +82,7 @@ impl CpuBlock {
             fault_status: AtomicU64::new(0),
             interrupt_sp: AtomicU64::new(0),
             untranslated: UnsafeCell::new([0; 3]),
+            light_calls: AtomicU64::new(0),
             depth: AtomicU64::new(0),
             arrived: AtomicU64::new(0),
             active_space: AtomicU64::new(0),
@@ -134,6 +138,7 @@ pub fn this() -> CpuNumber {
 pub(crate) unsafe fn start_boot(hardware: u32) {
     let [block, ..] = &BLOCKS;
     block.hardware.store(u64::from(hardware), Ordering::Relaxed);
+    block.light_calls.store(light::table(), Ordering::Relaxed);
     let stack = BOOT_INTERRUPT_STACK.0.get() as u64 + INTERRUPT_STACK as u64;
     block.interrupt_sp.store(stack, Ordering::Relaxed);
     // SAFETY: SPRG0 and r13 are the kernel's; nothing has used r13 so far.
@@ -149,6 +154,7 @@ pub(crate) fn prepare(cpu: CpuNumber, hardware: u32, stack: u64, interrupt_stack
     let block = block_of(cpu);
     block.number.store(u64::from(cpu.0), Ordering::Relaxed);
     block.hardware.store(u64::from(hardware), Ordering::Relaxed);
+    block.light_calls.store(light::table(), Ordering::Relaxed);
     block.kernel_sp.store(stack, Ordering::Relaxed);
     block.interrupt_sp.store(interrupt_stack, Ordering::Release);
 }

@@ -15,6 +15,10 @@
 #define BLOCK_REAL_R11      80
 #define BLOCK_REAL_SRR0     88
 #define BLOCK_REAL_SRR1     96
+#define BLOCK_LIGHT_CALLS   104
+
+/* How many entries the table of light calls has */
+#define LIGHT_CALL_LIMIT    512
 
 /* UserContext, and the start of KernelFrame */
 #define GPR(n)              ((n) * 8)

@@ -38,6 +38,7 @@ pub mod hcall;
 pub mod idle;
 #[cfg(target_arch = "powerpc64")]
 pub mod interrupts;
+pub mod light;
 #[cfg(target_arch = "powerpc64")]
 mod process_id;
 #[cfg(target_arch = "powerpc64")]

@@ -20,6 +20,11 @@ pub fn thread() -> Option<Arc<Thread>> {
     CURRENT.mine().lock().clone()
 }
 
+/// Looks at the thread that this CPU runs; nothing may be locked inside.
+pub fn with<T>(look: impl FnOnce(&Thread) -> T) -> Option<T> {
+    CURRENT.mine().lock().as_deref().map(look)
+}
+
 /// Its process.
 pub fn process() -> Option<Arc<Process>> {
     thread().map(|thread| thread.process.clone())

@@ -36,8 +36,12 @@ pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
         hang_up,
         lost_terminal,
         ended_partition,
+        orphans,
         ..
     } = exit;
+    for orphan in orphans.into_iter().filter_map(find) {
+        orphan.know_parent(None);
+    }
     notices.iter().for_each(tell);
     freed.into_iter().for_each(forget);
     for group in hang_up {

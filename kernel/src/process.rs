@@ -29,6 +29,9 @@ use sync::{Rank, SpinLock};
 use vfs::{FileTable, Location, Place};
 use wait::{WaitQueue, Waiter};
 
+/// What stands for the number of a parent that the process has not asked for: no process has this number.
+const UNKNOWN_PARENT: u32 = u32::MAX;
+
 /// The serial number of the next process.
 static NEXT_PROCESS: AtomicU64 = AtomicU64::new(1);
 
@@ -46,6 +49,8 @@ pub struct Process {
     pub serial: u64,
     number: Reserved,
     virtual_pid: AtomicU32,
+    /// The parent as the process sees it, or [`UNKNOWN_PARENT`].
+    parent: AtomicU32,
     environment: SpinLock<Arc<Environment>>,
     space: SpinLock<Option<Arc<Space>>>,
     files: SpinLock<Option<Files>>,
@@ -200,6 +205,7 @@ impl Process {
             serial: NEXT_PROCESS.fetch_add(1, Ordering::Relaxed),
             number: reserved,
             virtual_pid: AtomicU32::new(reserved.vpid.0),
+            parent: AtomicU32::new(UNKNOWN_PARENT),
             environment: SpinLock::new(Rank::Process, environment),
             space: SpinLock::new(Rank::Process, Some(inheritance.space)),
             files: SpinLock::new(Rank::Process, Some(inheritance.files)),
@@ -244,6 +250,18 @@ impl Process {
         self.environment
             .try_lock()
             .map_or(Cid::GLOBAL, |environment| environment.cid())
+    }
+
+    /// Its parent's number as the process sees it, if it has asked before and has had no other parent since.
+    pub fn known_parent(&self) -> Option<VPid> {
+        let parent = self.parent.load(Ordering::Relaxed);
+        (parent != UNKNOWN_PARENT).then_some(VPid(parent))
+    }
+
+    /// Remembers the parent's number; `None` after the process has got another parent or gone to another partition.
+    pub fn know_parent(&self, seen: Option<VPid>) {
+        let parent = seen.map_or(UNKNOWN_PARENT, |parent| parent.0);
+        self.parent.store(parent, Ordering::Relaxed);
     }
 
     /// The number inside its partition.
@@ -482,6 +500,7 @@ impl Process {
             }
         };
         self.virtual_pid.store(vpid.0, Ordering::Relaxed);
+        self.know_parent(None);
         thread.set_virtual_tid(Pid(vpid.0));
         *self.environment.lock() = environment.clone();
         self.signals.lock().protected = init;

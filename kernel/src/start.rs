@@ -46,6 +46,7 @@ pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
     if options.test == Some(SelfTest::Panic) {
         panic!("asked for by test=panic");
     }
+    crate::calls::light::install();
     start_other_cpus(info, &options);
     dispatch::run()
 }

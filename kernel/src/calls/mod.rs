@@ -15,6 +15,7 @@ pub mod file;
 pub mod futex;
 pub mod identity;
 pub mod job;
+pub mod light;
 pub mod memory;
 pub mod metadata;
 pub mod poll;

@@ -330,11 +330,10 @@ pub fn getpid(call: &mut Call<'_>) -> u64 {
 pub fn getppid(call: &mut Call<'_>) -> u64 {
     let tree = system().tree.lock();
     let parent = tree.parent(call.process().pid);
-    u64::from(
-        parent
-            .map_or(VPid::NONE, |parent| tree.pids.seen(parent, call.cid()))
-            .0,
-    )
+    let seen = parent.map_or(VPid::NONE, |parent| tree.pids.seen(parent, call.cid()));
+    // Under the tree's lock, so that it cannot come after the news of another parent.
+    call.process().know_parent(Some(seen));
+    u64::from(seen.0)
 }
 
 /// `man 2 wait4`.

@@ -437,6 +437,53 @@ static void affinity(void)
 	WANT_ERROR(sched_setaffinity(0, sizeof(set), &set), EINVAL);
 }
 
+/* Makes a call with marks in every register that a call keeps, and stores r3 to r12, CTR and LR behind it. Answers the
+   number of marks that are gone. */
+long marked_call(long number, long argument, uint64_t seen[12]);
+__asm__(
+	".text\n.globl marked_call\n.type marked_call,@function\nmarked_call:\n"
+	"	mflr 0\n	std 0, 16(1)\n	mfcr 0\n	std 0, 8(1)\n	stdu 1, -256(1)\n"
+	"	std 14, 104(1)\n	std 15, 112(1)\n	std 16, 120(1)\n	std 17, 128(1)\n	std 18, 136(1)\n	std 19, 144(1)\n"
+	"	std 20, 152(1)\n	std 21, 160(1)\n	std 22, 168(1)\n	std 23, 176(1)\n	std 24, 184(1)\n	std 25, 192(1)\n"
+	"	std 26, 200(1)\n	std 27, 208(1)\n	std 28, 216(1)\n	std 29, 224(1)\n	std 30, 232(1)\n	std 31, 240(1)\n"
+	"	std 5, 96(1)\n	std 2, 48(1)\n	std 13, 56(1)\n"
+	"	mr 0, 3\n	mr 3, 4\n"
+	"	.irp n, 14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n	li \\n, \\n * 3\n	.endr\n"
+	"	lis 4, 0x0123\n	ori 4, 4, 0x4567\n	mtlr 4\n	lis 4, 0x00a5\n	ori 4, 4, 0xa000\n	mtcrf 0x38, 4\n"
+	"	std 1, 64(1)\n	sc\n"
+	"	std 3, 40(1)\n	ld 3, 96(1)\n"
+	"	.irp n, 4,5,6,7,8,9,10,11,12\n	std \\n, (\\n - 3) * 8(3)\n	.endr\n"
+	"	ld 4, 40(1)\n	std 4, 0(3)\n	mfctr 4\n	std 4, 80(3)\n	mflr 4\n	std 4, 88(3)\n"
+	"	li 3, 0\n"
+	"	.irp n, 14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n	xori 4, \\n, \\n * 3\n	cmpdi 4, 0\n	beq 1f\n	addi 3, 3, 1\n1:\n	.endr\n"
+	"	mfcr 4\n	andis. 4, 4, 0x00ff\n	lis 5, 0x00a5\n	cmpd 4, 5\n	beq 2f\n	addi 3, 3, 100\n2:\n"
+	"	ld 4, 48(1)\n	cmpd 4, 2\n	beq 3f\n	addi 3, 3, 1000\n3:\n"
+	"	ld 4, 56(1)\n	cmpd 4, 13\n	beq 4f\n	addi 3, 3, 1000\n4:\n"
+	"	ld 4, 64(1)\n	cmpd 4, 1\n	beq 5f\n	addi 3, 3, 1000\n5:\n"
+	"	ld 14, 104(1)\n	ld 15, 112(1)\n	ld 16, 120(1)\n	ld 17, 128(1)\n	ld 18, 136(1)\n	ld 19, 144(1)\n"
+	"	ld 20, 152(1)\n	ld 21, 160(1)\n	ld 22, 168(1)\n	ld 23, 176(1)\n	ld 24, 184(1)\n	ld 25, 192(1)\n"
+	"	ld 26, 200(1)\n	ld 27, 208(1)\n	ld 28, 216(1)\n	ld 29, 224(1)\n	ld 30, 232(1)\n	ld 31, 240(1)\n"
+	"	addi 1, 1, 256\n	ld 0, 8(1)\n	mtcrf 0xff, 0\n	ld 0, 16(1)\n	mtlr 0\n	blr\n");
+
+static void call_registers(void)
+{
+	/* Calls that are answered at once and calls that go to the dispatcher; one that fails; a number out of range. */
+	struct { long number, argument, result; } calls[] = {
+		{ SYS_getpid, 0, getpid() }, { SYS_gettid, 0, getpid() }, { SYS_getppid, 0, getppid() },
+		{ SYS_getppid, 0, getppid() }, { SYS_getuid, 0, 0 }, { SYS_getegid, 0, 0 },
+		{ SYS_getpgid, 0, getpgrp() }, { SYS_close, 1000, EBADF }, { 100000, 0, ENOSYS },
+	};
+	for (unsigned at = 0; at < sizeof(calls) / sizeof(*calls); at++) {
+		uint64_t seen[12];
+		long gone = marked_call(calls[at].number, calls[at].argument, seen);
+		if (gone != 0 || (long)seen[0] != calls[at].result || seen[11] != 0x01234567)
+			FAIL("call %ld: %ld registers gone, result %ld, LR %lx", calls[at].number, gone, (long)seen[0], seen[11]);
+		for (int place = 1; place < 11; place++)
+			if (seen[place] >> 60 == 0xc)
+				FAIL("call %ld leaves a kernel address %lx in place %d", calls[at].number, seen[place], place);
+	}
+}
+
 static const struct check checks[] = {
 	{ "statuses", statuses }, { "wait-kinds", wait_kinds }, { "zombies", zombies }, { "orphans", orphans },
 	{ "vfork", vforked }, { "exec", executed }, { "damaged-programs", damaged_programs },
@@ -445,6 +492,6 @@ static const struct check checks[] = {
 	{ "identities", identities }, { "users", users }, { "groups", groups_and_sessions },
 	{ "group-signal", group_signal }, { "limits", limits }, { "clocks", clocks }, { "cpu-time", cpu_time },
 	{ "names", names }, { "unknown-call", unknown_call }, { "many-children", many_children },
-	{ "affinity", affinity },
+	{ "affinity", affinity }, { "call-registers", call_registers },
 };
 MAIN(checks)
