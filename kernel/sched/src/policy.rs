@@ -17,7 +17,7 @@
 //!
 //! `README.md` of this crate shows how to write one.
 
-use crate::{Cpu, Refusal, RoundRobin, Stride, Wlm};
+use crate::{Cpu, Edf, Refusal, RoundRobin, Stride, Wlm};
 use abi::{BasisPoints, Cid, Ticks};
 use alloc::boxed::Box;
 
@@ -141,11 +141,12 @@ pub trait Policy: Send {
     }
 }
 
-/// The shipped policy of this name: `wlm`, `stride` or `round-robin`.
+/// The shipped policy of this name: `wlm`, `edf`, `stride` or `round-robin`.
 #[must_use]
 pub fn policy_by_name(name: &str) -> Option<Box<dyn Policy>> {
     match name {
         "wlm" => Some(Box::new(Wlm::new())),
+        "edf" => Some(Box::new(Edf::new())),
         "stride" => Some(Box::new(Stride::new())),
         "round-robin" => Some(Box::new(RoundRobin::new())),
         _ => None,

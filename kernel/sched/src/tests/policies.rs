@@ -163,7 +163,16 @@ fn sched0053_policies_change_at_run_time() {
             },
         );
     }
-    for name in ["stride", "round-robin", "wlm", "wlm", "stride", "wlm"] {
+    for name in [
+        "stride",
+        "round-robin",
+        "wlm",
+        "edf",
+        "wlm",
+        "stride",
+        "edf",
+        "wlm",
+    ] {
         machine.run(millis(97));
         let now = machine.now();
         let policy = policy_by_name(name).expect("shipped");
@@ -211,7 +220,7 @@ fn sched0054_watchdog_knows_small_parts() {
 /// SCHED0055: every name leads to a policy of that name.
 #[test]
 fn sched0055_policies_by_name() {
-    for name in ["wlm", "stride", "round-robin"] {
+    for name in ["wlm", "edf", "stride", "round-robin"] {
         assert_eq!(policy_by_name(name).map(|policy| policy.name()), Some(name));
     }
     assert!(policy_by_name("fifo").is_none());

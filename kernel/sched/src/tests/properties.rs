@@ -72,7 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<usize>(), 0..=CIDS).prop_map(|(which, cid)| Step::Transfer(which, cid)),
         1 => (any::<usize>(), any::<i8>()).prop_map(|(which, nice)| Step::Nice(which, nice)),
         1 => any::<usize>().prop_map(Step::Suspend),
-        1 => prop_oneof![Just("wlm"), Just("stride"), Just("round-robin")].prop_map(Step::Policy),
+        1 => prop_oneof![Just("wlm"), Just("edf"), Just("stride"), Just("round-robin")].prop_map(Step::Policy),
     ]
 }
 
