@@ -162,7 +162,8 @@ impl Scheduler {
         self.online += 1;
         for partition in self.partitions.iter_mut().flatten() {
             if let Some(cap) = partition.cap.as_mut() {
-                cap.fill(now, self.tuning.longest_slice);
+                let most = cap.ceiling(self.tuning.longest_slice, self.tuning.quantum);
+                cap.fill(now, most);
                 cap.set_rate(partition.entitlement.hard_maximum, self.online);
             }
         }
@@ -261,7 +262,8 @@ impl Scheduler {
         Bounds {
             slice,
             credit: longest_slice,
-            limit: longest_slice.saturating_mul(8),
+            debt: longest_slice.saturating_mul(8),
+            limit: Some(longest_slice.saturating_mul(8)),
         }
     }
 
@@ -270,7 +272,8 @@ impl Scheduler {
         partition.cap = if hard >= BasisPoints::WHOLE {
             None
         } else if let Some(mut cap) = partition.cap {
-            cap.fill(now, self.tuning.longest_slice);
+            let most = cap.ceiling(self.tuning.longest_slice, self.tuning.quantum);
+            cap.fill(now, most);
             cap.set_rate(hard, self.online);
             Some(cap)
         } else {
@@ -457,6 +460,7 @@ pub(crate) fn claim(entitlement: &Entitlement, unlimited: u16) -> Claim {
         weight: entitlement.shares.unwrap_or(unlimited).max(1),
         minimum: entitlement.minimum,
         soft_maximum: entitlement.soft_maximum,
+        hard_maximum: entitlement.hard_maximum,
     }
 }
 

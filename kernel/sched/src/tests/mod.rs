@@ -2,8 +2,10 @@
 
 extern crate std;
 
+mod edf;
 mod entities;
 mod limits;
+mod malice;
 mod policies;
 mod properties;
 mod shares;
