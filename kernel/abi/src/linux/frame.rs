@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn places_are_the_structures() {
         assert_eq!(SignalFrame::vmx_address(0), SignalFrame::VECTORS as u64);
-        assert!(SignalFrame::VECTORS_END <= Ucontext::SIZE);
+        const { assert!(SignalFrame::VECTORS_END <= Ucontext::SIZE) };
         let mut bytes = FrameBytes::new();
         let stack = StackT {
             sp: 1,
