@@ -103,6 +103,14 @@ check SIGNAL0023 'what is kept below the stack pointer survives a handler' <<'EN
 $T/signals red-zone
 END
 
+check SIGNAL0024 'vector registers survive a handler that uses them' <<'END'
+$T/signals vectors
+END
+
+check SIGNAL0025 'masks and actions are kept wherever they lie' <<'END'
+$T/signals words
+END
+
 check IPC0001 'the ends of a pipe behave as such' <<'END'
 $T/ipc ends-of-pipe
 END

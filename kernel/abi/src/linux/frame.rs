@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn places_are_the_structures() {
         assert_eq!(SignalFrame::vmx_address(0), SignalFrame::VECTORS as u64);
-        assert!(SignalFrame::VECTORS_END <= Ucontext::SIZE);
+        const { assert!(SignalFrame::VECTORS_END <= Ucontext::SIZE) };
         let mut bytes = FrameBytes::new();
         let stack = StackT {
             sp: 1,
@@ -258,6 +258,11 @@ mod tests {
         assert_eq!((frame.info_address, frame.ucontext_address), (9, 10));
         assert_eq!(frame.info[0], 11);
         assert_eq!(bytes.get::<i32>(SignalFrame::SIGNAL), 5);
-        assert!(bytes.all(SignalFrame::REGISTERS).take(48).eq(100..148u64));
+        assert!(
+            bytes
+                .all::<u64>(SignalFrame::REGISTERS)
+                .take(48)
+                .eq(100..148)
+        );
     }
 }
