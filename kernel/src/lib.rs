@@ -34,6 +34,7 @@ pub mod power;
 pub mod proc_source;
 pub mod process;
 mod report;
+pub mod room;
 pub mod running;
 pub mod signal_frame;
 pub mod signals;
@@ -47,4 +48,5 @@ pub mod timers;
 pub mod trampoline;
 pub mod user;
 
+pub use current::CurrentPartition;
 pub use start::start;

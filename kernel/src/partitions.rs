@@ -79,6 +79,8 @@ impl Subsystem for Memory {
         mounts::hand_over(wpar.cid());
         frames::set_minimum(wpar.cid(), Pages(0));
         frames::set_maximum(wpar.cid(), None);
+        let left = frames::inherit(wpar.cid());
+        log::debug!("{}: {left} bytes of the heap are Global's now", wpar.name());
     }
 }
 

@@ -10,6 +10,7 @@
 //! Locks: every field has its own of rank `Process`; no two of them are held together. The tree's lock (rank
 //! `ProcessTree`) is never taken with one of them held.
 
+use crate::current;
 use crate::environment::Environment;
 use crate::signals::{self, Origin};
 use crate::space::Space;
@@ -503,6 +504,7 @@ impl Process {
         self.know_parent(None);
         thread.set_virtual_tid(Pid(vpid.0));
         *self.environment.lock() = environment.clone();
+        current::set_partition(cid);
         self.signals.lock().protected = init;
         let place = Place::at_root(&environment.mounts);
         self.replace_place(Arc::new(SpinLock::new(Rank::FileTable, place)));

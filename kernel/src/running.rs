@@ -24,8 +24,8 @@ use alloc::sync::Arc;
 use arch::Trap;
 use core::sync::atomic::Ordering;
 use memory::{FaultError, frames};
-use process::ExitStatus;
 use process::signal::{Action, Delivery, interruption};
+use process::{ExitStatus, VPid};
 use sched::{CpuClock, Reason};
 use trace::Severity;
 
@@ -86,7 +86,15 @@ impl<'a> Running<'a> {
             self.thread.end_run();
             self.resume_call(call, resumption);
         }
+        let process = self.thread.process.clone();
+        let favoured = process.virtual_pid() == VPid(1) && !process.cid().is_global();
+        if favoured {
+            frames::set_grace(process.cid(), true);
+        }
         while self.turn() == Turn::On {}
+        if favoured {
+            frames::set_grace(process.cid(), false);
+        }
         current::set(None);
     }
 

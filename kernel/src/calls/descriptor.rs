@@ -268,7 +268,11 @@ fn status(file: &OpenFile) -> u32 {
     access | flags.bits()
 }
 
-fn pipe_of(file: &OpenFile) -> Result<&Arc<Pipe>, Errno> {
+/// The pipe behind an open file.
+///
+/// # Errors
+/// EBADF when it is none.
+pub(super) fn pipe_of(file: &OpenFile) -> Result<&Arc<Pipe>, Errno> {
     let operations: &dyn Any = &**file.operations();
     operations
         .downcast_ref::<PipeEnd>()

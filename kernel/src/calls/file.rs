@@ -10,11 +10,12 @@ mod between;
 pub use between::{copy_file_range, sendfile};
 
 use super::Call;
-use super::descriptor::opened;
+use super::descriptor::{opened, pipe_of};
 use super::directory::with_walk;
 use super::socket;
 use crate::outcome::{Called, Continuation, Outcome};
 use crate::process::Process;
+use crate::room;
 use crate::signals::{self, Origin};
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::linux::{
@@ -254,6 +255,9 @@ fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Cal
     let wanted = total(segments);
     if wanted == 0 {
         return Ok(0);
+    }
+    if before == 0 && pipe_of(&file).is_ok() {
+        room::ask()?;
     }
     let mut done = before;
     let here = at.map(|at| at.saturating_add(done as i64).cast_unsigned());

@@ -28,6 +28,7 @@ pub mod thread;
 
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::process::Process;
+use crate::room;
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Body, PendingCall, Thread};
@@ -170,6 +171,12 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     let Some(number) = SystemCall::from_number(call.number) else {
         return unknown(call);
     };
+    if room::is_needed_for(number)
+        && matches!(call.progress, Continuation::Fresh)
+        && let Err(errno) = room::ask()
+    {
+        return errno.into();
+    }
     dispatch(number, call).into()
 }
 

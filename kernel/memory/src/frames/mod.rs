@@ -11,7 +11,8 @@
 //! ever cross from one owner to the next; [`Frame::duplicate`] overwrites the whole frame instead. Frames of the
 //! kernel heap are not zeroed.
 //!
-//! A part of RAM, one 64th but at most 16 MiB, is kept for Global: allocations of other partitions fail first.
+//! A part of RAM, one 64th but at most 16 MiB, is kept for Global: allocations of other partitions fail first. A
+//! quarter of it is kept for the kernel's heap alone.
 //! A partition may have a minimum, which other partitions leave free for it, and a hard maximum, which it does not
 //! pass. Nothing here is reclaimed: without a store behind them, no pages but translation tables can be made again.
 //!
@@ -22,6 +23,7 @@ mod buddy;
 mod meta;
 
 pub use accounts::Usage;
+pub(crate) use accounts::{HEAP_UNIT, charge_heap, discharge_heap};
 pub(crate) use meta::Meta;
 
 use crate::contents::{self, LinearMap, Ram, ram};
@@ -159,13 +161,40 @@ pub fn set_minimum(owner: Cid, minimum: Pages) {
     accounts::set_minimum(owner, u32::try_from(minimum.0).unwrap_or(u32::MAX / 2));
 }
 
+/// Whether `owner` may cause more objects of the kernel: it has not reached its maximum, and the free frames are more
+/// than what is kept from it.
+///
+/// What a single call makes in the heap is small and is not refused in the middle. It is asked for here, before the call
+/// begins, and what the call then takes beyond the limit comes out of what was kept.
+#[must_use]
+pub fn has_room(owner: Cid) -> bool {
+    permitted(&FREE.lock(), owner, 1, kept_from(owner))
+}
+
+/// Lets `owner` go beyond its maximum by a few frames, or no longer: while its first process runs. That process may have
+/// lost its translation tables while it slept; were it to end for lack of a frame to build them in, so would its partition.
+pub fn set_grace(owner: Cid, has: bool) {
+    /// The tables of a small program, and some of its pages.
+    const GRACE: u32 = 64;
+    accounts::set_grace(owner, if has { GRACE } else { 0 });
+}
+
+/// Makes what a partition that is gone has left in the kernel's heap Global's, and answers how many bytes that is:
+/// places in tables that all partitions share.
+pub fn inherit(owner: Cid) -> usize {
+    accounts::inherit_heap(owner)
+}
+
 /// The frames that an allocation for `owner` leaves free, besides what is promised to others.
+///
+/// Global leaves a quarter of the reserve to the kernel's heap, so that what a call allocates on its way is there.
 #[inline]
 fn kept_from(owner: Cid) -> u32 {
-    if owner.is_global() {
-        0
+    let reserve = RESERVE.load(Relaxed);
+    if owner.is_global() || accounts::grace(owner) > 0 {
+        reserve / 4
     } else {
-        RESERVE.load(Relaxed)
+        reserve
     }
 }
 
@@ -201,12 +230,16 @@ fn take_one(owner: Cid, kind: Kind, kept: u32) -> Result<(u32, &'static Meta), O
 
 /// Takes `1 << order` frames, aligned to their size; their contents are what they are.
 pub(crate) fn take_block(owner: Cid, kind: Kind, order: u32) -> Result<u32, OutOfMemory> {
+    take_block_keeping(owner, kind, order, kept_from(owner))
+}
+
+fn take_block_keeping(owner: Cid, kind: Kind, order: u32, kept: u32) -> Result<u32, OutOfMemory> {
     let ram = ram();
     if order >= ORDERS {
         return Err(OutOfMemory);
     }
     let mut free = FREE.lock();
-    if !permitted(&free, owner, 1 << order, kept_from(owner)) {
+    if !permitted(&free, owner, 1 << order, kept) {
         return Err(OutOfMemory);
     }
     let number = free.take(ram, order).ok_or(OutOfMemory)?;
@@ -230,6 +263,9 @@ pub(crate) fn give_block(number: u32, order: u32) {
     free.give(ram, number, order);
 }
 
+/// The longest run of frames that the heap may take out of what is kept for it.
+const SMALL_RUN: u32 = 16;
+
 /// Takes `count` frames in a row for the heap, aligned to `1 << order` of them and charged to Global.
 pub(crate) fn take_run(count: u32, order: u32) -> Result<u32, OutOfMemory> {
     if count == 1 && order == 0 {
@@ -242,7 +278,12 @@ pub(crate) fn take_run(count: u32, order: u32) -> Result<u32, OutOfMemory> {
             .ok_or(OutOfMemory)?
             .trailing_zeros(),
     );
-    let number = take_block(Cid::GLOBAL, Kind::Kernel, order)?;
+    let kept = if count > SMALL_RUN {
+        kept_from(Cid::GLOBAL)
+    } else {
+        0
+    };
+    let number = take_block_keeping(Cid::GLOBAL, Kind::Kernel, order, kept)?;
     let rest = (1 << order) - count;
     if rest > 0 {
         let mut free = FREE.lock();
