@@ -1,16 +1,13 @@
-/* Makes as much of one thing as the kernel lets it, for good: processes, pipes (filled), files, locks or areas of memory.
-   When no more is to be had, with ENOMEM, it removes /tmp/hoarding, which needs no memory, and waits to be killed. */
+/* Makes as much of one thing as the kernel lets it, for good: processes, pipes (filled), files or areas of memory.
+   When no more is to be had, with ENOMEM (or ENOSPC), it removes /tmp/hoarding, which needs no memory, and waits to be killed. */
 
 #include "check.h"
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
 static void full(int error)
 {
-	WANT(error == ENOMEM);
+	WANT(error == ENOMEM || error == ENOSPC);
 	WANT(unlink("/tmp/hoarding") == 0);
 	for (;;)
 		pause();
@@ -71,17 +68,6 @@ static void files(void)
 	}
 }
 
-static void locks(void)
-{
-	int file = open("/tmp/locked", O_CREAT | O_RDWR, 0600);
-	WANT(file >= 0);
-	for (off_t at = 0;; at += 2) {
-		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
-		if (fcntl(file, F_SETLK, &lock) < 0)
-			full(errno);
-	}
-}
-
 static void areas(void)
 {
 	for (int turn = 0;; turn++) {
@@ -92,7 +78,7 @@ static void areas(void)
 }
 
 static const struct check hoards[] = {
-	{ "pipes", pipes }, { "processes", processes }, { "files", files }, { "locks", locks }, { "areas", areas },
+	{ "pipes", pipes }, { "processes", processes }, { "files", files }, { "areas", areas },
 };
 
 int main(int argc, char **argv)
@@ -101,6 +87,6 @@ int main(int argc, char **argv)
 	for (size_t at = 0; argc == 2 && at < sizeof hoards / sizeof *hoards; at++)
 		if (strcmp(argv[1], hoards[at].name) == 0)
 			hoards[at].run();
-	fprintf(stderr, "usage: hoard pipes|processes|files|locks|areas\n");
+	fprintf(stderr, "usage: hoard pipes|processes|files|areas\n");
 	return 2;
 }
