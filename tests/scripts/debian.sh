@@ -110,8 +110,8 @@ END
 check DEB0006 'perl: pipes, sockets, sorting, formats' <<'END'
 clogin deb perl -MPOSIX -MSocket -e '
 open(my $f, "-|", "seq", "5") or die; my @lines = <$f>; close $f; die unless @lines == 5;
-socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die;
-syswrite $a, "x"; sysread $b, my $c, 1; die unless $c eq "x";
+socketpair(my $near, my $far, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die;
+syswrite $near, "x"; sysread $far, my $byte, 1; die unless $byte eq "x";
 my $pid = fork; if (!$pid) { exit 7 } waitpid $pid, 0; die unless $? >> 8 == 7;
 die unless strftime("%Y-%m-%d", gmtime 86400) eq "1970-01-02";
 print join(",", sort { $a <=> $b } 10, 9, 1), "\n"' >out
