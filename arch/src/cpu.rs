@@ -36,6 +36,8 @@ pub(crate) struct CpuBlock {
     pub(crate) arrived: AtomicU64,
     /// The identity ([`crate::process_id`]) that PIDR stands for.
     pub(crate) active_space: AtomicU64,
+    /// The CPU reads the active address space's tables without having that space to itself.
+    pub(crate) walks: AtomicBool,
     /// Whether the FP and vector registers hold the state of a context that has not left.
     pub(crate) vectors_live: AtomicBool,
     /// The number of the CPU for the hypervisor.
@@ -86,6 +88,7 @@ impl CpuBlock {
             depth: AtomicU64::new(0),
             arrived: AtomicU64::new(0),
             active_space: AtomicU64::new(0),
+            walks: AtomicBool::new(false),
             vectors_live: AtomicBool::new(false),
             hardware: AtomicU64::new(0),
             up: AtomicBool::new(false),
@@ -189,6 +192,16 @@ pub(crate) fn active_spaces() -> impl Iterator<Item = u64> {
     BLOCKS
         .iter()
         .map(|block| block.active_space.load(Ordering::Acquire))
+}
+
+/// Waits until no CPU is in the middle of a walk that began before tables were unlinked. Called after a `ptesync`
+/// behind the unlinking; a walk is a few dozen instructions with interrupts off, and takes no lock.
+pub(crate) fn wait_for_walks() {
+    for block in &BLOCKS {
+        while block.walks.load(Ordering::Acquire) {
+            core::hint::spin_loop();
+        }
+    }
 }
 
 /// One value for each CPU: the only way to data of the running CPU.

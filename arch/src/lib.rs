@@ -55,6 +55,7 @@ mod space;
 #[cfg(target_arch = "powerpc64")]
 mod start;
 #[cfg(target_arch = "powerpc64")]
+mod table;
 pub mod time;
 #[cfg(target_arch = "powerpc64")]
 mod trap;

@@ -1,12 +1,14 @@
 //! System calls that are answered without taking the program's registers off the CPU.
 //!
 //! Most of what a trap costs is the way to the dispatcher and back: 32 registers out and in, two readings of the clock,
-//! the questions that are asked at every turn. A call that can neither wait nor fault nor change what a turn looks at
-//! needs none of that. Such a call is an ordinary function that is called from the vector (`light.S`), with interrupts
+//! the questions that are asked at every turn. A call that can neither wait nor change what a turn looks at needs none of
+//! that. Such a call is an ordinary function that is called from the vector (`light.S`), with interrupts
 //! off and on the stack of the CPU, while the program stays the one that runs: its time is the program's own.
 //!
-//! A light call must not touch the program's memory or registers, must not wait, and must be over in a few dozen
-//! instructions. It may answer [`Answer::NOT_NOW`]; the call then goes the ordinary way.
+//! A light call must not touch the program's registers, must not wait, and must be over in some dozens of instructions.
+//! It reaches the program's memory by [`crate::user`] only, and takes no lock for that which a fault may need: a copy that
+//! fails is not resolved there. It may answer [`Answer::NOT_NOW`] as long as nothing has changed that the ordinary call
+//! would see; the call then goes the ordinary way.
 
 use abi::Errno;
 use core::mem::offset_of;

@@ -205,38 +205,45 @@ pub(crate) fn active_root() -> Option<u64> {
 /// An invalidation in progress: single pages up to a number, then everything of the process at once.
 pub(crate) struct Flush {
     identity: Identity,
-    pages: u32,
+    addresses: [u64; MOST_PAGES],
+    pages: usize,
 }
 
-/// From how many pages on the whole process is flushed instead.
-const MANY_PAGES: u32 = 64;
+/// Up to how many pages are flushed one by one.
+const MOST_PAGES: usize = 32;
 
 impl Flush {
-    /// For translations of the space with this identity. Changes to tables are made before [`Flush::page`].
-    pub(crate) fn new(identity: Identity) -> Self {
-        Self { identity, pages: 0 }
+    /// For translations of the space with this identity. Changes to tables are made before [`Flush::finish`].
+    pub(crate) const fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            addresses: [0; MOST_PAGES],
+            pages: 0,
+        }
     }
 
     /// The translation of one page has changed.
     pub(crate) fn page(&mut self, address: u64) {
-        if self.identity.0 == 0 {
-            return;
+        if let Some(place) = self.addresses.get_mut(self.pages) {
+            *place = address;
         }
         self.pages += 1;
-        if self.pages < MANY_PAGES {
-            tlb_begin();
-            tlb_page(address, self.identity.id() << 32);
-        }
     }
 
     /// Ends it; `tables` when tables were unlinked too. Afterwards no CPU uses what was changed.
-    pub(crate) fn finish(self, tables: bool) {
+    pub(crate) fn finish(&self, tables: bool) {
         if self.identity.0 == 0 || self.pages == 0 && !tables {
             return;
         }
-        if tables || self.pages >= MANY_PAGES {
-            tlb_begin();
-            tlb_process(self.identity.id() << 32);
+        tlb_begin();
+        let process = self.identity.id() << 32;
+        match self.addresses.get(..self.pages) {
+            Some(addresses) if !tables => {
+                addresses
+                    .iter()
+                    .for_each(|address| tlb_page(*address, process));
+            }
+            _ => tlb_process(process),
         }
         tlb_wait();
     }

@@ -4,11 +4,12 @@
 //! three levels of 2^9; a leaf maps 1 GiB, 2 MiB or 4 KiB by its level. Entries are big-endian. Process 0 holds the
 //! kernel's tree, used for addresses from 0xc000… on whatever PIDR says.
 
+use crate::cpu;
 use crate::hcall::{self, Function};
 use crate::process_id;
 use crate::registers::{self, Msr, Spr};
 use crate::{LINEAR_BASE, LOW_MEMORY};
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use sync::{Rank, SpinLock};
 
 /// Bits of an entry.
@@ -330,7 +331,22 @@ pub(crate) unsafe fn table_at<'a>(real: u64, entries: usize) -> &'a [Entry] {
 /// Sets the referenced bit, and for a store the changed bit, of the page of the active address space that holds
 /// `address`, as processors want it that do not set them on their own. False when there is no such page or it does
 /// not allow the store.
+///
+/// The space is another CPU's to change meanwhile, with a lock that is not to be had here. Whoever gives tables back
+/// unlinks them first and then waits for walks to end ([`cpu::wait_for_walks`]); the bits may land in an entry that has
+/// just been removed, which means nothing.
 pub(crate) fn note_use(address: u64, store: bool) -> bool {
+    let walks = &cpu::block().walks;
+    walks.store(true, Ordering::Relaxed);
+    // Pairs with the `ptesync` of an invalidation: the walk sees what was unlinked, or is seen and waited for.
+    fence(Ordering::SeqCst);
+    let noted = mark_leaf(address, store);
+    walks.store(false, Ordering::Release);
+    noted
+}
+
+/// [`note_use`] while the tables stay.
+fn mark_leaf(address: u64, store: bool) -> bool {
     let Some(slot) = leaf_of_active(address) else {
         return false;
     };
@@ -354,7 +370,7 @@ fn leaf_of_active(address: u64) -> Option<&'static Entry> {
     let mut entries = ROOT_ENTRIES;
     let mut table = process_id::active_root()?;
     for level in 0..SHIFTS.len() {
-        // SAFETY: roots and tables stay while their process is active on a CPU (see `space.rs`).
+        // SAFETY: tables that are linked when a walk begins stay until it ends (`note_use`).
         let slot = unsafe { table_at(table, entries) }.get(index(address, level))?;
         if level == SHIFTS.len() - 1 {
             return Some(slot);

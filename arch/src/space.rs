@@ -1,18 +1,19 @@
 //! An address space: the radix tree of one program.
 //!
 //! Invariants: a table frame belongs to exactly one space, is reached from its root only, and is given back only
-//! after the processor has been told; last-level entries are the only leaves. A `Space` has one owner, who changes
+//! after the processor has been told and no CPU walks it for a program that lacks a referenced bit; last-level entries are the only leaves. A `Space` has one owner, who changes
 //! it with `&mut`; the processor reads it at any time and sets referenced and changed bits in it.
 
 use crate::USER_LIMIT;
+use crate::cpu;
 use crate::process_id::{self, Flush, Identity};
-use crate::radix::{self, ROOT_ENTRIES, SHIFTS, TABLE_ENTRIES, entry, table_at};
-use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, TableFrames, Translations, Usage};
+use crate::radix::{self, TABLE_ENTRIES, entry};
+use crate::table::{LAST_LEVEL, Table, linked, touched};
+use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, TableFrames, Translations};
 use abi::{Cid, PAGE_SHIFT};
 
 /// Binary logarithm of the frames of a root (64 KiB).
 const ROOT_ORDER: u32 = 4;
-const LAST_LEVEL: usize = SHIFTS.len() - 1;
 
 /// The translations of one program.
 pub struct Space {
@@ -53,7 +54,7 @@ impl Space {
     }
 
     /// The last-level table for an address, with all tables on the way made.
-    fn last_table(&mut self, address: u64) -> Result<&[radix::Entry], Exhausted> {
+    fn last_table(&mut self, address: u64) -> Result<Table<'static>, Exhausted> {
         let root = match self.root {
             Some(root) => root,
             None => {
@@ -64,20 +65,26 @@ impl Space {
                 root
             }
         };
-        // SAFETY: the space owns its root; `&mut self` keeps it for the life of the result.
-        let mut table = unsafe { table_at(root.address(), ROOT_ENTRIES) };
+        let mut frame = root;
         for level in 0..LAST_LEVEL {
-            let slot = &table[radix::index(address, level)];
+            let index = radix::index(address, level);
+            // SAFETY: the space owns its root and the tables that valid entries above the last level link.
+            let slots = unsafe { radix::table_at(frame.address(), index + 1) };
+            let slot = slots.get(index).ok_or(Exhausted)?;
             let mut value = slot.get();
             if value & entry::VALID == 0 {
-                let frame = self.frames.take(self.owner, 0).ok_or(Exhausted)?;
-                value = entry::VALID | frame.address() | entry::NINE_BITS;
+                // SAFETY: as above.
+                let table = unsafe { Table::at(self.frames, frame, level) }.ok_or(Exhausted)?;
+                let below = self.frames.take(self.owner, 0).ok_or(Exhausted)?;
+                value = entry::VALID | below.address() | entry::NINE_BITS;
                 slot.set(value);
+                table.filled(index..index + 1, 1);
             }
-            // SAFETY: valid entries above the last level link tables that the space owns.
-            table = unsafe { table_at(value & entry::TABLE, TABLE_ENTRIES) };
+            frame = linked(value);
         }
-        Ok(table)
+        // SAFETY: as above; the space keeps the table while it is not pruned or discarded, which takes `&mut self`, and
+        // no caller keeps the result that long.
+        unsafe { Table::at(self.frames, frame, LAST_LEVEL) }.ok_or(Exhausted)
     }
 
     /// Calls `each` for every installed page of `count` from `first` on, in order. Absent tables cost one look.
@@ -87,190 +94,173 @@ impl Space {
         count: u64,
         each: &mut dyn FnMut(PageNumber, &radix::Entry),
     ) {
-        let Some(root) = self.root else { return };
-        let limit = USER_LIMIT >> PAGE_SHIFT;
-        let start = first.0.min(limit);
-        let end = first.0.saturating_add(count).min(limit);
-        visit_table(root.address(), 0, 0, start, end, each);
-    }
-
-    /// Gives back the tables of a range that hold nothing any more.
-    fn prune(&mut self, first: PageNumber, count: u64) {
-        let Some(root) = self.root else { return };
-        let limit = USER_LIMIT >> PAGE_SHIFT;
-        let range = (first.0.min(limit), first.0.saturating_add(count).min(limit));
-        let mut freed = FreedTables {
-            frames: self.frames,
-            waiting: [FrameNumber(0); 16],
-            length: 0,
-            identity: self.identity,
-        };
-        prune_table(root.address(), 0, 0, range, &mut freed);
-        freed.flush();
+        if let Some(root) = self.root {
+            visit_table(self.frames, (0, root), 0, within(first, count), each);
+        }
     }
 }
 
-fn entries_of(level: usize) -> usize {
-    if level == 0 {
-        ROOT_ENTRIES
-    } else {
-        TABLE_ENTRIES
-    }
-}
-
-/// How many pages an entry of a level spans, as a shift.
-fn span(level: usize) -> u32 {
-    SHIFTS[level] - PAGE_SHIFT
-}
-
-/// The indices of a table (which starts at page `base`) that pages `start..end` touch.
-fn touched(level: usize, base: u64, start: u64, end: u64) -> core::ops::Range<usize> {
-    let relative = |page: u64| page.saturating_sub(base);
-    let first = relative(start) >> span(level);
-    let last = relative(end).div_ceil(1 << span(level));
-    first as usize..(last as usize).min(entries_of(level))
+/// The part of a run of pages that programs have, as its first page and the one behind it.
+fn within(first: PageNumber, count: u64) -> (u64, u64) {
+    let limit = USER_LIMIT >> PAGE_SHIFT;
+    (first.0.min(limit), first.0.saturating_add(count).min(limit))
 }
 
 fn visit_table(
-    table: u64,
-    level: usize,
+    frames: &dyn TableFrames,
+    (level, frame): (usize, FrameNumber),
     base: u64,
-    start: u64,
-    end: u64,
+    (start, end): (u64, u64),
     each: &mut dyn FnMut(PageNumber, &radix::Entry),
 ) {
     // SAFETY: called for the root and tables that valid entries link, which their space owns.
-    let slots = unsafe { table_at(table, entries_of(level)) };
-    let range = touched(level, base, start, end);
-    let from = range.start;
-    for (n, slot) in slots.get(range).unwrap_or(&[]).iter().enumerate() {
-        let value = slot.get();
-        if value & entry::VALID == 0 {
-            continue;
-        }
-        let page = base + (((from + n) as u64) << span(level));
+    let Some(table) = (unsafe { Table::at(frames, frame, level) }) else {
+        return;
+    };
+    for (index, slot) in table.valid(touched(level, base, start, end)) {
+        let page = table.page(base, index);
         if level == LAST_LEVEL {
             each(PageNumber(page), slot);
         } else {
-            visit_table(value & entry::TABLE, level + 1, page, start, end, each);
+            visit_table(frames, table.below(slot), page, (start, end), each);
         }
     }
 }
 
-/// Unlinks the empty tables under `table` in a range; true when `table` itself is empty now.
-fn prune_table(
-    table: u64,
-    level: usize,
+/// Removes the translations of a range under a table, and unlinks the tables that hold nothing then; true when the
+/// table itself is empty now.
+fn remove_from(
+    (level, frame): (usize, FrameNumber),
     base: u64,
     (start, end): (u64, u64),
-    freed: &mut FreedTables,
+    removal: &mut Removal,
 ) -> bool {
     // SAFETY: as in `visit_table`; the caller has the space to itself.
-    let slots = unsafe { table_at(table, entries_of(level)) };
-    if level < LAST_LEVEL {
-        let range = touched(level, base, start, end);
-        let from = range.start;
-        for (n, slot) in slots.get(range).unwrap_or(&[]).iter().enumerate() {
-            let value = slot.get();
-            let page = base + (((from + n) as u64) << span(level));
-            let child = value & entry::TABLE;
-            if value & entry::VALID != 0 && prune_table(child, level + 1, page, (start, end), freed)
-            {
+    let Some(table) = (unsafe { Table::at(removal.frames, frame, level) }) else {
+        return false;
+    };
+    let mut gone = 0;
+    for (index, slot) in table.valid(touched(level, base, start, end)) {
+        let page = table.page(base, index);
+        if level == LAST_LEVEL {
+            slot.set(0);
+            removal.flush.page(PageNumber(page).address());
+            gone += 1;
+        } else {
+            let below = table.below(slot);
+            if remove_from(below, page, (start, end), removal) {
                 slot.set(0);
-                freed.push(FrameNumber((child >> PAGE_SHIFT) as u32));
+                removal.push(below.1);
+                gone += 1;
             }
         }
     }
-    level > 0 && slots.iter().all(|slot| slot.get() & entry::VALID == 0)
+    table.emptied(gone);
+    level > 0 && table.is_empty()
 }
 
-/// Unlinked tables that wait for the processor to forget them.
-struct FreedTables {
+/// What was removed and unlinked and is to be forgotten by the processor.
+struct Removal {
     frames: &'static dyn TableFrames,
-    waiting: [FrameNumber; 16],
+    tables: [FrameNumber; 16],
     length: usize,
     identity: Identity,
+    flush: Flush,
 }
 
-impl FreedTables {
-    fn push(&mut self, frame: FrameNumber) {
-        if self.length == self.waiting.len() {
-            self.flush();
+impl Removal {
+    fn new(space: &Space) -> Self {
+        Self {
+            frames: space.frames,
+            tables: [FrameNumber(0); 16],
+            length: 0,
+            identity: space.identity,
+            flush: Flush::new(space.identity),
         }
-        self.waiting[self.length] = frame;
+    }
+
+    fn push(&mut self, table: FrameNumber) {
+        if self.length == self.tables.len() {
+            self.finish();
+            self.flush = Flush::new(self.identity);
+        }
+        self.tables[self.length] = table;
         self.length += 1;
     }
 
-    fn flush(&mut self) {
+    /// Has the processor forget, and gives the tables back.
+    fn finish(&mut self) {
+        self.flush.finish(self.length > 0);
         if self.length > 0 {
-            Flush::new(self.identity).finish(true);
-            for &frame in &self.waiting[..self.length] {
-                self.frames.give(frame, 0);
+            cpu::wait_for_walks();
+            for &table in &self.tables[..self.length] {
+                self.frames.give(table, 0);
             }
             self.length = 0;
         }
     }
 }
 
-/// The rights of an entry.
+/// The rights of an entry. Radix has no page that can be written but not read.
 fn rights(allowed: Protection) -> u64 {
-    let mut bits = 0;
-    for (protection, bit) in [
-        (Protection::READ, entry::READ),
-        (Protection::WRITE, entry::WRITE),
-        (Protection::EXECUTE, entry::EXECUTE),
-    ] {
-        if allowed.contains(protection) {
-            bits |= bit;
-        }
-    }
-    // Radix has no page that can be written but not read.
-    if bits & entry::WRITE != 0 {
-        bits | entry::READ
-    } else {
-        bits
-    }
+    let has = |protection| u64::from(allowed.intersects(protection));
+    let read = has(Protection::READ | Protection::WRITE) * entry::READ;
+    // Changed goes with the right: a processor that has to set the bit might write the entry back over its removal
+    // (QEMU's does not do it atomically), and the page would be there again after the flush.
+    let write = has(Protection::WRITE) * (entry::WRITE | entry::CHANGED);
+    let execute = has(Protection::EXECUTE) * entry::EXECUTE;
+    read | write | execute
 }
 
-/// Writes neighbouring last-level entries, the first of which is that of `first`.
+/// Writes neighbouring entries of a last-level table, the first of which is that of `first`.
 fn set_entries(
     identity: Identity,
     first: PageNumber,
-    slots: &[radix::Entry],
+    table: &Table<'_>,
     entries: &[Option<(FrameNumber, Protection)>],
 ) {
-    let wanted = || {
-        (first.0..)
-            .zip(slots)
-            .zip(entries)
-            .filter_map(|(place, entry)| Some((place, (*entry)?)))
+    let index = radix::index(first.address(), LAST_LEVEL);
+    let slots = table.from(index);
+    // Referenced at once: somebody wants it.
+    let value = |frame: FrameNumber, allowed| {
+        entry::VALID | entry::LEAF | frame.address() | entry::REFERENCED | rights(allowed)
     };
-    // A different frame or fewer rights: the old translation is gone everywhere before the new one is seen.
-    let mut flush = Flush::new(identity);
-    for ((page, slot), (frame, allowed)) in wanted() {
+    let mut flush = None;
+    let mut added = 0;
+    for ((offset, entry), slot) in entries.iter().enumerate().zip(slots) {
+        let Some((frame, allowed)) = *entry else {
+            continue;
+        };
         let old = slot.get();
-        let conflict =
-            old & entry::FRAME != frame.address() || old & RIGHTS & !rights(allowed) != 0;
-        if old & entry::VALID != 0 && conflict {
+        if old & entry::VALID == 0 {
+            slot.set(value(frame, allowed));
+            added += 1;
+        } else if old & entry::FRAME == frame.address() && old & RIGHTS & !rights(allowed) == 0 {
+            slot.set_bits(value(frame, allowed));
+        } else {
+            // A different frame or fewer rights: the old translation is gone everywhere before the new one is seen.
             let keep = if old & entry::FRAME == frame.address() {
                 entry::CHANGED
             } else {
                 0
             };
             slot.clear_bits(!keep);
-            flush.page(PageNumber(page).address());
+            flush
+                .get_or_insert_with(|| Flush::new(identity))
+                .page(PageNumber(first.0 + offset as u64).address());
         }
     }
+    table.filled(index..index + entries.len(), added);
+    let Some(flush) = flush else {
+        return;
+    };
     flush.finish(false);
-    for ((_, slot), (frame, allowed)) in wanted() {
-        // Referenced at once: somebody wants it. Changed is for the store that faults or sets it.
-        let new =
-            entry::VALID | entry::LEAF | frame.address() | entry::REFERENCED | rights(allowed);
+    for (entry, slot) in entries.iter().zip(slots) {
         let old = slot.get();
-        if old & entry::VALID != 0 {
-            slot.set_bits(new);
-        } else {
-            slot.set(new | old & entry::CHANGED);
+        if let Some((frame, allowed)) = *entry
+            && old & entry::VALID == 0
+        {
+            slot.set(value(frame, allowed) | old & entry::CHANGED);
         }
     }
 }
@@ -310,8 +300,7 @@ impl Translations for Space {
             let index = radix::index(page.address(), LAST_LEVEL);
             let (here, later) = rest.split_at(rest.len().min(TABLE_ENTRIES - index));
             if here.iter().any(Option::is_some) {
-                let table = self.last_table(page.address())?;
-                set_entries(identity, page, &table[index..index + here.len()], here);
+                set_entries(identity, page, &self.last_table(page.address())?, here);
             }
             page = PageNumber(page.0 + here.len() as u64);
             rest = later;
@@ -342,33 +331,11 @@ impl Translations for Space {
     }
 
     fn remove(&mut self, first: PageNumber, count: u64) {
-        let mut flush = Flush::new(self.identity);
-        let mut any = false;
-        self.visit(first, count, &mut |page, slot| {
-            slot.set(0);
-            any = true;
-            flush.page(page.address());
-        });
-        flush.finish(false);
-        if any {
-            self.prune(first, count);
+        if let Some(root) = self.root {
+            let mut removal = Removal::new(self);
+            remove_from((0, root), 0, within(first, count), &mut removal);
+            removal.finish();
         }
-    }
-
-    fn harvest(&mut self, first: PageNumber, count: u64, each: &mut dyn FnMut(PageNumber, Usage)) {
-        let mut flush = Flush::new(self.identity);
-        self.visit(first, count, &mut |page, slot| {
-            let old = slot.clear_bits(entry::REFERENCED | entry::CHANGED);
-            let usage = Usage {
-                referenced: old & entry::REFERENCED != 0,
-                changed: old & entry::CHANGED != 0,
-            };
-            if usage != Usage::default() {
-                flush.page(page.address());
-            }
-            each(page, usage);
-        });
-        flush.finish(false);
     }
 
     fn discard(&mut self) {
@@ -376,24 +343,24 @@ impl Translations for Space {
         let before = self.process_entry();
         self.root = None;
         process_id::set_tree(self.identity, before, process_id::no_tree());
-        give_tables(self.frames, root.address(), 0);
+        cpu::wait_for_walks();
+        give_tables(self.frames, (0, root));
         self.frames.give(root, ROOT_ORDER);
     }
 }
 
-/// Gives back every table below `table`; the processor does not know the tree any more.
-fn give_tables(frames: &dyn TableFrames, table: u64, level: usize) {
+/// Gives back every table below one; the processor does not know the tree any more.
+fn give_tables(frames: &dyn TableFrames, (level, frame): (usize, FrameNumber)) {
     // SAFETY: as in `visit_table`; the caller has unlinked the tree.
-    let slots = unsafe { table_at(table, entries_of(level)) };
-    for slot in slots {
-        let value = slot.get();
-        if value & entry::VALID != 0 {
-            let child = value & entry::TABLE;
-            if level + 1 < LAST_LEVEL {
-                give_tables(frames, child, level + 1);
-            }
-            frames.give(FrameNumber((child >> PAGE_SHIFT) as u32), 0);
+    let Some(table) = (unsafe { Table::at(frames, frame, level) }) else {
+        return;
+    };
+    for (_, slot) in table.valid(table.all()) {
+        let below = table.below(slot);
+        if below.0 < LAST_LEVEL {
+            give_tables(frames, below);
         }
+        frames.give(below.1, 0);
     }
 }
 

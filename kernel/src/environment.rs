@@ -9,11 +9,16 @@ use crate::system::system;
 use abi::{Cid, Errno, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
 use devpts::Devpts;
+use ipc::{AbstractNames, Quota};
 use partition::{Wpar, WparTable};
 use sync::{Rank, SpinLock};
 use vfs::MountNamespace;
 use wait::WaitQueue;
+
+/// Files that the epoll instances of a partition may watch, all together (`man 7 epoll`, max_user_watches).
+const WATCHES: usize = 1 << 16;
 
 /// Global or a loaded partition.
 pub struct Environment {
@@ -23,6 +28,12 @@ pub struct Environment {
     pub mounts: Arc<MountNamespace>,
     /// Its pseudoterminals.
     pub ptys: Devpts,
+    /// Files that its epoll instances watch.
+    pub watches: Arc<Quota>,
+    /// Names of its sockets that are in no file system.
+    pub abstract_names: AbstractNames,
+    /// The next name that is chosen for a socket.
+    next_name: AtomicU32,
     /// Threads that wait for the last process to go.
     pub emptied: WaitQueue,
     /// When it was loaded.
@@ -44,6 +55,9 @@ impl Environment {
             wpar,
             mounts,
             ptys,
+            watches: Arc::new(Quota::new(WATCHES)),
+            abstract_names: AbstractNames::new(),
+            next_name: AtomicU32::new(1),
             emptied: WaitQueue::new(),
             since: arch::time::now(),
         })
@@ -52,6 +66,11 @@ impl Environment {
     /// The tag.
     pub fn cid(&self) -> Cid {
         self.wpar.cid()
+    }
+
+    /// A number for a name that is chosen.
+    pub fn next_name(&self) -> u32 {
+        self.next_name.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Counts a new process.

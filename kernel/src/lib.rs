@@ -17,7 +17,9 @@
 extern crate alloc;
 
 pub mod calls;
+pub mod clocks;
 pub mod console;
+pub mod cpu_timers;
 pub mod current;
 pub mod dispatch;
 pub mod dormant;
@@ -32,11 +34,16 @@ pub mod options;
 pub mod others;
 pub mod outcome;
 pub mod partitions;
+pub mod pid_file;
+pub mod placement;
+pub mod posix_timers;
 pub mod power;
 pub mod proc_source;
 pub mod process;
 mod report;
+pub mod room;
 pub mod running;
+pub mod signal_file;
 pub mod signal_frame;
 pub mod signals;
 pub mod space;
@@ -45,8 +52,10 @@ mod start;
 pub mod system;
 pub mod terminals;
 pub mod thread;
+pub mod timer_file;
 pub mod timers;
-pub mod trampoline;
 pub mod user;
+pub mod vdso;
 
+pub use current::CurrentPartition;
 pub use start::start;

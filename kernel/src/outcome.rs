@@ -62,8 +62,33 @@ pub enum Continuation {
     Transferred(u64),
     /// `vfork` has made this child and waits for it to give the memory back.
     Forked(Pid),
-    /// The first of two steps is done: `sched_yield` has given way, `execve` has asked the other threads to end.
+    /// The first of two steps is done: `sched_yield` has given way.
     Begun,
+    /// `execve` has asked the other threads to end.
+    Executing,
+    /// A range of addresses is dealt with up to this one, which is a whole number of pages.
+    Covered(u64),
+    /// `fork` has copied what lies below this page. The copy is the body's; without it the fork begins anew.
+    Copying {
+        /// The first page that the child has not got.
+        next: u64,
+        /// How many times the fork has begun anew.
+        again: u32,
+    },
+}
+
+impl Continuation {
+    /// Whether handlers wait for the end of the call, because a call that has done a part can neither fail nor start
+    /// anew. The end of the process does not wait.
+    pub const fn holds_signals(self) -> bool {
+        matches!(
+            self,
+            Continuation::Forked(_)
+                | Continuation::Executing
+                | Continuation::Covered(_)
+                | Continuation::Copying { .. }
+        )
+    }
 }
 
 impl Wait {

@@ -14,12 +14,10 @@ use abi::linux::{SigInfo, SignalNumber};
 use abi::{BasisPoints, Cid, Errno, Pages};
 use alloc::format;
 use alloc::sync::Arc;
-use control::{
-    Load, Refusal, ResourceControls, WparHandle, WparKind, WparState, check_minimum_sum,
-};
+use control::{Load, Refusal, ResourceControls, WparHandle, WparKind, WparState};
 use devpts::Devpts;
 use memory::frames;
-use partition::{Refused, Subsystem, Subsystems, Wpar};
+use partition::{NotActivated, Refused, Subsystem, Subsystems, Wpar};
 use sched::Entitlement;
 use security::Credential;
 use spin::Once;
@@ -79,6 +77,8 @@ impl Subsystem for Memory {
         mounts::hand_over(wpar.cid());
         frames::set_minimum(wpar.cid(), Pages(0));
         frames::set_maximum(wpar.cid(), None);
+        let left = frames::inherit(wpar.cid());
+        log::debug!("{}: {left} bytes of the heap are Global's now", wpar.name());
     }
 }
 
@@ -140,12 +140,13 @@ pub fn load(credential: &Credential, load: &Load) -> Result<WparHandle, Refusal>
     if load.key.0 == 0 || load.hostname.is_empty() || load.hostname.len() > 64 {
         return Err(Errno::EINVAL.into());
     }
-    let wpar = system()
-        .environments
-        .table
-        .insert(load.key, load.name.as_str(), |handle| {
-            Wpar::loading(handle, load)
-        })?;
+    let wpar =
+        system()
+            .environments
+            .table
+            .insert(load.key, load.name.as_str(), |handle, promises| {
+                Wpar::loading(handle, load, promises)
+            })?;
     let ptys = mounts::new_ptys(wpar.cid());
     let made = mounts_of(credential, load, &ptys, wpar.cid()).and_then(|mounts| {
         subsystems().create(&wpar)?;
@@ -260,8 +261,10 @@ pub fn enter(
 /// EINVAL when that may not follow, or the minimums would exceed the whole.
 pub fn activate(environment: &Arc<Environment>) -> Result<(), Refusal> {
     let wpar = &environment.wpar;
-    check_minimums(wpar.cid(), &wpar.controls())?;
-    wpar.become_state(WparState::Active).map_err(refused)?;
+    wpar.activate().map_err(|failure| match failure {
+        NotActivated::Refused(state) => refused(state),
+        NotActivated::Minimum(error) => error.into(),
+    })?;
     subsystems().activate(wpar);
     Ok(())
 }
@@ -271,28 +274,6 @@ fn refused(refused: Refused) -> Refusal {
         Errno::EINVAL,
         format!("not possible in state {}", refused.state),
     )
-}
-
-/// The sum of the minimums of all running partitions is at most the whole.
-fn check_minimums(cid: Cid, controls: &ResourceControls) -> Result<(), Refusal> {
-    let others: alloc::vec::Vec<ResourceControls> = system()
-        .environments
-        .table
-        .all()
-        .iter()
-        .filter(|other| {
-            !other.cid().is_global() && other.cid() != cid && other.state() == WparState::Active
-        })
-        .map(|other| other.controls())
-        .collect();
-    let points = |of: fn(&ResourceControls) -> BasisPoints| {
-        others.iter().map(of).collect::<alloc::vec::Vec<_>>()
-    };
-    let cpu = points(|controls| controls.cpu.minimum.basis_points());
-    let memory = points(|controls| controls.memory.minimum.basis_points());
-    check_minimum_sum("CPU", controls.cpu.minimum, cpu.into_iter())?;
-    check_minimum_sum("memory", controls.memory.minimum, memory.into_iter())?;
-    Ok(())
 }
 
 /// A partition goes down: by its own init, or by force.
@@ -387,13 +368,11 @@ pub fn set_resources(
 ) -> Result<(), Refusal> {
     controls.validate()?;
     let wpar = &environment.wpar;
-    if wpar.state() == WparState::Active {
-        check_minimums(wpar.cid(), &controls)?;
-    }
+    // Refused or in force, and only then told to those who enforce it.
+    wpar.set_controls(controls.clone())?;
     system()
         .dispatch
         .change_partition(wpar.cid(), entitlement(&controls));
     limit_memory(wpar.cid(), &controls);
-    wpar.set_controls(controls);
     Ok(())
 }

@@ -89,7 +89,7 @@ impl ProcSource for View {
     fn current(&self) -> Option<(Pid, Pid)> {
         let thread = current::thread()?;
         let pid = self.seen(thread.process.pid);
-        (pid != 0).then(|| (Pid(pid), Pid(self.seen(thread.tid))))
+        (pid != 0).then(|| (Pid(pid), Pid(self.seen(thread.tid()))))
     }
 
     fn process(&self, pid: Pid) -> Option<ProcessRef> {
@@ -120,7 +120,7 @@ impl ProcSource for View {
         let threads = self.find(process)?.threads();
         threads
             .iter()
-            .map(|thread| Pid(self.seen(thread.tid)))
+            .map(|thread| Pid(self.seen(thread.tid())))
             .filter(|number| *number >= tid)
             .min()
     }
@@ -128,7 +128,9 @@ impl ProcSource for View {
     fn task(&self, process: ProcessRef, tid: Pid) -> Option<Task> {
         let found = self.find(process)?;
         let threads = found.threads();
-        let thread = threads.iter().find(|thread| self.seen(thread.tid) == tid.0);
+        let thread = threads
+            .iter()
+            .find(|thread| self.seen(thread.tid()) == tid.0);
         if thread.is_none() && tid != process.pid {
             return None;
         }
@@ -163,7 +165,7 @@ impl ProcSource for View {
             start: area.start,
             end: area.end,
             allowed: area.protection,
-            // The trampoline is one page for all, and yet private as programs see it.
+            // The vDSO is one for all, and yet private as programs see it.
             shared: area.mapping.is_shared() && !area.label().starts_with('['),
             offset: area.offset(),
             identity: area

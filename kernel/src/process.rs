@@ -10,13 +10,16 @@
 //! Locks: every field has its own of rank `Process`; no two of them are held together. The tree's lock (rank
 //! `ProcessTree`) is never taken with one of them held.
 
+use crate::cpu_timers::{self, CpuTimers};
+use crate::current;
 use crate::environment::Environment;
+use crate::posix_timers::{self, PosixTimers};
 use crate::signals::{self, Origin};
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Phase, Thread};
 use crate::timers::TimerHandle;
-use abi::linux::{Resource, SigInfo, SignalNumber};
+use abi::linux::{RLIM_INFINITY, Resource, SigInfo, SignalNumber};
 use abi::{Cid, Errno, Pid, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -60,6 +63,16 @@ pub struct Process {
     pub signals: SpinLock<ProcessSignals>,
     /// Threads that wait for children.
     pub waiting: WaitQueue,
+    /// Who waits to read signals from a file; woken when one is posted.
+    pub signal_readers: WaitQueue,
+    /// Its POSIX timers.
+    pub posix_timers: SpinLock<PosixTimers>,
+    /// Its timers that count CPU time.
+    pub cpu_timers: CpuTimers,
+    /// Whether it has ended and its parent has been told.
+    pub over: SpinLock<bool>,
+    /// Who waits for that.
+    pub end_watchers: WaitQueue,
     /// Threads that wait for other threads of the process to end (execve).
     pub threads_gone: WaitQueue,
     /// Some thread has asked for the end of all.
@@ -107,6 +120,8 @@ pub struct State {
     pub vfork: Option<Waiter>,
     /// The real-time interval timer.
     pub alarm: Alarm,
+    /// How its programs want to be run (`man 2 personality`).
+    pub persona: u32,
 }
 
 /// The real-time interval timer (`man 2 setitimer`).
@@ -172,9 +187,15 @@ impl Process {
             new.arguments = state.arguments;
             new.environment = state.environment;
             new.auxiliary = state.auxiliary;
+            new.persona = state.persona;
             new
         };
-        Self::born(Some(self.pid), environment, inheritance, state, self.nice())
+        let limited = state.limits.current(Resource::Cpu) != RLIM_INFINITY;
+        let child = Self::born(Some(self.pid), environment, inheritance, state, self.nice())?;
+        if limited {
+            cpu_timers::watch_limit(&child);
+        }
+        Ok(child)
     }
 
     fn born(
@@ -213,6 +234,11 @@ impl Process {
             state: SpinLock::new(Rank::Process, state),
             signals: SpinLock::new(Rank::Process, inheritance.signals),
             waiting: WaitQueue::new(),
+            signal_readers: WaitQueue::new(),
+            posix_timers: SpinLock::new(Rank::Process, PosixTimers::new()),
+            cpu_timers: CpuTimers::new(),
+            over: SpinLock::new(Rank::Stream, false),
+            end_watchers: WaitQueue::new(),
             threads_gone: WaitQueue::new(),
             ending: AtomicBool::new(false),
             nice: AtomicI8::new(nice),
@@ -363,6 +389,17 @@ impl Process {
         Ok(())
     }
 
+    /// Gives the process's number to `thread`, its only one, which executes a program (`man 2 execve`).
+    ///
+    /// The number that the thread was made with is free then; the process's own never was, whatever has become of the
+    /// first thread.
+    pub fn lead(&self, thread: &Thread) {
+        if thread.tid() != self.pid {
+            thread.become_first();
+            let _thread = system().tree.lock().pids.unbind(thread.handle);
+        }
+    }
+
     /// Whether its end has been decided.
     pub fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)
@@ -481,9 +518,14 @@ impl Process {
         environment: &Arc<Environment>,
         init: bool,
     ) -> Result<(), Errno> {
-        let [thread] = &self.threads()[..] else {
+        let threads = self.threads();
+        // A thread that has outlived the first has a number of its own, which would have to move too.
+        let [thread] = &threads[..] else {
             return Err(Errno::EBUSY);
         };
+        if thread.tid() != self.pid {
+            return Err(Errno::EBUSY);
+        }
         let old = self.environment();
         environment.admit_process()?;
         if let Err(errno) = environment.admit_thread() {
@@ -503,6 +545,7 @@ impl Process {
         self.know_parent(None);
         thread.set_virtual_tid(Pid(vpid.0));
         *self.environment.lock() = environment.clone();
+        current::set_partition(cid);
         self.signals.lock().protected = init;
         let place = Place::at_root(&environment.mounts);
         self.replace_place(Arc::new(SpinLock::new(Rank::FileTable, place)));
@@ -545,7 +588,7 @@ impl Process {
             state.threads.retain(|other| !Arc::ptr_eq(other, thread));
             (state.threads.is_empty(), state.end)
         };
-        if thread.tid != self.pid {
+        if thread.tid() != self.pid {
             let _thread = system().tree.lock().pids.unbind(thread.handle);
         }
         self.environment().thread_left();
@@ -558,6 +601,8 @@ impl Process {
     /// Lets go of everything and becomes a zombie.
     fn finish(self: &Arc<Self>, status: ExitStatus, now: Ticks) {
         self.set_alarm(None, Ticks(0));
+        posix_timers::delete_all(self);
+        self.cpu_timers.clear();
         self.ending.store(true, Ordering::Release);
         let usage = self.usage(now);
         let files = self.files.lock().take();
@@ -569,6 +614,9 @@ impl Process {
         drop(space);
         self.release_vfork();
         crate::family::ended(self, status, usage);
+        let mut over = self.over.lock();
+        *over = true;
+        self.end_watchers.wake_all();
     }
 }
 
@@ -591,6 +639,7 @@ impl State {
             released: true,
             vfork: None,
             alarm: Alarm::default(),
+            persona: 0,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! decided what a signal does to a call that waits.
 
 use crate::calls::{self, Call};
+use crate::cpu_timers;
 use crate::current;
 use crate::dispatch::earlier;
 use crate::latency::{self, Work};
@@ -15,6 +16,7 @@ use crate::signals;
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Body, PendingCall, Resumption, Thread};
+use crate::user::User;
 use abi::linux::{self, SigInfo, SignalNumber, SystemCall};
 use abi::mmu::Access;
 use abi::{Errno, Ticks};
@@ -24,10 +26,13 @@ use alloc::sync::Arc;
 use arch::Trap;
 use core::sync::atomic::Ordering;
 use memory::{FaultError, frames};
-use process::ExitStatus;
-use process::signal::{Action, Delivery, interruption};
+use process::signal::{Action, Delivery, Interrupted, interruption};
+use process::{ExitStatus, VPid};
 use sched::{CpuClock, Reason};
 use trace::Severity;
+
+/// Pages given back between two looks at whether somebody else is due.
+const STEP: usize = 512;
 
 /// Whether the thread is still on this CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +91,15 @@ impl<'a> Running<'a> {
             self.thread.end_run();
             self.resume_call(call, resumption);
         }
+        let process = self.thread.process.clone();
+        let favoured = process.virtual_pid() == VPid(1) && !process.cid().is_global();
+        if favoured {
+            frames::set_grace(process.cid(), true);
+        }
         while self.turn() == Turn::On {}
+        if favoured {
+            frames::set_grace(process.cid(), false);
+        }
         current::set(None);
     }
 
@@ -101,6 +114,10 @@ impl<'a> Running<'a> {
         }
         if self.is_preempted(asked) {
             return self.leave(Reason::Preempted);
+        }
+        if self.clear_former() {
+            self.cut = true;
+            return Turn::On;
         }
         match self.body.as_ref().and_then(|body| body.call) {
             Some(call) => self.call(call),
@@ -142,12 +159,20 @@ impl<'a> Running<'a> {
 
     /// Runs the program until it traps.
     fn program(&mut self) -> Turn {
+        let mut until = self.until;
+        if self.thread.process.cpu_timers.is_armed() {
+            let next = cpu_timers::look(&self.thread.process, arch::time::now());
+            if self.thread.wants_attention() {
+                return Turn::On;
+            }
+            until = earlier(until, next);
+        }
         let Some(body) = &mut self.body else {
             return Turn::Off;
         };
         let system = system();
         let now = arch::time::now();
-        let alarm = earlier(self.until, system.timers.next());
+        let alarm = earlier(until, system.timers.next());
         if !others::leave() {
             return Turn::On;
         }
@@ -275,6 +300,8 @@ impl<'a> Running<'a> {
         let outcome = calls::run(&mut call);
         let begun = call.has_waiter();
         let progress = call.progress();
+        // It owns the address space too, which `execve` may have replaced.
+        drop(call);
         if let Outcome::Park(wait) = outcome {
             return self.park(
                 PendingCall {
@@ -287,8 +314,8 @@ impl<'a> Running<'a> {
         if begun {
             self.thread.end_run();
         }
-        if matches!(progress, Continuation::Forked(_)) && outcome != Outcome::Again {
-            // Signals have waited for the end of the vfork.
+        if progress.holds_signals() && outcome != Outcome::Again {
+            // Signals have waited for the end of the call.
             self.thread.call_attention();
         }
         match outcome {
@@ -310,7 +337,9 @@ impl<'a> Running<'a> {
             }
             Outcome::Resume => {
                 self.set_call(None);
+                let former = self.space.take();
                 self.enter_space();
+                self.retire(former);
             }
             Outcome::Exit => return self.exit(),
             Outcome::Park(_) => {}
@@ -394,6 +423,19 @@ impl<'a> Running<'a> {
     fn exit(&mut self) -> Turn {
         let at = self.body.as_ref().map_or(0, |body| body.context.nip);
         latency::working(Work::Exit, at);
+        if let Some(body) = &mut self.body
+            && let Some(copy) = body.copy.take()
+        {
+            body.former = Some(Space::of_copy(copy));
+        }
+        while self.clear_former() {
+            look();
+            let asked = others::answer();
+            if self.is_preempted(asked) {
+                self.thread.call_attention();
+                return self.leave(Reason::Preempted);
+            }
+        }
         if self.clear_memory() == Turn::Off {
             return Turn::Off;
         }
@@ -407,10 +449,32 @@ impl<'a> Running<'a> {
         Turn::Off
     }
 
+    /// Keeps the address space that `execve` has replaced, when nobody else has it, to be cleared in steps.
+    fn retire(&mut self, former: Option<Arc<Space>>) {
+        let Some(former) = former else { return };
+        if let Some(body) = &mut self.body
+            && Arc::strong_count(&former) == 1
+        {
+            body.former = Some(former);
+        }
+    }
+
+    /// Gives back a step of the memory that is to be given back in steps; false when there is none.
+    fn clear_former(&mut self) -> bool {
+        let Some(body) = &mut self.body else {
+            return false;
+        };
+        let Some(former) = &body.former else {
+            return false;
+        };
+        if former.lock().clear_step(STEP) {
+            body.former = None;
+        }
+        true
+    }
+
     /// The last thread gives the memory of its process back in steps, so that a large one keeps nobody waiting.
     fn clear_memory(&mut self) -> Turn {
-        /// Pages given back between two looks at whether somebody else is due.
-        const STEP: usize = 512;
         let process = self.thread.process.clone();
         let Some(space) = self.space.clone() else {
             return Turn::On;
@@ -441,7 +505,7 @@ impl<'a> Running<'a> {
         let process = &thread.process;
         loop {
             if process.is_ending()
-                || process.with(|state| state.executing.is_some_and(|tid| tid != thread.tid))
+                || process.with(|state| state.executing.is_some_and(|tid| tid != thread.tid()))
             {
                 return self.exit();
             }
@@ -455,8 +519,9 @@ impl<'a> Running<'a> {
                     }
                 }
             }
-            if self.waits_for_vfork() {
-                // The child has the memory; a handler must not run in it. Only the end of everything counts.
+            if self.holds_signals() {
+                // After vfork the child has the memory, execve has sent the other threads away, a range is half changed.
+                // Only the end of everything counts.
                 if signals::is_killed(&thread) {
                     process.end(ExitStatus::Killed {
                         signal: SignalNumber::SIGKILL,
@@ -483,9 +548,9 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn waits_for_vfork(&self) -> bool {
+    fn holds_signals(&self) -> bool {
         let call = self.body.as_ref().and_then(|body| body.call);
-        call.is_some_and(|call| matches!(call.progress, Continuation::Forked(_)))
+        call.is_some_and(|call| call.progress.holds_signals())
     }
 
     /// A handler is about to run: the call that the thread is in fails or is set up to start again.
@@ -500,7 +565,16 @@ impl<'a> Running<'a> {
         }
         let timed = matches!(call.progress, Continuation::Until(_));
         let number = SystemCall::from_number(call.number).unwrap_or(SystemCall::RestartSyscall);
-        match interruption(number, timed).resumption(Some(action)) {
+        let lock = number == SystemCall::Futex
+            && self.body.as_ref().is_some_and(|body| {
+                calls::futex::takes_lock(body.context.gpr.get(4).copied().unwrap_or(0))
+            });
+        let interrupted = if lock {
+            Interrupted::Always
+        } else {
+            interruption(number, timed)
+        };
+        match interrupted.resumption(Some(action)) {
             process::signal::Resumption::Fail => {
                 if let Some(body) = &mut self.body {
                     let call = Call::new(&self.thread, body, self.space.clone(), call);
@@ -521,7 +595,8 @@ impl<'a> Running<'a> {
         let (Some(body), Some(space)) = (&mut self.body, &self.space) else {
             return;
         };
-        if signal_frame::push(&self.thread, &mut body.context, space, info, action, mask).is_err() {
+        let user = User::new(Some(space.clone()));
+        if signal_frame::push(&self.thread, &mut body.context, &user, info, action, mask).is_err() {
             // No room for the frame: as Linux does, the program gets SIGSEGV, without a handler if it is that.
             if info.signal == SignalNumber::SIGSEGV {
                 self.thread.process.end(ExitStatus::Killed {

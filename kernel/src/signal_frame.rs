@@ -4,27 +4,18 @@
 //! `swapcontext` depend on it. What `sigreturn` finds is the program's: nothing of it can give more than user mode.
 
 use crate::calls::process::STACK_POINTER;
-use crate::space::Space;
 use crate::thread::Thread;
-use crate::trampoline;
 use crate::user::User;
+use crate::vdso;
 use abi::Errno;
 use abi::linux::{
-    ActionFlags, FPE_FLTDIV, FPE_FLTINV, FPE_FLTOVF, FPE_FLTRES, FPE_FLTUND, Field, MSR_FP,
+    ActionFlags, FPE_FLTDIV, FPE_FLTINV, FPE_FLTOVF, FPE_FLTRES, FPE_FLTUND, FrameBytes, MSR_FP,
     MSR_VEC, MSR_VSX, PT_CCR, PT_CTR, PT_LNK, PT_MSR, PT_NIP, PT_ORIG_R3, PT_SOFTE, PT_XER,
-    SigInfo, Sigcontext, SignalFrame, SignalSet, Ucontext,
+    SigInfo, SignalFrame, SignalSet,
 };
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use arch::{Special, UserContext, VectorState};
 use process::signal::{Action, Handler};
-
-/// Where the vector area begins in a frame, seen from the context's `v_regs`: 32 vector registers, VSCR, VRSAVE.
-const VSCR_AT: usize = 32 * 16;
-const VRSAVE_AT: usize = 33 * 16;
-const VSX_AT: usize = 34 * 16;
-/// Bytes of vector state in a frame.
-const VECTOR_AREA: usize = VSX_AT + 32 * 8;
 
 /// What says in a saved MSR which state the frame holds.
 const MSR_STATE: u64 = MSR_FP | MSR_VEC | MSR_VSX;
@@ -38,7 +29,7 @@ const MSR_USER: u64 = 1 << 63 | 1 << 15 | 1 << 14 | 1 << 12 | 1 << 5 | 1 << 4 | 
 pub fn push(
     thread: &Arc<Thread>,
     context: &mut UserContext,
-    space: &Arc<Space>,
+    user: &User,
     info: &SigInfo,
     action: &Action,
     mask: SignalSet,
@@ -58,32 +49,36 @@ pub fn push(
         )
     };
     let at = SignalFrame::address(top);
-    let vector_at = SignalFrame::vmx_address(at);
-    let info_at = at.wrapping_add(INFO_OFFSET);
-    let frame = SignalFrame {
-        ucontext: Ucontext {
-            stack,
-            sigmask: mask.0,
-            mcontext: registers(context, info, handler, at),
-            ..Ucontext::default()
-        },
-        info_address: info_at,
-        ucontext_address: at,
-        info: info.encode(),
-        ..SignalFrame::default()
-    };
-    let bytes = frame.encode();
-    let entered_at = at.wrapping_sub(SignalFrame::STACK_GAP);
-    {
-        let mut description = space.lock();
-        description.write(at, bytes.get(..SignalFrame::WRITTEN).unwrap_or(&bytes))?;
-        if let Some(state) = context.vector() {
-            description.write(vector_at, &vector_area(state, context.special()))?;
+    let place = |offset: usize| at.wrapping_add(offset as u64);
+    let info_at = place(SignalFrame::INFO);
+    let mut frame = FrameBytes::new();
+    frame.put(SignalFrame::STACK, stack);
+    frame.put(SignalFrame::MASK, mask.0);
+    frame.put(SignalFrame::SIGNAL, i32::from(info.signal.get()));
+    frame.put(SignalFrame::HANDLER, handler);
+    let registers_at = place(SignalFrame::REGISTERS);
+    frame.put(SignalFrame::REGISTERS_ADDRESS, registers_at);
+    put_registers(&mut frame, context);
+    let end = match context.vector() {
+        Some(state) => {
+            frame.put(SignalFrame::VECTORS_ADDRESS, place(SignalFrame::VECTORS));
+            put_vectors(&mut frame, state, context.special());
+            SignalFrame::VECTORS_END
         }
-        // The back chain.
-        description.write(entered_at, &sp.to_le_bytes())?;
-    }
-    if let Ok(state) = context.vector_mut() {
+        None => SignalFrame::VECTORS,
+    };
+    frame.put_all(SignalFrame::INFO_ADDRESS, [info_at, at].into_iter());
+    let info_bytes = frame.bytes_mut(SignalFrame::INFO..SignalFrame::WRITTEN);
+    info_bytes.copy_from_slice(&info.encode());
+    let entered_at = at.wrapping_sub(SignalFrame::STACK_GAP);
+    user.write(at, frame.bytes(0..end))?;
+    let rest = SignalFrame::INFO_ADDRESS..SignalFrame::WRITTEN;
+    user.write(place(rest.start), frame.bytes(rest))?;
+    // The back chain.
+    user.write(entered_at, &sp.to_le_bytes())?;
+    if context.is_vec_used()
+        && let Ok(state) = context.vector_mut()
+    {
         // A handler starts with all floating-point exceptions off.
         state.set_fpscr(0);
     }
@@ -93,72 +88,35 @@ pub fn push(
     context.gpr[5] = at;
     context.gpr[12] = handler;
     context.nip = handler;
-    context.lr = trampoline::ADDRESS;
+    context.lr = vdso::SIGNAL_RETURN;
     Ok(())
 }
 
-/// Offset of the `siginfo_t` in a frame.
-const INFO_OFFSET: u64 = 1760;
-
-fn registers(context: &UserContext, info: &SigInfo, handler: u64, at: u64) -> Sigcontext {
-    let mut saved = Sigcontext {
-        signal: i32::from(info.signal.get()),
-        handler,
-        ..Sigcontext::default()
-    };
-    let vector = context.vector();
-    for (place, value) in saved.gp_regs.iter_mut().zip(context.gpr) {
-        *place = value;
-    }
-    let state = if vector.is_some() { MSR_STATE } else { 0 };
-    for (index, value) in [
-        (PT_NIP, context.nip),
-        (PT_MSR, MSR_USER | state),
-        (PT_ORIG_R3, context.gpr[3]),
-        (PT_CTR, context.ctr),
-        (PT_LNK, context.lr),
-        (PT_XER, context.xer),
-        (PT_CCR, context.cr),
-        (PT_SOFTE, 1),
-    ] {
-        if let Some(place) = saved.gp_regs.get_mut(index) {
-            *place = value;
-        }
-    }
-    if let Some(state) = vector {
-        for (index, place) in saved.fp_regs.iter_mut().enumerate() {
-            *place = if index < 32 {
-                state.fpr(index)
-            } else {
-                state.fpscr()
-            };
-        }
-        saved.v_regs = SignalFrame::vmx_address(at);
-    }
-    saved.regs = at.wrapping_add(REGISTERS_OFFSET);
-    saved
+/// The place of a register in a frame, by its PT_ number.
+const fn register(number: usize) -> usize {
+    SignalFrame::REGISTERS + number * 8
 }
 
-/// Offset of the general registers in a frame: those of `uc_mcontext` and of `gp_regs` in it.
-const REGISTERS_OFFSET: u64 = 168 + 64;
+fn put_registers(frame: &mut FrameBytes, context: &UserContext) {
+    frame.put_all(SignalFrame::REGISTERS, context.gpr.into_iter());
+    let state = if context.is_vec_used() { MSR_STATE } else { 0 };
+    frame.put(register(PT_NIP), context.nip);
+    frame.put(register(PT_MSR), MSR_USER | state);
+    frame.put(register(PT_ORIG_R3), context.gpr[3]);
+    frame.put(register(PT_CTR), context.ctr);
+    frame.put(register(PT_LNK), context.lr);
+    frame.put(register(PT_XER), context.xer);
+    frame.put(register(PT_CCR), context.cr);
+    frame.put(register(PT_SOFTE), 1u64);
+}
 
-fn vector_area(state: &VectorState, special: Special) -> Vec<u8> {
-    let mut area = alloc::vec![0; VECTOR_AREA];
-    let mut put = |at: usize, bytes: &[u8]| {
-        if let Some(place) = area.get_mut(at..at + bytes.len()) {
-            place.copy_from_slice(bytes);
-        }
-    };
-    for register in 0..32 {
-        put(register * 16, &state.vr(register).to_le_bytes());
-        put(
-            VSX_AT + register * 8,
-            &state.vsr_low(register).to_le_bytes(),
-        );
-    }
-    put(VSCR_AT, &state.vscr().to_le_bytes());
-    put(VRSAVE_AT, &(special.vrsave as u32).to_le_bytes());
-    area
+fn put_vectors(frame: &mut FrameBytes, state: &VectorState, special: Special) {
+    frame.put_all(SignalFrame::FLOATING_POINT, (0..32).map(|n| state.fpr(n)));
+    frame.put(SignalFrame::FLOATING_POINT + 32 * 8, state.fpscr());
+    frame.put_all(SignalFrame::VECTORS, (0..32).map(|n| state.vr(n)));
+    frame.put(SignalFrame::VSCR, state.vscr());
+    frame.put(SignalFrame::VRSAVE, special.vrsave as u32);
+    frame.put_all(SignalFrame::VSX, (0..32).map(|n| state.vsr_low(n)));
 }
 
 /// Puts back what [`push`] saved, as the handler has left it.
@@ -167,54 +125,53 @@ fn vector_area(state: &VectorState, special: Special) -> Vec<u8> {
 /// EFAULT when the frame cannot be read, ENOMEM.
 pub fn pop(thread: &Arc<Thread>, context: &mut UserContext, user: &User) -> Result<(), Errno> {
     let at = SignalFrame::at_return(context.gpr[STACK_POINTER]);
-    let ucontext = Ucontext::decode(&user.bytes::<{ Ucontext::SIZE }>(at)?);
-    let saved = &ucontext.mcontext;
-    let register = |index: usize| saved.gp_regs.get(index).copied().unwrap_or(0);
+    let mut frame = FrameBytes::new();
+    user.read(at, frame.bytes_mut(0..SignalFrame::VECTORS))?;
     context.leave();
-    if register(PT_MSR) & MSR_STATE != 0 {
-        let mut area = [0; VECTOR_AREA];
-        if saved.v_regs != 0 {
-            user.read(saved.v_regs, &mut area)?;
+    if frame.get::<u64>(register(PT_MSR)) & MSR_STATE != 0 {
+        let vectors_at = frame.get::<u64>(SignalFrame::VECTORS_ADDRESS);
+        if vectors_at != 0 {
+            let place = SignalFrame::VECTORS..SignalFrame::VECTORS_END;
+            user.read(vectors_at, frame.bytes_mut(place))?;
         }
-        restore_vector(context, saved, &area)?;
+        restore_vectors(context, &frame, vectors_at != 0)?;
     }
-    for (place, value) in context.gpr.iter_mut().zip(saved.gp_regs) {
+    let saved = frame.all(SignalFrame::REGISTERS);
+    for (place, value) in context.gpr.iter_mut().zip(saved) {
         *place = value;
     }
-    context.nip = register(PT_NIP);
-    context.ctr = register(PT_CTR);
-    context.lr = register(PT_LNK);
-    context.xer = register(PT_XER);
-    context.cr = register(PT_CCR);
+    context.nip = frame.get(register(PT_NIP));
+    context.ctr = frame.get(register(PT_CTR));
+    context.lr = frame.get(register(PT_LNK));
+    context.xer = frame.get(register(PT_XER));
+    context.cr = frame.get(register(PT_CCR));
     let sp = context.gpr[STACK_POINTER];
     let mut own = thread.signals.lock();
-    own.set_mask(SignalSet(ucontext.sigmask));
-    own.stack.restore(ucontext.stack, sp);
+    own.set_mask(SignalSet(frame.get(SignalFrame::MASK)));
+    own.stack.restore(frame.get(SignalFrame::STACK), sp);
     Ok(())
 }
 
-fn restore_vector(
-    context: &mut UserContext,
-    saved: &Sigcontext,
-    area: &[u8; VECTOR_AREA],
-) -> Result<(), Errno> {
+/// Puts back the floating-point registers, and with `all` the vector registers too.
+fn restore_vectors(context: &mut UserContext, frame: &FrameBytes, all: bool) -> Result<(), Errno> {
     let mut special = context.special();
     let state = context.vector_mut().map_err(|_| Errno::ENOMEM)?;
-    for (index, value) in saved.fp_regs.iter().enumerate() {
-        if index < 32 {
-            state.set_fpr(index, *value);
-        } else {
-            state.set_fpscr(*value);
-        }
-    }
-    if saved.v_regs != 0 {
-        let from = |at: usize| area.get(at..).unwrap_or_default();
-        for register in 0..32 {
-            state.set_vr(register, u128::get(from(register * 16)));
-            state.set_vsr_low(register, u64::get(from(VSX_AT + register * 8)));
-        }
-        state.set_vscr(u32::get(from(VSCR_AT)));
-        special.vrsave = u64::from(u32::get(from(VRSAVE_AT)));
+    let floating = frame.all(SignalFrame::FLOATING_POINT);
+    (0..32)
+        .zip(floating)
+        .for_each(|(n, value)| state.set_fpr(n, value));
+    state.set_fpscr(frame.get(SignalFrame::FLOATING_POINT + 32 * 8));
+    if all {
+        let vectors = frame.all(SignalFrame::VECTORS);
+        (0..32)
+            .zip(vectors)
+            .for_each(|(n, value)| state.set_vr(n, value));
+        let low = frame.all(SignalFrame::VSX);
+        (0..32)
+            .zip(low)
+            .for_each(|(n, value)| state.set_vsr_low(n, value));
+        state.set_vscr(frame.get(SignalFrame::VSCR));
+        special.vrsave = u64::from(frame.get::<u32>(SignalFrame::VRSAVE));
         context.set_special(special);
     }
     Ok(())

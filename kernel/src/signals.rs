@@ -5,6 +5,7 @@
 //! lock is taken before or after, never with them.
 
 use crate::family;
+use crate::posix_timers;
 use crate::process::Process;
 use crate::system::{Numbered, system};
 use crate::thread::Thread;
@@ -12,7 +13,7 @@ use abi::linux::{Resource, SigInfo, SignalNumber, SignalSet};
 use abi::{Cid, Errno, Pid};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use process::signal::{Delivery, Effects, deliver, effects, force, may_signal};
+use process::signal::{Delivery, Effects, Pending, deliver, effects, force, may_signal};
 use security::{Credential, Tagged};
 
 /// Where a signal comes from, as far as the protection of a partition's init goes.
@@ -54,11 +55,38 @@ pub fn send(
     info: SigInfo,
     origin: Origin,
 ) -> Result<(), Errno> {
-    let signal = info.signal;
     let limit = process.limit(Resource::PendingSignals);
+    bring(process, thread, info, origin, limit).map(|_| ())
+}
+
+/// Sends the signal of a timer, for which there is always room.
+pub fn post_timer(process: &Arc<Process>, thread: Option<&Arc<Thread>>, info: SigInfo) -> Posted {
+    bring(process, thread, info, Origin::Inside, u64::MAX).unwrap_or(Posted::Nowhere)
+}
+
+/// What has become of a signal that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// It is pending, with what came with it.
+    Queued,
+    /// One of the same number was pending, and there is one of them.
+    Merged,
+    /// Nobody wants it.
+    Nowhere,
+}
+
+fn bring(
+    process: &Arc<Process>,
+    thread: Option<&Arc<Thread>>,
+    info: SigInfo,
+    origin: Origin,
+    limit: u64,
+) -> Result<Posted, Errno> {
+    let signal = info.signal;
     let threads = process.threads();
     let Effects { cancels, resumes } = effects(signal);
     let mut looks = Vec::new();
+    let mut posted = Posted::Nowhere;
     {
         let mut shared = process.signals.lock();
         shared.pending.cancel(cancels);
@@ -70,10 +98,20 @@ pub fn send(
             thread.map_or_else(|| threads.iter().collect(), |thread| alloc::vec![thread]);
         let blocked = !concerned.iter().any(open);
         if !shared.discards(signal, blocked, origin == Origin::Outside) {
-            match thread {
-                Some(thread) => thread.signals.lock().pending.post(info, limit)?,
-                None => shared.pending.post(info, limit)?,
-            }
+            let post = |pending: &mut Pending| {
+                let merged = !signal.is_realtime() && pending.set().contains(signal);
+                pending.post(info, limit).map(|()| {
+                    if merged {
+                        Posted::Merged
+                    } else {
+                        Posted::Queued
+                    }
+                })
+            };
+            posted = match thread {
+                Some(thread) => post(&mut thread.signals.lock().pending)?,
+                None => post(&mut shared.pending)?,
+            };
             // A blocked signal may be awaited by sigtimedwait: then whoever waits for it has to look.
             looks.extend(
                 concerned
@@ -89,8 +127,11 @@ pub fn send(
     if resumes {
         resume(process);
     }
+    if posted != Posted::Nowhere {
+        process.signal_readers.wake_all();
+    }
     looks.iter().for_each(|thread| thread.interrupt());
-    Ok(())
+    Ok(posted)
 }
 
 /// Makes the thread that runs here take a fault.
@@ -117,8 +158,14 @@ pub fn next(thread: &Thread) -> Option<Delivery> {
             .lock()
             .job(thread.process.pid)
             .is_none_or(|job| job.orphaned);
-    let mut shared = thread.process.signals.lock();
-    deliver(&mut thread.signals.lock(), &mut shared, || orphaned)
+    let mut delivery = {
+        let mut shared = thread.process.signals.lock();
+        deliver(&mut thread.signals.lock(), &mut shared, || orphaned)
+    };
+    if let Some(Delivery::Handle { info, .. }) = &mut delivery {
+        posix_timers::delivered(&thread.process, info);
+    }
+    delivery
 }
 
 /// Whether SIGKILL is pending for a thread.

@@ -1,11 +1,11 @@
 //! Address spaces as processes hold them: the description with its lock and the translations of this machine.
 
-use abi::mmu::Access;
+use abi::mmu::{Access, PageNumber};
 use abi::{Cid, Errno};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
-use memory::space::Layout;
+use memory::space::{ForkError, Layout};
 use memory::{AddressSpace, FaultError};
 use sync::{Guard, Rank, SpinLock};
 
@@ -22,7 +22,12 @@ static NEXT_SPACE: AtomicU64 = AtomicU64::new(1);
 impl Space {
     /// An empty space charged to a partition.
     pub fn new(owner: Cid) -> Arc<Self> {
-        Self::with(AddressSpace::new(owner, LAYOUT, Self::translations(owner)))
+        Self::laid_out(owner, LAYOUT)
+    }
+
+    /// An empty space in which things go where a layout says.
+    pub fn laid_out(owner: Cid, layout: Layout) -> Arc<Self> {
+        Self::with(AddressSpace::new(owner, layout, Self::translations(owner)))
     }
 
     fn translations(owner: Cid) -> Box<arch::Space> {
@@ -56,14 +61,33 @@ impl Space {
         outcome
     }
 
-    /// A copy on write.
+    /// Begins a copy on write.
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn fork(&self) -> Result<Arc<Self>, Errno> {
-        let mut description = self.lock();
+    pub fn begin_fork(&self) -> Result<Box<AddressSpace>, Errno> {
+        let description = self.lock();
         let translations = Self::translations(description.owner());
-        Ok(Self::with(description.fork(translations)?))
+        Ok(Box::new(description.begin_fork(translations)?))
+    }
+
+    /// A step of a copy on write, for a program that is about to write to the addresses `near`.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::fork_step`].
+    pub fn fork_step(
+        &self,
+        copy: &mut AddressSpace,
+        from: PageNumber,
+        near: &[u64],
+        budget: u64,
+    ) -> Result<Option<PageNumber>, ForkError> {
+        self.lock().fork_step(copy, from, near, budget)
+    }
+
+    /// The space that a finished copy, or what there is of one, makes.
+    pub fn of_copy(copy: Box<AddressSpace>) -> Arc<Self> {
+        Self::with(*copy)
     }
 }
 

@@ -17,6 +17,8 @@ use wait::{Attempt, Sleeper, Stop, Waiter};
 /// The file system that pipes are in, by the device number that `fstat` shows. File systems that can be mounted
 /// count up from 1.
 const PIPES: DeviceNumber = DeviceNumber::new(0, 0xf_ffff);
+/// The device of files that stand for events.
+const EVENTS: DeviceNumber = DeviceNumber::new(0, 0xf_fffe);
 
 /// Opens fifos and devices for [`vfs::Walk`].
 pub struct KernelFiles;
@@ -60,15 +62,25 @@ impl SpecialFiles for KernelFiles {
 
 /// What `fstat` tells of a new pipe.
 pub fn pipe_metadata(credential: &Credential) -> Metadata {
+    nameless(credential, PIPES, FileKind::Fifo)
+}
+
+/// What `fstat` tells of a new file that stands for events. Linux gives it no kind at all; here it is a regular one.
+pub fn event_metadata(credential: &Credential) -> Metadata {
+    nameless(credential, EVENTS, FileKind::Regular)
+}
+
+/// What `fstat` tells of a new object that has no name.
+fn nameless(credential: &Credential, device: DeviceNumber, kind: FileKind) -> Metadata {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let now = mounts::clock().now();
     Metadata {
         id: InodeId {
-            device: PIPES,
+            device,
             number: NEXT.fetch_add(1, Ordering::Relaxed),
         },
         owner: credential.cid,
-        kind: FileKind::Fifo,
+        kind,
         mode: Mode::new(0o600),
         links: 1,
         uid: credential.identity.fsuid,

@@ -13,7 +13,6 @@ use crate::power;
 use crate::report;
 use crate::system::{self, Parts, System, WallClock, system};
 use crate::terminals;
-use crate::trampoline;
 use abi::mmu::FrameNumber;
 use abi::{Cid, Errno, Nanos, PAGE_SIZE};
 use alloc::sync::Arc;
@@ -130,7 +129,7 @@ fn bring_up(info: &BootInfo, options: &Options, root_fs: Ramfs) {
         install(info, options, root_fs)?;
         mount_global()?;
         memory::space::set_instruction_sync(sync_instructions);
-        trampoline::prepare()?;
+        crate::vdso::prepare()?;
         system().consoles.enable();
         Ok(())
     })();

@@ -21,6 +21,7 @@ use sched::{Event, Fault};
 use spin::Once;
 use sync::{Rank, SpinLock};
 use trace::{ErrorLog, Severity};
+use wait::WaitQueue;
 
 /// What a number stands for.
 #[derive(Clone)]
@@ -44,6 +45,8 @@ pub struct System {
     pub model: &'static str,
     /// The relation of the timebase to the wall clock.
     pub wall: SpinLock<WallClock>,
+    /// Who wants to know when the wall clock is set.
+    pub wall_changed: WaitQueue,
     /// The timebase at boot.
     pub booted: Ticks,
     /// Processes, threads, groups, sessions.
@@ -132,7 +135,7 @@ impl Numbered {
             Numbered::Process(process) => process
                 .threads()
                 .into_iter()
-                .find(|thread| thread.tid == process.pid),
+                .find(|thread| thread.tid() == process.pid),
             Numbered::Thread(thread) => Some(thread.clone()),
         }
     }
@@ -170,6 +173,7 @@ impl System {
             clock: parts.clock,
             model: parts.model,
             wall: SpinLock::new(Rank::Log, parts.wall),
+            wall_changed: WaitQueue::new(),
             booted: parts.wall.at,
             tree: SpinLock::new(Rank::ProcessTree, ProcessTree::new()),
             dispatch: parts.dispatch,
@@ -206,10 +210,14 @@ impl System {
 
     /// Sets the wall clock.
     pub fn set_wall_clock(&self, nanos: Nanos) {
-        *self.wall.lock() = WallClock {
+        let mut wall = self.wall.lock();
+        *wall = WallClock {
             nanos,
             at: arch::time::now(),
         };
+        crate::vdso::tell(&wall);
+        drop(wall);
+        self.wall_changed.wake_all();
     }
 
     /// Appends to the error log, and prints what is serious.

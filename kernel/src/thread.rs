@@ -13,6 +13,7 @@
 use crate::others;
 use crate::outcome::{Continuation, Wait};
 use crate::process::Process;
+use crate::space::Space;
 use crate::system::system;
 use crate::timers::{Timeout, TimerHandle};
 use abi::{Pid, Ticks};
@@ -21,6 +22,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use arch::UserContext;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use memory::AddressSpace;
 use process::signal::ThreadSignals;
 use process::{PidHandle, Reserved};
 use sched::EntityId;
@@ -29,9 +31,9 @@ use wait::{Link, Sleeper, Ticket, Waiter};
 
 /// A thread of a program.
 pub struct Thread {
-    /// The global thread number; that of its process for the first thread.
-    pub tid: Pid,
-    /// The use of that number; for the first thread it is the process's.
+    /// The global thread number; that of its process for the first thread, and for the one that executes a program.
+    tid: AtomicU32,
+    /// The use of the number that it was made with; for the first thread it is the process's.
     pub handle: PidHandle,
     /// The number inside the partition.
     virtual_tid: AtomicU32,
@@ -57,6 +59,11 @@ pub struct Body {
     pub context: UserContext,
     /// The system call that the thread is in.
     pub call: Option<PendingCall>,
+    /// Memory that is to be given back in steps: of the program before `execve`, or of a fork that has failed. Nobody can
+    /// reach it, so a checkpoint finishes it first.
+    pub former: Option<Arc<Space>>,
+    /// The child's memory in a `fork` that is not done.
+    pub copy: Option<Box<AddressSpace>>,
 }
 
 /// A system call that has not completed.
@@ -109,7 +116,7 @@ impl Thread {
         signals: ThreadSignals,
     ) -> Self {
         Self {
-            tid: number.pid(),
+            tid: AtomicU32::new(number.pid().0),
             handle: number.handle,
             virtual_tid: AtomicU32::new(number.vpid.0),
             process,
@@ -129,6 +136,8 @@ impl Thread {
                 Some(Box::new(Body {
                     context,
                     call: None,
+                    former: None,
+                    copy: None,
                 })),
             ),
             signals: SpinLock::new(Rank::Thread, signals),
@@ -137,6 +146,18 @@ impl Thread {
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
         }
+    }
+
+    /// The global number.
+    pub fn tid(&self) -> Pid {
+        Pid(self.tid.load(Ordering::Relaxed))
+    }
+
+    /// Takes the numbers of the process in place of its own: `execve`, when no other thread is left.
+    pub fn become_first(&self) {
+        self.tid.store(self.process.pid.0, Ordering::Relaxed);
+        self.virtual_tid
+            .store(self.process.virtual_pid().0, Ordering::Relaxed);
     }
 
     /// The number inside the partition.
@@ -184,6 +205,17 @@ impl Thread {
     /// Asks for a look at signals and process state before the next return to user mode.
     pub fn call_attention(&self) {
         self.attention.store(true, Ordering::Release);
+    }
+
+    /// Whether a look is asked for.
+    pub fn wants_attention(&self) -> bool {
+        self.attention.load(Ordering::Relaxed)
+    }
+
+    /// Brings the thread back from its program on another CPU, to look at what has changed.
+    pub fn remind(&self) {
+        self.call_attention();
+        self.ring();
     }
 
     /// Whether a look was asked for since the last time.

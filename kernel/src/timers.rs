@@ -10,7 +10,7 @@ use crate::process::Process;
 use crate::system::system;
 use crate::thread::WeakThread;
 use abi::Ticks;
-use alloc::sync::Weak;
+use alloc::sync::{Arc, Weak};
 use arch::cpu::{CpuNumber, PerCpu};
 use process::timer::{self, TimerQueue};
 use sync::{Rank, SpinLock};
@@ -36,12 +36,20 @@ pub enum Timeout {
     },
     /// Wake a run of a thread, to run its call again.
     Waiter(WeakWaiter),
+    /// Let a timer of a program expire.
+    Expire(Weak<dyn Expire>),
     /// Look at processes that sleep.
     Dormant,
     /// Offer a console's output to the hypervisor again.
     ConsoleOutput(usize),
     /// The real-time interval timer of a process (`man 2 setitimer`).
     Alarm(Weak<Process>),
+}
+
+/// A timer of a program, which is told when its time has come.
+pub trait Expire: Send + Sync {
+    /// The time has come; no lock is held.
+    fn expire(self: Arc<Self>, now: Ticks);
 }
 
 /// The timers of every CPU.
@@ -101,6 +109,11 @@ impl Timers {
                 }
                 Some(Timeout::Waiter(waiter)) => {
                     waiter.wake(None);
+                }
+                Some(Timeout::Expire(timer)) => {
+                    if let Some(timer) = timer.upgrade() {
+                        timer.expire(now);
+                    }
                 }
                 Some(Timeout::Dormant) => system().dormant.sweep(now),
                 Some(Timeout::ConsoleOutput(number)) => {

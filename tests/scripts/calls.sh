@@ -103,6 +103,14 @@ check SIGNAL0023 'what is kept below the stack pointer survives a handler' <<'EN
 $T/signals red-zone
 END
 
+check SIGNAL0024 'vector registers survive a handler that uses them' <<'END'
+$T/signals vectors
+END
+
+check SIGNAL0025 'masks and actions are kept wherever they lie' <<'END'
+$T/signals words
+END
+
 check IPC0001 'the ends of a pipe behave as such' <<'END'
 $T/ipc ends-of-pipe
 END
@@ -199,6 +207,10 @@ check PROCESS0011 'exec ends the other threads' <<'END'
 $T/process exec-with-threads
 END
 
+check PROCESS0025 'a thread that executes takes the number of its process' <<'END'
+$T/process exec-from-thread
+END
+
 check PROCESS0012 'exit ends the other threads' <<'END'
 $T/process exit-with-threads
 END
@@ -253,4 +265,17 @@ END
 
 check PROCESS0025 'a call keeps the registers that it has to keep, and leaves nothing of the kernel in others' <<'END'
 $T/process call-registers
+END
+
+check CLOCK0001 'the vDSO shows what system calls show, and time never goes back between the two' <<'END'
+$T/clock same
+wparexec -n clocks $T/clock same
+END
+
+check CLOCK0002 'what the vDSO does not know it asks the kernel' <<'END'
+$T/clock others
+END
+
+check CLOCK0003 'a clock that is set is set in the vDSO at once' <<'END'
+$T/clock set
 END

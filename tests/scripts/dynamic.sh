@@ -72,3 +72,10 @@ stopwpar -F named
 rmwpar named
 rm /dev/shm/mark
 END
+
+check DYN0013 'a movable program and its linker are elsewhere in each run' <<'END'
+where() { grep "$1" | head -n 1 | cut -d- -f1; }
+for i in 1 2 3 4; do $T/dynamic maps >maps.$i; where dynamic <maps.$i >>programs; where ld64 <maps.$i >>linkers; done
+[ "$(sort -u programs | wc -l)" = 4 ]
+[ "$(sort -u linkers | wc -l)" = 4 ]
+END

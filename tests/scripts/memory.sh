@@ -56,6 +56,14 @@ check MEMORY0014 'the stack grows to its limit and no further' <<'END'
 $T/memory stack
 END
 
+check MEMORY0016 'mincore tells what is in memory, and MADV_FREE frees private memory only' <<'END'
+$T/memory residence
+END
+
+check MEMORY0017 'a promise of more memory than there is is refused' <<'END'
+$T/memory overcommit
+END
+
 check MEMORY0015 'a process that takes all memory harms only itself' <<'END'
 $T/memory exhaust
 END
@@ -86,4 +94,17 @@ END
 
 check FLOAT0007 'floating-point and vector arithmetic is right' <<'END'
 $T/floating arithmetic
+END
+
+check MEM0030 'stack, heap and mappings are elsewhere in each run' <<'END'
+$T/places differ
+[ "$(cat /proc/sys/kernel/randomize_va_space)" = 2 ]
+END
+
+check MEM0031 'a program that asks for it is at the same places in each run' <<'END'
+$T/places fixed
+END
+
+check MEM0032 'all of the stack that the limit allows is there' <<'END'
+$T/places deep
 END

@@ -86,3 +86,37 @@ round
 round
 test "$(free_now)" -ge $((before - 512))
 END
+
+check RESOURCE0007 'what a WPAR makes the kernel keep counts to its maximum, whatever it hoards, and others do not notice' <<'END'
+mkwpar -n other
+startwpar other
+slab() { clogin "$1" awk '/^Slab/ { print $2 }' /proc/meminfo; }
+mkwpar -n hoard -R memory=0%-2%,2%
+startwpar hoard
+limit=$(clogin hoard awk '/^MemTotal/ { print $2 }' /proc/meminfo)
+idle=$(slab hoard)
+test "$idle" -gt 0
+all=$(awk '/^MemFree/ { print $2 }' /proc/meminfo)
+for what in pipes processes files areas; do
+	# One that is killed for want of a page while it hoards is at the end too.
+	(clogin hoard $T/hoard $what || true; rm -f /wpars/hoard/tmp/hoarding) &
+	# Nothing happens in this shell when it is full, so that is looked for.
+	turns=0
+	until test -e /wpars/hoard/tmp/hoarding; do turns=$((turns + 1)); test $turns -lt 1000; sleep 0.02; done
+	while test -e /wpars/hoard/tmp/hoarding; do turns=$((turns + 1)); test $turns -lt 3000; sleep 0.02; done
+	# All that is gone from the machine is what the partition may have, and a little.
+	now=$(awk '/^MemFree/ { print $2 }' /proc/meminfo)
+	test $((all - now)) -le $((limit + 2048))
+	test "$(slab other)" -lt 2000
+	clogin other sh -c 'echo a | cat | grep -q a'
+	kill -9 $(ps -@ hoard -o pid,comm | awk '/hoard/ { print $1 }') || true
+	wait || true
+	find /wpars/hoard/tmp -name 'a-file*' | xargs rm -f
+	# Its init reaps the orphans one after the other.
+	until test "$(slab hoard)" -le $((idle + 200)); do turns=$((turns + 1)); test $turns -lt 6000; done
+done
+stopwpar -F hoard
+rmwpar hoard
+stopwpar -F other
+rmwpar other
+END

@@ -6,6 +6,14 @@ check SMP0001 'the threads of a process compute on several CPUs at once' <<'END'
 $T/smp progress
 END
 
+check SMP0002 'mprotect holds at once for a thread on another CPU' <<'END'
+$T/smp protect
+END
+
+check SMP0003 'munmap holds at once for a thread on another CPU' <<'END'
+$T/smp unmap
+END
+
 check SMP0004 'two threads hand a futex to and fro' <<'END'
 $T/smp ping-pong
 END
@@ -45,4 +53,8 @@ for round in 1 2 3; do
 done
 kill $busy
 test -z "$(lswpar -q)"
+END
+
+check SMP0012 'the clocks of the vDSO go together on all CPUs' <<'END'
+$T/clock everywhere
 END

@@ -41,8 +41,8 @@ pub fn announced(text: &str) -> Result<Vec<Announced>> {
     Ok(tests)
 }
 
-/// What the script asks for before its first test, in lines `# cpus: N`, `# memory: SIZE`, `# kernel: debug`
-/// and `# packages: NAME…`.
+/// What the script asks for before its first test, in lines `# cpus: N`, `# memory: SIZE`, `# packages: NAME…`,
+/// `# kernel: debug`, `# time: counted` and `# patience: SECONDS`.
 pub fn needs(text: &str) -> Result<Needs> {
     let mut needs = Needs::default();
     for line in text.lines().take_while(|line| !line.starts_with("check ")) {
@@ -61,6 +61,14 @@ pub fn needs(text: &str) -> Result<Needs> {
         } else if let Some(names) = line.strip_prefix("# packages:") {
             let names = names.split_whitespace().map(str::to_owned);
             needs.packages.extend(names);
+        } else if let Some(kind) = line.strip_prefix("# time:") {
+            needs.counted = match kind.trim() {
+                "counted" => true,
+                _ => bail!("not a kind of time:{kind}"),
+            };
+        } else if let Some(seconds) = line.strip_prefix("# patience:") {
+            let seconds = seconds.trim().parse().context("not a number of seconds")?;
+            needs.patience = Duration::from_secs(seconds);
         }
     }
     Ok(needs)
@@ -100,11 +108,12 @@ fn one_machine(
         "WANTED='{}'\n. /usr/lib/corral-tests/prelude.sh\n{text}\nsed 's/^/latency: /' /dev/latency\n",
         wanted.join(" ")
     );
-    let mut talk = target.boot_with(Some(script.as_bytes()), &needs(text)?)?;
+    let needs = needs(text)?;
+    let mut talk = target.boot_with(Some(script.as_bytes()), &needs)?;
     let mut running: Option<Announced> = None;
     let mut log = String::new();
     loop {
-        let line = match next_line(&mut talk) {
+        let line = match talk.line(Instant::now() + needs.patience) {
             Ok(Some(line)) => line,
             ended => return broke_off(talk, ended.err(), running, &log, left, report),
         };
@@ -128,10 +137,6 @@ fn one_machine(
             log.push('\n');
         }
     }
-}
-
-fn next_line(talk: &mut Talk) -> Result<Option<String>> {
-    talk.line(Instant::now() + PATIENCE)
 }
 
 /// The machine is off or silent: the running test has failed, or, when none was, the suite is over.
@@ -184,10 +189,10 @@ mod tests {
 
     #[test]
     fn the_head_describes_the_machine() {
-        let head = "# x\n\n# cpus: 4\n# memory: 2G\n# kernel: debug\n# packages: bash\n# packages: perl git\n";
+        let head = "# x\n\n# cpus: 4\n# memory: 2G\n# kernel: debug\n# time: counted\n# packages: bash\n# packages: perl git\n";
         let wanted = needs(head).expect("well formed");
         assert_eq!((wanted.cpus, wanted.memory.as_str()), (4, "2G"));
-        assert!(wanted.debug);
+        assert!(wanted.debug && wanted.counted);
         assert!(needs("# kernel: fast\n").is_err());
         assert_eq!(wanted.packages, ["bash", "perl", "git"]);
         assert_eq!(

@@ -30,6 +30,10 @@ pub struct Needs {
     pub packages: Vec<String>,
     /// The kernel with debug assertions.
     pub debug: bool,
+    /// Whether an instruction takes a nanosecond, so that times come out the same on every host.
+    pub counted: bool,
+    /// How long a test may take to say something.
+    pub patience: Duration,
 }
 
 impl Default for Needs {
@@ -39,6 +43,8 @@ impl Default for Needs {
             memory: "1G".to_owned(),
             packages: Vec::new(),
             debug: false,
+            counted: false,
+            patience: PATIENCE,
         }
     }
 }
@@ -91,6 +97,7 @@ impl Target<'_> {
         let mut machine = Machine::new(kernel, &archive);
         machine.smp = needs.cpus;
         machine.memory.clone_from(&needs.memory);
+        machine.counted = needs.counted;
         Talk::start(&machine, &folder)
     }
 }

@@ -15,7 +15,7 @@ use memory::heap::KernelHeap;
 boot::entry!(start);
 
 #[global_allocator]
-static HEAP: KernelHeap = KernelHeap::new();
+static HEAP: KernelHeap<kernel::CurrentPartition> = KernelHeap::new();
 
 fn start(info: &'static BootInfo) -> ! {
     kernel::start(info, linear_map(info))

@@ -139,6 +139,8 @@ errno! {
     EOPNOTSUPP = 95,
     /// Address family not supported by protocol.
     EAFNOSUPPORT = 97,
+    /// Address already in use.
+    EADDRINUSE = 98,
     /// Cannot assign requested address.
     EADDRNOTAVAIL = 99,
     /// Connection reset by peer.
@@ -149,6 +151,8 @@ errno! {
     EISCONN = 106,
     /// Transport endpoint is not connected.
     ENOTCONN = 107,
+    /// Too many references: cannot splice.
+    ETOOMANYREFS = 109,
     /// Connection timed out.
     ETIMEDOUT = 110,
     /// Connection refused.

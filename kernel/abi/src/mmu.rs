@@ -6,6 +6,7 @@
 
 use crate::Cid;
 use bitflags::bitflags;
+use core::sync::atomic::AtomicU32;
 
 /// The number of a physical page frame: its real address divided by [`crate::PAGE_SIZE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,10 +66,23 @@ pub enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted;
 
+/// What is noted beside a translation table, so that tables with few entries need not be searched.
+#[derive(Clone, Copy, Debug)]
+pub struct TableNotes<'a> {
+    /// How many entries are valid.
+    pub filled: &'a AtomicU32,
+    /// Which parts of the table may have valid entries, a bit each.
+    pub groups: &'a AtomicU32,
+}
+
 /// Where translation tables come from: frames in powers of two, aligned to their size, zeroed.
 pub trait TableFrames: Sync {
     /// Takes `1 << order` contiguous zeroed frames, charged to `owner`; `None` when there are none.
     fn take(&self, owner: Cid, order: u32) -> Option<FrameNumber>;
+
+    /// Two numbers beside a table, 0 when it is taken, for whoever has it to note what the table holds; `None` when
+    /// [`TableFrames::take`] has not returned this frame.
+    fn notes(&self, first: FrameNumber) -> Option<TableNotes<'_>>;
 
     /// Gives back what [`TableFrames::take`] returned.
     fn give(&self, first: FrameNumber, order: u32);
@@ -124,22 +138,10 @@ pub trait Translations: Send {
     /// Removes the translations of `count` pages from `first` on; absent ones are skipped cheaply.
     fn remove(&mut self, first: PageNumber, count: u64);
 
-    /// Reports and clears the referenced and changed bits of the installed pages among `count` from `first` on.
-    fn harvest(&mut self, first: PageNumber, count: u64, each: &mut dyn FnMut(PageNumber, Usage));
-
     /// Makes these the translations of the programs that run on the CPU that calls, and of the kernel's access to
     /// user memory there. Cheap when they already are.
     fn activate(&mut self);
 
     /// Drops every translation and every table frame, the root included; the next install begins anew.
     fn discard(&mut self);
-}
-
-/// The referenced and changed bits of one page since the last harvest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// The page was loaded from, stored to or executed.
-    pub referenced: bool,
-    /// The page was stored to.
-    pub changed: bool,
 }

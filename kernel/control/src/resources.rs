@@ -243,17 +243,16 @@ impl Megabytes {
 
 /// Checks that the minimum of one WPAR and those of all other running ones make at most the whole.
 ///
-/// `others` are the CPU minimums (or the memory minimums) of every other WPAR that is loaded, its controls
-/// active or not. To be called at start and at every change, for `CPU` and for `memory`.
+/// `others` is the sum of the CPU minimums (or the memory minimums) of every other WPAR that runs, its controls
+/// active or not, in hundredths of a percent. To be called at start and at every change, for `CPU` and for `memory`.
 ///
 /// # Errors
 /// [`ResourceError::MinimumSum`].
 pub fn check_minimum_sum(
     attribute: &'static str,
     minimum: Percent,
-    others: impl Iterator<Item = BasisPoints>,
+    others: u32,
 ) -> Result<(), ResourceError> {
-    let others: u32 = others.map(|points| u32::from(points.0)).sum();
     if others + u32::from(minimum.basis_points().0) > u32::from(BasisPoints::WHOLE.0) {
         return Err(ResourceError::MinimumSum {
             attribute,
@@ -477,12 +476,8 @@ mod tests {
     #[test]
     fn minimums_add_up_to_the_whole_at_most() {
         let minimum = Percent::parse("95").expect("a percentage");
-        assert!(check_minimum_sum("CPU", minimum, [BasisPoints(500)].into_iter()).is_ok());
-        let error = check_minimum_sum(
-            "CPU",
-            minimum,
-            [BasisPoints(500), BasisPoints(1)].into_iter(),
-        );
+        assert!(check_minimum_sum("CPU", minimum, 500).is_ok());
+        let error = check_minimum_sum("CPU", minimum, 501);
         assert!(
             error
                 .err()

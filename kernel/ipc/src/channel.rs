@@ -4,14 +4,15 @@
 //! several sends; the other kinds keep each send as a record, and a receiver with less room loses the rest of it.
 //! One lock guards both directions, because closing an end and shutting a direction down change both.
 
-use crate::buffer::Buffer;
+use crate::flight::{self, Node};
+use crate::inbox::{Ancillary, Inbox, Name, RECORD_COST, Sender};
 use abi::Errno;
 use abi::linux::FIONREAD;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use bitflags::bitflags;
 use sync::{Rank, SpinLock};
-use vfs::{FileOperations, IoContext, IoctlArgument, Metadata};
+use vfs::{FileOperations, IoContext, IoctlArgument, Metadata, OpenFile};
 use wait::{Attempt, PollEvents, Sink, Source, Stop, WaitQueue, Waiter};
 
 /// How a channel carries what is sent.
@@ -97,51 +98,11 @@ struct Side {
     send_buffer: usize,
     /// What SO_RCVBUF shows; without effect, as `man 7 unix` says.
     receive_buffer: usize,
-}
-
-/// What a record occupies besides its bytes, so that empty ones are not free.
-const RECORD_COST: usize = 32;
-
-#[derive(Default)]
-struct Inbox {
-    bytes: Buffer,
-    /// Lengths of the records; none for a stream.
-    records: VecDeque<usize>,
-}
-
-impl Inbox {
-    fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.records.is_empty()
-    }
-
-    fn used(&self) -> usize {
-        self.bytes.len() + self.records.len() * RECORD_COST
-    }
-
-    /// Takes all of `source` as one record, or nothing.
-    fn put_record(&mut self, source: &mut dyn Source) -> Attempt<usize> {
-        self.records.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        let wanted = source.remaining();
-        let length = self.bytes.write(source, wanted, true)?;
-        self.records.push_back(length);
-        Ok(length)
-    }
-
-    /// Puts the first record or, of a stream, bytes into `sink`; all stays when `peek` is asked for.
-    fn take(&mut self, sink: &mut dyn Sink, peek: bool) -> Attempt<Received> {
-        let (count, length) = match self.records.front() {
-            Some(&length) => (self.bytes.copy(sink, length, true)?, length),
-            None => {
-                let count = self.bytes.copy(sink, usize::MAX, false)?;
-                (count, count)
-            }
-        };
-        if !peek {
-            self.bytes.discard(length);
-            self.records.pop_front();
-        }
-        Ok(Received { count, length })
-    }
+    /// The name of this end, and the process that has made it.
+    name: Option<Name>,
+    owner: Sender,
+    /// Whether the receiver wants to know who sends (SO_PASSCRED).
+    wants_sender: bool,
 }
 
 impl Side {
@@ -157,6 +118,9 @@ impl Side {
             has_peer: true,
             send_buffer: ChannelEnd::BUFFER,
             receive_buffer: ChannelEnd::BUFFER,
+            name: None,
+            owner: Sender::default(),
+            wants_sender: false,
         }
     }
 
@@ -176,10 +140,10 @@ impl Side {
 
     /// Fails when a datagram cannot reach `peer`. The first that finds it gone ends the association and drops what
     /// has not been received.
-    fn require_peer(&mut self, peer: &Side) -> Result<(), Errno> {
+    fn require_peer(&mut self, peer: &Side, lost: &mut Inbox) -> Result<(), Errno> {
         if peer.closed {
             self.has_peer = false;
-            self.inbox = Inbox::default();
+            *lost = core::mem::take(&mut self.inbox);
             return Err(Errno::ECONNREFUSED);
         }
         if peer.shut.contains(Directions::RECEIVE) {
@@ -227,6 +191,16 @@ impl ChannelEnd {
     /// Smallest receive buffer (`man 7 socket`, SO_RCVBUF).
     const RECEIVE_MIN: usize = 256;
 
+    /// What a send buffer becomes that is set to `bytes`.
+    pub(crate) fn send_buffer_of(bytes: usize) -> usize {
+        (2 * bytes.min(Self::BUFFER_MAX)).max(Self::SEND_MIN)
+    }
+
+    /// What a receive buffer becomes that is set to `bytes`.
+    pub(crate) fn receive_buffer_of(bytes: usize) -> usize {
+        (2 * bytes.min(Self::BUFFER_MAX)).max(Self::RECEIVE_MIN)
+    }
+
     /// How the channel carries what is sent.
     #[must_use]
     pub fn kind(&self) -> ChannelKind {
@@ -251,11 +225,41 @@ impl ChannelEnd {
     /// if the kind is connected; EMSGSIZE for a record that exceeds the send buffer; ECONNREFUSED, then ENOTCONN,
     /// for a datagram whose receiver is closed; ECONNRESET; EAGAIN, ENOMEM, what the source says.
     pub fn send(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<usize> {
+        self.send_with(cx, source, &mut Ancillary::default())
+    }
+
+    /// Which inbox it has, to look for circles of them.
+    pub(crate) fn node(&self) -> Node {
+        (Arc::as_ptr(&self.channel) as usize, self.second)
+    }
+
+    fn peer_node(&self) -> Node {
+        (Arc::as_ptr(&self.channel) as usize, !self.second)
+    }
+
+    /// Adds the files that wait in its inbox to others.
+    pub(crate) fn carried(&self, into: &mut Vec<Arc<OpenFile>>) -> Result<(), Errno> {
+        self.with(|own, _| own.inbox.carried(into))
+    }
+
+    /// As [`ChannelEnd::send`], with what goes with the message, which is left empty when it has been sent.
+    ///
+    /// # Errors
+    /// As [`ChannelEnd::send`]; ETOOMANYREFS for a socket that would carry itself.
+    pub fn send_with(
+        &self,
+        cx: &IoContext<'_>,
+        source: &mut dyn Source,
+        ancillary: &mut Ancillary,
+    ) -> Attempt<usize> {
+        let _flight = flight::admit(&ancillary.files, self.peer_node())?;
+        // What is lost is dropped without the lock: it may be the last of a file, even of this one.
+        let mut lost = Inbox::default();
         self.with(|own, peer| {
             if self.kind().keeps_records() {
-                self.send_record(own, peer, cx, source)
+                self.send_record(own, peer, cx, source, (ancillary, &mut lost))
             } else {
-                send_bytes(own, peer, cx, source)
+                send_bytes(own, peer, cx, source, ancillary)
             }
         })
     }
@@ -266,6 +270,7 @@ impl ChannelEnd {
         peer: &mut Side,
         cx: &IoContext<'_>,
         source: &mut dyn Source,
+        (ancillary, lost): (&mut Ancillary, &mut Inbox),
     ) -> Attempt<usize> {
         if !own.has_peer {
             return Err(Errno::ENOTCONN.into());
@@ -279,16 +284,13 @@ impl ChannelEnd {
             return Err(Errno::EPIPE.into());
         }
         if !self.kind().is_connected() {
-            own.require_peer(peer)?;
+            own.require_peer(peer, lost)?;
         }
         if peer.inbox.used() + cost > own.send_buffer {
             return cx.wait(|waiter| own.writers.enrol(waiter));
         }
-        let was_empty = peer.inbox.is_empty();
-        let count = peer.inbox.put_record(source)?;
-        if was_empty {
-            peer.readers.wake_all();
-        }
+        let count = peer.inbox.put_record(source, ancillary)?;
+        peer.readers.wake_all();
         Ok(count)
     }
 
@@ -302,13 +304,27 @@ impl ChannelEnd {
         sink: &mut dyn Sink,
         peek: bool,
     ) -> Attempt<Received> {
+        self.receive_with(cx, sink, peek, &mut Ancillary::default())
+    }
+
+    /// As [`ChannelEnd::receive`], with what goes with the message.
+    ///
+    /// # Errors
+    /// As [`ChannelEnd::receive`].
+    pub fn receive_with(
+        &self,
+        cx: &IoContext<'_>,
+        sink: &mut dyn Sink,
+        peek: bool,
+        ancillary: &mut Ancillary,
+    ) -> Attempt<Received> {
         self.with(|own, peer| {
             // As on Linux: an error comes before records, and after the bytes of a stream.
             if self.kind().keeps_records() || own.inbox.is_empty() {
                 own.take_error()?;
             }
             if !own.inbox.is_empty() {
-                let received = own.inbox.take(sink, peek)?;
+                let received = own.inbox.take(sink, peek, ancillary)?;
                 if peer.writable(&own.inbox) {
                     peer.writers.wake_all();
                 }
@@ -356,7 +372,7 @@ impl ChannelEnd {
     /// Changes the send buffer: to twice `bytes`, within limits (`man 7 socket`).
     pub fn set_send_buffer(&self, bytes: usize) {
         self.with(|own, _| {
-            own.send_buffer = (2 * bytes.min(Self::BUFFER_MAX)).max(Self::SEND_MIN);
+            own.send_buffer = Self::send_buffer_of(bytes);
             own.writers.wake_all();
         });
     }
@@ -370,7 +386,7 @@ impl ChannelEnd {
     /// Changes what [`ChannelEnd::receive_buffer`] answers: to twice `bytes`, within limits (`man 7 socket`).
     pub fn set_receive_buffer(&self, bytes: usize) {
         self.with(|own, _| {
-            own.receive_buffer = (2 * bytes.min(Self::BUFFER_MAX)).max(Self::RECEIVE_MIN);
+            own.receive_buffer = Self::receive_buffer_of(bytes);
         });
     }
 
@@ -389,10 +405,11 @@ impl ChannelEnd {
         ready
     }
 
-    fn close(&self, own: &mut Side, peer: &mut Side) {
+    /// Answers what nobody will receive, to be dropped without the lock.
+    fn close(&self, own: &mut Side, peer: &mut Side) -> Inbox {
         own.closed = true;
         let unread = !own.inbox.is_empty();
-        own.inbox = Inbox::default();
+        let lost = core::mem::take(&mut own.inbox);
         if self.kind().is_connected() {
             peer.shut = Directions::all();
             if unread {
@@ -401,6 +418,49 @@ impl ChannelEnd {
         }
         own.wake_all();
         peer.wake_all();
+        lost
+    }
+
+    /// Closes an end that nobody has got a descriptor of.
+    pub(crate) fn abandon(&self) {
+        let _lost = self.with(|own, peer| {
+            peer.error = Some(Errno::ECONNRESET);
+            self.close(own, peer)
+        });
+    }
+
+    /// Says who owns this end, and its name.
+    pub fn introduce(&self, owner: Sender, name: Option<Name>) {
+        self.with(|own, _| (own.owner, own.name) = (owner, name));
+    }
+
+    /// The name of this end.
+    #[must_use]
+    pub fn name(&self) -> Option<Name> {
+        self.with(|own, _| own.name.clone())
+    }
+
+    /// The name of the other end.
+    #[must_use]
+    pub fn peer_name(&self) -> Option<Name> {
+        self.with(|_, peer| peer.name.clone())
+    }
+
+    /// The process that has made the other end (SO_PEERCRED).
+    #[must_use]
+    pub fn peer(&self) -> Sender {
+        self.with(|_, peer| peer.owner)
+    }
+
+    /// Whether the receiver wants to know who sends (SO_PASSCRED).
+    #[must_use]
+    pub fn wants_sender(&self) -> bool {
+        self.with(|own, _| own.wants_sender)
+    }
+
+    /// Changes that.
+    pub fn set_wants_sender(&self, wanted: bool) {
+        self.with(|own, _| own.wants_sender = wanted);
     }
 }
 
@@ -409,6 +469,7 @@ fn send_bytes(
     peer: &mut Side,
     cx: &IoContext<'_>,
     source: &mut dyn Source,
+    ancillary: &mut Ancillary,
 ) -> Attempt<usize> {
     if own.shut.contains(Directions::SEND) {
         return Err(Errno::EPIPE.into());
@@ -421,11 +482,9 @@ fn send_bytes(
     if room == 0 {
         return cx.wait(|waiter| own.writers.enrol(waiter));
     }
-    let was_empty = peer.inbox.is_empty();
-    let count = peer.inbox.bytes.write(source, wanted.min(room), false)?;
-    if was_empty {
-        peer.readers.wake_all();
-    }
+    let count = peer.inbox.put_bytes(source, wanted.min(room), ancillary)?;
+    // Whoever watches for changes learns of every send, not of the first alone.
+    peer.readers.wake_all();
     Ok(count)
 }
 
@@ -442,9 +501,13 @@ impl FileOperations for ChannelEnd {
     fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
         self.with(|own, peer| {
             let ready = self.ready(own, peer) & (wanted | PollEvents::ALWAYS);
-            if let Some(waiter) = waiter.filter(|_| ready.is_empty()) {
-                own.readers.enrol(waiter);
-                own.writers.enrol(waiter);
+            if let Some(waiter) = ready.to_enrol(waiter) {
+                if wanted.wants_data() {
+                    own.readers.enrol(waiter);
+                }
+                if wanted.wants_room() {
+                    own.writers.enrol(waiter);
+                }
             }
             ready
         })
@@ -460,10 +523,7 @@ impl FileOperations for ChannelEnd {
         if request != FIONREAD {
             return Err(Stop::Error(Errno::ENOTTY));
         }
-        let length = self.with(|own, _| {
-            let first = own.inbox.records.front().copied();
-            first.unwrap_or_else(|| own.inbox.bytes.len())
-        });
+        let length = self.with(|own, _| own.inbox.next_length());
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         argument.put(&length.to_le_bytes())?;
         Ok(0)
@@ -478,11 +538,9 @@ impl FileOperations for ChannelEnd {
     }
 
     fn released(&self) {
-        self.with(|own, peer| {
+        let _lost = self.with(|own, peer| {
             own.open = own.open.saturating_sub(1);
-            if own.open == 0 {
-                self.close(own, peer);
-            }
+            (own.open == 0).then(|| self.close(own, peer))
         });
     }
 }

@@ -4,6 +4,8 @@
 //! is lost. Timeouts and signals are the kernel's: the thread just leaves its queue. The check of the word and the
 //! enrolment are one step under the bucket's lock, and so are the change of the word and a wake for it.
 
+mod owned;
+
 use abi::Errno;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -46,7 +48,7 @@ struct Bucket {
 
 /// Multiplies and folds: the keys are addresses, not chosen against us within one address space's number.
 #[derive(Default)]
-struct Fold(u64);
+pub(crate) struct Fold(u64);
 
 impl Hasher for Fold {
     fn finish(&self) -> u64 {

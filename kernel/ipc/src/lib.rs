@@ -1,4 +1,4 @@
-//! Pipes, fifos, pairs of connected sockets, and futexes.
+//! Pipes, fifos, pairs of connected sockets, counters of events, epoll, and futexes.
 //!
 //! A [`Pipe`] is a queue of bytes with two ends; each [`PipeEnd`] stands behind open files. A fifo is a pipe
 //! that is found through an inode; [`Pipe::open_fifo`] has the rules for opening one. A [`Channel`] is what
@@ -8,7 +8,10 @@
 //! Bytes must never be consumed before the reader has them, and a wake-up of a futex never be given to somebody who
 //! has gone.
 //!
-//! Locks: the state of a pipe or channel ([`Rank::Stream`]); a bucket of the futex table ([`Rank::Futex`]), two of
+//! An [`Epoll`] watches open files and keeps a list of those that are ready.
+//!
+//! Locks: the state of a pipe, channel or counter ([`Rank::Stream`]); the entries of an
+//! epoll instance ([`Rank::Readiness`]); a bucket of the futex table ([`Rank::Futex`]), two of
 //! them in the order of their places in the table. Waiters are woken under these locks.
 
 #![no_std]
@@ -24,14 +27,27 @@ extern crate std;
 
 mod buffer;
 mod channel;
+mod datagram;
+mod epoll;
+mod event;
+mod flight;
 mod futex;
+mod inbox;
+mod listener;
 mod pipe;
+mod quota;
 #[cfg(test)]
 mod sleeper;
 
 pub use channel::{Channel, ChannelEnd, ChannelKind, Directions, Received};
+pub use datagram::DatagramSocket;
+pub use epoll::{Epoll, Flags as EpollFlags, Interest, Ready};
+pub use event::EventCounter;
 pub use futex::{FutexKey, FutexTable, WakeOperation};
+pub use inbox::{Ancillary, Name, Sender};
+pub use listener::{AbstractNames, Bound, SocketPlace, StreamSocket};
 pub use pipe::{Pipe, PipeEnd};
+pub use quota::{Quota, Share};
 
 #[cfg(doc)]
 use sync::Rank;

@@ -226,13 +226,11 @@ impl Pipe {
         if room < enough {
             return cx.wait(|waiter| self.writers.enrol(waiter));
         }
-        let was_empty = state.buffer.is_empty();
         let count = state
             .buffer
             .write(source, wanted.min(room), wanted <= Self::ATOMIC)?;
-        if was_empty {
-            self.readers.wake_all();
-        }
+        // Whoever watches for changes learns of every write, not of the first alone.
+        self.readers.wake_all();
         Ok(count)
     }
 
@@ -256,7 +254,7 @@ impl Pipe {
             }
         }
         ready &= wanted | PollEvents::ALWAYS;
-        if let Some(waiter) = waiter.filter(|_| ready.is_empty()) {
+        if let Some(waiter) = ready.to_enrol(waiter) {
             if access.contains(Access::READ) {
                 self.readers.enrol(waiter);
             }

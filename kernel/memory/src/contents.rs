@@ -190,6 +190,21 @@ pub(crate) fn zero(number: u32) {
     }
 }
 
+/// Fills `count` frames from `first` on with zeros. The caller has just taken them, and nobody else has a handle or a
+/// translation.
+pub(crate) fn clear(first: u32, count: u32) {
+    let ram = ram();
+    if (first..first.saturating_add(count)).any(|number| ram.meta(number).is_none()) {
+        return;
+    }
+    // SAFETY: the frames are granted RAM in a row (only such frames are ever allocated), and the caller vouches that
+    // nobody else reads or writes them.
+    unsafe {
+        ram.pointer(first)
+            .write_bytes(0, (count as usize) << abi::PAGE_SHIFT);
+    }
+}
+
 /// Copies all of frame `from` into frame `to`.
 pub(crate) fn copy(from: u32, to: u32) {
     let (Some(from), Some(to)) = (words(from), words(to)) else {

@@ -9,29 +9,78 @@
 //!
 //! Objects above 2 KiB are runs of whole frames, cut to the frame.
 //!
-//! All frames of the heap are charged to Global as [`crate::frames::Kind::Kernel`]: a slab holds objects of many
-//! partitions, so its frame can belong to none. What partitions may make the kernel keep is limited by
-//! number where it is made (processes, open files, areas).
+//! A slab holds objects of many partitions, so its frame can belong to none: all frames of the heap are charged to
+//! Global as [`crate::frames::Kind::Kernel`], and the *objects* in them to those who have caused them. [`Payer`] says
+//! who that is when an object is made; a tag at the end of the slab says it when the object goes. What the objects of a
+//! partition take counts to its maximum, and [`crate::frames::has_room`] is asked before more are made. The heap
+//! itself refuses nobody while there is a frame.
 //!
 //! Locks: one for each class, of rank `Memory`; the frame allocator's, of the same rank, is taken under it.
 
 use crate::contents::{Ram, ram};
-use crate::frames::{self, Meta};
-use abi::{PAGE_SHIFT, PAGE_SIZE};
+use crate::frames::{self, HEAP_UNIT, Meta};
+use abi::{Cid, PAGE_SHIFT, PAGE_SIZE};
 use core::alloc::{GlobalAlloc, Layout};
+use core::marker::PhantomData;
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering::Relaxed;
 use sync::{Rank, SpinLock};
 
-/// Sizes of objects, multiples of 16 bytes.
-const SIZES: [usize; 15] = [
-    16, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 768, 1024, 1360, 2048,
+/// Who pays for an object that is made now.
+pub trait Payer {
+    /// The partition; asked at every allocation, under no lock of the heap.
+    fn payer() -> Cid;
+}
+
+/// Global pays for everything.
+pub struct GlobalPays;
+
+impl Payer for GlobalPays {
+    fn payer() -> Cid {
+        Cid::GLOBAL
+    }
+}
+
+/// Sizes of objects, multiples of 16 bytes; the larger ones such that tags fit beside them.
+const SIZES: [usize; 17] = [
+    16, 32, 48, 64, 80, 96, 128, 192, 256, 336, 448, 576, 672, 816, 1008, 1360, 2032,
 ];
 /// The largest object in a slab.
-const LARGEST: usize = 2048;
-const _: () = assert!(LARGEST * 2 <= PAGE_SIZE);
+const LARGEST: usize = 2032;
+/// The bytes of a tag, which is the number of the partition that pays.
+const TAG: usize = size_of::<u16>();
+const _: () = assert!((LARGEST + TAG) * 2 <= PAGE_SIZE);
 /// The unit of places in a slab.
-const UNIT: usize = 16;
+const UNIT: usize = HEAP_UNIT;
+
+/// How many objects a slab holds, for each class.
+const CAPACITY: [u16; SIZES.len()] = {
+    let mut capacity = [0; SIZES.len()];
+    let mut class = 0;
+    while class < SIZES.len() {
+        capacity[class] = (PAGE_SIZE / (SIZES[class] + TAG)) as u16;
+        class += 1;
+    }
+    capacity
+};
+
+/// For each class, 65536 divided by the units of an object and rounded up: the index of an object is its place in units
+/// times that, without the lower 16 bits. Places are below 256 units, so the rounding never reaches the next index.
+const RECIPROCAL: [u32; SIZES.len()] = {
+    let mut reciprocal = [0; SIZES.len()];
+    let mut class = 0;
+    while class < SIZES.len() {
+        reciprocal[class] = 65536_u32.div_ceil((SIZES[class] / UNIT) as u32);
+        class += 1;
+    }
+    reciprocal
+};
+
+/// Where the tag of the object at `unit` is in its slab, in bytes: the first is at the end.
+fn tag_offset(class: usize, unit: u16) -> usize {
+    let index = (u32::from(unit) * RECIPROCAL[class]) >> 16;
+    PAGE_SIZE - TAG * (index as usize + 1)
+}
 /// Ends a slab's list of freed objects.
 const NONE: u16 = u16::MAX;
 
@@ -51,9 +100,10 @@ static CLASS_OF: [u8; LARGEST / UNIT + 1] = {
 
 /// The heap. One for the machine, as `#[global_allocator]`; [`crate::frames::initialize`] comes before its first use,
 /// before that every allocation fails.
-pub struct KernelHeap {
+pub struct KernelHeap<P: Payer = GlobalPays> {
     /// For each class, the first slab that has room, or 0.
     classes: [SpinLock<u32>; SIZES.len()],
+    payer: PhantomData<fn() -> P>,
 }
 
 /// What is known of a slab; it lives in the metadata and changes under the class's lock.
@@ -116,16 +166,18 @@ fn place(layout: Layout) -> Place {
     )
 }
 
-impl KernelHeap {
+impl<P: Payer> KernelHeap<P> {
     /// An empty heap.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             classes: [const { SpinLock::new(Rank::Memory, 0) }; SIZES.len()],
+            payer: PhantomData,
         }
     }
 
     fn take(&self, class: usize) -> Option<*mut u8> {
+        let payer = P::payer();
         let ram = ram();
         let mut head = self.classes[class].lock();
         if *head == 0 {
@@ -149,17 +201,27 @@ impl KernelHeap {
         } else {
             slab.freed
         };
-        let object = ram.pointer(number).wrapping_add(usize::from(unit) * UNIT);
+        let frame = ram.pointer(number);
+        let object = frame.wrapping_add(usize::from(unit) * UNIT);
         if slab.freed != NONE {
             // SAFETY: a freed object holds the place of the next one in its first two bytes (written by `give`), it
             // lies in a frame of this heap, and the class's lock is held.
             slab.freed = unsafe { object.cast::<u16>().read() };
         }
+        // SAFETY: the tags lie behind the last object of a frame of this heap (`CAPACITY`), and the class's lock is held.
+        unsafe {
+            frame
+                .add(tag_offset(class, unit))
+                .cast::<u16>()
+                .write(payer.0)
+        };
         slab.used += 1;
         slab.store();
-        if usize::from(slab.used) == PAGE_SIZE / SIZES[class] {
+        if slab.used == CAPACITY[class] {
             unlink(ram, &mut head, slab.meta);
         }
+        drop(head);
+        frames::charge_heap(payer, (SIZES[class] / UNIT) as u32);
         Some(object)
     }
 
@@ -171,7 +233,14 @@ impl KernelHeap {
         let Some(meta) = ram.meta(number) else { return };
         let mut head = self.classes[class].lock();
         let mut slab = Slab::load(meta);
-        let was_full = usize::from(slab.used) == PAGE_SIZE / SIZES[class];
+        let unit = ((object as usize % PAGE_SIZE) / UNIT) as u16;
+        // SAFETY: `take` has written the tag of this object there, in a frame of this heap; the class's lock is held.
+        let payer = unsafe {
+            let frame = ram.pointer(number);
+            frame.add(tag_offset(class, unit)).cast::<u16>().read()
+        };
+        frames::discharge_heap(Cid(payer), (SIZES[class] / UNIT) as u32);
+        let was_full = slab.used == CAPACITY[class];
         slab.used -= 1;
         if slab.used == 0 {
             // It was not full, as a slab holds two objects at least, so it is on the list.
@@ -181,7 +250,7 @@ impl KernelHeap {
         }
         // SAFETY: the object is ours again (contract), at least 16 bytes large and aligned.
         unsafe { object.cast::<u16>().write(slab.freed) };
-        slab.freed = ((object as usize % PAGE_SIZE) / UNIT) as u16;
+        slab.freed = unit;
         slab.store();
         if was_full {
             link(ram, &mut head, number, meta);
@@ -189,7 +258,36 @@ impl KernelHeap {
     }
 }
 
-impl Default for KernelHeap {
+/// The units of a run of frames.
+fn units_of_run(count: u32) -> u32 {
+    count * (PAGE_SIZE / UNIT) as u32
+}
+
+/// Takes a run of frames for an object that `payer` pays.
+fn take_run(payer: Cid, count: u32, order: u32) -> *mut u8 {
+    let ram = ram();
+    let Ok(number) = frames::take_run(count, order) else {
+        return null_mut();
+    };
+    if let Some(meta) = ram.meta(number) {
+        meta.owner.store(payer.0, Relaxed);
+    }
+    frames::charge_heap(payer, units_of_run(count));
+    ram.pointer(number)
+}
+
+/// Gives the last frames of the run at `object` back, all but `kept`.
+fn give_run(object: *mut u8, count: u32, kept: u32) {
+    let ram = ram();
+    let first = ram.frame_of(object);
+    if let Some(meta) = ram.meta(first) {
+        let payer = Cid(meta.owner.load(Relaxed));
+        frames::discharge_heap(payer, units_of_run(count - kept));
+    }
+    frames::give_run(first + kept, count - kept);
+}
+
+impl<P: Payer> Default for KernelHeap<P> {
     fn default() -> Self {
         Self::new()
     }
@@ -218,14 +316,11 @@ fn unlink(ram: &Ram, head: &mut u32, meta: &Meta) {
 
 // SAFETY: objects in use never overlap: a slab hands a place out once until it is given back, under the class's lock,
 // and runs are frames that are nobody else's; sizes and alignments are those of `place`.
-unsafe impl GlobalAlloc for KernelHeap {
+unsafe impl<P: Payer> GlobalAlloc for KernelHeap<P> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match place(layout) {
             Place::Class(class) => self.take(class).unwrap_or(null_mut()),
-            Place::Run(count, order) => match frames::take_run(count, order) {
-                Ok(number) => ram().pointer(number),
-                Err(frames::OutOfMemory) => null_mut(),
-            },
+            Place::Run(count, order) => take_run(P::payer(), count, order),
             Place::Nowhere => null_mut(),
         }
     }
@@ -234,9 +329,7 @@ unsafe impl GlobalAlloc for KernelHeap {
         match place(layout) {
             // SAFETY: the layout is the one of the allocation (contract of GlobalAlloc), so the class is too.
             Place::Class(class) => unsafe { self.give(class, object) },
-            Place::Run(count, _) => {
-                frames::give_run(ram().frame_of(object), count);
-            }
+            Place::Run(count, _) => give_run(object, count, 0),
             Place::Nowhere => {}
         }
     }
@@ -248,7 +341,7 @@ unsafe impl GlobalAlloc for KernelHeap {
             (Place::Class(old), Place::Class(new)) if old == new => return object,
             (Place::Run(old, _), Place::Run(new, _)) if new <= old => {
                 if new < old {
-                    frames::give_run(ram().frame_of(object) + new, old - new);
+                    give_run(object, old, new);
                 }
                 return object;
             }

@@ -261,14 +261,14 @@ impl<V> Sorted<V> {
         *self = Self::new();
     }
 
-    /// A map of the values that `each` makes of this map's.
+    /// A map of the values that `each` makes of this map's entries.
     pub(crate) fn try_filter_map(
         &self,
-        mut each: impl FnMut(&V) -> Option<V>,
+        mut each: impl FnMut(u64, &V) -> Option<V>,
     ) -> Result<Self, Full> {
         let mut copy = Self::new();
         for (key, value) in self.iter() {
-            if let Some(value) = each(value) {
+            if let Some(value) = each(key, value) {
                 copy.insert(key, value)?;
             }
         }
@@ -323,7 +323,7 @@ mod tests {
                 let changed: Vec<u64> = table.entries_mut(key).map(|(key, _)| key).collect();
                 prop_assert_eq!(changed, model.range(key..).map(|(key, _)| *key).collect::<Vec<_>>());
             }
-            let even = table.try_filter_map(|value| (value[0] % 2 == 0).then_some(*value)).unwrap();
+            let even = table.try_filter_map(|_, value| (value[0] % 2 == 0).then_some(*value)).unwrap();
             prop_assert_eq!(even.iter().count(), model.values().filter(|value| value[0] % 2 == 0).count());
             prop_assert_eq!(even.len(), even.iter().count());
         }

@@ -259,7 +259,7 @@ fn fork_fails_whole() {
             ALLOWED.set(left);
             mmu
         };
-        let child = world.process.space.fork(mmu)?;
+        let child = world.process.space.fork(mmu, &[])?;
         ALLOWED.set(None);
         drop(child);
         Ok(())

@@ -92,7 +92,9 @@ fn free_frames_merge() {
     while let Ok(frame) = Frame::allocate(Cid::GLOBAL, Kind::Anonymous) {
         all.push(frame);
     }
-    assert_eq!(all.len() as u64, free.0);
+    // What even Global leaves to the kernel's heap.
+    let kept = frames::reserve().0 / 4;
+    assert_eq!(all.len() as u64, free.0 - kept);
     assert_eq!(TablePool.take(Cid::GLOBAL, 0), None);
     let (even, odd): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|frame| frame.number().0 % 2 == 0);

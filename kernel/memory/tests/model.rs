@@ -329,7 +329,8 @@ impl World {
             Op::Fork => {
                 if self.processes.len() < 4 {
                     let (parent, model) = self.now();
-                    let child = (parent.fork().unwrap(), model.clone());
+                    let near: Vec<_> = model.keys().step_by(3).map(|page| address(*page)).collect();
+                    let child = (parent.fork_near(&near).unwrap(), model.clone());
                     self.processes.push(child);
                 }
             }

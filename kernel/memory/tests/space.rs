@@ -3,12 +3,12 @@
 
 mod machine;
 
-use abi::mmu::{FrameNumber, Protection};
+use abi::mmu::{FrameNumber, PageNumber, Protection};
 use abi::{Cid, Errno, Pages};
 use machine::{File, Process};
 use memory::frames::{self, Kind};
 use memory::space::{
-    Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags, set_instruction_sync,
+    Advice, Backing, Fixed, ForkError, MapRequest, Mapping, RemapFlags, set_instruction_sync,
 };
 use memory::{Access, FaultError, Frame, SharedPages, host};
 use std::sync::Arc;
@@ -484,22 +484,72 @@ fn clearing_goes_in_steps() {
     assert_eq!((frames::free(), process.space.size()), (free, Pages(0)));
     process.space.map(anonymous(BASE, 1)).unwrap();
     process.store(BASE, 1).unwrap();
-    // An unmap in steps does what one at once does.
+    // A range that is thinned out in steps keeps its areas, and what is left is a last step.
     process.space.map(anonymous(BASE, 1024)).unwrap();
     process
         .space
         .prepare(BASE, 1024 * 4096, Access::Write)
         .unwrap();
-    let (mut rest, mut steps) = (Some((BASE + 5 * 4096, 1000 * 4096)), 0);
-    while let Some((address, length)) = rest {
-        rest = process.space.unmap_step(address, length, 100).unwrap();
+    let (start, end, mut steps) = (BASE + 5 * 4096, BASE + 1005 * 4096, 0);
+    let mut at = start;
+    while let Some(next) = process.space.thin(at, end - at, 100) {
         process.space.check();
+        assert!(next > at && next <= end);
+        at = next;
         steps += 1;
     }
-    assert!((10..=12).contains(&steps), "{steps}");
+    assert!((9..=11).contains(&steps), "{steps}");
+    assert_eq!(process.space.size(), Pages(1024));
+    assert!(process.space.resident() <= Pages(24 + 100));
+    process.space.unmap(start, end - start).unwrap();
     assert_eq!(process.space.resident(), Pages(24));
     assert_eq!(process.space.size(), Pages(24));
-    assert_eq!(process.space.unmap_step(BASE, 0, 1), Err(Errno::EINVAL));
+    assert_eq!(process.space.unmap(BASE, 0), Err(Errno::EINVAL));
+}
+
+/// MEMORY0219: a fork in steps is a fork: what the parent writes between steps is its own affair, the child has every
+/// page once, and a change of the areas is told.
+#[test]
+fn a_fork_in_steps_is_whole() {
+    let _alone = host::alone();
+    let free = frames::free();
+    {
+        let mut parent = Process::new(CID);
+        parent.space.map(anonymous(BASE, 600)).unwrap();
+        for page in 0..600 {
+            parent.store(BASE + page * 4096, page).unwrap();
+        }
+        let mmu = machine::Mmu::default();
+        let mut child = parent.space.begin_fork(Box::new(mmu)).unwrap();
+        let (mut next, mut steps) = (PageNumber(0), 0);
+        while let Some(then) = parent
+            .space
+            .fork_step(&mut child, next, &[BASE], 100)
+            .unwrap()
+        {
+            // Behind what is copied the child sees it, before it does not.
+            parent.store(BASE + 4096, 7000 + steps).unwrap();
+            next = then;
+            steps += 1;
+            parent.space.check();
+            child.check();
+        }
+        assert!((5..=7).contains(&steps), "{steps}");
+        assert_eq!(child.resident(), Pages(600));
+        let mut word = [0; 8];
+        for page in 0..600 {
+            child.read(BASE + page * 4096, &mut word).unwrap();
+            assert_eq!(u64::from_le_bytes(word), page);
+        }
+        let mmu = machine::Mmu::default();
+        let mut late = parent.space.begin_fork(Box::new(mmu)).unwrap();
+        let step = parent.space.fork_step(&mut late, PageNumber(0), &[], 100);
+        let next = step.unwrap().unwrap();
+        parent.space.unmap(BASE + 599 * 4096, 4096).unwrap();
+        let step = parent.space.fork_step(&mut late, next, &[], 100);
+        assert_eq!(step, Err(ForkError::Changed));
+    }
+    assert_eq!(frames::free(), free);
 }
 
 /// MEMORY0211: shared anonymous memory is one for parent and child, charged once, gone with the last user.

@@ -31,11 +31,13 @@
 extern crate alloc;
 
 mod population;
+mod promises;
 mod subsystem;
 mod table;
 mod wpar;
 
 pub use population::{Full, Population};
+pub use promises::Promises;
 pub use subsystem::{Subsystem, Subsystems};
 pub use table::WparTable;
-pub use wpar::{Refused, Wpar, WparSettings};
+pub use wpar::{NotActivated, Refused, Wpar, WparSettings};

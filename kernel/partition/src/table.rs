@@ -1,6 +1,6 @@
 //! Which partitions are loaded.
 
-use crate::Wpar;
+use crate::{Promises, Wpar};
 use abi::{Cid, Errno, WparKey};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
@@ -16,6 +16,7 @@ use sync::{Rank, SpinLock};
 #[derive(Debug)]
 pub struct WparTable {
     places: SpinLock<Places>,
+    promises: Arc<Promises>,
 }
 
 #[derive(Debug)]
@@ -46,6 +47,7 @@ impl WparTable {
                     loadings: 0,
                 },
             ),
+            promises: Arc::default(),
         }
     }
 
@@ -57,7 +59,7 @@ impl WparTable {
         &self,
         key: WparKey,
         name: &str,
-        make: impl FnOnce(WparHandle) -> Wpar,
+        make: impl FnOnce(WparHandle, Arc<Promises>) -> Wpar,
     ) -> Result<Arc<Wpar>, Errno> {
         let mut places = self.places.lock();
         if places.by_key.contains_key(&key) || places.by_name.contains_key(name) {
@@ -65,10 +67,11 @@ impl WparTable {
         }
         let cid = places.take_cid().ok_or(Errno::ENOSPC)?;
         places.loadings += 1;
-        let wpar = Arc::new(make(WparHandle {
+        let handle = WparHandle {
             cid,
             generation: places.loadings,
-        }));
+        };
+        let wpar = Arc::new(make(handle, self.promises.clone()));
         if let Some(place) = places.by_cid.get_mut(usize::from(cid.0)) {
             *place = Some(wpar.clone());
         }
@@ -145,7 +148,7 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Refused;
+    use crate::{NotActivated, Refused};
     use control::{Load, ResourceControls, WparKind, WparName, WparState};
     use proptest::prelude::*;
 
@@ -165,8 +168,8 @@ mod tests {
 
     fn insert(table: &WparTable, key: u32) -> Result<Arc<Wpar>, Errno> {
         let load = load(key);
-        table.insert(load.key, load.name.as_str(), |cid| {
-            Wpar::loading(cid, &load)
+        table.insert(load.key, load.name.as_str(), |handle, promises| {
+            Wpar::loading(handle, &load, promises)
         })
     }
 
@@ -208,7 +211,9 @@ mod tests {
         assert!(table.global().is_some());
         assert_eq!(
             table
-                .insert(WparKey(0), "x", |handle| Wpar::loading(handle, &load(1)))
+                .insert(WparKey(0), "x", |handle, promises| {
+                    Wpar::loading(handle, &load(1), promises)
+                })
                 .map(|_| ()),
             Err(Errno::EEXIST)
         );
@@ -223,7 +228,7 @@ mod tests {
                 state: WparState::Transitional
             })
         );
-        assert_eq!(wpar.become_state(WparState::Active), Ok(()));
+        assert_eq!(wpar.activate(), Ok(()));
         assert_eq!(
             wpar.become_state(WparState::Defined),
             Err(Refused {
@@ -231,6 +236,33 @@ mod tests {
             })
         );
         assert_eq!(wpar.state(), WparState::Active);
+    }
+
+    #[test]
+    fn only_active_partitions_are_promised_their_minimum() {
+        let table = table();
+        let asking = |key: u32, value: &str| {
+            let mut load = load(key);
+            load.controls.set("CPU", value).expect("a percentage");
+            table
+                .insert(load.key, load.name.as_str(), |handle, promises| {
+                    Wpar::loading(handle, &load, promises)
+                })
+                .expect("room")
+        };
+        let (first, second) = (asking(1, "60%-100%,100%"), asking(2, "50%-100%,100%"));
+        assert_eq!(first.activate(), Ok(()));
+        let refused = second.activate();
+        assert!(matches!(refused, Err(NotActivated::Minimum(_))));
+        assert_eq!(second.state(), WparState::Transitional);
+        let less = ResourceControls::default();
+        assert_eq!(first.set_controls(less.clone()), Ok(()));
+        assert_eq!(second.activate(), Ok(()));
+        let more = asking(3, "60%-100%,100%").controls();
+        assert!(first.set_controls(more.clone()).is_err());
+        assert_eq!(first.controls(), less);
+        assert_eq!(second.become_state(WparState::Broken), Ok(()));
+        assert_eq!(first.set_controls(more), Ok(()));
     }
 
     proptest! {

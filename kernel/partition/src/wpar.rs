@@ -1,9 +1,11 @@
 //! One partition.
 
 use crate::Population;
+use crate::promises::{Promise, Promises};
 use abi::{Cid, WparKey};
 use alloc::string::{String, ToString};
-use control::{Load, ResourceControls, WparHandle, WparKind, WparState};
+use alloc::sync::Arc;
+use control::{Load, ResourceControls, ResourceError, WparHandle, WparKind, WparState};
 use security::Privileges;
 use sync::{Rank, SpinLock};
 
@@ -18,6 +20,7 @@ pub struct Wpar {
     root: String,
     privileges: Privileges,
     settings: SpinLock<WparSettings>,
+    promises: Arc<Promises>,
     /// Processes that carry its tag, zombies counted.
     pub processes: Population,
     /// Threads that carry its tag.
@@ -35,6 +38,8 @@ pub struct WparSettings {
     pub hostname: String,
     /// Resource controls.
     pub controls: ResourceControls,
+    /// Its part of what all are promised.
+    promise: Promise,
     /// Time zone of `uname`'s NIS domain name (`man 2 setdomainname`).
     pub domain: String,
 }
@@ -46,6 +51,15 @@ pub struct Refused {
     pub state: WparState,
 }
 
+/// Why a partition does not become Active.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotActivated {
+    /// It may not follow its state.
+    Refused(Refused),
+    /// The others are promised too much.
+    Minimum(ResourceError),
+}
+
 impl Wpar {
     /// The global environment.
     #[must_use]
@@ -55,6 +69,7 @@ impl Wpar {
             closed: false,
             hostname: hostname.to_string(),
             controls: ResourceControls::default(),
+            promise: Promise::default(),
             domain: "(none)".to_string(),
         };
         Self {
@@ -66,14 +81,15 @@ impl Wpar {
             root: "/".to_string(),
             privileges: Privileges::of_root(Cid::GLOBAL),
             settings: SpinLock::new(Rank::Partition, settings),
+            promises: Arc::default(),
             processes: Population::new(None),
             threads: Population::new(None),
         }
     }
 
-    /// A partition in state Transitional; `load` has been checked.
+    /// A partition in state Transitional; `load` has been checked. Its minimums will be a part of `promises`.
     #[must_use]
-    pub fn loading(handle: WparHandle, load: &Load) -> Self {
+    pub fn loading(handle: WparHandle, load: &Load, promises: Arc<Promises>) -> Self {
         let WparHandle { cid, generation } = handle;
         let possible = Privileges::of_root(cid);
         let privileges = load.privileges.map_or(possible, |bits| {
@@ -84,6 +100,7 @@ impl Wpar {
             closed: false,
             hostname: load.hostname.clone(),
             controls: load.controls.clone(),
+            promise: Promise::default(),
             domain: "(none)".to_string(),
         };
         Self {
@@ -95,6 +112,7 @@ impl Wpar {
             root: load.root.clone(),
             privileges,
             settings: SpinLock::new(Rank::Partition, settings),
+            promises,
             processes: Population::new(in_force(&load.controls, load.controls.total_processes)),
             threads: Population::new(in_force(&load.controls, load.controls.total_threads)),
         }
@@ -186,26 +204,53 @@ impl Wpar {
     }
 
     /// Replaces the resource controls, which have been checked.
-    pub fn set_controls(&self, controls: ResourceControls) {
+    ///
+    /// # Errors
+    /// [`ResourceError::MinimumSum`] when it is Active and the others are promised too much; nothing has changed then.
+    pub fn set_controls(&self, controls: ResourceControls) -> Result<(), ResourceError> {
+        let mut settings = self.settings.lock();
+        if settings.state == WparState::Active && !self.cid.is_global() {
+            settings.promise = self.promises.exchange(settings.promise, &controls)?;
+        }
         self.processes
             .set_limit(in_force(&controls, controls.total_processes));
         self.threads
             .set_limit(in_force(&controls, controls.total_threads));
-        self.settings.lock().controls = controls;
+        settings.controls = controls;
+        Ok(())
     }
 
-    /// Goes to `next`.
+    /// Becomes Active.
+    ///
+    /// # Errors
+    /// [`NotActivated`]; nothing has changed then.
+    pub fn activate(&self) -> Result<(), NotActivated> {
+        let mut settings = self.settings.lock();
+        let state = settings.state;
+        if !state.may_become(WparState::Active) {
+            return Err(NotActivated::Refused(Refused { state }));
+        }
+        settings.promise = self
+            .promises
+            .exchange(settings.promise, &settings.controls)
+            .map_err(NotActivated::Minimum)?;
+        settings.state = WparState::Active;
+        Ok(())
+    }
+
+    /// Goes to `next`, a state in which nothing is promised: [`Self::activate`] is the way to the other.
     ///
     /// # Errors
     /// [`Refused`] when that may not follow.
     pub fn become_state(&self, next: WparState) -> Result<(), Refused> {
         let mut settings = self.settings.lock();
-        if !settings.state.may_become(next) {
-            return Err(Refused {
-                state: settings.state,
-            });
+        let state = settings.state;
+        if next == WparState::Active || !state.may_become(next) {
+            return Err(Refused { state });
         }
         settings.state = next;
+        self.promises
+            .release(core::mem::take(&mut settings.promise));
         Ok(())
     }
 

@@ -23,6 +23,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod alarm_clock;
 pub mod identity;
 mod limits;
 mod pids;
@@ -31,6 +32,7 @@ pub mod timer;
 mod tree;
 mod usage;
 
+pub use alarm_clock::AlarmClock;
 pub use limits::Limits;
 pub use pids::{PidHandle, PidTable, Reserved, VPid};
 pub use tree::{

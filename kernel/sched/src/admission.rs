@@ -86,7 +86,7 @@ impl Scheduler {
         {
             partition
                 .threads
-                .deactivate(&mut self.entities.members, index);
+                .deactivate(&mut self.entities.members, index, 0);
             partition.waiting = partition.waiting.saturating_sub(1);
         }
     }
@@ -144,6 +144,8 @@ impl Scheduler {
     }
 
     fn move_running(&mut self, index: u32, entity: Entity, cid: Cid, cpu: Cpu) {
+        let now = self.latest;
+        self.deciders.current().stopped(now, cpu);
         self.return_grant(cpu, entity.cid);
         if let Some(old) = self
             .partitions
@@ -151,7 +153,7 @@ impl Scheduler {
             .and_then(Option::as_mut)
         {
             old.running = old.running.saturating_sub(1);
-            old.threads.deactivate(&mut self.entities.members, index);
+            old.threads.deactivate(&mut self.entities.members, index, 0);
         }
         self.move_entity(index, entity, cid);
         if let Some(new) = self
@@ -160,7 +162,7 @@ impl Scheduler {
             .and_then(Option::as_mut)
         {
             new.running += 1;
-            new.threads.activate(&mut self.entities.members, index);
+            new.threads.activate(&mut self.entities.members, index, 0);
         }
         if let Some(processor) = self.processors.get_mut(usize::from(cpu.0)) {
             processor.kicked = true;

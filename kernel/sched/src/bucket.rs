@@ -66,6 +66,22 @@ impl Bucket {
         self.rate / SCALE as u64
     }
 
+    /// Whether it may serve another whole CPU when `busy` of them are served. That does not sink it, so a debt
+    /// below `slack` is no reason to stop them all.
+    pub fn carries(&self, busy: u64, slack: u64) -> bool {
+        busy < self.whole() && self.level >= -i128::from(slack) * SCALE
+    }
+
+    /// The ceiling with which use in any window stays within rate × window + `most`, also with the `slack` that
+    /// whole CPUs have.
+    pub fn ceiling(&self, most: u64, slack: u64) -> u64 {
+        if self.whole() > 0 {
+            most.saturating_sub(slack)
+        } else {
+            most
+        }
+    }
+
     /// For how long one CPU can use it from now on with `held` ticks promised to others, the filling
     /// meanwhile included; at most `limit`.
     pub fn lasts(&self, held: u64, limit: u64) -> u64 {
@@ -91,14 +107,24 @@ impl Bucket {
 
     /// How long until `ticks` beyond `held` are in it; `None`: never, its rate is zero.
     pub fn wait_for(&self, ticks: u64, held: u64) -> Option<u64> {
+        self.wait_at(self.rate, ticks, held)
+    }
+
+    /// The same while so many CPUs use it, each on a whole CPU of its rate: it fills with the rest only.
+    pub fn wait_beyond_whole(&self, ticks: u64, held: u64, carried: u64) -> Option<u64> {
+        let used = carried.saturating_mul(SCALE as u64);
+        self.wait_at(self.rate.saturating_sub(used), ticks, held)
+    }
+
+    fn wait_at(&self, rate: u64, ticks: u64, held: u64) -> Option<u64> {
         let missing = (i128::from(ticks) + i128::from(held)) * SCALE - self.level;
         if missing <= 0 {
             return Some(0);
         }
-        if self.rate == 0 {
+        if rate == 0 {
             return None;
         }
-        let rate = i128::from(self.rate);
+        let rate = i128::from(rate);
         Some(u64::try_from((missing + rate - 1) / rate).unwrap_or(u64::MAX))
     }
 }

@@ -88,8 +88,8 @@ impl Scheduler {
         let Some(cap) = partition.cap.as_mut() else {
             return Some(None);
         };
-        cap.fill(now, longest_slice);
-        let carried = partition.carried < cap.whole() && cap.level() >= 0;
+        cap.fill(now, cap.ceiling(longest_slice, quantum));
+        let carried = cap.carries(partition.carried, quantum);
         if carried {
             let ticks = longest_slice;
             return Some(Some(Grant { ticks, carried }));
@@ -123,13 +123,13 @@ impl Scheduler {
         let Some(partition) = self.partition_mut(cid) else {
             return;
         };
-        let held = partition.held;
+        let (held, carried) = (partition.held, partition.carried);
         let Some(cap) = partition.cap.as_mut() else {
             return;
         };
-        cap.fill(now, longest_slice);
+        cap.fill(now, cap.ceiling(longest_slice, quantum));
         let back = cap
-            .wait_for(quantum, held)
+            .wait_beyond_whole(quantum, held, carried)
             .map_or(u64::MAX, |wait| now.0.saturating_add(wait.max(1)));
         let index = u32::from(cid.0);
         self.throttled.remove(&mut self.throttled_nodes, index);
@@ -293,6 +293,7 @@ impl Scheduler {
             Reason::Exited => false,
         };
         entity.state = State::Asleep;
+        self.deciders.current().stopped(now, cpu);
         self.return_grant(cpu, cid);
         if let Some(partition) = self
             .partitions
@@ -308,7 +309,7 @@ impl Scheduler {
             if !stays {
                 partition
                     .threads
-                    .deactivate(&mut self.entities.members, index);
+                    .deactivate(&mut self.entities.members, index, 0);
             }
         }
         if stays {
@@ -364,7 +365,7 @@ impl Scheduler {
             partition.waiting += 1;
             partition
                 .threads
-                .activate(&mut self.entities.members, index);
+                .activate(&mut self.entities.members, index, 0);
             partition.threads.enqueue(&mut self.entities.members, index);
         }
     }
@@ -406,12 +407,16 @@ impl Scheduler {
     }
 
     fn fill_cap(&mut self, cid: Cid, now: Ticks) {
-        let ceiling = self.tuning.longest_slice;
+        let Tuning {
+            longest_slice,
+            quantum,
+            ..
+        } = self.tuning;
         if let Some(cap) = self
             .partition_mut(cid)
             .and_then(|partition| partition.cap.as_mut())
         {
-            cap.fill(now, ceiling);
+            cap.fill(now, cap.ceiling(longest_slice, quantum));
         }
     }
 
@@ -476,7 +481,7 @@ impl Scheduler {
         let earliest = Tuning::after(processor.dispatched, self.tuning.granularity);
         let after = if running == cid {
             let threads = &self.partition(cid)?.threads;
-            Ticks(threads.overtakes(&self.entities.members, challenger, index)?)
+            Ticks(threads.overtakes(&self.entities.members, challenger, index, 0)?)
         } else {
             let running = Running {
                 cpu: Cpu(number as u16),

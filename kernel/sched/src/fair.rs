@@ -9,10 +9,10 @@
 //! Three rules are ours:
 //! - A member that leaves keeps its lag: no more than a small *credit* when it is owed, so that a sleeper
 //!   cannot hoard; a debt until the group's time has made up for it, so that sleeping does not wash it off.
-//! - The average is taken over the *pool*: members that the weights rule. One that cannot use its
-//!   part (one thread, several CPUs), is held back by a soft maximum, or is carried above its part by a
-//!   minimum runs away from the average; it leaves the pool at a limit, is pinned there, and comes back
-//!   when it crosses the average. The others then divide the rest as the ideal division does.
+//! - The average is taken over the *pool*: members that the weights rule. Among partitions it is kept exactly
+//!   ([`crate::water`]). Among the threads of a partition, whose CPUs come and go, one that cannot use its part
+//!   runs away from the average; it leaves the pool at a limit, is pinned there, and comes back when it
+//!   crosses the average. The others then divide the rest as the ideal division does.
 //! - Nothing is rounded away: the sum of weight × virtual time is kept exactly, so members' errors cannot
 //!   add up. Virtual times have 32 bits of fraction.
 //!
@@ -32,8 +32,11 @@ pub(crate) struct Bounds {
     pub slice: u64,
     /// The most that it is owed after a sleep.
     pub credit: u64,
-    /// Lag beyond which it leaves the pool.
-    pub limit: u64,
+    /// The most that it owes after a sleep.
+    pub debt: u64,
+    /// Lag beyond which it leaves the pool; `None` where the pool is kept by somebody who knows who can use
+    /// how much ([`crate::water`]).
+    pub limit: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -148,6 +151,15 @@ impl Group {
         }
     }
 
+    /// The group's time without the `ahead` ticks that members have been charged and have not used yet.
+    fn time_before(&self, ahead: u64) -> i128 {
+        if self.load == 0 {
+            self.base
+        } else {
+            self.base + (self.sum - Member::scaled(ahead)).div_euclid(i128::from(self.load))
+        }
+    }
+
     fn join_pool(&mut self, member: &mut Member) {
         if self.load == 0 {
             self.base = member.time;
@@ -194,23 +206,24 @@ impl Group {
         let queued = members.queued(index);
         let active = members.active(index);
         if active {
-            self.deactivate_at(members, index, self.bounds.limit);
+            self.deactivate_at(members, index, self.bounds.debt, 0);
         }
         if let Some(member) = members.get_mut(index) {
             member.weight = weight.max(1);
             member.inverse = u64::MAX / u64::from(member.weight);
         }
         if active {
-            self.activate(members, index);
+            self.activate(members, index, 0);
         }
         if queued {
             self.enqueue(members, index);
         }
     }
 
-    /// The member wants service from now on.
-    pub fn activate(&mut self, members: &mut Members, index: u32) {
-        let now = self.time();
+    /// The member wants service from now on. Members have been charged `ahead` ticks that they have not used
+    /// yet: its place is beside what they have used.
+    pub fn activate(&mut self, members: &mut Members, index: u32, ahead: u64) {
+        let now = self.time_before(ahead);
         let slice = self.bounds.slice;
         let load = i128::from(self.load);
         let Some(member) = members.get_mut(index).filter(|member| !member.active) else {
@@ -237,15 +250,15 @@ impl Group {
         self.rebase();
     }
 
-    /// The member wants nothing for now.
-    pub fn deactivate(&mut self, members: &mut Members, index: u32) {
-        self.deactivate_at(members, index, self.bounds.credit);
+    /// The member wants nothing for now; `ahead` as for [`Group::activate`].
+    pub fn deactivate(&mut self, members: &mut Members, index: u32, ahead: u64) {
+        self.deactivate_at(members, index, self.bounds.credit, ahead);
     }
 
-    fn deactivate_at(&mut self, members: &mut Members, index: u32, credit: u64) {
+    fn deactivate_at(&mut self, members: &mut Members, index: u32, credit: u64, ahead: u64) {
         self.dequeue(members, index);
-        let limit = Member::scaled(self.bounds.limit);
-        let now = self.time();
+        let limit = Member::scaled(self.bounds.debt);
+        let now = self.time_before(ahead);
         let Some(member) = members.get_mut(index).filter(|member| member.active) else {
             return;
         };
@@ -255,7 +268,7 @@ impl Group {
             self.leave_pool(member);
         }
         member.active = false;
-        member.left_at = self.time();
+        member.left_at = self.time_before(ahead);
     }
 
     /// The member can be picked.
@@ -305,13 +318,16 @@ impl Group {
         if self.load == 0 {
             return self.join_pool(member);
         }
-        let limit = Member::scaled(self.bounds.limit);
+        let Some(bound) = self.bounds.limit else {
+            return;
+        };
+        let limit = Member::scaled(bound);
         let lag = i128::from(member.weight) * (self.time() - member.time);
         let out = lag > limit || (carried && lag < -limit);
         if member.pooled {
             if out && self.load > u64::from(member.weight) {
                 self.leave_pool(member);
-                self.pin(member, lag > 0);
+                self.pin(member, lag > 0, bound);
             }
             return;
         }
@@ -319,12 +335,12 @@ impl Group {
         if crossed || (!member.behind && !carried) {
             self.join_pool(member);
         } else if out {
-            self.pin(member, lag > 0);
+            self.pin(member, lag > 0, bound);
         }
     }
 
-    fn pin(&self, member: &mut Member, behind: bool) {
-        let span = member.virtual_span(self.bounds.limit);
+    fn pin(&self, member: &mut Member, behind: bool, limit: u64) {
+        let span = member.virtual_span(limit);
         let before = member.time;
         member.time = if behind {
             self.time() - span
@@ -333,6 +349,31 @@ impl Group {
         };
         member.deadline += member.time - before;
         member.behind = behind;
+    }
+
+    /// The member has not used `ticks` that it has been charged: its request goes on where it was.
+    pub fn refund(&mut self, members: &mut Members, index: u32, ticks: u64) {
+        let slice = self.bounds.slice;
+        let queued = members.queued(index);
+        self.dequeue(members, index);
+        if let Some(member) = members.get_mut(index) {
+            if member.active {
+                let span = member.virtual_span(ticks);
+                member.time -= span;
+                member.deadline = member
+                    .deadline
+                    .min(member.time + member.virtual_span(slice));
+                if member.pooled {
+                    self.sum -= i128::from(member.weight) * span;
+                }
+                self.rebase();
+            } else {
+                member.kept += Member::scaled(ticks);
+            }
+        }
+        if queued {
+            self.enqueue(members, index);
+        }
     }
 
     /// Gives up the turn: the member's request ends one slice later.
@@ -360,14 +401,22 @@ impl Group {
             .or_else(|| self.ready.first_that(&members.nodes, may))
     }
 
-    /// For how many ticks `running` may go on until `challenger` is to take its place: until it has caught up
-    /// with the challenger's virtual time. `None` when the challenger is not eligible.
-    pub fn overtakes(&self, members: &Members, challenger: u32, running: u32) -> Option<u64> {
+    /// For how many ticks `running`, which has been charged `ahead` that it has not used yet, may go on until
+    /// `challenger` is to take its place: until it has caught up with the challenger's virtual time. `None` when
+    /// the challenger is not eligible.
+    pub fn overtakes(
+        &self,
+        members: &Members,
+        challenger: u32,
+        running: u32,
+        ahead: u64,
+    ) -> Option<u64> {
         let challenger = members
             .get(challenger)
             .filter(|member| self.reached(member.time))?;
         let running = members.get(running)?;
-        let gap = (challenger.time - running.time).max(0);
+        let used = running.time - running.virtual_span(ahead);
+        let gap = (challenger.time - used).max(0);
         let ticks = (gap * i128::from(running.weight)) >> FRACTION;
         Some(u64::try_from(ticks).unwrap_or(u64::MAX))
     }

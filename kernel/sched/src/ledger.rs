@@ -71,7 +71,8 @@ impl Scheduler {
         };
         add(&mut partition.account, spent);
         if let Some(cap) = partition.cap.as_mut() {
-            cap.fill(now, self.tuning.longest_slice);
+            // It is filled when something is decided, after all CPUs have been settled: filled between two of
+            // them it would run over with what the second has used already.
             cap.take(total);
         }
         let own = runs.and_then(|index| Some((index, self.entities.get_mut(index)?)));
@@ -86,7 +87,9 @@ impl Scheduler {
                 partition.held = partition.held.saturating_sub(used);
             }
         }
-        self.deciders.current().charge(now, owner, Ticks(total));
+        self.deciders
+            .current()
+            .charge(now, Cpu(number as u16), owner, Ticks(total));
     }
 
     /// Time on `cpu` from `now` on goes to the account of `cid` (an interrupt or a packet for it), until the next

@@ -6,8 +6,8 @@
 //!   and wake-ups, hard maxima. What it guarantees holds whatever the policy does: an entity is on one CPU at
 //!   most, every tick is in one account, no partition exceeds its hard maximum.
 //! - The **policy**, a value that implements [`Policy`]: which partition is next. [`Wlm`] is the default and
-//!   follows the specification; [`Stride`] is the example to learn from; [`RoundRobin`] takes over when another
-//!   one fails.
+//!   follows the specification; [`Edf`] is for periodic work; [`Stride`] is the example to learn from;
+//!   [`RoundRobin`] takes over when another one fails.
 //! - The **clocks**, [`CpuClock`], one a CPU: what a trap costs for exact accounting is one call without a lock.
 //!
 //! The crate owns no time and no CPU: every call names the instant and the CPU, so the same code runs in the
@@ -42,6 +42,7 @@ mod admission;
 mod bucket;
 mod clock;
 mod dispatch;
+mod edf;
 mod entity;
 mod fair;
 mod guard;
@@ -60,9 +61,11 @@ mod tree;
 mod tuning;
 mod types;
 mod watch;
+mod water;
 mod wlm;
 
 pub use clock::CpuClock;
+pub use edf::Edf;
 pub use policy::{Choice, Claim, Demand, Machine, Policy, Running, policy_by_name};
 pub use round_robin::RoundRobin;
 pub use scheduler::Scheduler;

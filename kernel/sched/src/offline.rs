@@ -50,7 +50,8 @@ impl Scheduler {
     pub(crate) fn rebase_caps(&mut self, now: Ticks) {
         for partition in self.partitions.iter_mut().flatten() {
             if let Some(cap) = partition.cap.as_mut() {
-                cap.fill(now, self.tuning.longest_slice);
+                let most = cap.ceiling(self.tuning.longest_slice, self.tuning.quantum);
+                cap.fill(now, most);
                 cap.set_rate(partition.entitlement.hard_maximum, self.online);
             }
         }

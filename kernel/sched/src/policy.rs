@@ -17,7 +17,7 @@
 //!
 //! `README.md` of this crate shows how to write one.
 
-use crate::{Cpu, Refusal, RoundRobin, Stride, Wlm};
+use crate::{Cpu, Edf, Refusal, RoundRobin, Stride, Wlm};
 use abi::{BasisPoints, Cid, Ticks};
 use alloc::boxed::Box;
 
@@ -31,6 +31,8 @@ pub struct Claim {
     pub minimum: BasisPoints,
     /// Part of all CPUs that is not exceeded while others want them.
     pub soft_maximum: BasisPoints,
+    /// Part that is never exceeded. The mechanism sees to that; it tells a policy what the partition can use.
+    pub hard_maximum: BasisPoints,
 }
 
 /// How many entities of a partition could run or do.
@@ -111,10 +113,13 @@ pub trait Policy: Send {
     /// although it has runnable threads) or lets it go on.
     fn demand(&mut self, now: Ticks, cid: Cid, demand: Demand);
 
-    /// The partition has used `ran` ticks that it had not been charged before, running or by work that the
-    /// kernel did for it: so this is also called for partitions without demand. Always called before a
+    /// The partition has used `ran` ticks of `cpu` that it had not been charged before, running or by work that
+    /// the kernel did for it: so this is also called for partitions without demand. Always called before a
     /// decision, so that the policy decides on figures that are exact to the tick.
-    fn charge(&mut self, now: Ticks, cid: Cid, ran: Ticks);
+    fn charge(&mut self, now: Ticks, cpu: Cpu, cid: Cid, ran: Ticks);
+
+    /// What was picked for `cpu` runs there no longer. Its time has been charged, its demand is told next.
+    fn stopped(&mut self, now: Ticks, cpu: Cpu) {}
 
     /// Which partition `cpu` runs next. Only partitions for which `may` answers true can be chosen; it is
     /// true for those with `waiting` above zero that may run on this CPU.
@@ -136,11 +141,12 @@ pub trait Policy: Send {
     }
 }
 
-/// The shipped policy of this name: `wlm`, `stride` or `round-robin`.
+/// The shipped policy of this name: `wlm`, `edf`, `stride` or `round-robin`.
 #[must_use]
 pub fn policy_by_name(name: &str) -> Option<Box<dyn Policy>> {
     match name {
         "wlm" => Some(Box::new(Wlm::new())),
+        "edf" => Some(Box::new(Edf::new())),
         "stride" => Some(Box::new(Stride::new())),
         "round-robin" => Some(Box::new(RoundRobin::new())),
         _ => None,

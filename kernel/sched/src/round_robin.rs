@@ -66,7 +66,7 @@ impl Policy for RoundRobin {
         }
     }
 
-    fn charge(&mut self, _: Ticks, _: Cid, _: Ticks) {}
+    fn charge(&mut self, _: Ticks, _: Cpu, _: Cid, _: Ticks) {}
 
     fn pick(&mut self, _: Ticks, _: Cpu, may: &dyn Fn(Cid) -> bool) -> Option<Choice> {
         let index = self

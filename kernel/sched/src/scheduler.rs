@@ -259,7 +259,8 @@ impl Scheduler {
         Bounds {
             slice,
             credit: longest_slice,
-            limit: longest_slice.saturating_mul(8),
+            debt: longest_slice.saturating_mul(8),
+            limit: Some(longest_slice.saturating_mul(8)),
         }
     }
 
@@ -268,7 +269,8 @@ impl Scheduler {
         partition.cap = if hard >= BasisPoints::WHOLE {
             None
         } else if let Some(mut cap) = partition.cap {
-            cap.fill(now, self.tuning.longest_slice);
+            let most = cap.ceiling(self.tuning.longest_slice, self.tuning.quantum);
+            cap.fill(now, most);
             cap.set_rate(hard, self.online);
             Some(cap)
         } else {
@@ -455,6 +457,7 @@ pub(crate) fn claim(entitlement: &Entitlement, unlimited: u16) -> Claim {
         weight: entitlement.shares.unwrap_or(unlimited).max(1),
         minimum: entitlement.minimum,
         soft_maximum: entitlement.soft_maximum,
+        hard_maximum: entitlement.hard_maximum,
     }
 }
 

@@ -4,6 +4,10 @@
 //! time that jumps from event to event. The same scenario gives the same result to the tick. It checks on
 //! the way what the mechanism promises: no entity on two CPUs, none running that should sleep.
 
+mod behaviour;
+
+pub use behaviour::Behaviour;
+
 use crate::{
     Attributes, Cpu, CpuClock, Decision, Entitlement, EntityId, Policy, Reason, Refusal, Scheduler,
     Snapshot, Wakeup,
@@ -12,8 +16,10 @@ use abi::{Cid, Nanos, Ticks, Timebase};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::collections::BTreeSet;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use behaviour::{Thread, Turn};
 
 /// The timebase of POWER systems: 512 MHz.
 pub const TIMEBASE: Timebase = Timebase {
@@ -30,42 +36,6 @@ pub const fn millis(count: u64) -> Ticks {
 #[must_use]
 pub const fn micros(count: u64) -> Ticks {
     TIMEBASE.ticks(Nanos(count * 1_000))
-}
-
-/// What a simulated thread does with its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Behaviour {
-    /// Runs for ever.
-    Busy,
-    /// Runs for `run`, sleeps for `sleep`, and so on.
-    Periodic {
-        /// CPU time between two sleeps.
-        run: Ticks,
-        /// Length of a sleep.
-        sleep: Ticks,
-    },
-    /// As periodic, each time with a length up to these, by a generator that starts at `seed`.
-    Random {
-        /// Longest CPU time between two sleeps.
-        run: Ticks,
-        /// Longest sleep.
-        sleep: Ticks,
-        /// Start of the sequence.
-        seed: u64,
-    },
-    /// Runs and gives way every `run`.
-    Yielding {
-        /// CPU time between two calls of sched_yield.
-        run: Ticks,
-    },
-}
-
-struct Thread {
-    behaviour: Behaviour,
-    state: u64,
-    /// CPU time until it sleeps or yields; `None`: never.
-    left: Option<u64>,
-    woken_at: Option<Ticks>,
 }
 
 struct Processor {
@@ -87,7 +57,8 @@ pub struct Machine {
     pub switches: u64,
     now: Ticks,
     processors: Vec<Processor>,
-    threads: BTreeMap<EntityId, Thread>,
+    /// By index of the entity; none where that is nobody's.
+    threads: Vec<Option<(EntityId, Thread)>>,
     sleeping: BTreeSet<(Ticks, EntityId)>,
 }
 
@@ -111,7 +82,7 @@ impl Machine {
             switches: 0,
             now,
             processors: clocks.into_iter().map(start).collect(),
-            threads: BTreeMap::new(),
+            threads: Vec::new(),
             sleeping: BTreeSet::new(),
         };
         for number in 0..cpus {
@@ -159,24 +130,66 @@ impl Machine {
     /// # Panics
     /// When the scheduler refuses.
     pub fn spawn_nice(&mut self, cid: Cid, behaviour: Behaviour, nice: i8) -> EntityId {
+        self.start(cid, Thread::new(behaviour), nice)
+    }
+
+    /// Starts a thread that does what one has done elsewhere: it runs, sleeps, runs and so on for these spans and
+    /// ends after the last run, whose sleep does not count.
+    ///
+    /// # Panics
+    /// When the scheduler refuses.
+    pub fn spawn_recorded(
+        &mut self,
+        cid: Cid,
+        spans: impl IntoIterator<Item = (Ticks, Ticks)>,
+        nice: i8,
+    ) -> EntityId {
+        let spans: VecDeque<_> = spans.into_iter().collect();
+        self.start(cid, Thread::recorded(spans), nice)
+    }
+
+    fn start(&mut self, cid: Cid, thread: Thread, nice: i8) -> EntityId {
         let id = self
             .scheduler
             .admit(cid, Attributes { nice })
             .expect("there is room for the scenario's thread");
-        let state = match behaviour {
-            Behaviour::Random { seed, .. } => seed | 1,
-            _ => 1,
-        };
-        let mut thread = Thread {
-            behaviour,
-            state,
-            left: None,
-            woken_at: None,
-        };
-        thread.left = thread.next_run();
-        self.threads.insert(id, thread);
+        let index = id.index as usize;
+        if self.threads.len() <= index {
+            self.threads.resize_with(index + 1, || None);
+        }
+        if let Some(place) = self.threads.get_mut(index) {
+            *place = Some((id, thread));
+        }
         self.wake(id);
         id
+    }
+
+    fn thread(&mut self, id: EntityId) -> Option<&mut Thread> {
+        let (known, thread) = self.threads.get_mut(id.index as usize)?.as_mut()?;
+        (*known == id).then_some(thread)
+    }
+
+    /// Forgets the latencies so far, those of threads that are waiting now included.
+    pub fn forget_latencies(&mut self) {
+        self.latencies.clear();
+        for (_, thread) in self.threads.iter_mut().flatten() {
+            thread.woken_at = None;
+        }
+    }
+
+    /// The threads that have not ended, in the order of their places in the scheduler's table.
+    pub fn threads(&self) -> impl Iterator<Item = EntityId> {
+        self.threads.iter().flatten().map(|&(id, _)| id)
+    }
+
+    /// Takes a thread out of the machine's books.
+    fn forget(&mut self, id: EntityId) {
+        if let Some(place) = self.threads.get_mut(id.index as usize)
+            && let Some((_, thread)) = place.take_if(|(known, _)| *known == id)
+            && let Some(at) = thread.wakes_at
+        {
+            self.sleeping.remove(&(at, id));
+        }
     }
 
     /// Ends a thread wherever it is.
@@ -184,8 +197,7 @@ impl Machine {
     /// # Panics
     /// When the scheduler does not know it.
     pub fn kill(&mut self, id: EntityId) {
-        self.threads.remove(&id);
-        self.sleeping.retain(|&(_, sleeper)| sleeper != id);
+        self.forget(id);
         match self
             .processors
             .iter()
@@ -207,7 +219,9 @@ impl Machine {
     /// When the scheduler does not know it.
     pub fn stop_and_continue(&mut self, id: EntityId) {
         if self.scheduler.suspend(id, self.now).is_ok() {
-            self.sleeping.retain(|&(_, sleeper)| sleeper != id);
+            if let Some(at) = self.thread(id).and_then(|thread| thread.wakes_at.take()) {
+                self.sleeping.remove(&(at, id));
+            }
             self.wake(id);
         }
     }
@@ -284,8 +298,8 @@ impl Machine {
             .iter()
             .filter_map(|it| it.until.map(|at| at + self.lateness));
         let ends = self.processors.iter().filter_map(|it| {
-            let left = self.threads.get(&it.run?)?.left?;
-            Some(Ticks(it.since.0.saturating_add(left)))
+            let (_, thread) = self.threads.get(it.run?.index as usize)?.as_ref()?;
+            Some(Ticks(it.since.0.saturating_add(thread.left?)))
         });
         decrementers.chain(ends).chain(wake).min()
     }
@@ -298,8 +312,10 @@ impl Machine {
     }
 
     fn wake(&mut self, id: EntityId) {
-        if let Some(thread) = self.threads.get_mut(&id) {
-            thread.woken_at = Some(self.now);
+        let now = self.now;
+        if let Some(thread) = self.thread(id) {
+            thread.woken_at = Some(now);
+            thread.wakes_at = None;
         }
         let wakeup = self
             .scheduler
@@ -311,25 +327,38 @@ impl Machine {
     /// One CPU's turn: has its thread come to an end of its run, has its decrementer fired?
     fn look_at(&mut self, number: usize) {
         self.use_time(number);
+        let done = self
+            .processors
+            .get(number)
+            .and_then(|processor| processor.run);
+        if let Some(id) = done
+            && let Some(thread) = self.thread(id).filter(|thread| thread.left == Some(0))
+        {
+            let turn = thread.turn();
+            match turn {
+                Turn::Yield => return self.put_back(number, Reason::Yielded),
+                Turn::Sleep(span) => {
+                    let at = self.now + span;
+                    if let Some(thread) = self.thread(id) {
+                        thread.wakes_at = Some(at);
+                    }
+                    self.sleeping.insert((at, id));
+                    return self.put_back(number, Reason::Blocked);
+                }
+                Turn::Exit => {
+                    self.forget(id);
+                    return self.put_back(number, Reason::Exited);
+                }
+                Turn::Fork(run) => {
+                    if let Some(cid) = self.scheduler.cid_of(id) {
+                        self.spawn(cid, Behaviour::Once { run });
+                    }
+                }
+            }
+        }
         let Some(processor) = self.processors.get_mut(number) else {
             return;
         };
-        let done = processor
-            .run
-            .and_then(|id| Some((id, self.threads.get(&id)?)));
-        if let Some((id, thread)) = done.filter(|(_, thread)| thread.left == Some(0)) {
-            return match thread.behaviour {
-                Behaviour::Yielding { .. } => {
-                    self.next_life(id);
-                    self.put_back(number, Reason::Yielded);
-                }
-                _ => {
-                    let sleep = self.next_life(id);
-                    self.sleeping.insert((self.now + sleep, id));
-                    self.put_back(number, Reason::Blocked);
-                }
-            };
-        }
         if processor
             .until
             .is_some_and(|until| until + self.lateness <= self.now)
@@ -343,25 +372,14 @@ impl Machine {
         }
     }
 
-    fn next_life(&mut self, id: EntityId) -> Ticks {
-        let Some(thread) = self.threads.get_mut(&id) else {
-            return Ticks(1);
-        };
-        let sleep = thread.next_sleep();
-        thread.left = thread.next_run();
-        sleep
-    }
-
     fn use_time(&mut self, number: usize) {
         let Some(processor) = self.processors.get_mut(number) else {
             return;
         };
         let used = self.now.saturating_sub(processor.since).0;
         processor.since = self.now;
-        if let Some(left) = processor
-            .run
-            .and_then(|id| self.threads.get_mut(&id)?.left.as_mut())
-        {
+        let run = processor.run;
+        if let Some(left) = run.and_then(|id| self.thread(id)?.left.as_mut()) {
             *left = left.saturating_sub(used);
         }
     }
@@ -386,10 +404,10 @@ impl Machine {
                     .all(|processor| processor.run != Some(id)),
                 "{id:?} is on two CPUs"
             );
-            assert!(
-                self.sleeping.iter().all(|&(_, sleeper)| sleeper != id),
-                "{id:?} runs in its sleep"
-            );
+            let asleep = self
+                .thread(id)
+                .is_none_or(|thread| thread.wakes_at.is_some());
+            assert!(!asleep, "{id:?} runs in its sleep or after its end");
             self.switches += 1;
             self.note_latency(id);
         }
@@ -405,10 +423,7 @@ impl Machine {
     }
 
     fn note_latency(&mut self, id: EntityId) {
-        let Some(thread) = self.threads.get_mut(&id) else {
-            return;
-        };
-        let Some(woken_at) = thread.woken_at.take() else {
+        let Some(woken_at) = self.thread(id).and_then(|thread| thread.woken_at.take()) else {
             return;
         };
         if let Some(cid) = self.scheduler.cid_of(id) {
@@ -416,32 +431,6 @@ impl Machine {
                 .entry(cid)
                 .or_default()
                 .push(self.now - woken_at);
-        }
-    }
-}
-
-impl Thread {
-    fn random(&mut self, most: Ticks) -> Ticks {
-        // Marsaglia, "Xorshift RNGs" (2003).
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        Ticks(1 + self.state % most.0.max(1))
-    }
-
-    fn next_run(&mut self) -> Option<u64> {
-        match self.behaviour {
-            Behaviour::Busy => None,
-            Behaviour::Periodic { run, .. } | Behaviour::Yielding { run } => Some(run.0.max(1)),
-            Behaviour::Random { run, .. } => Some(self.random(run).0),
-        }
-    }
-
-    fn next_sleep(&mut self) -> Ticks {
-        match self.behaviour {
-            Behaviour::Periodic { sleep, .. } => sleep.max(Ticks(1)),
-            Behaviour::Random { sleep, .. } => self.random(sleep),
-            Behaviour::Busy | Behaviour::Yielding { .. } => Ticks(1),
         }
     }
 }

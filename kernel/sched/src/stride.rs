@@ -117,7 +117,7 @@ impl Policy for Stride {
         self.file(cid);
     }
 
-    fn charge(&mut self, _: Ticks, cid: Cid, ran: Ticks) {
+    fn charge(&mut self, _: Ticks, _: Cpu, cid: Cid, ran: Ticks) {
         if let Some(client) = self.clients.get_mut(usize::from(cid.0)) {
             client.pass += i128::from(ran.0) * UNIT / i128::from(client.weight.max(1));
         }

@@ -1,21 +1,27 @@
 //! The default policy: what section 4 of the specification says about shares, minima and soft maxima.
 //!
-//! Three questions are asked in this order when a CPU is free:
+//! [`Water`] knows whose part comes from the weights and whose does not. When a CPU is free, these are asked in order:
 //!
 //! 1. **Minimum.** Is there a partition that has had less than its minimum? Each with a minimum has a clock
 //!    that advances by its service divided by its minimum; while the clock is behind real time it is owed. Of
 //!    those the one whose owed slice is due first is taken: with minima that sum to at most the machine this
 //!    meets them all. What it gets from its shares counts, so a minimum is a floor and not an addition.
-//! 2. **Shares.** Of the partitions below their soft maximum, the one that [`Group`] picks.
-//! 3. **Rest.** The CPU would be idle: a partition above its soft maximum may have it.
+//! 2. **Full.** Who gets all that it can use because its weight is worth more (one thread, several CPUs) goes first.
+//! 3. **Shares.** Of the pool, and below their soft maximum, the one that [`Group`] picks.
+//! 4. **Rest.** The CPU would be idle: who has its minimum already, or is above its soft maximum, may have it.
 //!
-//! A soft maximum is a token bucket, as a hard one is, but its debt is forgiven beyond one slice: what was
+//! CPUs decide one after the other while what they run is not charged yet. So a slice is charged when it is
+//! *promised*, and what was not used of it is given back: decisions of many CPUs come out as if one fast CPU had
+//! made them all, and a partition's service is within about two slices of the ideal, whatever the number of CPUs.
+//!
+//! A soft maximum below the hard one is a token bucket, whose debt is forgiven beyond one slice: what was
 //! taken from an idle machine need not be paid back.
 
 use crate::bucket::Bucket;
 use crate::fair::{Bounds, Group, Members};
 use crate::policy::{Choice, Claim, Demand, Machine, Policy, Running};
 use crate::tree::{Nodes, Tree};
+use crate::water::{Class, Want, Water};
 use crate::{Cpu, Refusal};
 use abi::{BasisPoints, Cid, Ticks};
 use alloc::vec::Vec;
@@ -23,16 +29,37 @@ use alloc::vec::Vec;
 /// Virtual time of a minimum: 32 bits of fraction.
 const FRACTION: u32 = 32;
 
+/// What a minimum is served beyond itself, in ten-thousandths of a CPU: slices come in lumps, and without it a
+/// window of 200 ms that begins after a lump and ends before one would lack a slice.
+const MARGIN: u64 = 100;
+/// But no more than this part of the minimum, so that a small one stays small.
+const MARGIN_PART: u64 = 25;
+
+/// How many classes change at one event at most; the rest is left to the next.
+const STEPS: usize = 64;
+
 #[derive(Clone, Copy, Debug)]
 struct Partition {
     claim: Claim,
     demand: Demand,
     /// Clock of the minimum: service divided by the minimum, in ticks of real time with a fraction.
     floor_clock: i128,
-    /// The soft maximum, where there is one.
+    /// Promised to CPUs and not used yet, in ticks.
+    promised: u64,
+    /// The soft maximum, where there is one that the hard one does not cover.
     soft: Option<Bucket>,
     /// Above its soft maximum.
     over: bool,
+    class: Class,
+}
+
+/// What a CPU is to give, and has been charged for already.
+#[derive(Clone, Copy, Debug)]
+struct Promise {
+    cid: Cid,
+    left: u64,
+    /// The group has been charged, and not only the clock of the minimum.
+    weighed: bool,
 }
 
 /// The `wlm` policy.
@@ -40,16 +67,25 @@ struct Partition {
 pub struct Wlm {
     machine: Machine,
     partitions: Vec<Partition>,
+    water: Water,
     members: Members,
     group: Group,
+    /// Waiting partitions that are full, in the order in which they came.
+    full: Tree,
+    full_nodes: Nodes,
+    turn: i128,
     /// Waiting partitions with a minimum, by their clock.
     floors: Tree,
     floor_nodes: Nodes,
     /// Waiting partitions above their soft maximum, by the time at which they are below again.
     over: Tree,
     over_nodes: Nodes,
-    /// What each CPU promised to a challenger.
-    promised: Vec<Option<Cid>>,
+    /// What runs on each CPU.
+    promises: Vec<Option<Promise>>,
+    /// What the group has been charged of all promises and not used yet.
+    ahead: u64,
+    /// To which challenger each CPU goes next.
+    challengers: Vec<Option<Cid>>,
 }
 
 const NOTHING: Partition = Partition {
@@ -57,14 +93,17 @@ const NOTHING: Partition = Partition {
         weight: 1,
         minimum: BasisPoints(0),
         soft_maximum: BasisPoints::WHOLE,
+        hard_maximum: BasisPoints::WHOLE,
     },
     demand: Demand {
         waiting: 0,
         running: 0,
     },
     floor_clock: 0,
+    promised: 0,
     soft: None,
     over: false,
+    class: Class::Away,
 };
 
 impl Wlm {
@@ -80,14 +119,24 @@ impl Wlm {
         Self {
             machine,
             partitions: Vec::new(),
+            water: Water::new(),
             members: Members::default(),
             group: Group::new(bounds(&machine)),
+            full: Tree::new(),
+            full_nodes: Nodes::default(),
+            turn: 0,
             floors: Tree::new(),
             floor_nodes: Nodes::default(),
             over: Tree::new(),
             over_nodes: Nodes::default(),
-            promised: Vec::new(),
+            promises: Vec::new(),
+            ahead: 0,
+            challengers: Vec::new(),
         }
+    }
+
+    fn get(&self, cid: Cid) -> Option<&Partition> {
+        self.partitions.get(usize::from(cid.0))
     }
 
     fn at(&mut self, cid: Cid) -> Option<&mut Partition> {
@@ -98,34 +147,144 @@ impl Wlm {
     fn file(&mut self, now: Ticks, cid: Cid) {
         let index = u32::from(cid.0);
         self.group.dequeue(&mut self.members, index);
+        self.full.remove(&mut self.full_nodes, index);
         self.floors.remove(&mut self.floor_nodes, index);
         self.over.remove(&mut self.over_nodes, index);
-        let Machine {
-            cpus,
-            slice,
-            quantum,
-            ..
-        } = self.machine;
+        let Machine { slice, quantum, .. } = self.machine;
         let Some(partition) = self.partitions.get_mut(usize::from(cid.0)) else {
             return;
         };
         if partition.demand.waiting == 0 {
             return;
         }
+        if let Some(bucket) = partition.soft.as_ref().filter(|_| partition.over) {
+            let wait = bucket.wait_for(quantum.0, 0).unwrap_or(u64::MAX);
+            let back = i128::from(now.0.saturating_add(wait));
+            self.over.insert(&mut self.over_nodes, index, back, 0);
+            return;
+        }
+        let class = partition.class;
         if partition.claim.minimum.0 > 0 {
-            let span = floor_span(slice, partition.claim.minimum, cpus);
-            let due = partition.floor_clock + span;
-            self.floors
-                .insert(&mut self.floor_nodes, index, partition.floor_clock, due);
+            let clock = self.planned_clock(cid);
+            let due = clock + self.floor_span(cid, slice.0);
+            self.floors.insert(&mut self.floor_nodes, index, clock, due);
         }
-        match partition.soft.as_mut().filter(|_| partition.over) {
-            Some(bucket) => {
-                let wait = bucket.wait_for(quantum.0, 0).unwrap_or(u64::MAX);
-                let back = i128::from(now.0.saturating_add(wait));
-                self.over.insert(&mut self.over_nodes, index, back, 0);
+        match class {
+            Class::Pool => self.group.enqueue(&mut self.members, index),
+            Class::Full => {
+                self.turn += 1;
+                self.full.insert(&mut self.full_nodes, index, self.turn, 0);
             }
-            None => self.group.enqueue(&mut self.members, index),
+            Class::Floor | Class::Away => {}
         }
+    }
+
+    /// Tells the water what the partition wants now, and gives everyone the class that follows.
+    fn classify(&mut self, now: Ticks, cid: Cid) {
+        let index = u32::from(cid.0);
+        let cpus = self.machine.cpus as u64;
+        let least = self.floor_rate(cid);
+        let Some(partition) = self.get(cid) else {
+            return;
+        };
+        let Demand { waiting, running } = partition.demand;
+        let able = (u64::from(waiting) + u64::from(running)) * u64::from(BasisPoints::WHOLE.0);
+        let Claim {
+            weight,
+            soft_maximum,
+            ..
+        } = partition.claim;
+        let most = able.min(u64::from(soft_maximum.0) * cpus);
+        if able == 0 {
+            self.water.clear(index);
+        } else {
+            let want = Want {
+                weight: u32::from(weight),
+                least: least.min(most),
+                most,
+            };
+            self.water.set(index, want);
+        }
+        self.adopt(now, cid);
+        for _ in 0..STEPS {
+            let Some((index, _)) = self.water.step() else {
+                return;
+            };
+            self.adopt(now, Cid(index as u16));
+        }
+    }
+
+    /// Makes a partition's class the one that the water has for it.
+    fn adopt(&mut self, now: Ticks, cid: Cid) {
+        let index = u32::from(cid.0);
+        let class = self.water.class(index);
+        let Some(partition) = self.at(cid) else {
+            return;
+        };
+        let before = core::mem::replace(&mut partition.class, class);
+        if before == class {
+            return;
+        }
+        if class == Class::Pool {
+            self.group.activate(&mut self.members, index, self.ahead);
+            self.weigh_promises(cid, true);
+        } else if before == Class::Pool {
+            self.weigh_promises(cid, false);
+            self.group.deactivate(&mut self.members, index, self.ahead);
+        }
+        self.file(now, cid);
+    }
+
+    /// What CPUs have promised the partition goes by its weight from now on, or no longer does.
+    fn weigh_promises(&mut self, cid: Cid, weighed: bool) {
+        if self
+            .get(cid)
+            .is_none_or(|partition| partition.promised == 0)
+        {
+            return;
+        }
+        let index = u32::from(cid.0);
+        for promise in self.promises.iter_mut().flatten() {
+            if promise.cid != cid || promise.weighed == weighed {
+                continue;
+            }
+            promise.weighed = weighed;
+            if weighed {
+                self.ahead += promise.left;
+                self.group
+                    .charge(&mut self.members, index, promise.left, false);
+            } else {
+                self.ahead = self.ahead.saturating_sub(promise.left);
+                self.group.refund(&mut self.members, index, promise.left);
+            }
+        }
+    }
+
+    /// The rate at which a minimum is served, in ten-thousandths of a CPU.
+    fn floor_rate(&self, cid: Cid) -> u64 {
+        let cpus = self.machine.cpus as u64;
+        match self.get(cid).map(|partition| partition.claim) {
+            Some(claim) if claim.minimum.0 > 0 => {
+                let exact = u64::from(claim.minimum.0) * cpus;
+                let margin = MARGIN.min(exact / MARGIN_PART);
+                (exact + margin).min(u64::from(claim.soft_maximum.0) * cpus)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Real time that so many ticks of service are worth at the partition's minimum.
+    fn floor_span(&self, cid: Cid, ticks: u64) -> i128 {
+        let rate = i128::from(self.floor_rate(cid).max(1));
+        (i128::from(ticks) << FRACTION) * i128::from(BasisPoints::WHOLE.0) / rate
+    }
+
+    /// The clock of the minimum when all that is promised has been used.
+    fn planned_clock(&self, cid: Cid) -> i128 {
+        let Some(partition) = self.get(cid) else {
+            return 0;
+        };
+        partition.floor_clock + self.floor_span(cid, partition.promised)
     }
 
     /// Lets those go on that are below their soft maximum again.
@@ -146,14 +305,91 @@ impl Wlm {
         }
     }
 
-    fn owed(&self, now: Ticks, cid: Cid) -> bool {
-        self.partitions
-            .get(usize::from(cid.0))
-            .is_some_and(|partition| {
-                partition.claim.minimum.0 > 0
-                    && !partition.over
-                    && partition.floor_clock <= instant(now)
-            })
+    /// Whether the partition has had less than its minimum; `planned`: also when it has had what is promised.
+    fn owed(&self, now: Ticks, cid: Cid, planned: bool) -> bool {
+        self.get(cid).is_some_and(|partition| {
+            let clock = if planned {
+                self.planned_clock(cid)
+            } else {
+                partition.floor_clock
+            };
+            partition.claim.minimum.0 > 0 && !partition.over && clock <= instant(now)
+        })
+    }
+
+    /// Whether it has something waiting and is below its soft maximum.
+    fn waits(&self, cid: Cid) -> bool {
+        self.get(cid)
+            .is_some_and(|partition| partition.demand.waiting > 0 && !partition.over)
+    }
+
+    /// Charges what a CPU is going to give.
+    fn promise(&mut self, now: Ticks, cpu: Cpu, cid: Cid, ticks: u64) {
+        let Some(partition) = self.at(cid) else {
+            return;
+        };
+        partition.promised += ticks;
+        let weighed = partition.class == Class::Pool;
+        if weighed {
+            self.ahead += ticks;
+            self.group
+                .charge(&mut self.members, u32::from(cid.0), ticks, false);
+        }
+        if let Some(place) = self.promises.get_mut(usize::from(cpu.0)) {
+            *place = Some(Promise {
+                cid,
+                left: ticks,
+                weighed,
+            });
+        }
+        if self.floor_rate(cid) > 0 {
+            self.file(now, cid);
+        }
+    }
+
+    /// Gives back what a CPU has promised and not given.
+    fn give_back(&mut self, now: Ticks, cpu: Cpu) {
+        let promise = self
+            .promises
+            .get_mut(usize::from(cpu.0))
+            .and_then(Option::take);
+        let Some(Promise { cid, left, weighed }) = promise else {
+            return;
+        };
+        if left == 0 {
+            return;
+        }
+        if let Some(partition) = self.at(cid) {
+            partition.promised = partition.promised.saturating_sub(left);
+        }
+        if weighed {
+            self.ahead = self.ahead.saturating_sub(left);
+            self.group.refund(&mut self.members, u32::from(cid.0), left);
+        }
+        if self.floor_rate(cid) > 0 {
+            self.file(now, cid);
+        }
+    }
+
+    /// How much of `ran` on this CPU was promised, and so charged.
+    fn absorb(&mut self, cpu: Cpu, cid: Cid, ran: u64) -> u64 {
+        let promise = self
+            .promises
+            .get_mut(usize::from(cpu.0))
+            .and_then(Option::as_mut)
+            .filter(|promise| promise.cid == cid);
+        let Some(promise) = promise else {
+            return 0;
+        };
+        let absorbed = promise.left.min(ran);
+        promise.left -= absorbed;
+        if promise.weighed {
+            self.ahead = self.ahead.saturating_sub(absorbed);
+        }
+        if let Some(partition) = self.at(cid) {
+            partition.promised = partition.promised.saturating_sub(absorbed);
+        }
+        absorbed
     }
 
     /// For how long a partition may go on: a slice, or what is left below its soft maximum.
@@ -174,7 +410,7 @@ impl Wlm {
         if let Some(partition) = self.at(cid) {
             let before = partition.claim.soft_maximum;
             partition.claim = claim;
-            if claim.soft_maximum >= BasisPoints::WHOLE {
+            if claim.soft_maximum >= claim.hard_maximum {
                 partition.soft = None;
                 partition.over = false;
             } else if before != claim.soft_maximum || partition.soft.is_none() {
@@ -201,18 +437,13 @@ fn bounds(machine: &Machine) -> Bounds {
     Bounds {
         slice: machine.slice.0,
         credit: longest,
-        limit: longest.saturating_mul(8),
+        debt: longest.saturating_mul(8),
+        limit: None,
     }
 }
 
 fn instant(now: Ticks) -> i128 {
     i128::from(now.0) << FRACTION
-}
-
-/// Real time that `ran` ticks of service are worth at a minimum of `part`.
-fn floor_span(ran: Ticks, part: BasisPoints, cpus: usize) -> i128 {
-    let rate = i128::from(part.0).max(1) * i128::try_from(cpus).unwrap_or(1).max(1);
-    (i128::from(ran.0) << FRACTION) * i128::from(BasisPoints::WHOLE.0) / rate
 }
 
 impl Policy for Wlm {
@@ -222,6 +453,8 @@ impl Policy for Wlm {
 
     fn reserve(&mut self, cids: usize) -> Result<(), Refusal> {
         self.members.reserve(cids)?;
+        self.water.reserve(cids)?;
+        self.full_nodes.reserve(cids)?;
         self.floor_nodes.reserve(cids)?;
         self.over_nodes.reserve(cids)?;
         let more = cids.saturating_sub(self.partitions.len());
@@ -230,22 +463,32 @@ impl Policy for Wlm {
             .map_err(|_| Refusal::Full)?;
         self.partitions
             .resize(self.partitions.len() + more, NOTHING);
-        if self.promised.is_empty() {
-            self.promised
-                .try_reserve(crate::CpuSet::LIMIT)
-                .map_err(|_| Refusal::Full)?;
-            self.promised.resize(crate::CpuSet::LIMIT, None);
-        }
+        let more = crate::CpuSet::LIMIT.saturating_sub(self.promises.len());
+        self.promises.try_reserve(more).map_err(|_| Refusal::Full)?;
+        self.promises.resize(self.promises.len() + more, None);
+        let more = crate::CpuSet::LIMIT.saturating_sub(self.challengers.len());
+        self.challengers
+            .try_reserve(more)
+            .map_err(|_| Refusal::Full)?;
+        self.challengers.resize(self.challengers.len() + more, None);
         Ok(())
     }
 
-    fn machine(&mut self, _: Ticks, machine: Machine) {
+    fn machine(&mut self, now: Ticks, machine: Machine) {
         self.machine = machine;
         self.group.set_bounds(bounds(&machine));
-        for partition in &mut self.partitions {
-            if let Some(bucket) = partition.soft.as_mut() {
+        let capacity = u64::from(BasisPoints::WHOLE.0) * machine.cpus as u64;
+        self.water.set_capacity(capacity);
+        for number in 0..self.partitions.len() {
+            let cid = Cid(number as u16);
+            if let Some(partition) = self.at(cid)
+                && let Some(bucket) = partition.soft.as_mut()
+            {
                 bucket.set_rate(partition.claim.soft_maximum, machine.cpus);
             }
+            // Percentages are of the new machine.
+            self.water.clear(u32::from(cid.0));
+            self.classify(now, cid);
         }
     }
 
@@ -265,6 +508,7 @@ impl Policy for Wlm {
         self.apply(now, cid, claim);
         self.group
             .reweigh(&mut self.members, u32::from(cid.0), u32::from(claim.weight));
+        self.classify(now, cid);
         self.file(now, cid);
     }
 
@@ -273,13 +517,11 @@ impl Policy for Wlm {
     }
 
     fn demand(&mut self, now: Ticks, cid: Cid, demand: Demand) {
-        let index = u32::from(cid.0);
         let (ceiling, quantum) = (self.machine.longest_slice.0, self.machine.quantum.0);
         let Some(partition) = self.at(cid) else {
             return;
         };
-        let before = partition.demand;
-        partition.demand = demand;
+        let before = core::mem::replace(&mut partition.demand, demand);
         if before == Demand::default() && demand != before {
             // Nothing is owed for the time in which nothing was wanted.
             partition.floor_clock = partition.floor_clock.max(instant(now));
@@ -287,91 +529,107 @@ impl Policy for Wlm {
                 bucket.fill(now, ceiling);
                 bucket.spill(quantum);
             }
-            self.group.activate(&mut self.members, index);
-        } else if demand == Demand::default() {
-            self.group.deactivate(&mut self.members, index);
+        }
+        if let Some(bucket) = self.at(cid).and_then(|it| it.soft.as_mut()) {
+            bucket.spill(ceiling);
+        }
+        if before.waiting + before.running != demand.waiting + demand.running {
+            self.classify(now, cid);
         }
         if (before.waiting > 0) != (demand.waiting > 0) {
             self.file(now, cid);
         }
     }
 
-    fn charge(&mut self, now: Ticks, cid: Cid, ran: Ticks) {
+    fn charge(&mut self, now: Ticks, cpu: Cpu, cid: Cid, ran: Ticks) {
         let Machine {
-            cpus,
             slice,
             longest_slice,
             ..
         } = self.machine;
+        let beyond = ran.0 - self.absorb(cpu, cid, ran.0);
+        let mut refile = false;
+        if self.floor_rate(cid) > 0 {
+            // More than the minimum today is no reason for less tomorrow.
+            let ahead = instant(now) + self.floor_span(cid, slice.0);
+            let span = self.floor_span(cid, ran.0);
+            if let Some(partition) = self.at(cid) {
+                let clock = partition.floor_clock + span;
+                partition.floor_clock = clock.min(ahead);
+                refile |= clock > ahead || beyond > 0;
+            }
+        }
         let Some(partition) = self.at(cid) else {
             return;
         };
-        let minimum = partition.claim.minimum;
-        let mut carried = false;
-        if minimum.0 > 0 {
-            // More than the minimum today is no reason for less tomorrow; but what all CPUs may have given it
-            // at once, before any of that was charged, counts.
-            let ahead = instant(now) + floor_span(slice, minimum, 1);
-            let clock = partition.floor_clock + floor_span(ran, minimum, cpus);
-            carried = clock < ahead;
-            partition.floor_clock = clock.min(ahead);
-        }
         if let Some(bucket) = partition.soft.as_mut() {
-            bucket.fill(now, longest_slice.0);
+            // What is above its brim is spilled when all CPUs have been charged.
+            bucket.fill(now, u64::MAX);
             bucket.take(ran.0);
             bucket.forgive(longest_slice.0);
             partition.over |= bucket.level() <= 0;
+            refile |= partition.over;
         }
-        let refile = minimum.0 > 0 || partition.soft.is_some();
-        self.group
-            .charge(&mut self.members, u32::from(cid.0), ran.0, carried);
+        let weighed = matches!(partition.class, Class::Pool | Class::Away);
+        if weighed && beyond > 0 {
+            self.group
+                .charge(&mut self.members, u32::from(cid.0), beyond, false);
+        }
         if refile {
             self.file(now, cid);
         }
     }
 
+    fn stopped(&mut self, now: Ticks, cpu: Cpu) {
+        self.give_back(now, cpu);
+    }
+
     fn pick(&mut self, now: Ticks, cpu: Cpu, may: &dyn Fn(Cid) -> bool) -> Option<Choice> {
+        self.give_back(now, cpu);
         self.release(now);
         let allowed = |index: u32| may(Cid(index as u16));
-        let promised = self
-            .promised
+        let challenger = self
+            .challengers
             .get_mut(usize::from(cpu.0))
-            .and_then(Option::take);
-        let chosen = promised
+            .and_then(Option::take)
+            .filter(|&cid| self.waits(cid) && may(cid));
+        let chosen = challenger
             .map(|cid| u32::from(cid.0))
-            .filter(|&index| self.members.queued(index) && allowed(index))
             .or_else(|| {
-                let owed = |index: u32| allowed(index) && self.members.queued(index);
-                self.floors
-                    .least_rank(&self.floor_nodes, &|clock| clock <= instant(now), &owed)
+                let due = |clock: i128| clock <= instant(now);
+                self.floors.least_rank(&self.floor_nodes, &due, &allowed)
             })
+            .or_else(|| self.full.first_that(&self.full_nodes, &allowed))
             .or_else(|| self.group.pick(&self.members, &allowed))
+            .or_else(|| self.floors.first_that(&self.floor_nodes, &allowed))
             .or_else(|| self.over.first_that(&self.over_nodes, &allowed))?;
         let cid = Cid(chosen as u16);
-        Some(Choice {
-            cid,
-            slice: self.slice(cid),
-        })
+        let slice = self.slice(cid);
+        self.promise(now, cpu, cid, slice.0);
+        Some(Choice { cid, slice })
     }
 
     fn overtakes(&mut self, now: Ticks, challenger: Cid, running: Running) -> Option<Ticks> {
-        let (new, old) = (u32::from(challenger.0), u32::from(running.cid.0));
-        if !self.members.queued(new) {
+        if !self.waits(challenger) {
             return None;
         }
-        let over = self
-            .partitions
-            .get(old as usize)
-            .is_some_and(|partition| partition.over);
-        let after = if over || (self.owed(now, challenger) && !self.owed(now, running.cid)) {
+        let old = *self.get(running.cid)?;
+        let owed = self.owed(now, challenger, true) && !self.owed(now, running.cid, false);
+        let new = self.get(challenger)?.class;
+        let after = if old.over || owed || (new == Class::Full && old.class != Class::Full) {
             Some(0)
+        } else if new == Class::Pool && old.class == Class::Pool {
+            let (new, old) = (u32::from(challenger.0), u32::from(running.cid.0));
+            let promise = self.promises.get(usize::from(running.cpu.0));
+            let ahead = promise.copied().flatten().map_or(0, |promise| promise.left);
+            self.group.overtakes(&self.members, new, old, ahead)
         } else {
-            self.group.overtakes(&self.members, new, old)
+            None
         };
-        if let (Some(_), Some(promised)) =
-            (after, self.promised.get_mut(usize::from(running.cpu.0)))
+        if let (Some(_), Some(place)) =
+            (after, self.challengers.get_mut(usize::from(running.cpu.0)))
         {
-            *promised = Some(challenger);
+            *place = Some(challenger);
         }
         after.map(Ticks)
     }

@@ -4,7 +4,9 @@
 //! first run on, so running it again makes it no longer.
 
 use super::Call;
-use crate::outcome::{Called, Continuation, Outcome};
+use crate::clocks::Clock;
+use crate::cpu_timers::{CpuClock, Part, Which};
+use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::system::system;
 use abi::linux::{
     CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_MONOTONIC_RAW,
@@ -13,7 +15,8 @@ use abi::linux::{
     Timeval, Tms,
 };
 use abi::{Errno, Nanos, Ticks};
-use process::Usage;
+use alloc::sync::Arc;
+use process::AlarmClock;
 use security::Privileges;
 
 const NANOS: u64 = 1_000_000_000;
@@ -32,27 +35,14 @@ pub fn ticks(span: Nanos) -> Ticks {
 }
 
 /// What a clock shows.
-fn now(call: &Call<'_>, clock: u32) -> Result<Nanos, Errno> {
+pub(super) fn now(call: &Call<'_>, clock: u32) -> Result<Nanos, Errno> {
     let at = arch::time::now();
     match clock {
         CLOCK_REALTIME | CLOCK_REALTIME_COARSE => Ok(system().wall_clock(at)),
         CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_MONOTONIC_COARSE | CLOCK_BOOTTIME => {
             Ok(system().uptime())
         }
-        CLOCK_PROCESS_CPUTIME_ID => {
-            let Usage { user, system, .. } = call.process().usage(at);
-            Ok(user.saturating_add(system))
-        }
-        CLOCK_THREAD_CPUTIME_ID => {
-            let entity = call.thread.entity().ok_or(Errno::EINVAL)?;
-            let used = system()
-                .dispatch
-                .with(|scheduler| scheduler.entity_account(entity, at));
-            Ok(system()
-                .timebase
-                .nanos(used.map_err(|_| Errno::EINVAL)?.total()))
-        }
-        _ => Err(Errno::EINVAL),
+        _ => CpuClock::of(call.process(), call.thread, clock)?.now(at),
     }
 }
 
@@ -147,14 +137,21 @@ pub fn nanosleep(call: &mut Call<'_>) -> Called {
 /// `man 2 clock_nanosleep`: the error is the result, which the ABI of powerpc makes the same thing.
 pub fn clock_nanosleep(call: &mut Call<'_>) -> Called {
     let clock = call.argument(0) as u32;
-    if clock == CLOCK_THREAD_CPUTIME_ID || clock == CLOCK_PROCESS_CPUTIME_ID {
+    if clock == CLOCK_THREAD_CPUTIME_ID {
+        // Nobody uses time while asleep.
         return Err(Errno::EINVAL.into());
     }
-    let present = now(call, clock)?;
+    now(call, clock)?;
     let time = read_timespec(call, call.argument(2))?.nanos()?;
-    if call.argument(1) as u32 & TIMER_ABSTIME != 0 {
-        let until = call.deadline(Some(ticks(time.saturating_sub(present))));
-        return sleep(call, until);
+    let absolute = call.argument(1) as u32 & TIMER_ABSTIME != 0;
+    if is_cpu_clock(clock) {
+        let clock = CpuClock::of(call.process(), call.thread, clock)?;
+        return sleep_cpu(call, clock, time, absolute);
+    }
+    if absolute {
+        let wall = matches!(clock, CLOCK_REALTIME | CLOCK_REALTIME_COARSE);
+        let clock = if wall { Clock::Wall } else { Clock::Monotonic };
+        return sleep_until(call, clock, time);
     }
     let until = call.deadline(Some(ticks(time)));
     sleep(call, until)
@@ -167,6 +164,46 @@ fn sleep(call: &mut Call<'_>, until: Option<Ticks>) -> Called {
     }
     call.waiter();
     call.wait_until(until)
+}
+
+fn is_cpu_clock(clock: u32) -> bool {
+    clock == CLOCK_PROCESS_CPUTIME_ID || clock.cast_signed() < 0
+}
+
+/// Sleeps until a process has used some CPU time. The continuation has the point of that time, in nanoseconds.
+fn sleep_cpu(call: &mut Call<'_>, clock: CpuClock, time: Nanos, absolute: bool) -> Called {
+    let used = clock.now(arch::time::now())?;
+    let until = match call.progress() {
+        Continuation::Until(at) => Nanos(at.0),
+        _ if absolute => time,
+        _ => used.saturating_add(time),
+    };
+    if used >= until {
+        return Ok(0);
+    }
+    let process = clock.process().ok_or(Errno::EINVAL)?;
+    let alarm = AlarmClock::new(Some(until), Nanos(0));
+    let which = Which::Sleep(Arc::downgrade(call.thread));
+    let waiter = call.waiter().downgrade();
+    process
+        .cpu_timers
+        .replace(&process, which, clock, alarm, Some(waiter))?;
+    call.set_progress(Continuation::Until(Ticks(until.0)));
+    Err(Outcome::Park(Wait::retry()))
+}
+
+/// Sleeps until a clock shows a point of time, also if it is set meanwhile.
+fn sleep_until(call: &mut Call<'_>, clock: Clock, time: Nanos) -> Called {
+    // Enrolled before the clock is looked at: if it is set later, the call runs again.
+    if clock == Clock::Wall {
+        system().wall_changed.enrol(call.waiter());
+    } else {
+        call.waiter();
+    }
+    if clock.now() >= time {
+        return Ok(0);
+    }
+    call.wait_until(Some(clock.at(time)))
 }
 
 /// A handler interrupts a sleep: what is left of it goes where the program wants it, unless it sleeps until a point
@@ -182,9 +219,15 @@ pub fn sleep_interrupted(call: &Call<'_>, number: SystemCall) {
     if let Continuation::Until(until) = call.progress()
         && rest != 0
     {
-        let left = system()
-            .timebase
-            .nanos(until.saturating_sub(arch::time::now()));
+        let clock = call.argument(0) as u32;
+        let left = if number == SystemCall::ClockNanosleep && is_cpu_clock(clock) {
+            let used = now(call, clock).unwrap_or_default();
+            Nanos(until.0).saturating_sub(used)
+        } else {
+            system()
+                .timebase
+                .nanos(until.saturating_sub(arch::time::now()))
+        };
         // The call fails with EINTR in any case; an address that cannot be written is the program's own affair.
         call.user
             .write(rest, &Timespec::from_nanos(left).encode())
@@ -192,46 +235,59 @@ pub fn sleep_interrupted(call: &Call<'_>, number: SystemCall) {
     }
 }
 
-/// `man 2 setitimer`: the real-time timer; those that count CPU time are not there yet (ENOSYS).
+/// What of CPU time an interval timer counts; `None` for the one of real time.
+fn part(which: u64) -> Result<Option<Part>, Errno> {
+    match which & 0xffff_ffff {
+        ITIMER_REAL => Ok(None),
+        ITIMER_VIRTUAL => Ok(Some(Part::User)),
+        ITIMER_PROF => Ok(Some(Part::All)),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// `man 2 setitimer`.
+///
+/// # Errors
+/// EFAULT, EINVAL, ENOMEM.
 pub fn setitimer(call: &mut Call<'_>) -> Called {
     let (which, new, old) = (call.argument(0), call.argument(1), call.argument(2));
-    match which {
-        ITIMER_REAL => {}
-        ITIMER_VIRTUAL | ITIMER_PROF => return Err(Outcome::Failed(Errno::ENOSYS)),
-        _ => return Err(Errno::EINVAL.into()),
-    }
+    let part = part(which)?;
     let new = match new {
         0 => Itimerval::default(),
         address => Itimerval::decode(&call.user.bytes(address)?),
     };
     let (value, interval) = (new.value.nanos()?, new.interval.nanos()?);
     if old != 0 {
-        call.user.write(old, &present_timer(call).encode())?;
+        call.user.write(old, &present_timer(call, part).encode())?;
     }
-    arm(call, value, interval);
+    match part {
+        None => arm(call, value, interval),
+        Some(part) => {
+            let process = call.process();
+            let clock = CpuClock::of_process(process, part);
+            let used = clock.now(arch::time::now())?;
+            let first = (value.0 > 0).then(|| used.saturating_add(value));
+            let alarm = AlarmClock::new(first, interval);
+            let which = Which::Interval(part);
+            process
+                .cpu_timers
+                .replace(process, which, clock, alarm, None)?;
+        }
+    }
     Ok(0)
 }
 
 /// `man 2 getitimer`.
 pub fn getitimer(call: &mut Call<'_>) -> Called {
-    if call.argument(0) != ITIMER_REAL {
-        return Err(
-            if [ITIMER_VIRTUAL, ITIMER_PROF].contains(&call.argument(0)) {
-                Errno::ENOSYS
-            } else {
-                Errno::EINVAL
-            }
-            .into(),
-        );
-    }
+    let part = part(call.argument(0))?;
     call.user
-        .write(call.argument(1), &present_timer(call).encode())?;
+        .write(call.argument(1), &present_timer(call, part).encode())?;
     Ok(0)
 }
 
 /// `man 2 alarm`: the seconds that were left, rounded up.
 pub fn alarm(call: &mut Call<'_>) -> Called {
-    let left = present_timer(call).value;
+    let left = present_timer(call, None).value;
     arm(
         call,
         Nanos(u64::from(call.argument(0) as u32) * NANOS),
@@ -245,7 +301,16 @@ fn arm(call: &Call<'_>, value: Nanos, interval: Nanos) {
     call.process().set_alarm(at, ticks(interval));
 }
 
-fn present_timer(call: &Call<'_>) -> Itimerval {
+fn present_timer(call: &Call<'_>, part: Option<Part>) -> Itimerval {
+    if let Some(part) = part {
+        let alarm = call.process().cpu_timers.interval(part);
+        let clock = CpuClock::of_process(call.process(), part);
+        let left = clock.now(arch::time::now()).map(|now| alarm.remaining(now));
+        return Itimerval {
+            interval: Timeval::from_nanos(alarm.interval()),
+            value: Timeval::from_nanos(left.unwrap_or_default()),
+        };
+    }
     let (at, interval) = call
         .process()
         .with(|state| (state.alarm.at, state.alarm.interval));

@@ -387,7 +387,7 @@ fn error_log(viewer: Cid) -> Vec<ErrorLogEntry> {
 
 fn policies() -> Vec<alloc::string::String> {
     let active = system().dispatch.with(|scheduler| scheduler.policy_name());
-    let others = ["wlm", "stride", "round-robin"]
+    let others = ["wlm", "edf", "stride", "round-robin"]
         .into_iter()
         .filter(|name| *name != active);
     core::iter::once(active)

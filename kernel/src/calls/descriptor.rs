@@ -48,10 +48,22 @@ fn limit(call: &Call<'_>) -> u32 {
 /// # Errors
 /// EMFILE.
 pub(super) fn install(call: &Call<'_>, file: Arc<OpenFile>, close_on_exec: bool) -> Called {
+    Ok(u64::from(insert(call, file, close_on_exec)?.0))
+}
+
+/// As [`install`], for those who need the descriptor itself.
+///
+/// # Errors
+/// EMFILE.
+pub(super) fn insert(
+    call: &Call<'_>,
+    file: Arc<OpenFile>,
+    close_on_exec: bool,
+) -> Result<Descriptor, Errno> {
     let limit = limit(call);
     let files = call.process().files()?;
-    let descriptor = files.lock().insert(file, close_on_exec, 0, limit)?;
-    Ok(u64::from(descriptor.0))
+    let mut files = files.lock();
+    files.insert(file, close_on_exec, 0, limit)
 }
 
 /// Fails when no descriptor is free: asked before a call changes anything that it could not undo.
@@ -268,7 +280,11 @@ fn status(file: &OpenFile) -> u32 {
     access | flags.bits()
 }
 
-fn pipe_of(file: &OpenFile) -> Result<&Arc<Pipe>, Errno> {
+/// The pipe behind an open file.
+///
+/// # Errors
+/// EBADF when it is none.
+pub(super) fn pipe_of(file: &OpenFile) -> Result<&Arc<Pipe>, Errno> {
     let operations: &dyn Any = &**file.operations();
     operations
         .downcast_ref::<PipeEnd>()

@@ -78,7 +78,7 @@ pub fn walk_as<T>(
 }
 
 /// Where the process is at this moment.
-fn place(call: &Call<'_>) -> Result<Place, Errno> {
+pub(super) fn place(call: &Call<'_>) -> Result<Place, Errno> {
     let shared = call.process().place()?;
     let place = shared.lock().clone();
     Ok(place)

@@ -9,14 +9,15 @@ use super::directory::{base, with_walk};
 use super::memory::mapped_name;
 use super::process::STACK_POINTER;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
+use crate::placement::Placement;
 use crate::process::Process;
 use crate::space::{Space, USER_LIMIT};
 use crate::system::system;
-use crate::trampoline;
+use crate::vdso;
 use abi::linux::{
-    AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP,
-    AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_SYMLINK_NOFOLLOW, AT_UID,
-    Resource, TASK_COMM_LEN,
+    ADDR_NO_RANDOMIZE, AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS,
+    AT_GID, AT_HWCAP, AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE,
+    AT_SYMLINK_NOFOLLOW, AT_SYSINFO_EHDR, AT_UID, Resource, SignalNumber, TASK_COMM_LEN,
 };
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE};
@@ -26,7 +27,7 @@ use arch::UserContext;
 use exec::{Contents, Image, InitialStack, Interpreter};
 use memory::PageSource;
 use memory::space::{Backing, Fixed, MapRequest, Mapping};
-use process::identity;
+use process::{ExitStatus, identity};
 use security::Credential;
 use sync::{Rank, SpinLock};
 use vfs::{Follow, Location, Metadata, MountFlags};
@@ -38,8 +39,6 @@ const STRINGS_LIMIT: usize = 2 << 20;
 const STRING_LIMIT: usize = 128 << 10;
 /// How many interpreters of interpreters are followed.
 const DEPTH: usize = 4;
-/// Where a program that may be anywhere is put, and its dynamic linker; randomization is not there yet.
-const MOVABLE_BASE: u64 = 0x1_0000_0000;
 
 /// `man 2 execve`.
 pub fn execve(call: &mut Call<'_>) -> Called {
@@ -86,6 +85,8 @@ struct Loaded {
     stack: InitialStack,
     entry: u64,
     credential: Credential,
+    /// Whether it is more than its caller's.
+    secure: bool,
 }
 
 fn execute(
@@ -107,7 +108,7 @@ fn execute(
             follow,
         )?;
         if !alone(call)? {
-            call.set_progress(Continuation::Begun);
+            call.set_progress(Continuation::Executing);
             return Err(Outcome::Park(Wait::retry()));
         }
         return run(call, program);
@@ -116,11 +117,22 @@ fn execute(
     if !alone(call)? {
         return Err(Outcome::Park(Wait::retry()));
     }
-    call.set_progress(Continuation::Fresh);
-    let arguments = strings(call, arguments)?;
-    let environment = strings(call, environment)?;
-    let program = find(call, base.as_ref(), path, arguments, environment, follow)?;
-    run(call, program)
+    let outcome = strings(call, arguments)
+        .and_then(|arguments| Ok((arguments, strings(call, environment)?)))
+        .map_err(Outcome::from)
+        .and_then(|(arguments, environment)| {
+            find(call, base.as_ref(), path, arguments, environment, follow)
+        })
+        .and_then(|program| run(call, program));
+    if let Err(Outcome::Failed(_)) = outcome {
+        // What could be executed when the others were sent away cannot be any more. The process is no longer the one
+        // that called, so there is nobody to whom an error would mean anything (Linux's point of no return).
+        call.process().end(ExitStatus::Killed {
+            signal: SignalNumber::SIGKILL,
+            core: false,
+        });
+    }
+    outcome
 }
 
 fn run(call: &mut Call<'_>, program: Program) -> Called {
@@ -139,8 +151,8 @@ fn alone(call: &Call<'_>) -> Result<bool, Errno> {
             return Ok(Vec::new());
         }
         match state.executing {
-            Some(tid) if tid != call.thread.tid => return Err(Errno::EAGAIN),
-            _ => state.executing = Some(call.thread.tid),
+            Some(tid) if tid != call.thread.tid() => return Err(Errno::EAGAIN),
+            _ => state.executing = Some(call.thread.tid()),
         }
         process.threads_gone.enrol(waiter);
         Ok(state.threads.clone())
@@ -243,7 +255,9 @@ fn open(
 fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
     let process = call.process();
     let (credential, secure) = new_credential(call, program);
-    let space = Space::new(process.cid());
+    let fixed = !secure && process.with(|state| state.persona) & ADDR_NO_RANDOMIZE != 0;
+    let placement = Placement::choose(fixed);
+    let space = Space::laid_out(process.cid(), placement.layout);
     let name = mapped_name(call, &program.location)?;
     let linker = match program.image.interpreter {
         Some(path) => Some(find_linker(call, program, path)?),
@@ -253,7 +267,7 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
     let (base, entry, interpreter_base) = {
         let mut description = space.lock();
         let base = if program.image.movable {
-            MOVABLE_BASE
+            placement.program
         } else {
             0
         };
@@ -266,12 +280,12 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
         )?;
         let (entry, interpreter_base) = match &linker {
             None => (base + program.image.entry, 0),
-            Some(linker) => linker.map(&mut description)?,
+            Some(linker) => linker.map(&mut description, placement.interpreter)?,
         };
         let heap = (base + program.image.end()).next_multiple_of(PAGE_SIZE as u64);
-        description.set_heap(heap);
+        description.set_heap(heap + placement.heap_gap);
         description.set_stack_limit(stack_limit);
-        trampoline::map(&mut description)?;
+        vdso::map(&mut description)?;
         (base, entry, interpreter_base)
     };
     let stack = lay_out_stack(
@@ -279,13 +293,14 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
         program,
         &credential,
         secure,
-        [base, interpreter_base],
+        [base, interpreter_base, placement.stack_top],
     )?;
     Ok(Loaded {
         space,
         stack,
         entry,
         credential,
+        secure,
     })
 }
 
@@ -387,26 +402,23 @@ struct Linker {
 
 impl Linker {
     /// Maps it; answers where it begins to run and where it lies.
-    fn map(&self, space: &mut memory::AddressSpace) -> Result<(u64, u64), Errno> {
-        let base = if self.image.movable {
-            INTERPRETER_BASE
-        } else {
-            0
-        };
+    fn map(
+        &self,
+        space: &mut memory::AddressSpace,
+        movable_base: u64,
+    ) -> Result<(u64, u64), Errno> {
+        let base = if self.image.movable { movable_base } else { 0 };
         map_image(space, &self.image, &self.source, base, &self.name)?;
         Ok((base + self.image.entry, base))
     }
 }
-
-/// Where the dynamic linker is put.
-const INTERPRETER_BASE: u64 = 0x7f00_0000_0000;
 
 fn lay_out_stack(
     space: &Arc<Space>,
     program: &Program,
     credential: &Credential,
     secure: bool,
-    [base, interpreter]: [u64; 2],
+    [base, interpreter, top]: [u64; 3],
 ) -> Result<InitialStack, Outcome> {
     let image = &program.image;
     let identity = &credential.identity;
@@ -427,6 +439,7 @@ fn lay_out_stack(
         (AT_GID, u64::from(identity.gid)),
         (AT_EGID, u64::from(identity.egid)),
         (AT_SECURE, u64::from(secure)),
+        (AT_SYSINFO_EHDR, vdso::ADDRESS),
     ];
     auxiliary.extend(image.headers_at.map(|at| (AT_PHDR, base + at)));
     let contents = Contents {
@@ -436,19 +449,14 @@ fn lay_out_stack(
         platform: arch::features::platform().as_bytes(),
         random,
     };
-    let stack = InitialStack::new(
-        &contents,
-        &auxiliary,
-        USER_LIMIT,
-        STRINGS_LIMIT + (64 << 10),
-    )?;
+    let stack = InitialStack::new(&contents, &auxiliary, top, STRINGS_LIMIT + (64 << 10))?;
     let mut description = space.lock();
     let start = (stack.pointer - FIRST_STACK) & !(PAGE_SIZE as u64 - 1);
     let writable = Protection::READ | Protection::WRITE;
     description.map(MapRequest {
         hint: start,
         fixed: Fixed::NoReplace,
-        length: USER_LIMIT - start,
+        length: top.next_multiple_of(PAGE_SIZE as u64) - start,
         protection: writable,
         maximum: Protection::all(),
         mapping: Mapping::Stack,
@@ -485,15 +493,21 @@ fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
 /// From here on nothing fails: the process becomes the program.
 fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     let process = call.process();
+    process.lead(call.thread);
     close_on_exec(process);
     let Loaded {
         space,
         stack,
         entry,
         credential,
+        secure,
     } = loaded;
+    if let Ok(old) = process.space() {
+        super::futex::release_robust(call.thread, &old);
+    }
     process.replace_space(space);
     process.release_vfork();
+    crate::posix_timers::delete_all(process);
     {
         let mut shared = process.signals.lock();
         shared.actions.forget_handlers();
@@ -506,6 +520,9 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         .unwrap_or_default();
     process.with(|state| {
         state.credential = Arc::new(credential);
+        if secure {
+            state.persona = 0;
+        }
         state.name = name.iter().copied().take(TASK_COMM_LEN - 1).collect();
         state.executable = Some(program.location);
         state.arguments = stack.arguments;

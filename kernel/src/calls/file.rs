@@ -10,16 +10,17 @@ mod between;
 pub use between::{copy_file_range, sendfile};
 
 use super::Call;
-use super::descriptor::opened;
+use super::descriptor::{opened, pipe_of};
 use super::directory::with_walk;
-use super::socket;
+use super::{event, socket};
 use crate::outcome::{Called, Continuation, Outcome};
 use crate::process::Process;
+use crate::room;
 use crate::signals::{self, Origin};
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::linux::{
-    MAX_RW_COUNT, MessageFlags, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE,
-    SEEK_SET, SigInfo, SignalNumber, SystemCall,
+    MAX_RW_COUNT, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+    SigInfo, SignalNumber, SystemCall,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, PAGE_SIZE};
@@ -201,13 +202,15 @@ fn require(file: &OpenFile, access: Access, at: Option<i64>) -> Result<Seek, Err
 fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Called {
     let file = opened(call, 0)?;
     let stream = require(&file, Access::READ, at)? == Seek::No;
+    if socket::is_socket(&file) && (total(segments) > 0 || file.operations().moves_values()) {
+        return socket::read(call, &file, segments);
+    }
+    if file.operations().moves_values() {
+        return event::read(call, &file, segments);
+    }
     let total = total(segments);
     if total == 0 && stream {
         return Ok(0);
-    }
-    if let Some(end) = socket::end_of(&file) {
-        let received = socket::receive(call, &file, end, segments, MessageFlags::empty())?;
-        return Ok(received.count as u64);
     }
     let before = transferred(call);
     let mut done = before;
@@ -247,13 +250,19 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
 fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Called {
     let file = opened(call, 0)?;
     require(&file, Access::WRITE, at)?;
-    if let Some(end) = socket::end_of(&file) {
-        return socket::send(call, &file, end, segments, MessageFlags::empty());
+    if socket::is_socket(&file) {
+        return socket::write(call, &file, segments);
+    }
+    if file.operations().moves_values() {
+        return event::write(call, &file, segments);
     }
     let before = transferred(call);
     let wanted = total(segments);
     if wanted == 0 {
         return Ok(0);
+    }
+    if before == 0 && pipe_of(&file).is_ok() {
+        room::ask()?;
     }
     let mut done = before;
     let here = at.map(|at| at.saturating_add(done as i64).cast_unsigned());

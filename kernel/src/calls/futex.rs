@@ -10,11 +10,12 @@ use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::Thread;
+use crate::user::User;
 use abi::linux::{
-    FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMD_MASK, FUTEX_CMP_REQUEUE,
-    FUTEX_OWNER_DIED, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_TID_MASK, FUTEX_WAIT,
-    FUTEX_WAIT_BITSET, FUTEX_WAITERS, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
-    ROBUST_LIST_LIMIT, RobustListHead,
+    FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMD_MASK, FUTEX_CMP_REQUEUE, FUTEX_LOCK_PI,
+    FUTEX_LOCK_PI2, FUTEX_OWNER_DIED, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_TID_MASK,
+    FUTEX_TRYLOCK_PI, FUTEX_UNLOCK_PI, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAITERS, FUTEX_WAKE,
+    FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, ROBUST_LIST_LIMIT, RobustListHead,
 };
 use abi::mmu::Access;
 use abi::{Errno, PAGE_SIZE, Ticks};
@@ -22,6 +23,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use ipc::{FutexKey, FutexTable, WakeOperation};
 use memory::space::Mapping;
+use process::VPid;
 use wait::{Attempt, Stop};
 
 /// `man 2 futex`.
@@ -72,7 +74,84 @@ pub fn futex(call: &mut Call<'_>) -> Called {
             [value, fourth as u32],
             third,
         ),
+        FUTEX_LOCK_PI => lock_owned(call, [address, fourth], private, Clock::Realtime),
+        FUTEX_LOCK_PI2 => {
+            let realtime = operation & FUTEX_CLOCK_REALTIME != 0;
+            let clock = if realtime {
+                Clock::Realtime
+            } else {
+                Clock::Monotonic
+            };
+            lock_owned(call, [address, fourth], private, clock)
+        }
+        FUTEX_TRYLOCK_PI => {
+            let key = key(call, address, private, Access::Write)?;
+            let own = call.thread.virtual_tid().0;
+            system()
+                .futexes
+                .lock_owned(key, own, None, &mut change(address))?;
+            Ok(0)
+        }
+        FUTEX_UNLOCK_PI => {
+            let key = key(call, address, private, Access::Write)?;
+            let own = call.thread.virtual_tid().0;
+            system()
+                .futexes
+                .unlock_owned(key, own, false, &mut change(address))?;
+            Ok(0)
+        }
         _ => Err(Outcome::Failed(Errno::ENOSYS)),
+    }
+}
+
+/// Whether an operation takes a lock: a handler that interrupts it lets it run again in any case.
+pub fn takes_lock(operation: u64) -> bool {
+    matches!(
+        operation as u32 & FUTEX_CMD_MASK,
+        FUTEX_LOCK_PI | FUTEX_LOCK_PI2
+    )
+}
+
+/// Changes a word that has been made resident.
+fn change(address: u64) -> impl FnMut(&dyn Fn(u32) -> u32) -> Attempt<u32> {
+    move |new| arch::user::update_u32(address, new).map_err(|_| Stop::Again)
+}
+
+/// Takes a lock whose word names its owner, or waits for it until a point of time.
+fn lock_owned(
+    call: &mut Call<'_>,
+    [address, timeout]: [u64; 2],
+    private: bool,
+    clock: Clock,
+) -> Called {
+    let until = deadline(call, timeout, &clock)?;
+    let key = key(call, address, private, Access::Write)?;
+    let own = call.thread.virtual_tid().0;
+    let owner = call.user.u32(address)? & FUTEX_TID_MASK;
+    if owner != 0 && owner != own {
+        // A word that names nobody would be waited for for ever.
+        let tree = system().tree.lock();
+        let found = tree.pids.find(call.credential(), VPid(owner));
+        found.map_err(|absent| absent.no_process())?;
+    }
+    if until.is_some_and(|until| until <= arch::time::now())
+        && call.progress() != Continuation::Fresh
+    {
+        return Err(Errno::ETIMEDOUT.into());
+    }
+    let waiter = call.waiter();
+    match system()
+        .futexes
+        .lock_owned(key, own, Some(waiter), &mut change(address))
+    {
+        Err(Stop::Park) => {
+            if let Some(until) = until {
+                call.set_progress(Continuation::Until(until));
+            }
+            Err(Outcome::Park(Wait::by_waker(until, Errno::ETIMEDOUT)))
+        }
+        Err(stop) => Err(stop.into()),
+        Ok(()) => Ok(0),
     }
 }
 
@@ -247,27 +326,47 @@ pub fn release_robust(thread: &Arc<Thread>, space: &Arc<Space>) {
             break;
         }
         let Some(next) = word(entry & !1) else { break };
-        if entry != list.pending {
-            mark_dead(thread, space, futex(entry));
+        if entry & !1 != list.pending & !1 {
+            mark_dead(thread, space, futex(entry), entry & 1 != 0, false);
         }
         entry = next;
     }
     if list.pending != 0 {
-        mark_dead(thread, space, futex(list.pending));
+        let owned = list.pending & 1 != 0;
+        mark_dead(thread, space, futex(list.pending), owned, true);
     }
 }
 
-fn mark_dead(thread: &Arc<Thread>, space: &Arc<Space>, address: u64) {
-    let mut bytes = [0; 4];
-    if !address.is_multiple_of(4) || space.lock().read(address, &mut bytes).is_err() {
+/// Marks one word if the thread holds it. One that the thread was about to take or give back may have been given back
+/// already without its waiter having been woken.
+fn mark_dead(thread: &Arc<Thread>, space: &Arc<Space>, address: u64, owned: bool, pending: bool) {
+    let own = thread.virtual_tid().0;
+    // The space is the active one: its threads leave it on the CPU that runs them.
+    let user = User::new(Some(space.clone()));
+    if !address.is_multiple_of(4) || user.touch(address, Access::Write).is_err() {
         return;
     }
-    let word = u32::from_le_bytes(bytes);
-    if word & FUTEX_TID_MASK != thread.virtual_tid().0 {
+    if owned {
+        // A word that cannot be reached, or is another's, is left as it is.
+        if let Ok(key) = key_in(space, address, false) {
+            let futexes = &system().futexes;
+            futexes
+                .unlock_owned(key, own, true, &mut change(address))
+                .ok();
+        }
         return;
     }
-    let dead = (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
-    if space.lock().write(address, &dead.to_le_bytes()).is_ok() && word & FUTEX_WAITERS != 0 {
+    let old = arch::user::update_u32(address, |word| {
+        if word & FUTEX_TID_MASK == own {
+            word & FUTEX_WAITERS | FUTEX_OWNER_DIED
+        } else {
+            word
+        }
+    });
+    let Ok(word) = old else { return };
+    let held = word & FUTEX_TID_MASK == own && word & FUTEX_WAITERS != 0;
+    let given_back = pending && word & FUTEX_TID_MASK == 0;
+    if held || given_back {
         wake_at(space, address, 1);
     }
 }

@@ -1,12 +1,16 @@
-//! Calls that only tell a thread who it is, in the form that costs least ([`arch::light`]).
+//! Calls that tell a thread who it is or note what it wants of signals, in the form that costs least ([`arch::light`]).
 //!
 //! Each has its ordinary form too, which is run when the light one answers "not now": that is the one to read for what
-//! the call does.
+//! the call does. Every case with an error goes there.
 
 use crate::current;
 use crate::thread::Thread;
-use abi::linux::SystemCall;
+use abi::linux::{
+    KernelSigaction, SIG_SETMASK, SignalNumber, SignalSet, SystemCall, check_set_size,
+};
 use arch::light::{self, Answer};
+use arch::user;
+use process::signal::Action;
 use security::Identity;
 
 /// Installs all light calls.
@@ -18,6 +22,8 @@ pub fn install() {
     light::install(SystemCall::Geteuid.number(), geteuid);
     light::install(SystemCall::Getgid.number(), getgid);
     light::install(SystemCall::Getegid.number(), getegid);
+    light::install(SystemCall::RtSigprocmask.number(), sigprocmask);
+    light::install(SystemCall::RtSigaction.number(), sigaction);
 }
 
 fn told(tell: impl FnOnce(&Thread) -> Option<u32>) -> Answer {
@@ -59,4 +65,77 @@ extern "C" fn getgid(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> Answer {
 
 extern "C" fn getegid(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> Answer {
     of_identity(|identity| identity.egid)
+}
+
+extern "C" fn sigprocmask(how: u64, new: u64, old: u64, size: u64, _: u64, _: u64) -> Answer {
+    change_mask(how, new, old, size).map_or(Answer::NOT_NOW, |()| Answer::value(0))
+}
+
+extern "C" fn sigaction(signal: u64, new: u64, old: u64, size: u64, _: u64, _: u64) -> Answer {
+    change_action(signal, new, old, size).map_or(Answer::NOT_NOW, |()| Answer::value(0))
+}
+
+/// `None` when the ordinary form has to do it: a page is missing, or a signal becomes deliverable.
+///
+/// The old value is written before anything changes, so that the ordinary form begins with what this one found.
+fn change_mask(how: u64, new: u64, old: u64, size: u64) -> Option<()> {
+    check_set_size(size).ok()?;
+    if how > SIG_SETMASK || overlap(new, old, size_of::<SignalSet>()) {
+        return None;
+    }
+    let set = match new {
+        0 => None,
+        address => Some(SignalSet(user::load_u64(address).ok()?)),
+    };
+    let thread = current::thread()?;
+    let before = thread.signals.lock().mask;
+    if old != 0 {
+        user::store_u64(old, before.0).ok()?;
+    }
+    let Some(set) = set else { return Some(()) };
+    let shared = thread.process.signals.lock();
+    let mut own = thread.signals.lock();
+    own.change_mask(how, set).ok()?;
+    if own.deliverable(&shared).is_empty() {
+        return Some(());
+    }
+    own.mask = before;
+    None
+}
+
+/// `None` when the ordinary form has to do it: a page is missing, or a pending signal may be void now.
+fn change_action(signal: u64, new: u64, old: u64, size: u64) -> Option<()> {
+    check_set_size(size).ok()?;
+    let signal = SignalNumber::new(signal).ok()?;
+    if overlap(new, old, KernelSigaction::SIZE) {
+        return None;
+    }
+    let action = match new {
+        0 => None,
+        _ if SignalSet::UNBLOCKABLE.contains(signal) => return None,
+        address => {
+            let mut bytes = [0; KernelSigaction::SIZE];
+            user::copy_in(&mut bytes, address).ok()?;
+            Some(Action::from(KernelSigaction::decode(&bytes)))
+        }
+    };
+    let thread = current::thread()?;
+    let mut shared = thread.process.signals.lock();
+    if old != 0 {
+        let before = KernelSigaction::from(shared.actions.get(signal));
+        user::copy_out(old, &before.encode()).ok()?;
+    }
+    let Some(action) = action else {
+        return Some(());
+    };
+    let own = thread.signals.lock().pending.set();
+    if own.union(shared.pending.set()).contains(signal) {
+        return None;
+    }
+    shared.actions.set(signal, action).ok().map(|_| ())
+}
+
+/// Whether two structures of a program lie over one another: what is written to the one must not be read in the other.
+fn overlap(one: u64, other: u64, size: usize) -> bool {
+    one != 0 && other != 0 && one.abs_diff(other) < size as u64
 }

@@ -1,14 +1,14 @@
 //! Address-space calls: `mmap`, `munmap`, `mprotect`, `mremap`, `madvise`, `brk`.
 
 use super::Call;
-use crate::outcome::Called;
+use crate::outcome::{Called, Continuation, Outcome};
 use abi::linux::Resource;
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE, Pages};
 use alloc::string::String;
 use alloc::sync::Arc;
-use memory::SharedPages;
 use memory::space::{Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags};
+use memory::{SharedPages, frames};
 use vfs::{Access, Location};
 
 const PROT_ALL: u64 = 7;
@@ -19,6 +19,7 @@ const MAP_SHARED_VALIDATE: u64 = 0x03;
 const MAP_TYPE: u64 = 0x0f;
 const MAP_FIXED: u64 = 0x10;
 const MAP_ANONYMOUS: u64 = 0x20;
+const MAP_NORESERVE: u64 = 0x40;
 const MAP_GROWSDOWN: u64 = 0x100;
 const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 
@@ -46,6 +47,13 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
     } else {
         of_file(call, offset, shared, protection)?
     };
+    let promised = match &mapping {
+        Mapping::Shared(_) => flags & MAP_ANONYMOUS != 0,
+        _ => protection.contains(Protection::WRITE),
+    };
+    if promised && flags & MAP_NORESERVE == 0 {
+        check_commitment(length)?;
+    }
     let mut request = MapRequest {
         hint: address,
         fixed,
@@ -56,10 +64,49 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
         name,
     };
     let limit = limit(call);
+    if fixed == Fixed::Replace {
+        let mut space = call.user.space()?.lock();
+        space.set_limit(limit);
+        space.may_replace(&request)?;
+        drop(space);
+        thin(call, address, length)?;
+    }
     let mut space = call.user.space()?.lock();
     space.set_limit(limit);
     request.share_name(&space);
     Ok(space.map(request)?)
+}
+
+/// Pages that a call deals with before it looks at whether somebody else is due: some tens of microseconds' work.
+const STEP: u64 = 512;
+
+/// Drops, in steps, the pages of a range that the call is about to end, all but those of a last step.
+fn thin(call: &mut Call<'_>, address: u64, length: u64) -> Result<(), Outcome> {
+    let done = match call.progress() {
+        Continuation::Covered(next) => next.saturating_sub(address).min(length),
+        _ => 0,
+    };
+    let next = {
+        let mut space = call.user.space()?.lock();
+        space.thin(address + done, length - done, STEP)
+    };
+    next.map_or(Ok(()), |next| cut(call, next))
+}
+
+/// Ends a run that has dealt with everything below `next`.
+fn cut(call: &mut Call<'_>, next: u64) -> Result<(), Outcome> {
+    call.set_progress(Continuation::Covered(next));
+    Err(Outcome::Again)
+}
+
+/// Refuses a single promise of more memory than there is at all, as Linux does by default (`man 5 proc`,
+/// `overcommit_memory` 0); beyond that, memory is promised to all and fails when it is touched.
+fn check_commitment(length: u64) -> Result<(), Errno> {
+    if Pages(length.div_ceil(PAGE_SIZE as u64)) > frames::total() {
+        Err(Errno::ENOMEM)
+    } else {
+        Ok(())
+    }
 }
 
 /// RLIMIT_AS in pages.
@@ -145,22 +192,43 @@ fn protection_of(bits: u64) -> Result<Protection, Errno> {
 
 /// `man 2 munmap`.
 pub fn munmap(call: &mut Call<'_>) -> Called {
-    call.user
-        .space()?
-        .lock()
-        .unmap(call.argument(0), call.argument(1))?;
+    let (address, length) = (call.argument(0), call.argument(1));
+    call.user.space()?.lock().prepare_unmap(address, length)?;
+    thin(call, address, length)?;
+    call.user.space()?.lock().unmap(address, length)?;
     Ok(0)
 }
 
 /// `man 2 mprotect`.
 pub fn mprotect(call: &mut Call<'_>) -> Called {
     let protection = protection_of(call.argument(2))?;
-    call.user
-        .space()?
-        .lock()
-        .protect(call.argument(0), call.argument(1), protection)?;
+    let (address, length) = (call.argument(0), call.argument(1));
+    let (from, rest) = match call.progress() {
+        Continuation::Covered(next) => {
+            let done = next.saturating_sub(address).min(length);
+            (address + done, length - done)
+        }
+        _ => {
+            // The whole range is looked at once, so that what cannot be done is not begun.
+            let space = call.user.space()?.lock();
+            space.may_protect(address, length, protection)?;
+            (address, length)
+        }
+    };
+    let part = {
+        let mut space = call.user.space()?.lock();
+        let part = space.part(from, rest, PROTECTED_STEP);
+        space.protect(from, part, protection)?;
+        part
+    };
+    if part < rest {
+        cut(call, from + part)?;
+    }
     Ok(0)
 }
+
+/// Pages whose protection is changed in one step; a page costs less there than where it is given back.
+const PROTECTED_STEP: u64 = 2048;
 
 /// `man 2 mremap`.
 pub fn mremap(call: &mut Call<'_>) -> Called {
@@ -170,6 +238,13 @@ pub fn mremap(call: &mut Call<'_>) -> Called {
         .ok()
         .and_then(RemapFlags::from_bits)
         .ok_or(Errno::EINVAL)?;
+    let dropped = {
+        let space = call.user.space()?.lock();
+        space.remap_drops(old, old_length, new_length, flags, new)
+    };
+    if let Some((address, length)) = dropped {
+        thin(call, address, length)?;
+    }
     let limit = limit(call);
     let mut space = call.user.space()?.lock();
     space.set_limit(limit);
@@ -186,22 +261,59 @@ pub fn madvise(call: &mut Call<'_>) -> Called {
     if !address.is_multiple_of(PAGE_SIZE as u64) {
         return Err(Errno::EINVAL.into());
     }
+    if advice == FREE && !call.user.space()?.lock().is_anonymous(address, length) {
+        return Err(Errno::EINVAL.into());
+    }
     let advice = match advice {
         DONTNEED | FREE => Advice::DontNeed,
         WILLNEED => Advice::WillNeed,
         hint if HINTS.contains(&hint) => return Ok(0),
         _ => return Err(Errno::EINVAL.into()),
     };
+    if advice == Advice::DontNeed && address.checked_add(length).is_some() {
+        thin(call, address, length)?;
+    }
     call.user.space()?.lock().advise(address, length, advice)?;
+    Ok(0)
+}
+
+/// `man 2 mincore`: what a touch would find in memory.
+pub fn mincore(call: &mut Call<'_>) -> Called {
+    let (address, length, vector) = (call.argument(0), call.argument(1), call.argument(2));
+    const PAGE: u64 = PAGE_SIZE as u64;
+    if !address.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL.into());
+    }
+    let end = address.checked_add(length).ok_or(Errno::ENOMEM)?;
+    let pages = (end - address).div_ceil(PAGE);
+    let done = match call.progress() {
+        Continuation::Covered(next) => (next.saturating_sub(address) / PAGE).min(pages),
+        _ => 0,
+    };
+    let mut answers = [0; STEP as usize];
+    let count = (pages - done).min(STEP);
+    let answers = answers.get_mut(..count as usize).ok_or(Errno::EINVAL)?;
+    let from = address + done * PAGE;
+    call.user.space()?.lock().residence(from, answers)?;
+    let into = vector.checked_add(done).ok_or(Errno::EFAULT)?;
+    call.user.write(into, answers)?;
+    if done + count < pages {
+        cut(call, from + count * PAGE)?;
+    }
     Ok(0)
 }
 
 /// `man 2 brk`: the new break, or the old one when it cannot be moved.
 pub fn brk(call: &mut Call<'_>) -> Called {
+    let wanted = call.argument(0);
+    let beyond = call.user.space()?.lock().heap_beyond(wanted);
+    if let Some((address, length)) = beyond {
+        thin(call, address, length)?;
+    }
     let limit = limit(call);
     let mut space = call.user.space()?.lock();
     space.set_limit(limit);
-    Ok(space.set_break(call.argument(0)))
+    Ok(space.set_break(wanted))
 }
 
 /// `man 2 msync`: pages of files are the files' own, so there is nothing to write back.

@@ -10,6 +10,8 @@ pub mod clock;
 pub mod control;
 pub mod descriptor;
 pub mod directory;
+pub mod epoll;
+pub mod event;
 pub mod exec;
 pub mod file;
 pub mod futex;
@@ -18,16 +20,21 @@ pub mod job;
 pub mod light;
 pub mod memory;
 pub mod metadata;
+pub mod pidfd;
 pub mod poll;
 pub mod process;
 pub mod signal;
+pub mod signalfd;
 pub mod socket;
 pub mod system;
 mod terminal;
 pub mod thread;
+pub mod timer;
+pub mod timerfd;
 
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::process::Process;
+use crate::room;
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Body, PendingCall, Thread};
@@ -170,6 +177,12 @@ pub fn run(call: &mut Call<'_>) -> Outcome {
     let Some(number) = SystemCall::from_number(call.number) else {
         return unknown(call);
     };
+    if room::is_needed_for(number)
+        && matches!(call.progress, Continuation::Fresh)
+        && let Err(errno) = room::ask()
+    {
+        return errno.into();
+    }
     dispatch(number, call).into()
 }
 
@@ -291,6 +304,8 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         | S::Recv
         | S::Recvfrom
         | S::Recvmsg
+        | S::Sendmmsg
+        | S::Recvmmsg
         | S::Shutdown
         | S::Setsockopt
         | S::Getsockopt => socket::direct(number, call),
@@ -299,6 +314,22 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Ppoll => poll::ppoll(call),
         S::Select | S::Newselect => poll::select(call),
         S::Pselect6 => poll::pselect6(call),
+        S::Signalfd => signalfd::signalfd(call),
+        S::Signalfd4 => signalfd::signalfd4(call),
+        S::PidfdOpen => pidfd::pidfd_open(call),
+        S::PidfdSendSignal => pidfd::pidfd_send_signal(call),
+        S::PidfdGetfd => pidfd::pidfd_getfd(call),
+        S::TimerfdCreate => timerfd::timerfd_create(call),
+        S::TimerfdSettime => timerfd::timerfd_settime(call),
+        S::TimerfdGettime => timerfd::timerfd_gettime(call),
+        S::EpollCreate => epoll::epoll_create(call),
+        S::EpollCreate1 => epoll::epoll_create1(call),
+        S::EpollCtl => epoll::epoll_ctl(call),
+        S::EpollWait => epoll::epoll_wait(call),
+        S::EpollPwait => epoll::epoll_pwait(call),
+        S::EpollPwait2 => epoll::epoll_pwait2(call),
+        S::Eventfd => event::eventfd(call),
+        S::Eventfd2 => event::eventfd2(call),
 
         S::Mmap => memory::mmap(call),
         S::Munmap => memory::munmap(call),
@@ -307,6 +338,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Madvise => memory::madvise(call),
         S::Brk => memory::brk(call),
         S::Msync => memory::msync(call),
+        S::Mincore => memory::mincore(call),
         S::Mlock | S::Munlock | S::Mlockall | S::Munlockall => memory::lock(call),
 
         S::Fork => process::fork(call),
@@ -386,6 +418,11 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Gettimeofday => clock::gettimeofday(call),
         S::Settimeofday => clock::settimeofday(call),
         S::Time => clock::time(call),
+        S::TimerCreate => timer::timer_create(call),
+        S::TimerSettime => timer::timer_settime(call),
+        S::TimerGettime => timer::timer_gettime(call),
+        S::TimerGetoverrun => timer::timer_getoverrun(call),
+        S::TimerDelete => timer::timer_delete(call),
         S::Setitimer => clock::setitimer(call),
         S::Getitimer => clock::getitimer(call),
         S::Alarm => clock::alarm(call),

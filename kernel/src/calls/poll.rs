@@ -86,11 +86,11 @@ pub fn pselect6(call: &mut Call<'_>) -> Called {
     called
 }
 
-fn ticks(nanos: Nanos) -> Ticks {
+pub(super) fn ticks(nanos: Nanos) -> Ticks {
     system().timebase.ticks(nanos)
 }
 
-fn timespec(call: &Call<'_>, index: usize) -> Result<Option<Ticks>, Errno> {
+pub(super) fn timespec(call: &Call<'_>, index: usize) -> Result<Option<Ticks>, Errno> {
     match call.argument(index) {
         0 => Ok(None),
         address => Ok(Some(ticks(
@@ -130,7 +130,7 @@ fn tell_rest(
 }
 
 /// Runs a call with a signal mask in place, until it completes without a handler.
-fn with_mask<'a>(
+pub(super) fn with_mask<'a>(
     call: &mut Call<'a>,
     mask: Option<SignalSet>,
     run: impl FnOnce(&mut Call<'a>) -> Called,
@@ -193,7 +193,7 @@ fn watch(
 }
 
 /// Whether the time of a call is over.
-fn is_late(until: Option<Ticks>) -> bool {
+pub(super) fn is_late(until: Option<Ticks>) -> bool {
     until.is_some_and(|until| arch::time::now() >= until)
 }
 

@@ -1,23 +1,29 @@
 //! Making, ending and awaiting processes.
 
+mod clone3;
+
 use super::Call;
 use super::thread::new_thread;
 use crate::family;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
+use crate::pid_file::PidFile;
 use crate::process::{Inheritance, Process};
+use crate::space::Space;
 use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::{
-    CloneArgs, CloneFlags, P_ALL, P_PGID, P_PID, PR_GET_DUMPABLE, PR_GET_NAME,
+    CloneArgs, CloneFlags, P_ALL, P_PGID, P_PID, P_PIDFD, PR_GET_DUMPABLE, PR_GET_NAME,
     PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_NAME, Rusage, SignalNumber, TASK_COMM_LEN,
     Timeval, WaitOptions,
 };
-use abi::mmu::Access;
+use abi::mmu::{Access, PageNumber};
 use abi::{Errno, Pid};
 use alloc::sync::Arc;
 use arch::UserContext;
+use memory::space::ForkError;
 use process::{ExitStatus, Selector, Usage, VPid, Waited};
 use sync::{Rank, SpinLock};
+use vfs::{Descriptor, StatusFlags};
 
 /// The register that holds the stack pointer (ELFv2, "Register Roles").
 pub const STACK_POINTER: usize = 1;
@@ -40,6 +46,8 @@ pub struct Request {
     pub tls: u64,
     /// The signal for the parent at the end.
     pub exit_signal: Option<SignalNumber>,
+    /// Where to store a descriptor that refers to the child, with [`CloneFlags::PIDFD`].
+    pub pidfd: u64,
 }
 
 /// `man 2 fork`.
@@ -61,7 +69,11 @@ pub fn clone(call: &mut Call<'_>) -> Called {
         0 => None,
         number => Some(SignalNumber::new(number)?),
     };
-    let flags = CloneFlags::from_bits_retain(word & !SIGNAL);
+    let flags = CloneFlags::from_bits_retain(word & !SIGNAL & 0xffff_ffff);
+    if flags.contains(CloneFlags::PIDFD | CloneFlags::PARENT_SETTID) {
+        // Both would be stored at one place.
+        return Err(Errno::EINVAL.into());
+    }
     make(
         call,
         Request {
@@ -71,28 +83,24 @@ pub fn clone(call: &mut Call<'_>) -> Called {
             child_tid,
             tls,
             exit_signal,
+            pidfd: parent_tid,
         },
     )
 }
 
-/// `man 2 clone3`.
+/// `man 2 clone3`. Nobody may choose the number of a child (set_tid): EPERM.
+///
+/// # Errors
+/// EINVAL, E2BIG, EFAULT, EPERM, EAGAIN, ENOMEM, EMFILE.
 pub fn clone3(call: &mut Call<'_>) -> Called {
     let (address, size) = (call.argument(0), call.argument(1) as usize);
     const FIRST_SIZE: usize = 64;
     if size < FIRST_SIZE {
         return Err(Errno::EINVAL.into());
     }
-    if size > CloneArgs::SIZE {
-        return Err(Errno::E2BIG.into());
-    }
-    let mut bytes = [0; CloneArgs::SIZE];
-    if let Some(given) = bytes.get_mut(..size) {
-        call.user.read(address, given)?;
-    }
-    let args = CloneArgs::decode(&bytes);
-    if args.set_tid_size != 0 || (args.stack == 0) != (args.stack_size == 0) {
-        return Err(Errno::EINVAL.into());
-    }
+    let args = CloneArgs::decode(&clone3::extensible(call, address, size)?);
+    let flags = CloneFlags::from_bits_retain(args.flags);
+    clone3::check(&args, flags)?;
     let exit_signal = match args.exit_signal {
         0 => None,
         number => Some(SignalNumber::new(number)?),
@@ -101,7 +109,6 @@ pub fn clone3(call: &mut Call<'_>) -> Called {
         .stack
         .checked_add(args.stack_size)
         .ok_or(Errno::EINVAL)?;
-    let flags = CloneFlags::from_bits_retain(args.flags);
     let (parent_tid, child_tid, tls) = (args.parent_tid, args.child_tid, args.tls);
     make(
         call,
@@ -112,6 +119,7 @@ pub fn clone3(call: &mut Call<'_>) -> Called {
             child_tid,
             tls,
             exit_signal,
+            pidfd: args.pidfd,
         },
     )
 }
@@ -125,6 +133,7 @@ impl Request {
             child_tid: 0,
             tls: 0,
             exit_signal: Some(SignalNumber::SIGCHLD),
+            pidfd: 0,
         }
     }
 
@@ -142,8 +151,7 @@ impl Request {
             // Partitions are made by Global's administrator; a program cannot make namespaces.
             return Err(Errno::EPERM);
         }
-        let unsupported =
-            CloneFlags::PIDFD | CloneFlags::INTO_CGROUP | CloneFlags::PARENT | CloneFlags::PTRACE;
+        let unsupported = CloneFlags::INTO_CGROUP | CloneFlags::PARENT | CloneFlags::PTRACE;
         let has = |flags| self.flags.contains(flags);
         let thread = has(CloneFlags::THREAD);
         let bad = self.flags.intersects(unsupported)
@@ -152,8 +160,19 @@ impl Request {
             // Actions shared by processes that are not one are used by nobody.
             || has(CloneFlags::SIGHAND) && !thread
             || thread && has(CloneFlags::VFORK)
+            || has(CloneFlags::PIDFD) && (thread || has(CloneFlags::DETACHED))
             || has(CloneFlags::SIGHAND | CloneFlags::CLEAR_SIGHAND);
         if bad { Err(Errno::EINVAL) } else { Ok(()) }
+    }
+
+    /// Addresses that parent and child write to when they go on: the tops of their stacks and the thread's control block,
+    /// which ends 0x7000 below the thread pointer (ELFv2, "Thread-Local Storage").
+    fn near(&self, parent: &UserContext) -> [u64; 3] {
+        const BIAS: u64 = 0x7000;
+        const BLOCK: u64 = 8;
+        let stack = parent.gpr[STACK_POINTER];
+        let thread = parent.gpr[THREAD_POINTER];
+        [parent.nip, stack, thread.wrapping_sub(BIAS + BLOCK)]
     }
 
     /// The registers that the child starts with.
@@ -175,14 +194,17 @@ fn make(call: &mut Call<'_>, request: Request) -> Called {
         return await_vfork(call, child);
     }
     request.check()?;
-    if request.flags.contains(CloneFlags::PARENT_SETTID) {
-        call.user.gather(
-            crate::user::Segment {
-                address: request.parent_tid,
-                length: 4,
-            },
-            Access::Write,
-        )?;
+    let stored = [
+        (CloneFlags::PARENT_SETTID, request.parent_tid),
+        (CloneFlags::PIDFD, request.pidfd),
+    ];
+    for (_, address) in stored
+        .into_iter()
+        .filter(|(flag, _)| request.flags.contains(*flag))
+    {
+        let length = 4;
+        let place = crate::user::Segment { address, length };
+        call.user.gather(place, Access::Write)?;
     }
     call.body.context.leave();
     if request.flags.contains(CloneFlags::THREAD) {
@@ -223,15 +245,69 @@ fn await_vfork(call: &mut Call<'_>, child: Pid) -> Called {
     }
 }
 
-fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, Errno> {
+fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, Outcome> {
+    let space = call.process().space()?;
+    if request.flags.contains(CloneFlags::VM) {
+        return Ok(with_space(call, request, space)?);
+    }
+    let space = copy_space(call, request, &space)?;
+    with_space(call, request, space.clone()).map_err(|errno| {
+        // Nobody else has it: it is given back in steps.
+        call.body.former = Some(space);
+        errno.into()
+    })
+}
+
+/// A copy of the caller's memory, made in steps.
+fn copy_space(
+    call: &mut Call<'_>,
+    request: &Request,
+    space: &Space,
+) -> Result<Arc<Space>, Outcome> {
+    /// Pages that one step copies.
+    const STEP: u64 = 1024;
+    /// How many times a fork begins anew because other threads change the areas. Then it is done in one step.
+    const PATIENCE: u32 = 8;
+    let near = request.near(&call.body.context);
+    let (next, again) = match call.progress() {
+        Continuation::Copying { next, again } => (next, again),
+        _ => (0, 0),
+    };
+    let (mut copy, next) = match call.body.copy.take() {
+        Some(copy) => (copy, next),
+        None => (space.begin_fork()?, 0),
+    };
+    let budget = if again < PATIENCE { STEP } else { u64::MAX };
+    let progress = match space.fork_step(&mut copy, PageNumber(next), &near, budget) {
+        Ok(None) => return Ok(Space::of_copy(copy)),
+        Ok(Some(next)) => {
+            call.body.copy = Some(copy);
+            Continuation::Copying {
+                next: next.0,
+                again,
+            }
+        }
+        Err(error) => {
+            call.body.former = Some(Space::of_copy(copy));
+            if error == ForkError::OutOfMemory {
+                return Err(Errno::ENOMEM.into());
+            }
+            let again = again + 1;
+            Continuation::Copying { next: 0, again }
+        }
+    };
+    call.set_progress(progress);
+    Err(Outcome::Again)
+}
+
+/// A child of the caller's process with this memory.
+fn with_space(
+    call: &mut Call<'_>,
+    request: &Request,
+    space: Arc<Space>,
+) -> Result<Arc<Process>, Errno> {
     let parent = call.process();
     let shares = |flag| request.flags.contains(flag);
-    let space = parent.space()?;
-    let space = if shares(CloneFlags::VM) {
-        space
-    } else {
-        space.fork()?
-    };
     let files = parent.files()?;
     let files = if shares(CloneFlags::FILES) {
         files
@@ -271,7 +347,11 @@ fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, E
     request.leave_number(&thread, &child);
     let begun = child
         .add_thread(&thread)
-        .and_then(|()| system().dispatch.admit(&thread, child.cid(), child.nice()));
+        .and_then(|()| request.leave_pidfd(call, &child))
+        .and_then(|pidfd| {
+            let admitted = system().dispatch.admit(&thread, child.cid(), child.nice());
+            admitted.inspect_err(|_| close_again(call, pidfd))
+        });
     if let Err(errno) = begun {
         // The thread and its process refer to each other.
         child.with(|state| state.threads.clear());
@@ -283,7 +363,35 @@ fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, E
     Ok(child)
 }
 
+/// Takes back the descriptor of a child that does not come to be.
+fn close_again(call: &Call<'_>, descriptor: Option<Descriptor>) {
+    let removed = descriptor.and_then(|descriptor| {
+        let files = call.process().files().ok()?;
+        let mut files = files.lock();
+        files.remove(descriptor).ok()
+    });
+    drop(removed);
+}
+
 impl Request {
+    /// Gives the parent a descriptor that refers to the child, if it asks for one.
+    fn leave_pidfd(
+        &self,
+        call: &Call<'_>,
+        child: &Arc<Process>,
+    ) -> Result<Option<Descriptor>, Errno> {
+        if !self.flags.contains(CloneFlags::PIDFD) {
+            return Ok(None);
+        }
+        let file = super::pidfd::file_of(call, child, false);
+        let descriptor = super::descriptor::insert(call, file, true)?;
+        // It was made writable before anything was begun.
+        call.user
+            .write(self.pidfd, &descriptor.0.to_le_bytes())
+            .ok();
+        Ok(Some(descriptor))
+    }
+
     /// Stores the number in the child's memory and remembers where to clear it, as the flags say.
     pub fn leave_number(&self, thread: &Arc<Thread>, process: &Arc<Process>) {
         if self.flags.contains(CloneFlags::CHILD_CLEARTID) {
@@ -384,16 +492,35 @@ pub fn waitid(call: &mut Call<'_>) -> Called {
     if !options.intersects(WaitOptions::EXITED | WaitOptions::UNTRACED | WaitOptions::CONTINUED) {
         return Err(Errno::EINVAL.into());
     }
+    let mut nonblocking = false;
     let selector = match kind {
         P_ALL => Selector::Any,
         P_PID if number > 0 => selector(call, number)?,
         P_PGID if number > 0 => selector(call, -number)?,
         P_PGID if number == 0 => selector(call, 0)?,
+        P_PIDFD if number >= 0 => {
+            let file = super::descriptor::opened(call, 1)?;
+            let child = PidFile::process_of(&file).map_err(|errno| match errno {
+                Errno::ESRCH => Errno::ECHILD,
+                other => other,
+            })?;
+            nonblocking = file.flags().contains(StatusFlags::NONBLOCKING);
+            Selector::Process(child.pid)
+        }
         _ => return Err(Errno::EINVAL.into()),
     };
     gather_output(call, info, abi::linux::SIGINFO_SIZE)?;
     gather_output(call, usage, Rusage::SIZE)?;
-    let found = reap(call, selector, options)?;
+    let waits = nonblocking && !options.contains(WaitOptions::NOHANG);
+    let hurry = if waits {
+        WaitOptions::NOHANG
+    } else {
+        WaitOptions::empty()
+    };
+    let found = reap(call, selector, options | hurry)?;
+    if waits && found.is_none() {
+        return Err(Errno::EAGAIN.into());
+    }
     if info != 0 {
         let bytes = match &found {
             Some((number, found)) => {

@@ -2,6 +2,7 @@
 
 use super::Call;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
+use crate::posix_timers;
 use crate::signal_frame;
 use crate::signals;
 use crate::system::{Numbered, system};
@@ -15,7 +16,7 @@ use alloc::vec::Vec;
 use process::VPid;
 
 /// A signal number of a call that may also only ask for existence (0).
-fn number_or_check(value: u64) -> Result<Option<SignalNumber>, Errno> {
+pub(super) fn number_or_check(value: u64) -> Result<Option<SignalNumber>, Errno> {
     match value as u32 {
         0 => Ok(None),
         number => SignalNumber::new(u64::from(number)).map(Some),
@@ -23,7 +24,12 @@ fn number_or_check(value: u64) -> Result<Option<SignalNumber>, Errno> {
 }
 
 /// What comes with a signal of the caller for a process of partition `cid`.
-fn from_caller(call: &Call<'_>, signal: SignalNumber, code: i32, receiver: abi::Cid) -> SigInfo {
+pub(super) fn from_caller(
+    call: &Call<'_>,
+    signal: SignalNumber,
+    code: i32,
+    receiver: abi::Cid,
+) -> SigInfo {
     let pid = system().tree.lock().pids.seen(call.process().pid, receiver);
     SigInfo::sent(signal, code, pid.0, call.credential().identity.uid)
 }
@@ -254,7 +260,8 @@ pub fn sigtimedwait(call: &mut Call<'_>) -> Called {
             .take(wanted)
             .or_else(|| shared.pending.take(wanted))
     };
-    if let Some(found) = found {
+    if let Some(mut found) = found {
+        posix_timers::delivered(call.process(), &mut found);
         if info != 0 {
             call.user.write(info, &found.encode())?;
         }

@@ -1,32 +1,40 @@
-//! Sockets: the connected pairs of `man 2 socketpair`, which `man 7 unix` describes.
+//! Sockets of AF_UNIX (`man 7 unix`).
 //!
-//! A pair is an [`ipc::Channel`]. `socket` itself knows no family and fails with EAFNOSUPPORT, so nothing can be bound
-//! to a name, and an address that a call is given never leads to anybody. Ancillary data cannot be sent: EINVAL, and
-//! none are ever received. SO_PASSCRED and SO_PEERCRED are ENOPROTOOPT. MSG_WAITALL is of no effect with MSG_PEEK.
+//! Connections are [`ipc::Channel`]s, whose ends come from `socketpair`, `connect` and `accept`; a [`StreamSocket`] is what
+//! `socket` makes before. Datagrams that go to names are of [`DatagramSocket`]s; a pair of datagram sockets is a channel, and
+//! an address that it is given leads to nobody. `socket` knows no other family: EAFNOSUPPORT. MSG_WAITALL is of no effect
+//! with MSG_PEEK.
 //!
 //! The calls come with numbers of their own and through `socketcall`, so a handler gets its arguments as an array.
 
+mod ancillary;
 mod messages;
+mod names;
 
-pub(super) use messages::{receive, send};
+pub(super) use messages::{read, write};
 
 use super::Call;
-use super::descriptor::install_pair;
-use crate::outcome::{Called, Outcome};
+use super::descriptor::{insert, install, install_pair, require_room};
+use crate::outcome::Called;
 use crate::special;
 use crate::user::Segment;
 use abi::Errno;
 use abi::linux::{
     self, AF_UNIX, OpenFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR,
-    SO_PROTOCOL, SO_RCVBUF, SO_SNDBUF, SO_TYPE, SOCK_DGRAM, SOCK_MAX, SOCK_RAW, SOCK_SEQPACKET,
-    SOCK_STREAM, SOCK_TYPE_MASK, SOCKADDR_MAX, SOL_SOCKET, SystemCall,
+    SO_PASSCRED, SO_PEERCRED, SO_PROTOCOL, SO_RCVBUF, SO_SNDBUF, SO_TYPE, SOCK_DGRAM, SOCK_MAX,
+    SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET, SystemCall,
 };
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
 use core::any::Any;
-use ipc::{Channel, ChannelEnd, ChannelKind, Directions};
-use messages::{recvfrom, recvmsg, sendmsg, sendto};
-use vfs::{Access, Descriptor, FileKind, Metadata, Mode, OpenFile, StatusFlags};
+use ipc::{
+    Bound, Channel, ChannelEnd, ChannelKind, DatagramSocket, Directions, Sender, StreamSocket,
+};
+use messages::{recvfrom, recvmmsg, recvmsg, sendmmsg, sendmsg, sendto};
+use names::Address;
+use vfs::{
+    Access, Descriptor, FileKind, FileOperations, IoContext, Metadata, Mode, OpenFile, StatusFlags,
+};
 
 /// The arguments of a call, as registers or `socketcall` have them.
 type Arguments = [u64; 6];
@@ -56,7 +64,7 @@ pub fn socketcall(call: &mut Call<'_>) -> Called {
 fn perform(number: SystemCall, call: &mut Call<'_>, arguments: &Arguments) -> Called {
     use SystemCall as S;
     match number {
-        S::Socket => socket(arguments),
+        S::Socket => socket(call, arguments),
         S::Socketpair => socketpair(call, arguments),
         S::Bind => bind(call, arguments),
         S::Connect => connect(call, arguments),
@@ -71,6 +79,8 @@ fn perform(number: SystemCall, call: &mut Call<'_>, arguments: &Arguments) -> Ca
         S::Recv => recvfrom(call, &plain(arguments)),
         S::Recvfrom => recvfrom(call, arguments),
         S::Recvmsg => recvmsg(call, arguments),
+        S::Sendmmsg => sendmmsg(call, arguments),
+        S::Recvmmsg => recvmmsg(call, arguments),
         S::Shutdown => shutdown(call, arguments),
         S::Setsockopt => setsockopt(call, arguments),
         S::Getsockopt => getsockopt(call, arguments),
@@ -83,10 +93,53 @@ fn plain(&[descriptor, buffer, length, flags, ..]: &Arguments) -> Arguments {
     [descriptor, buffer, length, flags, 0, 0]
 }
 
-/// The end of a channel that an open file is, if it is one.
-pub(super) fn end_of(file: &OpenFile) -> Option<&ChannelEnd> {
+/// What an open file is, of the kinds of sockets.
+enum Socket<'a> {
+    /// One end of a connection, or of a pair of datagram sockets.
+    End(&'a ChannelEnd),
+    /// A socket of connections that is not connected.
+    Stream(&'a StreamSocket),
+    /// A socket of datagrams.
+    Datagram(&'a DatagramSocket),
+}
+
+fn socket_of(file: &OpenFile) -> Option<Socket<'_>> {
+    let operations: &dyn Any = &**file.operations();
+    if let Some(end) = operations.downcast_ref::<ChannelEnd>() {
+        return Some(Socket::End(end));
+    }
+    if let Some(socket) = operations.downcast_ref::<StreamSocket>() {
+        return Some(match socket.end() {
+            Some(end) => Socket::End(end),
+            None => Socket::Stream(socket),
+        });
+    }
+    operations.downcast_ref().map(Socket::Datagram)
+}
+
+/// Whether an open file is a socket.
+pub(super) fn is_socket(file: &OpenFile) -> bool {
+    socket_of(file).is_some()
+}
+
+fn require_socket(file: &OpenFile) -> Result<Socket<'_>, Errno> {
+    socket_of(file).ok_or(Errno::ENOTSOCK)
+}
+
+/// The socket of connections that an open file is, connected or not; `None` for an end that was connected when it was made.
+fn stream_of(file: &OpenFile) -> Option<&StreamSocket> {
     let operations: &dyn Any = &**file.operations();
     operations.downcast_ref()
+}
+
+impl Socket<'_> {
+    fn kind(&self) -> ChannelKind {
+        match self {
+            Self::End(end) => end.kind(),
+            Self::Stream(socket) => socket.kind(),
+            Self::Datagram(_) => ChannelKind::Datagram,
+        }
+    }
 }
 
 /// The open file of a descriptor.
@@ -98,10 +151,6 @@ fn opened(call: &Call<'_>, descriptor: u64) -> Result<Arc<OpenFile>, Errno> {
     } else {
         Ok(file)
     }
-}
-
-fn end(file: &OpenFile) -> Result<&ChannelEnd, Errno> {
-    end_of(file).ok_or(Errno::ENOTSOCK)
 }
 
 /// Splits the second argument of `socket` into a type and flags.
@@ -116,18 +165,51 @@ fn type_and_flags(argument: u64) -> Result<(u32, OpenFlags), Errno> {
     }
 }
 
-/// `man 2 socket`: there are no families yet.
+/// The kind of a type of AF_UNIX.
+fn kind_of(kind: u32, protocol: u64) -> Result<ChannelKind, Errno> {
+    if protocol as u32 != 0 && protocol as u32 != u32::from(AF_UNIX) {
+        return Err(Errno::EPROTONOSUPPORT);
+    }
+    match kind {
+        SOCK_STREAM => Ok(ChannelKind::Stream),
+        SOCK_SEQPACKET => Ok(ChannelKind::SeqPacket),
+        SOCK_DGRAM | SOCK_RAW => Ok(ChannelKind::Datagram),
+        _ => Err(Errno::ESOCKTNOSUPPORT),
+    }
+}
+
+fn status_of(flags: OpenFlags) -> StatusFlags {
+    let mut status = StatusFlags::empty();
+    let nonblocking = flags.contains(OpenFlags::NONBLOCK);
+    status.set(StatusFlags::NONBLOCKING, nonblocking);
+    status
+}
+
+fn open(call: &Call<'_>, socket: Arc<dyn FileOperations>, flags: OpenFlags) -> Arc<OpenFile> {
+    let access = Access::READ | Access::WRITE;
+    OpenFile::new(socket, None, call.cid(), access, status_of(flags))
+}
+
+/// `man 2 socket`, AF_UNIX.
 ///
 /// # Errors
-/// EINVAL for unknown flags and types; EAFNOSUPPORT.
-fn socket(&[_, kind, ..]: &Arguments) -> Called {
-    let (kind, _) = type_and_flags(kind)?;
-    let errno = if kind < SOCK_MAX {
-        Errno::EAFNOSUPPORT
-    } else {
-        Errno::EINVAL
+/// EINVAL for unknown flags and types; EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EMFILE.
+fn socket(call: &Call<'_>, &[domain, kind, protocol, ..]: &Arguments) -> Called {
+    let (kind, flags) = type_and_flags(kind)?;
+    if kind >= SOCK_MAX {
+        return Err(Errno::EINVAL.into());
+    }
+    if domain as u32 != u32::from(AF_UNIX) {
+        return Err(Errno::EAFNOSUPPORT.into());
+    }
+    let kind = kind_of(kind, protocol)?;
+    require_room(call)?;
+    let socket: Arc<dyn FileOperations> = match kind {
+        ChannelKind::Datagram => DatagramSocket::new(metadata(call)),
+        _ => StreamSocket::new(kind, metadata(call)),
     };
-    Err(errno.into())
+    let file = open(call, socket, flags);
+    install(call, file, flags.contains(OpenFlags::CLOEXEC))
 }
 
 /// `man 2 socketpair`, AF_UNIX.
@@ -146,22 +228,11 @@ fn socketpair(call: &Call<'_>, &[domain, kind, protocol, address, ..]: &Argument
     if domain as u32 != u32::from(AF_UNIX) {
         return Err(Errno::EAFNOSUPPORT.into());
     }
-    if protocol as u32 != 0 && protocol as u32 != u32::from(AF_UNIX) {
-        return Err(Errno::EPROTONOSUPPORT.into());
-    }
-    let kind = match kind {
-        SOCK_STREAM => ChannelKind::Stream,
-        SOCK_SEQPACKET => ChannelKind::SeqPacket,
-        SOCK_DGRAM | SOCK_RAW => ChannelKind::Datagram,
-        _ => return Err(Errno::ESOCKTNOSUPPORT.into()),
-    };
-    let mut status = StatusFlags::empty();
-    status.set(
-        StatusFlags::NONBLOCKING,
-        flags.contains(OpenFlags::NONBLOCK),
-    );
-    let files = Channel::pair(kind, [metadata(call), metadata(call)])
-        .map(|end| OpenFile::new(end, None, call.cid(), Access::READ | Access::WRITE, status));
+    let kind = kind_of(kind, protocol)?;
+    let files = Channel::pair(kind, [metadata(call), metadata(call)]).map(|end| {
+        end.introduce(ancillary::caller(call), None);
+        open(call, end, flags)
+    });
     install_pair(call, address, files, flags.contains(OpenFlags::CLOEXEC))
 }
 
@@ -174,109 +245,126 @@ fn metadata(call: &Call<'_>) -> Metadata {
     }
 }
 
-/// `man 2 bind`: an end of a pair cannot be given a name.
+/// `man 2 bind`.
 ///
 /// # Errors
-/// EBADF, ENOTSOCK; EINVAL.
-fn bind(call: &Call<'_>, &[descriptor, ..]: &Arguments) -> Called {
-    end(&*opened(call, descriptor)?)?;
-    Err(Errno::EINVAL.into())
+/// EBADF, ENOTSOCK; EINVAL for a bad address and a socket that has a name; EADDRINUSE, and those of a path.
+fn bind(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> Called {
+    let file = opened(call, descriptor)?;
+    let socket = require_socket(&file)?;
+    let address = names::read(call, address, length)?;
+    let publish = |socket: Bound| names::publish(call, &address, &socket);
+    match (stream_of(&file), socket) {
+        (Some(stream), _) => stream.bind(publish)?,
+        (None, Socket::Datagram(datagram)) => datagram.bind(publish)?,
+        // An end of a pair stays without a name.
+        _ => return Err(Errno::EINVAL.into()),
+    }
+    Ok(0)
 }
 
-/// `man 2 connect`: the connected kinds have their peer, and there is nobody else for a datagram end; AF_UNSPEC, which
-/// would dissolve its association, is EINVAL.
+/// `man 2 connect`. AF_UNSPEC takes the peer of a datagram socket back; one of a pair keeps its own.
 ///
 /// # Errors
-/// EBADF, ENOTSOCK, EINVAL for a bad address, EFAULT; EISCONN, ECONNREFUSED.
+/// EBADF, ENOTSOCK, EINVAL for a bad address, EFAULT; EISCONN, ECONNREFUSED, EPROTOTYPE, EPERM, EAGAIN, and those of a path.
 fn connect(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> Called {
     let file = opened(call, descriptor)?;
-    let kind = end(&file)?.kind();
-    let family = family(call, address, length)?;
-    let errno = match family {
-        Some(AF_UNIX) if kind.is_connected() => Errno::EISCONN,
-        Some(AF_UNIX) => Errno::ECONNREFUSED,
-        _ => Errno::EINVAL,
-    };
-    Err(errno.into())
+    let socket = require_socket(&file)?;
+    let address = names::read(call, address, length)?;
+    match socket {
+        Socket::End(end) => {
+            let errno = match address {
+                Address::None | Address::Any => Errno::EINVAL,
+                Address::Named(_) if end.kind().is_connected() => Errno::EISCONN,
+                Address::Named(_) => Errno::ECONNREFUSED,
+            };
+            Err(errno.into())
+        }
+        Socket::Stream(stream) => {
+            let Bound::Stream(listener) = names::find(call, &address)? else {
+                return Err(Errno::EPROTOTYPE.into());
+            };
+            let cx = IoContext {
+                nonblocking: file.flags().contains(StatusFlags::NONBLOCKING),
+                ..call.io()
+            };
+            let owner = ancillary::caller(call);
+            stream.connect(&cx, &listener, owner, metadata(call))?;
+            Ok(0)
+        }
+        Socket::Datagram(datagram) => {
+            match address {
+                Address::None => datagram.connect(None)?,
+                _ => match names::find(call, &address)? {
+                    Bound::Datagram(peer) => datagram.connect(Some(&peer))?,
+                    Bound::Stream(_) => return Err(Errno::EPROTOTYPE.into()),
+                },
+            }
+            Ok(0)
+        }
+    }
 }
 
-/// `man 2 listen`: only a socket with a name can.
+/// `man 2 listen`.
 ///
 /// # Errors
-/// EBADF, ENOTSOCK; EINVAL, EOPNOTSUPP for datagrams.
-fn listen(call: &Call<'_>, &[descriptor, ..]: &Arguments) -> Called {
-    Err(no_listener(call, descriptor))
+/// EBADF, ENOTSOCK; EINVAL without a name or with a connection; EOPNOTSUPP for datagrams.
+fn listen(call: &Call<'_>, &[descriptor, backlog, ..]: &Arguments) -> Called {
+    let file = opened(call, descriptor)?;
+    let socket = require_socket(&file)?;
+    if !socket.kind().is_connected() {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
+    let stream = stream_of(&file).ok_or(Errno::EINVAL)?;
+    let backlog = usize::try_from(backlog as u32 as i32).unwrap_or(StreamSocket::BACKLOG_MAX);
+    stream.listen(backlog, ancillary::caller(call))?;
+    Ok(0)
 }
 
-/// `man 2 accept`: there are no sockets that listen.
+/// `man 2 accept`.
 ///
 /// # Errors
-/// EBADF, ENOTSOCK; EINVAL, EOPNOTSUPP for datagrams.
-fn accept(call: &Call<'_>, &[descriptor, ..]: &Arguments, flags: u32) -> Called {
+/// EBADF, ENOTSOCK, EFAULT; EINVAL for unknown flags and a socket that does not listen; EOPNOTSUPP for datagrams; EAGAIN,
+/// EMFILE.
+fn accept(
+    call: &Call<'_>,
+    &[descriptor, address, length_at, ..]: &Arguments,
+    flags: u32,
+) -> Called {
     if flags & SOCK_TYPE_MASK != 0 {
         return Err(Errno::EINVAL.into());
     }
-    type_and_flags(u64::from(flags))?;
-    Err(no_listener(call, descriptor))
-}
-
-fn no_listener(call: &Call<'_>, descriptor: u64) -> Outcome {
-    let why = |file: Arc<OpenFile>| {
-        let kind = end(&file)?.kind();
-        Ok(if kind.is_connected() {
-            Errno::EINVAL
-        } else {
-            Errno::EOPNOTSUPP
-        })
+    let (_, flags) = type_and_flags(u64::from(flags))?;
+    let file = opened(call, descriptor)?;
+    if !require_socket(&file)?.kind().is_connected() {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
+    let stream = stream_of(&file).ok_or(Errno::EINVAL)?;
+    require_room(call)?;
+    let room = match address {
+        0 => None,
+        _ => Some(names::gather(call, address, length_at)?),
     };
-    opened(call, descriptor)
-        .and_then(why)
-        .unwrap_or_else(|errno| errno)
-        .into()
-}
-
-/// The family of an address; `None` when it is too short to have one.
-fn family(call: &Call<'_>, address: u64, length: u64) -> Result<Option<u16>, Errno> {
-    let length = usize::try_from(length as u32 as i32)
-        .ok()
-        .filter(|length| *length <= SOCKADDR_MAX);
-    let length = length.ok_or(Errno::EINVAL)?;
-    let mut bytes = [0; SOCKADDR_MAX];
-    let bytes = bytes.get_mut(..length).unwrap_or_default();
-    call.user.read(address, bytes)?;
-    Ok(bytes
-        .first_chunk()
-        .map(|family| u16::from_le_bytes(*family)))
-}
-
-/// Checks the destination that a send is given, if any: a sequenced socket ignores it, a stream may have none.
-fn allow_destination(
-    call: &Call<'_>,
-    end: &ChannelEnd,
-    address: u64,
-    length: u64,
-) -> Result<(), Errno> {
-    if address == 0 || length as u32 == 0 {
-        return Ok(());
+    let cx = IoContext {
+        nonblocking: file.flags().contains(StatusFlags::NONBLOCKING),
+        ..call.io()
+    };
+    let end = stream.accept(&cx)?;
+    let name = end.peer_name();
+    let accepted = open(call, end, flags);
+    let descriptor = insert(call, accepted, flags.contains(OpenFlags::CLOEXEC))?;
+    if let Some(room) = room {
+        let length = names::store(call, address, room, name.as_deref())?;
+        call.user.write(length_at, &length.to_le_bytes())?;
     }
-    let family = family(call, address, length)?;
-    match end.kind() {
-        ChannelKind::SeqPacket => Ok(()),
-        ChannelKind::Stream => Err(Errno::EISCONN),
-        ChannelKind::Datagram if family == Some(AF_UNIX) => Err(Errno::ECONNREFUSED),
-        ChannelKind::Datagram => Err(Errno::EINVAL),
-    }
+    Ok(u64::from(descriptor.0))
 }
 
-/// Stores the address of a socket without a name: its family, as far as there is room, and its length.
-fn store_unnamed(call: &Call<'_>, address: u64, length_at: u64) -> Called {
-    let name = AF_UNIX.to_le_bytes();
-    let room =
-        usize::try_from(call.user.u32(length_at)?.cast_signed()).map_err(|_| Errno::EINVAL)?;
-    call.user
-        .write(address, name.get(..room).unwrap_or(&name))?;
-    call.user
-        .write(length_at, &(name.len() as u32).to_le_bytes())?;
+/// Stores an address and its length.
+fn tell_name(call: &Call<'_>, address: u64, length_at: u64, name: Option<&[u8]>) -> Called {
+    let room = names::gather(call, address, length_at)?;
+    let length = names::store(call, address, room, name)?;
+    call.user.write(length_at, &length.to_le_bytes())?;
     Ok(0)
 }
 
@@ -285,38 +373,52 @@ fn store_unnamed(call: &Call<'_>, address: u64, length_at: u64) -> Called {
 /// # Errors
 /// EBADF, ENOTSOCK, EINVAL for a negative length, EFAULT.
 fn getsockname(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> Called {
-    end(&*opened(call, descriptor)?)?;
-    store_unnamed(call, address, length)
+    let file = opened(call, descriptor)?;
+    let name = match require_socket(&file)? {
+        Socket::End(end) => end.name(),
+        Socket::Stream(socket) => socket.name(),
+        Socket::Datagram(socket) => socket.name(),
+    };
+    tell_name(call, address, length, name.as_deref())
 }
 
 /// `man 2 getpeername`.
 ///
 /// # Errors
-/// As [`getsockname`]; ENOTCONN when a datagram end has lost its peer.
+/// As [`getsockname`]; ENOTCONN without a peer.
 fn getpeername(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> Called {
-    if !end(&*opened(call, descriptor)?)?.has_peer() {
-        return Err(Errno::ENOTCONN.into());
-    }
-    store_unnamed(call, address, length)
+    let file = opened(call, descriptor)?;
+    let name = match require_socket(&file)? {
+        Socket::End(end) if end.has_peer() => end.peer_name(),
+        Socket::Datagram(socket) => socket.peer_name().ok_or(Errno::ENOTCONN)?,
+        Socket::End(_) | Socket::Stream(_) => return Err(Errno::ENOTCONN.into()),
+    };
+    tell_name(call, address, length, name.as_deref())
 }
 
 /// `man 2 shutdown`.
 ///
 /// # Errors
-/// EBADF, ENOTSOCK, EINVAL.
+/// EBADF, ENOTSOCK, EINVAL, ENOTCONN.
 fn shutdown(call: &Call<'_>, &[descriptor, how, ..]: &Arguments) -> Called {
     let file = opened(call, descriptor)?;
-    let end = end(&file)?;
-    end.shut_down(match how as u32 {
+    let socket = require_socket(&file)?;
+    let directions = match how as u32 {
         SHUT_RD => Directions::RECEIVE,
         SHUT_WR => Directions::SEND,
         SHUT_RDWR => Directions::all(),
         _ => return Err(Errno::EINVAL.into()),
-    });
+    };
+    match socket {
+        Socket::End(end) => end.shut_down(directions),
+        Socket::Stream(_) => return Err(Errno::ENOTCONN.into()),
+        Socket::Datagram(socket) => socket.shut_down(directions)?,
+    }
     Ok(0)
 }
 
-/// `man 2 getsockopt`: SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ERROR, SO_ACCEPTCONN, SO_SNDBUF, SO_RCVBUF.
+/// `man 2 getsockopt`: SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ERROR, SO_ACCEPTCONN, SO_SNDBUF, SO_RCVBUF, SO_PASSCRED,
+/// SO_PEERCRED.
 ///
 /// # Errors
 /// EBADF, ENOTSOCK, EFAULT, EINVAL for a negative length, ENOPROTOOPT, EOPNOTSUPP for another level.
@@ -325,39 +427,80 @@ fn getsockopt(
     &[descriptor, level, option, address, length_at, _]: &Arguments,
 ) -> Called {
     let file = opened(call, descriptor)?;
-    let end = end(&file)?;
+    let socket = require_socket(&file)?;
     if level as u32 != SOL_SOCKET {
         return Err(Errno::EOPNOTSUPP.into());
     }
     let room =
         usize::try_from(call.user.u32(length_at)?.cast_signed()).map_err(|_| Errno::EINVAL)?;
-    let length = room.min(size_of::<u32>());
+    let mut value = [0; LONGEST_OPTION];
+    let size = size_of::<u32>();
+    let length = room.min(if option as u32 == SO_PEERCRED {
+        LONGEST_OPTION
+    } else {
+        size
+    });
     call.user
         .gather(Segment { address, length }, MemoryAccess::Write)?;
-    call.user.gather(
-        Segment {
-            address: length_at,
-            length: size_of::<u32>(),
-        },
-        MemoryAccess::Write,
-    )?;
-    let value = match option as u32 {
-        SO_TYPE => type_of(end.kind()),
-        SO_DOMAIN => u32::from(AF_UNIX),
-        SO_PROTOCOL | SO_ACCEPTCONN => 0,
-        SO_ERROR => end
-            .take_error()
-            .map_or(0, |errno| u32::from(errno.number())),
-        SO_SNDBUF => u32::try_from(end.send_buffer()).unwrap_or(u32::MAX),
-        SO_RCVBUF => u32::try_from(end.receive_buffer()).unwrap_or(u32::MAX),
-        _ => return Err(Errno::ENOPROTOOPT.into()),
+    let place = Segment {
+        address: length_at,
+        length: size,
     };
-    call.user.write(
-        address,
-        value.to_le_bytes().get(..length).unwrap_or_default(),
-    )?;
+    call.user.gather(place, MemoryAccess::Write)?;
+    if option as u32 == SO_PEERCRED {
+        value = ancillary::identity(call, peer(&socket));
+    } else {
+        let (word, _) = value.split_at_mut(size);
+        word.copy_from_slice(&number(&file, &socket, option as u32)?.to_le_bytes());
+    }
+    call.user
+        .write(address, value.get(..length).unwrap_or_default())?;
     call.user.write(length_at, &(length as u32).to_le_bytes())?;
     Ok(0)
+}
+
+/// Bytes of the longest value of an option: `struct ucred`.
+const LONGEST_OPTION: usize = 12;
+
+/// Who is at the other end; nobody, with numbers that nobody has, when there is none.
+fn peer(socket: &Socket<'_>) -> Sender {
+    match socket {
+        Socket::End(end) => end.peer(),
+        Socket::Stream(_) | Socket::Datagram(_) => Sender {
+            uid: u32::MAX,
+            gid: u32::MAX,
+            ..Sender::default()
+        },
+    }
+}
+
+/// The value of an option that is a number.
+fn number(file: &OpenFile, socket: &Socket<'_>, option: u32) -> Result<u32, Errno> {
+    let (sending, receiving) = match socket {
+        Socket::End(end) => (end.send_buffer(), end.receive_buffer()),
+        Socket::Stream(_) => (ChannelEnd::BUFFER, ChannelEnd::BUFFER),
+        Socket::Datagram(socket) => socket.buffers(),
+    };
+    Ok(match option {
+        SO_TYPE => type_of(socket.kind()),
+        SO_DOMAIN => u32::from(AF_UNIX),
+        SO_PROTOCOL => 0,
+        SO_ACCEPTCONN => u32::from(stream_of(file).is_some_and(StreamSocket::listens)),
+        SO_ERROR => match socket {
+            Socket::End(end) => end
+                .take_error()
+                .map_or(0, |errno| u32::from(errno.number())),
+            _ => 0,
+        },
+        SO_SNDBUF => u32::try_from(sending).unwrap_or(u32::MAX),
+        SO_RCVBUF => u32::try_from(receiving).unwrap_or(u32::MAX),
+        SO_PASSCRED => u32::from(match socket {
+            Socket::End(end) => end.wants_sender(),
+            Socket::Stream(socket) => socket.wants_sender(),
+            Socket::Datagram(socket) => socket.wants_sender(),
+        }),
+        _ => return Err(Errno::ENOPROTOOPT),
+    })
 }
 
 fn type_of(kind: ChannelKind) -> u32 {
@@ -368,7 +511,7 @@ fn type_of(kind: ChannelKind) -> u32 {
     }
 }
 
-/// `man 2 setsockopt`: SO_SNDBUF, SO_RCVBUF.
+/// `man 2 setsockopt`: SO_SNDBUF and SO_RCVBUF of what can send, SO_PASSCRED.
 ///
 /// # Errors
 /// EBADF, ENOTSOCK, EFAULT, EINVAL for a short value, ENOPROTOOPT, EOPNOTSUPP for another level.
@@ -377,7 +520,7 @@ fn setsockopt(
     &[descriptor, level, option, address, length, _]: &Arguments,
 ) -> Called {
     let file = opened(call, descriptor)?;
-    let end = end(&file)?;
+    let socket = require_socket(&file)?;
     let length = length as u32 as i32;
     if length < 0 {
         return Err(Errno::EINVAL.into());
@@ -389,9 +532,14 @@ fn setsockopt(
         return Err(Errno::EINVAL.into());
     }
     let value = call.user.u32(address)? as usize;
-    match option as u32 {
-        SO_SNDBUF => end.set_send_buffer(value),
-        SO_RCVBUF => end.set_receive_buffer(value),
+    match (option as u32, socket) {
+        (SO_SNDBUF, Socket::End(end)) => end.set_send_buffer(value),
+        (SO_SNDBUF, Socket::Datagram(socket)) => socket.set_send_buffer(value),
+        (SO_RCVBUF, Socket::End(end)) => end.set_receive_buffer(value),
+        (SO_RCVBUF, Socket::Datagram(socket)) => socket.set_receive_buffer(value),
+        (SO_PASSCRED, Socket::End(end)) => end.set_wants_sender(value != 0),
+        (SO_PASSCRED, Socket::Stream(socket)) => socket.set_wants_sender(value != 0),
+        (SO_PASSCRED, Socket::Datagram(socket)) => socket.set_wants_sender(value != 0),
         _ => return Err(Errno::ENOPROTOOPT.into()),
     }
     Ok(0)

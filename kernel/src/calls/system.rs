@@ -2,14 +2,15 @@
 
 use super::Call;
 use super::process::rusage;
+use crate::cpu_timers;
 use crate::outcome::Called;
 use crate::power;
 use crate::system::system;
 use abi::linux::{
-    GRND_INSECURE, GRND_NONBLOCK, GRND_RANDOM, LINUX_REBOOT_CMD_CAD_OFF, LINUX_REBOOT_CMD_CAD_ON,
-    LINUX_REBOOT_CMD_HALT, LINUX_REBOOT_CMD_POWER_OFF, LINUX_REBOOT_CMD_RESTART,
-    LINUX_REBOOT_MAGIC1, RUSAGE_CHILDREN, RUSAGE_SELF, RUSAGE_THREAD, Resource, Rlimit,
-    SignalNumber, Sysinfo, Utsname,
+    ADDR_NO_RANDOMIZE, GRND_INSECURE, GRND_NONBLOCK, GRND_RANDOM, LINUX_REBOOT_CMD_CAD_OFF,
+    LINUX_REBOOT_CMD_CAD_ON, LINUX_REBOOT_CMD_HALT, LINUX_REBOOT_CMD_POWER_OFF,
+    LINUX_REBOOT_CMD_RESTART, LINUX_REBOOT_MAGIC1, RUSAGE_CHILDREN, RUSAGE_SELF, RUSAGE_THREAD,
+    Resource, Rlimit, SignalNumber, Sysinfo, Utsname,
 };
 use abi::mmu::Access;
 use abi::{Cid, Errno, PAGE_SIZE};
@@ -103,6 +104,9 @@ pub fn setrlimit(call: &mut Call<'_>) -> Called {
             .limits
             .set(resource, new, &credential, u64::from(DESCRIPTOR_LIMIT))
     })?;
+    if resource == Resource::Cpu {
+        cpu_timers::watch_limit(call.process());
+    }
     Ok(0)
 }
 
@@ -138,6 +142,9 @@ pub fn prlimit64(call: &mut Call<'_>) -> Called {
         }
         Ok::<_, Errno>(before)
     })?;
+    if new.is_some() && resource == Resource::Cpu {
+        cpu_timers::watch_limit(&target);
+    }
     if old != 0 {
         call.user.write(old, &before.encode())?;
     }
@@ -200,13 +207,18 @@ pub fn getrandom(call: &mut Call<'_>) -> Called {
     Ok(length)
 }
 
-/// `man 2 personality`: there is one.
+/// `man 2 personality`: there is one, with ADDR_NO_RANDOMIZE or without.
 pub fn personality(call: &mut Call<'_>) -> Called {
-    const ASK: u64 = 0xffff_ffff;
-    match call.argument(0) & ASK {
-        0 | ASK => Ok(0),
-        _ => Err(Errno::EINVAL.into()),
+    const ASK: u32 = u32::MAX;
+    let persona = call.argument(0) as u32;
+    if persona != ASK && persona & !ADDR_NO_RANDOMIZE != 0 {
+        return Err(Errno::EINVAL.into());
     }
+    let before = call.process().with(|state| match persona {
+        ASK => state.persona,
+        _ => core::mem::replace(&mut state.persona, persona),
+    });
+    Ok(u64::from(before))
 }
 
 /// `man 2 syslog`: reading the kernel's messages; Global sees all, a partition its own.

@@ -23,7 +23,7 @@ pub enum Rank {
     Inode,
     /// A directory entry's parent and name.
     Place,
-    /// The position and flags of an open file.
+    /// File locks, who watches an open file, and which epoll instance watches which.
     OpenFile,
     /// A pipe, terminal or other queue of bytes; a terminal before the queue of its pseudoterminal.
     Stream,
@@ -34,6 +34,8 @@ pub enum Rank {
     Pages,
     /// A bucket of the futex table; two in the order of their places.
     Futex,
+    /// The entries of one epoll instance, of which those are marked that are ready.
+    Readiness,
     /// A wait queue.
     WaitQueue,
     /// One thread's run state.
@@ -57,7 +59,7 @@ pub enum Rank {
 
 impl Rank {
     /// Every rank, in order.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Partition,
         Self::ProcessTree,
         Self::Process,
@@ -73,6 +75,7 @@ impl Rank {
         Self::AddressSpace,
         Self::Pages,
         Self::Futex,
+        Self::Readiness,
         Self::WaitQueue,
         Self::Thread,
         Self::Timers,

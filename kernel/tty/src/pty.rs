@@ -232,9 +232,13 @@ impl FileOperations for PtyMaster {
             ready |= PollEvents::HUP;
         }
         ready &= wanted | PollEvents::ALWAYS;
-        if let Some(waiter) = waiter.filter(|_| ready.is_empty()) {
-            self.queue.readers.enrol(waiter);
-            self.queue.writers.enrol(waiter);
+        if let Some(waiter) = ready.to_enrol(waiter) {
+            if wanted.wants_data() {
+                self.queue.readers.enrol(waiter);
+            }
+            if wanted.wants_room() {
+                self.queue.writers.enrol(waiter);
+            }
         }
         ready
     }

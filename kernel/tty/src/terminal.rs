@@ -458,9 +458,13 @@ impl FileOperations for TerminalFile {
             ready |= PollEvents::WRITABLE;
         }
         ready &= wanted | PollEvents::ALWAYS;
-        if let Some(waiter) = waiter.filter(|_| ready.is_empty()) {
-            self.terminal.input.enrol(waiter);
-            self.terminal.output.enrol(waiter);
+        if let Some(waiter) = ready.to_enrol(waiter) {
+            if wanted.wants_data() {
+                self.terminal.input.enrol(waiter);
+            }
+            if wanted.wants_room() {
+                self.terminal.output.enrol(waiter);
+            }
         }
         ready
     }

@@ -115,9 +115,15 @@ pub trait FileOperations: Any + Send + Sync {
     /// What of `wanted` (and of [`PollEvents::ALWAYS`]) the file is ready for at this moment.
     ///
     /// With a waiter, and nothing of that true, enrols it under the lock of the condition so that any later
-    /// change wakes it. The default is that of a regular file: always ready.
+    /// change wakes it; one that wants to know of changes ([`PollEvents::to_enrol`]) is enrolled in any case. The default
+    /// is that of a regular file: always ready.
     fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
         wanted & (PollEvents::READABLE | PollEvents::WRITABLE)
+    }
+
+    /// Whether readiness comes and goes, so that there is something to watch (`man 2 epoll_ctl`, EPERM).
+    fn is_pollable(&self) -> bool {
+        self.seek() == Seek::No
     }
 
     /// A device's own requests (`man 2 ioctl`).
@@ -136,6 +142,12 @@ pub trait FileOperations: Any + Send + Sync {
     /// Whether and how the file has a position.
     fn seek(&self) -> Seek {
         Seek::No
+    }
+
+    /// Whether the file moves values of its own size, such as counts: a call is then one operation, however many bytes
+    /// it has room for, none included, and is never continued with the rest.
+    fn moves_values(&self) -> bool {
+        false
     }
 
     /// The size in bytes that SEEK_END counts from.

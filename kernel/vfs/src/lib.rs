@@ -57,7 +57,7 @@ pub use metadata::{
 pub use mount::{FileSystem, Mount, MountFlags, MountId, MountLine, MountNamespace};
 pub use name::{Entry, Location, Path};
 pub use open::{OpenHow, OpenOptions};
-pub use open_file::{Access, OpenFile, SpecialFiles, StatusFlags};
+pub use open_file::{Access, OpenFile, SpecialFiles, StatusFlags, Watcher};
 pub use place::Place;
 pub use text_file::{TextFile, written};
 pub use walk::{Follow, NAME_LIMIT, PATH_LIMIT, Walk};

@@ -5,7 +5,8 @@ use crate::{
     Whence,
 };
 use abi::{Cid, Errno};
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::sync::atomic::{AtomicU32, Ordering};
 use sync::{Rank, SpinLock};
@@ -57,6 +58,19 @@ pub trait SpecialFiles: Send + Sync {
     ) -> Attempt<Arc<dyn FileOperations>>;
 }
 
+/// Somebody who watches open files without keeping them open (`man 7 epoll`).
+pub trait Watcher: Send + Sync {
+    /// The last descriptor of the file is gone.
+    fn closed(&self);
+}
+
+/// Who watches an open file, by ascending numbers.
+#[derive(Default)]
+struct Watchers {
+    next: u64,
+    entries: Vec<(u64, Weak<dyn Watcher>)>,
+}
+
 /// An open file: operations with a position, flags, and the name it was opened by.
 pub struct OpenFile {
     operations: Arc<dyn FileOperations>,
@@ -65,6 +79,7 @@ pub struct OpenFile {
     access: Access,
     flags: AtomicU32,
     position: SpinLock<u64>,
+    watchers: SpinLock<Watchers>,
 }
 
 impl OpenFile {
@@ -84,7 +99,33 @@ impl OpenFile {
             access,
             flags: AtomicU32::new(flags.bits()),
             position: SpinLock::new(Rank::Position, 0),
+            watchers: SpinLock::new(Rank::OpenFile, Watchers::default()),
         })
+    }
+
+    /// Tells `watcher` when the file is closed; answers a number for [`OpenFile::unwatch`].
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn watch(&self, watcher: Weak<dyn Watcher>) -> Result<u64, Errno> {
+        let mut watchers = self.watchers.lock();
+        let number = watchers.next;
+        let room = watchers.entries.try_reserve(1);
+        room.map_err(|_| Errno::ENOMEM)?;
+        watchers.entries.push((number, watcher));
+        watchers.next += 1;
+        Ok(number)
+    }
+
+    /// Forgets a watcher.
+    pub fn unwatch(&self, number: u64) {
+        let mut watchers = self.watchers.lock();
+        let found = watchers
+            .entries
+            .binary_search_by_key(&number, |(number, _)| *number);
+        if let Ok(at) = found {
+            watchers.entries.remove(at);
+        }
     }
 
     /// What the file does.
@@ -315,6 +356,12 @@ impl OpenFile {
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
+        let watchers = core::mem::take(&mut self.watchers.get_mut().entries);
+        for (_, watcher) in watchers {
+            if let Some(watcher) = watcher.upgrade() {
+                watcher.closed();
+            }
+        }
         self.operations.released();
     }
 }

@@ -1,5 +1,6 @@
 //! What a file is ready for.
 
+use crate::{Manner, Waiter};
 use bitflags::bitflags;
 
 bitflags! {
@@ -40,4 +41,24 @@ impl PollEvents {
     pub const READABLE: PollEvents = PollEvents::IN.union(PollEvents::RDNORM);
     /// All that says "can be written".
     pub const WRITABLE: PollEvents = PollEvents::OUT.union(PollEvents::WRNORM);
+
+    /// Who is to be enrolled in the queues of a file that is ready for these events: a waiter for readiness only when
+    /// there are none, one that wants to know of changes always.
+    #[must_use]
+    pub fn to_enrol(self, waiter: Option<&Waiter>) -> Option<&Waiter> {
+        waiter.filter(|waiter| self.is_empty() || waiter.manner().contains(Manner::CHANGES))
+    }
+
+    /// Whether changes of what can be written matter to somebody who wants these.
+    #[must_use]
+    pub fn wants_room(self) -> bool {
+        self.intersects(Self::WRITABLE.union(Self::WRBAND))
+    }
+
+    /// Whether changes of what can be read matter, or of neither: then the queue of the readers tells of the end.
+    #[must_use]
+    pub fn wants_data(self) -> bool {
+        let room = Self::WRITABLE.union(Self::WRBAND).union(Self::ALWAYS);
+        self.intersects(room.complement()) || !self.wants_room()
+    }
 }

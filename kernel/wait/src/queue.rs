@@ -2,6 +2,8 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
+use bitflags::bitflags;
+use core::ops::Range;
 use sync::{Rank, SpinLock};
 
 /// One run of one system call; a wake-up for an earlier run is void.
@@ -19,17 +21,43 @@ pub trait Sleeper: Send + Sync {
     fn linked(&self, ticket: Ticket, link: Link);
 }
 
+bitflags! {
+    /// How a waiter that watches a file for long (`man 7 epoll`) differs from a thread that waits for it to be ready.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Manner: u8 {
+        /// It wants to know of every change, and is enrolled even when the file is ready (EPOLLET).
+        const CHANGES = 1;
+        /// Of those that say so, [`WaitQueue::wake_all`] wakes one (EPOLLEXCLUSIVE).
+        const EXCLUSIVE = 2;
+    }
+}
+
 /// A thread in one run of a system call, able to enrol in queues.
 #[derive(Clone)]
 pub struct Waiter {
     sleeper: Arc<dyn Sleeper>,
     ticket: Ticket,
+    manner: Manner,
 }
 
 impl Waiter {
     /// The waiter of a run.
     pub fn new(sleeper: Arc<dyn Sleeper>, ticket: Ticket) -> Self {
-        Self { sleeper, ticket }
+        Self::watching(sleeper, ticket, Manner::empty())
+    }
+
+    /// A waiter that watches in a manner of its own.
+    pub fn watching(sleeper: Arc<dyn Sleeper>, ticket: Ticket, manner: Manner) -> Self {
+        Self {
+            sleeper,
+            ticket,
+            manner,
+        }
+    }
+
+    /// How it waits.
+    pub fn manner(&self) -> Manner {
+        self.manner
     }
 
     /// Wakes this waiter; answers whether its run was still waiting.
@@ -149,9 +177,35 @@ impl WaitQueue {
         });
     }
 
-    /// Wakes everybody; they run their calls again.
+    /// Wakes everybody, but of those that are [`Manner::EXCLUSIVE`] only the first that takes it; they run their calls
+    /// again.
     pub fn wake_all(&self) {
-        self.wake_where(usize::MAX, None, |_| true);
+        let mut taken = false;
+        // Whoever enrols again upon being woken waits for the next time.
+        let mut rest = 0..u64::MAX;
+        while let Some((at, place, next)) = self.take(rest.clone(), |place| {
+            !(taken && place.waiter.manner.contains(Manner::EXCLUSIVE))
+        }) {
+            rest = at + 1..rest.end.min(next);
+            let exclusive = place.waiter.manner.contains(Manner::EXCLUSIVE);
+            taken |= place.waiter.wake(None) && exclusive;
+        }
+    }
+
+    /// Takes the first waiter in a range that is `wanted` out of the queue; answers the number of the next newcomer too.
+    fn take(
+        &self,
+        range: Range<u64>,
+        wanted: impl Fn(&Place) -> bool,
+    ) -> Option<(u64, Place, u64)> {
+        let mut places = self.0.places.lock();
+        let found = places
+            .waiting
+            .range(range)
+            .find(|(_, place)| wanted(place))
+            .map(|(at, _)| *at)?;
+        let place = places.waiting.remove(&found)?;
+        Some((found, place, places.next))
     }
 
     /// Wakes the first waiter that still waits; answers whether there was one.
@@ -171,22 +225,22 @@ impl WaitQueue {
         let mut woken = 0;
         let mut from = 0;
         while woken < limit {
-            let next = {
-                let mut places = self.0.places.lock();
-                let found = places
-                    .waiting
-                    .range(from..)
-                    .find(|(_, place)| wanted(place.key))
-                    .map(|(at, _)| *at);
-                found.and_then(|at| places.waiting.remove(&at).map(|place| (at, place)))
+            let Some((at, place, _)) = self.take(from..u64::MAX, |place| wanted(place.key)) else {
+                break;
             };
-            let Some((at, place)) = next else { break };
             from = at + 1;
             if place.waiter.wake(completion) {
                 woken += 1;
             }
         }
         woken
+    }
+
+    /// The key of the first waiter.
+    #[must_use]
+    pub fn first_key(&self) -> Option<u64> {
+        let places = self.0.places.lock();
+        places.waiting.first_key_value().map(|(_, place)| place.key)
     }
 
     /// Whether nobody waits.

@@ -1,9 +1,9 @@
 //! Frames for tables and pages: never reused, but counted.
 
 use abi::Cid;
-use abi::mmu::{FrameNumber, TableFrames};
+use abi::mmu::{FrameNumber, TableFrames, TableNotes};
 use arch::LINEAR_BASE;
-use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use spin::Mutex;
 
 /// The source of all frames of this image.
@@ -24,6 +24,8 @@ pub static FRAMES: Frames = Frames {
     taken: AtomicI64::new(0),
     allowed: AtomicI64::new(i64::MAX),
 };
+
+static NOTES: [[AtomicU32; 2]; 1 << 15] = [const { [const { AtomicU32::new(0) }; 2] }; 1 << 15];
 
 impl Frames {
     /// Hands out memory from `start` to `end`.
@@ -74,7 +76,17 @@ impl TableFrames for Frames {
             return None;
         }
         self.taken.fetch_add(1 << order, Ordering::Relaxed);
-        Some(self.block(order))
+        let block = self.block(order);
+        for note in &NOTES[block.0 as usize % NOTES.len()] {
+            note.store(0, Ordering::Relaxed);
+        }
+        Some(block)
+    }
+
+    fn notes(&self, first: FrameNumber) -> Option<TableNotes<'_>> {
+        // Frames are handed out in a row and reused, so two that are out never meet here.
+        let [filled, groups] = &NOTES[first.0 as usize % NOTES.len()];
+        Some(TableNotes { filled, groups })
     }
 
     fn give(&self, first: FrameNumber, order: u32) {

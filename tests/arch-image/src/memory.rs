@@ -4,7 +4,7 @@ use crate::check::Checks;
 use crate::frames::{self, FRAMES};
 use crate::programs::{CODE, DATA, MORE, Room};
 use abi::Cid;
-use abi::mmu::{Access, PageNumber, Protection, Translations, Usage};
+use abi::mmu::{Access, PageNumber, Protection, Translations};
 use arch::user::{self, UserFault};
 use arch::{LINEAR_BASE, Space, USER_LIMIT};
 use core::sync::atomic::Ordering;
@@ -35,11 +35,6 @@ pub fn run(checks: &mut Checks) {
         "ARCH0019",
         "a run of pages is installed and protected as single pages are",
         runs,
-    );
-    checks.check(
-        "ARCH0014",
-        "referenced and changed are reported once",
-        harvest,
     );
     checks.check(
         "ARCH0015",
@@ -288,12 +283,6 @@ fn runs(checks: &mut Checks) {
         let there = u64::from_le_bytes(core::array::from_fn(|n| frames::bytes(*frame)[n]));
         checks.same("contents", user::load_u64(at(n)), Ok(there));
     }
-    let mut changed = 0;
-    space.harvest(first, 16, &mut |page, usage| {
-        // Pages without an entry in the new order have kept theirs.
-        changed += u32::from(usage.changed && turned[(page.0 - first.0) as usize].is_some());
-    });
-    checks.same("moved pages are clean", changed, 0);
     let beyond = PageNumber((USER_LIMIT >> 12) - 8);
     checks.holds(
         "beyond the limit",
@@ -302,36 +291,6 @@ fn runs(checks: &mut Checks) {
     for (frame, _) in entries.iter().flatten() {
         FRAMES.release(*frame, 0);
     }
-}
-
-fn harvest(checks: &mut Checks) {
-    let mut room = Room::new();
-    room.space.activate();
-    let look = |space: &mut Space| {
-        let mut found = None;
-        space.harvest(PageNumber::holding(DATA), 1, &mut |_, usage| {
-            found = Some(usage)
-        });
-        found
-    };
-    let usage = |referenced, changed| {
-        Some(Usage {
-            referenced,
-            changed,
-        })
-    };
-    look(&mut room.space);
-    checks.same("untouched", look(&mut room.space), usage(false, false));
-    checks.same("load", user::load_u64(DATA), Ok(0));
-    checks.same("loaded", look(&mut room.space), usage(true, false));
-    checks.same("store", user::store_u64(DATA, 1), Ok(()));
-    checks.same("stored", look(&mut room.space), usage(true, true));
-    checks.same("once", look(&mut room.space), usage(false, false));
-    let mut pages = 0;
-    room.space
-        .harvest(PageNumber(0), u64::MAX, &mut |_, _| pages += 1);
-    checks.same("all pages", pages, 3);
-    room.end();
 }
 
 fn tables(checks: &mut Checks) {

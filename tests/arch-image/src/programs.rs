@@ -96,7 +96,7 @@ fn run_word_within(room: &mut Room, context: &mut UserContext, word: u32, limit:
 pub fn run(checks: &mut Checks, random: (u64, u32)) {
     checks.check(
         "ARCH0001",
-        "a system call shows and keeps every register",
+        "a system call shows and keeps every register but r9 to r11 and CR0",
         registers_survive,
     );
     checks.check("ARCH0002", "faults say where, what and why", faults);
@@ -140,14 +140,16 @@ fn registers_survive(checks: &mut Checks) {
         0xe000_0000,
         0x9876_5432,
     );
-    let before = context.clone();
+    let mut before = context.clone();
+    // These are the kernel's to use at a call, which leaves nothing in them.
+    before.gpr[9..12].fill(0);
     for _ in 0..3 {
         context.nip = before.nip;
         room.space.activate();
         checks.same("trap", run_user(&mut context), Trap::SystemCall);
         checks.same("gpr", context.gpr, before.gpr);
         checks.same("nip", context.nip, before.nip + 4);
-        let special = |c: &UserContext| [c.ctr, c.lr, c.xer & 0xffff_ffff, c.cr];
+        let special = |c: &UserContext| [c.ctr, c.lr, c.xer & 0xffff_ffff, c.cr & 0x0fff_ffff];
         checks.same("special", special(&context), special(&before));
     }
     checks.holds("no vector state without use", !context.is_vec_used());

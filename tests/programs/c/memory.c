@@ -246,10 +246,47 @@ static void exhaust(void)
 	memset(start, 1, 64 * MIB);
 }
 
+static void residence(void)
+{
+	/* What was touched is there; what is not mapped is told. */
+	unsigned char answers[2000];
+	char *start = map(1024 * PAGE, PROT_READ | PROT_WRITE);
+	start[0] = start[700 * PAGE] = 1;
+	memset(answers, 7, sizeof(answers));
+	WANT(mincore(start, 1023 * PAGE + 1, answers) == 0);
+	WANT((answers[0] & 1) == 1 && (answers[700] & 1) == 1);
+	WANT((answers[350] & 1) == 0 && (answers[1023] & 1) == 0 && answers[1024] == 7);
+	WANT(madvise(start + 700 * PAGE, PAGE, MADV_FREE) == 0);
+	WANT_ERROR(mincore(start + 1, PAGE, answers), EINVAL);
+	WANT_ERROR(mincore(start, PAGE, NULL), EFAULT);
+	WANT(munmap(start + 100 * PAGE, PAGE) == 0);
+	WANT_ERROR(mincore(start, 1024 * PAGE, answers), ENOMEM);
+	/* A file is in memory before it is touched. */
+	int file = open("resident", O_RDWR | O_CREAT, 0600);
+	WANT(file >= 0 && ftruncate(file, 3 * PAGE) == 0 && pwrite(file, "x", 1, PAGE) == 1);
+	char *mapped = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+	WANT(mapped != MAP_FAILED && mincore(mapped, 3 * PAGE, answers) == 0 && (answers[1] & 1) == 1);
+	WANT_ERROR(madvise(mapped, PAGE, MADV_FREE), EINVAL);
+}
+
+static void overcommit(void)
+{
+	/* More than there is at all is refused, unless nothing is to be promised; less is not counted. */
+	size_t more = (size_t)sysconf(_SC_PHYS_PAGES) * PAGE * 2;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	WANT(mmap(NULL, more, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED && errno == ENOMEM);
+	WANT(mmap(NULL, more, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == ENOMEM);
+	WANT(mmap(NULL, more, PROT_NONE, flags, -1, 0) != MAP_FAILED);
+	WANT(mmap(NULL, more, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, -1, 0) != MAP_FAILED);
+	for (int at = 0; at < 4; at++)
+		WANT(mmap(NULL, more / 4, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED);
+}
+
 static const struct check checks[] = {
 	{ "anonymous", anonymous }, { "protection", protection }, { "execution", execution }, { "fixed", fixed },
 	{ "copy-on-write", copy_on_write }, { "shared", shared }, { "file", file }, { "beyond-file", beyond_file },
 	{ "break", program_break }, { "sparse", sparse }, { "many-maps", many_maps }, { "grow", grow },
 	{ "discard", discard }, { "stack", stack }, { "exhaust", exhaust },
+	{ "residence", residence }, { "overcommit", overcommit },
 };
 MAIN(checks)

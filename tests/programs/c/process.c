@@ -229,6 +229,39 @@ static void exec_with_threads(void)
 	WANT(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 8);
 }
 
+static pthread_t first;
+
+/* The program sees one process, with the number that the parent knows, and one thread of the same number. */
+static void *exec_from_here(void *after_the_first)
+{
+	char command[160];
+	if (after_the_first != NULL && pthread_join(first, NULL) != 0)
+		_exit(98);
+	snprintf(command, sizeof(command),
+		 "set -- /proc/self/task/*; test $$ = %d -a $# = 1 && read pid rest </proc/self/stat && "
+		 "test ${1##*/} = $pid && kill -0 %d && exit 8; exit 1", getpid(), getpid());
+	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+	_exit(99);
+}
+
+static void exec_from_thread(void)
+{
+	for (int at = 0; at < 2; at++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			pthread_t id;
+			first = pthread_self();
+			pthread_create(&id, NULL, stay, NULL);
+			pthread_create(&id, NULL, exec_from_here, at == 0 ? NULL : &first);
+			if (at == 1)
+				pthread_exit(NULL);
+			stay(NULL);
+		}
+		WANT(waitpid(pid, &status, __WALL) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 8);
+		WANT_ERROR(waitpid(-1, &status, __WALL), ECHILD);
+	}
+}
+
 static void exit_with_threads(void)
 {
 	pid_t pid = fork();
@@ -488,7 +521,8 @@ static const struct check checks[] = {
 	{ "statuses", statuses }, { "wait-kinds", wait_kinds }, { "zombies", zombies }, { "orphans", orphans },
 	{ "vfork", vforked }, { "exec", executed }, { "damaged-programs", damaged_programs },
 	{ "many-arguments", many_arguments }, { "scripts", scripts }, { "descriptors", descriptors_over_exec },
-	{ "exec-with-threads", exec_with_threads }, { "exit-with-threads", exit_with_threads }, { "clone", clones },
+	{ "exec-with-threads", exec_with_threads }, { "exec-from-thread", exec_from_thread },
+	{ "exit-with-threads", exit_with_threads }, { "clone", clones },
 	{ "identities", identities }, { "users", users }, { "groups", groups_and_sessions },
 	{ "group-signal", group_signal }, { "limits", limits }, { "clocks", clocks }, { "cpu-time", cpu_time },
 	{ "names", names }, { "unknown-call", unknown_call }, { "many-children", many_children },

@@ -445,6 +445,70 @@ static void red_zone(void)
 	WANT(nearest == 4711 && farthest == 4712);
 }
 
+static unsigned long rounding;
+static void scribble(int number)
+{
+	double status;
+	note(number);
+	__asm__ volatile("mffs %0\n\t"
+			 "xxlxor 1,1,1\n\txxlxor 14,14,14\n\txxlxor 63,63,63\n\tmtfsfi 7,2"
+			 : "=d"(status) : : "vs1", "vs14", "vs63");
+	memcpy(&rounding, &status, sizeof rounding);
+}
+
+static void vectors(void)
+{
+	/* A handler that uses vector registers leaves those of the interrupted code alone; rounding is its own too. */
+	unsigned long in[6] = { 1, 2, 3, 4, 5, 6 }, out[7] = { 0 };
+	handle(SIGUSR1, scribble, 0);
+	for (int round = 0; round < 3; round++) {
+		memset(out, 0, sizeof out);
+		register long pid __asm__("r5") = getpid();
+		register unsigned long *from __asm__("r30") = in, *to __asm__("r31") = out;
+		__asm__ volatile(
+			"li 6,16\n\tli 7,32\n\tlxvd2x 1,0,%1\n\tlxvd2x 14,6,%1\n\tlxvd2x 63,7,%1\n\tmtfsfi 7,1\n\t"
+			"mr 3,%0\n\tli 4,10\n\tli 0,37\n\tsc\n\t"
+			"li 6,16\n\tli 7,32\n\tstxvd2x 1,0,%2\n\tstxvd2x 14,6,%2\n\tstxvd2x 63,7,%2\n\t"
+			"mffs 0\n\tstfd 0,48(%2)\n\tmtfsfi 7,0"
+			: "+r"(pid) : "r"(from), "r"(to)
+			: "r0", "r3", "r4", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "ctr", "xer", "cr0", "cr1", "cr5",
+			  "cr6", "cr7", "vs0", "vs1", "vs14", "vs63", "memory");
+		WANT(count == round + 1);
+		WANT(memcmp(in, out, sizeof in) == 0);
+		WANT((out[6] & 3) == 1 && (rounding & 3) == 0);
+	}
+}
+
+static void signal_words(void)
+{
+	/* Masks and actions in pages that are not there yet, that cannot be written, and over one another. */
+	unsigned long usr1 = 1UL << (SIGUSR1 - 1), both = 0, old = 7;
+	unsigned long action[4] = { (unsigned long)note, SA_NODEFER }, same[4] = { (unsigned long)SIG_IGN };
+	char *pages = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long *fresh = (unsigned long *)pages, *other = (unsigned long *)(pages + 8192);
+	WANT(pages != MAP_FAILED && mprotect(pages + 4096, 4096, PROT_READ) == 0);
+	handle(SIGUSR1, note, 0);
+	WANT(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &usr1, fresh, 8) == 0 && *fresh == 0);
+	WANT(kill(getpid(), SIGUSR1) == 0 && count == 0);
+	WANT(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &both, &both, 8) == 0);
+	WANT(count == 1 && both == usr1);
+	WANT(syscall(SYS_rt_sigprocmask, 3, &both, &old, 8) == -1 && errno == EINVAL && old == 7);
+	WANT(syscall(SYS_rt_sigprocmask, SIG_BLOCK, &both, pages + 4096, 8) == -1 && errno == EFAULT);
+	WANT(syscall(SYS_rt_sigprocmask, SIG_BLOCK, &both, &old, 4) == -1 && errno == EINVAL);
+	both = 0;
+	WANT(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &both, NULL, 8) == 0);
+	WANT(syscall(SYS_rt_sigaction, SIGUSR2, action, other, 8) == 0 && other[0] == (unsigned long)SIG_DFL);
+	WANT(kill(getpid(), SIGUSR2) == 0 && count == 2);
+	WANT(syscall(SYS_rt_sigaction, SIGUSR2, same, same, 8) == 0 && same[0] == action[0] && same[1] == SA_NODEFER);
+	WANT(kill(getpid(), SIGUSR2) == 0 && count == 2);
+	WANT(syscall(SYS_rt_sigaction, SIGUSR2, action, pages + 4096, 8) == -1 && errno == EFAULT);
+	WANT(syscall(SYS_rt_sigaction, SIGKILL, action, NULL, 8) == -1 && errno == EINVAL);
+	/* To ignore a pending signal is to forget it. */
+	WANT(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &usr1, NULL, 8) == 0);
+	WANT(kill(getpid(), SIGUSR1) == 0 && signal(SIGUSR1, SIG_IGN) == note && signal(SIGUSR1, note) == SIG_IGN);
+	WANT(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &both, NULL, 8) == 0 && count == 2);
+}
+
 static int cleaned;
 
 static void clean(void *unused)
@@ -482,5 +546,6 @@ static const struct check checks[] = {
 	{ "context", context }, { "registers", registers }, { "inherited", inherited },
 	{ "stop-and-continue", stop_and_continue }, { "bad-frame", bad_frame },
 	{ "cancel", cancel }, { "red-zone", red_zone },
+	{ "vectors", vectors }, { "words", signal_words },
 };
 MAIN(checks)

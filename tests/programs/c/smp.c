@@ -3,6 +3,8 @@
 #include "check.h"
 #include <linux/futex.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 enum { SIBLINGS = 3 };
@@ -56,6 +58,61 @@ static void progress(void)
 	stop = 1;
 	for (int at = 0; at < SIBLINGS; at++)
 		WANT(pthread_join(ids[at], NULL) == 0);
+}
+
+static volatile unsigned char *shared_page;
+static volatile unsigned long writes;
+static volatile int faulted;
+static __thread sigjmp_buf away;
+
+static void on_fault(int number)
+{
+	(void)number;
+	siglongjmp(away, 1);
+}
+
+static void *write_on(void *nothing)
+{
+	if (sigsetjmp(away, 1) == 0)
+		for (;;) {
+			*shared_page = 1;
+			writes++;
+		}
+	faulted = 1;
+	return nothing;
+}
+
+/* Once the call has returned, at most the write that was under way is counted. */
+static void taken_away(int (*take)(void *page))
+{
+	WANT(signal(SIGSEGV, on_fault) != SIG_ERR);
+	for (int round = 0; round < 20; round++) {
+		pthread_t id;
+		shared_page = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		WANT(shared_page != MAP_FAILED);
+		faulted = 0;
+		WANT(pthread_create(&id, NULL, write_on, NULL) == 0);
+		until_moved(&writes);
+		WANT(take((void *)shared_page) == 0);
+		unsigned long after = writes;
+		WANT(pthread_join(id, NULL) == 0);
+		WANT(faulted);
+		WANT(writes - after <= 1);
+		WANT(munmap((void *)shared_page, 65536) == 0);
+	}
+}
+
+static int make_read_only(void *page) { return mprotect(page, 65536, PROT_READ); }
+static int take_pages(void *page) { return munmap(page, 65536); }
+
+static void protect(void)
+{
+	taken_away(make_read_only);
+}
+
+static void unmap(void)
+{
+	taken_away(take_pages);
 }
 
 static int turn;
@@ -177,7 +234,7 @@ static void timer(void)
 }
 
 static const struct check checks[] = {
-	{"progress", progress},
+	{"progress", progress}, {"protect", protect}, {"unmap", unmap},
 	{"ping-pong", ping_pong}, {"fork-storm", fork_storm}, {"signal", signal_running},
 	{"exec", execute},		{"exit", leave},		{"timer", timer},
 };

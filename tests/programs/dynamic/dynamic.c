@@ -166,9 +166,21 @@ static void named(void)
 	WANT_ERROR(shm_open("/dynamic", O_RDWR, 0), ENOENT);
 }
 
+/* Tells where everything is. */
+static void maps(void)
+{
+	char line[512];
+	FILE *file = fopen("/proc/self/maps", "r");
+	WANT(file != NULL);
+	while (fgets(line, sizeof line, file) != NULL)
+		fputs(line, stdout);
+	fclose(file);
+}
+
 static const struct check checks[] = {
 	{ "auxiliary", auxiliary }, { "tail", tail },   { "relro", relro },         { "library", library },
 	{ "threads", threads },     { "child", child }, { "noreplace", noreplace }, { "proc", proc }, { "named", named },
+	{ "maps", maps },
 };
 
 MAIN(checks)

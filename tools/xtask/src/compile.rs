@@ -169,6 +169,14 @@ pub fn peer_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
         gcc(&[source], &flags, &program)?;
         programs.push((name, program));
     }
+    programs.extend(partition_programs(workspace)?);
+    Ok(programs)
+}
+
+/// The program that measures partitions, and what it runs in them.
+pub fn partition_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
+    let folder = workspace.folder("peer-programs")?;
+    let mut programs = Vec::new();
     let source = workspace.root.join("tools/peer/tiny/tiny.c");
     let flags = [
         "-O2",
@@ -185,6 +193,10 @@ pub fn peer_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
         gcc(std::slice::from_ref(&source), &flags, &program)?;
         programs.push((name.to_owned(), program));
     }
+    perform(for_programs(workspace.cargo(), "build").args(["--package", "peer"]))
+        .context("the measuring program does not build")?;
+    let program = built(workspace.target.join(PROGRAMS).join("userland/partitions"))?;
+    programs.push(("partitions".to_owned(), program));
     Ok(programs)
 }
 

@@ -20,6 +20,7 @@ mod lint;
 mod packages;
 mod ramdisk;
 mod run;
+mod sim;
 mod size;
 mod test;
 mod tree;
@@ -52,6 +53,8 @@ enum Task {
     Debian(tree::Options),
     /// Measure, alone or beside Linux
     Bench(bench::Options),
+    /// Simulate scenarios of scheduling under policies: tables, errors, curves
+    Sim(sim::Options),
     /// Build a disk that boots Corral with GRUB, for `run --disk` and for real machines
     Disk(disk::Options),
     /// Unpack the QEMU of Debian's backports beside the machine's own, and say where it is
@@ -81,6 +84,7 @@ fn perform(task: Task) -> Result<u8> {
         Task::Lint => lint::run(&workspace),
         Task::Debian(options) => tree::run(&workspace, &options).map(|()| 0),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Sim(options) => sim::run(&workspace, &options),
         Task::Disk(options) => disk::make(&workspace, &options).map(|()| 0),
         Task::Emulator => emulator::report(&workspace).map(|()| 0),
         Task::Size => size::report(&workspace).map(|()| 0),

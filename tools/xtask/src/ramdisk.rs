@@ -147,13 +147,13 @@ impl RamDisk {
         Ok(disk)
     }
 
-    /// Only the folders that a kernel itself needs.
-    pub fn bare() -> Self {
+    /// These folders and nothing else.
+    pub fn bare(folders: &[&str]) -> Self {
         let mut disk = Self {
             nodes: BTreeMap::new(),
             modified: 0,
         };
-        for name in ["dev", "proc", "sys", "tmp"] {
+        for name in folders {
             disk.put(name, 0o755, Content::Folder);
         }
         disk

@@ -149,7 +149,11 @@ fn target(workspace: &Workspace, suites: &[String], debug: bool, report: &Report
     } else {
         kernel.clone()
     };
-    for (name, program) in compile::test_programs(workspace)? {
+    let programs = compile::test_programs(workspace)?;
+    for (name, program) in programs
+        .into_iter()
+        .chain(compile::partition_programs(workspace)?)
+    {
         disk.test_program(&name, &program)?;
     }
     for (library, place) in compile::TEST_LIBRARIES {

@@ -136,11 +136,39 @@ pub fn populate(
     Ok(())
 }
 
-/// Removes a tree. Links are removed, never followed.
+/// Removes a tree, however deep those who lived in it have made it. Links are removed, never followed.
 pub fn remove(base: &Path) -> Result<(), Message> {
-    match fs::remove_dir_all(base) {
+    match fs::remove_dir_all(base).or_else(|_| flatten(base)) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(file_error(base, &e)),
         _ => Ok(()),
+    }
+}
+
+/// Removes a tree with two open directories and short paths: what is inside a directory is moved up before that goes.
+fn flatten(base: &Path) -> std::io::Result<()> {
+    let mut names = (0u64..).map(|number| base.join(format!(".removed{number}")));
+    let mut free_name = || names.find(|name| fs::symlink_metadata(name).is_err());
+    loop {
+        let mut empty = true;
+        for entry in fs::read_dir(base)? {
+            let (entry, outer) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+            empty = false;
+            if !outer.is_dir() {
+                fs::remove_file(entry)?;
+                continue;
+            }
+            for inside in fs::read_dir(&entry)? {
+                let inside = inside?;
+                match free_name() {
+                    Some(name) if inside.file_type()?.is_dir() => fs::rename(inside.path(), name)?,
+                    _ => fs::remove_file(inside.path())?,
+                }
+            }
+            fs::remove_dir(entry)?;
+        }
+        if empty {
+            return fs::remove_dir(base);
+        }
     }
 }
 
@@ -235,6 +263,28 @@ mod tests {
         remove(&global.join("wpars/a")).expect("removed");
         assert!(global.join("precious/file").is_file());
         fs::remove_dir_all(global).expect("scratch folder");
+    }
+
+    #[test]
+    fn a_tree_that_is_too_deep_for_paths_and_descriptors_goes() {
+        let base = scratch("deep");
+        let precious = scratch("precious");
+        fs::write(precious.join("file"), "x").expect("a file");
+        // Built from the inside: each turn puts the tree so far into a new directory.
+        for depth in 0..1500 {
+            let (inner, outer) = (base.join("d"), base.join("outer"));
+            fs::create_dir(&outer).expect("a folder");
+            if depth > 0 {
+                fs::rename(&inner, outer.join("d")).expect("moved");
+            }
+            fs::write(outer.join("file"), "x").expect("a file");
+            symlink(&precious, outer.join("link")).expect("a link");
+            fs::rename(&outer, &inner).expect("moved");
+        }
+        fs::write(base.join(".removed1"), "taken").expect("a file");
+        flatten(&base).expect("removed");
+        assert!(!base.exists() && precious.join("file").is_file());
+        fs::remove_dir_all(precious).expect("scratch folder");
     }
 
     #[test]

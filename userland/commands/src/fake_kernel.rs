@@ -102,7 +102,9 @@ impl crate::kernel_control::Kernel for FakeKernel {
                     .loaded()
                     .into_iter()
                     .filter(|other| other.handle != wpar);
-                let minimums = others.map(|other| other.controls.cpu.minimum.basis_points());
+                let minimums = others
+                    .map(|other| u32::from(other.controls.cpu.minimum.basis_points().0))
+                    .sum();
                 check_minimum_sum("CPU", controls.cpu.minimum, minimums)?;
                 self.with(wpar, |wpar| wpar.controls = controls)
             }

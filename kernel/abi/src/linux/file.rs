@@ -335,6 +335,21 @@ record! {
     }
 }
 
+/// `epoll_ctl`: watch a file.
+pub const EPOLL_CTL_ADD: u32 = 1;
+/// `epoll_ctl`: watch it no longer.
+pub const EPOLL_CTL_DEL: u32 = 2;
+/// `epoll_ctl`: change what is wanted of it.
+pub const EPOLL_CTL_MOD: u32 = 3;
+/// Of the instances that watch the file so, one is woken.
+pub const EPOLLEXCLUSIVE: u32 = 1 << 28;
+/// The machine is kept awake, where it can sleep.
+pub const EPOLLWAKEUP: u32 = 1 << 29;
+/// Report once.
+pub const EPOLLONESHOT: u32 = 1 << 30;
+/// Report changes.
+pub const EPOLLET: u32 = 1 << 31;
+
 /// Greatest number of buffers in `readv` and its kin.
 pub const IOV_MAX: usize = 1024;
 /// Descriptors in an `fd_set`.

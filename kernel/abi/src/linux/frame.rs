@@ -2,12 +2,13 @@
 //!
 //! The kernel builds a [`SignalFrame`] below the interrupted stack pointer (its last 512 bytes are the red zone,
 //! which is not written) and starts the handler with r1 at [`SignalFrame::STACK_GAP`] bytes below the frame, r3 signal, r4
-//! address of `info`, r5 address of the `ucontext` (the frame itself), r12 = nip = handler, and LR at the trampoline in the vDSO,
-//! which executes [`TRAMPOLINE`]. Unwinders recognize those instructions. There is no second context of a
+//! address of `info`, r5 address of the `ucontext` (the frame itself), r12 = nip = handler, and LR at the way back in the vDSO
+//! (`__kernel_sigtramp_rt64`), whose instructions unwinders recognize. There is no second context of a
 //! suspended transaction: transactional memory is not offered in AT_HWCAP2.
 
-use super::record::record;
+use super::record::{Field, record};
 use super::signal::{SIGINFO_SIZE, StackT};
+use core::ops::Range;
 
 /// Places in `gp_regs` behind the 32 general registers (asm/ptrace.h).
 pub const PT_NIP: usize = 32;
@@ -42,19 +43,6 @@ pub const MSR_VEC: u64 = 1 << 25;
 pub const MSR_VSX: u64 = 1 << 23;
 /// MSR bit: floating point is on.
 pub const MSR_FP: u64 = 1 << 13;
-
-/// `addi r1,r1,128; li r0,172 (rt_sigreturn); sc`: how a handler returns.
-///
-/// Where the vDSO describes the trampoline with unwind information of its own, unwinders use that. Without it GCC's
-/// unwinder compares these instructions, and wants the doubleword 32 bytes behind the first to be
-/// [`TRAMPOLINE_MARK`] as sign that the frame is on the stack.
-pub const TRAMPOLINE: [u32; 3] = [0x3821_0080, 0x3800_00ac, 0x4400_0002];
-
-/// Where libgcc's unwinder looks for [`TRAMPOLINE_MARK`], in bytes from the first instruction.
-pub const TRAMPOLINE_MARK_OFFSET: usize = 32;
-
-/// See [`TRAMPOLINE`].
-pub const TRAMPOLINE_MARK: i64 = -21 * 8;
 
 record! {
     /// `struct sigcontext` of powerpc64: the registers of the interrupted thread.
@@ -135,9 +123,146 @@ impl SignalFrame {
         sp
     }
 
+    /// Place in a frame: the alternate stack.
+    pub const STACK: usize = 16;
+    /// Place in a frame: the mask to come back.
+    pub const MASK: usize = 40;
+    /// Place in a frame: the signal.
+    pub const SIGNAL: usize = Self::CONTEXT + 32;
+    /// Place in a frame: address of the handler.
+    pub const HANDLER: usize = Self::CONTEXT + 40;
+    /// Place in a frame: address of [`SignalFrame::REGISTERS`].
+    pub const REGISTERS_ADDRESS: usize = Self::CONTEXT + 56;
+    /// Place in a frame: the general registers, then what has a PT_ place.
+    pub const REGISTERS: usize = Self::CONTEXT + 64;
+    /// Place in a frame: f0 to f31, FPSCR.
+    pub const FLOATING_POINT: usize = Self::CONTEXT + 448;
+    /// Place in a frame: address of [`SignalFrame::VECTORS`], or 0.
+    pub const VECTORS_ADDRESS: usize = Self::CONTEXT + 712;
+    /// Place in a frame: v0 to v31; frames are aligned, so it is the first multiple of 16 in `vmx_reserve`.
+    pub const VECTORS: usize = 896;
+    /// Place in a frame: VSCR.
+    pub const VSCR: usize = Self::VECTORS + 32 * 16;
+    /// Place in a frame: VRSAVE.
+    pub const VRSAVE: usize = Self::VECTORS + 33 * 16;
+    /// Place in a frame: the low doublewords of vs0 to vs31.
+    pub const VSX: usize = Self::VECTORS + 34 * 16;
+    /// The end of the vector state in a frame.
+    pub const VECTORS_END: usize = Self::VSX + 32 * 8;
+    /// Place in a frame: address of [`SignalFrame::INFO`]; that of the frame itself follows.
+    pub const INFO_ADDRESS: usize = 1744;
+    /// Place in a frame: what comes with the signal.
+    pub const INFO: usize = 1760;
+
+    const CONTEXT: usize = 168;
+
     /// Where the VMX registers of a frame at an address lie.
     #[must_use]
     pub const fn vmx_address(frame: u64) -> u64 {
         (frame.wrapping_add(Sigcontext::VMX_RESERVE).wrapping_add(15)) & !15
+    }
+}
+
+/// The bytes of a frame, by place: a frame is too large to be moved about as a structure.
+#[derive(Debug)]
+pub struct FrameBytes([u8; SignalFrame::WRITTEN]);
+
+impl FrameBytes {
+    /// All zero.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self([0; SignalFrame::WRITTEN])
+    }
+
+    /// Writes a field at its place.
+    #[inline]
+    pub fn put<T: Field>(&mut self, place: usize, value: T) {
+        value.put(self.0.get_mut(place..).unwrap_or_default());
+    }
+
+    /// The field at a place.
+    #[inline]
+    #[must_use]
+    pub fn get<T: Field>(&self, place: usize) -> T {
+        T::get(self.0.get(place..).unwrap_or_default())
+    }
+
+    /// Writes fields one behind the other.
+    #[inline]
+    pub fn put_all<T: Field>(&mut self, place: usize, values: impl Iterator<Item = T>) {
+        let places = self.0.get_mut(place..).unwrap_or_default();
+        for (place, value) in places.chunks_exact_mut(T::SIZE).zip(values) {
+            value.put(place);
+        }
+    }
+
+    /// The fields from a place on.
+    #[inline]
+    pub fn all<T: Field>(&self, place: usize) -> impl Iterator<Item = T> {
+        let places = self.0.get(place..).unwrap_or_default();
+        places.chunks_exact(T::SIZE).map(T::get)
+    }
+
+    /// The bytes of some places.
+    #[must_use]
+    pub fn bytes(&self, places: Range<usize>) -> &[u8] {
+        self.0.get(places).unwrap_or_default()
+    }
+
+    /// The bytes of some places, to be written.
+    pub fn bytes_mut(&mut self, places: Range<usize>) -> &mut [u8] {
+        self.0.get_mut(places).unwrap_or_default()
+    }
+}
+
+impl Default for FrameBytes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The places are those of the structure that is held against the compiler's headers.
+    #[test]
+    fn places_are_the_structures() {
+        assert_eq!(SignalFrame::vmx_address(0), SignalFrame::VECTORS as u64);
+        const { assert!(SignalFrame::VECTORS_END <= Ucontext::SIZE) };
+        let mut bytes = FrameBytes::new();
+        let stack = StackT {
+            sp: 1,
+            flags: 2,
+            size: 3,
+        };
+        bytes.put(SignalFrame::STACK, stack);
+        bytes.put(SignalFrame::MASK, 4u64);
+        bytes.put(SignalFrame::SIGNAL, 5i32);
+        bytes.put(SignalFrame::HANDLER, 6u64);
+        bytes.put(SignalFrame::REGISTERS_ADDRESS, 7u64);
+        bytes.put_all(SignalFrame::REGISTERS, 100..148u64);
+        bytes.put_all(SignalFrame::FLOATING_POINT, 200..233u64);
+        bytes.put(SignalFrame::VECTORS_ADDRESS, 8u64);
+        bytes.put_all(SignalFrame::INFO_ADDRESS, 9..11u64);
+        bytes.put(SignalFrame::INFO, 11u8);
+        let mut whole = [0; SignalFrame::SIZE];
+        whole[..SignalFrame::WRITTEN].copy_from_slice(bytes.bytes(0..SignalFrame::WRITTEN));
+        let frame = SignalFrame::decode(&whole);
+        let context = frame.ucontext.mcontext;
+        assert_eq!((frame.ucontext.stack, frame.ucontext.sigmask), (stack, 4));
+        assert_eq!((context.signal, context.handler, context.regs), (5, 6, 7));
+        assert!(context.gp_regs.into_iter().eq(100..148));
+        assert!(context.fp_regs.into_iter().eq(200..233));
+        assert_eq!(context.v_regs, 8);
+        assert_eq!((frame.info_address, frame.ucontext_address), (9, 10));
+        assert_eq!(frame.info[0], 11);
+        assert_eq!(bytes.get::<i32>(SignalFrame::SIGNAL), 5);
+        assert!(
+            bytes
+                .all::<u64>(SignalFrame::REGISTERS)
+                .take(48)
+                .eq(100..148)
+        );
     }
 }

@@ -28,6 +28,8 @@ pub const FUTEX_TRYLOCK_PI: u32 = 8;
 pub const FUTEX_WAIT_BITSET: u32 = 9;
 /// Wake by a bit set.
 pub const FUTEX_WAKE_BITSET: u32 = 10;
+/// As [`FUTEX_LOCK_PI`], with a deadline of the monotonic clock.
+pub const FUTEX_LOCK_PI2: u32 = 13;
 /// Every bit.
 pub const FUTEX_BITSET_MATCH_ANY: u32 = u32::MAX;
 /// Robust futexes: there are waiters.

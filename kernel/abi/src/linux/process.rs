@@ -92,6 +92,8 @@ pub const P_ALL: u64 = 0;
 pub const P_PID: u64 = 1;
 /// `idtype` of `waitid`: children in a process group.
 pub const P_PGID: u64 = 2;
+/// `personality`: a program's parts are put at the same places in each run.
+pub const ADDR_NO_RANDOMIZE: u32 = 0x0004_0000;
 /// `idtype` of `waitid`: the child of a pidfd.
 pub const P_PIDFD: u64 = 3;
 

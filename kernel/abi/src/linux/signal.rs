@@ -379,6 +379,93 @@ record! {
     }
 }
 
+record! {
+    /// `struct signalfd_siginfo` (`man 2 signalfd`).
+    SignalFileInfo [128] {
+        /// Which signal.
+        0 signo: u32,
+        /// An errno.
+        4 errno: i32,
+        /// SI_ or a code of the signal.
+        8 code: i32,
+        /// The sender.
+        12 pid: u32,
+        /// Its real user.
+        16 uid: u32,
+        /// Descriptor (SIGIO).
+        20 fd: i32,
+        /// Number of the POSIX timer.
+        24 tid: u32,
+        /// Events (SIGIO).
+        28 band: u32,
+        /// Expirations that were not told.
+        32 overrun: u32,
+        /// Number of a trap.
+        36 trapno: u32,
+        /// Exit status or signal number (SIGCHLD).
+        40 status: i32,
+        /// `sigval`, as a number.
+        44 int: i32,
+        /// `sigval`, as an address.
+        48 ptr: u64,
+        /// User time (SIGCHLD).
+        56 utime: u64,
+        /// System time (SIGCHLD).
+        64 stime: u64,
+        /// Where a fault was.
+        72 addr: u64,
+    }
+}
+
+impl From<&SigInfo> for SignalFileInfo {
+    fn from(info: &SigInfo) -> Self {
+        use super::Field;
+        let mut told = Self {
+            signo: u32::from(info.signal.get()),
+            errno: info.errno,
+            code: info.code,
+            ..Self::default()
+        };
+        let value = |told: &mut Self, value: u64| (told.ptr, told.int) = (value, value as i32);
+        match info.detail {
+            Detail::None => {}
+            Detail::Sender {
+                pid,
+                uid,
+                value: with,
+            } => {
+                (told.pid, told.uid) = (pid, uid);
+                value(&mut told, with);
+            }
+            Detail::Child {
+                pid,
+                uid,
+                status,
+                utime,
+                stime,
+            } => {
+                (told.pid, told.uid, told.status) = (pid, uid, status);
+                (told.utime, told.stime) = (utime.cast_unsigned(), stime.cast_unsigned());
+            }
+            Detail::Fault { address } => told.addr = address,
+            Detail::Timer {
+                id,
+                overrun,
+                value: with,
+            } => {
+                (told.tid, told.overrun) = (id.cast_unsigned(), overrun.cast_unsigned());
+                value(&mut told, with);
+            }
+            Detail::Poll { band, fd } => (told.band, told.fd) = (band as u32, fd),
+            Detail::Raw(bytes) => {
+                [told.pid, told.uid] = Field::get(&bytes);
+                value(&mut told, u64::get(bytes.get(8..).unwrap_or_default()));
+            }
+        }
+        told
+    }
+}
+
 /// `siginfo_t` without its 112 bytes that depend on the kind.
 pub const SIGINFO_SIZE: usize = 128;
 

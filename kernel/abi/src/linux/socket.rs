@@ -34,6 +34,12 @@ pub const SO_SNDBUF: u32 = 7;
 pub const SO_RCVBUF: u32 = 8;
 /// Option: receive the sender's identity.
 pub const SO_PASSCRED: u32 = 20;
+/// Option: the process at the other end.
+pub const SO_PEERCRED: u32 = 21;
+/// Ancillary data: descriptors.
+pub const SCM_RIGHTS: u32 = 1;
+/// Ancillary data: the sender's identity.
+pub const SCM_CREDENTIALS: u32 = 2;
 /// Option: whether it listens.
 pub const SO_ACCEPTCONN: u32 = 30;
 /// Option: protocol.

@@ -18,6 +18,14 @@ pub const CLOCK_REALTIME_COARSE: u32 = 5;
 pub const CLOCK_MONOTONIC_COARSE: u32 = 6;
 /// As [`CLOCK_MONOTONIC`], through suspension.
 pub const CLOCK_BOOTTIME: u32 = 7;
+/// As [`CLOCK_REALTIME`], and wakes the machine.
+pub const CLOCK_REALTIME_ALARM: u32 = 8;
+/// As [`CLOCK_BOOTTIME`], and wakes the machine.
+pub const CLOCK_BOOTTIME_ALARM: u32 = 9;
+/// `timerfd_settime`: an absolute time.
+pub const TFD_TIMER_ABSTIME: u32 = 1;
+/// `timerfd_settime`: setting the wall clock cancels the timer.
+pub const TFD_TIMER_CANCEL_ON_SET: u32 = 2;
 /// `clock_nanosleep`, `timer_settime`: an absolute time.
 pub const TIMER_ABSTIME: u32 = 1;
 /// `setitimer`: real time, SIGALRM.
@@ -29,7 +37,28 @@ pub const ITIMER_PROF: u64 = 2;
 /// Clock ticks in a second, as `times` counts (AT_CLKTCK).
 pub const CLOCK_TICKS_PER_SECOND: u64 = 100;
 
+/// `sigevent`: a signal.
+pub const SIGEV_SIGNAL: i32 = 0;
+/// `sigevent`: nothing.
+pub const SIGEV_NONE: i32 = 1;
+/// `sigevent`: a thread is started, by libc; for the kernel a signal.
+pub const SIGEV_THREAD: i32 = 2;
+/// `sigevent`: a signal to one thread.
+pub const SIGEV_THREAD_ID: i32 = 4;
+
 record! {
+    /// `struct sigevent` (`man 7 sigevent`).
+    Sigevent [64] {
+        /// What comes with the signal.
+        0 value: u64,
+        /// Which signal.
+        8 signo: i32,
+        /// SIGEV_ kind.
+        12 notify: i32,
+        /// The thread, for [`SIGEV_THREAD_ID`].
+        16 tid: i32,
+    }
+
     /// `struct timespec`.
     Timespec [16] {
         /// Seconds.

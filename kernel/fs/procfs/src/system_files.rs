@@ -38,6 +38,8 @@ pub(crate) enum SystemFile {
     OsVersion,
     PidMax,
     OpenLimit,
+    /// How much of where programs are put is random.
+    Randomization,
 }
 
 /// The files of `/proc`.
@@ -53,11 +55,12 @@ pub(crate) const ROOT_FILES: [(&str, SystemFile); 8] = [
 ];
 
 /// The files of `/proc/sys/kernel`.
-pub(crate) const KERNEL_FILES: [(&str, SystemFile); 5] = [
+pub(crate) const KERNEL_FILES: [(&str, SystemFile); 6] = [
     ("hostname", SystemFile::HostName),
     ("osrelease", SystemFile::OsRelease),
     ("ostype", SystemFile::OsType),
     ("pid_max", SystemFile::PidMax),
+    ("randomize_va_space", SystemFile::Randomization),
     ("version", SystemFile::OsVersion),
 ];
 
@@ -93,6 +96,8 @@ fn write(out: &mut String, file: SystemFile, system: &System) -> core::fmt::Resu
         SystemFile::OsType => writeln!(out, "{}", system.system_name),
         SystemFile::OsVersion => writeln!(out, "{}", system.version),
         SystemFile::PidMax => writeln!(out, "{}", system.pid_limit),
+        // Everything, for everybody who does not ask for the contrary.
+        SystemFile::Randomization => writeln!(out, "2"),
         SystemFile::OpenLimit => writeln!(out, "{}", vfs::DESCRIPTOR_LIMIT),
     }
 }

@@ -374,7 +374,14 @@ fn procfs01_directories_list_what_can_be_looked_up() {
     assert_eq!(world.list("/proc/1/task"), ["1", "4"]);
     assert_eq!(
         world.list("/proc/sys/kernel"),
-        ["hostname", "osrelease", "ostype", "pid_max", "version"]
+        [
+            "hostname",
+            "osrelease",
+            "ostype",
+            "pid_max",
+            "randomize_va_space",
+            "version"
+        ]
     );
     assert!(world.list("/proc/1/task/4").contains(&"stat".to_string()));
     for path in [

@@ -171,3 +171,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_owner_hands_its_lock_to_the_first_that_still_waits() {
+    let table = FutexTable::new(4);
+    let key = FutexKey::Private {
+        space: 1,
+        address: 64,
+    };
+    let word = core::cell::Cell::new(0u32);
+    let mut change = |new: &dyn Fn(u32) -> u32| {
+        let old = word.replace(new(word.get()));
+        Ok(old)
+    };
+    let [one, two, three] = [10, 11, 12];
+    let (gone, waits) = (Thread::new(), Thread::new());
+    assert_eq!(table.lock_owned(key, one, None, &mut change), Ok(()));
+    assert_eq!(word.get(), one);
+    let again = table.lock_owned(key, one, None, &mut change);
+    assert_eq!(again, Err(Errno::EDEADLK.into()));
+    let taken = table.lock_owned(key, two, None, &mut change);
+    assert_eq!((taken, word.get()), (Err(Errno::EAGAIN.into()), one));
+    let over = gone.run();
+    for (waiter, own) in [(over.clone(), two), (waits.run(), three)] {
+        let parked = table.lock_owned(key, own, Some(&waiter), &mut change);
+        assert_eq!(parked, Err(Stop::Park));
+    }
+    assert_eq!(word.get(), one | abi::linux::FUTEX_WAITERS);
+    let foreign = table.unlock_owned(key, two, false, &mut change);
+    assert_eq!(foreign, Err(Errno::EPERM.into()));
+    // The wait of the first is over, though it is still in the queue.
+    assert!(over.wake(None));
+    assert_eq!(table.unlock_owned(key, one, true, &mut change), Ok(()));
+    assert_eq!(waits.woken(), Some(Some(0)));
+    let marked = three | abi::linux::FUTEX_WAITERS | abi::linux::FUTEX_OWNER_DIED;
+    assert_eq!(word.get(), marked);
+    assert_eq!(table.unlock_owned(key, three, false, &mut change), Ok(()));
+    assert_eq!(word.get(), 0);
+}

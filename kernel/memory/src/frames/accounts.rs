@@ -1,7 +1,7 @@
 //! Which partition holds how many frames of which kind.
 
 use super::Kind;
-use abi::{Cid, Pages};
+use abi::{Cid, PAGE_SIZE, Pages};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// The exact numbers of frames charged to one partition.
@@ -27,15 +27,29 @@ impl Usage {
     }
 }
 
-/// One partition's frames. Written only under the allocator's lock, so plain loads and stores are enough.
+/// One partition's frames. But for the heap's objects, written only under the allocator's lock, so plain loads and stores are enough.
 struct Account {
     pages: [AtomicU32; Kind::COUNT],
     total: AtomicU32,
     /// The hard maximum; 0 is none, so that the table needs no initial contents.
     maximum: AtomicU32,
+    /// What it may hold beyond that while its first process runs.
+    grace: AtomicU32,
     /// What is kept for the partition while it holds less.
     minimum: AtomicU32,
+    /// The kernel's objects that the partition has caused, in [`HEAP_UNIT`]s. The heap's locks are several, so this is
+    /// counted atomically.
+    heap: AtomicU32,
+    /// What of it was left by former partitions of this number, in tables that all share: Global's.
+    inherited: AtomicU32,
 }
+
+/// The unit of objects of the heap, in bytes.
+pub(crate) const HEAP_UNIT: usize = 16;
+const UNITS_OF_PAGE: u32 = (PAGE_SIZE / HEAP_UNIT) as u32;
+
+/// The objects of all partitions but Global, in [`HEAP_UNIT`]s.
+static HEAP_OF_OTHERS: AtomicU32 = AtomicU32::new(0);
 
 /// What all partitions together lack to their minimums.
 static PROMISED: AtomicU32 = AtomicU32::new(0);
@@ -45,7 +59,10 @@ static ACCOUNTS: [Account; Cid::LIMIT as usize + 1] = [const {
         pages: [const { AtomicU32::new(0) }; Kind::COUNT],
         total: AtomicU32::new(0),
         maximum: AtomicU32::new(0),
+        grace: AtomicU32::new(0),
         minimum: AtomicU32::new(0),
+        heap: AtomicU32::new(0),
+        inherited: AtomicU32::new(0),
     }
 }; Cid::LIMIT as usize + 1];
 
@@ -63,10 +80,68 @@ fn adjust(cell: &AtomicU32, change: i32) {
 pub(super) fn permits(owner: Cid, count: u32) -> bool {
     let account = account(owner);
     let maximum = account.maximum.load(Relaxed);
-    maximum == 0 || account.total.load(Relaxed).saturating_add(count) <= maximum
+    maximum == 0
+        || account
+            .total
+            .load(Relaxed)
+            .saturating_add(account.objects().div_ceil(UNITS_OF_PAGE))
+            .saturating_add(count)
+            <= maximum.saturating_add(account.grace.load(Relaxed))
+}
+
+/// What `owner` may hold beyond its maximum now.
+#[inline]
+pub(super) fn grace(owner: Cid) -> u32 {
+    account(owner).grace.load(Relaxed)
+}
+
+pub(super) fn set_grace(owner: Cid, pages: u32) {
+    account(owner).grace.store(pages, Relaxed);
+}
+
+/// Charges `units` of the heap to `owner`. Global has what nobody else has, so it needs no count.
+#[inline]
+pub(crate) fn charge_heap(owner: Cid, units: u32) {
+    if !owner.is_global() {
+        account(owner).heap.fetch_add(units, Relaxed);
+        HEAP_OF_OTHERS.fetch_add(units, Relaxed);
+    }
+}
+
+/// Takes back what [`charge_heap`] has charged.
+#[inline]
+pub(crate) fn discharge_heap(owner: Cid, units: u32) {
+    if owner.is_global() {
+        return;
+    }
+    let account = account(owner);
+    let left = account.heap.fetch_sub(units, Relaxed).wrapping_sub(units);
+    // Below what was inherited, the object is one of those that are Global's already.
+    let strange = account.inherited.load(Relaxed).saturating_sub(left);
+    if strange > 0 {
+        account.inherited.fetch_sub(strange, Relaxed);
+    }
+    HEAP_OF_OTHERS.fetch_sub(units.saturating_sub(strange), Relaxed);
+}
+
+/// What is left of the objects of `owner`, which is gone, is Global's from now on. Answers its bytes.
+pub(super) fn inherit_heap(owner: Cid) -> usize {
+    let account = account(owner);
+    let left = account.objects();
+    account.inherited.fetch_add(left, Relaxed);
+    HEAP_OF_OTHERS.fetch_sub(left, Relaxed);
+    left as usize * HEAP_UNIT
 }
 
 impl Account {
+    /// The partition's objects in the heap, in [`HEAP_UNIT`]s.
+    #[inline]
+    fn objects(&self) -> u32 {
+        self.heap
+            .load(Relaxed)
+            .saturating_sub(self.inherited.load(Relaxed))
+    }
+
     /// What the partition lacks to its minimum.
     #[inline]
     fn lack(&self) -> u32 {
@@ -126,10 +201,17 @@ pub(super) fn maximum(owner: Cid) -> Option<Pages> {
 pub(super) fn usage(owner: Cid) -> Usage {
     let account = account(owner);
     let pages = |kind: Kind| Pages(u64::from(account.pages[kind as usize].load(Relaxed)));
+    // The heap's frames are Global's, less what lies in them for others.
+    let Pages(frames) = pages(Kind::Kernel);
+    let kernel = if owner.is_global() {
+        frames.saturating_sub(u64::from(HEAP_OF_OTHERS.load(Relaxed) / UNITS_OF_PAGE))
+    } else {
+        frames + u64::from(account.objects().div_ceil(UNITS_OF_PAGE))
+    };
     Usage {
         anonymous: pages(Kind::Anonymous),
         file: pages(Kind::File),
-        kernel: pages(Kind::Kernel),
+        kernel: Pages(kernel),
         tables: pages(Kind::Table),
         device: pages(Kind::Device),
     }

@@ -11,7 +11,8 @@ use super::Kind;
 /// |---|---|---|---|---|
 /// | free, head of a block | 0 | list of its order | – | of the block |
 /// | free, on the hot list | 0 | next hot frame | – | 0 |
-/// | allocated | handles, or 0 for a bare block | – | charged partition | of the block |
+/// | allocated | handles, or 0 for a bare block | for a table: its user's notes | charged partition | of the block |
+/// | a heap run | 0 | – | who pays for the object | of the block |
 /// | a heap slab | objects in use | slabs with room | next object never used | – |
 #[repr(C)]
 pub(crate) struct Meta {

@@ -11,7 +11,8 @@
 //! ever cross from one owner to the next; [`Frame::duplicate`] overwrites the whole frame instead. Frames of the
 //! kernel heap are not zeroed.
 //!
-//! A part of RAM, one 64th but at most 16 MiB, is kept for Global: allocations of other partitions fail first.
+//! A part of RAM, one 64th but at most 16 MiB, is kept for Global: allocations of other partitions fail first. A
+//! quarter of it is kept for the kernel's heap alone.
 //! A partition may have a minimum, which other partitions leave free for it, and a hard maximum, which it does not
 //! pass. Nothing here is reclaimed: without a store behind them, no pages but translation tables can be made again.
 //!
@@ -22,6 +23,7 @@ mod buddy;
 mod meta;
 
 pub use accounts::Usage;
+pub(crate) use accounts::{HEAP_UNIT, charge_heap, discharge_heap};
 pub(crate) use meta::Meta;
 
 use crate::contents::{self, LinearMap, Ram, ram};
@@ -159,13 +161,40 @@ pub fn set_minimum(owner: Cid, minimum: Pages) {
     accounts::set_minimum(owner, u32::try_from(minimum.0).unwrap_or(u32::MAX / 2));
 }
 
+/// Whether `owner` may cause more objects of the kernel: it has not reached its maximum, and the free frames are more
+/// than what is kept from it.
+///
+/// What a single call makes in the heap is small and is not refused in the middle. It is asked for here, before the call
+/// begins, and what the call then takes beyond the limit comes out of what was kept.
+#[must_use]
+pub fn has_room(owner: Cid) -> bool {
+    permitted(&FREE.lock(), owner, 1, kept_from(owner))
+}
+
+/// Lets `owner` go beyond its maximum by a few frames, or no longer: while its first process runs. That process may have
+/// lost its translation tables while it slept; were it to end for lack of a frame to build them in, so would its partition.
+pub fn set_grace(owner: Cid, has: bool) {
+    /// The tables of a small program, and some of its pages.
+    const GRACE: u32 = 64;
+    accounts::set_grace(owner, if has { GRACE } else { 0 });
+}
+
+/// Makes what a partition that is gone has left in the kernel's heap Global's, and answers how many bytes that is:
+/// places in tables that all partitions share.
+pub fn inherit(owner: Cid) -> usize {
+    accounts::inherit_heap(owner)
+}
+
 /// The frames that an allocation for `owner` leaves free, besides what is promised to others.
+///
+/// Global leaves a quarter of the reserve to the kernel's heap, so that what a call allocates on its way is there.
 #[inline]
 fn kept_from(owner: Cid) -> u32 {
-    if owner.is_global() {
-        0
+    let reserve = RESERVE.load(Relaxed);
+    if owner.is_global() || accounts::grace(owner) > 0 {
+        reserve / 4
     } else {
-        RESERVE.load(Relaxed)
+        reserve
     }
 }
 
@@ -201,12 +230,16 @@ fn take_one(owner: Cid, kind: Kind, kept: u32) -> Result<(u32, &'static Meta), O
 
 /// Takes `1 << order` frames, aligned to their size; their contents are what they are.
 pub(crate) fn take_block(owner: Cid, kind: Kind, order: u32) -> Result<u32, OutOfMemory> {
+    take_block_keeping(owner, kind, order, kept_from(owner))
+}
+
+fn take_block_keeping(owner: Cid, kind: Kind, order: u32, kept: u32) -> Result<u32, OutOfMemory> {
     let ram = ram();
     if order >= ORDERS {
         return Err(OutOfMemory);
     }
     let mut free = FREE.lock();
-    if !permitted(&free, owner, 1 << order, kept_from(owner)) {
+    if !permitted(&free, owner, 1 << order, kept) {
         return Err(OutOfMemory);
     }
     let number = free.take(ram, order).ok_or(OutOfMemory)?;
@@ -230,6 +263,9 @@ pub(crate) fn give_block(number: u32, order: u32) {
     free.give(ram, number, order);
 }
 
+/// The longest run of frames that the heap may take out of what is kept for it.
+const SMALL_RUN: u32 = 16;
+
 /// Takes `count` frames in a row for the heap, aligned to `1 << order` of them and charged to Global.
 pub(crate) fn take_run(count: u32, order: u32) -> Result<u32, OutOfMemory> {
     if count == 1 && order == 0 {
@@ -242,7 +278,12 @@ pub(crate) fn take_run(count: u32, order: u32) -> Result<u32, OutOfMemory> {
             .ok_or(OutOfMemory)?
             .trailing_zeros(),
     );
-    let number = take_block(Cid::GLOBAL, Kind::Kernel, order)?;
+    let kept = if count > SMALL_RUN {
+        kept_from(Cid::GLOBAL)
+    } else {
+        0
+    };
+    let number = take_block_keeping(Cid::GLOBAL, Kind::Kernel, order, kept)?;
     let rest = (1 << order) - count;
     if rest > 0 {
         let mut free = FREE.lock();
@@ -283,16 +324,8 @@ impl Frame {
     /// [`OutOfMemory`] when none is free, or only Global's reserve, or `owner` is at its maximum.
     pub fn allocate(owner: Cid, kind: Kind) -> Result<Self, OutOfMemory> {
         let frame = Self::take(owner, kind)?;
-        contents::zero(frame.0.get());
+        contents::clear(frame.0.get(), 1);
         Ok(frame)
-    }
-
-    /// A zeroed frame, but only while more than an eighth of RAM is free: for pages that nobody needs yet.
-    pub(crate) fn allocate_if_plentiful(owner: Cid, kind: Kind) -> Option<Self> {
-        let plenty = (TOTAL.load(Relaxed) / 8).max(kept_from(owner));
-        let frame = Self::take_keeping(owner, kind, plenty).ok()?;
-        contents::zero(frame.0.get());
-        Some(frame)
     }
 
     /// A new frame charged to `owner` with the contents of this one.
@@ -306,11 +339,7 @@ impl Frame {
     }
 
     fn take(owner: Cid, kind: Kind) -> Result<Self, OutOfMemory> {
-        Self::take_keeping(owner, kind, kept_from(owner))
-    }
-
-    fn take_keeping(owner: Cid, kind: Kind, kept: u32) -> Result<Self, OutOfMemory> {
-        let (number, meta) = take_one(owner, kind, kept)?;
+        let (number, meta) = take_one(owner, kind, kept_from(owner))?;
         meta.references.store(1, Relaxed);
         NonZeroU32::new(number).map(Self).ok_or(OutOfMemory)
     }
@@ -447,19 +476,75 @@ fn release(free: &mut Buddy, ram: &Ram, number: u32, meta: &Meta) {
     free.give_one(ram, number, meta);
 }
 
+/// Puts zeroed frames into the empty places among `places` whose bits are `wanted`, the lowest first, as long as more
+/// than an eighth of RAM is free: for pages that nobody needs yet. Returns the bits of those that it has filled.
+pub(crate) fn fill_if_plentiful(
+    owner: Cid,
+    kind: Kind,
+    places: &mut [Option<Frame>; 16],
+    wanted: u16,
+) -> u16 {
+    let ram = ram();
+    let plenty = (TOTAL.load(Relaxed) / 8).max(kept_from(owner));
+    let mut filled = 0u16;
+    {
+        let mut free = FREE.lock();
+        let wanted = |slot: &usize| wanted & 1 << slot != 0;
+        for (slot, place) in places
+            .iter_mut()
+            .enumerate()
+            .filter(|(slot, _)| wanted(slot))
+        {
+            // Charged at the end, all together; what others are promised does not depend on that.
+            let more = filled.count_ones() + 1;
+            let kept = plenty.saturating_add(promised(owner));
+            let permitted = free.free() > kept && accounts::permits(owner, more) && !injected();
+            let Some((number, meta)) = permitted.then(|| free.take_one(ram)).flatten() else {
+                break;
+            };
+            meta.set_used(owner.0, kind, 0);
+            meta.references.store(1, Relaxed);
+            *place = NonZeroU32::new(number).map(Frame);
+            filled |= 1 << slot;
+        }
+        accounts::charge(owner, kind, filled.count_ones() as i32);
+    }
+    for (slot, place) in places.iter().enumerate() {
+        if let Some(frame) = place.as_ref().filter(|_| filled & 1 << slot != 0) {
+            contents::clear(frame.0.get(), 1);
+        }
+    }
+    filled
+}
+
 /// Drops the handles in `frames` and takes the allocator's lock once for all of them.
 pub(crate) fn drop_all(frames: &mut [Option<Frame>]) {
     let ram = ram();
     let mut free = None;
+    // Neighbours mostly have one owner and one kind: they are charged together.
+    let mut charged = (0, Kind::Anonymous);
+    let mut count = 0;
     for frame in frames.iter_mut().filter_map(Option::take) {
         let number = frame.0.get();
         core::mem::forget(frame);
         let Some(meta) = ram.meta(number) else {
             continue;
         };
-        if Frame::let_go(meta) {
-            release(free.get_or_insert_with(|| FREE.lock()), ram, number, meta);
+        if !Frame::let_go(meta) {
+            continue;
         }
+        let free = free.get_or_insert_with(|| FREE.lock());
+        let whose = (meta.owner.load(Relaxed), meta.kind());
+        if whose != charged && count > 0 {
+            accounts::charge(Cid(charged.0), charged.1, -count);
+            count = 0;
+        }
+        charged = whose;
+        count += 1;
+        free.give_one(ram, number, meta);
+    }
+    if count > 0 {
+        accounts::charge(Cid(charged.0), charged.1, -count);
     }
 }
 

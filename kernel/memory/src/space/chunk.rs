@@ -62,12 +62,21 @@ pub(super) fn runs<'a>(
     pages: Range<u64>,
     select: impl Fn(&Chunk) -> u16 + 'a,
 ) -> impl Iterator<Item = (PageNumber, u64)> + 'a {
+    keyed_runs(chunks, pages, move |_, chunk| select(chunk))
+}
+
+/// As [`runs`], with a choice that depends on the chunk's key.
+pub(super) fn keyed_runs<'a>(
+    chunks: &'a Sorted<Chunk>,
+    pages: Range<u64>,
+    select: impl Fn(u64, &Chunk) -> u16 + 'a,
+) -> impl Iterator<Item = (PageNumber, u64)> + 'a {
     let end = pages.end;
     let inside = chunks
         .entries(pages.start >> SHIFT)
         .take_while(move |(key, _)| key << SHIFT < end);
     let pieces =
-        inside.flat_map(move |(key, chunk)| pieces(key, select(chunk) & window(key, &pages)));
+        inside.flat_map(move |(key, chunk)| pieces(key, select(key, chunk) & window(key, &pages)));
     let mut pieces = pieces.peekable();
     core::iter::from_fn(move || {
         let mut run = pieces.next()?;
@@ -215,13 +224,13 @@ impl Chunk {
 
     /// Fills the empty slots of `wanted` with new zeroed pages, as long as memory is plentiful.
     pub(super) fn fill_with_zeros(&mut self, owner: Cid, wanted: u16) {
-        for slot in slots(wanted & !self.present) {
-            let Some(frame) = Frame::allocate_if_plentiful(owner, Kind::Anonymous) else {
-                return;
-            };
-            self.put(slot, frame);
-            self.own |= 1 << slot;
-            self.writable |= 1 << slot;
+        let wanted = wanted & !self.present;
+        if wanted != 0 {
+            let filled =
+                frames::fill_if_plentiful(owner, Kind::Anonymous, &mut self.frames, wanted);
+            self.present |= filled;
+            self.own |= filled;
+            self.writable |= filled;
         }
     }
 
@@ -266,17 +275,23 @@ impl Chunk {
         self.own &= !gone;
     }
 
-    /// The child's chunk at a fork: the pages that are not an object's; those come by faults.
-    pub(super) fn share(&self) -> Option<Self> {
-        if self.own == 0 {
-            return None;
-        }
+    /// The child's chunk at a fork: the pages in the slots `shared`. Those of `copied` are the child's alone, as far as
+    /// there is memory, and `writable` says which they are.
+    pub(super) fn share(&self, owner: Cid, shared: u16, copied: u16) -> Option<Self> {
         let mut copy = Self::new();
-        for slot in slots(self.own & self.present) {
-            copy.frames[slot] = self.frames[slot].clone();
+        for slot in slots(shared & self.present) {
+            let Some(frame) = &self.frames[slot] else {
+                continue;
+            };
+            let bit = 1u16 << slot;
+            let own = (copied & bit != 0)
+                .then(|| frame.duplicate(owner, Kind::Anonymous).ok())
+                .flatten();
+            copy.writable |= if own.is_some() { bit } else { 0 };
+            copy.frames[slot] = Some(own.unwrap_or_else(|| frame.clone()));
+            copy.present |= bit;
         }
-        copy.present = self.own & self.present;
-        copy.own = copy.present;
-        Some(copy)
+        copy.own = self.own & copy.present;
+        (copy.present != 0).then_some(copy)
     }
 }

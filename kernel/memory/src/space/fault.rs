@@ -155,6 +155,7 @@ impl AddressSpace {
         self.areas.reserve(start)?;
         self.areas.remove(key);
         self.areas.insert(start, grown_area)?;
+        self.changes += 1;
         self.size += grown;
         Ok(())
     }
@@ -186,7 +187,7 @@ fn is_plain(area: &Area) -> bool {
 }
 
 /// What is to be installed for the pages in the slots `wanted`.
-fn translations_of(
+pub(super) fn translations_of(
     chunk: &Chunk,
     area: &Area,
     wanted: u16,

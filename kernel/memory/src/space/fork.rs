@@ -1,48 +1,152 @@
 //! Fork: copy on write.
 //!
-//! The child gets the areas and handles to the pages that are the parent's own; pages of files and shared
-//! objects come by faults, 64 KiB at a time. The child has no translations at first: a child that calls exec soon
-//! pays for few. The parent's own pages become read-only; whoever writes first copies, and who is left alone
-//! with a frame writes to it without a copy.
+//! The child gets the areas and handles to the pages that are the parent's own. These become read-only in the parent;
+//! whoever writes first copies, and who is left alone with a frame writes to it without a copy. Pages of files and
+//! shared objects come by faults, 64 KiB at a time.
+//!
+//! A fault costs more than what it brings, so what both sides are known to need at once is done beforehand: the pages
+//! near the addresses that the caller names (stack pointer, thread pointer) are copied and stay writable on both
+//! sides, and the *warm* pages, those that the parent has translations for, are translated for the child too. That
+//! holds for the surroundings of the named addresses, and for all of a parent that has few warm pages. A child of a
+//! large process that calls exec soon pays for little.
 
 use super::area::Area;
-use super::chunk::{self, Chunk};
+use super::chunk::{self, Chunk, PAGES, SHIFT};
+use super::fault::translations_of;
+use super::map::covering;
 use super::{AddressSpace, Errno};
+use crate::sorted::Full;
+use abi::PAGE_SHIFT;
 use abi::mmu::{PageNumber, Protection, Translations};
 use alloc::boxed::Box;
+use core::ops::Range;
+
+/// Up to so many warm chunks are translated for the child, wherever they lie.
+const WARM: usize = 16;
+
+/// Why a fork does not come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForkError {
+    /// There is no memory for the child.
+    OutOfMemory,
+    /// The parent's areas have changed since the child got its own: it has to begin anew.
+    Changed,
+}
+
+impl From<Full> for ForkError {
+    fn from(_: Full) -> Self {
+        ForkError::OutOfMemory
+    }
+}
 
 impl AddressSpace {
-    /// A copy of this space (`man 2 fork`) with empty `translations`.
+    /// A copy of this space (`man 2 fork`) in `translations`, which are empty; the addresses `near` are those that
+    /// parent and child will write to at once.
     ///
     /// # Errors
     /// ENOMEM; this space is as before, but for writes that fault once.
-    pub fn fork(&mut self, translations: Box<dyn Translations>) -> Result<AddressSpace, Errno> {
+    pub fn fork(
+        &mut self,
+        translations: Box<dyn Translations>,
+        near: &[u64],
+    ) -> Result<AddressSpace, Errno> {
+        let mut child = self.begin_fork(translations)?;
+        match self.fork_step(&mut child, PageNumber(0), near, u64::MAX) {
+            Ok(_) => Ok(child),
+            Err(_) => Err(Errno::ENOMEM),
+        }
+    }
+
+    /// Begins a fork that is done in steps: a child with the areas of this space, but none of its pages.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn begin_fork(&self, translations: Box<dyn Translations>) -> Result<AddressSpace, Errno> {
         let mut child = AddressSpace::new(self.owner, self.layout, translations);
         child.areas = self
             .areas
-            .try_filter_map(|area: &Area| Some(area.clone()))?;
-        child.chunks = self.chunks.try_filter_map(Chunk::share)?;
+            .try_filter_map(|_, area: &Area| Some(area.clone()))?;
         child.size = self.size;
         child.limit = self.limit;
         child.stack_limit = self.stack_limit;
         (child.heap_start, child.heap_end) = (self.heap_start, self.heap_end);
-        self.protect_own_pages();
+        child.changes = self.changes;
         Ok(child)
     }
 
-    /// Takes the permission to write from all pages that are this space's own.
-    fn protect_own_pages(&mut self) {
+    /// Gives `child`, of [`AddressSpace::begin_fork`], about `budget` pages from `from` on. Answers where to go on; `None`
+    /// when the child has all. Between two steps programs may run in this space.
+    ///
+    /// # Errors
+    /// [`ForkError`]; this space is as before, but for writes that fault once.
+    pub fn fork_step(
+        &mut self,
+        child: &mut AddressSpace,
+        from: PageNumber,
+        near: &[u64],
+        budget: u64,
+    ) -> Result<Option<PageNumber>, ForkError> {
+        if self.changes != child.changes {
+            return Err(ForkError::Changed);
+        }
+        let all_warm = self.is_little_warm();
+        let first = from.0 >> SHIFT;
+        let (mut left, mut next) = (budget.max(PAGES), None);
+        for (key, chunk) in self.chunks.entries(first) {
+            let count = u64::from(chunk.present.count_ones());
+            if count > left {
+                next = Some(key);
+                break;
+            }
+            left -= count;
+            let near = near_in(key, near);
+            let warm = if all_warm || near != 0 {
+                chunk.installed
+            } else {
+                0
+            };
+            let copied = near & chunk.own & chunk.writable;
+            if let Some(copy) = chunk.share(self.owner, chunk.own | warm, copied) {
+                child.chunks.insert(key, copy)?;
+            }
+        }
+        let keys = first..next.unwrap_or(u64::MAX >> SHIFT);
+        self.protect_shared_pages(child, &keys);
+        child.install_warm(self, &keys, near, all_warm);
+        Ok(next.map(|key| PageNumber(key << SHIFT)))
+    }
+
+    /// Whether all that is translated is little enough to be translated for a child.
+    fn is_little_warm(&self) -> bool {
+        let warm = self.chunks.iter().filter(|(_, chunk)| chunk.installed != 0);
+        // A large space is not searched for the few chunks that may be warm.
+        self.chunks.len() <= 8 * WARM && warm.take(WARM + 1).count() <= WARM
+    }
+
+    /// Takes the permission to write from the pages in chunks `keys` that are this space's own and the child's as well.
+    fn protect_shared_pages(&mut self, child: &AddressSpace, keys: &Range<u64>) {
+        // What the child may write to is a copy, and so far nothing else is.
+        let copied = |key| child.chunks.get(key).map_or(0, |chunk| chunk.writable);
         // Most spaces have few runs, all of one protection: one call and one flush.
         let mut runs = [(PageNumber(0), 0); 16];
         let (mut filled, mut pending) = (0, Protection::empty());
-        for (_, area) in self.areas.iter() {
+        let (start, end) = (keys.start << SHIFT, keys.end << SHIFT);
+        for area in covering(&self.areas, start << PAGE_SHIFT, address_of(end)) {
             if area.mapping.is_shared() || !area.protection.contains(Protection::WRITE) {
                 continue;
             }
             let allowed = chunk::hardware(area.protection) - Protection::WRITE;
             let pages = Self::page_range(area.start, area.end);
-            let exposed = |chunk: &Chunk| chunk.own & chunk.writable & chunk.installed;
-            for run in chunk::runs(&self.chunks, pages, exposed) {
+            let pages = pages.start.max(start)..pages.end.min(end);
+            let exposed = |key, chunk: &Chunk| {
+                let exposed = chunk.own & chunk.writable & chunk.installed;
+                if exposed == 0 {
+                    0
+                } else {
+                    exposed & !copied(key)
+                }
+            };
+            for run in chunk::keyed_runs(&self.chunks, pages, exposed) {
                 if filled == runs.len() || filled != 0 && pending != allowed {
                     self.translations.protect_runs(&runs[..filled], pending);
                     filled = 0;
@@ -55,8 +159,72 @@ impl AddressSpace {
         if filled != 0 {
             self.translations.protect_runs(&runs[..filled], pending);
         }
-        for (_, chunk) in self.chunks.entries_mut(0) {
-            chunk.writable &= !chunk.own;
+        for (key, chunk) in self.chunks.entries_mut(keys.start) {
+            if key >= keys.end {
+                break;
+            }
+            if chunk.own & chunk.writable != 0 {
+                chunk.writable &= !chunk.own | copied(key);
+            }
         }
     }
+
+    /// Translates the warm pages in chunks `keys` that the child has. Pages that it would have to copy before it writes to them are left
+    /// out where it may write: the first access is most often a store.
+    fn install_warm(
+        &mut self,
+        parent: &AddressSpace,
+        keys: &Range<u64>,
+        near: &[u64],
+        all_warm: bool,
+    ) {
+        for (key, chunk) in self.chunks.entries_mut(keys.start) {
+            if key >= keys.end {
+                break;
+            }
+            if !all_warm && near_in(key, near) == 0 {
+                continue;
+            }
+            let warm = parent.chunks.get(key).map_or(0, |chunk| chunk.installed);
+            let (first, last) = (key << SHIFT, (key + 1) << SHIFT);
+            for area in covering(&self.areas, first << PAGE_SHIFT, last << PAGE_SHIFT) {
+                if area.protection.is_empty() {
+                    continue;
+                }
+                let writable = area.protection.contains(Protection::WRITE);
+                let copied_later = if writable {
+                    chunk.own & !chunk.writable
+                } else {
+                    0
+                };
+                let window = chunk::window(key, &Self::page_range(area.start, area.end));
+                let wanted = window & warm & chunk.present & !copied_later;
+                if wanted == 0 {
+                    continue;
+                }
+                let entries = translations_of(chunk, area, wanted);
+                let first = PageNumber(first);
+                if self.translations.install_run(first, &entries).is_err() {
+                    // Without tables the child begins without translations.
+                    self.translations.remove(first, PAGES);
+                    chunk.installed = 0;
+                    return;
+                }
+                chunk.installed |= wanted;
+            }
+        }
+    }
+}
+
+/// The slots of chunk `key` in which addresses of `near` lie.
+fn near_in(key: u64, near: &[u64]) -> u16 {
+    near.iter()
+        .map(|address| address >> PAGE_SHIFT)
+        .filter(|page| page >> SHIFT == key)
+        .fold(0, |slots, page| slots | 1 << (page % PAGES))
+}
+
+/// The address of a page that may be the one behind all others.
+const fn address_of(page: u64) -> u64 {
+    page.saturating_mul(abi::PAGE_SIZE as u64)
 }

@@ -3,6 +3,7 @@
 use super::area::{Advice, Area, Fixed, MapRequest, Mapping, round_up};
 use super::chunk::{self, Chunk, SHIFT};
 use super::{AddressSpace, MAX_AREAS};
+use crate::sorted::Sorted;
 use abi::mmu::{PageNumber, Protection};
 use abi::{Errno, PAGE_SHIFT, PAGE_SIZE};
 use core::ops::Range;
@@ -20,6 +21,22 @@ impl AddressSpace {
     /// limit, too many areas, no memory. EPERM: a fixed address below the lowest. EEXIST: [`Fixed::NoReplace`] and
     /// something is there. EACCES: more protection than the maximum. EOVERFLOW: beyond the object's last index.
     pub fn map(&mut self, request: MapRequest) -> Result<u64, Errno> {
+        let length = self.check_request(&request)?;
+        let start = self.place(&request, length)?;
+        let area = Area {
+            start,
+            end: start + length,
+            protection: request.protection,
+            maximum: request.maximum,
+            mapping: request.mapping,
+            name: request.name,
+        };
+        self.put_area(area, request.fixed == Fixed::Replace)?;
+        Ok(start)
+    }
+
+    /// What [`AddressSpace::map`] refuses whatever is mapped already; the length in whole pages.
+    fn check_request(&self, request: &MapRequest) -> Result<u64, Errno> {
         let length = round_up(request.length).ok_or(Errno::ENOMEM)?;
         if length == 0 {
             return Err(Errno::EINVAL);
@@ -36,17 +53,17 @@ impl AddressSpace {
                 .checked_add(length >> PAGE_SHIFT)
                 .ok_or(Errno::EOVERFLOW)?;
         }
-        let start = self.place(&request, length)?;
-        let area = Area {
-            start,
-            end: start + length,
-            protection: request.protection,
-            maximum: request.maximum,
-            mapping: request.mapping,
-            name: request.name,
-        };
-        self.put_area(area, request.fixed == Fixed::Replace)?;
-        Ok(start)
+        Ok(length)
+    }
+
+    /// Whether [`AddressSpace::map`] would refuse this request, for one that replaces what is there.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::map`], but for what comes of shortages of memory.
+    pub fn may_replace(&mut self, request: &MapRequest) -> Result<(), Errno> {
+        let length = self.check_request(request)?;
+        let start = self.place(request, length)?;
+        self.check_room(start, start + length, true)
     }
 
     /// The address at which `length` bytes go.
@@ -87,19 +104,13 @@ impl AddressSpace {
     /// Puts `area` where it says; what is there is unmapped when it may be replaced, and must not exist otherwise.
     pub(super) fn put_area(&mut self, area: Area, replace: bool) -> Result<(), Errno> {
         let (start, end, pages) = (area.start, area.end, area.pages());
-        let hidden: u64 = if replace { self.covered(start, end) } else { 0 };
-        if (self.size - hidden).saturating_add(pages) > self.limit {
-            return Err(Errno::ENOMEM);
-        }
-        // Cutting an area in two at each end, and the new one.
-        if self.areas.len() + 3 > MAX_AREAS {
-            return Err(Errno::ENOMEM);
-        }
+        self.check_room(start, end, replace)?;
         if replace {
             self.cut(start)?;
             self.cut(end)?;
         }
         self.areas.reserve(start)?;
+        self.changes += 1;
         if replace {
             self.remove_areas(start, end);
         }
@@ -109,12 +120,36 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// Whether the limit and the number of areas allow one more.
+    fn check_room(&self, start: u64, end: u64, replace: bool) -> Result<(), Errno> {
+        let hidden = if replace { self.covered(start, end) } else { 0 };
+        let pages = (end - start) >> PAGE_SHIFT;
+        let fits = (self.size - hidden).saturating_add(pages) <= self.limit;
+        // Cutting an area in two at each end, and the new one.
+        if fits && self.areas.len() + 3 <= MAX_AREAS {
+            Ok(())
+        } else {
+            Err(Errno::ENOMEM)
+        }
+    }
+
     /// Unmaps what lies in a range (`man 2 munmap`); holes in it are no error.
     ///
     /// # Errors
     /// EINVAL: no length, an address that is not a multiple of the page size, or a range outside of the program's
     /// addresses. ENOMEM: an area would have to be cut in two and cannot be.
     pub fn unmap(&mut self, address: u64, length: u64) -> Result<(), Errno> {
+        self.prepare_unmap(address, length)?;
+        let length = round_up(length).ok_or(Errno::EINVAL)?;
+        self.remove_areas(address, address + length);
+        Ok(())
+    }
+
+    /// Prepares [`AddressSpace::unmap`] of a range: whether it would be refused, and the cuts that it needs.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::unmap`]; nothing that a program sees has changed then.
+    pub fn prepare_unmap(&mut self, address: u64, length: u64) -> Result<(), Errno> {
         let length = round_up(length).ok_or(Errno::EINVAL)?;
         if length == 0 || !aligned(address) || !self.is_inside(address, length) {
             return Err(Errno::EINVAL);
@@ -122,45 +157,54 @@ impl AddressSpace {
         if self.areas.len() + 2 > MAX_AREAS {
             return Err(Errno::ENOMEM);
         }
-        let end = address + length;
         self.cut(address)?;
-        self.cut(end)?;
-        self.remove_areas(address, end);
-        Ok(())
+        self.cut(address + length)
     }
 
-    /// [`AddressSpace::unmap`] in steps of about `budget` pages that exist (at least 16): the rest of the range, as
-    /// address and length, or `None` when all is done. What is not reached yet is still mapped.
+    /// Drops pages of a range whose pages are about to end as a whole, so that the operation that ends them has few
+    /// left: about `budget` pages, from the beginning. Answers where to go on; `None`, with nothing dropped, when no
+    /// more than that are left.
     ///
-    /// # Errors
-    /// As [`AddressSpace::unmap`].
-    pub fn unmap_step(
-        &mut self,
-        address: u64,
-        length: u64,
-        budget: u64,
-    ) -> Result<Option<(u64, u64)>, Errno> {
-        let length = round_up(length).ok_or(Errno::EINVAL)?;
-        if !aligned(address) || !self.is_inside(address, length) {
-            return Err(Errno::EINVAL);
+    /// The areas stay: until the operation itself, nothing else can be mapped there, and a program that still touches the
+    /// range finds what it finds after MADV_DONTNEED.
+    pub fn thin(&mut self, address: u64, length: u64, budget: u64) -> Option<u64> {
+        let length = round_up(length)?;
+        let part = self.part(address, length, budget);
+        if part == length {
+            return None;
+        }
+        let next = address.checked_add(part)?;
+        self.zap(Self::page_range(address, next));
+        Some(next)
+    }
+
+    /// How many bytes of a range can be dealt with in one step of about `budget` pages that exist: all, or up to the end
+    /// of a whole page. A range that wraps or ends beyond the program's addresses is left whole, for the operation to
+    /// refuse.
+    #[must_use]
+    pub fn part(&self, address: u64, length: u64, budget: u64) -> u64 {
+        if !self.is_inside(address, length) {
+            return length;
         }
         let end = address + length;
         let mut left = budget.max(chunk::PAGES);
-        let mut step_end = end;
         for (key, chunk) in self.chunks.entries(address >> PAGE_SHIFT >> SHIFT) {
+            let start = (key << SHIFT) << PAGE_SHIFT;
+            if start >= end {
+                break;
+            }
             let count = u64::from(chunk.present.count_ones());
             if count > left {
-                step_end = ((key << SHIFT) << PAGE_SHIFT).clamp(address, end);
-                break;
+                return start.saturating_sub(address);
             }
             left -= count;
         }
-        self.unmap(address, step_end - address)?;
-        Ok((step_end < end).then(|| (step_end, end - step_end)))
+        length
     }
 
     /// Removes the areas from `start` to `end`, at both of which no area lies across.
     pub(super) fn remove_areas(&mut self, start: u64, end: u64) {
+        self.changes += 1;
         self.zap(Self::page_range(start, end));
         while let Some((key, area)) = self.areas.at_or_above(start).filter(|(key, _)| *key < end) {
             self.size -= area.pages();
@@ -218,23 +262,8 @@ impl AddressSpace {
         length: u64,
         protection: Protection,
     ) -> Result<(), Errno> {
-        let length = round_up(length).ok_or(Errno::ENOMEM)?;
-        if !aligned(address) {
-            return Err(Errno::EINVAL);
-        }
-        if length == 0 {
-            return Ok(());
-        }
-        if !self.is_inside(address, length) || !self.is_covered(address, address + length) {
-            return Err(Errno::ENOMEM);
-        }
+        let length = self.may_protect(address, length, protection)?;
         let end = address + length;
-        if self
-            .covering(address, end)
-            .any(|area| !area.maximum.contains(protection))
-        {
-            return Err(Errno::EACCES);
-        }
         if self
             .covering(address, end)
             .all(|area| area.protection == protection)
@@ -246,6 +275,7 @@ impl AddressSpace {
         }
         self.cut(address)?;
         self.cut(end)?;
+        self.changes += 1;
         let mut at = address;
         while at < end {
             let Some(area) = self.areas.get_mut(at) else {
@@ -258,6 +288,33 @@ impl AddressSpace {
         }
         self.join(address, end);
         Ok(())
+    }
+
+    /// Whether [`AddressSpace::protect`] would refuse the range; its length in whole pages when not.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::protect`], but for what comes of shortages.
+    pub fn may_protect(
+        &self,
+        address: u64,
+        length: u64,
+        protection: Protection,
+    ) -> Result<u64, Errno> {
+        let length = round_up(length).ok_or(Errno::ENOMEM)?;
+        if !aligned(address) {
+            return Err(Errno::EINVAL);
+        }
+        if length == 0 {
+            return Ok(0);
+        }
+        if !self.is_inside(address, length) || !self.is_covered(address, address + length) {
+            return Err(Errno::ENOMEM);
+        }
+        let refuses = |area: &Area| !area.maximum.contains(protection);
+        if self.covering(address, address + length).any(refuses) {
+            return Err(Errno::EACCES);
+        }
+        Ok(length)
     }
 
     /// Brings the translations of `pages` to a new protection of their area.
@@ -322,6 +379,14 @@ impl AddressSpace {
         self.heap_end
     }
 
+    /// The range, as address and length, that leaves the heap when its end moves to `address`.
+    #[must_use]
+    pub fn heap_beyond(&self, address: u64) -> Option<(u64, u64)> {
+        let (old, new) = (round_up(self.heap_end)?, round_up(address)?);
+        let length = old.checked_sub(new)?;
+        (address >= self.heap_start).then_some((new, length))
+    }
+
     fn extend_heap(&mut self, old: u64, new: u64) -> Result<(), Errno> {
         if !self.is_free(old, new) {
             return Err(Errno::ENOMEM);
@@ -369,15 +434,7 @@ impl AddressSpace {
 
     /// The areas that overlap a range.
     pub(super) fn covering(&self, start: u64, end: u64) -> impl Iterator<Item = &Area> {
-        let from = self
-            .areas
-            .at_or_below(start)
-            .filter(|(_, area)| area.end > start)
-            .map_or(start, |(key, _)| key);
-        self.areas
-            .entries(from)
-            .map(|(_, area)| area)
-            .take_while(move |area| area.start < end)
+        covering(&self.areas, start, end)
     }
 
     /// How many pages of a range areas cover.
@@ -387,7 +444,7 @@ impl AddressSpace {
             .sum()
     }
 
-    fn is_covered(&self, start: u64, end: u64) -> bool {
+    pub(super) fn is_covered(&self, start: u64, end: u64) -> bool {
         self.covered(start, end) == (end - start) >> PAGE_SHIFT
     }
 
@@ -441,4 +498,16 @@ impl AddressSpace {
             }
         }
     }
+}
+
+/// The areas that overlap a range.
+pub(super) fn covering(areas: &Sorted<Area>, start: u64, end: u64) -> impl Iterator<Item = &Area> {
+    let from = areas
+        .at_or_below(start)
+        .filter(|(_, area)| area.end > start)
+        .map_or(start, |(key, _)| key);
+    areas
+        .entries(from)
+        .map(|(_, area)| area)
+        .take_while(move |area| area.start < end)
 }

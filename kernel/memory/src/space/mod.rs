@@ -22,10 +22,12 @@ mod fork;
 mod map;
 mod place;
 mod remap;
+mod residence;
 
 pub use abi::mmu::Access;
 pub use area::{Advice, Area, Backing, Fixed, MapRequest, Mapping, RemapFlags};
 pub use fault::set_instruction_sync;
+pub use fork::ForkError;
 
 use crate::frames::{Frame, Kind};
 use crate::sorted::{Full, Sorted};
@@ -126,6 +128,8 @@ pub struct AddressSpace {
     holes: Holes,
     /// Pages of all areas.
     size: u64,
+    /// Grows with every change of the areas.
+    changes: u64,
     limit: u64,
     stack_limit: u64,
     heap_start: u64,
@@ -145,6 +149,7 @@ impl AddressSpace {
             chunks: Sorted::new(),
             holes: Holes::below(layout.mappings_below),
             size: 0,
+            changes: 0,
             limit: u64::MAX,
             stack_limit: 8 << 20,
             heap_start: 0,
@@ -181,6 +186,7 @@ impl AddressSpace {
         if !self.areas.is_empty() {
             self.translations.discard();
             self.areas.clear();
+            self.changes += 1;
             self.holes = Holes::below(self.layout.mappings_below);
             self.size = 0;
             (self.heap_start, self.heap_end) = (0, 0);

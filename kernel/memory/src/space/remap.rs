@@ -65,6 +65,33 @@ impl AddressSpace {
         self.move_area(area, old..end, target, new_length)
     }
 
+    /// The range, as address and length, whose pages [`AddressSpace::remap`] with these arguments drops.
+    #[must_use]
+    pub fn remap_drops(
+        &self,
+        old: u64,
+        old_length: u64,
+        new_length: u64,
+        flags: RemapFlags,
+        new: u64,
+    ) -> Option<(u64, u64)> {
+        let (old_length, new_length) = (round_up(old_length)?, round_up(new_length)?);
+        let end = old.checked_add(old_length)?;
+        self.area_at(old).filter(|area| end <= area.end)?;
+        let dropped = if !flags.contains(RemapFlags::FIXED) {
+            let length = old_length.checked_sub(new_length)?;
+            (old + new_length, length)
+        } else {
+            let overlaps = new < end && old < new.saturating_add(new_length);
+            if overlaps || !flags.contains(RemapFlags::MAY_MOVE) || new < self.layout.lowest {
+                return None;
+            }
+            (new, new_length)
+        };
+        let whole = aligned(old) && aligned(dropped.0) && self.is_inside(dropped.0, dropped.1);
+        whole.then_some(dropped)
+    }
+
     fn move_to_fixed(
         &mut self,
         area: Area,
@@ -134,6 +161,7 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         self.areas.insert(start, moved)?;
+        self.changes += 1;
         self.size += pages;
         Ok(())
     }
@@ -169,8 +197,13 @@ impl AddressSpace {
 
     /// The first page that exists from `page` on and below `end`.
     fn next_page(&self, page: u64, end: u64) -> Option<u64> {
-        let mut runs = chunk::runs(&self.chunks, page..end, |chunk| chunk.present);
-        runs.next().map(|(first, _)| first.0)
+        let inside = self.chunks.entries(page >> SHIFT);
+        inside
+            .take_while(|(key, _)| key << SHIFT < end)
+            .find_map(|(key, chunk)| {
+                let slots = chunk.present & chunk::window(key, &(page..end));
+                (slots != 0).then(|| (key << SHIFT) + u64::from(slots.trailing_zeros()))
+            })
     }
 
     /// Moves pages into chunks that exist.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use abi::Cid;
-use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, Translations, Usage};
+use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, Translations};
 use memory::frames::Kind;
 use memory::{Access, AddressSpace, FaultError, Frame, PageError, PageSource, host};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,8 +53,6 @@ impl Translations for Mmu {
             .retain(|page, _| *page < first.0 || *page >= first.0 + count);
     }
 
-    fn harvest(&mut self, _: PageNumber, _: u64, _: &mut dyn FnMut(PageNumber, Usage)) {}
-
     fn discard(&mut self) {
         self.table.lock().unwrap().clear();
     }
@@ -84,10 +82,15 @@ impl Process {
     }
 
     pub fn fork(&mut self) -> Result<Self, abi::Errno> {
+        self.fork_near(&[])
+    }
+
+    /// A fork that copies the pages of these addresses ahead.
+    pub fn fork_near(&mut self, near: &[u64]) -> Result<Self, abi::Errno> {
         let mmu = Mmu::default();
         let (table, fail) = (mmu.table.clone(), mmu.fail.clone());
         Ok(Self {
-            space: self.space.fork(Box::new(mmu))?,
+            space: self.space.fork(Box::new(mmu), near)?,
             table,
             fail,
             faults: 0,

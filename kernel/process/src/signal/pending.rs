@@ -1,7 +1,7 @@
 //! Signals that have been sent and not yet delivered.
 
 use abi::Errno;
-use abi::linux::{Detail, SI_QUEUE, SI_USER, SigInfo, SignalNumber, SignalSet};
+use abi::linux::{SI_QUEUE, SI_USER, SigInfo, SignalNumber, SignalSet};
 use alloc::collections::{BTreeMap, VecDeque};
 
 /// A set of pending signals: standard ones once each, real-time ones as often as they were sent.
@@ -77,20 +77,23 @@ impl Pending {
                 self.queued -= 1;
                 Some(info)
             }
-            None => {
-                let detail = Detail::Sender {
-                    pid: 0,
-                    uid: 0,
-                    value: 0,
-                };
-                Some(SigInfo {
-                    signal,
-                    errno: 0,
-                    code: SI_USER,
-                    detail,
-                })
-            }
+            None => Some(unknown(signal)),
         }
+    }
+
+    /// Whether one of a signal is pending with what `is_it` says that came with it.
+    pub fn contains(&self, signal: SignalNumber, is_it: impl Fn(&SigInfo) -> bool) -> bool {
+        self.queues
+            .get(&signal)
+            .is_some_and(|queue| queue.iter().any(is_it))
+    }
+
+    /// What [`Pending::take`] would give.
+    #[must_use]
+    pub fn peek(&self, wanted: SignalSet) -> Option<SigInfo> {
+        let signal = self.set.intersection(wanted).first()?;
+        let first = self.queues.get(&signal).and_then(VecDeque::front);
+        Some(first.copied().unwrap_or_else(|| unknown(signal)))
     }
 
     /// Removes signals.
@@ -104,4 +107,9 @@ impl Pending {
             }
         }
     }
+}
+
+/// A signal that came when there was no room for what came with it.
+fn unknown(signal: SignalNumber) -> SigInfo {
+    SigInfo::sent(signal, SI_USER, 0, 0)
 }

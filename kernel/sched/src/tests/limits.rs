@@ -86,10 +86,11 @@ fn sched0022_no_burst_after_sleep() {
     assert!(found[0] <= 11.0, "{} %", found[0]);
 }
 
-/// SCHED0023: a minimum is met against any shares, in every window of 200 ms up to two slices.
+/// SCHED0023: a minimum is met against any shares, in every window of 200 ms, on any number of CPUs, and is not
+/// much more than it was asked to be.
 #[test]
 fn sched0023_minimum_against_big_shares() {
-    for cpus in [1, 2] {
+    for cpus in [1, 2, 4, 8, 16] {
         let mut machine = machine(cpus, "wlm");
         let entitlement = Entitlement {
             shares: Some(1),
@@ -97,26 +98,26 @@ fn sched0023_minimum_against_big_shares() {
             ..Entitlement::default()
         };
         let cid = machine.partition_with(1, entitlement);
-        (0..3).for_each(|_| {
+        (0..2 * cpus).for_each(|_| {
             machine.spawn(cid, Busy);
         });
         for number in 2..22 {
             let other = machine.partition(number, 1000);
-            machine.spawn(other, Busy);
+            (0..cpus).for_each(|_| {
+                machine.spawn(other, Busy);
+            });
         }
         machine.run(millis(50));
-        for _ in 0..40 {
-            let found = measure(&mut machine, millis(200), &[cid]);
-            assert!(
-                found[0] >= 28.0 * cpus as f64,
-                "{cpus} CPUs: {} points",
-                found[0]
-            );
-            assert!(
-                found[0] <= 32.0 * cpus as f64,
-                "{cpus} CPUs: {} points",
-                found[0]
-            );
+        let mut snapshots = Vec::new();
+        for _ in 0..400 {
+            snapshots.push(machine.snapshot());
+            machine.run(millis(4));
+        }
+        for (before, after) in snapshots.iter().zip(snapshots.iter().skip(50)) {
+            let found = points(before, after, cid);
+            let least = 30.0 * cpus as f64;
+            assert!(found >= least, "{cpus} CPUs: {found} points");
+            assert!(found <= least + 2.5, "{cpus} CPUs: {found} points");
         }
     }
 }
@@ -239,11 +240,20 @@ fn sched0028_caps_of_sleepers_and_of_nothing() {
 }
 
 /// SCHED0029: a hard maximum of a little less than a CPU, of one or of more is reached, and holds in every window,
-/// on several CPUs. (What one CPU was promised kept the others out, also after it had been given back, and the
-/// bucket ran over.)
+/// on several CPUs, against partitions that want everything. (What one CPU was promised kept the others out, also
+/// after it had been given back, and the bucket ran over; it also ran over between the accounts of two CPUs.)
 #[test]
 fn sched0029_hard_maximum_of_whole_cpus() {
-    for (cpus, hard) in [(8, 1250), (16, 500), (16, 1250)] {
+    let cases = [
+        (4, 3333),
+        (4, 2500),
+        (8, 3333),
+        (8, 1250),
+        (16, 500),
+        (16, 1250),
+        (16, 4321),
+    ];
+    for (cpus, hard) in cases {
         for contended in [false, true] {
             let mut machine = machine(cpus, "wlm");
             let cid = machine.partition_with(1, capped(hard));
@@ -258,7 +268,7 @@ fn sched0029_hard_maximum_of_whole_cpus() {
             let case = std::format!("{hard} bp, {cpus} CPUs, contended {contended}");
             windows_hold(&mut machine, cid, part, &case);
             let found = measure(&mut machine, seconds(1), &[cid]);
-            assert_near(found[0], 100.0 * part, 0.05, &case);
+            assert_near(found[0], 100.0 * part, 0.2, &case);
         }
     }
 }

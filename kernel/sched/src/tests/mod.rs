@@ -2,9 +2,11 @@
 
 extern crate std;
 
+mod edf;
 mod entities;
 mod hotplug;
 mod limits;
+mod malice;
 mod policies;
 mod properties;
 mod shares;

@@ -52,7 +52,7 @@ impl Policy for Bad {
             self.waiting.remove(&cid)
         };
     }
-    fn charge(&mut self, _: Ticks, _: Cid, _: Ticks) {}
+    fn charge(&mut self, _: Ticks, _: Cpu, _: Cid, _: Ticks) {}
     fn pick(&mut self, _: Ticks, _: Cpu, _: &dyn Fn(Cid) -> bool) -> Option<Choice> {
         let cid = match self.evil {
             Evil::Favourite(cid) if self.waiting.contains(&cid) => cid,
@@ -163,7 +163,16 @@ fn sched0053_policies_change_at_run_time() {
             },
         );
     }
-    for name in ["stride", "round-robin", "wlm", "wlm", "stride", "wlm"] {
+    for name in [
+        "stride",
+        "round-robin",
+        "wlm",
+        "edf",
+        "wlm",
+        "stride",
+        "edf",
+        "wlm",
+    ] {
         machine.run(millis(97));
         let now = machine.now();
         let policy = policy_by_name(name).expect("shipped");
@@ -211,7 +220,7 @@ fn sched0054_watchdog_knows_small_parts() {
 /// SCHED0055: every name leads to a policy of that name.
 #[test]
 fn sched0055_policies_by_name() {
-    for name in ["wlm", "stride", "round-robin"] {
+    for name in ["wlm", "edf", "stride", "round-robin"] {
         assert_eq!(policy_by_name(name).map(|policy| policy.name()), Some(name));
     }
     assert!(policy_by_name("fifo").is_none());

@@ -1,17 +1,155 @@
-//! Sending and receiving on the ends of channels.
+//! Sending and receiving.
 
 use super::super::Call;
 use super::super::file::{SLICE, cut, raise, stopped, total, transferred};
-use super::{Arguments, allow_destination, end, opened};
+use super::names::{self, Address};
+use super::{Arguments, Socket, ancillary, opened, require_socket};
 use crate::outcome::{Called, Outcome};
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::Errno;
 use abi::linux::{IOV_MAX, MAX_RW_COUNT, MessageFlags, Msghdr, SignalNumber};
 use abi::mmu::Access as MemoryAccess;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use ipc::{ChannelEnd, Received};
+use ipc::{Ancillary, Bound, ChannelEnd, ChannelKind, DatagramSocket, Received, Sender};
 use vfs::{IoContext, OpenFile, StatusFlags};
-use wait::Stop;
+use wait::{Attempt, Sink, Source, Stop};
+
+/// What bytes go to, or come from.
+enum Carrier<'a> {
+    End(&'a ChannelEnd),
+    Datagram(&'a DatagramSocket, Option<Arc<DatagramSocket>>),
+}
+
+impl<'a> Carrier<'a> {
+    /// What a socket receives by.
+    ///
+    /// # Errors
+    /// EINVAL and ENOTCONN for one that is not connected.
+    fn receiving(socket: Socket<'a>) -> Result<Self, Errno> {
+        match socket {
+            Socket::End(end) => Ok(Self::End(end)),
+            Socket::Datagram(socket) => Ok(Self::Datagram(socket, None)),
+            Socket::Stream(socket) if socket.kind() == ChannelKind::Stream => Err(Errno::EINVAL),
+            Socket::Stream(_) => Err(Errno::ENOTCONN),
+        }
+    }
+
+    /// What a socket sends by, given a destination: a sequence of records ignores it, a stream may have none.
+    ///
+    /// # Errors
+    /// ENOTCONN, EOPNOTSUPP, EISCONN, and those of the address.
+    fn sending(
+        call: &Call<'_>,
+        socket: Socket<'a>,
+        address: u64,
+        length: u64,
+    ) -> Result<Self, Outcome> {
+        let named = address != 0 && length as u32 != 0;
+        match socket {
+            Socket::End(end) => {
+                if named {
+                    let address = names::read(call, address, length)?;
+                    match (end.kind(), address) {
+                        (ChannelKind::SeqPacket, _) => {}
+                        (ChannelKind::Stream, _) => return Err(Errno::EISCONN.into()),
+                        (ChannelKind::Datagram, Address::Named(_)) => {
+                            return Err(Errno::ECONNREFUSED.into());
+                        }
+                        (ChannelKind::Datagram, _) => return Err(Errno::EINVAL.into()),
+                    }
+                }
+                Ok(Self::End(end))
+            }
+            Socket::Stream(socket) if named && socket.kind() == ChannelKind::Stream => {
+                Err(Errno::EOPNOTSUPP.into())
+            }
+            Socket::Stream(_) => Err(Errno::ENOTCONN.into()),
+            Socket::Datagram(socket) if named => {
+                match names::find(call, &names::read(call, address, length)?)? {
+                    Bound::Datagram(to) => Ok(Self::Datagram(socket, Some(to))),
+                    Bound::Stream(_) => Err(Errno::EPROTOTYPE.into()),
+                }
+            }
+            Socket::Datagram(socket) => Ok(Self::Datagram(socket, None)),
+        }
+    }
+
+    fn kind(&self) -> ChannelKind {
+        match self {
+            Self::End(end) => end.kind(),
+            Self::Datagram(..) => ChannelKind::Datagram,
+        }
+    }
+
+    fn send(
+        &self,
+        cx: &IoContext<'_>,
+        source: &mut dyn Source,
+        with: &mut Ancillary,
+    ) -> Attempt<usize> {
+        match self {
+            Self::End(end) => end.send_with(cx, source, with),
+            Self::Datagram(socket, to) => socket.send(cx, to.as_ref(), source, with),
+        }
+    }
+
+    fn receive(
+        &self,
+        cx: &IoContext<'_>,
+        sink: &mut dyn Sink,
+        peek: bool,
+        with: &mut Ancillary,
+    ) -> Attempt<Received> {
+        match self {
+            Self::End(end) => end.receive_with(cx, sink, peek, with),
+            Self::Datagram(socket, _) => socket.receive(cx, sink, peek, with),
+        }
+    }
+
+    /// Who has sent a message, if the program wants to know: on a stream the process at the other end.
+    fn sender(&self, with: &Ancillary) -> Option<Sender> {
+        let (wanted, other) = match self {
+            Self::End(end) => (end.wants_sender(), end.peer()),
+            Self::Datagram(socket, _) => (socket.wants_sender(), Sender::default()),
+        };
+        wanted.then(|| with.sender.unwrap_or(other))
+    }
+
+    /// The name that a message has come from.
+    fn from(&self, with: &Ancillary) -> Option<ipc::Name> {
+        match self {
+            Self::End(end) => end.peer_name(),
+            Self::Datagram(..) => with.from.clone(),
+        }
+    }
+}
+
+/// `read` of a socket.
+///
+/// # Errors
+/// Those of [`receive`].
+pub(in crate::calls) fn read(call: &mut Call<'_>, file: &OpenFile, segments: &[Segment]) -> Called {
+    let carrier = Carrier::receiving(require_socket(file)?)?;
+    let mut with = Ancillary::default();
+    let flags = MessageFlags::empty();
+    let received = receive(call, file, &carrier, segments, flags, &mut with)?;
+    Ok(received.count as u64)
+}
+
+/// `write` of a socket.
+///
+/// # Errors
+/// Those of [`send`].
+pub(in crate::calls) fn write(
+    call: &mut Call<'_>,
+    file: &OpenFile,
+    segments: &[Segment],
+) -> Called {
+    let carrier = Carrier::sending(call, require_socket(file)?, 0, 0)?;
+    let with = Ancillary::default();
+    send(call, file, &carrier, segments, MessageFlags::empty(), with)
+}
 
 /// The buffer of `sendto` and `recvfrom`.
 fn buffer(address: u64, length: u64) -> [Segment; 1] {
@@ -47,37 +185,124 @@ pub(super) fn sendto(
     &[descriptor, from, length, flags, address, address_length]: &Arguments,
 ) -> Called {
     let file = opened(call, descriptor)?;
-    let end = end(&file)?;
-    allow_destination(call, end, address, address_length)?;
+    let carrier = Carrier::sending(call, require_socket(&file)?, address, address_length)?;
     send(
         call,
         &file,
-        end,
+        &carrier,
         &buffer(from, length),
         MessageFlags::from_bits_retain(flags as u32),
+        Ancillary::default(),
     )
 }
 
-/// `man 2 sendmsg`, without ancillary data.
+/// `man 2 sendmsg`.
 ///
 /// # Errors
-/// As [`sendto`]; EINVAL for ancillary data, EMSGSIZE for too many segments.
+/// As [`sendto`]; EMSGSIZE for too many segments, and those of ancillary data.
 pub(super) fn sendmsg(
     call: &mut Call<'_>,
     &[descriptor, address, flags, ..]: &Arguments,
 ) -> Called {
     let file = opened(call, descriptor)?;
-    let end = end(&file)?;
-    let (header, flags) = message(call, address, flags)?;
-    let segments = segments(call, &header)?;
-    if header.controllen != 0 {
-        return Err(Errno::EINVAL.into());
-    }
-    allow_destination(call, end, header.name, u64::from(header.namelen))?;
-    send(call, &file, end, &segments, flags)
+    send_message(call, &file, address, flags)
 }
 
-/// `man 2 recvfrom`, `recv`. Peers have no name, so the length of their address is 0.
+fn send_message(call: &mut Call<'_>, file: &OpenFile, address: u64, flags: u64) -> Called {
+    let socket = require_socket(file)?;
+    let (header, flags) = message(call, address, flags)?;
+    let segments = segments(call, &header)?;
+    let with = if transferred(call) > 0 {
+        // It has gone with the first bytes.
+        Ancillary::default()
+    } else {
+        ancillary::read(call, header.control, header.controllen)?
+    };
+    let carrier = Carrier::sending(call, socket, header.name, u64::from(header.namelen))?;
+    send(call, file, &carrier, &segments, flags, with)
+}
+
+/// Most messages of one call (`man 2 sendmmsg`, UIO_MAXIOV).
+const MESSAGES_MAX: u64 = 1024;
+/// Bytes of `struct mmsghdr`: a header, and the number of bytes that went.
+const MULTIPLE: u64 = 64;
+
+/// `man 2 sendmmsg`: as many messages as go at once; the first may wait.
+///
+/// # Errors
+/// As [`sendmsg`], when the first fails.
+pub(super) fn sendmmsg(
+    call: &mut Call<'_>,
+    &[descriptor, vector, count, flags, ..]: &Arguments,
+) -> Called {
+    let file = opened(call, descriptor)?;
+    each_message(call, vector, count, |call, at, first| {
+        send_message(call, &file, at, at_once(flags, first))
+    })
+}
+
+/// `man 2 recvmmsg`: as many messages as are there; the first may wait. A timeout is looked at after a message has come,
+/// and none is waited for after the first, so it changes nothing.
+///
+/// # Errors
+/// As [`recvmsg`], when the first fails; EINVAL for a timeout that cannot be.
+pub(super) fn recvmmsg(
+    call: &mut Call<'_>,
+    &[descriptor, vector, count, flags, timeout, _]: &Arguments,
+) -> Called {
+    let file = opened(call, descriptor)?;
+    if timeout != 0 {
+        super::super::clock::read_timespec(call, timeout)?.nanos()?;
+    }
+    each_message(call, vector, count, |call, at, first| {
+        receive_message(call, &file, at, at_once(flags, first))
+    })
+}
+
+/// The flags of the first message of several, or of a further one, which is not waited for.
+fn at_once(flags: u64, first: bool) -> u64 {
+    /// MSG_WAITFORONE, which is what happens always.
+    const ONE: u64 = 0x1_0000;
+    let more = if first {
+        0
+    } else {
+        MessageFlags::DONTWAIT.bits()
+    };
+    flags & !ONE | u64::from(more)
+}
+
+fn each_message<'a>(
+    call: &mut Call<'a>,
+    vector: u64,
+    count: u64,
+    mut each: impl FnMut(&mut Call<'a>, u64, bool) -> Called,
+) -> Called {
+    let count = (count & 0xffff_ffff).min(MESSAGES_MAX);
+    let mut done = 0;
+    while done < count {
+        let at = vector.wrapping_add(done * MULTIPLE);
+        let length_at = at.wrapping_add(Msghdr::SIZE as u64);
+        let place = Segment {
+            address: length_at,
+            length: size_of::<u32>(),
+        };
+        let gathered = call.user.gather(place, MemoryAccess::Write);
+        let moved = match gathered.map_err(Outcome::Failed) {
+            Ok(()) => each(call, at, done == 0),
+            Err(outcome) => Err(outcome),
+        };
+        match moved {
+            Ok(length) => call.user.write(length_at, &(length as u32).to_le_bytes())?,
+            Err(_) if done > 0 => break,
+            Err(outcome) => return Err(outcome),
+        }
+        call.set_progress(crate::outcome::Continuation::Fresh);
+        done += 1;
+    }
+    Ok(done)
+}
+
+/// `man 2 recvfrom`, `recv`. The length of the address of a peer without a name is 0.
 ///
 /// # Errors
 /// Those of [`receive`]; EINVAL for a negative length of the address.
@@ -86,28 +311,27 @@ pub(super) fn recvfrom(
     &[descriptor, to, length, flags, address, length_at]: &Arguments,
 ) -> Called {
     let file = opened(call, descriptor)?;
-    let end = end(&file)?;
-    if address != 0 {
-        call.user.gather(
-            Segment {
-                address: length_at,
-                length: size_of::<u32>(),
-            },
-            MemoryAccess::Write,
-        )?;
-        if call.user.u32(length_at)?.cast_signed() < 0 {
-            return Err(Errno::EINVAL.into());
-        }
-    }
+    let socket = require_socket(&file)?;
+    let room = match address {
+        0 => None,
+        _ => Some(names::gather(call, address, length_at)?),
+    };
+    let carrier = Carrier::receiving(socket)?;
     let flags = MessageFlags::from_bits_retain(flags as u32);
-    let received = receive(call, &file, end, &buffer(to, length), flags)?;
-    if address != 0 {
-        call.user.write(length_at, &0u32.to_le_bytes())?;
+    let mut with = Ancillary::default();
+    let segments = buffer(to, length);
+    let received = receive(call, &file, &carrier, &segments, flags, &mut with)?;
+    if let Some(room) = room {
+        let length = match carrier.from(&with) {
+            Some(name) => names::store(call, address, room, Some(&name))?,
+            None => 0,
+        };
+        call.user.write(length_at, &length.to_le_bytes())?;
     }
     Ok(answer(received, flags))
 }
 
-/// `man 2 recvmsg`. There are no ancillary data, and peers have no name.
+/// `man 2 recvmsg`.
 ///
 /// # Errors
 /// Those of [`receive`]; EMSGSIZE for too many segments.
@@ -116,7 +340,11 @@ pub(super) fn recvmsg(
     &[descriptor, address, flags, ..]: &Arguments,
 ) -> Called {
     let file = opened(call, descriptor)?;
-    let end = end(&file)?;
+    receive_message(call, &file, address, flags)
+}
+
+fn receive_message(call: &mut Call<'_>, file: &OpenFile, address: u64, flags: u64) -> Called {
+    let carrier = Carrier::receiving(require_socket(file)?);
     call.user.gather(
         Segment {
             address,
@@ -128,8 +356,11 @@ pub(super) fn recvmsg(
     if header.name != 0 && header.namelen.cast_signed() < 0 {
         return Err(Errno::EINVAL.into());
     }
+    let carrier = carrier?;
     let segments = segments(call, &header)?;
-    let called = receive(call, &file, end, &segments, flags);
+    let room = ancillary::gather(call, header.control, header.controllen)?;
+    let mut with = Ancillary::default();
+    let called = receive(call, file, &carrier, &segments, flags, &mut with);
     let mut found = flags & MessageFlags::CMSG_CLOEXEC;
     found.set(
         MessageFlags::TRUNC,
@@ -137,7 +368,21 @@ pub(super) fn recvmsg(
     );
     // A call that waits for more after it has received something may be ended by a signal: it has said all then.
     if called.is_ok() || transferred(call) > 0 {
-        store_header(call, address, header.name != 0, found)?;
+        let name = carrier.from(&with);
+        let sender = called.is_ok().then(|| carrier.sender(&with)).flatten();
+        let close_on_exec = flags.contains(MessageFlags::CMSG_CLOEXEC);
+        let (length, cut) =
+            ancillary::store(call, header.control, room, with, sender, close_on_exec)?;
+        found.set(MessageFlags::CTRUNC, cut);
+        let named = match (header.name, name) {
+            (0, _) => None,
+            (_, None) => Some(0),
+            (at, Some(name)) => {
+                let room = header.namelen as usize;
+                Some(names::store(call, at, room, Some(&name))?)
+            }
+        };
+        store_header(call, address, named, length as u64, found)?;
     }
     Ok(answer(called?, flags))
 }
@@ -146,7 +391,8 @@ pub(super) fn recvmsg(
 fn store_header(
     call: &Call<'_>,
     address: u64,
-    named: bool,
+    named: Option<u32>,
+    control: u64,
     flags: MessageFlags,
 ) -> Result<(), Errno> {
     let at = |field: &str| {
@@ -155,10 +401,10 @@ fn store_header(
             address.wrapping_add(*offset as u64)
         })
     };
-    if named {
-        call.user.write(at("namelen"), &0u32.to_le_bytes())?;
+    if let Some(length) = named {
+        call.user.write(at("namelen"), &length.to_le_bytes())?;
     }
-    call.user.write(at("controllen"), &0u64.to_le_bytes())?;
+    call.user.write(at("controllen"), &control.to_le_bytes())?;
     call.user.write(at("flags"), &flags.bits().to_le_bytes())
 }
 
@@ -181,17 +427,21 @@ fn is_nonblocking(file: &OpenFile, flags: MessageFlags) -> bool {
 /// # Errors
 /// EPIPE, with SIGPIPE unless MSG_NOSIGNAL is given or the socket is one of datagrams; EMSGSIZE, ECONNREFUSED,
 /// ENOTCONN, ECONNRESET, EAGAIN, EFAULT, ENOMEM; EOPNOTSUPP for MSG_OOB.
-pub(in crate::calls) fn send(
+fn send(
     call: &mut Call<'_>,
     file: &OpenFile,
-    end: &ChannelEnd,
+    end: &Carrier<'_>,
     segments: &[Segment],
     flags: MessageFlags,
+    mut with: Ancillary,
 ) -> Called {
     if flags.contains(MessageFlags::OOB) {
         return Err(Errno::EOPNOTSUPP.into());
     }
     let record = end.kind().keeps_records();
+    if record {
+        with.sender.get_or_insert_with(|| ancillary::caller(call));
+    }
     let total = total(segments);
     if record && total > ChannelEnd::RECORD_MAX {
         return Err(Errno::EMSGSIZE.into());
@@ -215,7 +465,7 @@ pub(in crate::calls) fn send(
             nonblocking: is_nonblocking(file, flags),
             ..call.io()
         };
-        match end.send(&cx, &mut source) {
+        match end.send(&cx, &mut source, &mut with) {
             Ok(count) => done += count,
             Err(stop) => {
                 let silent = flags.contains(MessageFlags::NOSIGNAL) || !end.kind().is_connected();
@@ -238,12 +488,13 @@ pub(in crate::calls) fn send(
 ///
 /// # Errors
 /// ECONNRESET, EAGAIN, EFAULT, ENOMEM; EOPNOTSUPP for MSG_OOB.
-pub(in crate::calls) fn receive(
+fn receive(
     call: &mut Call<'_>,
     file: &OpenFile,
-    end: &ChannelEnd,
+    end: &Carrier<'_>,
     segments: &[Segment],
     flags: MessageFlags,
+    with: &mut Ancillary,
 ) -> Result<Received, Outcome> {
     if flags.contains(MessageFlags::OOB) {
         return Err(Errno::EOPNOTSUPP.into());
@@ -278,7 +529,7 @@ pub(in crate::calls) fn receive(
             nonblocking: nonblocking || done > 0 && !all,
             ..call.io()
         };
-        let received = match end.receive(&cx, &mut sink, peek) {
+        let received = match end.receive(&cx, &mut sink, peek, with) {
             Ok(received) => received,
             Err(stop) => return stopped(call, done, stop).map(|count| whole(count as usize)),
         };
@@ -292,7 +543,8 @@ pub(in crate::calls) fn receive(
             };
         }
         done += received.count;
-        if received.count == 0 || done >= total || received.count < room && !all {
+        let taken = !with.files.is_empty() || with.sender.is_some();
+        if received.count == 0 || done >= total || taken || received.count < room && !all {
             return Ok(whole(done));
         }
         if done - before >= SLICE {

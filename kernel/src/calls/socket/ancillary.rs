@@ -1,0 +1,200 @@
+//! What goes with messages besides bytes (`man 3 cmsg`, `man 7 unix`): files, and who has sent it.
+
+use super::super::Call;
+use super::super::descriptor::insert;
+use crate::system::system;
+use crate::user::Segment;
+use abi::Errno;
+use abi::linux::{SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET};
+use abi::mmu::Access as MemoryAccess;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use ipc::{Ancillary, Sender};
+use process::VPid;
+use security::Privileges;
+use vfs::{Descriptor, OpenFile};
+
+/// Bytes of a header: the length with it, level and kind.
+const HEADER: usize = 16;
+/// Most files that one message takes along.
+const FILES_MAX: usize = 253;
+/// Most bytes of ancillary data (`/proc/sys/net/core/optmem_max`).
+const CONTROL_MAX: usize = 20_480;
+/// Bytes of `struct ucred`.
+const IDENTITY: usize = 12;
+
+const fn aligned(length: usize) -> usize {
+    length.next_multiple_of(8)
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    let word = bytes.get(at..).and_then(|rest| rest.first_chunk());
+    word.map_or(0, |word| u32::from_le_bytes(*word))
+}
+
+/// The caller, as the other side sees it.
+pub fn caller(call: &Call<'_>) -> Sender {
+    let identity = &call.credential().identity;
+    Sender {
+        pid: call.process().pid,
+        uid: identity.uid,
+        gid: identity.gid,
+    }
+}
+
+/// `struct ucred` of a process: with a number that the caller sees, 0 for one that it does not.
+pub fn identity(call: &Call<'_>, sender: Sender) -> [u8; IDENTITY] {
+    let pid = system().tree.lock().pids.seen(sender.pid, call.cid());
+    let mut bytes = [0; IDENTITY];
+    let words = [pid.0, sender.uid, sender.gid];
+    for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}
+
+/// Reads what a program sends along.
+///
+/// # Errors
+/// EINVAL for what is malformed or unknown; EBADF; EPERM for another's identity, ESRCH; ENOBUFS, EFAULT, ENOMEM.
+pub fn read(call: &Call<'_>, address: u64, length: u64) -> Result<Ancillary, Errno> {
+    let mut ancillary = Ancillary::default();
+    let length = usize::try_from(length).map_err(|_| Errno::ENOBUFS)?;
+    if address == 0 || length < HEADER {
+        return Ok(ancillary);
+    }
+    if length > CONTROL_MAX {
+        return Err(Errno::ENOBUFS);
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(length, 0);
+    call.user.read(address, &mut bytes)?;
+    let mut rest = bytes.as_slice();
+    while rest.len() >= HEADER {
+        let size = u64::from(word(rest, 0)) | u64::from(word(rest, 4)) << 32;
+        let size = usize::try_from(size).map_err(|_| Errno::EINVAL)?;
+        let data = rest.get(HEADER..size).ok_or(Errno::EINVAL)?;
+        if word(rest, 8) == SOL_SOCKET {
+            match word(rest, 12) {
+                SCM_RIGHTS => add_files(call, data, &mut ancillary.files)?,
+                SCM_CREDENTIALS => ancillary.sender = Some(claimed(call, data)?),
+                _ => return Err(Errno::EINVAL),
+            }
+        }
+        rest = rest.get(aligned(size)..).unwrap_or_default();
+    }
+    Ok(ancillary)
+}
+
+fn add_files(call: &Call<'_>, data: &[u8], into: &mut Vec<Arc<OpenFile>>) -> Result<(), Errno> {
+    let count = data.len() / 4;
+    if into.len() + count > FILES_MAX {
+        return Err(Errno::EINVAL);
+    }
+    into.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
+    let files = call.process().files()?;
+    let files = files.lock();
+    for at in 0..count {
+        let descriptor = Descriptor::from_register(u64::from(word(data, 4 * at)))?;
+        into.push(files.get(descriptor)?);
+    }
+    Ok(())
+}
+
+/// Who a program says that it is: itself, or anybody with the privilege over identities.
+fn claimed(call: &Call<'_>, data: &[u8]) -> Result<Sender, Errno> {
+    if data.len() != IDENTITY {
+        return Err(Errno::EINVAL);
+    }
+    let [pid, uid, gid] = [0, 4, 8].map(|at| word(data, at));
+    let credential = call.credential();
+    let mine = &credential.identity;
+    let own = VPid(pid) == call.process().virtual_pid()
+        && [mine.uid, mine.euid, mine.suid].contains(&uid)
+        && [mine.gid, mine.egid, mine.sgid].contains(&gid);
+    if own {
+        let pid = call.process().pid;
+        return Ok(Sender { pid, uid, gid });
+    }
+    credential.require(Privileges::IDENTITY)?;
+    let tree = system().tree.lock();
+    let found = tree.pids.find(credential, VPid(pid));
+    let found = found.map_err(|absent| absent.no_process())?;
+    let pid = found.owner().pid;
+    Ok(Sender { pid, uid, gid })
+}
+
+/// Makes the place for ancillary data resident, as much of it as can be filled.
+///
+/// # Errors
+/// EFAULT.
+pub fn gather(call: &Call<'_>, address: u64, length: u64) -> Result<usize, Errno> {
+    const MOST: usize = aligned(HEADER + IDENTITY) + aligned(HEADER + 4 * FILES_MAX);
+    if address == 0 {
+        return Ok(0);
+    }
+    let room = usize::try_from(length).unwrap_or(MOST).min(MOST);
+    let length = room;
+    call.user
+        .gather(Segment { address, length }, MemoryAccess::Write)?;
+    Ok(room)
+}
+
+/// Stores what came with a message; answers how many bytes that takes, and whether something has been left out. Files for
+/// which there is no room, or no descriptor, are closed.
+///
+/// # Errors
+/// EFAULT.
+pub fn store(
+    call: &Call<'_>,
+    address: u64,
+    room: usize,
+    ancillary: Ancillary,
+    sender: Option<Sender>,
+    close_on_exec: bool,
+) -> Result<(usize, bool), Errno> {
+    let mut bytes = Vec::new();
+    let mut cut = false;
+    if let Some(sender) = sender {
+        if room >= HEADER + IDENTITY {
+            put(&mut bytes, SCM_CREDENTIALS, &identity(call, sender))?;
+        } else {
+            cut = true;
+        }
+    }
+    let rest = room.saturating_sub(bytes.len());
+    let places = rest.saturating_sub(HEADER) / 4;
+    let mut numbers = Vec::new();
+    numbers
+        .try_reserve_exact(4 * ancillary.files.len())
+        .map_err(|_| Errno::ENOMEM)?;
+    cut |= ancillary.files.len() > places;
+    for file in ancillary.files.into_iter().take(places) {
+        match insert(call, file, close_on_exec) {
+            Ok(descriptor) => numbers.extend_from_slice(&descriptor.0.to_le_bytes()),
+            Err(_) => cut = true,
+        }
+    }
+    if !numbers.is_empty() {
+        put(&mut bytes, SCM_RIGHTS, &numbers)?;
+    }
+    let length = bytes.len().min(room);
+    call.user
+        .write(address, bytes.get(..length).unwrap_or_default())?;
+    Ok((length, cut))
+}
+
+fn put(bytes: &mut Vec<u8>, kind: u32, data: &[u8]) -> Result<(), Errno> {
+    let size = HEADER + data.len();
+    bytes
+        .try_reserve(aligned(size))
+        .map_err(|_| Errno::ENOMEM)?;
+    let end = bytes.len() + aligned(size);
+    bytes.extend_from_slice(&(size as u64).to_le_bytes());
+    bytes.extend_from_slice(&SOL_SOCKET.to_le_bytes());
+    bytes.extend_from_slice(&kind.to_le_bytes());
+    bytes.extend_from_slice(data);
+    bytes.resize(end, 0);
+    Ok(())
+}

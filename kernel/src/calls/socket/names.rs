@@ -1,0 +1,194 @@
+//! Names of sockets (`man 7 unix`, "Address format"): nodes in a file system, and abstract ones, which each partition has of
+//! its own.
+
+use super::super::Call;
+use super::super::directory::{place, with_walk};
+use crate::outcome::Outcome;
+use crate::user::Segment;
+use abi::Errno;
+use abi::linux::{AF_UNIX, SOCKADDR_MAX};
+use abi::mmu::Access as MemoryAccess;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use ipc::{Bound, Name, SocketPlace};
+use security::Mode as Wanted;
+use vfs::{FileKind, Follow, Mode, NodeContent};
+use wait::Stop;
+
+/// Longest path or abstract name in an address, in bytes.
+const PATH_MAX: usize = 108;
+/// Bytes of the family.
+const FAMILY: usize = size_of::<u16>();
+
+/// An address that a program gives.
+pub enum Address {
+    /// AF_UNSPEC: none, in place of one that there was.
+    None,
+    /// A family and nothing else: the kernel chooses a name.
+    Any,
+    /// A name: a path with its NUL, or an abstract one.
+    Named(Vec<u8>),
+}
+
+/// Reads an address.
+///
+/// # Errors
+/// EINVAL for another family and a length that cannot be; EFAULT.
+pub fn read(call: &Call<'_>, address: u64, length: u64) -> Result<Address, Errno> {
+    let length = usize::try_from(length as u32 as i32).map_err(|_| Errno::EINVAL)?;
+    if length > SOCKADDR_MAX {
+        return Err(Errno::EINVAL);
+    }
+    let mut bytes = [0; SOCKADDR_MAX];
+    let bytes = bytes.get_mut(..length).unwrap_or_default();
+    call.user.read(address, bytes)?;
+    let Some((family, path)) = bytes.split_first_chunk::<FAMILY>() else {
+        return Err(Errno::EINVAL);
+    };
+    match u16::from_le_bytes(*family) {
+        0 => return Ok(Address::None),
+        AF_UNIX => {}
+        _ => return Err(Errno::EINVAL),
+    }
+    if path.len() > PATH_MAX {
+        return Err(Errno::EINVAL);
+    }
+    Ok(match path.first() {
+        None => Address::Any,
+        Some(0) => Address::Named(path.to_vec()),
+        Some(_) => {
+            let mut name: Vec<u8> = path.iter().copied().take_while(|byte| *byte != 0).collect();
+            name.push(0);
+            Address::Named(name)
+        }
+    })
+}
+
+/// Whether a name is in no file system.
+fn is_abstract(name: &[u8]) -> bool {
+    name.first() == Some(&0)
+}
+
+/// Makes a name known.
+///
+/// # Errors
+/// EADDRINUSE, and those of making a node.
+pub fn publish(call: &Call<'_>, address: &Address, socket: &Bound) -> Result<Name, Outcome> {
+    match address {
+        Address::None => Err(Errno::EINVAL.into()),
+        Address::Any => Ok(choose(call, socket)?),
+        Address::Named(name) if is_abstract(name) => {
+            let name: Name = Arc::from(name.as_slice());
+            let environment = call.process().environment();
+            environment.abstract_names.take(&name, socket)?;
+            Ok(name)
+        }
+        Address::Named(name) => {
+            let path = name.strip_suffix(&[0]).unwrap_or(name);
+            let mode = Mode::new(0o777 & !place(call)?.umask);
+            with_walk(call, |walk| {
+                walk.make_node(None, path, &NodeContent::Socket, mode)
+                    .map_err(|stop| match stop {
+                        Stop::Error(Errno::EEXIST) => Stop::Error(Errno::EADDRINUSE),
+                        other => other,
+                    })?;
+                let location = walk.resolve(None, path, Follow::No)?;
+                let attachment = location.inode().attachment().ok_or(Errno::EADDRINUSE)?;
+                let node = attachment.get_or_attach(|| Arc::new(SocketPlace::new()));
+                node.ok_or(Errno::EADDRINUSE)?.occupy(socket);
+                Ok(())
+            })?;
+            Ok(Arc::from(name.as_slice()))
+        }
+    }
+}
+
+/// Five hexadecimal digits that nobody else has (`man 7 unix`, "Autobind feature").
+fn choose(call: &Call<'_>, socket: &Bound) -> Result<Name, Errno> {
+    const NAMES: u32 = 1 << 20;
+    let environment = call.process().environment();
+    for _ in 0..NAMES {
+        let number = environment.next_name() % NAMES;
+        let name: Name = Arc::from(format!("\0{number:05x}").as_bytes());
+        if environment.abstract_names.take(&name, socket).is_ok() {
+            return Ok(name);
+        }
+    }
+    Err(Errno::ENOSPC)
+}
+
+/// The socket with a name.
+///
+/// # Errors
+/// ECONNREFUSED when nobody has it; EINVAL for no name; ENOENT, EACCES and those of a path.
+pub fn find(call: &Call<'_>, address: &Address) -> Result<Bound, Outcome> {
+    let name = match address {
+        Address::Named(name) => name,
+        Address::None | Address::Any => return Err(Errno::EINVAL.into()),
+    };
+    if is_abstract(name) {
+        let environment = call.process().environment();
+        let found = environment.abstract_names.find(name);
+        return found.ok_or(Errno::ECONNREFUSED.into());
+    }
+    let path = name.strip_suffix(&[0]).unwrap_or(name);
+    with_walk(call, |walk| {
+        let location = walk.resolve(None, path, Follow::Yes)?;
+        let inode = location.inode();
+        let metadata = inode.metadata(&walk.io)?;
+        let mode = metadata.st_mode();
+        walk.io
+            .credential
+            .may_access(metadata.uid, metadata.gid, mode, Wanted(Wanted::WRITE.0))?;
+        if metadata.kind != FileKind::Socket {
+            return Err(Errno::ECONNREFUSED.into());
+        }
+        let attachment = inode.attachment().ok_or(Errno::ECONNREFUSED)?;
+        let node = attachment.get_or_attach(|| Arc::new(SocketPlace::new()));
+        let found = node.and_then(|node| node.socket());
+        found.ok_or(Errno::ECONNREFUSED.into())
+    })
+}
+
+/// Makes the place for an address resident: its length says how much there is room for.
+///
+/// # Errors
+/// EINVAL for a negative length; EFAULT.
+pub fn gather(call: &Call<'_>, address: u64, length_at: u64) -> Result<usize, Errno> {
+    let place = Segment {
+        address: length_at,
+        length: size_of::<u32>(),
+    };
+    call.user.gather(place, MemoryAccess::Write)?;
+    let room = call.user.u32(length_at)?.cast_signed();
+    let room = usize::try_from(room).map_err(|_| Errno::EINVAL)?;
+    let length = room.min(FAMILY + PATH_MAX);
+    call.user
+        .gather(Segment { address, length }, MemoryAccess::Write)?;
+    Ok(room)
+}
+
+/// Stores an address, as far as there is room; answers its whole length. A socket without a name has a family only.
+///
+/// # Errors
+/// EFAULT.
+pub fn store(
+    call: &Call<'_>,
+    address: u64,
+    room: usize,
+    name: Option<&[u8]>,
+) -> Result<u32, Errno> {
+    let mut bytes = [0; FAMILY + PATH_MAX];
+    let name = name.unwrap_or_default();
+    let whole = AF_UNIX.to_le_bytes();
+    let given = whole.iter().chain(name);
+    bytes
+        .iter_mut()
+        .zip(given)
+        .for_each(|(place, byte)| *place = *byte);
+    let length = FAMILY + name.len();
+    let stored = bytes.get(..length.min(room)).unwrap_or_default();
+    call.user.write(address, stored)?;
+    Ok(length as u32)
+}

@@ -1,0 +1,321 @@
+/* Long work is cut: what happens in the middle of it is right, and nobody waits for its end. */
+
+#include "check.h"
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+
+#define PAGE 4096UL
+#define LARGE (96UL << 20)
+#define HUGE_SIZE (512UL << 20)
+/* Interrupts may be off for so long, in nanoseconds. */
+#define LONGEST 1000000L
+
+static char *map(size_t size)
+{
+	char *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	WANT(start != MAP_FAILED);
+	return start;
+}
+
+static void touch(char *start, size_t size)
+{
+	for (size_t at = 0; at < size; at += PAGE)
+		start[at] = 1;
+}
+
+/* The protection of what is not there cannot be changed. */
+static int is_there(char *address)
+{
+	return mprotect((void *)((uintptr_t)address & ~(PAGE - 1)), PAGE, PROT_READ | PROT_WRITE) == 0;
+}
+
+static volatile sig_atomic_t signals;
+static void count(int signal) { (void)signal; signals++; }
+
+static void storm(long microseconds)
+{
+	struct sigaction action = { .sa_handler = count, .sa_flags = SA_RESTART };
+	WANT(sigaction(SIGALRM, &action, NULL) == 0);
+	struct itimerval timer = { { 0, microseconds }, { 0, microseconds } };
+	WANT(setitimer(ITIMER_REAL, &timer, NULL) == 0);
+}
+
+static void ranges(void)
+{
+	/* Under a storm of signals each call does all of its range, and nothing beside it. */
+	storm(500);
+	for (int turn = 0; turn < 3; turn++) {
+		char *start = map(LARGE + 2 * PAGE);
+		char *middle = start + PAGE;
+		touch(start, LARGE + 2 * PAGE);
+		*start = 7;
+		start[LARGE + PAGE] = 9;
+		WANT(mprotect(middle, LARGE, PROT_READ) == 0);
+		WANT(mprotect(middle, LARGE, PROT_READ | PROT_WRITE) == 0);
+		for (size_t at = 0; at < LARGE; at += PAGE)
+			WANT(middle[at] == 1);
+		WANT(madvise(middle, LARGE, MADV_DONTNEED) == 0);
+		for (size_t at = 0; at < LARGE; at += PAGE)
+			WANT(middle[at] == 0);
+		touch(middle, LARGE);
+		WANT(mmap(middle, LARGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == middle);
+		for (size_t at = 0; at < LARGE; at += PAGE)
+			WANT(middle[at] == 0);
+		WANT(mprotect(middle, LARGE, PROT_READ | PROT_WRITE) == 0);
+		touch(middle, LARGE);
+		WANT(munmap(middle, LARGE) == 0);
+		for (size_t at = 0; at < LARGE; at += LARGE / 64)
+			WANT(!is_there(middle + at));
+		WANT(*start == 7 && start[LARGE + PAGE] == 9);
+		WANT(munmap(start, PAGE) == 0 && munmap(middle + LARGE, PAGE) == 0);
+	}
+	WANT(signals > 0);
+}
+
+static void refusals(void)
+{
+	/* What is refused has changed nothing; a hole is told, and the rest of the range is done. */
+	char *start = map(LARGE);
+	touch(start, LARGE);
+	WANT_ERROR(munmap(start + 1, LARGE - PAGE), EINVAL);
+	WANT_ERROR(mmap(start + 1, LARGE - PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), EINVAL);
+	WANT_ERROR(mremap(start, LARGE + PAGE, PAGE, 0), EFAULT);
+	for (size_t at = 0; at < LARGE; at += PAGE)
+		WANT(start[at] == 1);
+	WANT(munmap(start + LARGE / 2, PAGE) == 0);
+	WANT_ERROR(mprotect(start, LARGE, PROT_NONE), ENOMEM);
+	WANT(*start == 1);
+	WANT_ERROR(madvise(start, LARGE, MADV_DONTNEED), ENOMEM);
+	WANT(*start == 0 && start[LARGE - PAGE] == 0);
+	*start = 3;
+	WANT(mremap(start, LARGE / 2, PAGE, 0) == start);
+	WANT(*start == 3 && !is_there(start + PAGE));
+}
+
+static void program_break(void)
+{
+	storm(500);
+	char *start = sbrk(0);
+	WANT(sbrk(LARGE) == start);
+	touch(start, LARGE);
+	WANT(sbrk(-(intptr_t)(LARGE - 100)) == start + LARGE);
+	WANT(sbrk(0) == start + 100);
+	WANT(start[0] == 1);
+	WANT(sbrk(LARGE) == start + 100);
+	for (size_t at = 2 * PAGE; at < LARGE; at += PAGE)
+		WANT(start[at] == 0);
+}
+
+static volatile int over;
+
+static void *neighbour(void *unused)
+{
+	(void)unused;
+	/* What it maps meanwhile, wherever that is, stays. */
+	enum { COUNT = 64 };
+	char *pages[COUNT];
+	while (!over) {
+		for (int index = 0; index < COUNT; index++) {
+			pages[index] = map(PAGE);
+			*pages[index] = index + 1;
+		}
+		for (int index = 0; index < COUNT; index++)
+			WANT(*pages[index] == index + 1);
+		for (int index = 0; index < COUNT; index++)
+			WANT(munmap(pages[index], PAGE) == 0);
+	}
+	return NULL;
+}
+
+static void threads(void)
+{
+	/* A child of a fork that a neighbour's mappings interrupt has everything, too. */
+	pthread_t thread;
+	WANT(pthread_create(&thread, NULL, neighbour, NULL) == 0);
+	for (int turn = 0; turn < 4; turn++) {
+		char *start = map(LARGE);
+		touch(start, LARGE);
+		pid_t child = fork();
+		WANT(child >= 0);
+		if (child == 0) {
+			for (size_t at = 0; at < LARGE; at += PAGE)
+				if (start[at] != 1)
+					_exit(1);
+			_exit(0);
+		}
+		WANT(munmap(start, LARGE) == 0);
+		int status;
+		WANT(waitpid(child, &status, 0) == child && status == 0);
+	}
+	over = 1;
+	WANT(pthread_join(thread, NULL) == 0);
+}
+
+static void forked(void)
+{
+	/* Under a storm of signals: a child is made once and has every page; both write to their own. */
+	storm(500);
+	char *start = map(LARGE);
+	touch(start, LARGE);
+	for (int turn = 0; turn < 4; turn++) {
+		pid_t child = fork();
+		WANT(child >= 0);
+		if (child == 0) {
+			for (size_t at = 0; at < LARGE; at += 16 * PAGE)
+				start[at] += 1;
+			for (size_t at = 0; at < LARGE; at += PAGE)
+				if (start[at] != (at % (16 * PAGE) == 0 ? 2 : 1))
+					_exit(1);
+			_exit(0);
+		}
+		int status;
+		WANT(waitpid(child, &status, 0) == child && status == 0);
+		for (size_t at = 0; at < LARGE; at += PAGE)
+			WANT(start[at] == 1);
+	}
+	WANT_ERROR(waitpid(-1, NULL, 0), ECHILD);
+	WANT(signals > 0);
+}
+
+static void unmap_for_ever(void)
+{
+	for (;;) {
+		char *start = map(LARGE);
+		touch(start, LARGE);
+		munmap(start, LARGE);
+	}
+}
+
+static void fork_for_ever(void)
+{
+	char *start = map(LARGE);
+	touch(start, LARGE);
+	for (;;) {
+		pid_t child = fork();
+		if (child == 0)
+			_exit(0);
+		waitpid(child, NULL, 0);
+	}
+}
+
+static void killed(void)
+{
+	/* Killed wherever it is. */
+	for (int turn = 0; turn < 12; turn++) {
+		pid_t child = fork();
+		WANT(child >= 0);
+		if (child == 0) {
+			if (turn % 2 == 0)
+				unmap_for_ever();
+			fork_for_ever();
+		}
+		struct timespec moment = { 0, 60000000 + turn * 1370000 };
+		nanosleep(&moment, NULL);
+		WANT(kill(child, SIGKILL) == 0);
+		int status;
+		WANT(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+}
+
+static void replaced(void)
+{
+	/* execve gives a large memory back, and the new program begins with the right one. */
+	for (int turn = 0; turn < 4; turn++) {
+		pid_t child = fork();
+		WANT(child >= 0);
+		if (child == 0) {
+			char *start = map(LARGE);
+			touch(start, LARGE);
+			execl("/bin/true", "true", (char *)NULL);
+			_exit(1);
+		}
+		int status;
+		if (turn % 2 == 1) {
+			struct timespec moment = { 0, 60000000 };
+			nanosleep(&moment, NULL);
+			kill(child, SIGKILL);
+		}
+		WANT(waitpid(child, &status, 0) == child);
+		WANT(turn % 2 == 1 || status == 0);
+	}
+}
+
+static char *huge;
+
+static void unmap_huge(void) { WANT(munmap(huge, HUGE_SIZE) == 0); huge = map(HUGE_SIZE); touch(huge, HUGE_SIZE); }
+static void protect_huge(void) { WANT(mprotect(huge, HUGE_SIZE, PROT_READ) == 0); }
+static void open_huge(void) { WANT(mprotect(huge, HUGE_SIZE, PROT_READ | PROT_WRITE) == 0); }
+static void drop_huge(void) { WANT(madvise(huge, HUGE_SIZE, MADV_DONTNEED) == 0); }
+static void touch_huge(void) { touch(huge, HUGE_SIZE); }
+
+static void replace_huge(void)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+	WANT(mmap(huge, HUGE_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0) == huge);
+}
+
+static void fork_and_exit(void)
+{
+	pid_t child = fork();
+	WANT(child >= 0);
+	if (child == 0)
+		_exit(0);
+	WANT(waitpid(child, NULL, 0) == child);
+}
+
+static void fork_and_exec(void)
+{
+	pid_t child = fork();
+	WANT(child >= 0);
+	if (child == 0) {
+		execl("/bin/true", "true", (char *)NULL);
+		_exit(1);
+	}
+	int status;
+	WANT(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void exec_huge(void)
+{
+	execl("/bin/true", "true", (char *)NULL);
+}
+
+static void in_child_exec(void) { WANT(in_child(exec_huge) == 0); }
+
+static void latency(void)
+{
+	static const struct { const char *what; void (*run)(void); } steps[] = {
+		{ "touching", touch_huge }, { "munmap", unmap_huge }, { "mprotect", protect_huge },
+		{ "mprotect back", open_huge }, { "fork", fork_and_exit }, { "fork and execve", fork_and_exec },
+		{ "execve", in_child_exec }, { "MADV_DONTNEED", drop_huge }, { "touching again", touch_huge },
+		{ "MAP_FIXED", replace_huge },
+	};
+	int wrong = 0;
+	huge = map(HUGE_SIZE);
+	for (size_t at = 0; at < sizeof(steps) / sizeof(*steps); at++) {
+		char text[256];
+		long off;
+		int device = open("/dev/latency", O_RDWR);
+		WANT(device >= 0 && write(device, "0", 1) == 1 && close(device) == 0);
+		steps[at].run();
+		device = open("/dev/latency", O_RDONLY);
+		ssize_t length = read(device, text, sizeof(text) - 1);
+		WANT(length > 0);
+		text[length] = 0;
+		close(device);
+		WANT(sscanf(text, "cpu0 off %ld ns", &off) == 1);
+		if (off >= LONGEST) {
+			fprintf(stderr, "%s: %s", steps[at].what, text);
+			wrong = 1;
+		}
+	}
+	WANT(!wrong);
+}
+
+static const struct check checks[] = {
+	{ "ranges", ranges }, { "refusals", refusals }, { "break", program_break }, { "threads", threads },
+	{ "fork", forked }, { "killed", killed }, { "replaced", replaced }, { "latency", latency },
+};
+MAIN(checks)

@@ -1,0 +1,170 @@
+/* Locks whose word names the owner, and the marks of owners that have died (man 2 futex, man 2 set_robust_list). */
+
+#include "check.h"
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+static long futex(uint32_t *word, int operation, uint32_t value, const struct timespec *timeout)
+{
+	return syscall(SYS_futex, word, operation, value, timeout, NULL, 0);
+}
+
+static uint32_t own(void)
+{
+	return syscall(SYS_gettid);
+}
+
+static uint32_t word;
+static int entered, inside, most, handled;
+
+static void *contend(void *unused)
+{
+	(void)unused;
+	for (int turn = 0; turn < 200; turn++) {
+		WANT(futex(&word, FUTEX_LOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL) == 0);
+		WANT((word & FUTEX_TID_MASK) == own());
+		int now = __atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST);
+		if (now > most)
+			most = now;
+		entered++;
+		if (turn % 16 == 0)
+			sched_yield();
+		__atomic_sub_fetch(&inside, 1, __ATOMIC_SEQ_CST);
+		WANT(futex(&word, FUTEX_UNLOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL) == 0);
+	}
+	return NULL;
+}
+
+static void owned(void)
+{
+	pthread_t threads[4];
+	for (int at = 0; at < 4; at++)
+		WANT(pthread_create(&threads[at], NULL, contend, NULL) == 0);
+	for (int at = 0; at < 4; at++)
+		WANT(pthread_join(threads[at], NULL) == 0);
+	WANT(entered == 800 && most == 1 && word == 0);
+}
+
+static void refused(void)
+{
+	uint32_t other = 4000000;
+	struct timespec past = { 1, 0 };
+	WANT(futex(&word, FUTEX_TRYLOCK_PI, 0, NULL) == 0 && word == own());
+	WANT_ERROR(futex(&word, FUTEX_LOCK_PI, 0, NULL), EDEADLK);
+	WANT_ERROR(futex(&word, FUTEX_TRYLOCK_PI, 0, NULL), EDEADLK);
+	WANT_ERROR(futex(&other, FUTEX_LOCK_PI, 0, NULL), ESRCH);
+	WANT_ERROR(futex(&other, FUTEX_UNLOCK_PI, 0, NULL), EPERM);
+	pid_t parent = getppid();
+	uint32_t *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	*shared = parent;
+	WANT_ERROR(futex(shared, FUTEX_TRYLOCK_PI, 0, NULL), EAGAIN);
+	WANT(*shared == (uint32_t)parent);
+	WANT_ERROR(futex(shared, FUTEX_LOCK_PI, 0, &past), ETIMEDOUT);
+	WANT(*shared == ((uint32_t)parent | FUTEX_WAITERS));
+	WANT_ERROR(futex((void *)2, FUTEX_LOCK_PI, 0, NULL), EINVAL);
+	WANT_ERROR(futex((void *)8, FUTEX_LOCK_PI, 0, NULL), EFAULT);
+	WANT(futex(&word, FUTEX_UNLOCK_PI, 0, NULL) == 0 && word == 0);
+}
+
+static void handler(int signal)
+{
+	(void)signal;
+	handled++;
+}
+
+static void *locks(void *unused)
+{
+	(void)unused;
+	__atomic_store_n(&entered, own(), __ATOMIC_SEQ_CST);
+	WANT(futex(&word, FUTEX_LOCK_PI, 0, NULL) == 0);
+	WANT(handled == 1 && futex(&word, FUTEX_UNLOCK_PI, 0, NULL) == 0);
+	return NULL;
+}
+
+/* A handler without SA_RESTART does not end the wait for a lock. */
+static void interrupted(void)
+{
+	pthread_t thread;
+	struct sigaction action = { .sa_handler = handler };
+	WANT(sigaction(SIGUSR1, &action, NULL) == 0 && futex(&word, FUTEX_LOCK_PI, 0, NULL) == 0);
+	WANT(pthread_create(&thread, NULL, locks, NULL) == 0);
+	while (!(__atomic_load_n(&word, __ATOMIC_SEQ_CST) & FUTEX_WAITERS))
+		sched_yield();
+	WANT(syscall(SYS_tgkill, getpid(), entered, SIGUSR1) == 0);
+	while (__atomic_load_n((volatile int *)&handled, __ATOMIC_SEQ_CST) == 0)
+		sched_yield();
+	WANT(futex(&word, FUTEX_UNLOCK_PI, 0, NULL) == 0 && pthread_join(thread, NULL) == 0);
+}
+
+static pthread_mutex_t *mutex(int protocol)
+{
+	pthread_mutexattr_t kind;
+	pthread_mutex_t *made =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	WANT(made != MAP_FAILED && pthread_mutexattr_init(&kind) == 0);
+	WANT(pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST) == 0);
+	WANT(pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED) == 0);
+	WANT(pthread_mutexattr_setprotocol(&kind, protocol) == 0);
+	WANT(pthread_mutex_init(made, &kind) == 0);
+	return made;
+}
+
+static const int protocols[] = { PTHREAD_PRIO_NONE, PTHREAD_PRIO_INHERIT };
+
+static void *dies(void *lock)
+{
+	WANT(pthread_mutex_lock(lock) == 0);
+	return NULL;
+}
+
+/* Whoever dies with a lock, by its end, a signal or another program, leaves it to the next. */
+static void died(void)
+{
+	for (int at = 0; at < 2; at++) {
+		pthread_mutex_t *lock = mutex(protocols[at]);
+		pthread_t thread;
+		WANT(pthread_create(&thread, NULL, dies, lock) == 0 && pthread_join(thread, NULL) == 0);
+		for (int way = 0; way < 3; way++) {
+			WANT(pthread_mutex_lock(lock) == EOWNERDEAD);
+			WANT(pthread_mutex_consistent(lock) == 0 && pthread_mutex_unlock(lock) == 0);
+			int ends[2], status;
+			char byte;
+			WANT(pipe(ends) == 0);
+			pid_t child = fork();
+			WANT(child >= 0);
+			if (child == 0) {
+				WANT(pthread_mutex_lock(lock) == 0 && write(ends[1], "x", 1) == 1);
+				if (way == 1)
+					execl("/bin/true", "true", NULL);
+				while (way == 2)
+					sched_yield();
+				_exit(0);
+			}
+			WANT(read(ends[0], &byte, 1) == 1);
+			if (way == 2) {
+				/* One waits for it when it dies. */
+				pid_t waiter = fork();
+				WANT(waiter >= 0);
+				if (waiter == 0)
+					_exit(pthread_mutex_lock(lock) == EOWNERDEAD ? 0 : 1);
+				while (!(__atomic_load_n((uint32_t *)lock, __ATOMIC_SEQ_CST) & FUTEX_WAITERS))
+					sched_yield();
+				WANT(kill(child, SIGKILL) == 0);
+				WANT(waitpid(waiter, &status, 0) == waiter && status == 0);
+			}
+			WANT(waitpid(child, &status, 0) == child);
+			close(ends[0]);
+			close(ends[1]);
+		}
+		WANT(pthread_mutex_lock(lock) == EOWNERDEAD);
+		WANT(pthread_mutex_unlock(lock) == 0 && pthread_mutex_lock(lock) == ENOTRECOVERABLE);
+	}
+}
+
+static const struct check checks[] = {
+	{ "owned", owned }, { "refused", refused }, { "interrupted", interrupted }, { "died", died },
+};
+MAIN(checks)

@@ -1,0 +1,42 @@
+# Work that is long is cut: signals, kills and other threads in the middle of it, and how long interrupts are off. Time is
+# the number of instructions, so that what the host does besides is not in the figures.
+# time: counted
+
+check CUT0001 'mprotect, madvise, mmap and munmap of a large range are whole under a storm of signals' <<'END'
+$T/cutting ranges
+END
+
+check CUT0002 'what is refused of a large range has changed nothing, and a hole is told' <<'END'
+$T/cutting refusals
+END
+
+check CUT0003 'a heap that shrinks far keeps what is below' <<'END'
+$T/cutting break
+END
+
+check CUT0004 'what a thread maps during a long munmap or fork stays' <<'END'
+$T/cutting threads
+END
+
+check CUT0005 'a large fork under a storm of signals makes one whole child' <<'END'
+$T/cutting fork
+END
+
+check CUT0006 'a process that is killed in the middle of a munmap or a fork gives everything back' <<'END'
+free() { awk '/MemFree/ { print $2 }' /proc/meminfo; }
+before=$(free)
+$T/cutting killed
+# No page of the 96 MiB programs is left behind; a tenth of one of them is the tolerance for what the shell has taken.
+test $((before - $(free))) -lt 9600
+END
+
+check CUT0007 'execve of a large process gives its memory back' <<'END'
+free() { awk '/MemFree/ { print $2 }' /proc/meminfo; }
+before=$(free)
+$T/cutting replaced
+test $((before - $(free))) -lt 9600
+END
+
+check CUT0008 'no call on a large process keeps interrupts off for a millisecond' <<'END'
+$T/cutting latency
+END

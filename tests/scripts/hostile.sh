@@ -1,0 +1,152 @@
+# Attacks out of a partition (mob) while another one (calm) works and Global's shell goes on; the mob is then removed in the
+# midst of it. Each attack runs twice: with the limits that an administrator would set, and without any.
+# cpus: 2
+
+cat >/tmp/attacks.sh <<'EOF'
+free_now() { awk '/^MemFree/ { print $2 }' /proc/meminfo; }
+hundredths() { awk '{ print int($1 * 100) }' /proc/uptime; }
+
+# The CPU time of a process and the time since boot, in hundredths of a second, read at once.
+reading() {
+	awk 'FILENAME == "/proc/uptime" { now = int($1 * 100); next } { sub(/.*\) /, ""); used = $12 + $13 } END { print used, now }' \
+		/proc/$1/stat /proc/uptime
+}
+
+# Runs an attack for a second: `attack NAME LIMITS…`.
+attack() {
+	name=$1
+	shift
+	mkwpar -n calm
+	startwpar calm
+	clogin calm sh -c 'while :; do :; done' &
+	busy=
+	until [ -n "$busy" ]; do busy=$(ps -e -@ calm -o pid=,args= | awk '/while :/ { print $1 }'); done
+	mkwpar -n mob "$@"
+	startwpar mob
+	set -- "$*" $(reading $busy)
+	began=$(hundredths)
+	clogin mob $T/bombs $name >/dev/null 2>&1 &
+	worst=0
+	while [ $(($(hundredths) - began)) -lt 100 ]; do
+		start=$(hundredths)
+		/bin/busybox true
+		took=$(($(hundredths) - start))
+		[ $took -le $worst ] || worst=$took
+	done
+	set -- "$@" $(reading $busy)
+	had=$(($4 - $2))
+	passed=$(($5 - $3))
+	start=$(hundredths)
+	stopwpar -F mob
+	rmwpar mob
+	ended=$(($(hundredths) - start))
+	stopwpar -F calm
+	rmwpar calm
+	wait
+	echo "RESULT $name $1: calm had $had of $passed, a command took $worst, the end $ended hundredths"
+	# The half of two CPUs is a CPU; Global takes of it what this loop costs.
+	test $had -ge $((passed * 60 / 100))
+	test $worst -le 200
+	test $ended -le 400
+}
+
+# Memory is afterwards as it was.
+attacks() {
+	attack $1 -R totalProcesses=200 totalThreads=400 memory=0%-25%,25%
+	before=$(free_now)
+	attack $1
+	after=$(free_now)
+	echo "RESULT free before $before after $after"
+	test $after -ge $((before - 1024))
+}
+EOF
+
+check HOSTILE0001 'a fork bomb' <<'END'
+. /tmp/attacks.sh
+attacks forks
+END
+
+check HOSTILE0002 'a thread bomb' <<'END'
+. /tmp/attacks.sh
+attacks threads
+END
+
+check HOSTILE0003 'memory that is mapped and touched without end' <<'END'
+. /tmp/attacks.sh
+attacks maps
+END
+
+check HOSTILE0004 'a page here and there, whose tables cost more than they' <<'END'
+. /tmp/attacks.sh
+attacks tables
+END
+
+check HOSTILE0005 'pipes filled and kept' <<'END'
+. /tmp/attacks.sh
+attacks pipes
+END
+
+check HOSTILE0006 'sockets filled and kept' <<'END'
+. /tmp/attacks.sh
+attacks sockets
+END
+
+check HOSTILE0007 'descriptors without end' <<'END'
+. /tmp/attacks.sh
+attacks descriptors
+END
+
+check HOSTILE0008 'all pseudo-terminals' <<'END'
+. /tmp/attacks.sh
+attacks terminals
+END
+
+check HOSTILE0009 'storms of real-time signals' <<'END'
+. /tmp/attacks.sh
+attacks signals
+END
+
+check HOSTILE0010 'timers at their shortest period' <<'END'
+. /tmp/attacks.sh
+attacks alarms
+END
+
+check HOSTILE0011 'a program that executes itself' <<'END'
+. /tmp/attacks.sh
+attacks execs
+END
+
+check HOSTILE0012 'children by the thousand that nobody waits for' <<'END'
+. /tmp/attacks.sh
+attacks zombies
+END
+
+check HOSTILE0013 'futexes woken and waited for as fast as it goes' <<'END'
+. /tmp/attacks.sh
+attacks futexes
+END
+
+check HOSTILE0014 'directories inside each other without end' <<'END'
+. /tmp/attacks.sh
+attacks directories
+END
+
+check HOSTILE0015 'files that fill all memory' <<'END'
+. /tmp/attacks.sh
+attacks files
+END
+
+check HOSTILE0016 'calls as fast as it goes' <<'END'
+. /tmp/attacks.sh
+attacks calls
+END
+
+check HOSTILE0017 'page faults as fast as it goes' <<'END'
+. /tmp/attacks.sh
+attacks faults
+END
+
+check HOSTILE0018 'births and deaths as fast as it goes' <<'END'
+. /tmp/attacks.sh
+attacks births
+END

@@ -1,0 +1,45 @@
+# Sockets: each test is a check of a program in tests/programs.
+
+check SOCK0001 'streams and sequences of records are connected by path' <<'END'
+$T/unix stream
+END
+
+check SOCK0002 'abstract names are taken, free again and chosen' <<'END'
+$T/unix abstract
+END
+
+check SOCK0003 'accept and connect wait, and a listener that goes resets who waits' <<'END'
+$T/unix waiting
+END
+
+check SOCK0004 'datagrams go to names, come from names and keep to their peers' <<'END'
+$T/unix datagrams
+END
+
+check SOCK0005 'descriptors are passed, looked at, cut and closed with their messages' <<'END'
+$T/unix rights
+END
+
+check SOCK0006 'a stream stops after a message with descriptors' <<'END'
+$T/unix boundaries
+END
+
+check SOCK0007 'sockets say who is at the other end, and nobody lies' <<'END'
+$T/unix credentials
+END
+
+check SOCK0008 'sockets refuse what the manual page says' <<'END'
+$T/unix refused
+END
+
+check SOCK0009 'epoll watches sockets from before they are connected' <<'END'
+$T/unix loop
+END
+
+check SOCK0010 'several messages go and come in one call' <<'END'
+$T/unix several
+END
+
+check SOCK0011 'a socket is not passed through itself' <<'END'
+$T/unix circle
+END
