@@ -263,7 +263,7 @@ check PROCESS0024 'CPU sets' <<'END'
 $T/process affinity
 END
 
-check PROCESS0025 'a call keeps the registers that it has to keep, and leaves nothing of the kernel in others' <<'END'
+check PROCESS0026 'a call keeps the registers that it has to keep, and leaves nothing of the kernel in others' <<'END'
 $T/process call-registers
 END
 
