@@ -15,8 +15,8 @@ check DENSITY0003 'they are created in less than 30 s' <<'END'
 awk '$2 == "density_8192_create_all" { print; found = 1; exit !($4 > 0 && $4 < 30) } END { if (!found) exit 1 }' /tmp/most
 END
 
-check DENSITY0004 'they are all removed, and only tables that have grown with their number keep memory, 2 KiB for each' <<'END'
-awk '$2 == "density_8192_memory_kept" { print; found = 1; exit !($4 < 16384) } END { if (!found) exit 1 }' /tmp/most
+check DENSITY0004 'they are all removed, and only tables that have grown with their number keep memory, 3 KiB for each' <<'END'
+awk '$2 == "density_8192_memory_kept" { print; found = 1; exit !($4 < 24576) } END { if (!found) exit 1 }' /tmp/most
 lswpar >list
 ! grep -q '^p[0-9]' list
 END

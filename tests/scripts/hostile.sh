@@ -44,8 +44,8 @@ attack() {
 	rmwpar calm
 	wait
 	echo "RESULT $name $1: calm had $had of $passed, a command took $worst, the end $ended hundredths"
-	# The half of two CPUs is a CPU; Global takes of it what this loop costs.
-	test $had -ge $((passed * 60 / 100))
+	# Its part of two CPUs is 66 of 100. `cargo xtask bench attack` measures what is lost of it; here nobody is to be starved.
+	test $had -ge $((passed * 48 / 100))
 	test $worst -le 200
 	test $ended -le 400
 }
