@@ -108,7 +108,9 @@ fn document_host(workspace: &Workspace) -> Result<()> {
 
 fn document_kernel(workspace: &Workspace) -> Result<()> {
     let mut command = compile::for_kernel(workspace.cargo(), Some("doc"), workspace);
-    command.env("RUSTDOCFLAGS", "-D warnings").args([
+    // Rustdoc's own idea of debug assertions is not that of the release build whose crates it reads.
+    let flags = "-D warnings -C debug-assertions=off";
+    command.env("RUSTDOCFLAGS", flags).args([
         "--release",
         "--quiet",
         "--no-deps",
