@@ -108,10 +108,10 @@ fn document_host(workspace: &Workspace) -> Result<()> {
 
 fn document_kernel(workspace: &Workspace) -> Result<()> {
     let mut command = compile::for_kernel(workspace.cargo(), Some("doc"), workspace);
-    // Rustdoc's own idea of debug assertions is not that of the release build whose crates it reads.
-    let flags = "-D warnings -C debug-assertions=off";
-    command.env("RUSTDOCFLAGS", flags).args([
-        "--release",
+    // With debug assertions: rustdoc takes them to be on, so the crates that it reads must agree.
+    command.env("RUSTDOCFLAGS", "-D warnings").args([
+        "--profile",
+        "checked",
         "--quiet",
         "--no-deps",
         "--keep-going",
