@@ -80,7 +80,7 @@ impl Scheduler {
             add(&mut entity.account, spent);
             partition
                 .threads
-                .charge(&mut self.entities.members, index, total, false);
+                .charge(&mut self.entities.members, index, total);
             let used = processor.grant.min(total);
             processor.grant -= used;
             if !processor.carried {

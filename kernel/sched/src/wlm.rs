@@ -252,7 +252,7 @@ impl Wlm {
             if weighed {
                 self.ahead += promise.left;
                 self.group
-                    .charge(&mut self.members, index, promise.left, false);
+                    .charge(&mut self.members, index, promise.left);
             } else {
                 self.ahead = self.ahead.saturating_sub(promise.left);
                 self.group.refund(&mut self.members, index, promise.left);
@@ -333,7 +333,7 @@ impl Wlm {
         if weighed {
             self.ahead += ticks;
             self.group
-                .charge(&mut self.members, u32::from(cid.0), ticks, false);
+                .charge(&mut self.members, u32::from(cid.0), ticks);
         }
         if let Some(place) = self.promises.get_mut(usize::from(cpu.0)) {
             *place = Some(Promise {
@@ -573,7 +573,7 @@ impl Policy for Wlm {
         let weighed = matches!(partition.class, Class::Pool | Class::Away);
         if weighed && beyond > 0 {
             self.group
-                .charge(&mut self.members, u32::from(cid.0), beyond, false);
+                .charge(&mut self.members, u32::from(cid.0), beyond);
         }
         if refile {
             self.file(now, cid);
