@@ -243,11 +243,11 @@ impl Group {
             return;
         };
         let weight = i128::from(member.weight);
-        let mut lag = member.kept;
+        let mut lag = member.kept.max(-Member::scaled(self.bounds.debt));
         if lag < 0 {
-            lag = lag
-                .saturating_add(weight.saturating_mul(now - member.left_at))
-                .min(0);
+            // A newcomer that is owed pulls the average back; nobody else's debt grows by that.
+            let passed = (now - member.left_at).max(0);
+            lag = lag.saturating_add(weight.saturating_mul(passed)).min(0);
         }
         // Joining pulls the average towards the newcomer; it is placed so that its lag is right afterwards.
         let distance = if load == 0 || lag == 0 {
@@ -382,12 +382,14 @@ impl Group {
         }
     }
 
-    /// Gives up the turn: the member's request ends one slice later.
+    /// Gives up the turn: the member's request ends one slice later, but never more than two from where the member is.
+    /// Who yields over and over while nobody else wants the CPU would be behind everybody for as long afterwards.
     pub fn yield_turn(&mut self, members: &mut Members, index: u32) {
         let queued = members.queued(index);
         self.dequeue(members, index);
         if let Some(member) = members.get_mut(index) {
-            member.deadline += member.virtual_span(self.bounds.slice);
+            let slice = member.virtual_span(self.bounds.slice);
+            member.deadline = (member.deadline + slice).min(member.time + 2 * slice);
         }
         if queued {
             self.enqueue(members, index);

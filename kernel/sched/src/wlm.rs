@@ -251,8 +251,7 @@ impl Wlm {
             promise.weighed = weighed;
             if weighed {
                 self.ahead += promise.left;
-                self.group
-                    .charge(&mut self.members, index, promise.left);
+                self.group.charge(&mut self.members, index, promise.left);
             } else {
                 self.ahead = self.ahead.saturating_sub(promise.left);
                 self.group.refund(&mut self.members, index, promise.left);
