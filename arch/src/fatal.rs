@@ -1,6 +1,7 @@
 //! The kernel's last words: panics and interrupts that must not happen.
 
-use crate::{LINEAR_BASE, console, cpu, print, radix, rtas};
+use crate::callers::Callers;
+use crate::{console, cpu, print, rtas};
 use core::fmt::{self, Write};
 use core::mem::offset_of;
 use core::panic::PanicInfo;
@@ -161,48 +162,18 @@ pub fn back_trace() {
     trace_from(None);
 }
 
-#[inline(always)]
-fn stack_pointer() -> u64 {
-    let sp;
-    // SAFETY: only copies r1.
-    unsafe { core::arch::asm!("mr {}, 1", out(reg) sp, options(nomem, nostack, preserves_flags)) };
-    sp
-}
-
-/// Follows the chain of frames (ELFv2, "Stack Frame"): a frame starts with the address of its caller's frame, where
-/// the return address is at offset 16.
-///
-/// Starts at the frame that an interrupt left, or at its own.
 #[inline(never)]
 fn trace_from(frame: Option<&KernelFrame>) {
     print!("called from:");
-    let mut sp = match frame {
+    let callers = match frame {
         Some(frame) => {
             print!(" {:x} {:x}", frame.nip, frame.lr);
-            frame.gpr[1]
+            Callers::from(frame.gpr[1])
         }
-        None => stack_pointer(),
+        None => Callers::here(),
     };
-    let mapped = |address| radix::kernel_rights(address).is_some_and(|(readable, ..)| readable);
-    let readable = |address: u64| {
-        address.is_multiple_of(16)
-            && address >= LINEAR_BASE
-            && mapped(address)
-            && mapped(address + 24)
-    };
-    for _ in 0..MAX_CALLERS {
-        if !readable(sp) {
-            break;
-        }
-        // SAFETY: the address lies in memory that is mapped; it is only read.
-        let next = unsafe { (sp as *const u64).read_volatile() };
-        if next == sp || !readable(next) {
-            break;
-        }
-        // SAFETY: as above.
-        let caller = unsafe { ((next + 16) as *const u64).read_volatile() };
+    for caller in callers.take(MAX_CALLERS) {
         print!(" {caller:x}");
-        sp = next;
     }
     print!("\n");
 }

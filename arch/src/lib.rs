@@ -23,6 +23,8 @@ extern crate std;
 #[cfg(target_arch = "powerpc64")]
 pub mod cache;
 #[cfg(target_arch = "powerpc64")]
+mod callers;
+#[cfg(target_arch = "powerpc64")]
 pub mod console;
 #[cfg(target_arch = "powerpc64")]
 mod context;
@@ -62,6 +64,8 @@ mod trap;
 #[cfg(target_arch = "powerpc64")]
 pub mod user;
 
+#[cfg(target_arch = "powerpc64")]
+pub use callers::Callers;
 #[cfg(target_arch = "powerpc64")]
 pub use context::{NoMemory, Special, UserContext, VectorState};
 #[cfg(target_arch = "powerpc64")]

@@ -42,6 +42,8 @@ pub fn set(thread: Option<Arc<Thread>>) {
             .as_ref()
             .map_or(Cid::GLOBAL, |thread| thread.process.cid()),
     );
+    #[cfg(debug_assertions)]
+    crate::injection::works_for(thread.as_deref());
     let _former = core::mem::replace(&mut *CURRENT.mine().lock(), thread);
 }
 

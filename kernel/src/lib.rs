@@ -26,6 +26,8 @@ pub mod dormant;
 pub mod environment;
 pub mod family;
 mod first;
+#[cfg(debug_assertions)]
+pub mod injection;
 pub mod latency;
 #[cfg(debug_assertions)]
 mod lock_order;

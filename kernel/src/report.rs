@@ -41,6 +41,8 @@ pub fn enable(level: LevelFilter) {
 /// Who the kernel worked for when it panicked. Takes no lock that may be held.
 fn describe(report: &mut dyn Write) -> fmt::Result {
     power::tell_panic();
+    #[cfg(debug_assertions)]
+    crate::injection::describe(report)?;
     match current::peek() {
         Some((cid, tid)) => write!(report, "partition {cid}, thread {tid}"),
         None => report.write_str("no thread"),

@@ -148,6 +148,8 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
     register_memory_devices(&devices, &entropy)?;
     control::register(&devices)?;
     latency::device::register(&devices)?;
+    #[cfg(debug_assertions)]
+    crate::injection::register(&devices)?;
     let consoles = Consoles::new(consoles(info))?;
     consoles.register(&devices)?;
     terminals::register(&devices)?;

@@ -318,6 +318,9 @@ fn unlink(ram: &Ram, head: &mut u32, meta: &Meta) {
 // and runs are frames that are nobody else's; sizes and alignments are those of `place`.
 unsafe impl<P: Payer> GlobalAlloc for KernelHeap<P> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if frames::injected_here() {
+            return null_mut();
+        }
         match place(layout) {
             Place::Class(class) => self.take(class).unwrap_or(null_mut()),
             Place::Run(count, order) => take_run(P::payer(), count, order),

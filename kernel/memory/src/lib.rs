@@ -30,6 +30,8 @@ pub mod heap;
 #[cfg(any(test, feature = "host"))]
 #[allow(unsafe_code, reason = "part of the memory core")]
 pub mod host;
+#[cfg(debug_assertions)]
+pub mod injection;
 mod sorted;
 pub mod source;
 pub mod space;

@@ -168,7 +168,7 @@ pub fn set_minimum(owner: Cid, minimum: Pages) {
 /// begins, and what the call then takes beyond the limit comes out of what was kept.
 #[must_use]
 pub fn has_room(owner: Cid) -> bool {
-    permitted(&FREE.lock(), owner, 1, kept_from(owner))
+    !injected_here() && permitted(&FREE.lock(), owner, 1, kept_from(owner))
 }
 
 /// Lets `owner` go beyond its maximum by a few frames, or no longer: while its first process runs. That process may have
@@ -230,6 +230,9 @@ fn take_one(owner: Cid, kind: Kind, kept: u32) -> Result<(u32, &'static Meta), O
 
 /// Takes `1 << order` frames, aligned to their size; their contents are what they are.
 pub(crate) fn take_block(owner: Cid, kind: Kind, order: u32) -> Result<u32, OutOfMemory> {
+    if injected_here() {
+        return Err(OutOfMemory);
+    }
     take_block_keeping(owner, kind, order, kept_from(owner))
 }
 
@@ -339,6 +342,9 @@ impl Frame {
     }
 
     fn take(owner: Cid, kind: Kind) -> Result<Self, OutOfMemory> {
+        if injected_here() {
+            return Err(OutOfMemory);
+        }
         let (number, meta) = take_one(owner, kind, kept_from(owner))?;
         meta.references.store(1, Relaxed);
         NonZeroU32::new(number).map(Self).ok_or(OutOfMemory)
@@ -546,6 +552,15 @@ pub(crate) fn drop_all(frames: &mut [Option<Frame>]) {
     if count > 0 {
         accounts::charge(Cid(charged.0), charged.1, -count);
     }
+}
+
+/// Whether this place, which asks for a frame, is to fail for once: not asked for frames of the heap, where the heap asks.
+#[inline]
+pub(crate) fn injected_here() -> bool {
+    #[cfg(debug_assertions)]
+    return crate::injection::fails();
+    #[cfg(not(debug_assertions))]
+    false
 }
 
 #[cfg(any(test, feature = "host"))]
