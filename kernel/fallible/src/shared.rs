@@ -1,0 +1,64 @@
+//! Values behind pointers.
+
+use crate::NoMemory;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// A shared value.
+///
+/// # Errors
+/// [`NoMemory`]; the value is dropped.
+#[inline]
+pub fn arc<T>(value: T) -> Result<Arc<T>, NoMemory> {
+    #[cfg(target_os = "none")]
+    return Arc::try_new(value).map_err(|_| NoMemory);
+    #[cfg(not(target_os = "none"))]
+    Ok(Arc::new(value))
+}
+
+/// A shared copy of some values.
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn arc_slice<T: Clone>(values: &[T]) -> Result<Arc<[T]>, NoMemory> {
+    #[cfg(target_os = "none")]
+    return Arc::try_clone_from_ref(values).map_err(|_| NoMemory);
+    #[cfg(not(target_os = "none"))]
+    Ok(Arc::from(values))
+}
+
+/// A shared copy of a text.
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn arc_str(text: &str) -> Result<Arc<str>, NoMemory> {
+    #[cfg(target_os = "none")]
+    return Arc::try_clone_from_ref(text).map_err(|_| NoMemory);
+    #[cfg(not(target_os = "none"))]
+    Ok(Arc::from(text))
+}
+
+/// A value in the heap.
+///
+/// # Errors
+/// [`NoMemory`]; the value is dropped.
+#[inline]
+pub fn boxed<T>(value: T) -> Result<Box<T>, NoMemory> {
+    #[cfg(target_os = "none")]
+    return Box::try_new(value).map_err(|_| NoMemory);
+    #[cfg(not(target_os = "none"))]
+    Ok(Box::new(value))
+}
+
+/// A copy of some values in the heap, without room for more.
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn boxed_slice<T: Clone>(values: &[T]) -> Result<Box<[T]>, NoMemory> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(values.len())?;
+    copy.extend_from_slice(values);
+    // The room is exact, so that nothing is allocated anew.
+    Ok(copy.into_boxed_slice())
+}
