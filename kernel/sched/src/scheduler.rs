@@ -98,6 +98,7 @@ impl Processor {
 pub struct Scheduler {
     pub(crate) tuning: Tuning,
     pub(crate) deciders: Deciders,
+    /// Up to the last CPU that has been online; room for all.
     pub(crate) processors: Vec<Processor>,
     pub(crate) online: usize,
     pub(crate) partitions: Vec<Option<Partition>>,
@@ -130,8 +131,7 @@ impl Scheduler {
     /// This is boot: it allocates, and a machine without the memory for it cannot start.
     #[must_use]
     pub fn new(timebase: Timebase, cpus: usize, policy: Box<dyn Policy>) -> Scheduler {
-        let mut processors = Vec::new();
-        processors.resize_with(cpus.clamp(1, CpuSet::LIMIT), Processor::default);
+        let processors = Vec::with_capacity(cpus.clamp(1, CpuSet::LIMIT));
         let mut scheduler = Scheduler {
             tuning: Tuning::new(timebase),
             deciders: Deciders::new(policy),
@@ -166,10 +166,15 @@ impl Scheduler {
     /// [`Refusal::Cpu`]: no such CPU, or it is online already.
     pub fn online(&mut self, cpu: Cpu, now: Ticks) -> Result<Arc<CpuClock>, Refusal> {
         let now = self.at(now);
-        let processor = self
-            .processors
-            .get_mut(usize::from(cpu.0))
-            .ok_or(Refusal::Cpu)?;
+        let number = usize::from(cpu.0);
+        if number >= self.processors.capacity() {
+            return Err(Refusal::Cpu);
+        }
+        if number >= self.processors.len() {
+            // Within the capacity: nothing is allocated.
+            self.processors.resize_with(number + 1, Processor::default);
+        }
+        let processor = self.processors.get_mut(number).ok_or(Refusal::Cpu)?;
         if processor.clock.is_some() {
             return Err(Refusal::Cpu);
         }
