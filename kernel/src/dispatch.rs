@@ -126,6 +126,11 @@ impl Dispatch {
             .put_back(Cpu(cpu as u16), now, reason);
     }
 
+    /// Whether a thread that gives way gives way to anybody.
+    pub fn is_contended(&self) -> bool {
+        self.state.lock().scheduler.is_contended()
+    }
+
     /// Until when the running thread may go on; `None` when it has to make room.
     pub fn go_on(&self, cpu: usize, now: Ticks) -> Option<Option<Ticks>> {
         let state = self.state.lock();

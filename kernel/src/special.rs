@@ -177,7 +177,7 @@ pub fn at_once<T>(
     let waiter = Waiter::new(Arc::new(Nobody), wait::Ticket(0));
     let io = IoContext {
         credential,
-        waiter: &waiter,
+        caller: &waiter,
         nonblocking: true,
     };
     act(&io).map_err(|stop| match stop {

@@ -19,13 +19,13 @@ use crate::timers::{Timeout, TimerHandle};
 use abi::{Pid, Ticks};
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 use arch::UserContext;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use memory::AddressSpace;
 use process::signal::ThreadSignals;
 use process::{PidHandle, Reserved};
 use sched::EntityId;
+use smallvec::SmallVec;
 use sync::{Rank, SpinLock};
 use wait::{Link, Sleeper, Ticket, Waiter};
 
@@ -93,7 +93,7 @@ struct Run {
     ticket: Ticket,
     /// The run has been woken; its result when the waker stored one.
     woken: Option<Option<i64>>,
-    links: Vec<Link>,
+    links: SmallVec<[Link; 1]>,
     timeout: Option<TimerHandle>,
     entity: Option<EntityId>,
 }
@@ -126,7 +126,7 @@ impl Thread {
                     phase: Phase::Ready,
                     ticket: Ticket(0),
                     woken: None,
-                    links: Vec::new(),
+                    links: SmallVec::new(),
                     timeout: None,
                     entity: None,
                 },

@@ -277,6 +277,10 @@ impl<'a> UserBuffer<'a> {
             - place.done;
         place.rest = left.min(length);
         let wanted = place.rest;
+        if place.is_within_a_page() {
+            // All of it or nothing is to be reached, and the copy finds out which.
+            return Ok(Self { user, place });
+        }
         let mut pieces = place;
         let mut allowed = 0;
         while let Some(piece) = pieces.next_piece(usize::MAX) {
@@ -322,6 +326,14 @@ impl<'a> UserBuffer<'a> {
 }
 
 impl Place<'_> {
+    /// Whether all that is to be moved lies in one page.
+    fn is_within_a_page(&self) -> bool {
+        self.segments.first().is_some_and(|first| {
+            let start = first.address.wrapping_add(self.done as u64) as usize % PAGE_SIZE;
+            self.rest <= first.length - self.done && start + self.rest <= PAGE_SIZE
+        })
+    }
+
     /// Takes the next run of at most `limit` bytes that lies in one segment.
     fn next_piece(&mut self, limit: usize) -> Option<Segment> {
         loop {

@@ -166,6 +166,7 @@ impl Scheduler {
         }
         if let Some(processor) = self.processors.get_mut(usize::from(cpu.0)) {
             processor.kicked = true;
+            processor.turn = Some(cid);
             if processor.owner == entity.cid {
                 processor.owner = cid;
             }

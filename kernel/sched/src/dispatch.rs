@@ -1,10 +1,9 @@
 //! Switches and wake-ups: the part of the mechanism that runs thousands of times a second.
 
 use crate::entity::State;
-use crate::policy::{Choice, Running};
-use crate::scheduler::Processor;
+use crate::policy::Choice;
 use crate::tuning::Tuning;
-use crate::{Cpu, Decision, EntityId, Reason, Refusal, Scheduler, Wakeup};
+use crate::{Cpu, Decision, EntityId, Reason, Scheduler, Wakeup};
 use abi::{Cid, Ticks};
 
 /// What a CPU may use of a hard maximum in one go.
@@ -27,6 +26,16 @@ impl Scheduler {
         if self.current(cpu).is_some() {
             self.put_back(cpu, now, Reason::Preempted);
         }
+        if let Some(id) = self.continue_turn(cpu, now) {
+            let mut others = Wakeup::default();
+            self.spread(Some(cpu), now, &mut others);
+            return Decision {
+                run: Some(id),
+                until: self.until(cpu),
+                others,
+            };
+        }
+        self.end_turn(cpu, now);
         self.settle_all(now);
         self.release(now);
         self.look_for_starved(now);
@@ -114,7 +123,7 @@ impl Scheduler {
     /// Files the time at which a partition at its hard maximum may go on, with what CPUs hold of it now. While
     /// they run, what they hold falls as fast as they empty the bucket, and the time stays right; when one
     /// gives something back, it must be filed again, or the bucket runs over meanwhile.
-    fn file_release(&mut self, cid: Cid, now: Ticks) {
+    pub(crate) fn file_release(&mut self, cid: Cid, now: Ticks) {
         let Tuning {
             quantum,
             longest_slice,
@@ -157,7 +166,7 @@ impl Scheduler {
         }
     }
 
-    fn choose_thread(&mut self, cpu: Cpu, cid: Cid) -> Option<u32> {
+    pub(crate) fn choose_thread(&mut self, cpu: Cpu, cid: Cid) -> Option<u32> {
         let processor = self.processors.get_mut(usize::from(cpu.0))?;
         let favoured = processor.favoured.take();
         let yielded = processor.yielded.take();
@@ -192,42 +201,29 @@ impl Scheduler {
             ..
         } = self.tuning;
         let processor = self.processors.get_mut(usize::from(cpu.0))?;
-        let entity = self.entities.get_mut(index)?;
-        entity.state = State::Running(cpu);
-        entity.woken = false;
-        processor.run = Some(index);
-        processor.owner = choice.cid;
+        processor.turn = Some(choice.cid);
         let carried = grant.is_some_and(|grant| grant.carried);
         let grant = grant.map(|grant| grant.ticks);
         processor.grant = grant.unwrap_or(0);
         processor.carried = carried;
-        processor.dispatched = now;
         processor.declined = false;
         let slice = choice.slice.0.clamp(granularity, longest_slice);
         processor.slice_end = Tuning::after(now, grant.unwrap_or(slice).min(slice));
-        if let Some(clock) = &processor.clock {
-            clock.enter_kernel(now);
-        }
-        let partition = self
-            .partitions
-            .get_mut(usize::from(choice.cid.0))
-            .and_then(Option::as_mut)?;
-        partition.threads.dequeue(&mut self.entities.members, index);
-        partition.waiting = partition.waiting.saturating_sub(1);
+        let partition = self.partition_mut(choice.cid)?;
         partition.running += 1;
         if carried {
             partition.carried += 1;
         } else {
             partition.held += grant.unwrap_or(0);
         }
-        self.show(choice.cid, now);
-        self.entities.id(index)
+        self.occupy(cpu, now, choice.cid, index)
     }
 
     fn go_idle(&mut self, number: usize, now: Ticks) {
         let declined = self.waiting > 0;
         if let Some(processor) = self.processors.get_mut(number) {
             processor.owner = Cid::GLOBAL;
+            processor.overtaken = None;
             processor.declined = declined;
             processor.dispatched = now;
             if let Some(clock) = &processor.clock {
@@ -240,7 +236,7 @@ impl Scheduler {
     fn next_interrupt(&mut self, number: usize, now: Ticks) -> Option<Ticks> {
         let look = self.next_look();
         let processor = self.processors.get(number)?;
-        let runs = processor.run.is_some();
+        let runs = processor.turn.is_some();
         let mut soonest: Option<Ticks> = None;
         let mut consider = |at: Ticks| soonest = Some(soonest.map_or(at, |so_far| so_far.min(at)));
         if runs && (self.waiting > 0 || processor.grant > 0) {
@@ -273,8 +269,9 @@ impl Scheduler {
     /// partition that it belonged to. Does nothing if nothing runs there.
     pub fn put_back(&mut self, cpu: Cpu, now: Ticks, reason: Reason) {
         let now = self.at(now);
-        self.settle_all(now);
-        let Some(processor) = self.processors.get_mut(usize::from(cpu.0)) else {
+        let number = usize::from(cpu.0);
+        self.read_clock(number, now);
+        let Some(processor) = self.processors.get_mut(number) else {
             return;
         };
         let Some(index) = processor.run.take() else {
@@ -293,14 +290,11 @@ impl Scheduler {
             Reason::Exited => false,
         };
         entity.state = State::Asleep;
-        self.deciders.current().stopped(now, cpu);
-        self.return_grant(cpu, cid);
         if let Some(partition) = self
             .partitions
             .get_mut(usize::from(cid.0))
             .and_then(Option::as_mut)
         {
-            partition.running = partition.running.saturating_sub(1);
             if reason == Reason::Yielded {
                 partition
                     .threads
@@ -317,31 +311,8 @@ impl Scheduler {
         } else if reason == Reason::Exited {
             self.forget_entity(index);
         }
-        self.show(cid, now);
-    }
-
-    /// Gives back what a CPU has not used of a hard maximum.
-    pub(crate) fn return_grant(&mut self, cpu: Cpu, cid: Cid) {
-        let Some(processor) = self.processors.get_mut(usize::from(cpu.0)) else {
-            return;
-        };
-        let unused = core::mem::take(&mut processor.grant);
-        let carried = core::mem::take(&mut processor.carried);
-        let Some(partition) = self.partition_mut(cid) else {
-            return;
-        };
-        if !carried {
-            partition.held = partition.held.saturating_sub(unused);
-            if unused > 0 && partition.throttled {
-                self.file_release(cid, self.latest);
-            }
-            return;
-        }
-        // A carried CPU has become free: the partition may go on although the bucket has nothing for one more.
-        partition.carried = partition.carried.saturating_sub(1);
-        if core::mem::take(&mut partition.throttled) {
-            self.throttled
-                .remove(&mut self.throttled_nodes, u32::from(cid.0));
+        if !self.keeps_turn(number, now) {
+            self.end_turn(cpu, now);
         }
     }
 
@@ -370,151 +341,6 @@ impl Scheduler {
         }
     }
 
-    /// The entity becomes runnable. The answer says which CPUs must be told.
-    ///
-    /// One that waits already stays as it is. One that is still on a CPU (it is just about to park) stays runnable
-    /// when it is put back as blocked: no wake-up is lost between the check and the park.
-    ///
-    /// # Errors
-    /// [`Refusal::Stale`].
-    pub fn wake(&mut self, id: EntityId, now: Ticks) -> Result<Wakeup, Refusal> {
-        let now = self.at(now);
-        let entity = *self.entities.find(id)?;
-        let mut wakeup = Wakeup::default();
-        match entity.state {
-            State::Waiting => return Ok(wakeup),
-            State::Running(_) => {
-                if let Some(entity) = self.entities.get_mut(id.index) {
-                    entity.woken = true;
-                }
-                return Ok(wakeup);
-            }
-            State::Asleep => {}
-        }
-        self.settle_all(now);
-        self.fill_cap(entity.cid, now);
-        self.start_waiting(id.index, entity.cid);
-        self.show(entity.cid, now);
-        if self
-            .partition(entity.cid)
-            .is_some_and(|partition| !partition.throttled)
-            && !self.wake_idle(&mut wakeup)
-        {
-            self.preempt_for(id, entity.cid, now, &mut wakeup);
-        }
-        self.spread(None, now, &mut wakeup);
-        Ok(wakeup)
-    }
-
-    fn fill_cap(&mut self, cid: Cid, now: Ticks) {
-        let Tuning {
-            longest_slice,
-            quantum,
-            ..
-        } = self.tuning;
-        if let Some(cap) = self
-            .partition_mut(cid)
-            .and_then(|partition| partition.cap.as_mut())
-        {
-            cap.fill(now, cap.ceiling(longest_slice, quantum));
-        }
-    }
-
-    /// Sends one idle CPU to pick.
-    fn wake_idle(&mut self, wakeup: &mut Wakeup) -> bool {
-        for (number, processor) in self.processors.iter_mut().enumerate() {
-            if processor.clock.is_some() && processor.run.is_none() && !processor.kicked {
-                processor.kicked = true;
-                wakeup.preempt.insert(Cpu(number as u16));
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Finds the CPU that the challenger can have soonest, and shortens its slice.
-    fn preempt_for(&mut self, id: EntityId, cid: Cid, now: Ticks, wakeup: &mut Wakeup) {
-        let mut best: Option<(Ticks, usize)> = None;
-        for number in 0..self.processors.len() {
-            let Some(at) = self.overtakes_on(number, id.index, cid, now) else {
-                continue;
-            };
-            if best.is_none_or(|(soonest, _)| at < soonest) {
-                best = Some((at, number));
-            }
-        }
-        let Some((at, number)) = best else { return };
-        let sibling = self.runs_on(number) == Some(cid);
-        let Some(processor) = self.processors.get_mut(number) else {
-            return;
-        };
-        // It was weighed against the thread that runs. Against others that wait in its partition it was not.
-        processor.favoured = sibling.then_some(id);
-        if at <= now {
-            processor.kicked = true;
-            wakeup.preempt.insert(Cpu(number as u16));
-        } else if processor.until.is_none_or(|until| at < until) {
-            processor.until = Some(at);
-            wakeup.rearm.insert(Cpu(number as u16));
-        }
-    }
-
-    /// The partition that a CPU runs.
-    pub(crate) fn runs_on(&self, number: usize) -> Option<Cid> {
-        Some(self.entities.get(self.processors.get(number)?.run?)?.cid)
-    }
-
-    /// When the challenger may take this CPU from what runs there.
-    fn overtakes_on(
-        &mut self,
-        number: usize,
-        challenger: u32,
-        cid: Cid,
-        now: Ticks,
-    ) -> Option<Ticks> {
-        let processor = self
-            .processors
-            .get(number)
-            .filter(|processor| !processor.kicked)?;
-        let index = processor.run?;
-        let running = self.entities.get(index)?.cid;
-        let earliest = Tuning::after(processor.dispatched, self.tuning.granularity);
-        let after = if running == cid {
-            let threads = &self.partition(cid)?.threads;
-            Ticks(threads.overtakes(&self.entities.members, challenger, index, 0)?)
-        } else {
-            let running = Running {
-                cpu: Cpu(number as u16),
-                cid: running,
-            };
-            self.deciders.current().overtakes(now, cid, running)?
-        };
-        Some(now.saturating_add(after).max(earliest))
-    }
-
-    /// Sees to it that no CPU idles, or runs without a tick, while something waits.
-    pub(crate) fn spread(&mut self, except: Option<Cpu>, now: Ticks, wakeup: &mut Wakeup) {
-        let mut waiting = self.waiting;
-        for (number, processor) in self.processors.iter_mut().enumerate() {
-            let cpu = Cpu(number as u16);
-            if waiting == 0 {
-                return;
-            }
-            if processor.clock.is_none() || except == Some(cpu) {
-                continue;
-            }
-            if processor.kicked {
-                waiting -= 1;
-            } else if processor.run.is_some() {
-                arm(processor, cpu, now, wakeup);
-            } else if !processor.declined {
-                processor.kicked = true;
-                wakeup.preempt.insert(cpu);
-                waiting -= 1;
-            }
-        }
-    }
-
     /// Whether `cpu` should put back what it runs (or stop idling) and pick. For the decrementer's interrupt and
     /// for interrupts from other CPUs; when it answers false, program the decrementer from
     /// [`until`](Scheduler::until).
@@ -524,18 +350,24 @@ impl Scheduler {
             .get(usize::from(cpu.0))
             .is_some_and(|processor| {
                 processor.kicked
-                    || processor.until.is_some_and(|until| until <= now)
+                    || processor.alarm().is_some_and(|alarm| alarm <= now)
                     || (processor.clock.is_some()
-                        && processor.run.is_none()
+                        && processor.turn.is_none()
                         && self.waiting > 0
                         && !processor.declined)
             })
     }
 
+    /// Whether anything waits that would run in the place of what gives way. Where nothing does, a yield is over at once.
+    #[must_use]
+    pub fn is_contended(&self) -> bool {
+        self.waiting > 0
+    }
+
     /// When the decrementer of `cpu` must fire, as things are now; `None`: not at all.
     #[must_use]
     pub fn until(&self, cpu: Cpu) -> Option<Ticks> {
-        self.processors.get(usize::from(cpu.0))?.until
+        self.processors.get(usize::from(cpu.0))?.alarm()
     }
 
     /// What runs on `cpu`.
@@ -543,14 +375,5 @@ impl Scheduler {
     pub fn current(&self, cpu: Cpu) -> Option<EntityId> {
         self.entities
             .id(self.processors.get(usize::from(cpu.0))?.run?)
-    }
-}
-
-/// A CPU that runs without a tick, or with a late one, gets its slice's end now that something waits.
-fn arm(processor: &mut Processor, cpu: Cpu, now: Ticks, wakeup: &mut Wakeup) {
-    let end = processor.slice_end.max(now);
-    if processor.until.is_none_or(|until| until > end) {
-        processor.until = Some(end);
-        wakeup.rearm.insert(cpu);
     }
 }

@@ -25,6 +25,10 @@ use alloc::vec::Vec;
 
 const FRACTION: u32 = 32;
 
+/// How far the average may be from what it is counted from, in units of virtual time, before that is moved: far enough
+/// that it is seldom, near enough that the products stay small.
+const REACH: u32 = 44;
+
 /// Limits of one group, in ticks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -51,8 +55,6 @@ struct Member {
     left_at: i128,
     active: bool,
     pooled: bool,
-    /// When not pooled: on which side of the average it was pinned.
-    behind: bool,
 }
 
 /// The table of members and of their tree nodes, by index; groups that share it are disjoint.
@@ -75,6 +77,15 @@ pub(crate) struct Group {
     bounds: Bounds,
 }
 
+/// The quotient, rounded down to what a processor divides at once: exact up to 63 bits, to 62 leading bits beyond.
+/// Enough for where a member is placed; what it is charged is never divided.
+fn quotient(dividend: i128, divisor: u64) -> i128 {
+    let divisor = i64::try_from(divisor).unwrap_or(i64::MAX).max(1);
+    let bits = i128::BITS - dividend.unsigned_abs().leading_zeros();
+    let beyond = bits.saturating_sub(62);
+    i128::from(((dividend >> beyond) as i64).div_euclid(divisor)) << beyond
+}
+
 impl Members {
     /// Makes room for the indices below `count`.
     pub fn reserve(&mut self, count: usize) -> Result<(), Refusal> {
@@ -91,7 +102,6 @@ impl Members {
                 left_at: 0,
                 active: false,
                 pooled: false,
-                behind: false,
             });
         }
         Ok(())
@@ -147,7 +157,7 @@ impl Group {
         if self.load == 0 {
             self.base
         } else {
-            self.base + self.sum.div_euclid(i128::from(self.load))
+            self.base + quotient(self.sum, self.load)
         }
     }
 
@@ -156,7 +166,7 @@ impl Group {
         if self.load == 0 {
             self.base
         } else {
-            self.base + (self.sum - Member::scaled(ahead)).div_euclid(i128::from(self.load))
+            self.base + quotient(self.sum - Member::scaled(ahead), self.load)
         }
     }
 
@@ -171,18 +181,21 @@ impl Group {
     }
 
     fn leave_pool(&mut self, member: &mut Member) {
-        let time = self.time();
         self.sum -= i128::from(member.weight) * (member.time - self.base);
         self.load = self.load.saturating_sub(u64::from(member.weight));
         member.pooled = false;
         if self.load == 0 {
-            self.base = time;
+            // The average of one is its own time.
+            self.base = member.time;
             self.sum = 0;
         }
     }
 
     /// Keeps `base` near the pool's times, so that the products stay small however long the group runs.
     fn rebase(&mut self) {
+        if self.sum.unsigned_abs() >> REACH <= u128::from(self.load) {
+            return;
+        }
         let time = self.time();
         self.sum -= i128::from(self.load) * (time - self.base);
         self.base = time;
@@ -225,23 +238,22 @@ impl Group {
     pub fn activate(&mut self, members: &mut Members, index: u32, ahead: u64) {
         let now = self.time_before(ahead);
         let slice = self.bounds.slice;
-        let load = i128::from(self.load);
+        let load = self.load;
         let Some(member) = members.get_mut(index).filter(|member| !member.active) else {
             return;
         };
         let weight = i128::from(member.weight);
-        let mut lag = member.kept;
+        let mut lag = member.kept.max(-Member::scaled(self.bounds.debt));
         if lag < 0 {
-            lag = lag
-                .saturating_add(weight.saturating_mul(now - member.left_at))
-                .min(0);
+            // A newcomer that is owed pulls the average back; nobody else's debt grows by that.
+            let passed = (now - member.left_at).max(0);
+            lag = lag.saturating_add(weight.saturating_mul(passed)).min(0);
         }
         // Joining pulls the average towards the newcomer; it is placed so that its lag is right afterwards.
-        let distance = lag / weight;
-        let distance = if load == 0 {
+        let distance = if load == 0 || lag == 0 {
             0
         } else {
-            distance + distance * weight / load
+            quotient(lag, u64::from(member.weight)) + quotient(lag, load)
         };
         member.time = now - distance;
         member.deadline = member.time + member.virtual_span(slice);
@@ -285,8 +297,8 @@ impl Group {
         self.ready.remove(&mut members.nodes, index);
     }
 
-    /// The member has had `ticks` of service; `carried`: by a guarantee that does not look at weights.
-    pub fn charge(&mut self, members: &mut Members, index: u32, ticks: u64, carried: bool) {
+    /// The member has had `ticks` of service.
+    pub fn charge(&mut self, members: &mut Members, index: u32, ticks: u64) {
         let queued = members.queued(index);
         self.dequeue(members, index);
         if let Some(member) = members.get_mut(index) {
@@ -299,7 +311,7 @@ impl Group {
                 if member.time >= member.deadline {
                     member.deadline = member.time + member.virtual_span(self.bounds.slice);
                 }
-                self.keep_within(member, carried);
+                self.keep_within(member);
                 self.rebase();
             } else {
                 member.kept -= Member::scaled(ticks);
@@ -312,43 +324,37 @@ impl Group {
 
     /// Moves a member in or out of the pool as its lag says.
     ///
-    /// Behind the average it is only because it could not use its part. Ahead of it may be because it was
-    /// carried, or because others could not use theirs; in the second case it is they who must leave.
-    fn keep_within(&mut self, member: &mut Member, carried: bool) {
+    /// Behind the average it is only because it could not use its part. Ahead of it others have brought it, who could
+    /// not use theirs: it is they who must leave.
+    fn keep_within(&mut self, member: &mut Member) {
         if self.load == 0 {
             return self.join_pool(member);
         }
         let Some(bound) = self.bounds.limit else {
             return;
         };
-        let limit = Member::scaled(bound);
-        let lag = i128::from(member.weight) * (self.time() - member.time);
-        let out = lag > limit || (carried && lag < -limit);
+        // Lag and limit are compared multiplied by the load: so there is nothing to divide.
+        let load = i128::from(self.load);
+        let limit = Member::scaled(bound) * load;
+        let lag = i128::from(member.weight) * (self.sum - (member.time - self.base) * load);
+        let out = lag > limit;
         if member.pooled {
             if out && self.load > u64::from(member.weight) {
                 self.leave_pool(member);
-                self.pin(member, lag > 0, bound);
+                self.pin(member, bound);
             }
-            return;
-        }
-        let crossed = lag.abs() <= limit / 8 || (lag > 0) != member.behind;
-        if crossed || (!member.behind && !carried) {
+        } else if lag <= limit / 8 {
             self.join_pool(member);
         } else if out {
-            self.pin(member, lag > 0, bound);
+            self.pin(member, bound);
         }
     }
 
-    fn pin(&self, member: &mut Member, behind: bool, limit: u64) {
-        let span = member.virtual_span(limit);
+    /// Keeps a member that has left the pool no further behind the average than the limit.
+    fn pin(&self, member: &mut Member, limit: u64) {
         let before = member.time;
-        member.time = if behind {
-            self.time() - span
-        } else {
-            self.time() + span
-        };
+        member.time = self.time() - member.virtual_span(limit);
         member.deadline += member.time - before;
-        member.behind = behind;
     }
 
     /// The member has not used `ticks` that it has been charged: its request goes on where it was.
@@ -376,12 +382,14 @@ impl Group {
         }
     }
 
-    /// Gives up the turn: the member's request ends one slice later.
+    /// Gives up the turn: the member's request ends one slice later, but never more than two from where the member is.
+    /// Who yields over and over while nobody else wants the CPU would be behind everybody for as long afterwards.
     pub fn yield_turn(&mut self, members: &mut Members, index: u32) {
         let queued = members.queued(index);
         self.dequeue(members, index);
         if let Some(member) = members.get_mut(index) {
-            member.deadline += member.virtual_span(self.bounds.slice);
+            let slice = member.virtual_span(self.bounds.slice);
+            member.deadline = (member.deadline + slice).min(member.time + 2 * slice);
         }
         if queued {
             self.enqueue(members, index);

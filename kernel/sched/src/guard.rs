@@ -69,7 +69,7 @@ impl Scheduler {
         let mut wakeup = Wakeup::default();
         for (number, processor) in self.processors.iter_mut().enumerate() {
             // What the old policy promised does not bind the new one.
-            if processor.run.is_some() {
+            if processor.turn.is_some() {
                 processor.kicked = true;
                 wakeup.preempt.insert(Cpu(number as u16));
             }

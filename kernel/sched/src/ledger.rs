@@ -2,7 +2,8 @@
 //!
 //! A CPU's clock says in which mode its time went, its `owner` whose time it is. Before the owner changes, and
 //! before anything is decided, the clock is read and what is new is *settled*: added to the owner's account
-//! and to that of the thread on the CPU, taken from the owner's hard maximum, and told to the policy. What
+//! and to that of the thread on the CPU, taken from the owner's hard maximum, and told to the policy (which while
+//! threads follow each other in a partition's turn has nothing to decide, and is told at its end). What
 //! is settled and what is still on the clocks add up to the time since the CPUs came online, to the tick.
 
 use crate::clock::Reading;
@@ -39,14 +40,43 @@ fn add(account: &mut Account, more: Account) {
 }
 
 impl Scheduler {
-    /// Settles every CPU's time up to `now`.
+    /// Settles every CPU's time up to `now`, and tells the policy: before anything that it decides.
     pub(crate) fn settle_all(&mut self, now: Ticks) {
         for number in 0..self.processors.len() {
             self.settle(number, now);
         }
     }
 
+    /// Settles one CPU's time and tells the policy: before the CPU has another owner.
     pub(crate) fn settle(&mut self, number: usize, now: Ticks) {
+        self.read_clock(number, now);
+        let Some(processor) = self.processors.get_mut(number) else {
+            return;
+        };
+        let untold = core::mem::take(&mut processor.untold);
+        if untold > 0 {
+            let (cpu, owner) = (Cpu(number as u16), processor.owner);
+            self.deciders
+                .current()
+                .charge(now, cpu, owner, Ticks(untold));
+        }
+    }
+
+    /// Settles the time of the CPUs that work for a partition, so far as the mechanism needs it.
+    pub(crate) fn read_clocks_of(&mut self, cid: Cid, now: Ticks) {
+        for number in 0..self.processors.len() {
+            if self
+                .processors
+                .get(number)
+                .is_some_and(|it| it.owner == cid)
+            {
+                self.read_clock(number, now);
+            }
+        }
+    }
+
+    /// Settles one CPU's time and leaves the policy to [`settle`](Scheduler::settle).
+    pub(crate) fn read_clock(&mut self, number: usize, now: Ticks) {
         let Some(processor) = self.processors.get_mut(number) else {
             return;
         };
@@ -57,39 +87,42 @@ impl Scheduler {
         processor.read.advance(fresh);
         self.idle += Ticks(fresh.idle);
         let spent = fresh.account();
-        let (owner, total) = (processor.owner, spent.total().0);
+        let total = spent.total().0;
         if total == 0 {
             return;
         }
-        let runs = processor.run;
         let Some(partition) = self
             .partitions
-            .get_mut(usize::from(owner.0))
+            .get_mut(usize::from(processor.owner.0))
             .and_then(Option::as_mut)
         else {
             return add(&mut self.gone, spent);
         };
+        processor.untold += total;
         add(&mut partition.account, spent);
         if let Some(cap) = partition.cap.as_mut() {
             // It is filled when something is decided, after all CPUs have been settled: filled between two of
             // them it would run over with what the second has used already.
             cap.take(total);
         }
-        let own = runs.and_then(|index| Some((index, self.entities.get_mut(index)?)));
-        if let Some((index, entity)) = own.filter(|(_, entity)| entity.cid == owner) {
-            add(&mut entity.account, spent);
-            partition
-                .threads
-                .charge(&mut self.entities.members, index, total, false);
-            let used = processor.grant.min(total);
-            processor.grant -= used;
-            if !processor.carried {
-                partition.held = partition.held.saturating_sub(used);
-            }
+        let Some(index) = processor.run else {
+            return;
+        };
+        let Some(entity) = self.entities.get_mut(index) else {
+            return;
+        };
+        if entity.cid != processor.owner {
+            return;
         }
-        self.deciders
-            .current()
-            .charge(now, Cpu(number as u16), owner, Ticks(total));
+        add(&mut entity.account, spent);
+        partition
+            .threads
+            .charge(&mut self.entities.members, index, total);
+        let used = processor.grant.min(total);
+        processor.grant -= used;
+        if !processor.carried {
+            partition.held = partition.held.saturating_sub(used);
+        }
     }
 
     /// Time on `cpu` from `now` on goes to the account of `cid` (an interrupt or a packet for it), until the next

@@ -23,6 +23,7 @@ impl Scheduler {
             return Err(Refusal::Busy);
         }
         self.put_back(cpu, now, Reason::Preempted);
+        self.end_turn(cpu, now);
         self.settle_all(now);
         if let Some(processor) = self.processors.get_mut(number) {
             self.departed += Ticks(processor.read.total());

@@ -1,8 +1,8 @@
 //! The mechanism: what is true whatever the policy answers.
 //!
 //! Here are the scheduler's state and what administration does to partitions; admission.rs has the entities'
-//! life, dispatch.rs what happens at every switch and wake-up, ledger.rs the accounts, guard.rs the
-//! replacement of policies.
+//! life, dispatch.rs what happens at every switch, turn.rs how threads follow each other within a partition's turn,
+//! wake.rs wake-ups, ledger.rs the accounts, guard.rs the replacement of policies.
 
 use crate::bucket::Bucket;
 use crate::clock::Reading;
@@ -31,6 +31,7 @@ pub(crate) struct Partition {
     pub account: Account,
     pub entities: u32,
     pub waiting: u32,
+    /// On how many CPUs it has its turn.
     pub running: u32,
     /// Its threads, by nice value.
     pub threads: Group,
@@ -57,6 +58,11 @@ pub(crate) struct Processor {
     pub read: Reading,
     /// Whose time it is.
     pub owner: Cid,
+    /// What the owner has used and the policy has not been told yet.
+    pub untold: u64,
+    /// Whose turn it is: the policy's choice, until the turn ends.
+    pub turn: Option<Cid>,
+    /// The thread that runs; none while the next one of the turn is not chosen.
     pub run: Option<u32>,
     /// Ticks of its partition's cap that it may still use.
     pub grant: u64,
@@ -66,6 +72,8 @@ pub(crate) struct Processor {
     /// When the slice ends if anything waits.
     pub slice_end: Ticks,
     pub until: Option<Ticks>,
+    /// When the favoured thread of the same partition takes the place of the one that runs.
+    pub overtaken: Option<Ticks>,
     /// It has been told to pick, and has not yet.
     pub kicked: bool,
     /// It is idle although something waits: the policy wants it so.
@@ -76,10 +84,21 @@ pub(crate) struct Processor {
     pub yielded: Option<u32>,
 }
 
+impl Processor {
+    /// When it must look whether to go on.
+    pub fn alarm(&self) -> Option<Ticks> {
+        match (self.until, self.overtaken) {
+            (Some(until), Some(overtaken)) => Some(until.min(overtaken)),
+            (until, overtaken) => until.or(overtaken),
+        }
+    }
+}
+
 /// The scheduler. The kernel keeps it under a lock of rank `Rank::Scheduler`.
 pub struct Scheduler {
     pub(crate) tuning: Tuning,
     pub(crate) deciders: Deciders,
+    /// Up to the last CPU that has been online; room for all.
     pub(crate) processors: Vec<Processor>,
     pub(crate) online: usize,
     pub(crate) partitions: Vec<Option<Partition>>,
@@ -112,8 +131,7 @@ impl Scheduler {
     /// This is boot: it allocates, and a machine without the memory for it cannot start.
     #[must_use]
     pub fn new(timebase: Timebase, cpus: usize, policy: Box<dyn Policy>) -> Scheduler {
-        let mut processors = Vec::new();
-        processors.resize_with(cpus.clamp(1, CpuSet::LIMIT), Processor::default);
+        let processors = Vec::with_capacity(cpus.clamp(1, CpuSet::LIMIT));
         let mut scheduler = Scheduler {
             tuning: Tuning::new(timebase),
             deciders: Deciders::new(policy),
@@ -148,10 +166,15 @@ impl Scheduler {
     /// [`Refusal::Cpu`]: no such CPU, or it is online already.
     pub fn online(&mut self, cpu: Cpu, now: Ticks) -> Result<Arc<CpuClock>, Refusal> {
         let now = self.at(now);
-        let processor = self
-            .processors
-            .get_mut(usize::from(cpu.0))
-            .ok_or(Refusal::Cpu)?;
+        let number = usize::from(cpu.0);
+        if number >= self.processors.capacity() {
+            return Err(Refusal::Cpu);
+        }
+        if number >= self.processors.len() {
+            // Within the capacity: nothing is allocated.
+            self.processors.resize_with(number + 1, Processor::default);
+        }
+        let processor = self.processors.get_mut(number).ok_or(Refusal::Cpu)?;
         if processor.clock.is_some() {
             return Err(Refusal::Cpu);
         }
@@ -325,11 +348,7 @@ impl Scheduler {
     fn kick_those_running(&mut self, cid: Cid) -> Wakeup {
         let mut wakeup = Wakeup::default();
         for (number, processor) in self.processors.iter_mut().enumerate() {
-            let runs = processor
-                .run
-                .and_then(|index| self.entities.get(index))
-                .is_some_and(|it| it.cid == cid);
-            if runs {
+            if processor.turn == Some(cid) {
                 processor.kicked = true;
                 wakeup.preempt.insert(Cpu(number as u16));
             }
@@ -350,6 +369,7 @@ impl Scheduler {
         }
         let account = partition.account;
         let shares_before = finite(&partition.entitlement);
+        self.end_turns_of(cid, now);
         self.forget_shown(cid, now);
         self.throttled
             .remove(&mut self.throttled_nodes, u32::from(cid.0));

@@ -44,6 +44,8 @@ struct Partition {
     demand: Demand,
     /// Clock of the minimum: service divided by the minimum, in ticks of real time with a fraction.
     floor_clock: i128,
+    /// By how much a tick of service advances it; zero where there is no minimum.
+    floor_step: u64,
     /// Promised to CPUs and not used yet, in ticks.
     promised: u64,
     /// The soft maximum, where there is one that the hard one does not cover.
@@ -100,6 +102,7 @@ const NOTHING: Partition = Partition {
         running: 0,
     },
     floor_clock: 0,
+    floor_step: 0,
     promised: 0,
     soft: None,
     over: false,
@@ -183,10 +186,10 @@ impl Wlm {
     fn classify(&mut self, now: Ticks, cid: Cid) {
         let index = u32::from(cid.0);
         let cpus = self.machine.cpus as u64;
-        let least = self.floor_rate(cid);
         let Some(partition) = self.get(cid) else {
             return;
         };
+        let least = self.floor_rate(&partition.claim);
         let Demand { waiting, running } = partition.demand;
         let able = (u64::from(waiting) + u64::from(running)) * u64::from(BasisPoints::WHOLE.0);
         let Claim {
@@ -251,8 +254,7 @@ impl Wlm {
             promise.weighed = weighed;
             if weighed {
                 self.ahead += promise.left;
-                self.group
-                    .charge(&mut self.members, index, promise.left, false);
+                self.group.charge(&mut self.members, index, promise.left);
             } else {
                 self.ahead = self.ahead.saturating_sub(promise.left);
                 self.group.refund(&mut self.members, index, promise.left);
@@ -261,22 +263,34 @@ impl Wlm {
     }
 
     /// The rate at which a minimum is served, in ten-thousandths of a CPU.
-    fn floor_rate(&self, cid: Cid) -> u64 {
+    fn floor_rate(&self, claim: &Claim) -> u64 {
         let cpus = self.machine.cpus as u64;
-        match self.get(cid).map(|partition| partition.claim) {
-            Some(claim) if claim.minimum.0 > 0 => {
-                let exact = u64::from(claim.minimum.0) * cpus;
-                let margin = MARGIN.min(exact / MARGIN_PART);
-                (exact + margin).min(u64::from(claim.soft_maximum.0) * cpus)
-            }
-            _ => 0,
+        if claim.minimum.0 == 0 {
+            return 0;
         }
+        let exact = u64::from(claim.minimum.0) * cpus;
+        let margin = MARGIN.min(exact / MARGIN_PART);
+        (exact + margin).min(u64::from(claim.soft_maximum.0) * cpus)
+    }
+
+    /// How much real time a tick of service is worth at that rate.
+    fn floor_step(&self, claim: &Claim) -> u64 {
+        match self.floor_rate(claim) {
+            0 => 0,
+            rate => (u64::from(BasisPoints::WHOLE.0) << FRACTION) / rate,
+        }
+    }
+
+    /// Whether the partition has a minimum that can be served.
+    fn has_floor(&self, cid: Cid) -> bool {
+        self.get(cid)
+            .is_some_and(|partition| partition.floor_step > 0)
     }
 
     /// Real time that so many ticks of service are worth at the partition's minimum.
     fn floor_span(&self, cid: Cid, ticks: u64) -> i128 {
-        let rate = i128::from(self.floor_rate(cid).max(1));
-        (i128::from(ticks) << FRACTION) * i128::from(BasisPoints::WHOLE.0) / rate
+        let step = self.get(cid).map_or(0, |partition| partition.floor_step);
+        i128::from(ticks) * i128::from(step)
     }
 
     /// The clock of the minimum when all that is promised has been used.
@@ -333,7 +347,7 @@ impl Wlm {
         if weighed {
             self.ahead += ticks;
             self.group
-                .charge(&mut self.members, u32::from(cid.0), ticks, false);
+                .charge(&mut self.members, u32::from(cid.0), ticks);
         }
         if let Some(place) = self.promises.get_mut(usize::from(cpu.0)) {
             *place = Some(Promise {
@@ -342,7 +356,7 @@ impl Wlm {
                 weighed,
             });
         }
-        if self.floor_rate(cid) > 0 {
+        if self.has_floor(cid) {
             self.file(now, cid);
         }
     }
@@ -366,7 +380,7 @@ impl Wlm {
             self.ahead = self.ahead.saturating_sub(left);
             self.group.refund(&mut self.members, u32::from(cid.0), left);
         }
-        if self.floor_rate(cid) > 0 {
+        if self.has_floor(cid) {
             self.file(now, cid);
         }
     }
@@ -407,9 +421,11 @@ impl Wlm {
 
     fn apply(&mut self, now: Ticks, cid: Cid, claim: Claim) {
         let Machine { cpus, quantum, .. } = self.machine;
+        let floor_step = self.floor_step(&claim);
         if let Some(partition) = self.at(cid) {
             let before = partition.claim.soft_maximum;
             partition.claim = claim;
+            partition.floor_step = floor_step;
             if claim.soft_maximum >= claim.hard_maximum {
                 partition.soft = None;
                 partition.over = false;
@@ -481,10 +497,13 @@ impl Policy for Wlm {
         self.water.set_capacity(capacity);
         for number in 0..self.partitions.len() {
             let cid = Cid(number as u16);
-            if let Some(partition) = self.at(cid)
-                && let Some(bucket) = partition.soft.as_mut()
-            {
-                bucket.set_rate(partition.claim.soft_maximum, machine.cpus);
+            let claim = self.get(cid).map_or(NOTHING.claim, |it| it.claim);
+            let floor_step = self.floor_step(&claim);
+            if let Some(partition) = self.at(cid) {
+                partition.floor_step = floor_step;
+                if let Some(bucket) = partition.soft.as_mut() {
+                    bucket.set_rate(claim.soft_maximum, machine.cpus);
+                }
             }
             // Percentages are of the new machine.
             self.water.clear(u32::from(cid.0));
@@ -533,7 +552,10 @@ impl Policy for Wlm {
         if let Some(bucket) = self.at(cid).and_then(|it| it.soft.as_mut()) {
             bucket.spill(ceiling);
         }
-        if before.waiting + before.running != demand.waiting + demand.running {
+        // More threads than CPUs can use no more than as many as CPUs.
+        let cpus = self.machine.cpus as u32;
+        let usable = |it: Demand| it.waiting.saturating_add(it.running).min(cpus);
+        if usable(before) != usable(demand) {
             self.classify(now, cid);
         }
         if (before.waiting > 0) != (demand.waiting > 0) {
@@ -549,7 +571,7 @@ impl Policy for Wlm {
         } = self.machine;
         let beyond = ran.0 - self.absorb(cpu, cid, ran.0);
         let mut refile = false;
-        if self.floor_rate(cid) > 0 {
+        if self.has_floor(cid) {
             // More than the minimum today is no reason for less tomorrow.
             let ahead = instant(now) + self.floor_span(cid, slice.0);
             let span = self.floor_span(cid, ran.0);
@@ -573,7 +595,7 @@ impl Policy for Wlm {
         let weighed = matches!(partition.class, Class::Pool | Class::Away);
         if weighed && beyond > 0 {
             self.group
-                .charge(&mut self.members, u32::from(cid.0), beyond, false);
+                .charge(&mut self.members, u32::from(cid.0), beyond);
         }
         if refile {
             self.file(now, cid);

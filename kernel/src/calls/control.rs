@@ -237,7 +237,7 @@ impl ControlFile {
             return Ok(Answer::Awaited { empty: true });
         };
         // Enrolled first, looked at then: whoever empties it in between wakes this run.
-        environment.emptied.enrol(cx.waiter);
+        environment.emptied.enrol(cx.waiter());
         if environment.wpar.processes.count() == 0 {
             return Ok(Answer::Awaited { empty: true });
         }
@@ -255,7 +255,7 @@ impl ControlFile {
             Some(deadline) => {
                 system()
                     .timers
-                    .add(deadline, Timeout::Waiter(cx.waiter.downgrade()));
+                    .add(deadline, Timeout::Waiter(cx.waiter().downgrade()));
                 Err(Unanswered::Park)
             }
             None => Err(Unanswered::Park),

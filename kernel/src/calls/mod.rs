@@ -50,7 +50,7 @@ use security::Credential;
 use sync::{Rank, SpinLock};
 use trace::Severity;
 use vfs::{Descriptor, IoContext, OpenFile};
-use wait::Waiter;
+use wait::{MayWait, Waiter};
 
 /// Whether core files are written; the size limit for them is 0 as long as not.
 pub const CORE_FILES: bool = false;
@@ -123,7 +123,7 @@ impl<'a> Call<'a> {
     pub fn io(&self) -> IoContext<'_> {
         IoContext {
             credential: self.credential(),
-            waiter: self.waiter(),
+            caller: self,
             nonblocking: false,
         }
     }
@@ -169,6 +169,12 @@ impl<'a> Call<'a> {
             Continuation::Until(at) | Continuation::TransferredUntil(_, at) => Some(at),
             _ => span.map(|span| arch::time::now().saturating_add(span)),
         }
+    }
+}
+
+impl MayWait for Call<'_> {
+    fn waiter(&self) -> &Waiter {
+        Call::waiter(self)
     }
 }
 

@@ -145,7 +145,7 @@ impl TerminalFile {
         let mut guard = self.terminal.state.lock();
         let state = &mut *guard;
         if request != TCSETS && !state.output.is_drained() {
-            self.terminal.output.enrol(cx.waiter);
+            self.terminal.output.enrol(cx.waiter());
             return Err(Stop::Park);
         }
         if request == TCSETSF {
@@ -165,7 +165,7 @@ impl TerminalFile {
         if (request == TCSBRK && value == 0) || state.output.is_drained() {
             return Ok(());
         }
-        self.terminal.output.enrol(cx.waiter);
+        self.terminal.output.enrol(cx.waiter());
         Err(Stop::Park)
     }
 

@@ -306,7 +306,7 @@ impl Terminal {
             if deaf || caller.orphaned {
                 return Err(Errno::EIO.into());
             }
-            self.background.enrol(cx.waiter);
+            self.background.enrol(cx.waiter());
         }
         self.jobs.signal(caller.group, signal);
         Err(Stop::Park)
@@ -383,7 +383,7 @@ impl FileOperations for TerminalFile {
                     let parked = cx.wait(|waiter| terminal.input.enrol(waiter));
                     drop(guard);
                     if parked == Err(Stop::Park) {
-                        terminal.jobs.wake_at(cx.waiter, deadline);
+                        terminal.jobs.wake_at(cx.waiter(), deadline);
                     }
                     return parked;
                 }

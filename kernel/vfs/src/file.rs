@@ -5,7 +5,7 @@ use abi::Errno;
 use alloc::sync::Arc;
 use core::any::Any;
 use security::Credential;
-use wait::{Attempt, PollEvents, Sink, Source, Stop, Waiter};
+use wait::{Attempt, MayWait, PollEvents, Sink, Source, Stop, Waiter};
 
 /// Who performs an operation, and how it may wait.
 #[derive(Clone, Copy)]
@@ -13,19 +13,25 @@ pub struct IoContext<'a> {
     /// On whose behalf; storage is charged to its partition.
     pub credential: &'a Credential,
     /// Who is enrolled when the operation has to wait.
-    pub waiter: &'a Waiter,
+    pub caller: &'a dyn MayWait,
     /// Fail with EAGAIN rather than wait (O_NONBLOCK).
     pub nonblocking: bool,
 }
 
-impl IoContext<'_> {
+impl<'a> IoContext<'a> {
+    /// The waiter that is enrolled.
+    #[must_use]
+    pub fn waiter(&self) -> &'a Waiter {
+        self.caller.waiter()
+    }
+
     /// What an operation answers that would have to wait for data: EAGAIN for a non-blocking one; otherwise
     /// `enrol` puts the waiter in a queue and the operation parks. The caller holds the condition's lock.
     pub fn wait<T>(&self, enrol: impl FnOnce(&Waiter)) -> Attempt<T> {
         if self.nonblocking {
             return Err(Stop::Error(Errno::EAGAIN));
         }
-        enrol(self.waiter);
+        enrol(self.waiter());
         Err(Stop::Park)
     }
 }

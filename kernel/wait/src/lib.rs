@@ -22,7 +22,7 @@ mod queue;
 mod stop;
 
 pub use poll::PollEvents;
-pub use queue::{Link, Manner, Sleeper, Ticket, WaitQueue, Waiter, WeakWaiter};
+pub use queue::{Link, Manner, MayWait, Sleeper, Ticket, WaitQueue, Waiter, WeakWaiter};
 pub use stop::{Attempt, Sink, SliceSink, SliceSource, Source, Stop};
 
 #[cfg(doc)]

@@ -40,6 +40,18 @@ pub struct Waiter {
     manner: Manner,
 }
 
+/// Somebody who becomes a waiter when there is something to wait for: most calls end without.
+pub trait MayWait {
+    /// The waiter, the same one every time.
+    fn waiter(&self) -> &Waiter;
+}
+
+impl MayWait for Waiter {
+    fn waiter(&self) -> &Waiter {
+        self
+    }
+}
+
 impl Waiter {
     /// The waiter of a run.
     pub fn new(sleeper: Arc<dyn Sleeper>, ticket: Ticket) -> Self {
@@ -111,7 +123,7 @@ impl Link {
     pub fn withdraw(self) {
         if let Some(queue) = self.queue.upgrade() {
             // Dropped after the lock is released: a waiter may be the last owner of its thread.
-            let _waiter = queue.places.lock().waiting.remove(&self.place);
+            let _waiter = queue.places.lock().remove(self.place);
         }
     }
 }
@@ -124,10 +136,61 @@ struct Shared {
     places: SpinLock<Places>,
 }
 
+/// Who waits, in the order of enrolment.
 #[derive(Default)]
 struct Places {
     next: u64,
-    waiting: BTreeMap<u64, Place>,
+    /// Who has enrolled while nobody else waited: most queues never have more than one, which costs no allocation.
+    /// Its number is below all others.
+    first: Option<(u64, Place)>,
+    others: BTreeMap<u64, Place>,
+}
+
+impl Places {
+    fn add(&mut self, place: Place) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        if self.is_empty() {
+            self.first = Some((number, place));
+        } else {
+            self.others.insert(number, place);
+        }
+        number
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Place> {
+        if self
+            .first
+            .as_ref()
+            .is_some_and(|(first, _)| *first == number)
+        {
+            self.first.take().map(|(_, place)| place)
+        } else {
+            self.others.remove(&number)
+        }
+    }
+
+    /// The first in a range of numbers that is `wanted`.
+    fn find(&self, range: Range<u64>, wanted: impl Fn(&Place) -> bool) -> Option<u64> {
+        let first = self.first.as_ref().map(|(number, place)| (number, place));
+        first
+            .filter(|(number, _)| range.contains(number))
+            .into_iter()
+            .chain(self.others.range(range.clone()))
+            .find(|(_, place)| wanted(place))
+            .map(|(number, _)| *number)
+    }
+
+    fn front(&self) -> Option<&Place> {
+        match &self.first {
+            Some((_, place)) => Some(place),
+            None => self.others.first_key_value().map(|(_, place)| place),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_none() && self.others.is_empty()
+    }
 }
 
 struct Place {
@@ -158,19 +221,10 @@ impl WaitQueue {
 
     /// Puts a waiter at the end with a key that [`WaitQueue::wake_where`] selects by.
     pub fn enrol_keyed(&self, waiter: &Waiter, key: u64) {
-        let place = {
-            let mut places = self.0.places.lock();
-            let place = places.next;
-            places.next += 1;
-            places.waiting.insert(
-                place,
-                Place {
-                    waiter: waiter.clone(),
-                    key,
-                },
-            );
-            place
-        };
+        let place = self.0.places.lock().add(Place {
+            waiter: waiter.clone(),
+            key,
+        });
         waiter.linked(Link {
             queue: Arc::downgrade(&self.0),
             place,
@@ -199,12 +253,8 @@ impl WaitQueue {
         wanted: impl Fn(&Place) -> bool,
     ) -> Option<(u64, Place, u64)> {
         let mut places = self.0.places.lock();
-        let found = places
-            .waiting
-            .range(range)
-            .find(|(_, place)| wanted(place))
-            .map(|(at, _)| *at)?;
-        let place = places.waiting.remove(&found)?;
+        let found = places.find(range, wanted)?;
+        let place = places.remove(found)?;
         Some((found, place, places.next))
     }
 
@@ -240,13 +290,13 @@ impl WaitQueue {
     #[must_use]
     pub fn first_key(&self) -> Option<u64> {
         let places = self.0.places.lock();
-        places.waiting.first_key_value().map(|(_, place)| place.key)
+        places.front().map(|place| place.key)
     }
 
     /// Whether nobody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.places.lock().waiting.is_empty()
+        self.0.places.lock().is_empty()
     }
 
     /// Moves up to `limit` waiters whose key `wanted` accepts to the end of `other`; answers how many.
@@ -261,16 +311,9 @@ impl WaitQueue {
     ) -> usize {
         let mut moved = 0;
         while moved < limit {
-            let next = {
-                let mut places = self.0.places.lock();
-                let found = places
-                    .waiting
-                    .iter()
-                    .find(|(_, place)| wanted(place.key))
-                    .map(|(at, _)| *at);
-                found.and_then(|at| places.waiting.remove(&at))
+            let Some((_, place, _)) = self.take(0..u64::MAX, |place| wanted(place.key)) else {
+                break;
             };
-            let Some(place) = next else { break };
             other.enrol_keyed(&place.waiter, key);
             moved += 1;
         }

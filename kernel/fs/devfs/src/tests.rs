@@ -44,7 +44,7 @@ fn as_partition<T>(cid: Cid, privileges: Privileges, act: impl FnOnce(&IoContext
     let waiter = Waiter::new(Arc::new(Nobody), Ticket(0));
     act(&IoContext {
         credential: &credential,
-        waiter: &waiter,
+        caller: &waiter,
         nonblocking: false,
     })
 }

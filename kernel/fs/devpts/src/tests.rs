@@ -79,7 +79,7 @@ fn within<T>(cid: Cid, act: impl FnOnce(&IoContext<'_>) -> T) -> T {
     let waiter = Waiter::new(Arc::new(Nobody), Ticket(0));
     act(&IoContext {
         credential: &credential,
-        waiter: &waiter,
+        caller: &waiter,
         nonblocking: false,
     })
 }

@@ -303,7 +303,7 @@ fn with_walk<T>(place: &Place, credential: &Credential, act: impl FnOnce(&Walk<'
     let waiter = Waiter::new(Arc::new(Nobody), Ticket(0));
     let io = IoContext {
         credential,
-        waiter: &waiter,
+        caller: &waiter,
         nonblocking: false,
     };
     act(&Walk {

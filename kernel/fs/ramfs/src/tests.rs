@@ -34,7 +34,7 @@ fn with_context<T>(act: impl FnOnce(&IoContext<'_>) -> T) -> T {
     let waiter = Waiter::new(Arc::new(Nobody), Ticket(0));
     act(&IoContext {
         credential: &credential,
-        waiter: &waiter,
+        caller: &waiter,
         nonblocking: false,
     })
 }

@@ -36,7 +36,7 @@ fn with<T>(cid: Cid, act: impl FnOnce(&Arc<dyn Inode>, &IoContext<'_>) -> T) -> 
     let credential = Credential::new(cid, Identity::ROOT, Privileges::empty());
     let cx = IoContext {
         credential: &credential,
-        waiter: &waiter,
+        caller: &waiter,
         nonblocking: false,
     };
     act(&root, &cx)

@@ -71,7 +71,7 @@ impl Socket {
         let waiter = self.thread.run();
         call(&IoContext {
             credential: &self.credential,
-            waiter: &waiter,
+            caller: &waiter,
             nonblocking,
         })
     }

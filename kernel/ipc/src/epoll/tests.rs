@@ -51,7 +51,7 @@ fn cx<T>(act: impl FnOnce(&IoContext<'_>) -> T) -> T {
     let waiter = Thread::new().run();
     act(&IoContext {
         credential: &credential,
-        waiter: &waiter,
+        caller: &waiter,
         nonblocking: true,
     })
 }

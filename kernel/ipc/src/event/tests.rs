@@ -33,7 +33,7 @@ fn run<T>(thread: &Arc<Thread>, nonblocking: bool, call: impl FnOnce(&IoContext<
     let waiter = thread.run();
     call(&IoContext {
         credential: &credential,
-        waiter: &waiter,
+        caller: &waiter,
         nonblocking,
     })
 }

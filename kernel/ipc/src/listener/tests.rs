@@ -39,7 +39,7 @@ fn run<T>(thread: &Arc<Thread>, nonblocking: bool, act: impl FnOnce(&IoContext<'
     let waiter = thread.run();
     act(&IoContext {
         credential: &credential,
-        waiter: &waiter,
+        caller: &waiter,
         nonblocking,
     })
 }

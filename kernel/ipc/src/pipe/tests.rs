@@ -29,7 +29,7 @@ impl World {
         let waiter = self.thread.run();
         call(&IoContext {
             credential: &self.credential,
-            waiter: &waiter,
+            caller: &waiter,
             nonblocking,
         })
     }

@@ -127,6 +127,27 @@ fn sched0033_yield_gives_way() {
     );
 }
 
+/// SCHED0058: what a thread that yields at once leaves of its partition's turn is its siblings', and not the other
+/// partitions': under a policy that knows no shares too, the partition has its third and the busy thread nearly all of it.
+#[test]
+fn sched0058_a_turn_given_up_stays_in_the_partition() {
+    let mut machine = machine(1, "round-robin");
+    let cids = [1, 2, 3].map(|cid| machine.partition(cid, 1));
+    let [cid, others @ ..] = cids;
+    for other in others {
+        machine.spawn(other, Busy);
+    }
+    let yielding = machine.spawn(cid, Yielding { run: micros(1) });
+    let busy = machine.spawn(cid, Busy);
+    machine.run(seconds(1));
+    let ran = |id| {
+        let account = machine.scheduler.entity_account(id, machine.now());
+        account.expect("alive").total().0 as f64 / seconds(1).0 as f64
+    };
+    assert!(ran(busy) > 0.30, "{}", ran(busy));
+    assert!(ran(yielding) > 0.0, "{}", ran(yielding));
+}
+
 /// SCHED0034: idle CPUs are used: as many threads as CPUs run all the time.
 #[test]
 fn sched0034_no_cpu_idles_while_something_waits() {

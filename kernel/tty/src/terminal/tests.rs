@@ -152,7 +152,7 @@ impl World {
         let waiter = Waiter::new(self.clone(), Ticket(ticket));
         call(&IoContext {
             credential: &self.credential,
-            waiter: &waiter,
+            caller: &waiter,
             nonblocking,
         })
     }

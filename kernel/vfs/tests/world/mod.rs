@@ -119,7 +119,7 @@ impl Process {
     pub fn io(&self) -> IoContext<'_> {
         IoContext {
             credential: &self.credential,
-            waiter: &self.waiter,
+            caller: &self.waiter,
             nonblocking: false,
         }
     }
