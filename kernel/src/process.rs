@@ -28,6 +28,7 @@ use core::sync::atomic::{AtomicBool, AtomicI8, AtomicU32, AtomicU64, Ordering};
 use process::signal::ProcessSignals;
 use process::{Birth, ExitStatus, Limits, Reserved, Usage, VPid};
 use security::{Credential, Identity, Privileges};
+use smallvec::SmallVec;
 use sync::{Rank, SpinLock};
 use vfs::{FileTable, Location, Place};
 use wait::{WaitQueue, Waiter};
@@ -372,8 +373,8 @@ impl Process {
     }
 
     /// Its living threads.
-    pub fn threads(&self) -> Vec<Arc<Thread>> {
-        self.state.lock().threads.clone()
+    pub fn threads(&self) -> SmallVec<[Arc<Thread>; 1]> {
+        self.state.lock().threads.iter().cloned().collect()
     }
 
     /// Adds a thread.
