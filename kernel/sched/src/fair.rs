@@ -20,8 +20,8 @@
 //! threads (by nice value). It allocates only in [`Members::reserve`].
 
 use crate::Refusal;
+use crate::table::Table;
 use crate::tree::{Nodes, Tree};
-use alloc::vec::Vec;
 
 const FRACTION: u32 = 32;
 
@@ -60,7 +60,7 @@ struct Member {
 /// The table of members and of their tree nodes, by index; groups that share it are disjoint.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
-    members: Vec<Member>,
+    members: Table<Member>,
     nodes: Nodes,
 }
 
@@ -90,21 +90,16 @@ impl Members {
     /// Makes room for the indices below `count`.
     pub fn reserve(&mut self, count: usize) -> Result<(), Refusal> {
         self.nodes.reserve(count)?;
-        let more = count.saturating_sub(self.members.len());
-        self.members.try_reserve(more).map_err(|_| Refusal::Full)?;
-        while self.members.len() < count {
-            self.members.push(Member {
-                weight: 1,
-                inverse: u64::MAX,
-                time: 0,
-                deadline: 0,
-                kept: 0,
-                left_at: 0,
-                active: false,
-                pooled: false,
-            });
-        }
-        Ok(())
+        self.members.reserve(count, |_| Member {
+            weight: 1,
+            inverse: u64::MAX,
+            time: 0,
+            deadline: 0,
+            kept: 0,
+            left_at: 0,
+            active: false,
+            pooled: false,
+        })
     }
 
     fn get(&self, index: u32) -> Option<&Member> {

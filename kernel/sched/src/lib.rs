@@ -55,6 +55,7 @@ mod scheduler;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod stride;
+mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod tree;

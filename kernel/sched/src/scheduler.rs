@@ -9,6 +9,7 @@ use crate::clock::Reading;
 use crate::entity::Entities;
 use crate::fair::{Bounds, Group};
 use crate::guard::Deciders;
+use crate::table::Table;
 use crate::tree::{Nodes, Tree};
 use crate::tuning::Tuning;
 use crate::watch::Watch;
@@ -101,7 +102,7 @@ pub struct Scheduler {
     /// Up to the last CPU that has been online; room for all.
     pub(crate) processors: Vec<Processor>,
     pub(crate) online: usize,
-    pub(crate) partitions: Vec<Option<Partition>>,
+    pub(crate) partitions: Table<Option<Partition>>,
     pub(crate) entities: Entities,
     /// The weight of unlimited shares.
     pub(crate) unlimited: u16,
@@ -137,7 +138,7 @@ impl Scheduler {
             deciders: Deciders::new(policy),
             processors,
             online: 0,
-            partitions: Vec::new(),
+            partitions: Table::new(),
             entities: Entities::default(),
             unlimited: 1,
             waiting: 0,
@@ -261,16 +262,10 @@ impl Scheduler {
     }
 
     fn reserve(&mut self, count: usize) -> Result<(), Refusal> {
-        let more = count.saturating_sub(self.partitions.len());
         self.deciders.reserve(count)?;
         self.throttled_nodes.reserve(count)?;
         self.watched.reserve(count)?;
-        self.partitions
-            .try_reserve(more)
-            .map_err(|_| Refusal::Full)?;
-        self.partitions
-            .resize_with(self.partitions.len() + more, || None);
-        Ok(())
+        self.partitions.reserve(count, |_| None)
     }
 
     fn thread_bounds(&self) -> Bounds {

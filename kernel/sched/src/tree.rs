@@ -10,7 +10,7 @@
 //! Several trees may share one [`Nodes`] as long as an index is in one of them at most.
 
 use crate::Refusal;
-use alloc::vec::Vec;
+use crate::table::Table;
 
 const NIL: u32 = u32::MAX;
 
@@ -28,7 +28,7 @@ struct Node {
 /// The table of nodes, by index.
 #[derive(Debug, Default)]
 pub(crate) struct Nodes {
-    nodes: Vec<Node>,
+    nodes: Table<Node>,
 }
 
 /// One tree over a table of nodes.
@@ -40,14 +40,12 @@ pub(crate) struct Tree {
 impl Nodes {
     /// Makes room for the indices below `count`.
     pub fn reserve(&mut self, count: usize) -> Result<(), Refusal> {
-        let more = count.saturating_sub(self.nodes.len());
-        self.nodes.try_reserve(more).map_err(|_| Refusal::Full)?;
-        for index in self.nodes.len()..count {
+        self.nodes.reserve(count, |index| {
             // A multiplicative hash spreads neighbouring indices; the tree needs no secrecy.
             let priority = (index as u32).wrapping_add(1).wrapping_mul(0x9E37_79B1);
             let priority = (priority ^ (priority >> 15)).wrapping_mul(0x85EB_CA77);
             let priority = priority ^ (priority >> 13);
-            self.nodes.push(Node {
+            Node {
                 key: 0,
                 rank: 0,
                 least: 0,
@@ -55,9 +53,8 @@ impl Nodes {
                 left: NIL,
                 right: NIL,
                 linked: false,
-            });
-        }
-        Ok(())
+            }
+        })
     }
 
     /// Whether `index` is in a tree.

@@ -20,6 +20,7 @@
 use crate::bucket::Bucket;
 use crate::fair::{Bounds, Group, Members};
 use crate::policy::{Choice, Claim, Demand, Machine, Policy, Running};
+use crate::table::Table;
 use crate::tree::{Nodes, Tree};
 use crate::water::{Class, Want, Water};
 use crate::{Cpu, Refusal};
@@ -68,7 +69,7 @@ struct Promise {
 #[derive(Debug)]
 pub struct Wlm {
     machine: Machine,
-    partitions: Vec<Partition>,
+    partitions: Table<Partition>,
     water: Water,
     members: Members,
     group: Group,
@@ -121,7 +122,7 @@ impl Wlm {
         };
         Self {
             machine,
-            partitions: Vec::new(),
+            partitions: Table::new(),
             water: Water::new(),
             members: Members::default(),
             group: Group::new(bounds(&machine)),
@@ -473,12 +474,7 @@ impl Policy for Wlm {
         self.full_nodes.reserve(cids)?;
         self.floor_nodes.reserve(cids)?;
         self.over_nodes.reserve(cids)?;
-        let more = cids.saturating_sub(self.partitions.len());
-        self.partitions
-            .try_reserve(more)
-            .map_err(|_| Refusal::Full)?;
-        self.partitions
-            .resize(self.partitions.len() + more, NOTHING);
+        self.partitions.reserve(cids, |_| NOTHING)?;
         let more = crate::CpuSet::LIMIT.saturating_sub(self.promises.len());
         self.promises.try_reserve(more).map_err(|_| Refusal::Full)?;
         self.promises.resize(self.promises.len() + more, None);

@@ -32,6 +32,8 @@ bitflags! {
         const DEVICE_NODES = 1 << 10;
         /// Set the host name of the environment that one is in.
         const HOST_NAME = 1 << 11;
+        /// Bind sockets to ports below 1024.
+        const PORTS = 1 << 12;
     }
 }
 
@@ -49,6 +51,7 @@ impl Privileges {
             .union(Self::CHANGE_ROOT)
             .union(Self::REBOOT)
             .union(Self::HOST_NAME)
+            .union(Self::PORTS)
     }
 }
 

@@ -166,7 +166,7 @@ impl<'a> Call<'a> {
     /// The absolute deadline of a call that waits for `span` at most, the same in every run; `None` waits for ever.
     pub fn deadline(&self, span: Option<Ticks>) -> Option<Ticks> {
         match self.progress {
-            Continuation::Until(at) => Some(at),
+            Continuation::Until(at) | Continuation::TransferredUntil(_, at) => Some(at),
             _ => span.map(|span| arch::time::now().saturating_add(span)),
         }
     }
