@@ -215,6 +215,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Truncate => file::truncate(call),
         S::Fsync | S::Fdatasync => file::fsync(call),
         S::Sync => Ok(0),
+        S::MemfdCreate => file::memfd_create(call),
         S::Fallocate => file::fallocate(call),
         S::Fadvise64 | S::Readahead => file::advise(call),
 
