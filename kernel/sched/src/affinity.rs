@@ -169,7 +169,7 @@ impl Scheduler {
             };
             if places == ANYWHERE {
                 count(&mut self.waiting_anywhere);
-            } else {
+            } else if places != 0 {
                 let cpus = CpuSet(u64::from(places));
                 let counted = (0_u16..).zip(&mut self.waiting_at);
                 counted
