@@ -21,7 +21,7 @@
 
 use crate::Refusal;
 use crate::table::Table;
-use crate::tree::{Nodes, Tree};
+use crate::tree::{ANYWHERE, Nodes, Places, Tree};
 
 const FRACTION: u32 = 32;
 
@@ -55,6 +55,8 @@ struct Member {
     left_at: i128,
     active: bool,
     pooled: bool,
+    /// Where it may be served.
+    places: Places,
 }
 
 /// The table of members and of their tree nodes, by index; groups that share it are disjoint.
@@ -99,6 +101,7 @@ impl Members {
             left_at: 0,
             active: false,
             pooled: false,
+            places: ANYWHERE,
         })
     }
 
@@ -113,6 +116,28 @@ impl Members {
     /// Whether the member can be picked.
     pub fn queued(&self, index: u32) -> bool {
         self.nodes.linked(index)
+    }
+
+    /// Where a member may be served.
+    pub fn places(&self, index: u32) -> Places {
+        self.get(index).map_or(ANYWHERE, |member| member.places)
+    }
+
+    /// Says where a member that is in no queue may be served.
+    pub fn place(&mut self, index: u32, places: Places) {
+        if let Some(member) = self.get_mut(index) {
+            member.places = places;
+        }
+    }
+
+    /// The nodes, for a queue beside those of the groups: a member is in one at most.
+    pub fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
+    /// As [`nodes`](Members::nodes).
+    pub fn nodes_mut(&mut self) -> &mut Nodes {
+        &mut self.nodes
     }
 
     /// Whether the member is active in its group.
@@ -283,8 +308,9 @@ impl Group {
         let Some(member) = members.get(index).filter(|member| member.active) else {
             return;
         };
-        let (time, deadline) = (member.time, member.deadline);
-        self.ready.insert(&mut members.nodes, index, time, deadline);
+        let (time, deadline, places) = (member.time, member.deadline, member.places);
+        self.ready
+            .insert_at(&mut members.nodes, index, time, deadline, places);
     }
 
     /// The member cannot be picked (it is on a CPU, or held back).
@@ -396,12 +422,22 @@ impl Group {
         (time - self.base) * i128::from(self.load.max(1)) <= self.sum
     }
 
-    /// Whom to serve, of the members queued that `may` accepts: by the rule above; when none of them is
+    /// Where any of the members queued may be served.
+    pub fn places(&self, members: &Members) -> Places {
+        self.ready.places(&members.nodes)
+    }
+
+    /// Whom to serve at one of `places`, of the members queued that `may` accepts: by the rule above; when none of them is
     /// eligible the one that is least ahead, for a CPU is not left idle.
-    pub fn pick(&self, members: &Members, may: &dyn Fn(u32) -> bool) -> Option<u32> {
+    pub fn pick(
+        &self,
+        members: &Members,
+        places: Places,
+        may: &dyn Fn(u32) -> bool,
+    ) -> Option<u32> {
         self.ready
-            .least_rank(&members.nodes, &|time| self.reached(time), may)
-            .or_else(|| self.ready.first_that(&members.nodes, may))
+            .least_rank(&members.nodes, places, &|time| self.reached(time), may)
+            .or_else(|| self.ready.first_at(&members.nodes, places, may))
     }
 
     /// For how many ticks `running`, which has been charged `ahead` that it has not used yet, may go on until

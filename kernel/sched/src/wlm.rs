@@ -21,7 +21,7 @@ use crate::bucket::Bucket;
 use crate::fair::{Bounds, Group, Members};
 use crate::policy::{Choice, Claim, Demand, Machine, Policy, Running};
 use crate::table::Table;
-use crate::tree::{Nodes, Tree};
+use crate::tree::{ANYWHERE, Nodes, Tree};
 use crate::water::{Class, Want, Water};
 use crate::{Cpu, Refusal};
 use abi::{BasisPoints, Cid, Ticks};
@@ -97,6 +97,7 @@ const NOTHING: Partition = Partition {
         minimum: BasisPoints(0),
         soft_maximum: BasisPoints::WHOLE,
         hard_maximum: BasisPoints::WHOLE,
+        cpus: None,
     },
     demand: Demand {
         waiting: 0,
@@ -192,12 +193,15 @@ impl Wlm {
         };
         let least = self.floor_rate(&partition.claim);
         let Demand { waiting, running } = partition.demand;
-        let able = (u64::from(waiting) + u64::from(running)) * u64::from(BasisPoints::WHOLE.0);
         let Claim {
             weight,
             soft_maximum,
+            cpus: within,
             ..
         } = partition.claim;
+        let threads = u64::from(waiting) + u64::from(running);
+        let able = within.map_or(threads, |within| threads.min(within as u64))
+            * u64::from(BasisPoints::WHOLE.0);
         let most = able.min(u64::from(soft_maximum.0) * cpus);
         if able == 0 {
             self.water.clear(index);
@@ -455,7 +459,8 @@ fn bounds(machine: &Machine) -> Bounds {
         slice: machine.slice.0,
         credit: longest,
         debt: longest.saturating_mul(8),
-        limit: None,
+        // The water knows who can use how much, but not where: whose CPUs are wanted by others gets less.
+        limit: Some(longest.saturating_mul(8)),
     }
 }
 
@@ -615,10 +620,11 @@ impl Policy for Wlm {
             .map(|cid| u32::from(cid.0))
             .or_else(|| {
                 let due = |clock: i128| clock <= instant(now);
-                self.floors.least_rank(&self.floor_nodes, &due, &allowed)
+                self.floors
+                    .least_rank(&self.floor_nodes, ANYWHERE, &due, &allowed)
             })
             .or_else(|| self.full.first_that(&self.full_nodes, &allowed))
-            .or_else(|| self.group.pick(&self.members, &allowed))
+            .or_else(|| self.group.pick(&self.members, ANYWHERE, &allowed))
             .or_else(|| self.floors.first_that(&self.floor_nodes, &allowed))
             .or_else(|| self.over.first_that(&self.over_nodes, &allowed))?;
         let cid = Cid(chosen as u16);
