@@ -85,19 +85,30 @@ impl Default for UserContext {
     }
 }
 
-impl Clone for UserContext {
-    /// The copy is not live anywhere.
+impl UserContext {
+    /// A copy, which is not live anywhere.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
     ///
     /// # Panics
     /// In debug builds, when this context is live.
-    fn clone(&self) -> Self {
+    pub fn try_clone(&self) -> Result<Self, NoMemory> {
         self.assert_left();
-        Self {
-            vector: self.vector.clone(),
+        let vector = match &self.vector {
+            None => None,
+            Some(state) => {
+                let mut copy = VectorState::allocate()?;
+                copy.clone_from(state);
+                Some(copy)
+            }
+        };
+        Ok(Self {
+            vector,
             resident: false,
             vector_live: false,
             ..*self
-        }
+        })
     }
 }
 

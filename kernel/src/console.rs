@@ -10,11 +10,11 @@ use crate::system::if_ready;
 use crate::terminals::{CONSOLE_NUMBER, Jobs, console_id, hypervisor_number};
 use crate::timers::Timeout;
 use abi::{Errno, Nanos, Ticks};
-use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use arch::interrupts::Source;
 use devfs::{Device, Export, Item};
+use fallible::NoMemory;
 use sync::{Rank, SpinLock};
 use tty::{Terminal, TerminalOutput};
 use vfs::{Access, FileOperations, IoContext};
@@ -68,6 +68,9 @@ fn retry_later(number: usize) {
     }
 }
 
+/// Bytes of input that are kept at most.
+const CHUNK: usize = 64;
+
 impl Consoles {
     /// Consoles on these terminals, each a unit and its interrupt source.
     ///
@@ -77,7 +80,7 @@ impl Consoles {
         let mut all = Vec::new();
         for (number, (unit, source)) in units.enumerate() {
             all.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            all.push(Console::new(number, unit, source));
+            all.push(Console::new(number, unit, source)?);
         }
         Ok(Self { all })
     }
@@ -113,19 +116,20 @@ impl Consoles {
 }
 
 impl Console {
-    fn new(number: usize, unit: u32, source: Option<Source>) -> Self {
-        let line = Arc::new(Line {
+    fn new(number: usize, unit: u32, source: Option<Source>) -> Result<Self, NoMemory> {
+        let line = fallible::arc(Line {
             number,
             vty: Vty::new(HypervisorLine(unit)),
-            kept: SpinLock::new(Rank::Log, Vec::new()),
-        });
-        let terminal = Terminal::new(console_id(number), line.clone(), Arc::new(Jobs));
-        Self {
+            // All that is ever in it: input is kept when there is no memory.
+            kept: SpinLock::new(Rank::Log, fallible::list(CHUNK)?),
+        })?;
+        let terminal = Terminal::new(console_id(number), line.clone(), fallible::arc(Jobs)?)?;
+        Ok(Self {
             number,
             line,
             terminal,
             source,
-        }
+        })
     }
 
     /// Lets input interrupt. What has come before does not: it is fetched.
@@ -144,19 +148,19 @@ impl Console {
 
     fn register(&self, devices: &devfs::Devices) -> Result<(), Errno> {
         let device = |name: &str, number| {
-            let opener = Arc::new(Opener(self.terminal.clone()));
+            let opener = fallible::arc(Opener(self.terminal.clone()))?;
             devices.register(Item::device(
                 name,
                 0o600,
                 Export::GlobalOnly,
                 number,
                 opener,
-            ))
+            )?)
         };
         if self.number == 0 {
             device("console", CONSOLE_NUMBER)?;
         }
-        let name = format!("hvc{}", self.number);
+        let name = fallible::text(format_args!("hvc{}", self.number))?;
         device(&name, hypervisor_number(self.number))
     }
 
@@ -176,13 +180,15 @@ impl Console {
     /// Hands what has been received to the terminal.
     fn deliver(&self) {
         let mut bytes = core::mem::take(&mut *self.line.kept.lock());
-        let mut chunk = [0; 64];
+        let mut chunk = [0; CHUNK];
         loop {
             if bytes.is_empty() {
                 let count = self.line.vty.read(&mut chunk);
                 bytes.extend_from_slice(chunk.get(..count).unwrap_or_default());
             }
             if bytes.is_empty() {
+                // The room in it is for the next time.
+                *self.line.kept.lock() = bytes;
                 return;
             }
             let taken = self.terminal.receive(&bytes);
@@ -222,6 +228,6 @@ struct Opener(Arc<Terminal>);
 
 impl Device for Opener {
     fn open(&self, cx: &IoContext<'_>, _access: Access) -> Attempt<Arc<dyn FileOperations>> {
-        Ok(self.0.open(cx, false))
+        Ok(self.0.open(cx, false)?)
     }
 }

@@ -258,10 +258,11 @@ pub fn look(process: &Arc<Process>, now: Ticks) -> Option<Ticks> {
     let timers = &process.cpu_timers;
     let clocks: Vec<(Which, CpuClock)> = {
         let entries = timers.entries.lock();
-        entries
+        let both = entries
             .iter()
-            .map(|entry| (entry.which.clone(), entry.clock.clone()))
-            .collect()
+            .map(|entry| (entry.which.clone(), entry.clock.clone()));
+        // Time limits must hold: as many as the process has timers.
+        fallible::assured(|| both.collect())
     };
     let mut nearest: Option<Nanos> = None;
     for (which, clock) in clocks {

@@ -18,6 +18,7 @@ use abi::{Cid, Errno, Ticks, Timebase};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use fallible::NoMemory;
 use sched::{
     Attributes, Cpu, CpuClock, CpuSet, Decision, Entitlement, EntityId, Event, Policy, Reason,
     Scheduler, Wakeup,
@@ -72,6 +73,8 @@ impl Dispatch {
         let now = arch::time::now();
         let entity = {
             let mut state = self.state.lock();
+            // Entities have the lowest numbers that are free, so there is one more at the most.
+            state.threads.try_reserve(1).map_err(NoMemory::from)?;
             let entity = state
                 .scheduler
                 .admit(cid, attributes)

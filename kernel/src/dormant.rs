@@ -72,6 +72,11 @@ impl Dormant {
         let due = now.saturating_add(patience());
         let arm = {
             let mut queue = self.queue.lock();
+            if queue.waiting.try_reserve(1).is_err() {
+                // Its tables stay until it parks another time.
+                process.watched.store(false, Ordering::Relaxed);
+                return;
+            }
             queue.waiting.push_back(Watched::new(process, due));
             !core::mem::replace(&mut queue.armed, true)
         };
@@ -115,10 +120,12 @@ impl Dormant {
         if process.is_runnable() || now.saturating_sub(ran) < patience() {
             // The queue is in the order of the times, so a process that has just run waits a whole span again.
             let again = now.saturating_add(patience());
-            self.queue
-                .lock()
-                .waiting
-                .push_back(Watched::new(process, again));
+            let mut queue = self.queue.lock();
+            if queue.waiting.try_reserve(1).is_ok() {
+                queue.waiting.push_back(Watched::new(process, again));
+            } else {
+                process.watched.store(false, Ordering::Relaxed);
+            }
             return;
         }
         process.watched.store(false, Ordering::Relaxed);

@@ -11,6 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use devpts::Devpts;
+use fallible::NoMemory;
 use ipc::{AbstractNames, Quota};
 use net::Stack;
 use partition::{Wpar, WparTable};
@@ -54,12 +55,19 @@ pub struct Environments {
 
 impl Environment {
     /// An environment.
-    pub fn new(wpar: Arc<Wpar>, mounts: Arc<MountNamespace>, ptys: Devpts) -> Arc<Self> {
-        Arc::new(Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(
+        wpar: Arc<Wpar>,
+        mounts: Arc<MountNamespace>,
+        ptys: Devpts,
+    ) -> Result<Arc<Self>, NoMemory> {
+        fallible::arc(Self {
             wpar,
             mounts,
             ptys,
-            watches: Arc::new(Quota::new(WATCHES)),
+            watches: fallible::arc(Quota::new(WATCHES))?,
             abstract_names: AbstractNames::new(),
             network: Once::new(),
             next_name: AtomicU32::new(1),
@@ -74,8 +82,11 @@ impl Environment {
     }
 
     /// Its ports and connections.
-    pub fn network(&self) -> &Arc<Stack> {
-        self.network.call_once(|| Arc::new(Stack::new()))
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn network(&self) -> Result<&Arc<Stack>, NoMemory> {
+        self.network.try_call_once(|| fallible::arc(Stack::new()))
     }
 
     /// Its ports and connections, if it has ever had any.
@@ -124,13 +135,17 @@ impl Environment {
 
 impl Environments {
     /// Global alone.
-    pub fn new(global: Arc<Environment>) -> Self {
-        let table = WparTable::new(global.wpar.clone());
-        Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(global: Arc<Environment>) -> Result<Self, NoMemory> {
+        let table = WparTable::new(global.wpar.clone())?;
+        let places = fallible::of_one(Some(global.clone()))?;
+        Ok(Self {
             table,
-            places: SpinLock::new(Rank::Partition, alloc::vec![Some(global.clone())]),
+            places: SpinLock::new(Rank::Partition, places),
             global,
-        }
+        })
     }
 
     /// Global.
@@ -148,15 +163,20 @@ impl Environments {
     }
 
     /// Keeps the environment of a partition that is being loaded.
-    pub fn insert(&self, environment: Arc<Environment>) {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn insert(&self, environment: Arc<Environment>) -> Result<(), NoMemory> {
         let index = usize::from(environment.cid().0);
         let mut places = self.places.lock();
-        if places.len() <= index {
+        if let Some(more) = (index + 1).checked_sub(places.len()) {
+            places.try_reserve(more)?;
             places.resize(index + 1, None);
         }
         if let Some(place) = places.get_mut(index) {
             *place = Some(environment);
         }
+        Ok(())
     }
 
     /// Forgets the environment of a partition that is being unloaded.

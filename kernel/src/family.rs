@@ -10,6 +10,7 @@ use abi::{Cid, Pid};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use process::{Exit, ExitStatus, Notice, Report, Usage};
+use smallvec::SmallVec;
 
 /// The process with a global number, if it has not been reaped.
 pub fn find(pid: Pid) -> Option<Arc<Process>> {
@@ -58,7 +59,7 @@ pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
 }
 
 /// Those who may be told of the end of `pid` or of its children and leave no zombie (`man 2 wait`, NOTES).
-fn careless_reapers(tree: &Tree, pid: Pid) -> Vec<Pid> {
+fn careless_reapers(tree: &Tree, pid: Pid) -> SmallVec<[Pid; 3]> {
     let cid = tree.pids.place(pid).map_or(Cid::GLOBAL, |(cid, _)| cid);
     let reapers = [tree.parent(pid), tree.init(cid), tree.init(Cid::GLOBAL)];
     let careless = |reaper: &Pid| {
@@ -114,9 +115,10 @@ pub fn kill_partition(cid: Cid) {
     }
     let processes: Vec<_> = {
         let tree = system().tree.lock();
-        tree.of_partition(cid)
-            .filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process))
-            .collect()
+        let process = |pid| tree.pids.by_pid(pid).and_then(Numbered::process);
+        let all = tree.of_partition(cid).filter_map(process);
+        // Nobody may be left over: a word for each of them.
+        fallible::assured(|| all.collect())
     };
     for process in processes {
         process.end(ExitStatus::Killed {

@@ -105,12 +105,8 @@ pub fn make(global: &Arc<Environment>, path: &str) -> Result<(), Errno> {
     context.gpr[4] = argv;
     context.gpr[5] = envp;
     global.admit_thread()?;
-    let thread = Arc::new(Thread::new(
-        process.number(),
-        process.clone(),
-        context,
-        ThreadSignals::default(),
-    ));
+    let signals = ThreadSignals::default();
+    let thread = Thread::new(process.number(), process.clone(), context, signals)?;
     process.add_thread(&thread)?;
     system()
         .dispatch

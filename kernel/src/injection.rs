@@ -6,8 +6,8 @@
 
 use crate::thread::Thread;
 use abi::Errno;
-use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use arch::Callers;
 use arch::cpu::PerCpu;
 use core::fmt::{self, Write};
@@ -43,13 +43,14 @@ static LAST: [AtomicU64; SHOWN] = [const { AtomicU64::new(0) }; SHOWN];
 /// EEXIST when it is.
 pub fn register(devices: &devfs::Devices) -> Result<(), Errno> {
     injection::watch(place);
+    fallible::assure_with(|assured| SPARING.mine().swap(assured, Relaxed));
     devices.register(Item::device(
         "injection",
         0o600,
         Export::GlobalOnly,
         NUMBER,
-        Arc::new(InjectionDevice),
-    ))
+        fallible::arc(InjectionDevice)?,
+    )?)
 }
 
 /// Notes whom this CPU works for from now on.
@@ -97,18 +98,17 @@ struct InjectionDevice;
 
 /// An open file: the figures as of its opening, and how much of them has been read.
 struct Figures {
-    text: String,
+    text: Vec<u8>,
     read: AtomicUsize,
 }
 
 impl Device for InjectionDevice {
     fn open(&self, _cx: &IoContext<'_>, _access: Access) -> Attempt<Arc<dyn FileOperations>> {
-        let mut text = String::new();
-        describe(&mut text).map_err(|_| Errno::ENOMEM)?;
-        Ok(Arc::new(Figures {
+        let text = fallible::written(|out| describe(out))?;
+        Ok(fallible::arc(Figures {
             text,
             read: AtomicUsize::new(0),
-        }))
+        })?)
     }
 }
 
@@ -138,7 +138,7 @@ fn obey(line: &str) -> Result<(), Errno> {
 impl FileOperations for Figures {
     fn read(&self, _cx: &IoContext<'_>, _position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
         let read = self.read.load(Relaxed);
-        let rest = self.text.as_bytes().get(read..).unwrap_or_default();
+        let rest = self.text.get(read..).unwrap_or_default();
         let part = rest.get(..sink.room()).unwrap_or(rest);
         sink.put(part)?;
         self.read.store(read + part.len(), Relaxed);

@@ -4,13 +4,13 @@ use crate::proc_source::View;
 use crate::system::system;
 use crate::terminals;
 use abi::{Cid, Errno};
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use devfs::{Devfs, Devices, Entropy, Selection};
 use devpts::Devpts;
+use fallible::{Map, NoMemory};
 use procfs::Procfs;
 use ramfs::{Capacity, Ramfs};
 use spin::Once;
@@ -67,8 +67,18 @@ fn next_device() -> DeviceNumber {
 }
 
 /// The clock of all file systems.
-pub fn clock() -> Arc<dyn Clock> {
-    Arc::new(WallClock)
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn clock() -> Result<Arc<dyn Clock>, NoMemory> {
+    static CLOCK: Once<Arc<WallClock>> = Once::new();
+    let clock = CLOCK.try_call_once(|| fallible::arc(WallClock))?;
+    Ok(clock.clone())
+}
+
+/// The time of day.
+pub fn now() -> Timestamp {
+    WallClock.now()
 }
 
 /// A file system in memory that may fill half of the machine.
@@ -87,7 +97,7 @@ fn in_memory(owner: Cid, mode: Mode) -> Result<Ramfs, Errno> {
             pages,
             inodes: pages,
         },
-        clock(),
+        clock()?,
         owner,
         mode,
     )
@@ -104,36 +114,43 @@ pub fn nothing() -> Result<&'static FileSystem, Errno> {
             pages: 0,
             inodes: 1,
         };
-        let empty = Ramfs::new(next_device(), capacity, clock(), Cid::GLOBAL)?;
-        Ok(FileSystem::new(empty.root(), "ramfs", "none"))
+        let empty = Ramfs::new(next_device(), capacity, clock()?, Cid::GLOBAL)?;
+        Ok(FileSystem::new(empty.root(), "ramfs", "none")?)
     })
 }
 
 /// The processes of an environment.
-pub fn procfs(cid: Cid, mounts: &Arc<MountNamespace>) -> FileSystem {
-    let view = Arc::new(View::new(cid, mounts.root().clone()));
-    FileSystem::new(Procfs::new(next_device(), cid, view).root(), "proc", "proc")
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn procfs(cid: Cid, mounts: &Arc<MountNamespace>) -> Result<FileSystem, NoMemory> {
+    let view = fallible::arc(View::new(cid, mounts.root().clone()))?;
+    let procfs = Procfs::new(next_device(), cid, view)?;
+    FileSystem::new(procfs.root()?, "proc", "proc")
 }
 
 /// The parts of the machine; one for all environments.
-pub fn sysfs() -> FileSystem {
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn sysfs() -> Result<FileSystem, NoMemory> {
     static SHARED: Once<FileSystem> = Once::new();
-    let shared = SHARED.call_once(|| {
-        let sysfs = Sysfs::new(next_device(), Arc::new(Parts));
-        FileSystem::new(sysfs.root(), "sysfs", "sysfs")
-    });
-    shared.clone()
+    let shared = SHARED.try_call_once(|| {
+        let sysfs = Sysfs::new(next_device(), fallible::arc(Parts)?)?;
+        FileSystem::new(sysfs.root()?, "sysfs", "sysfs")
+    })?;
+    Ok(shared.clone())
 }
 
 /// The parts of this machine.
 struct Parts;
 
 impl Machine for Parts {
-    fn cpus(&self, _viewer: Cid) -> Vec<bool> {
+    fn cpus(&self, _viewer: Cid) -> Result<Vec<bool>, NoMemory> {
         system().dispatch.with(|scheduler| {
             let online = scheduler.online_cpus();
             let numbers = scheduler.clocks().map(|(cpu, _)| cpu);
-            numbers.map(|cpu| online.contains(cpu)).collect()
+            fallible::collect(numbers.map(|cpu| online.contains(cpu)))
         })
     }
 
@@ -143,28 +160,39 @@ impl Machine for Parts {
 }
 
 /// The devices of an environment: all in Global, those exported in a partition, or of these the named ones.
-pub fn devfs(cid: Cid, names: Option<&[String]>) -> FileSystem {
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn devfs(cid: Cid, names: Option<&[String]>) -> Result<FileSystem, NoMemory> {
     let selection = match names {
         _ if cid.is_global() => Selection::All,
         None => Selection::Exported,
         Some(names) => {
-            let names: BTreeSet<Arc<str>> =
-                names.iter().map(|name| Arc::from(name.as_str())).collect();
-            Selection::Only(Arc::new(names))
+            let mut only = Map::new();
+            for name in names {
+                only.insert(fallible::arc_str(name)?, ())?;
+            }
+            Selection::Only(fallible::arc(only)?)
         }
     };
-    let devfs = Devfs::new(next_device(), cid, devices(), selection, clock());
-    FileSystem::new(devfs.root(), "devtmpfs", "devtmpfs")
+    let devfs = Devfs::new(next_device(), cid, devices(), selection, clock()?)?;
+    FileSystem::new(devfs.root()?, "devtmpfs", "devtmpfs")
 }
 
 /// The pseudoterminals of an environment: none yet.
-pub fn new_ptys(cid: Cid) -> Devpts {
-    Devpts::new(next_device(), cid, terminals::LIMIT, clock())
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn new_ptys(cid: Cid) -> Result<Devpts, NoMemory> {
+    Devpts::new(next_device(), cid, terminals::LIMIT, clock()?)
 }
 
 /// The names of an environment's pseudoterminals.
-pub fn devpts(ptys: &Devpts) -> FileSystem {
-    FileSystem::new(ptys.root(), "devpts", "devpts")
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn devpts(ptys: &Devpts) -> Result<FileSystem, NoMemory> {
+    FileSystem::new(ptys.root()?, "devpts", "devpts")
 }
 
 /// Where an environment's POSIX shared memory and named semaphores are files (`man 7 shm_overview`).
@@ -173,7 +201,7 @@ pub fn devpts(ptys: &Devpts) -> FileSystem {
 /// ENOSPC, ENOMEM.
 pub fn shared_memory(cid: Cid) -> Result<FileSystem, Errno> {
     let files = in_memory(cid, Mode::new(0o1777))?;
-    Ok(FileSystem::new(files.root(), "tmpfs", "tmpfs"))
+    Ok(FileSystem::new(files.root(), "tmpfs", "tmpfs")?)
 }
 
 /// Files in memory that never have a name (`man 2 memfd_create`): one file system for all, each file being charged to the
@@ -193,7 +221,7 @@ pub fn nameless() -> Result<&'static Nameless, Errno> {
     static NAMELESS: Once<Nameless> = Once::new();
     NAMELESS.try_call_once(|| {
         let files = in_memory(Cid::GLOBAL, Mode::new(0o1777))?;
-        let above = FileSystem::new(files.root(), "tmpfs", "none").apart();
+        let above = FileSystem::new(files.root(), "tmpfs", "none")?.apart()?;
         Ok(Nameless { files, above })
     })
 }
@@ -204,6 +232,11 @@ pub fn devices() -> &'static Arc<Devices> {
 }
 
 /// A partition ends: what it has left in Global's files is Global's from now on.
+///
+/// The partition is gone already, so this must not fail: a list that is as long as the directories are wide.
 pub fn hand_over(cid: Cid) {
-    system().root_fs.hand_over(cid, Cid::GLOBAL);
+    let handed = fallible::assured(|| system().root_fs.hand_over(cid, Cid::GLOBAL));
+    if handed.is_err() {
+        log::error!("no memory to give the files of partition {cid} to Global");
+    }
 }

@@ -5,6 +5,7 @@
 //! pointers, so that a parked thread can be written to a checkpoint.
 
 use abi::{Errno, Pid, Ticks};
+use fallible::NoMemory;
 use wait::Stop;
 
 /// What a run of a system call came to, when it is not a plain value.
@@ -122,6 +123,12 @@ impl Wait {
 impl From<Errno> for Outcome {
     fn from(errno: Errno) -> Self {
         Outcome::Failed(errno)
+    }
+}
+
+impl From<NoMemory> for Outcome {
+    fn from(no_memory: NoMemory) -> Self {
+        Outcome::Failed(no_memory.into())
     }
 }
 

@@ -12,15 +12,14 @@ use crate::signals::{self, Origin};
 use crate::system::system;
 use abi::linux::{SigInfo, SignalNumber};
 use abi::{BasisPoints, Cid, Errno, Pages};
-use alloc::format;
 use alloc::sync::Arc;
 use control::{Load, Refusal, ResourceControls, WparHandle, WparKind, WparState};
+use core::fmt;
 use devpts::Devpts;
 use memory::frames;
 use partition::{NotActivated, Refused, Subsystem, Subsystems, Wpar};
 use sched::{CpuSet, Entitlement};
 use security::Credential;
-use spin::Once;
 use vfs::{Follow, Location, MountFlags, MountNamespace};
 
 /// The scheduler's part of a partition: its account and its shares.
@@ -84,8 +83,8 @@ impl Subsystem for Memory {
 
 /// The subsystems in the order of creation.
 fn subsystems() -> &'static Subsystems {
-    static SUBSYSTEMS: Once<Subsystems> = Once::new();
-    SUBSYSTEMS.call_once(|| Subsystems::new(alloc::vec![&Memory, &Scheduling, &Numbers]))
+    static SUBSYSTEMS: Subsystems = Subsystems::new(&[&Memory, &Scheduling, &Numbers]);
+    &SUBSYSTEMS
 }
 
 /// A part of the machine's memory.
@@ -148,18 +147,19 @@ pub fn load(credential: &Credential, load: &Load) -> Result<WparHandle, Refusal>
             .insert(load.key, load.name.as_str(), |handle, promises| {
                 Wpar::loading(handle, load, promises)
             })?;
-    let ptys = mounts::new_ptys(wpar.cid());
-    let made = mounts_of(credential, load, &ptys, wpar.cid()).and_then(|mounts| {
+    let made = (|| {
+        let ptys = mounts::new_ptys(wpar.cid())?;
+        let mounts = mounts_of(credential, load, &ptys, wpar.cid())?;
+        let environment = Environment::new(wpar.clone(), mounts, ptys)?;
         subsystems().create(&wpar)?;
-        Ok(mounts)
-    });
+        system()
+            .environments
+            .insert(environment)
+            .inspect_err(|_| subsystems().destroy(&wpar))?;
+        Ok(())
+    })();
     match made {
-        Ok(mounts) => {
-            system()
-                .environments
-                .insert(Environment::new(wpar.clone(), mounts, ptys));
-            Ok(wpar.handle())
-        }
+        Ok(()) => Ok(wpar.handle()),
         Err(refusal) => {
             system().environments.table.remove(&wpar);
             Err(refusal)
@@ -179,14 +179,13 @@ fn mounts_of(
         let found = walk_as(credential, namespace, |walk| {
             walk.resolve(None, path.as_bytes(), Follow::Yes)
         });
-        let location = found.map_err(|errno| Refusal::with(errno, format!("{path}: {errno}")))?;
-        location
-            .require_directory()
-            .map_err(|errno| Refusal::with(errno, format!("{path}: {errno}")))?;
+        let refuse = |errno| refusal(errno, format_args!("{path}: {errno}"));
+        let location = found.map_err(refuse)?;
+        location.require_directory().map_err(refuse)?;
         Ok(location)
     };
     let namespace = match load.kind {
-        WparKind::Application => MountNamespace::over(cid, &global),
+        WparKind::Application => MountNamespace::over(cid, &global)?,
         WparKind::System => {
             let root = find(&global, &load.root)?;
             MountNamespace::with_root(cid, &root, MountFlags::NO_DEVICES)?
@@ -210,15 +209,15 @@ fn mounts_of(
     }
     namespace.mount(
         credential,
-        &mounts::procfs(cid, &namespace),
+        &mounts::procfs(cid, &namespace)?,
         &find(&namespace, "/proc")?,
         MountFlags::empty(),
     )?;
     // A root that somebody else has made need not have the directory.
     if let Ok(place) = find(&namespace, "/sys") {
-        namespace.mount(credential, &mounts::sysfs(), &place, MountFlags::READ_ONLY)?;
+        namespace.mount(credential, &mounts::sysfs()?, &place, MountFlags::READ_ONLY)?;
     }
-    let devices = mounts::devfs(cid, load.devices.as_deref());
+    let devices = mounts::devfs(cid, load.devices.as_deref())?;
     namespace.mount(
         credential,
         &devices,
@@ -227,7 +226,7 @@ fn mounts_of(
     )?;
     namespace.mount(
         credential,
-        &mounts::devpts(ptys),
+        &mounts::devpts(ptys)?,
         &find(&namespace, "/dev/pts")?,
         MountFlags::empty(),
     )?;
@@ -271,10 +270,18 @@ pub fn activate(environment: &Arc<Environment>) -> Result<(), Refusal> {
 }
 
 fn refused(refused: Refused) -> Refusal {
-    Refusal::with(
+    refusal(
         Errno::EINVAL,
-        format!("not possible in state {}", refused.state),
+        format_args!("not possible in state {}", refused.state),
     )
+}
+
+/// A refusal with its reason in words, which it has to do without when there is no memory for them.
+fn refusal(errno: Errno, detail: fmt::Arguments<'_>) -> Refusal {
+    Refusal {
+        detail: fallible::text(detail).ok(),
+        ..Refusal::plain(errno)
+    }
 }
 
 /// A partition goes down: by its own init, or by force.

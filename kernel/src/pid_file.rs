@@ -7,6 +7,7 @@ use crate::process::Process;
 use abi::Errno;
 use alloc::sync::{Arc, Weak};
 use core::any::Any;
+use fallible::NoMemory;
 use vfs::{FileOperations, Metadata, OpenFile};
 use wait::{PollEvents, Waiter};
 
@@ -18,8 +19,11 @@ pub struct PidFile {
 
 impl PidFile {
     /// A file that refers to a process; `metadata` is what `fstat` tells.
-    pub fn new(process: &Arc<Process>, metadata: Metadata) -> Arc<Self> {
-        Arc::new(Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(process: &Arc<Process>, metadata: Metadata) -> Result<Arc<Self>, NoMemory> {
+        fallible::arc(Self {
             process: Arc::downgrade(process),
             metadata,
         })

@@ -18,6 +18,7 @@ use abi::linux::{Detail, SI_TIMER, SigInfo, SignalNumber};
 use abi::{Errno, Nanos, Ticks};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use fallible::This;
 use process::AlarmClock;
 use sync::{Rank, SpinLock};
 use wait::{Link, Sleeper, Ticket, Waiter};
@@ -51,7 +52,7 @@ pub enum Notice {
 
 /// A timer.
 pub struct PosixTimer {
-    this: Weak<PosixTimer>,
+    this: This<PosixTimer>,
     id: i32,
     process: Weak<Process>,
     clock: TimerClock,
@@ -117,8 +118,8 @@ impl PosixTimers {
             self.0.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
             self.0.push(None);
         }
-        let timer = Arc::new_cyclic(|this| PosixTimer {
-            this: this.clone(),
+        let timer = PosixTimer {
+            this: This::new(),
             id,
             process: Arc::downgrade(process),
             clock,
@@ -137,7 +138,8 @@ impl PosixTimers {
                     link: None,
                 },
             ),
-        });
+        };
+        let timer = fallible::arc_with_this(timer, |timer| &timer.this)?;
         if let Some(free) = self.0.get_mut(place) {
             *free = Some(timer);
         }
@@ -177,19 +179,16 @@ impl Sleeper for ClockChange {
         true
     }
 
-    fn linked(&self, ticket: Ticket, link: Link) {
-        let refused = match self.0.upgrade() {
-            Some(timer) => {
-                let mut state = timer.state.lock();
-                if state.ticket == ticket {
-                    state.link.replace(link)
-                } else {
-                    Some(link)
-                }
-            }
-            None => Some(link),
+    fn linked(&self, ticket: Ticket, link: Link) -> Option<Link> {
+        let Some(timer) = self.0.upgrade() else {
+            return Some(link);
         };
-        refused.into_iter().for_each(Link::withdraw);
+        let mut state = timer.state.lock();
+        if state.ticket == ticket {
+            state.link.replace(link)
+        } else {
+            Some(link)
+        }
     }
 }
 
@@ -260,8 +259,12 @@ impl PosixTimer {
     }
 
     fn watch_wall_clock(&self, ticket: Ticket) {
-        let waiter = Waiter::new(Arc::new(ClockChange(self.this.clone())), ticket);
-        system().wall_changed.enrol(&waiter);
+        // It sets itself anew when the clock is set, with nobody to tell: two small objects.
+        fallible::assured(|| {
+            if let Ok(change) = fallible::arc(ClockChange(self.this.weak())) {
+                system().wall_changed.enrol(&Waiter::new(change, ticket));
+            }
+        });
     }
 
     /// Takes its place among the timers of time for the next expiration, not before a span has gone.
@@ -280,8 +283,8 @@ impl PosixTimer {
             let earliest = arch::time::now().saturating_add(system().timebase.ticks(patience));
             at = at.max(earliest);
         }
-        let timer: Weak<dyn Expire> = self.this.clone();
-        state.handle = Some(system().timers.add(at, Timeout::Expire(timer)));
+        let timer: Weak<dyn Expire> = self.this.weak();
+        state.handle = system().timers.add(at, Timeout::Expire(timer));
     }
 
     /// Says when to look at it next, if it counts CPU time.
@@ -299,7 +302,7 @@ impl PosixTimer {
         let Some(process) = clock.process() else {
             return;
         };
-        let which = cpu_timers::Which::Posix(self.this.clone());
+        let which = cpu_timers::Which::Posix(self.this.weak());
         process.cpu_timers.set(&process, which, clock.clone(), next);
     }
 

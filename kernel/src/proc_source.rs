@@ -9,17 +9,16 @@ use crate::process::Process;
 use crate::system::{Numbered, system};
 use crate::thread::{Phase, Thread};
 use abi::{Cid, Nanos, PAGE_SIZE, Pages, Pid};
-use alloc::borrow::ToOwned;
-use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{ProcessState, ProcessStatus};
+use fallible::{NoMemory, Push};
 use memory::frames;
 use process::signal::Handler;
 use process::{TerminalId, VPid};
 use procfs::{
-    CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, ProcSource, ProcessMemory, ProcessRef,
-    Signals, System, Task, TaskState,
+    CpuDescription, CpuTimes, Ids, Known, MapLine, MemoryUse, ProcSource, ProcessMemory,
+    ProcessRef, Signals, System, Task, TaskState,
 };
 use sched::{Attributes, CpuSet};
 use security::{Credential, Identity, Privileges};
@@ -126,56 +125,63 @@ impl ProcSource for View {
             .min()
     }
 
-    fn task(&self, process: ProcessRef, tid: Pid) -> Option<Task> {
-        let found = self.find(process)?;
+    fn task(&self, process: ProcessRef, tid: Pid) -> Known<Task> {
+        let Some(found) = self.find(process) else {
+            return Ok(None);
+        };
         let threads = found.threads();
         let thread = threads
             .iter()
             .find(|thread| self.seen(thread.tid()) == tid.0);
         if thread.is_none() && tid != process.pid {
-            return None;
+            return Ok(None);
         }
-        Some(task(self, &found, process.pid, tid, thread))
+        task(self, &found, process.pid, tid, thread).map(Some)
     }
 
-    fn command_line(&self, process: ProcessRef) -> Option<Vec<u8>> {
-        let found = self.find(process)?;
-        let range = found.with(|state| state.arguments);
-        Some(strings(&found, range))
+    fn command_line(&self, process: ProcessRef) -> Known<Vec<u8>> {
+        let found = self.find(process);
+        let strings = |found: Arc<Process>| strings(&found, found.with(|state| state.arguments));
+        found.map(strings).transpose()
     }
 
-    fn environment(&self, process: ProcessRef) -> Option<Vec<u8>> {
-        let found = self.find(process)?;
-        let range = found.with(|state| state.environment);
-        Some(strings(&found, range))
+    fn environment(&self, process: ProcessRef) -> Known<Vec<u8>> {
+        let found = self.find(process);
+        let strings = |found: Arc<Process>| strings(&found, found.with(|state| state.environment));
+        found.map(strings).transpose()
     }
 
-    fn auxiliary(&self, process: ProcessRef) -> Option<Vec<u8>> {
-        let found = self.find(process)?;
-        let range = found.with(|state| state.auxiliary);
-        Some(strings(&found, range))
+    fn auxiliary(&self, process: ProcessRef) -> Known<Vec<u8>> {
+        let found = self.find(process);
+        let strings = |found: Arc<Process>| strings(&found, found.with(|state| state.auxiliary));
+        found.map(strings).transpose()
     }
 
-    fn maps(&self, process: ProcessRef) -> Option<Vec<MapLine>> {
-        let found = self.find(process)?;
+    fn maps(&self, process: ProcessRef) -> Known<Vec<MapLine>> {
+        let Some(found) = self.find(process) else {
+            return Ok(None);
+        };
         let Ok(space) = found.space() else {
-            return Some(Vec::new());
+            return Ok(Some(Vec::new()));
         };
         let description = space.lock();
-        let line = |area: &memory::space::Area| MapLine {
-            start: area.start,
-            end: area.end,
-            allowed: area.protection,
-            // The vDSO is one for all, and yet private as programs see it.
-            shared: area.mapping.is_shared() && !area.label().starts_with('['),
-            offset: area.offset(),
-            identity: area
-                .mapping
-                .backing()
-                .map_or((0, 0), |backing| backing.source.identity()),
-            name: area.label().as_bytes().to_owned(),
-        };
-        Some(description.areas().map(line).collect())
+        let mut lines = Vec::new();
+        for area in description.areas() {
+            lines.try_push(MapLine {
+                start: area.start,
+                end: area.end,
+                allowed: area.protection,
+                // The vDSO is one for all, and yet private as programs see it.
+                shared: area.mapping.is_shared() && !area.label().starts_with('['),
+                offset: area.offset(),
+                identity: area
+                    .mapping
+                    .backing()
+                    .map_or((0, 0), |backing| backing.source.identity()),
+                name: fallible::copy(area.label().as_bytes())?,
+            })?;
+        }
+        Ok(Some(lines))
     }
 
     fn file_from(&self, process: ProcessRef, from: u32) -> Option<(u32, Arc<OpenFile>)> {
@@ -197,17 +203,19 @@ impl ProcSource for View {
         self.find(process)?.with(|state| state.executable.clone())
     }
 
-    fn mounts(&self, process: ProcessRef) -> Option<Vec<MountLine>> {
-        let place = self.find(process)?.place().ok()?;
-        let place = place.lock().clone();
-        Some(place.mounts.lines(&place.root))
+    fn mounts(&self, process: ProcessRef) -> Known<Vec<MountLine>> {
+        let place = self.find(process).and_then(|found| found.place().ok());
+        let Some(place) = place.map(|place| place.lock().clone()) else {
+            return Ok(None);
+        };
+        place.mounts.lines(&place.root).map(Some)
     }
 
     fn root(&self) -> Location {
         self.root.clone()
     }
 
-    fn system(&self) -> System {
+    fn system(&self) -> Result<System, NoMemory> {
         describe_system(self.cid())
     }
 
@@ -237,14 +245,14 @@ fn state_of(process: &Process, thread: Option<&Arc<Thread>>) -> TaskState {
 }
 
 /// A range of a process's memory, as far as it is resident: its strings, its auxiliary vector.
-fn strings(process: &Process, (start, end): (u64, u64)) -> Vec<u8> {
+fn strings(process: &Process, (start, end): (u64, u64)) -> Result<Vec<u8>, NoMemory> {
     const LIMIT: u64 = 128 << 10;
-    let mut bytes = alloc::vec![0; end.saturating_sub(start).min(LIMIT) as usize];
+    let mut bytes = fallible::filled(0, end.saturating_sub(start).min(LIMIT) as usize)?;
     let read = process
         .space()
         .ok()
         .and_then(|space| space.lock().read(start, &mut bytes).ok());
-    if read.is_some() { bytes } else { Vec::new() }
+    Ok(if read.is_some() { bytes } else { Vec::new() })
 }
 
 fn task(
@@ -253,7 +261,7 @@ fn task(
     pid: Pid,
     tid: Pid,
     thread: Option<&Arc<Thread>>,
-) -> Task {
+) -> Result<Task, NoMemory> {
     let usage = process.usage(arch::time::now());
     let (parent, job, children) = {
         let tree = system().tree.lock();
@@ -282,13 +290,13 @@ fn task(
         )
     });
     let (uid, gid) = ids(&identity);
-    Task {
+    Ok(Task {
         tid,
         pid,
         parent,
         group,
         session,
-        name,
+        name: fallible::copy(&name)?,
         state: state_of(process, thread.filter(|_| tid != pid)),
         terminal: terminal.map_or(0, crate::terminals::device_number),
         terminal_group: terminal
@@ -316,7 +324,7 @@ fn task(
         exit_signal: 17,
         uid,
         gid,
-        groups: identity.groups.as_deref().unwrap_or_default().to_vec(),
+        groups: fallible::copy(identity.groups.as_deref().unwrap_or_default())?,
         umask: process.place().map_or(0, |place| place.lock().umask),
         descriptors: process
             .files()
@@ -324,7 +332,7 @@ fn task(
         signals,
         memory: memory_of(process),
         ..Task::default()
-    }
+    })
 }
 
 /// What a thread asks of the scheduler, the CPUs that it may use, and the one that it has used last.
@@ -404,14 +412,14 @@ fn memory_of(process: &Process) -> Option<ProcessMemory> {
     })
 }
 
-fn describe_system(cid: Cid) -> System {
+fn describe_system(cid: Cid) -> Result<System, NoMemory> {
     let system = system();
     let now = arch::time::now();
     let time = |ticks| system.timebase.nanos(ticks);
     let clocks: Vec<_> = system.dispatch.with(|scheduler| {
         let clocks = scheduler.clocks();
-        clocks.map(|(_, clock)| clock.clone()).collect()
-    });
+        fallible::collect(clocks.map(|(_, clock)| clock.clone()))
+    })?;
     let cpu_times = clocks.iter().map(|clock| {
         let (account, idle) = clock.spent(now);
         CpuTimes {
@@ -424,20 +432,23 @@ fn describe_system(cid: Cid) -> System {
     let view = memory_view(cid);
     let environment = crate::environment::find(cid).unwrap_or_else(|| system.global());
     let wall = system.wall_clock(now);
-    System {
+    let mut cpus = fallible::list(clocks.len())?;
+    for _ in &clocks {
+        let mut model = fallible::string(arch::features::platform())?;
+        model.make_ascii_uppercase();
+        cpus.push(CpuDescription {
+            model,
+            clock: system.clock,
+            version: arch::features::processor_version(),
+        });
+    }
+    Ok(System {
         uptime: system.uptime(),
         boot_time: wall.saturating_sub(system.uptime()).0 / 1_000_000_000,
-        cpu_times: cpu_times.collect(),
-        cpus: alloc::vec![
-            CpuDescription {
-                model: arch::features::platform().to_uppercase(),
-                clock: system.clock,
-                version: arch::features::processor_version()
-            };
-            clocks.len()
-        ],
+        cpu_times: fallible::collect(cpu_times)?,
+        cpus,
         timebase: system.timebase.ticks_per_second,
-        machine: system.model.to_string(),
+        machine: fallible::string(system.model)?,
         memory: MemoryUse {
             total: view.total,
             free: view.free,
@@ -448,18 +459,21 @@ fn describe_system(cid: Cid) -> System {
             ..MemoryUse::default()
         },
         running: (1, environment.wpar.threads.count()),
-        system_name: "Linux".to_string(),
-        release: crate::calls::system::RELEASE.to_string(),
-        version: crate::calls::system::VERSION.to_string(),
-        host_name: environment.wpar.hostname(),
+        system_name: fallible::string("Linux")?,
+        release: fallible::string(crate::calls::system::RELEASE)?,
+        version: fallible::string(crate::calls::system::VERSION)?,
+        host_name: environment.wpar.hostname()?,
         pid_limit: 4_194_304,
-        file_systems: alloc::vec!["ramfs", "proc", "sysfs", "devtmpfs", "devpts"],
+        file_systems: fallible::copy(&["ramfs", "proc", "sysfs", "devtmpfs", "devpts"])?,
         ..System::default()
-    }
+    })
 }
 
 /// A process as `ps` shows it to an environment.
-pub fn status(process: &Arc<Process>, viewer: Cid) -> ProcessStatus {
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn status(process: &Arc<Process>, viewer: Cid) -> Result<ProcessStatus, NoMemory> {
     let now = arch::time::now();
     let usage = process.usage(now);
     let (numbers, terminal) = {
@@ -484,13 +498,19 @@ pub fn status(process: &Arc<Process>, viewer: Cid) -> ProcessStatus {
             state.arguments,
         )
     });
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let line = strings(process, range);
+    let line = strings(process, range)?;
+    let mut arguments = Vec::new();
+    for argument in line.split_inclusive(|byte| *byte == 0) {
+        // What does not end with a zero is cut off.
+        if let Some((0, argument)) = argument.split_last() {
+            arguments.try_push(fallible::string_lossy(argument)?)?;
+        }
+    }
     let statistics = process
         .space()
         .map(|space| space.lock().statistics())
         .unwrap_or_default();
-    ProcessStatus {
+    Ok(ProcessStatus {
         pid: Pid(pid),
         parent,
         group,
@@ -503,18 +523,16 @@ pub fn status(process: &Arc<Process>, viewer: Cid) -> ProcessStatus {
             TaskState::Stopped | TaskState::Traced => ProcessState::Stopped,
             TaskState::Zombie => ProcessState::Zombie,
         },
-        terminal: terminal.map(|terminal: TerminalId| crate::terminals::name(terminal)),
+        terminal: terminal
+            .map(|terminal: TerminalId| crate::terminals::name(terminal))
+            .transpose()?,
         started: system().wall_clock(started),
         cpu_time: Nanos(usage.user.0.saturating_add(usage.system.0)),
         nice: process.attributes().nice,
         threads: threads as u32,
         resident: statistics.resident,
         virtual_bytes: statistics.size.0 * PAGE_SIZE as u64,
-        name: text(&name),
-        arguments: line
-            .split(|byte| *byte == 0)
-            .map(text)
-            .take(line.iter().filter(|byte| **byte == 0).count())
-            .collect(),
-    }
+        name: fallible::string_lossy(&name)?,
+        arguments,
+    })
 }

@@ -19,12 +19,14 @@ use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Phase, Thread};
 use crate::timers::TimerHandle;
+use abi::linux::TASK_COMM_LEN;
 use abi::linux::{RLIM_INFINITY, Resource, SigInfo, SignalNumber};
 use abi::{Cid, Errno, Pid, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::WparKind;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use fallible::Push;
 use process::signal::ProcessSignals;
 use process::{Birth, ExitStatus, Limits, Reserved, Usage, VPid};
 use sched::Attributes;
@@ -87,6 +89,9 @@ pub struct Process {
     pub minor_faults: AtomicU64,
 }
 
+/// A name of at most 15 bytes, so that it lies where it is used.
+pub type TaskName = SmallVec<[u8; TASK_COMM_LEN]>;
+
 /// What does not need a lock of its own.
 pub struct State {
     /// Who it is.
@@ -102,7 +107,7 @@ pub struct State {
     /// A signal has stopped it.
     pub stopped: bool,
     /// The last component of the program's path, at most 15 bytes (`man 5 proc`, comm).
-    pub name: Vec<u8>,
+    pub name: TaskName,
     /// The program.
     pub executable: Option<Location>,
     /// Addresses of its arguments and environment strings.
@@ -158,9 +163,9 @@ impl Process {
     pub fn first(environment: &Arc<Environment>) -> Result<Arc<Self>, Errno> {
         let place = Place::at_root(&environment.mounts);
         let inheritance = Inheritance {
-            space: Space::new(Cid::GLOBAL),
-            files: Arc::new(SpinLock::new(Rank::FileTable, FileTable::new())),
-            place: Arc::new(SpinLock::new(Rank::FileTable, place)),
+            space: Space::new(Cid::GLOBAL)?,
+            files: fallible::arc(SpinLock::new(Rank::FileTable, FileTable::new()))?,
+            place: fallible::arc(SpinLock::new(Rank::FileTable, place))?,
             signals: ProcessSignals::new(true),
             exit_signal: None,
         };
@@ -169,7 +174,7 @@ impl Process {
             Identity::ROOT,
             Privileges::of_root(Cid::GLOBAL),
         );
-        let state = State::new(Arc::new(credential), Limits::initial());
+        let state = State::new(fallible::arc(credential)?, Limits::initial());
         Self::born(None, environment.clone(), inheritance, state)
     }
 
@@ -183,7 +188,7 @@ impl Process {
             let state = self.state.lock();
             let mut new = State::new(state.credential.clone(), state.limits.clone());
             new.released = released;
-            new.name.clone_from(&state.name);
+            new.name = state.name.clone();
             new.executable.clone_from(&state.executable);
             new.arguments = state.arguments;
             new.environment = state.environment;
@@ -221,7 +226,8 @@ impl Process {
                 return Err(errno);
             }
         };
-        let process = Arc::new(Self {
+        let left = environment.clone();
+        let made = fallible::arc(Self {
             pid: reserved.pid(),
             serial: NEXT_PROCESS.fetch_add(1, Ordering::Relaxed),
             number: reserved,
@@ -245,6 +251,16 @@ impl Process {
             ran: AtomicU64::new(0),
             minor_faults: AtomicU64::new(0),
         });
+        let process = match made {
+            Ok(process) => process,
+            Err(no_memory) => {
+                let none = tree.abandon(reserved.pid());
+                drop(tree);
+                drop(none);
+                left.process_left();
+                return Err(no_memory.into());
+            }
+        };
         tree.pids.bind(
             reserved.handle,
             crate::system::Numbered::Process(process.clone()),
@@ -355,20 +371,23 @@ impl Process {
     }
 
     /// Its living threads.
+    ///
+    /// Signals and the end reach threads through this list, so it must not fail: a word for each of them.
     pub fn threads(&self) -> SmallVec<[Arc<Thread>; 1]> {
-        self.state.lock().threads.iter().cloned().collect()
+        let state = self.state.lock();
+        fallible::assured(|| state.threads.iter().cloned().collect())
     }
 
     /// Adds a thread.
     ///
     /// # Errors
-    /// EAGAIN when the process is ending or executing a program.
+    /// EAGAIN when the process is ending or executing a program; ENOMEM.
     pub fn add_thread(&self, thread: &Arc<Thread>) -> Result<(), Errno> {
         let mut state = self.state.lock();
         if state.end.is_some() || state.executing.is_some() {
             return Err(Errno::EAGAIN);
         }
-        state.threads.push(thread.clone());
+        state.threads.try_push(thread.clone())?;
         Ok(())
     }
 
@@ -402,14 +421,13 @@ impl Process {
 
     /// Decides its end; every thread leaves at its next return to user mode. The first decision counts.
     pub fn end(&self, status: ExitStatus) {
-        let threads = {
+        {
             let mut state = self.state.lock();
             state.end.get_or_insert(status);
             state.stopped = false;
-            state.threads.clone()
-        };
+        }
         self.ending.store(true, Ordering::Release);
-        threads.iter().for_each(|thread| thread.interrupt());
+        self.threads().iter().for_each(|thread| thread.interrupt());
     }
 
     /// Lets `vfork`'s parent go on.
@@ -427,11 +445,9 @@ impl Process {
     pub fn usage(&self, now: Ticks) -> Usage {
         let (mut account, entities) = {
             let state = self.state.lock();
-            let entities: Vec<_> = state
-                .threads
-                .iter()
-                .filter_map(|thread| thread.entity())
-                .collect();
+            let threads = state.threads.iter();
+            let entities: SmallVec<[_; 4]> =
+                fallible::assured(|| threads.filter_map(|thread| thread.entity()).collect());
             (state.ended_threads, entities)
         };
         system().dispatch.with(|scheduler| {
@@ -474,8 +490,8 @@ impl Process {
     /// Sets the real-time interval timer; `None` stops it.
     pub fn set_alarm(self: &Arc<Self>, at: Option<Ticks>, interval: Ticks) {
         let timers = &system().timers;
-        let handle =
-            at.map(|at| timers.add(at, crate::timers::Timeout::Alarm(Arc::downgrade(self))));
+        let alarm = || crate::timers::Timeout::Alarm(Arc::downgrade(self));
+        let handle = at.and_then(|at| timers.add(at, alarm()));
         let old = {
             let mut state = self.state.lock();
             core::mem::replace(
@@ -495,7 +511,7 @@ impl Process {
     /// Moves the process into a partition: it gets a number, a root, a credential there.
     ///
     /// # Errors
-    /// EBUSY with several threads, EAGAIN at the limit of processes.
+    /// EBUSY with several threads, EAGAIN at the limit of processes, ENOMEM.
     pub fn enter(
         self: &Arc<Self>,
         environment: &Arc<Environment>,
@@ -510,6 +526,9 @@ impl Process {
             return Err(Errno::EBUSY);
         }
         let old = self.environment();
+        let place = Place::at_root(&environment.mounts);
+        let place = fallible::arc(SpinLock::new(Rank::FileTable, place))?;
+        let credential = fallible::arc(self.credential_in(environment))?;
         environment.admit_process()?;
         if let Err(errno) = environment.admit_thread() {
             environment.process_left();
@@ -530,23 +549,26 @@ impl Process {
         *self.environment.lock() = environment.clone();
         current::set_partition(cid);
         self.signals.lock().protected = init;
-        let place = Place::at_root(&environment.mounts);
-        self.replace_place(Arc::new(SpinLock::new(Rank::FileTable, place)));
-        self.with(|state| {
-            let identity = if environment.wpar.kind() == WparKind::Application {
-                state.credential.identity.clone()
-            } else {
-                Identity::ROOT
-            };
-            let privileges = state.credential.privileges & environment.wpar.privileges();
-            state.credential = Arc::new(Credential::new(cid, identity, privileges));
-        });
+        self.replace_place(place);
+        self.with(|state| state.credential = credential);
         if let Some(entity) = thread.entity() {
             system().dispatch.transfer(entity, cid);
         }
         old.thread_left();
         old.process_left();
         Ok(())
+    }
+
+    /// The credential that it gets in a partition.
+    fn credential_in(&self, environment: &Environment) -> Credential {
+        let own = self.credential();
+        let identity = if environment.wpar.kind() == WparKind::Application {
+            own.identity.clone()
+        } else {
+            Identity::ROOT
+        };
+        let privileges = own.privileges & environment.wpar.privileges();
+        Credential::new(environment.cid(), identity, privileges)
     }
 
     /// A thread leaves; the last one ends the process. Called on the thread's own CPU.
@@ -612,7 +634,7 @@ impl State {
             end: None,
             executing: None,
             stopped: false,
-            name: Vec::new(),
+            name: TaskName::new(),
             executable: None,
             arguments: (0, 0),
             environment: (0, 0),

@@ -21,7 +21,6 @@ use abi::linux::{self, SigInfo, SignalNumber, SystemCall};
 use abi::mmu::Access;
 use abi::{Errno, Ticks};
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::sync::Arc;
 use arch::Trap;
 use core::sync::atomic::Ordering;
@@ -135,7 +134,10 @@ impl<'a> Running<'a> {
 
     fn resume_call(&mut self, call: PendingCall, resumption: Resumption) {
         match resumption {
-            Resumption::Completed(result) => self.complete(result_of(result)),
+            Resumption::Completed(result) => match result_of(result) {
+                Err(errno) => self.fail_call(call, errno),
+                done => self.complete(done),
+            },
             Resumption::Retry => self.set_call(Some(PendingCall { wait: None, ..call })),
         }
     }
@@ -144,6 +146,14 @@ impl<'a> Running<'a> {
         if let Some(body) = &mut self.body {
             body.call = call;
         }
+    }
+
+    /// Gives a call an error, unless it has transferred bytes, whose number it then returns.
+    fn fail_call(&mut self, call: PendingCall, errno: Errno) {
+        self.complete(match call.progress {
+            Continuation::Transferred(count) if count > 0 => Ok(count),
+            _ => Err(errno),
+        });
     }
 
     /// Gives a call its result.
@@ -251,14 +261,24 @@ impl<'a> Running<'a> {
     fn out_of_memory(&self) {
         let process = &self.thread.process;
         let cid = process.cid();
-        let text = match frames::maximum(cid) {
-            Some(maximum) if frames::usage(cid).total() >= maximum => format!(
-                "process {} killed: the partition holds its maximum of {} pages",
-                process.pid, maximum.0
+        // The record of a death for want of memory must not be lost for want of memory: a line.
+        fallible::assured(|| match frames::maximum(cid) {
+            Some(maximum) if frames::usage(cid).total() >= maximum => system().log(
+                cid,
+                Severity::Permanent,
+                "memory",
+                format_args!(
+                    "process {} killed: the partition holds its maximum of {} pages",
+                    process.pid, maximum.0
+                ),
             ),
-            _ => format!("process {} killed: no memory", process.pid),
-        };
-        system().log(process.cid(), Severity::Permanent, "memory", text);
+            _ => system().log(
+                cid,
+                Severity::Permanent,
+                "memory",
+                format_args!("process {} killed: no memory", process.pid),
+            ),
+        });
         process.end(ExitStatus::Killed {
             signal: SignalNumber::SIGKILL,
             core: false,
@@ -353,14 +373,18 @@ impl<'a> Running<'a> {
             wait: Some(wait),
             ..pending
         };
+        self.set_call(Some(call));
         if let Some(at) = wait.until {
             let completion = match wait.completion {
                 Completion::Retry => None,
                 Completion::ByWaker { late } => Some(-i64::from(late.number())),
             };
-            self.thread.arm(at, completion);
+            if let Err(no_memory) = self.thread.arm(at, completion) {
+                self.thread.end_run();
+                self.fail_call(call, no_memory.into());
+                return Turn::On;
+            }
         }
-        self.set_call(Some(call));
         match self.step_off(Reason::Blocked) {
             None => Turn::Off,
             Some(resumption) => {
@@ -426,7 +450,7 @@ impl<'a> Running<'a> {
         if let Some(body) = &mut self.body
             && let Some(copy) = body.copy.take()
         {
-            body.former = Some(Space::of_copy(copy));
+            body.former = fallible::assured(|| Space::of_copy(copy)).ok();
         }
         while self.clear_former() {
             look();

@@ -9,6 +9,7 @@ use abi::Errno;
 use abi::linux::{SI_TIMER, SignalFileInfo, SignalSet};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
+use fallible::NoMemory;
 use vfs::{FileOperations, IoContext, Metadata};
 use wait::{Attempt, PollEvents, Sink, Stop, Waiter};
 
@@ -20,8 +21,11 @@ pub struct SignalFile {
 
 impl SignalFile {
     /// A file of some signals; `metadata` is what `fstat` tells.
-    pub fn new(mask: SignalSet, metadata: Metadata) -> Arc<Self> {
-        Arc::new(Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(mask: SignalSet, metadata: Metadata) -> Result<Arc<Self>, NoMemory> {
+        fallible::arc(Self {
             mask: AtomicU64::new(mask.difference(SignalSet::UNBLOCKABLE).0),
             metadata,
         })

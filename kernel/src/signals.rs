@@ -40,9 +40,10 @@ pub fn post(process: &Arc<Process>, info: SigInfo, origin: Origin) {
 pub fn post_to_group(group: Pid, info: SigInfo) {
     let members: Vec<_> = {
         let tree = system().tree.lock();
-        tree.members(group)
-            .filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process))
-            .collect()
+        let process = |pid| tree.pids.by_pid(pid).and_then(Numbered::process);
+        // The kernel's own signals (SIGINT of a terminal, SIGHUP) must come: a word for each member.
+        let members = tree.members(group).filter_map(process);
+        fallible::assured(|| members.collect())
     };
     members
         .iter()
@@ -119,15 +120,9 @@ fn bring(
                 None => post(&mut shared.pending)?,
             };
             // A blocked signal may be awaited by sigtimedwait: then whoever waits for it has to look.
-            looks.extend(
-                concerned
-                    .iter()
-                    .filter(|thread| blocked || open(thread))
-                    .cloned(),
-            );
-            if !blocked {
-                looks.truncate(1);
-            }
+            let most = if blocked { concerned.len() } else { 1 };
+            let woken = concerned.iter().filter(|thread| blocked || open(thread));
+            fallible::assured(|| looks.extend(woken.take(most).cloned()));
         }
     }
     if resumes {

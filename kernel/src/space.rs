@@ -5,6 +5,7 @@ use abi::{Cid, Errno};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
+use fallible::NoMemory;
 use memory::space::{ForkError, Layout};
 use memory::{AddressSpace, FaultError};
 use sync::{Guard, Rank, SpinLock};
@@ -21,22 +22,28 @@ static NEXT_SPACE: AtomicU64 = AtomicU64::new(1);
 
 impl Space {
     /// An empty space charged to a partition.
-    pub fn new(owner: Cid) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(owner: Cid) -> Result<Arc<Self>, NoMemory> {
         Self::laid_out(owner, LAYOUT)
     }
 
     /// An empty space in which things go where a layout says.
-    pub fn laid_out(owner: Cid, layout: Layout) -> Arc<Self> {
-        Self::with(AddressSpace::new(owner, layout, Self::translations(owner)))
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn laid_out(owner: Cid, layout: Layout) -> Result<Arc<Self>, NoMemory> {
+        Self::with(AddressSpace::new(owner, layout, Self::translations(owner)?))
     }
 
-    fn translations(owner: Cid) -> Box<arch::Space> {
-        Box::new(arch::Space::new(&memory::TablePool, owner))
+    fn translations(owner: Cid) -> Result<Box<arch::Space>, NoMemory> {
+        fallible::boxed(arch::Space::new(&memory::TablePool, owner))
     }
 
-    fn with(description: AddressSpace) -> Arc<Self> {
+    fn with(description: AddressSpace) -> Result<Arc<Self>, NoMemory> {
         let id = NEXT_SPACE.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self {
+        fallible::arc(Self {
             description: SpinLock::new(Rank::AddressSpace, description),
             id,
         })
@@ -67,8 +74,8 @@ impl Space {
     /// ENOMEM.
     pub fn begin_fork(&self) -> Result<Box<AddressSpace>, Errno> {
         let description = self.lock();
-        let translations = Self::translations(description.owner());
-        Ok(Box::new(description.begin_fork(translations)?))
+        let translations = Self::translations(description.owner())?;
+        Ok(fallible::boxed(description.begin_fork(translations)?)?)
     }
 
     /// A step of a copy on write, for a program that is about to write to the addresses `near`.
@@ -86,7 +93,10 @@ impl Space {
     }
 
     /// The space that a finished copy, or what there is of one, makes.
-    pub fn of_copy(copy: Box<AddressSpace>) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// [`NoMemory`]; the copy is given back at once.
+    pub fn of_copy(copy: Box<AddressSpace>) -> Result<Arc<Self>, NoMemory> {
         Self::with(*copy)
     }
 }

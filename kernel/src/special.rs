@@ -3,7 +3,6 @@
 use crate::environment::Environment;
 use crate::mounts;
 use abi::Errno;
-use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use ipc::Pipe;
@@ -34,9 +33,7 @@ impl SpecialFiles for KernelFiles {
         access: Access,
     ) -> Attempt<Arc<dyn FileOperations>> {
         let attachment = inode.attachment().ok_or(Errno::ENXIO)?;
-        let pipe = attachment
-            .get_or_attach(|| Arc::new(Pipe::new()))
-            .ok_or(Errno::ENXIO)?;
+        let pipe = attachment.get_or_attach(Pipe::new)?.ok_or(Errno::ENXIO)?;
         Ok(pipe.open_fifo(cx, access)?)
     }
 
@@ -73,7 +70,7 @@ pub fn event_metadata(credential: &Credential) -> Metadata {
 /// What `fstat` tells of a new object that has no name.
 fn nameless(credential: &Credential, device: DeviceNumber, kind: FileKind) -> Metadata {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let now = mounts::clock().now();
+    let now = mounts::now();
     Metadata {
         id: InodeId {
             device,
@@ -107,10 +104,10 @@ pub fn file_system(
 ) -> Attempt<FileSystem> {
     let cid = environment.cid();
     match kind {
-        b"proc" => Ok(mounts::procfs(cid, &environment.mounts)),
-        b"sysfs" => Ok(mounts::sysfs()),
-        b"devtmpfs" => Ok(mounts::devfs(cid, None)),
-        b"devpts" => Ok(mounts::devpts(&environment.ptys)),
+        b"proc" => Ok(mounts::procfs(cid, &environment.mounts)?),
+        b"sysfs" => Ok(mounts::sysfs()?),
+        b"devtmpfs" => Ok(mounts::devfs(cid, None)?),
+        b"devpts" => Ok(mounts::devpts(&environment.ptys)?),
         b"tmpfs" => in_memory(io, "tmpfs", source, Mode::new(0o1777), options),
         b"ramfs" => in_memory(io, "ramfs", source, Mode::new(0o755), options),
         _ => Err(Errno::ENODEV.into()),
@@ -146,11 +143,8 @@ fn in_memory(
     }
     let files = mounts::new_ramfs(io.credential.cid)?;
     files.root().change(io, &root)?;
-    Ok(FileSystem::new(
-        files.root(),
-        kind,
-        &String::from_utf8_lossy(source),
-    ))
+    let source = fallible::string_lossy(source)?;
+    Ok(FileSystem::new(files.root(), kind, &source)?)
 }
 
 /// Nobody: the waiter of an operation that does not wait.
@@ -161,8 +155,8 @@ impl Sleeper for Nobody {
         false
     }
 
-    fn linked(&self, _ticket: wait::Ticket, link: wait::Link) {
-        link.withdraw();
+    fn linked(&self, _ticket: wait::Ticket, link: wait::Link) -> Option<wait::Link> {
+        Some(link)
     }
 }
 
@@ -174,7 +168,7 @@ pub fn at_once<T>(
     credential: &Credential,
     act: impl FnOnce(&IoContext<'_>) -> Attempt<T>,
 ) -> Result<T, Errno> {
-    let waiter = Waiter::new(Arc::new(Nobody), wait::Ticket(0));
+    let waiter = Waiter::new(fallible::arc(Nobody)?, wait::Ticket(0));
     let io = IoContext {
         credential,
         caller: &waiter,

@@ -4,7 +4,7 @@ use crate::calls::control;
 use crate::calls::directory::walk_as;
 use crate::console::Consoles;
 use crate::dispatch::{self, Dispatch};
-use crate::environment::Environment;
+use crate::environment::{Environment, Environments};
 use crate::first;
 use crate::latency;
 use crate::mounts::{self, Random};
@@ -12,7 +12,7 @@ use crate::options::{Options, SelfTest};
 use crate::power;
 use crate::report;
 use crate::system::{self, Parts, System, WallClock, system};
-use crate::terminals;
+use crate::terminals::{self, Terminals};
 use abi::mmu::FrameNumber;
 use abi::{Cid, Errno, Nanos, PAGE_SIZE};
 use alloc::sync::Arc;
@@ -143,8 +143,8 @@ fn bring_up(info: &BootInfo, options: &Options, root_fs: Ramfs) {
 }
 
 fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Errno> {
-    let devices = Arc::new(Devices::new());
-    let entropy: Arc<dyn Entropy> = Arc::new(Random);
+    let devices = fallible::arc(Devices::new())?;
+    let entropy: Arc<dyn Entropy> = fallible::arc(Random)?;
     register_memory_devices(&devices, &entropy)?;
     control::register(&devices)?;
     latency::device::register(&devices)?;
@@ -154,13 +154,13 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
     consoles.register(&devices)?;
     terminals::register(&devices)?;
 
-    let file_system = FileSystem::new(root_fs.root(), "ramfs", "ramfs");
-    let namespace = MountNamespace::new(Cid::GLOBAL, &file_system, MountFlags::empty());
+    let file_system = FileSystem::new(root_fs.root(), "ramfs", "ramfs")?;
+    let namespace = MountNamespace::new(Cid::GLOBAL, &file_system, MountFlags::empty())?;
     let global = Environment::new(
-        Arc::new(Wpar::global("corral")),
+        fallible::arc(Wpar::global("corral")?)?,
         namespace,
-        mounts::new_ptys(Cid::GLOBAL),
-    );
+        mounts::new_ptys(Cid::GLOBAL)?,
+    )?;
 
     let now = arch::time::now();
     let wall = WallClock {
@@ -176,7 +176,8 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
         model: info.model,
         wall,
         dispatch,
-        global,
+        environments: Environments::new(global)?,
+        terminals: Terminals::new(&consoles)?,
         consoles,
         devices,
         root_fs,
@@ -191,10 +192,10 @@ fn mount_global() -> Result<(), Errno> {
     let global = system().global();
     let credential = administrator();
     for (path, file_system) in [
-        ("/proc", mounts::procfs(Cid::GLOBAL, &global.mounts)),
-        ("/sys", mounts::sysfs()),
-        ("/dev", mounts::devfs(Cid::GLOBAL, None)),
-        ("/dev/pts", mounts::devpts(&global.ptys)),
+        ("/proc", mounts::procfs(Cid::GLOBAL, &global.mounts)?),
+        ("/sys", mounts::sysfs()?),
+        ("/dev", mounts::devfs(Cid::GLOBAL, None)?),
+        ("/dev/pts", mounts::devpts(&global.ptys)?),
         ("/dev/shm", mounts::shared_memory(Cid::GLOBAL)?),
     ] {
         let place = walk_as(&credential, &global.mounts, |walk| {

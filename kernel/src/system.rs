@@ -9,10 +9,9 @@ use crate::terminals::Terminals;
 use crate::thread::Thread;
 use crate::timers::Timers;
 use abi::{Cid, Nanos, Ticks, Timebase};
-use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use arch::interrupts::Source;
+use core::fmt;
 use devfs::{Devices, Entropy};
 use ipc::FutexTable;
 use process::ProcessTree;
@@ -153,10 +152,12 @@ pub struct Parts {
     pub wall: WallClock,
     /// Scheduler.
     pub dispatch: Dispatch,
-    /// Global.
-    pub global: Arc<Environment>,
+    /// The partitions, Global among them.
+    pub environments: Environments,
     /// The terminals of the machine.
     pub consoles: Consoles,
+    /// All terminals by number.
+    pub terminals: Terminals,
     /// Devices.
     pub devices: Arc<Devices>,
     /// Root file system.
@@ -179,8 +180,8 @@ impl System {
             dispatch: parts.dispatch,
             timers: Timers::new(),
             dormant: Dormant::new(),
-            environments: Environments::new(parts.global),
-            terminals: Terminals::new(&parts.consoles),
+            environments: parts.environments,
+            terminals: parts.terminals,
             consoles: parts.consoles,
             futexes: FutexTable::new(FUTEX_BUCKETS),
             devices: parts.devices,
@@ -220,11 +221,18 @@ impl System {
         self.wall_changed.wake_all();
     }
 
-    /// Appends to the error log, and prints what is serious.
-    pub fn log(&self, cid: Cid, severity: Severity, resource: &'static str, text: String) {
+    /// Appends to the error log, and prints what is serious. Without memory for the text the line is empty.
+    pub fn log(
+        &self,
+        cid: Cid,
+        severity: Severity,
+        resource: &'static str,
+        text: fmt::Arguments<'_>,
+    ) {
         if severity == Severity::Permanent {
             log::warn!("{resource}: {text}");
         }
+        let text = fallible::text(text).unwrap_or_default();
         self.log
             .lock()
             .append(self.uptime(), cid, severity, resource, text);
@@ -238,31 +246,25 @@ impl System {
     /// Notes what the scheduler has to say.
     pub fn log_scheduler_event(&self, event: &Event) {
         let Event { policy, fault, .. } = event;
-        let (cid, text) = match fault {
+        let note = |cid, text: fmt::Arguments<'_>| {
+            let text = format_args!("policy {policy} {text}; round-robin takes over");
+            self.log(cid, Severity::Permanent, "sched", text);
+        };
+        match fault {
             Fault::Starved { cid, waited } => {
                 let waited = self.timebase.nanos(*waited).0 / 1_000_000;
-                (
-                    *cid,
-                    format!(
-                        "policy {policy} let partition {cid} wait for {waited} ms; round-robin takes over"
-                    ),
-                )
+                let text = format_args!("let partition {cid} wait for {waited} ms");
+                note(*cid, text);
             }
-            Fault::Nonsense { cid } => (
-                *cid,
-                format!(
-                    "policy {policy} picked partition {cid}, which has nothing to run; round-robin takes over"
-                ),
-            ),
-            Fault::Idled { cpu } => (
-                Cid::GLOBAL,
-                format!(
-                    "policy {policy} left CPU {} idle with threads waiting; round-robin takes over",
-                    cpu.0
-                ),
-            ),
-        };
-        self.log(cid, Severity::Permanent, "sched", text);
+            Fault::Nonsense { cid } => {
+                let text = format_args!("picked partition {cid}, which has nothing to run");
+                note(*cid, text);
+            }
+            Fault::Idled { cpu } => {
+                let text = format_args!("left CPU {} idle with threads waiting", cpu.0);
+                note(Cid::GLOBAL, text);
+            }
+        }
     }
 
     /// Serves what devices ask for.

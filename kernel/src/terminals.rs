@@ -15,13 +15,11 @@ use crate::system::system;
 use crate::timers::Timeout;
 use abi::linux::{SigInfo, SignalNumber, SignalSet};
 use abi::{Cid, Errno, Nanos, Pid};
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU64, Ordering};
 use devfs::{Device, Devices, Export, Item};
+use fallible::{Map, NoMemory};
 use process::signal::Handler;
 use process::{TerminalId, VPid};
 use sync::{Rank, SpinLock};
@@ -56,7 +54,7 @@ const RESERVE: usize = LIMIT as usize;
 /// All terminals, by number.
 pub struct Terminals {
     next: AtomicU64,
-    table: SpinLock<BTreeMap<TerminalId, Known>>,
+    table: SpinLock<Map<TerminalId, Known>>,
 }
 
 /// What is known of a terminal.
@@ -76,11 +74,11 @@ enum What {
 }
 
 impl What {
-    fn name(self) -> String {
+    fn name(self) -> Result<String, NoMemory> {
         match self {
-            What::Console => "console".to_string(),
-            What::Hypervisor(number) => format!("hvc{number}"),
-            What::Pty(number) => format!("pts/{number}"),
+            What::Console => fallible::string("console"),
+            What::Hypervisor(number) => fallible::text(format_args!("hvc{number}")),
+            What::Pty(number) => fallible::text(format_args!("pts/{number}")),
         }
     }
 
@@ -95,8 +93,11 @@ impl What {
 
 impl Terminals {
     /// The consoles alone.
-    pub fn new(consoles: &Consoles) -> Self {
-        let mut table = BTreeMap::new();
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(consoles: &Consoles) -> Result<Self, NoMemory> {
+        let mut table = Map::new();
         for (number, console) in consoles.iter().enumerate() {
             let known = Known {
                 terminal: Arc::downgrade(console.terminal()),
@@ -105,12 +106,12 @@ impl Terminals {
                     _ => What::Hypervisor(number),
                 },
             };
-            table.insert(console_id(number), known);
+            table.insert(console_id(number), known)?;
         }
-        Self {
+        Ok(Self {
             next: AtomicU64::new(console_id(table.len()).0),
             table: SpinLock::new(Rank::OpenFile, table),
-        }
+        })
     }
 
     fn known(&self, id: TerminalId) -> Option<Known> {
@@ -124,7 +125,7 @@ impl Terminals {
     /// A pseudoterminal of a partition.
     ///
     /// # Errors
-    /// ENOSPC when there are too many.
+    /// ENOSPC when there are too many, ENOMEM.
     fn make_pty(&self, owner: Cid, number: u32, lease: Lease) -> Result<Arc<PtyMaster>, Errno> {
         let id = TerminalId(self.next.fetch_add(1, Ordering::Relaxed));
         let most = if owner.is_global() {
@@ -141,10 +142,12 @@ impl Terminals {
                 terminal: Weak::new(),
                 what: What::Pty(number),
             };
-            table.insert(id, known);
+            table.insert(id, known)?;
         }
-        let entry = Box::new(Entry { id, _number: lease });
-        let master = PtyMaster::new(number, id, Arc::new(Jobs), entry);
+        // Dropped in case of failure, it takes the place back.
+        let entry = Entry { id, _number: lease };
+        let entry = fallible::boxed(entry)?;
+        let master = PtyMaster::new(number, id, fallible::arc(Jobs)?, entry)?;
         if let Some(known) = self.table.lock().get_mut(&id) {
             known.terminal = Arc::downgrade(master.terminal());
         }
@@ -177,12 +180,12 @@ pub fn register(devices: &Devices) -> Result<(), Errno> {
             Export::Partitions,
             number,
             device,
-        ))
+        )?)
     };
-    device("tty", TTY_NUMBER, Arc::new(Own))?;
-    device("ptmx", PTMX_NUMBER, Arc::new(Multiplexer))?;
-    devices.register(Item::directory("pts"))?;
-    devices.register(Item::directory("shm"))
+    device("tty", TTY_NUMBER, fallible::arc(Own)?)?;
+    device("ptmx", PTMX_NUMBER, fallible::arc(Multiplexer)?)?;
+    devices.register(Item::directory("pts")?)?;
+    devices.register(Item::directory("shm")?)
 }
 
 /// A session has ended whose terminal this was.
@@ -193,9 +196,12 @@ pub fn hang_up(terminal: TerminalId) {
 }
 
 /// The name of a terminal below `/dev`.
-pub fn name(terminal: TerminalId) -> String {
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn name(terminal: TerminalId) -> Result<String, NoMemory> {
     let known = system().terminals.known(terminal);
-    known.map_or_else(|| "?".to_string(), |known| known.what.name())
+    known.map_or_else(|| fallible::string("?"), |known| known.what.name())
 }
 
 /// The device number of a terminal, as `/proc/PID/stat` shows it.
@@ -218,7 +224,7 @@ impl Device for Own {
             .and_then(|process| system().tree.lock().job(process.pid)?.terminal)
             .ok_or(Errno::ENXIO)?;
         let terminal = system().terminals.get(id).ok_or(Errno::ENXIO)?;
-        Ok(terminal.open(cx, false))
+        Ok(terminal.open(cx, false)?)
     }
 }
 

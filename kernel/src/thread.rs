@@ -21,6 +21,7 @@ use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use arch::UserContext;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use fallible::NoMemory;
 use memory::AddressSpace;
 use process::signal::ThreadSignals;
 use process::{PidHandle, Reserved};
@@ -109,13 +110,22 @@ pub enum Resumption {
 
 impl Thread {
     /// A thread that is ready but not yet known to the scheduler.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
     pub fn new(
         number: Reserved,
         process: Arc<Process>,
         context: UserContext,
         signals: ThreadSignals,
-    ) -> Self {
-        Self {
+    ) -> Result<Arc<Self>, NoMemory> {
+        let body = fallible::boxed(Body {
+            context,
+            call: None,
+            former: None,
+            copy: None,
+        })?;
+        fallible::arc(Self {
             tid: AtomicU32::new(number.pid().0),
             handle: number.handle,
             virtual_tid: AtomicU32::new(number.vpid.0),
@@ -131,21 +141,13 @@ impl Thread {
                     entity: None,
                 },
             ),
-            body: SpinLock::new(
-                Rank::Thread,
-                Some(Box::new(Body {
-                    context,
-                    call: None,
-                    former: None,
-                    copy: None,
-                })),
-            ),
+            body: SpinLock::new(Rank::Thread, Some(body)),
             signals: SpinLock::new(Rank::Thread, signals),
             attention: AtomicBool::new(true),
             cpu: AtomicU32::new(0),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
-        }
+        })
     }
 
     /// The global number.
@@ -287,15 +289,19 @@ impl Thread {
     }
 
     /// Arms the deadline of a run.
-    pub fn arm(self: &Arc<Self>, at: Ticks, completion: Option<i64>) {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn arm(self: &Arc<Self>, at: Ticks, completion: Option<i64>) -> Result<(), NoMemory> {
         let ticket = self.run.lock().ticket;
         let timeout = Timeout::Wake {
             thread: Arc::downgrade(self),
             ticket,
             completion,
         };
-        let handle = system().timers.add(at, timeout);
+        let handle = system().timers.try_add(at, timeout)?;
         self.run.lock().timeout = Some(handle);
+        Ok(())
     }
 
     /// Notes which CPU runs the thread, before that CPU looks whether attention was asked for.
@@ -356,11 +362,13 @@ impl Sleeper for Thread {
         true
     }
 
-    fn linked(&self, ticket: Ticket, link: Link) {
+    fn linked(&self, ticket: Ticket, link: Link) -> Option<Link> {
         let mut run = self.run.lock();
-        if run.ticket == ticket {
-            run.links.push(link);
+        if run.ticket != ticket || run.links.try_reserve(1).is_err() {
+            return Some(link);
         }
+        run.links.push(link);
+        None
     }
 }
 

@@ -8,6 +8,7 @@ use crate::system::system;
 use crate::timers::{Expire, Timeout, TimerHandle};
 use abi::{Errno, Nanos, Ticks};
 use alloc::sync::{Arc, Weak};
+use fallible::{NoMemory, This};
 use process::AlarmClock;
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, IoContext, Metadata};
@@ -15,7 +16,7 @@ use wait::{Attempt, Link, PollEvents, Sink, Sleeper, Ticket, WaitQueue, Waiter};
 
 /// A timer.
 pub struct TimerFile {
-    this: Weak<TimerFile>,
+    this: This<TimerFile>,
     /// Whether its points of time are those of the wall clock.
     wall: bool,
     state: SpinLock<State>,
@@ -59,12 +60,11 @@ impl Sleeper for ClockChange {
             .is_some_and(|timer| timer.wall_clock_set(ticket))
     }
 
-    fn linked(&self, ticket: Ticket, link: Link) {
-        let refused = match self.0.upgrade() {
+    fn linked(&self, ticket: Ticket, link: Link) -> Option<Link> {
+        match self.0.upgrade() {
             Some(timer) => timer.linked(ticket, link),
             None => Some(link),
-        };
-        refused.into_iter().for_each(Link::withdraw);
+        }
     }
 }
 
@@ -73,9 +73,12 @@ impl TimerFile {
     const SIZE: usize = size_of::<u64>();
 
     /// A timer that is not set; `metadata` is what `fstat` tells.
-    pub fn new(wall: bool, metadata: Metadata) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self {
-            this: this.clone(),
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(wall: bool, metadata: Metadata) -> Result<Arc<Self>, NoMemory> {
+        let timer = Self {
+            this: This::new(),
             wall,
             state: SpinLock::new(
                 Rank::Stream,
@@ -91,7 +94,8 @@ impl TimerFile {
             ),
             readers: WaitQueue::new(),
             metadata,
-        })
+        };
+        fallible::arc_with_this(timer, |timer| &timer.this)
     }
 
     /// What is left, and the interval.
@@ -141,8 +145,12 @@ impl TimerFile {
     }
 
     fn watch_wall_clock(&self, ticket: Ticket) {
-        let waiter = Waiter::new(Arc::new(ClockChange(self.this.clone())), ticket);
-        system().wall_changed.enrol(&waiter);
+        // It sets itself anew when the clock is set, with nobody to tell: two small objects.
+        fallible::assured(|| {
+            if let Ok(change) = fallible::arc(ClockChange(self.this.weak())) {
+                system().wall_changed.enrol(&Waiter::new(change, ticket));
+            }
+        });
     }
 
     /// Notes a link of the present watch; gives back one of an earlier.
@@ -177,9 +185,9 @@ impl TimerFile {
         let Some(next) = state.alarm.next() else {
             return;
         };
-        let timer: Weak<dyn Expire> = self.this.clone();
+        let timer: Weak<dyn Expire> = self.this.weak();
         let at = state.clock.at(next);
-        state.handle = Some(system().timers.add(at, Timeout::Expire(timer)));
+        state.handle = system().timers.add(at, Timeout::Expire(timer));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::thread::WeakThread;
 use abi::Ticks;
 use alloc::sync::{Arc, Weak};
 use arch::cpu::{CpuNumber, PerCpu};
+use fallible::NoMemory;
 use process::timer::{self, TimerQueue};
 use sync::{Rank, SpinLock};
 use wait::{Sleeper, Ticket, WeakWaiter};
@@ -68,11 +69,23 @@ impl Timers {
     }
 
     /// Adds a timer to those of this CPU.
-    pub fn add(&self, at: Ticks, timeout: Timeout) -> TimerHandle {
-        TimerHandle {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn try_add(&self, at: Ticks, timeout: Timeout) -> Result<TimerHandle, NoMemory> {
+        Ok(TimerHandle {
             cpu: arch::cpu::this(),
-            place: self.queues.mine().lock().schedule(at, timeout),
-        }
+            place: self.queues.mine().lock().schedule(at, timeout)?,
+        })
+    }
+
+    /// Adds a timer where nobody is there who could be told that there is no memory for it: timers that set themselves
+    /// anew, those of interrupts. It takes one entry.
+    pub fn add(&self, at: Ticks, timeout: Timeout) -> Option<TimerHandle> {
+        let added = fallible::assured(|| self.try_add(at, timeout));
+        added
+            .inspect_err(|_| log::error!("no memory for a timer"))
+            .ok()
     }
 
     /// Takes a timer back; nothing happens when it has expired.

@@ -157,7 +157,7 @@ impl User {
         if count > LIMIT {
             return Err(Errno::EINVAL);
         }
-        let mut segments = Vec::new();
+        let mut segments = fallible::list(count as usize)?;
         let mut total = 0u64;
         for index in 0..count {
             let entry: [u8; 16] = self.bytes(from.wrapping_add(index * 16))?;

@@ -40,12 +40,13 @@ pub fn prepare() -> Result<(), Errno> {
     let page = |index| pages.page(index, true).map_err(|_| Errno::ENOMEM);
     page(0)?.write(0, vdso::OBJECT);
     let page = page(1)?;
-    OBJECT.call_once(|| Object {
-        source: Arc::new(pages),
-        name: Arc::from("[vdso]"),
+    let object = Object {
+        source: fallible::arc(pages)?,
+        name: fallible::arc_str("[vdso]")?,
         data: page,
         sequence: AtomicU64::new(0),
-    });
+    };
+    OBJECT.call_once(|| object);
     tell(&system().wall.lock());
     Ok(())
 }

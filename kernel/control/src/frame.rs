@@ -3,6 +3,8 @@
 use crate::message::{Reply, Request};
 use alloc::vec::Vec;
 use core::fmt;
+use fallible::{Extend, Push};
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +21,8 @@ pub enum FrameError {
     Version(u16),
     /// Too short, too long, or no message.
     Malformed,
+    /// There is no memory for it.
+    NoMemory,
 }
 
 /// A request as the bytes of one `write`.
@@ -50,7 +54,7 @@ pub fn decode_request(frame: &[u8]) -> Result<Request, FrameError> {
 /// An answer or a refusal as bytes for `read`.
 ///
 /// # Errors
-/// [`FrameError::Malformed`] when it cannot be encoded, which no value of the types causes.
+/// [`FrameError::NoMemory`]; [`FrameError::Malformed`] when it cannot be encoded, which no value of the types causes.
 pub fn encode_reply(reply: &Reply) -> Result<Vec<u8>, FrameError> {
     encode(reply)
 }
@@ -63,8 +67,35 @@ pub fn decode_reply(frame: &[u8]) -> Result<Reply, FrameError> {
     decode(frame)
 }
 
+/// A frame that is written, whose growth may fail.
+struct Frame(Vec<u8>);
+
+impl Flavor for Frame {
+    type Output = Vec<u8>;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        Push::try_push(&mut self.0, byte).map_err(|_| postcard::Error::SerializeBufferFull)
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        let extended = Extend::try_extend(&mut self.0, bytes);
+        extended.map_err(|_| postcard::Error::SerializeBufferFull)
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
+}
+
 fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
-    postcard::to_extend(message, VERSION.to_le_bytes().to_vec()).map_err(|_| FrameError::Malformed)
+    let mut frame = Frame(Vec::new());
+    frame
+        .try_extend(&VERSION.to_le_bytes())
+        .map_err(|_| FrameError::NoMemory)?;
+    postcard::serialize_with_flavor(message, frame).map_err(|error| match error {
+        postcard::Error::SerializeBufferFull => FrameError::NoMemory,
+        _ => FrameError::Malformed,
+    })
 }
 
 fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, FrameError> {
@@ -82,12 +113,13 @@ fn decode<T: DeserializeOwned>(frame: &[u8]) -> Result<T, FrameError> {
 }
 
 impl FrameError {
-    /// The number with which the kernel refuses such a frame: EPROTO for a version, EINVAL else.
+    /// The number with which the kernel refuses such a frame: EPROTO for a version, ENOMEM, EINVAL else.
     #[must_use]
     pub const fn errno(self) -> u16 {
         match self {
             Self::Version(_) => 71,
             Self::Malformed => 22,
+            Self::NoMemory => 12,
         }
     }
 }
@@ -102,6 +134,7 @@ impl fmt::Display for FrameError {
                 )
             }
             Self::Malformed => f.write_str("malformed control message"),
+            Self::NoMemory => f.write_str("no memory for a control message"),
         }
     }
 }

@@ -381,6 +381,12 @@ impl From<Errno> for Refusal {
     }
 }
 
+impl From<fallible::NoMemory> for Refusal {
+    fn from(no_memory: fallible::NoMemory) -> Self {
+        Errno::from(no_memory).into()
+    }
+}
+
 impl From<ResourceError> for Refusal {
     fn from(error: ResourceError) -> Self {
         Self::with(Errno::EINVAL, error.to_string())

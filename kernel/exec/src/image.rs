@@ -7,6 +7,7 @@ use elf::abi::{EM_PPC64, ET_DYN, ET_EXEC, PF_R, PF_W, PF_X, PT_INTERP, PT_LOAD, 
 use elf::endian::LittleEndian;
 use elf::file::{Class, FileHeader};
 use elf::segment::{ProgramHeader, SegmentTable};
+use fallible::Push;
 
 /// A program that can be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +117,7 @@ impl Image {
         if !sound {
             return Err(Errno::ENOEXEC);
         }
-        self.segments.push(segment);
+        self.segments.try_push(segment)?;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use abi::Errno;
 use alloc::vec::Vec;
+use fallible::{Extend, NoMemory};
 
 /// The auxiliary vector: pairs of a type (`man 3 getauxval`) and a value, without the final AT_NULL.
 pub type AuxiliaryVector = Vec<(u64, u64)>;
@@ -63,7 +64,7 @@ impl InitialStack {
         let path = strings.add(contents.path)?;
         let platform = strings.add(contents.platform)?;
         let random = strings.bytes.len();
-        strings.bytes.extend_from_slice(&contents.random);
+        strings.bytes.try_extend(&contents.random[..])?;
 
         let words = 1 + arguments.len() + 1 + environment.len() + 1 + 2 * (auxiliary.len() + 4);
         let size = (words * 8 + strings.bytes.len()).next_multiple_of(16);
@@ -77,7 +78,7 @@ impl InitialStack {
         let vector = pointer + 8 * (3 + arguments.len() + environment.len()) as u64;
         let vector_end = vector + 16 * (auxiliary.len() + 4) as u64;
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+        bytes.try_reserve_exact(size).map_err(NoMemory::from)?;
         let mut word = |value: u64| bytes.extend_from_slice(&value.to_le_bytes());
         word(arguments.len() as u64);
         arguments.iter().for_each(|offset| word(at(*offset)));
@@ -121,14 +122,18 @@ impl Strings {
         }
         self.bytes
             .try_reserve(string.len() + 1)
-            .map_err(|_| Errno::ENOMEM)?;
+            .map_err(NoMemory::from)?;
         self.bytes.extend_from_slice(string);
         self.bytes.push(0);
         Ok(offset)
     }
 
     fn add_all(&mut self, strings: &[Vec<u8>]) -> Result<Vec<usize>, Errno> {
-        strings.iter().map(|string| self.add(string)).collect()
+        let mut offsets = fallible::list(strings.len())?;
+        for string in strings {
+            offsets.push(self.add(string)?);
+        }
+        Ok(offsets)
     }
 }
 

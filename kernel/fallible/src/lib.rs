@@ -27,8 +27,8 @@ pub use assured::assure_with;
 pub use assured::{Assure, assured};
 pub use list::{Extend, Push, PushBack, collect, copy, filled, list, of_one};
 pub use map::Map;
-pub use shared::{arc, arc_slice, arc_str, boxed, boxed_slice};
-pub use text::{string, text};
+pub use shared::{This, arc, arc_slice, arc_str, arc_with_this, boxed, boxed_slice};
+pub use text::{Text, string, string_lossy, text, written};
 
 use abi::Errno;
 use alloc::collections::TryReserveError;

@@ -304,6 +304,24 @@ impl<K: Ord, V> Map<K, V> {
         self.get_mut(&key).ok_or(NoMemory)
     }
 
+    /// Drops the entries from `key` on, and answers how many there were.
+    pub fn truncate<Q: Ord + ?Sized>(&mut self, key: &Q) -> usize
+    where
+        K: Borrow<Q>,
+    {
+        let before = self.length;
+        let (leaf, index) = self.partition(|other| other.borrow() < key);
+        if let Some(entries) = self.leaves.get_mut(leaf) {
+            entries.truncate(index);
+            self.leaves.truncate(leaf + usize::from(index > 0));
+        }
+        self.length = self.leaves.iter().map(Vec::len).sum();
+        if self.length == 0 {
+            self.leaves = Vec::new();
+        }
+        before - self.length
+    }
+
     /// Takes the value at `key` out.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
@@ -407,6 +425,8 @@ mod tests {
                 prop_assert!(map.leaves.iter().all(|leaf| !leaf.is_empty()));
             }
             prop_assert_eq!(map.keys().copied().collect::<Vec<_>>(), model.keys().copied().collect::<Vec<_>>());
+            prop_assert_eq!(map.truncate(&150), model.split_off(&150).len());
+            prop_assert_eq!(map.len(), model.len());
             map.retain(|key, _| key % 3 == 0);
             model.retain(|key, _| key % 3 == 0);
             prop_assert_eq!(map.len(), model.len());

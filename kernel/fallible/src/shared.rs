@@ -2,8 +2,9 @@
 
 use crate::NoMemory;
 use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use spin::Once;
 
 /// A shared value.
 ///
@@ -61,4 +62,43 @@ pub fn boxed_slice<T: Clone>(values: &[T]) -> Result<Box<[T]>, NoMemory> {
     copy.extend_from_slice(values);
     // The room is exact, so that nothing is allocated anew.
     Ok(copy.into_boxed_slice())
+}
+
+/// A shared value's way to itself, without keeping it.
+pub struct This<T>(Once<Weak<T>>);
+
+impl<T> This<T> {
+    /// One that [`arc_with_this`] is going to set.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Once::new())
+    }
+
+    /// The value, for somebody who does not keep it.
+    #[must_use]
+    pub fn weak(&self) -> Weak<T> {
+        self.0.get().cloned().unwrap_or_default()
+    }
+
+    /// The value; `None` while it is made and when it goes.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Arc<T>> {
+        self.0.get().and_then(Weak::upgrade)
+    }
+}
+
+impl<T> Default for This<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A shared value that knows the way to itself: `this` says where it keeps it.
+///
+/// # Errors
+/// [`NoMemory`]; the value is dropped.
+pub fn arc_with_this<T>(value: T, this: impl FnOnce(&T) -> &This<T>) -> Result<Arc<T>, NoMemory> {
+    let value = arc(value)?;
+    this(&value).0.call_once(|| Arc::downgrade(&value));
+    Ok(value)
 }

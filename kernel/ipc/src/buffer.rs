@@ -3,6 +3,7 @@
 use abi::{Errno, PAGE_SIZE};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use fallible::PushBack;
 use wait::{Attempt, Sink, Source, Stop};
 
 /// A queue of bytes in pages.
@@ -134,7 +135,7 @@ impl Buffer {
                 Some(page) => page,
                 None => Page::new().map_err(Stop::Error)?,
             };
-            self.pages.push_back(page);
+            self.pages.try_push_back(page)?;
         }
         let page = self.pages.back_mut().ok_or(Errno::ENOMEM)?;
         let part = wanted.min(PAGE_SIZE - page.end);

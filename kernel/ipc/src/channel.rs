@@ -12,6 +12,7 @@ use abi::linux::FIONREAD;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
+use fallible::NoMemory;
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, IoContext, IoctlArgument, Metadata, OpenFile};
 use wait::{Attempt, PollEvents, Sink, Source, Stop, WaitQueue, Waiter};
@@ -164,21 +165,27 @@ pub struct ChannelEnd {
 
 impl Channel {
     /// The two ends of a new channel; `metadata` is what `fstat` tells of each.
-    #[must_use]
-    pub fn pair(kind: ChannelKind, metadata: [Metadata; 2]) -> [Arc<ChannelEnd>; 2] {
-        let channel = Arc::new(Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn pair(
+        kind: ChannelKind,
+        metadata: [Metadata; 2],
+    ) -> Result<[Arc<ChannelEnd>; 2], NoMemory> {
+        let channel = fallible::arc(Self {
             kind,
             sides: SpinLock::new(Rank::Stream, [Side::new(), Side::new()]),
-        });
-        let [first, second] = metadata;
-        [(false, first), (true, second)].map(|(second, metadata)| {
-            Arc::new(ChannelEnd {
+        })?;
+        let end = |second, metadata| {
+            fallible::arc(ChannelEnd {
                 channel: channel.clone(),
                 second,
                 timeouts: Timeouts::default(),
                 metadata,
             })
-        })
+        };
+        let [first, second] = metadata;
+        Ok([end(false, first)?, end(true, second)?])
     }
 }
 

@@ -8,13 +8,14 @@ use crate::timeouts::Timeouts;
 use abi::Errno;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use fallible::{NoMemory, This};
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, IoContext, Metadata, OpenFile};
 use wait::{Attempt, PollEvents, Sink, Source, WaitQueue, Waiter};
 
 /// A socket of datagrams.
 pub struct DatagramSocket {
-    this: Weak<DatagramSocket>,
+    this: This<DatagramSocket>,
     state: SpinLock<State>,
     /// Those that wait for a datagram, or for readiness.
     readers: WaitQueue,
@@ -39,10 +40,12 @@ struct State {
 
 impl DatagramSocket {
     /// A socket without name and peer; `metadata` is what `fstat` tells.
-    #[must_use]
-    pub fn new(metadata: Metadata) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self {
-            this: this.clone(),
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(metadata: Metadata) -> Result<Arc<Self>, NoMemory> {
+        let socket = Self {
+            this: This::new(),
             state: SpinLock::new(
                 Rank::Stream,
                 State {
@@ -61,7 +64,8 @@ impl DatagramSocket {
             writers: WaitQueue::new(),
             timeouts: Timeouts::default(),
             metadata,
-        })
+        };
+        fallible::arc_with_this(socket, |socket| &socket.this)
     }
 
     /// How long calls on it wait.
@@ -124,7 +128,7 @@ impl DatagramSocket {
         if state.closed {
             return Err(Errno::ECONNREFUSED);
         }
-        state.hears(&sender.this)
+        state.hears(&sender.this.weak())
     }
 
     /// Sends one datagram to a socket, or to its peer.
@@ -161,7 +165,7 @@ impl DatagramSocket {
         if state.closed {
             return Err(Errno::ECONNREFUSED.into());
         }
-        state.hears(&self.this)?;
+        state.hears(&self.this.weak())?;
         if state.shut.contains(Directions::RECEIVE) {
             return Err(Errno::EPIPE.into());
         }

@@ -20,6 +20,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::any::Any;
+use fallible::{NoMemory, This};
 use list::{Entry, Handle, Key, Links, List};
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, IoContext, Metadata, OpenFile, Watcher};
@@ -60,7 +61,7 @@ pub struct Ready {
 
 /// An instance.
 pub struct Epoll {
-    this: Weak<Epoll>,
+    this: This<Epoll>,
     state: SpinLock<State>,
     /// Those that wait for something to be ready.
     waiting: WaitQueue,
@@ -112,9 +113,10 @@ impl Sleeper for Watch {
             .is_some_and(|epoll| epoll.became_ready(self.handle, ticket))
     }
 
-    fn linked(&self, ticket: Ticket, link: Link) {
-        if let Some(epoll) = self.epoll.upgrade() {
-            epoll.linked(self.handle, ticket, link);
+    fn linked(&self, ticket: Ticket, link: Link) -> Option<Link> {
+        match self.epoll.upgrade() {
+            Some(epoll) => epoll.linked(self.handle, ticket, link),
+            None => Some(link),
         }
     }
 }
@@ -139,16 +141,19 @@ impl Epoll {
     pub const BATCH: usize = 1024;
 
     /// An instance that watches nothing; its entries count in `quota`, and `metadata` is what `fstat` tells.
-    #[must_use]
-    pub fn new(quota: Arc<Quota>, metadata: Metadata) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self {
-            this: this.clone(),
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(quota: Arc<Quota>, metadata: Metadata) -> Result<Arc<Self>, NoMemory> {
+        let epoll = Self {
+            this: This::new(),
             state: SpinLock::new(Rank::Readiness, State::default()),
             waiting: WaitQueue::new(),
             quota,
             metadata,
             mark: nesting::Mark::default(),
-        })
+        };
+        fallible::arc_with_this(epoll, |epoll| &epoll.this)
     }
 
     /// The instance that an open file is, if it is one.
@@ -191,7 +196,7 @@ impl Epoll {
                 let handle = self.insert(key(descriptor, file), file, interest, Some(below))?;
                 // Both have room for it.
                 self.state.lock().below.push(Arc::downgrade(below));
-                below.state.lock().above.push(self.this.clone());
+                below.state.lock().above.push(self.this.weak());
                 handle
             }
         };
@@ -230,20 +235,23 @@ impl Epoll {
             state.below.try_reserve(1).map_err(no_memory)?;
         }
         let share = self.quota.take(Errno::ENOSPC)?;
-        state.list.insert(key, |handle| Entry {
-            key,
-            file: Arc::downgrade(file),
-            interest,
-            watch: Arc::new(Watch {
-                epoll: self.this.clone(),
+        state.list.insert(key, |handle| {
+            let watch = Watch {
+                epoll: self.this.weak(),
                 handle,
-            }),
-            registration: u64::MAX,
-            below: below.map(Arc::downgrade),
-            armed: true,
-            ticket: Ticket(0),
-            links: Links::default(),
-            share,
+            };
+            Ok(Entry {
+                key,
+                file: Arc::downgrade(file),
+                interest,
+                watch: fallible::arc(watch)?,
+                registration: u64::MAX,
+                below: below.map(Arc::downgrade),
+                armed: true,
+                ticket: Ticket(0),
+                links: Links::default(),
+                share,
+            })
         })
     }
 
@@ -289,7 +297,7 @@ impl Epoll {
         };
         if let Some(below) = &entry.below {
             if let Some(below) = below.upgrade() {
-                remove_one(&mut below.state.lock().above, &self.this);
+                remove_one(&mut below.state.lock().above, &self.this.weak());
             }
             remove_one(&mut self.state.lock().below, below);
         }
@@ -342,23 +350,14 @@ impl Epoll {
         })
     }
 
-    fn linked(&self, handle: Handle, ticket: Ticket, link: Link) {
-        let void = {
-            let mut state = self.state.lock();
-            let entry = state.list.get(handle);
-            match entry.filter(|entry| entry.ticket == ticket) {
-                Some(entry) => {
-                    let refused = entry.links.push(link);
-                    if refused.is_some() {
-                        // Without a note of the link there must not be one; the next wait asks instead.
-                        state.list.list(handle);
-                    }
-                    refused
-                }
-                None => Some(link),
-            }
-        };
-        void.into_iter().for_each(Link::withdraw);
+    /// Notes a link of the present enrolment. Without memory for it the entry is woken instead, and the next wait asks.
+    fn linked(&self, handle: Handle, ticket: Ticket, link: Link) -> Option<Link> {
+        let mut state = self.state.lock();
+        let entry = state.list.get(handle);
+        match entry.filter(|entry| entry.ticket == ticket) {
+            Some(entry) => entry.links.push(link),
+            None => Some(link),
+        }
     }
 
     /// Reports up to `room` files that are ready, or enrols `waiter` and answers [`Stop::Park`]; without a waiter it

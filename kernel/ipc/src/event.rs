@@ -2,6 +2,7 @@
 
 use abi::Errno;
 use alloc::sync::Arc;
+use fallible::NoMemory;
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, IoContext, Metadata};
 use wait::{Attempt, PollEvents, Sink, Source, WaitQueue, Waiter};
@@ -27,9 +28,11 @@ impl EventCounter {
     const SIZE: usize = size_of::<u64>();
 
     /// A counter that begins at `count`; `metadata` is what `fstat` tells.
-    #[must_use]
-    pub fn new(count: u32, semaphore: bool, metadata: Metadata) -> Arc<Self> {
-        Arc::new(Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(count: u32, semaphore: bool, metadata: Metadata) -> Result<Arc<Self>, NoMemory> {
+        fallible::arc(Self {
             count: SpinLock::new(Rank::Stream, u64::from(count)),
             readers: WaitQueue::new(),
             writers: WaitQueue::new(),

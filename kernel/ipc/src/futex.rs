@@ -8,8 +8,8 @@ mod owned;
 
 use abi::Errno;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use core::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use fallible::{Map, NoMemory};
 use sync::{Guard, Rank, SpinLock};
 use wait::{Attempt, Stop, WaitQueue, Waiter};
 
@@ -42,7 +42,7 @@ pub struct FutexTable {
 struct Bucket {
     /// Waiters carry their bit set as key. Queues that have run empty are kept for the next wait on the same
     /// word, and swept when there are many.
-    queues: BTreeMap<FutexKey, WaitQueue>,
+    queues: Map<FutexKey, WaitQueue>,
     sweep_at: usize,
 }
 
@@ -70,12 +70,13 @@ impl Bucket {
     /// The least number of queues at which sweeping is worth while.
     const SWEEP: usize = 8;
 
-    fn queue(&mut self, key: FutexKey) -> &WaitQueue {
+    fn queue(&mut self, key: FutexKey) -> Result<&WaitQueue, NoMemory> {
         if self.queues.len() > self.sweep_at && !self.queues.contains_key(&key) {
             self.queues.retain(|_, queue| !queue.is_empty());
             self.sweep_at = Self::SWEEP.max(2 * self.queues.len());
         }
-        self.queues.entry(key).or_default()
+        let queue = self.queues.get_or_insert_with(key, WaitQueue::new)?;
+        Ok(queue)
     }
 
     fn wake(&self, key: FutexKey, bits: u32, limit: usize) -> usize {
@@ -151,7 +152,7 @@ impl FutexTable {
         if !unchanged()? {
             return Err(Errno::EAGAIN.into());
         }
-        bucket.queue(key).enrol_keyed(waiter, u64::from(bits));
+        bucket.queue(key)?.enrol_keyed(waiter, u64::from(bits));
         Err(Stop::Park)
     }
 
@@ -187,13 +188,13 @@ impl FutexTable {
         if from == to {
             return Ok((woken, 0));
         }
-        let Some(source) = both.first().queues.get(&from).cloned() else {
+        let Some(source) = both.first().queues.get(&from).and_then(WaitQueue::share) else {
             return Ok((woken, 0));
         };
         if source.is_empty() || moved == 0 {
             return Ok((woken, 0));
         }
-        let target = both.second().queue(to);
+        let target = both.second().queue(to)?;
         Ok((
             woken,
             source.requeue(target, moved, u64::from(Self::ANY), |_| true),

@@ -6,9 +6,10 @@ use crate::flight::Node;
 use crate::inbox::{Name, Sender};
 use crate::timeouts::Timeouts;
 use abi::Errno;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use fallible::{Map, NoMemory, This};
 use spin::Once;
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, IoContext, Metadata, OpenFile};
@@ -16,7 +17,7 @@ use wait::{Attempt, PollEvents, Sink, Source, Stop, WaitQueue, Waiter};
 
 /// A socket of a stream or of a sequence of records, as `socket` makes it.
 pub struct StreamSocket {
-    this: Weak<StreamSocket>,
+    this: This<StreamSocket>,
     kind: ChannelKind,
     state: SpinLock<State>,
     /// Its end of a connection, once there is one.
@@ -45,10 +46,12 @@ impl StreamSocket {
     pub const BACKLOG_MAX: usize = 4096;
 
     /// A socket that is not connected; `metadata` is what `fstat` tells.
-    #[must_use]
-    pub fn new(kind: ChannelKind, metadata: Metadata) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self {
-            this: this.clone(),
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(kind: ChannelKind, metadata: Metadata) -> Result<Arc<Self>, NoMemory> {
+        let socket = Self {
+            this: This::new(),
             kind,
             state: SpinLock::new(Rank::Stream, State::default()),
             end: Once::new(),
@@ -56,7 +59,8 @@ impl StreamSocket {
             connecting: WaitQueue::new(),
             timeouts: Timeouts::default(),
             metadata,
-        })
+        };
+        fallible::arc_with_this(socket, |socket| &socket.this)
     }
 
     /// How its connections carry what is sent.
@@ -171,7 +175,7 @@ impl StreamSocket {
             state.owner = owner;
             (state.name.clone(), state.wants_sender)
         };
-        let [own, other] = Channel::pair(self.kind, [self.metadata, accepted]);
+        let [own, other] = Channel::pair(self.kind, [self.metadata, accepted])?;
         own.introduce(owner, name);
         own.set_wants_sender(wants_sender);
         {
@@ -388,7 +392,7 @@ impl SocketPlace {
 }
 
 /// The abstract names of a partition. A name is free again once its socket is gone.
-pub struct AbstractNames(SpinLock<BTreeMap<Name, WeakBound>>);
+pub struct AbstractNames(SpinLock<Map<Name, WeakBound>>);
 
 impl Default for AbstractNames {
     fn default() -> Self {
@@ -400,13 +404,13 @@ impl AbstractNames {
     /// No names.
     #[must_use]
     pub const fn new() -> Self {
-        Self(SpinLock::new(Rank::OpenFile, BTreeMap::new()))
+        Self(SpinLock::new(Rank::OpenFile, Map::new()))
     }
 
     /// Takes a name.
     ///
     /// # Errors
-    /// EADDRINUSE.
+    /// EADDRINUSE, ENOMEM.
     pub fn take(&self, name: &Name, socket: &Bound) -> Result<(), Errno> {
         let mut names = self.0.lock();
         if names.get(name).is_some_and(|old| old.upgrade().is_some()) {
@@ -417,7 +421,7 @@ impl AbstractNames {
         if names.len() >= CROWD && names.len().is_power_of_two() {
             names.retain(|_, socket| socket.upgrade().is_some());
         }
-        names.insert(name.clone(), socket.downgrade());
+        names.insert(name.clone(), socket.downgrade())?;
         Ok(())
     }
 

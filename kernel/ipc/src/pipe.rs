@@ -4,6 +4,7 @@ use crate::buffer::Buffer;
 use abi::linux::FIONREAD;
 use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
+use fallible::NoMemory;
 use security::Privileges;
 use sync::{Rank, SpinLock};
 use vfs::{Access, FileOperations, IoContext, IoctlArgument, Metadata};
@@ -94,17 +95,19 @@ impl Pipe {
     }
 
     /// The two ends of a new pipe, for reading and for writing (`man 2 pipe`); `metadata` is what `fstat` tells.
-    #[must_use]
-    pub fn pair(metadata: Metadata) -> (Arc<PipeEnd>, Arc<PipeEnd>) {
-        let pipe = Arc::new(Self::new());
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn pair(metadata: Metadata) -> Result<(Arc<PipeEnd>, Arc<PipeEnd>), NoMemory> {
+        let pipe = fallible::arc(Self::new())?;
         let end = |access| {
-            Arc::new(PipeEnd {
+            fallible::arc(PipeEnd {
                 pipe: pipe.clone(),
                 access,
                 metadata: Some(metadata),
             })
         };
-        (end(Access::READ), end(Access::WRITE))
+        Ok((end(Access::READ)?, end(Access::WRITE)?))
     }
 
     /// Opens a fifo whose pipe this is (`man 7 fifo`). The end counts once it is in an open file.
@@ -119,6 +122,11 @@ impl Pipe {
         cx: &IoContext<'_>,
         access: Access,
     ) -> Attempt<Arc<PipeEnd>> {
+        let end = fallible::arc(PipeEnd {
+            pipe: self.clone(),
+            access,
+            metadata: None,
+        })?;
         let mut guard = self.state.lock();
         let state = &mut *guard;
         let (reads, writes) = (
@@ -150,11 +158,7 @@ impl Pipe {
         }
         state.had_writer |= writes;
         drop(guard);
-        Ok(Arc::new(PipeEnd {
-            pipe: self.clone(),
-            access,
-            metadata: None,
-        }))
+        Ok(end)
     }
 
     /// How many bytes the pipe can hold (`F_GETPIPE_SZ`).

@@ -8,6 +8,7 @@ use crate::stack::Registration;
 use abi::Errno;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
+use fallible::NoMemory;
 use ipc::{Buffer, Directions, Received};
 use sync::{Rank, SpinLock};
 use vfs::IoContext;
@@ -142,20 +143,20 @@ impl Connection {
         addresses: [SocketAddr; 2],
         [first, second]: [Buffers; 2],
         registration: Registration,
-    ) -> [End; 2] {
+    ) -> Result<[End; 2], NoMemory> {
         let sides = [
             Side::new(Stage::Asked, first),
             Side::new(Stage::Established, second),
         ];
-        let connection = Arc::new(Self {
+        let connection = fallible::arc(Self {
             sides: SpinLock::new(Rank::Stream, sides),
             addresses,
             _registration: registration,
-        });
-        [false, true].map(|second| End {
+        })?;
+        Ok([false, true].map(|second| End {
             connection: connection.clone(),
             second,
-        })
+        }))
     }
 }
 

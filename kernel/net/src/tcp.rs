@@ -8,8 +8,9 @@ use crate::stack::Stack;
 use abi::Errno;
 use abi::linux::{FIONREAD, SIOCOUTQ};
 use alloc::collections::VecDeque;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use core::net::SocketAddr;
+use fallible::{NoMemory, This};
 use ipc::{Directions, Received, Timeouts};
 use security::Privileges;
 use spin::Once;
@@ -19,7 +20,7 @@ use wait::{Attempt, PollEvents, Sink, Source, Stop, WaitQueue, Waiter};
 
 /// A socket of TCP.
 pub struct TcpSocket {
-    this: Weak<TcpSocket>,
+    this: This<TcpSocket>,
     stack: Arc<Stack>,
     domain: Domain,
     state: SpinLock<State>,
@@ -63,12 +64,23 @@ impl TcpSocket {
     pub const BACKLOG_MAX: usize = 4096;
 
     /// A socket that is not connected; `metadata` is what `fstat` tells.
-    #[must_use]
-    pub fn new(stack: Arc<Stack>, domain: Domain, metadata: Metadata) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(
+        stack: Arc<Stack>,
+        domain: Domain,
+        metadata: Metadata,
+    ) -> Result<Arc<Self>, NoMemory> {
         Self::with(stack, domain, metadata, Options::new(true))
     }
 
-    fn with(stack: Arc<Stack>, domain: Domain, metadata: Metadata, options: Options) -> Arc<Self> {
+    fn with(
+        stack: Arc<Stack>,
+        domain: Domain,
+        metadata: Metadata,
+        options: Options,
+    ) -> Result<Arc<Self>, NoMemory> {
         let state = State {
             options,
             local: None,
@@ -80,8 +92,8 @@ impl TcpSocket {
             open: 0,
             uid: metadata.uid,
         };
-        Arc::new_cyclic(|this| Self {
-            this: this.clone(),
+        let socket = Self {
+            this: This::new(),
             stack,
             domain,
             state: SpinLock::new(Rank::Stream, state),
@@ -89,7 +101,8 @@ impl TcpSocket {
             readers: WaitQueue::new(),
             timeouts: Timeouts::default(),
             metadata,
-        })
+        };
+        fallible::arc_with_this(socket, |socket| &socket.this)
     }
 
     /// Its family.
@@ -171,7 +184,7 @@ impl TcpSocket {
             sharing,
             peer: None,
             listens: false,
-            socket: self.this.clone(),
+            socket: self.this.weak(),
         };
         let port = self.stack.tcp.lock().ports.claim(claim)?;
         local.endpoint.set_port(port);
@@ -179,7 +192,7 @@ impl TcpSocket {
         if state.local.is_some() || state.connecting {
             // Another thread was faster.
             drop(state);
-            self.stack.tcp.lock().ports.release(port, &self.this);
+            self.stack.tcp.lock().ports.release(port, &self.this.weak());
             return Err(Errno::EINVAL);
         }
         state.local = Some(local);
@@ -204,7 +217,11 @@ impl TcpSocket {
             }
         };
         let port = local.endpoint.port();
-        self.stack.tcp.lock().ports.listen(port, &self.this)?;
+        self.stack
+            .tcp
+            .lock()
+            .ports
+            .listen(port, &self.this.weak())?;
         let limit = backlog.min(Self::BACKLOG_MAX);
         let mut state = self.state.lock();
         match &mut state.backlog {
@@ -341,7 +358,7 @@ impl TcpSocket {
                 self.stack.tcp.lock().ports.give_back(from.port());
             }
         })?;
-        let [own, other] = Connection::pair([from, to], [options.buffers, buffers], registration);
+        let [own, other] = Connection::pair([from, to], [options.buffers, buffers], registration)?;
         listener.receive_connection(other)?;
         Ok(own)
     }
@@ -396,7 +413,7 @@ impl TcpSocket {
         };
         self.admit();
         end.set_buffers(options.buffers);
-        let socket = Self::with(self.stack.clone(), self.domain, metadata, options);
+        let socket = Self::with(self.stack.clone(), self.domain, metadata, options)?;
         socket.timeouts.copy_from(&self.timeouts);
         socket.end.call_once(|| end);
         Ok(socket)
@@ -457,7 +474,7 @@ impl TcpSocket {
             let port = local.endpoint.port();
             let mut tcp = self.stack.tcp.lock();
             tcp.ports
-                .change(port, &self.this, |claim| claim.listens = false);
+                .change(port, &self.this.weak(), |claim| claim.listens = false);
         }
         let Some(backlog) = backlog else { return };
         backlog.waiting.iter().for_each(|end| end.close(true));
@@ -537,7 +554,7 @@ impl TcpSocket {
             let port = local.endpoint.port();
             let mut tcp = self.stack.tcp.lock();
             tcp.ports
-                .change(port, &self.this, |claim| claim.sharing = sharing);
+                .change(port, &self.this.weak(), |claim| claim.sharing = sharing);
         }
         if let Some(end) = self.end.get() {
             end.set_buffers(buffers);
@@ -639,7 +656,7 @@ impl FileOperations for TcpSocket {
         }
         if let Some(local) = local {
             let port = local.endpoint.port();
-            self.stack.tcp.lock().ports.release(port, &self.this);
+            self.stack.tcp.lock().ports.release(port, &self.this.weak());
         }
     }
 }

@@ -7,8 +7,9 @@ use crate::stack::Stack;
 use abi::Errno;
 use abi::linux::{FIONREAD, SIOCOUTQ};
 use alloc::collections::VecDeque;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use core::net::SocketAddr;
+use fallible::{NoMemory, This};
 use ipc::{Buffer, Directions, Received, Timeouts};
 use security::Privileges;
 use sync::{Rank, SpinLock};
@@ -17,7 +18,7 @@ use wait::{Attempt, PollEvents, Sink, Source, WaitQueue, Waiter};
 
 /// A socket of datagrams.
 pub struct UdpSocket {
-    this: Weak<UdpSocket>,
+    this: This<UdpSocket>,
     stack: Arc<Stack>,
     domain: Domain,
     state: SpinLock<State>,
@@ -61,8 +62,14 @@ impl UdpSocket {
     const COST: usize = 256;
 
     /// A socket without address and peer; `metadata` is what `fstat` tells.
-    #[must_use]
-    pub fn new(stack: Arc<Stack>, domain: Domain, metadata: Metadata) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(
+        stack: Arc<Stack>,
+        domain: Domain,
+        metadata: Metadata,
+    ) -> Result<Arc<Self>, NoMemory> {
         let state = State {
             options: Options::new(false),
             local: None,
@@ -74,15 +81,16 @@ impl UdpSocket {
             open: 0,
             closed: false,
         };
-        Arc::new_cyclic(|this| Self {
-            this: this.clone(),
+        let socket = Self {
+            this: This::new(),
             stack,
             domain,
             state: SpinLock::new(Rank::Stream, state),
             readers: WaitQueue::new(),
             timeouts: Timeouts::default(),
             metadata,
-        })
+        };
+        fallible::arc_with_this(socket, |socket| &socket.this)
     }
 
     /// Its family.
@@ -155,7 +163,7 @@ impl UdpSocket {
             sharing,
             peer: None,
             listens: false,
-            socket: self.this.clone(),
+            socket: self.this.weak(),
         };
         let port = self.stack.udp.lock().claim(claim)?;
         local.endpoint.set_port(port);
@@ -168,7 +176,7 @@ impl UdpSocket {
             }
         }
         // Another thread was faster.
-        self.stack.udp.lock().release(port, &self.this);
+        self.stack.udp.lock().release(port, &self.this.weak());
         Ok(false)
     }
 
@@ -218,7 +226,7 @@ impl UdpSocket {
 
     fn publish(&self, local: Local, peer: Option<SocketAddr>) {
         let mut ports = self.stack.udp.lock();
-        ports.change(local.endpoint.port(), &self.this, |claim| {
+        ports.change(local.endpoint.port(), &self.this.weak(), |claim| {
             (claim.local, claim.peer) = (local, peer);
         });
     }
@@ -241,7 +249,7 @@ impl UdpSocket {
             }) => self.publish(local, None),
             Some(Bound { local, .. }) => {
                 let port = local.endpoint.port();
-                self.stack.udp.lock().release(port, &self.this);
+                self.stack.udp.lock().release(port, &self.this.weak());
             }
             None => {}
         }
@@ -420,7 +428,7 @@ impl UdpSocket {
         if let Some(bound) = bound {
             let port = bound.local.endpoint.port();
             let mut ports = self.stack.udp.lock();
-            ports.change(port, &self.this, |claim| claim.sharing = sharing);
+            ports.change(port, &self.this.weak(), |claim| claim.sharing = sharing);
         }
         Ok(())
     }
@@ -513,7 +521,7 @@ impl FileOperations for UdpSocket {
         };
         if let Some(bound) = bound {
             let port = bound.local.endpoint.port();
-            self.stack.udp.lock().release(port, &self.this);
+            self.stack.udp.lock().release(port, &self.this.weak());
         }
     }
 }

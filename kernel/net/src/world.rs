@@ -32,8 +32,9 @@ impl Sleeper for Thread {
         current
     }
 
-    fn linked(&self, _ticket: Ticket, link: Link) {
+    fn linked(&self, _ticket: Ticket, link: Link) -> Option<Link> {
         self.links.lock().unwrap().push(link);
+        None
     }
 }
 
@@ -52,7 +53,7 @@ impl Thread {
         let credential = Credential::new(Cid(1), Identity::user(1, 1), Privileges::empty());
         act(&IoContext {
             credential: &credential,
-            waiter: &waiter,
+            caller: &waiter,
             nonblocking,
         })
     }
@@ -86,7 +87,7 @@ pub fn metadata() -> Metadata {
 
 pub fn open(operations: Arc<dyn FileOperations>) -> Arc<OpenFile> {
     let access = Access::READ | Access::WRITE;
-    OpenFile::new(operations, None, Cid(1), access, StatusFlags::empty())
+    OpenFile::new(operations, None, Cid(1), access, StatusFlags::empty()).expect("memory")
 }
 
 /// A socket with the open file that keeps it.
@@ -110,11 +111,11 @@ impl<T: FileOperations> Open<T> {
 }
 
 pub fn tcp(stack: &Arc<Stack>) -> Open<TcpSocket> {
-    Open::new(TcpSocket::new(stack.clone(), Domain::V4, metadata()))
+    Open::new(TcpSocket::new(stack.clone(), Domain::V4, metadata()).expect("memory"))
 }
 
 pub fn udp(stack: &Arc<Stack>) -> Open<UdpSocket> {
-    Open::new(UdpSocket::new(stack.clone(), Domain::V4, metadata()))
+    Open::new(UdpSocket::new(stack.clone(), Domain::V4, metadata()).expect("memory"))
 }
 
 pub fn at(text: &str) -> SocketAddr {

@@ -51,12 +51,12 @@ pub trait Subsystem: Send + Sync {
 
 /// The registered subsystems, in order.
 #[derive(Default)]
-pub struct Subsystems(Vec<&'static dyn Subsystem>);
+pub struct Subsystems(&'static [&'static dyn Subsystem]);
 
 impl Subsystems {
     /// The given ones, in this order.
     #[must_use]
-    pub fn new(members: Vec<&'static dyn Subsystem>) -> Self {
+    pub const fn new(members: &'static [&'static dyn Subsystem]) -> Self {
         Self(members)
     }
 

@@ -2,11 +2,12 @@
 
 use crate::{Promises, Wpar};
 use abi::{Cid, Errno, WparKey};
-use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::{String, ToString};
+use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::WparHandle;
+use fallible::{Map, NoMemory, Push};
 use sync::{Rank, SpinLock};
 
 /// All loaded partitions, found by cid, key or name.
@@ -22,8 +23,8 @@ pub struct WparTable {
 #[derive(Debug)]
 struct Places {
     by_cid: Vec<Option<Arc<Wpar>>>,
-    by_key: BTreeMap<WparKey, Cid>,
-    by_name: BTreeMap<String, Cid>,
+    by_key: Map<WparKey, Cid>,
+    by_name: Map<String, Cid>,
     free: VecDeque<Cid>,
     /// How many partitions have been loaded since boot.
     loadings: u64,
@@ -31,12 +32,15 @@ struct Places {
 
 impl WparTable {
     /// A table with Global alone.
-    #[must_use]
-    pub fn new(global: Arc<Wpar>) -> Self {
-        let by_key = BTreeMap::from([(global.key(), Cid::GLOBAL)]);
-        let by_name = BTreeMap::from([(global.name().to_string(), Cid::GLOBAL)]);
-        let by_cid = alloc::vec![Some(global)];
-        Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(global: Arc<Wpar>) -> Result<Self, NoMemory> {
+        let (mut by_key, mut by_name) = (Map::new(), Map::new());
+        by_key.insert(global.key(), Cid::GLOBAL)?;
+        by_name.insert(fallible::string(global.name())?, Cid::GLOBAL)?;
+        let by_cid = fallible::of_one(Some(global))?;
+        Ok(Self {
             places: SpinLock::new(
                 Rank::Partition,
                 Places {
@@ -47,36 +51,42 @@ impl WparTable {
                     loadings: 0,
                 },
             ),
-            promises: Arc::default(),
-        }
+            promises: fallible::arc(Promises::default())?,
+        })
     }
 
     /// Gives a new partition a cid and a place.
     ///
     /// # Errors
-    /// EEXIST when its name or key is loaded, ENOSPC when [`Cid::LIMIT`] partitions are.
+    /// EEXIST when its name or key is loaded, ENOSPC when [`Cid::LIMIT`] partitions are, ENOMEM.
     pub fn insert(
         &self,
         key: WparKey,
         name: &str,
-        make: impl FnOnce(WparHandle, Arc<Promises>) -> Wpar,
+        make: impl FnOnce(WparHandle, Arc<Promises>) -> Result<Wpar, NoMemory>,
     ) -> Result<Arc<Wpar>, Errno> {
         let mut places = self.places.lock();
         if places.by_key.contains_key(&key) || places.by_name.contains_key(name) {
             return Err(Errno::EEXIST);
         }
-        let cid = places.take_cid().ok_or(Errno::ENOSPC)?;
-        places.loadings += 1;
+        let cid = places.next_cid()?;
         let handle = WparHandle {
             cid,
-            generation: places.loadings,
+            generation: places.loadings + 1,
         };
-        let wpar = Arc::new(make(handle, self.promises.clone()));
+        let own_name = fallible::string(name)?;
+        let wpar = fallible::arc(make(handle, self.promises.clone())?)?;
+        places.by_key.insert(key, cid)?;
+        if let Err(no_memory) = places.by_name.insert(own_name, cid) {
+            places.by_key.remove(&key);
+            return Err(no_memory.into());
+        }
+        // Nothing fails from here on.
+        places.loadings += 1;
+        places.free.pop_front();
         if let Some(place) = places.by_cid.get_mut(usize::from(cid.0)) {
             *place = Some(wpar.clone());
         }
-        places.by_key.insert(key, cid);
-        places.by_name.insert(name.to_string(), cid);
         Ok(wpar)
     }
 
@@ -119,29 +129,30 @@ impl WparTable {
     }
 
     /// All partitions, Global first, by cid.
-    #[must_use]
-    pub fn all(&self) -> Vec<Arc<Wpar>> {
-        self.places
-            .lock()
-            .by_cid
-            .iter()
-            .flatten()
-            .cloned()
-            .collect()
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn all(&self) -> Result<Vec<Arc<Wpar>>, NoMemory> {
+        fallible::collect(self.places.lock().by_cid.iter().flatten().cloned())
     }
 }
 
 impl Places {
-    fn take_cid(&mut self) -> Option<Cid> {
-        if let Some(cid) = self.free.pop_front() {
-            return Some(cid);
+    /// The cid for the next partition: the one in front of the free ones, where a new one is put if there was none.
+    fn next_cid(&mut self) -> Result<Cid, Errno> {
+        if let Some(cid) = self.free.front() {
+            return Ok(*cid);
         }
         let next = self.by_cid.len();
         if next > usize::from(Cid::LIMIT) {
-            return None;
+            return Err(Errno::ENOSPC);
         }
-        self.by_cid.push(None);
-        Some(Cid(next as u16))
+        // All of them may be free one day.
+        self.free.try_reserve(next).map_err(NoMemory::from)?;
+        self.by_cid.try_push(None)?;
+        let cid = Cid(next as u16);
+        self.free.push_back(cid);
+        Ok(cid)
     }
 }
 
@@ -149,6 +160,8 @@ impl Places {
 mod tests {
     use super::*;
     use crate::{NotActivated, Refused};
+    use alloc::collections::BTreeMap;
+    use alloc::string::ToString;
     use control::{Load, ResourceControls, WparKind, WparName, WparState};
     use proptest::prelude::*;
 
@@ -174,7 +187,7 @@ mod tests {
     }
 
     fn table() -> WparTable {
-        WparTable::new(Arc::new(Wpar::global("corral")))
+        WparTable::new(Arc::new(Wpar::global("corral").expect("memory"))).expect("memory")
     }
 
     #[test]
@@ -283,7 +296,7 @@ mod tests {
                     table.remove(&table.get(cid).expect("loaded"));
                     prop_assert!(table.get(cid).is_none());
                 }
-                prop_assert_eq!(table.all().len(), model.len() + 1);
+                prop_assert_eq!(table.all().expect("memory").len(), model.len() + 1);
             }
         }
     }

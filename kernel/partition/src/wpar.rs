@@ -3,9 +3,10 @@
 use crate::Population;
 use crate::promises::{Promise, Promises};
 use abi::{Cid, WparKey};
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use control::{Load, ResourceControls, ResourceError, WparHandle, WparKind, WparState};
+use fallible::NoMemory;
 use security::Privileges;
 use sync::{Rank, SpinLock};
 
@@ -62,34 +63,42 @@ pub enum NotActivated {
 
 impl Wpar {
     /// The global environment.
-    #[must_use]
-    pub fn global(hostname: &str) -> Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn global(hostname: &str) -> Result<Self, NoMemory> {
         let settings = WparSettings {
             state: WparState::Active,
             closed: false,
-            hostname: hostname.to_string(),
+            hostname: fallible::string(hostname)?,
             controls: ResourceControls::default(),
             promise: Promise::default(),
-            domain: "(none)".to_string(),
+            domain: fallible::string("(none)")?,
         };
-        Self {
+        Ok(Self {
             cid: Cid::GLOBAL,
             generation: 0,
             key: WparKey(0),
             kind: WparKind::System,
-            name: control::WparName::GLOBAL.to_string(),
-            root: "/".to_string(),
+            name: fallible::string(control::WparName::GLOBAL)?,
+            root: fallible::string("/")?,
             privileges: Privileges::of_root(Cid::GLOBAL),
             settings: SpinLock::new(Rank::Partition, settings),
-            promises: Arc::default(),
+            promises: fallible::arc(Promises::default())?,
             processes: Population::new(None),
             threads: Population::new(None),
-        }
+        })
     }
 
     /// A partition in state Transitional; `load` has been checked. Its minimums will be a part of `promises`.
-    #[must_use]
-    pub fn loading(handle: WparHandle, load: &Load, promises: Arc<Promises>) -> Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn loading(
+        handle: WparHandle,
+        load: &Load,
+        promises: Arc<Promises>,
+    ) -> Result<Self, NoMemory> {
         let WparHandle { cid, generation } = handle;
         let possible = Privileges::of_root(cid);
         let privileges = load.privileges.map_or(possible, |bits| {
@@ -98,24 +107,24 @@ impl Wpar {
         let settings = WparSettings {
             state: WparState::Transitional,
             closed: false,
-            hostname: load.hostname.clone(),
-            controls: load.controls.clone(),
+            hostname: fallible::string(&load.hostname)?,
+            controls: copy(&load.controls),
             promise: Promise::default(),
-            domain: "(none)".to_string(),
+            domain: fallible::string("(none)")?,
         };
-        Self {
+        Ok(Self {
             cid,
             generation,
             key: load.key,
             kind: load.kind,
-            name: load.name.as_str().to_string(),
-            root: load.root.clone(),
+            name: fallible::string(load.name.as_str())?,
+            root: fallible::string(&load.root)?,
             privileges,
             settings: SpinLock::new(Rank::Partition, settings),
             promises,
             processes: Population::new(in_force(&load.controls, load.controls.total_processes)),
             threads: Population::new(in_force(&load.controls, load.controls.total_threads)),
-        }
+        })
     }
 
     /// The tag.
@@ -164,8 +173,17 @@ impl Wpar {
     }
 
     /// A copy of the changing part.
-    pub fn settings(&self) -> WparSettings {
-        self.settings.lock().clone()
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn settings(&self) -> Result<WparSettings, NoMemory> {
+        let settings = self.settings.lock();
+        Ok(WparSettings {
+            hostname: fallible::string(&settings.hostname)?,
+            domain: fallible::string(&settings.domain)?,
+            controls: copy(&settings.controls),
+            ..*settings
+        })
     }
 
     /// Where it is in its life.
@@ -179,8 +197,11 @@ impl Wpar {
     }
 
     /// What `uname -n` gives inside.
-    pub fn hostname(&self) -> String {
-        self.settings.lock().hostname.clone()
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn hostname(&self) -> Result<String, NoMemory> {
+        fallible::string(&self.settings.lock().hostname)
     }
 
     /// Sets what `uname -n` gives inside.
@@ -189,8 +210,11 @@ impl Wpar {
     }
 
     /// The domain name of `uname`.
-    pub fn domain(&self) -> String {
-        self.settings.lock().domain.clone()
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn domain(&self) -> Result<String, NoMemory> {
+        fallible::string(&self.settings.lock().domain)
     }
 
     /// Sets the domain name of `uname`.
@@ -200,7 +224,7 @@ impl Wpar {
 
     /// The resource controls.
     pub fn controls(&self) -> ResourceControls {
-        self.settings.lock().controls.clone()
+        copy(&self.settings.lock().controls)
     }
 
     /// Replaces the resource controls, which have been checked.
@@ -258,6 +282,11 @@ impl Wpar {
     pub fn close(&self) {
         self.settings.lock().closed = true;
     }
+}
+
+/// A copy of controls: numbers, and the name of a resource set, which a partition is asked about at any moment.
+fn copy(controls: &ResourceControls) -> ResourceControls {
+    fallible::assured(|| controls.clone())
 }
 
 /// A limit, unless the controls are switched off.

@@ -5,7 +5,6 @@
 //! for the -1 with which a program leaves a number as it is.
 
 use abi::Errno;
-use alloc::sync::Arc;
 use security::{Credential, Identity, Privileges};
 
 /// The value with which a program leaves a number as it is.
@@ -209,7 +208,7 @@ pub fn setfsgid(credential: &mut Credential, group: Option<u32>) -> u32 {
 /// `setgroups`: replaces the supplementary groups.
 ///
 /// # Errors
-/// EPERM without the privilege; EINVAL for more than [`GROUPS_MAX`].
+/// EPERM without the privilege; EINVAL for more than [`GROUPS_MAX`]; ENOMEM.
 pub fn setgroups(credential: &mut Credential, groups: &[u32]) -> Result<(), Errno> {
     credential.require(Privileges::IDENTITY)?;
     if groups.len() > GROUPS_MAX {
@@ -218,7 +217,7 @@ pub fn setgroups(credential: &mut Credential, groups: &[u32]) -> Result<(), Errn
     credential.identity.groups = if groups.is_empty() {
         None
     } else {
-        Some(Arc::from(groups))
+        Some(fallible::arc_slice(groups)?)
     };
     Ok(())
 }

@@ -128,6 +128,10 @@ impl<T> PidTable<T> {
     /// # Errors
     /// EAGAIN when one of the spaces is used up.
     pub fn reserve(&mut self, cid: Cid) -> Result<Reserved, Errno> {
+        fallible::assured(|| self.take(cid))
+    }
+
+    fn take(&mut self, cid: Cid) -> Result<Reserved, Errno> {
         let pid = free_number(&self.entries, self.cursor, self.limit).ok_or(Errno::EAGAIN)?;
         let space = self.spaces.entry(cid).or_default();
         let vpid = if cid.is_global() {

@@ -1,7 +1,7 @@
 //! Points of time that something waits for.
 
 use abi::Ticks;
-use alloc::collections::BTreeMap;
+use fallible::{Map, NoMemory};
 
 /// One entry of a [`TimerQueue`]; never mistaken for a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,7 +15,7 @@ pub struct TimerHandle {
 /// All operations are O(log n). The kernel keeps one for each CPU under a lock of rank `Timers`.
 #[derive(Debug)]
 pub struct TimerQueue<K> {
-    entries: BTreeMap<TimerHandle, K>,
+    entries: Map<TimerHandle, K>,
     sequence: u64,
 }
 
@@ -30,20 +30,23 @@ impl<K> TimerQueue<K> {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            entries: BTreeMap::new(),
+            entries: Map::new(),
             sequence: 0,
         }
     }
 
     /// Adds a deadline.
-    pub fn schedule(&mut self, deadline: Ticks, key: K) -> TimerHandle {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn schedule(&mut self, deadline: Ticks, key: K) -> Result<TimerHandle, NoMemory> {
         let handle = TimerHandle {
             deadline,
             sequence: self.sequence,
         };
         self.sequence += 1;
-        self.entries.insert(handle, key);
-        handle
+        self.entries.insert(handle, key)?;
+        Ok(handle)
     }
 
     /// Removes a deadline that has not expired yet.
@@ -61,12 +64,10 @@ impl<K> TimerQueue<K> {
 
     /// Takes the first entry whose deadline is not after `now`.
     pub fn expire(&mut self, now: Ticks) -> Option<K> {
-        let first = self.entries.first_entry()?;
-        if first.key().deadline <= now {
-            Some(first.remove())
-        } else {
-            None
+        if self.next()? > now {
+            return None;
         }
+        self.entries.pop_first().map(|(_, key)| key)
     }
 
     /// How many deadlines there are.
@@ -151,7 +152,7 @@ mod tests {
             let mut queue = TimerQueue::new();
             let mut expected = Vec::new();
             for (key, (deadline, cancelled)) in deadlines.iter().enumerate() {
-                let handle = queue.schedule(Ticks(*deadline), key);
+                let handle = queue.schedule(Ticks(*deadline), key).unwrap();
                 if *cancelled {
                     prop_assert_eq!(queue.cancel(handle), Some(key));
                     prop_assert_eq!(queue.cancel(handle), None);

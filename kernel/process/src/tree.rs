@@ -201,6 +201,10 @@ impl<T> ProcessTree<T> {
     /// # Errors
     /// EAGAIN when there is no number left; ESRCH when the parent is not in the tree or has ended.
     pub fn spawn(&mut self, birth: Birth) -> Result<Reserved, Errno> {
+        fallible::assured(|| self.add(birth))
+    }
+
+    fn add(&mut self, birth: Birth) -> Result<Reserved, Errno> {
         let job = match birth.parent {
             Some(parent) => {
                 let node = self
@@ -342,6 +346,16 @@ impl<T> ProcessTree<T> {
         usage: Usage,
         leaves_no_zombie: impl Fn(Pid) -> bool,
     ) -> Exit<T> {
+        fallible::assured(|| self.end(pid, status, usage, leaves_no_zombie))
+    }
+
+    fn end(
+        &mut self,
+        pid: Pid,
+        status: ExitStatus,
+        usage: Usage,
+        leaves_no_zombie: impl Fn(Pid) -> bool,
+    ) -> Exit<T> {
         let mut exit = Exit {
             notices: Vec::new(),
             freed: Vec::new(),
@@ -384,15 +398,17 @@ impl<T> ProcessTree<T> {
     /// Marks a process as stopped and reports that to its parent.
     pub fn stop(&mut self, pid: Pid, signal: SignalNumber) -> Option<Notice> {
         self.nodes.get(&pid).filter(|node| !node.ended)?;
-        self.mark_stopped(pid, true);
-        self.report(pid, Report::Stopped(signal))
+        fallible::assured(|| {
+            self.mark_stopped(pid, true);
+            self.report(pid, Report::Stopped(signal))
+        })
     }
 
     /// Marks a stopped process as going on and reports that to its parent.
     pub fn resume(&mut self, pid: Pid) -> Option<Notice> {
         self.nodes.get(&pid).filter(|node| node.stopped)?;
         self.mark_stopped(pid, false);
-        self.report(pid, Report::Continued)
+        fallible::assured(|| self.report(pid, Report::Continued))
     }
 
     /// Moves a process into another partition (entering a WPAR, before exec): it gets a number there.
@@ -415,12 +431,12 @@ impl<T> ProcessTree<T> {
         if init && (self.inits.contains_key(&cid) || self.pids.population(cid) > 0) {
             return Err(Errno::EBUSY);
         }
-        let vpid = self.pids.transfer(pid, cid)?;
+        let vpid = fallible::assured(|| self.pids.transfer(pid, cid))?;
         if let Some(node) = self.nodes.get_mut(&pid) {
             node.cid = cid;
         }
         if init {
-            self.inits.insert(cid, pid);
+            fallible::assured(|| self.inits.insert(cid, pid));
         }
         Ok(vpid)
     }

@@ -12,14 +12,15 @@ use crate::process::Process;
 use crate::system::{Numbered, system};
 use crate::timers::Timeout;
 use abi::{Cid, Errno, Ticks};
-use alloc::string::ToString;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{
-    AccountOf, Accounts, Answer, ErrorLogEntry, Identity, Refusal, Reply, Request, Scope, WparName,
-    WparStatus, decode_request, encode_reply,
+    AccountOf, Accounts, Answer, ErrorLogEntry, FrameError, Identity, Refusal, Reply, Request,
+    Scope, WparName, WparStatus, decode_request, encode_reply,
 };
 use devfs::{Device, Export, Item};
+use fallible::{NoMemory, Push};
 use memory::frames;
 use security::Privileges;
 use sync::{Rank, SpinLock};
@@ -39,8 +40,8 @@ pub fn register(devices: &devfs::Devices) -> Result<(), Errno> {
         0o666,
         Export::Partitions,
         NUMBER,
-        Arc::new(ControlDevice),
-    ))
+        fallible::arc(ControlDevice)?,
+    )?)
 }
 
 struct ControlDevice;
@@ -52,9 +53,9 @@ impl Device for ControlDevice {
             read: 0,
             deadline: None,
         };
-        Ok(Arc::new(ControlFile {
+        Ok(fallible::arc(ControlFile {
             conversation: SpinLock::new(Rank::Stream, conversation),
-        }))
+        })?)
     }
 }
 
@@ -86,6 +87,12 @@ impl From<Refusal> for Unanswered {
     }
 }
 
+impl From<NoMemory> for Unanswered {
+    fn from(no_memory: NoMemory) -> Self {
+        Errno::from(no_memory).into()
+    }
+}
+
 impl From<Errno> for Unanswered {
     fn from(errno: Errno) -> Self {
         Unanswered::Refused(errno.into())
@@ -98,12 +105,14 @@ impl FileOperations for ControlFile {
         if length > control::REQUEST_LIMIT {
             return Err(Errno::EINVAL.into());
         }
-        let mut frame = alloc::vec![0; length];
+        let mut frame = fallible::filled(0, length)?;
         source.take(&mut frame)?;
-        let reply: Reply = match decode_request(&frame) {
+        // What is decoded is not larger than the frame by more than a few words an entry.
+        let request = fallible::assured(|| decode_request(&frame));
+        let reply: Reply = match request {
             Err(error) => Err(Refusal {
                 errno: error.errno(),
-                detail: Some(error.to_string()),
+                detail: fallible::text(format_args!("{error}")).ok(),
             }),
             Ok(request) => match self.answer(cx, request) {
                 Ok(answer) => Ok(answer),
@@ -111,7 +120,10 @@ impl FileOperations for ControlFile {
                 Err(Unanswered::Park) => return Err(Stop::Park),
             },
         };
-        let bytes = encode_reply(&reply).map_err(|_| Errno::EIO)?;
+        let bytes = encode_reply(&reply).map_err(|error| match error {
+            FrameError::NoMemory => Errno::ENOMEM,
+            _ => Errno::EIO,
+        })?;
         let mut conversation = self.conversation.lock();
         *conversation = Conversation {
             answer: bytes,
@@ -143,8 +155,8 @@ impl ControlFile {
     fn answer(&self, cx: &IoContext<'_>, request: Request) -> Answered {
         let process = current::process().ok_or(Errno::ESRCH)?;
         match request {
-            Request::Identity => return Ok(Answer::Identity(identity(&process))),
-            Request::Processes(Scope::Own) => return Ok(processes(cx.credential.cid, None)),
+            Request::Identity => return Ok(Answer::Identity(identity(&process)?)),
+            Request::Processes(Scope::Own) => return processes(cx.credential.cid, None),
             _ => {}
         }
         if !cx.credential.cid.is_global() {
@@ -203,7 +215,7 @@ impl ControlFile {
     /// Whoever enters a partition brings the descriptors 0, 1 and 2, and this one until it executes a program.
     fn close_others(&self, process: &Arc<Process>) -> Result<(), Errno> {
         let files = process.files()?;
-        let closed = {
+        let own = {
             let mut files = files.lock();
             let is_this = |file: &Arc<OpenFile>| {
                 core::ptr::addr_eq(Arc::as_ptr(file.operations()), core::ptr::from_ref(self))
@@ -211,19 +223,26 @@ impl ControlFile {
             let own = files
                 .iter_from(0)
                 .find(|(_, file)| is_this(file))
-                .map(|(descriptor, _)| descriptor);
-            let mut closed = Vec::new();
-            match own {
-                Some(own) if own.0 > 2 => {
-                    files.set_close_on_exec(own, true)?;
-                    closed.extend(files.take_range(3, own.0 - 1));
-                    closed.extend(files.take_range(own.0 + 1, u32::MAX));
-                }
-                _ => closed.extend(files.take_range(3, u32::MAX)),
+                .map(|(descriptor, _)| descriptor)
+                .filter(|own| own.0 > 2);
+            if let Some(own) = own {
+                files.set_close_on_exec(own, true)?;
             }
-            closed
+            own
         };
-        drop(closed);
+        let ranges = match own {
+            Some(own) => [(3, own.0 - 1), (own.0 + 1, u32::MAX)],
+            None => [(3, u32::MAX), (u32::MAX, u32::MAX)],
+        };
+        for (mut at, last) in ranges {
+            loop {
+                let taken = files.lock().take_range(&mut at, last);
+                // Closed here, where the table is not locked.
+                if taken.is_none() {
+                    break;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -269,25 +288,27 @@ fn inspect(cx: &IoContext<'_>, request: &Request) -> Option<Answered> {
     Some(match request {
         Request::List => wpars(),
         Request::Accounts => accounts(),
-        Request::Processes(Scope::All) => Ok(processes(viewer, None)),
-        Request::Processes(Scope::Wpar(cid)) => Ok(processes(viewer, Some(*cid))),
-        Request::ErrorLog => Ok(Answer::ErrorLog(error_log(viewer))),
-        Request::Policies => Ok(Answer::Policies(policies())),
+        Request::Processes(Scope::All) => processes(viewer, None),
+        Request::Processes(Scope::Wpar(cid)) => processes(viewer, Some(*cid)),
+        Request::ErrorLog => error_log(viewer)
+            .map(Answer::ErrorLog)
+            .map_err(Unanswered::from),
+        Request::Policies => policies().map(Answer::Policies).map_err(Unanswered::from),
         _ => return None,
     })
 }
 
-fn identity(process: &Arc<Process>) -> Identity {
+fn identity(process: &Arc<Process>) -> Result<Identity, NoMemory> {
     let environment = process.environment();
     let wpar = &environment.wpar;
-    Identity {
+    Ok(Identity {
         cid: wpar.cid(),
         key: wpar.key(),
-        name: wpar.name().to_string(),
-        hostname: wpar.hostname(),
+        name: fallible::string(wpar.name())?,
+        hostname: wpar.hostname()?,
         kind: wpar.kind(),
         controls: wpar.controls(),
-    }
+    })
 }
 
 fn wpars() -> Answered {
@@ -295,25 +316,25 @@ fn wpars() -> Answered {
     for wpar in system()
         .environments
         .table
-        .all()
+        .all()?
         .iter()
         .filter(|wpar| !wpar.cid().is_global())
     {
-        let settings = wpar.settings();
-        found.push(WparStatus {
+        let settings = wpar.settings()?;
+        found.try_push(WparStatus {
             handle: wpar.handle(),
             key: wpar.key(),
             name: WparName::new(wpar.name()).map_err(|_| Errno::EIO)?,
             kind: wpar.kind(),
             state: settings.state,
             hostname: settings.hostname,
-            root: wpar.root().to_string(),
+            root: fallible::string(wpar.root())?,
             controls: settings.controls,
             processes: wpar.processes.count(),
             threads: wpar.threads.count(),
             pages: frames::usage(wpar.cid()).total(),
             init: system().tree.lock().init(wpar.cid()),
-        });
+        })?;
     }
     Ok(Answer::Wpars(found))
 }
@@ -325,17 +346,21 @@ fn accounts() -> Answered {
         .dispatch
         .with(|scheduler| scheduler.snapshot(now))
         .map_err(|_| Errno::ENOMEM)?;
-    let entry = |(cid, account): &(Cid, sched::Account)| -> Option<AccountOf> {
-        let environment: Arc<Environment> = environment::find(*cid)?;
-        Some(AccountOf {
+    let mut entries = fallible::list(snapshot.partitions.len())?;
+    for (cid, account) in &snapshot.partitions {
+        let found: Option<Arc<Environment>> = environment::find(*cid);
+        let Some(environment) = found else {
+            continue;
+        };
+        entries.try_push(AccountOf {
             cid: *cid,
-            name: environment.wpar.name().to_string(),
+            name: fallible::string(environment.wpar.name())?,
             user: account.user,
             system: account.system,
             since: environment.since,
             pages: frames::usage(*cid).total(),
-        })
-    };
+        })?;
+    }
     Ok(Answer::Accounts(Accounts {
         now: snapshot.at,
         ticks_per_second: system.timebase.ticks_per_second,
@@ -343,55 +368,57 @@ fn accounts() -> Answered {
         idle: snapshot.idle,
         total_pages: frames::total(),
         free_pages: frames::free(),
-        entries: snapshot.partitions.iter().filter_map(entry).collect(),
+        entries,
     }))
 }
 
 /// The processes of one environment, or of all, as `viewer` sees them.
-fn processes(viewer: Cid, only: Option<Cid>) -> Answer {
+fn processes(viewer: Cid, only: Option<Cid>) -> Answered {
     let wanted: Vec<Cid> = match only {
-        Some(cid) => alloc::vec![cid],
-        None if !viewer.is_global() => alloc::vec![viewer],
+        Some(cid) => fallible::of_one(cid)?,
+        None if !viewer.is_global() => fallible::of_one(viewer)?,
         None => {
-            let partitions = system().environments.table.all();
-            partitions.iter().map(|wpar| wpar.cid()).collect()
+            let partitions = system().environments.table.all()?;
+            fallible::collect(partitions.iter().map(|wpar| wpar.cid()))?
         }
     };
     let found: Vec<Arc<Process>> = {
         let tree = system().tree.lock();
         let numbers = wanted.into_iter().flat_map(|cid| tree.of_partition(cid));
-        numbers
-            .filter_map(|pid| tree.pids.by_pid(pid).and_then(Numbered::process))
-            .collect()
+        let process = |pid| tree.pids.by_pid(pid).and_then(Numbered::process);
+        fallible::collect(numbers.filter_map(process))?
     };
-    let mut list: Vec<_> = found
-        .iter()
-        .map(|process| proc_source::status(process, viewer))
-        .collect();
-    list.sort_by_key(|status| status.pid);
-    Answer::Processes(list)
+    let mut list = fallible::list(found.len())?;
+    for process in &found {
+        list.push(proc_source::status(process, viewer)?);
+    }
+    list.sort_unstable_by_key(|status| status.pid);
+    Ok(Answer::Processes(list))
 }
 
-fn error_log(viewer: Cid) -> Vec<ErrorLogEntry> {
+fn error_log(viewer: Cid) -> Result<Vec<ErrorLogEntry>, NoMemory> {
     let booted = system().wall_clock(system().booted);
     system().with_log(|log| {
-        log.seen_by(viewer)
-            .map(|entry| ErrorLogEntry {
+        let mut entries = Vec::new();
+        for entry in log.seen_by(viewer) {
+            entries.try_push(ErrorLogEntry {
                 time: booted.saturating_add(entry.time),
                 cid: entry.cid,
-                text: alloc::format!("{}: {}", entry.resource, entry.text),
-            })
-            .collect()
+                text: fallible::text(format_args!("{}: {}", entry.resource, entry.text))?,
+            })?;
+        }
+        Ok(entries)
     })
 }
 
-fn policies() -> Vec<alloc::string::String> {
+fn policies() -> Result<Vec<String>, NoMemory> {
     let active = system().dispatch.with(|scheduler| scheduler.policy_name());
     let others = ["wlm", "edf", "stride", "round-robin"]
         .into_iter()
         .filter(|name| *name != active);
-    core::iter::once(active)
-        .chain(others)
-        .map(ToString::to_string)
-        .collect()
+    let mut names = Vec::new();
+    for name in core::iter::once(active).chain(others) {
+        names.try_push(fallible::string(name)?)?;
+    }
+    Ok(names)
 }

@@ -121,27 +121,33 @@ pub fn close_range(call: &mut Call<'_>) -> Called {
         if process.threads().len() > 1 {
             return Err(Errno::EINVAL.into());
         }
-        let own = process.files()?.lock().clone();
-        process.replace_files(Arc::new(SpinLock::new(Rank::FileTable, own)));
+        let own = process.files()?.lock().try_clone()?;
+        process.replace_files(fallible::arc(SpinLock::new(Rank::FileTable, own))?);
     }
     let files = process.files()?;
     if flags & CLOEXEC != 0 {
         let mut files = files.lock();
-        let range: alloc::vec::Vec<_> = files
-            .iter_from(first)
-            .map(|(descriptor, _)| descriptor)
-            .take_while(|descriptor| descriptor.0 <= last)
-            .collect();
-        for descriptor in range {
+        let mut next = first;
+        loop {
+            let found = files.iter_from(next).next();
+            let Some(descriptor) = found.map(|(descriptor, _)| descriptor) else {
+                return Ok(0);
+            };
+            if descriptor.0 > last {
+                return Ok(0);
+            }
             files.set_close_on_exec(descriptor, true)?;
+            next = descriptor.0 + 1;
         }
-        return Ok(0);
     }
-    let closed = files.lock().take_range(first, last);
-    closed
-        .into_iter()
-        .for_each(|file| locks::closed(&files, file));
-    Ok(0)
+    let mut at = first;
+    loop {
+        let Some(taken) = files.lock().take_range(&mut at, last) else {
+            return Ok(0);
+        };
+        let closed = taken.into_iter().flatten();
+        closed.for_each(|file| locks::closed(&files, file));
+    }
 }
 
 /// `man 2 dup`.
@@ -419,14 +425,14 @@ fn make_pipe(call: &Call<'_>, flags: OpenFlags) -> Called {
         },
         MemoryAccess::Write,
     )?;
-    let (reader, writer) = Pipe::pair(special::pipe_metadata(call.credential()));
+    let (reader, writer) = Pipe::pair(special::pipe_metadata(call.credential()))?;
     let mut status = StatusFlags::empty();
     status.set(
         StatusFlags::NONBLOCKING,
         flags.contains(OpenFlags::NONBLOCK),
     );
     let open = |end: Arc<PipeEnd>, access| OpenFile::new(end, None, call.cid(), access, status);
-    let (reader, writer) = (open(reader, Access::READ), open(writer, Access::WRITE));
+    let (reader, writer) = (open(reader, Access::READ)?, open(writer, Access::WRITE)?);
     install_pair(
         call,
         address,

@@ -21,6 +21,7 @@ use abi::linux::{AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW};
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use fallible::NoMemory;
 use security::Credential;
 use vfs::{
     DeviceNumber, FileKind, Follow, IoContext, Location, Mode, MountNamespace, NodeContent, Place,
@@ -128,11 +129,14 @@ impl Named {
     }
 
     /// The working directory itself.
-    pub(super) fn working_directory() -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub(super) fn working_directory() -> Result<Self, NoMemory> {
+        Ok(Self {
             base: None,
-            path: b".".to_vec(),
-        }
+            path: fallible::of_one(b'.')?,
+        })
     }
 
     /// Where the path starts, and the path.

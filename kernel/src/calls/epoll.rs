@@ -47,9 +47,9 @@ pub fn epoll_create1(call: &mut Call<'_>) -> Called {
 fn create(call: &Call<'_>, flags: OpenFlags) -> Called {
     require_room(call)?;
     let watches = call.process().environment().watches.clone();
-    let epoll = Epoll::new(watches, special::event_metadata(call.credential()));
+    let epoll = Epoll::new(watches, special::event_metadata(call.credential()))?;
     let access = Access::READ | Access::WRITE;
-    let file = OpenFile::new(epoll, None, call.cid(), access, StatusFlags::empty());
+    let file = OpenFile::new(epoll, None, call.cid(), access, StatusFlags::empty())?;
     install(call, file, flags.contains(OpenFlags::CLOEXEC))
 }
 

@@ -39,11 +39,11 @@ fn make(call: &Call<'_>, flags: u32) -> Called {
         call.argument(0) as u32,
         flags & SEMAPHORE != 0,
         special::event_metadata(call.credential()),
-    );
+    )?;
     let mut status = StatusFlags::empty();
     status.set(StatusFlags::NONBLOCKING, open.contains(OpenFlags::NONBLOCK));
     let access = Access::READ | Access::WRITE;
-    let file = OpenFile::new(counter, None, call.cid(), access, status);
+    let file = OpenFile::new(counter, None, call.cid(), access, status)?;
     install(call, file, open.contains(OpenFlags::CLOEXEC))
 }
 

@@ -10,6 +10,7 @@ use super::memory::mapped_name;
 use super::process::STACK_POINTER;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::placement::Placement;
+use crate::process::Files;
 use crate::process::Process;
 use crate::space::{Space, USER_LIMIT};
 use crate::system::system;
@@ -84,7 +85,9 @@ struct Loaded {
     space: Arc<Space>,
     stack: InitialStack,
     entry: u64,
-    credential: Credential,
+    credential: Arc<Credential>,
+    /// The table of descriptors that it gets, when the process shares its own.
+    files: Option<Files>,
     /// Whether it is more than its caller's.
     secure: bool,
 }
@@ -102,7 +105,7 @@ fn execute(
         let program = find(
             call,
             base.as_ref(),
-            path.clone(),
+            fallible::copy(&path)?,
             arguments,
             environment,
             follow,
@@ -148,15 +151,20 @@ fn alone(call: &Call<'_>) -> Result<bool, Errno> {
     let others = process.with(|state| {
         if state.threads.len() <= 1 {
             state.executing = None;
-            return Ok(Vec::new());
+            return Ok(None);
         }
         match state.executing {
             Some(tid) if tid != call.thread.tid() => return Err(Errno::EAGAIN),
             _ => state.executing = Some(call.thread.tid()),
         }
-        process.threads_gone.enrol(waiter);
-        Ok(state.threads.clone())
+        // The process has begun to change: waiting for the others must not fail.
+        fallible::assured(|| process.threads_gone.enrol(waiter));
+        Ok(Some(()))
     })?;
+    if others.is_none() {
+        return Ok(true);
+    }
+    let others = process.threads();
     others
         .iter()
         .filter(|thread| !Arc::ptr_eq(thread, call.thread))
@@ -198,18 +206,22 @@ fn find(
     environment: Vec<Vec<u8>>,
     follow: Follow,
 ) -> Result<Program, Outcome> {
-    let mut current = path.clone();
+    let mut current = fallible::copy(&path)?;
     let mut start = base;
     for _ in 0..=DEPTH {
         let (location, metadata, head) = open(call, start, &current, follow)?;
         if let Some(script) = Interpreter::parse(&head) {
             let script = script?;
-            let mut shifted = Vec::from([script.path.to_vec()]);
-            shifted.extend(script.argument.map(<[u8]>::to_vec));
+            let mut shifted = fallible::list(arguments.len() + 3)?;
+            shifted.push(fallible::copy(script.path)?);
+            if let Some(argument) = script.argument {
+                shifted.push(fallible::copy(argument)?);
+            }
             shifted.push(current);
+            // There is room for all of them.
             shifted.extend(arguments.drain(..).skip(1));
             arguments = shifted;
-            current = script.path.to_vec();
+            current = fallible::copy(script.path)?;
             start = None;
             continue;
         }
@@ -242,7 +254,7 @@ fn open(
         };
         walk.may_run(&location)?;
         let metadata = location.inode().metadata(&walk.io)?;
-        let mut head = alloc::vec![0; Image::HEAD];
+        let mut head = fallible::filled(0, Image::HEAD)?;
         let read = location
             .inode()
             .read_at(&walk.io, 0, &mut SliceSink::new(&mut head))?;
@@ -255,9 +267,10 @@ fn open(
 fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
     let process = call.process();
     let (credential, secure) = new_credential(call, program);
+    let files = own_files(process)?;
     let fixed = !secure && process.with(|state| state.persona) & ADDR_NO_RANDOMIZE != 0;
     let placement = Placement::choose(fixed);
-    let space = Space::laid_out(process.cid(), placement.layout);
+    let space = Space::laid_out(process.cid(), placement.layout)?;
     let name = mapped_name(call, &program.location)?;
     let linker = match program.image.interpreter {
         Some(path) => Some(find_linker(call, program, path)?),
@@ -299,7 +312,8 @@ fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
         space,
         stack,
         entry,
-        credential,
+        credential: fallible::arc(credential)?,
+        files,
         secure,
     })
 }
@@ -373,7 +387,7 @@ fn find_linker(
         .ok()
         .filter(|length| (2..=PAGE_SIZE).contains(length))
         .ok_or(Errno::ENOEXEC)?;
-    let mut path = alloc::vec![0; length];
+    let mut path = fallible::filled(0, length)?;
     let io = call.io();
     let read = program
         .location
@@ -424,7 +438,7 @@ fn lay_out_stack(
     let identity = &credential.identity;
     let mut random = [0; 16];
     system().entropy.fill(&mut random);
-    let mut auxiliary = alloc::vec![
+    let fixed = [
         (AT_HWCAP, arch::features::hwcap()),
         (AT_HWCAP2, arch::features::hwcap2()),
         (AT_PAGESZ, PAGE_SIZE as u64),
@@ -441,7 +455,8 @@ fn lay_out_stack(
         (AT_SECURE, u64::from(secure)),
         (AT_SYSINFO_EHDR, vdso::ADDRESS),
     ];
-    auxiliary.extend(image.headers_at.map(|at| (AT_PHDR, base + at)));
+    let headers = image.headers_at.map(|at| (AT_PHDR, base + at));
+    let auxiliary = fallible::collect(fixed.into_iter().chain(headers))?;
     let contents = Contents {
         arguments: &program.arguments,
         environment: &program.environment,
@@ -494,14 +509,15 @@ fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
 fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     let process = call.process();
     process.lead(call.thread);
-    close_on_exec(process);
     let Loaded {
         space,
         stack,
         entry,
         credential,
+        files,
         secure,
     } = loaded;
+    close_on_exec(process, files);
     if let Ok(old) = process.space() {
         super::futex::release_robust(call.thread, &old);
     }
@@ -519,7 +535,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         .next()
         .unwrap_or_default();
     process.with(|state| {
-        state.credential = Arc::new(credential);
+        state.credential = credential;
         if secure {
             state.persona = 0;
         }
@@ -544,20 +560,34 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     context.gpr[12] = entry;
 }
 
-/// Closes what execve closes, in a table of open files of the process's own: a shared one is copied first.
-fn close_on_exec(process: &Arc<Process>) {
-    let Ok(mut files) = process.files() else {
+/// A copy of the table of open files for the process alone, when others have it too.
+fn own_files(process: &Arc<Process>) -> Result<Option<Files>, Errno> {
+    let files = process.files()?;
+    // The process and this function are the two owners of an unshared table.
+    if Arc::strong_count(&files) <= 2 {
+        return Ok(None);
+    }
+    let copy = files.lock().try_clone()?;
+    Ok(Some(fallible::arc(SpinLock::new(Rank::FileTable, copy))?))
+}
+
+/// Closes what execve closes, in a table of open files of the process's own.
+fn close_on_exec(process: &Arc<Process>, own: Option<Files>) {
+    if let Some(own) = own {
+        process.replace_files(own);
+    }
+    let Ok(files) = process.files() else {
         return;
     };
-    // The process and this function are the two owners of an unshared table.
-    if Arc::strong_count(&files) > 2 {
-        let copy = files.lock().clone();
-        files = Arc::new(SpinLock::new(Rank::FileTable, copy));
-        process.replace_files(files.clone());
-    }
-    let closed = files.lock().take_for_exec();
-    if !closed.is_empty() {
+    let (mut at, mut any) = (0, false);
+    loop {
+        let Some(closed) = files.lock().take_for_exec(&mut at) else {
+            break;
+        };
         drop(closed);
+        any = true;
+    }
+    if any {
         locks::freed();
     }
 }

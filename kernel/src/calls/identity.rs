@@ -3,7 +3,6 @@
 use super::Call;
 use crate::outcome::Called;
 use abi::Errno;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use process::identity::{self, GROUPS_MAX, unless_unchanged};
 use security::{Credential, Identity, Privileges};
@@ -17,7 +16,7 @@ fn change<T>(
     call.process().with(|state| {
         let mut new = Credential::clone(&state.credential);
         let answer = act(&mut new, of_root)?;
-        state.credential = Arc::new(new);
+        state.credential = fallible::arc(new)?;
         Ok(answer)
     })
 }
@@ -145,10 +144,7 @@ pub fn getgroups(call: &mut Call<'_>) -> Called {
         if usize::try_from(room).map_err(|_| Errno::EINVAL)? < groups.len() {
             return Err(Errno::EINVAL.into());
         }
-        let bytes: Vec<u8> = groups
-            .iter()
-            .flat_map(|group| group.to_le_bytes())
-            .collect();
+        let bytes = fallible::collect(groups.iter().flat_map(|group| group.to_le_bytes()))?;
         call.user.write(address, &bytes)?;
     }
     Ok(groups.len() as u64)
@@ -198,7 +194,8 @@ pub fn capget(call: &mut Call<'_>) -> Called {
     let (low, high) = (held as u32, (held >> 32) as u32);
     // effective, permitted, inheritable; low words, then high words.
     let words = [low, low, 0, high, high, 0];
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    call.user.write(data, &bytes)?;
+    for (word, at) in words.iter().zip((data..).step_by(size_of::<u32>())) {
+        call.user.write(at, &word.to_le_bytes())?;
+    }
     Ok(0)
 }

@@ -5,7 +5,6 @@ use crate::outcome::{Called, Continuation, Outcome};
 use abi::linux::Resource;
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE, Pages};
-use alloc::string::String;
 use alloc::sync::Arc;
 use memory::space::{Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags};
 use memory::{SharedPages, frames};
@@ -125,7 +124,7 @@ fn limit(call: &Call<'_>) -> Pages {
 fn anonymous(call: &Call<'_>, length: u64, flags: u64, shared: bool) -> Result<Mapping, Errno> {
     if shared {
         let pages = length.div_ceil(PAGE_SIZE as u64);
-        let source = Arc::new(SharedPages::new(call.cid(), pages));
+        let source = fallible::arc(SharedPages::new(call.cid(), pages))?;
         return Ok(Mapping::Shared(Backing { source, first: 0 }));
     }
     Ok(if flags & MAP_GROWSDOWN != 0 {
@@ -189,8 +188,11 @@ fn of_file(
 /// A path and not the name itself, because the last handle to a name may not be dropped under the address space's lock.
 pub fn mapped_name(call: &Call<'_>, location: &Location) -> Result<Option<Arc<str>>, Errno> {
     let root = call.process().place()?.lock().root.clone();
-    let path = location.path(&root).map(vfs::Path::shown);
-    Ok(path.map(|path| Arc::from(String::from_utf8_lossy(&path))))
+    let Some(path) = location.path(&root)? else {
+        return Ok(None);
+    };
+    let path = fallible::string_lossy(&path.shown()?)?;
+    Ok(Some(fallible::arc_str(&path)?))
 }
 
 fn protection_of(bits: u64) -> Result<Protection, Errno> {

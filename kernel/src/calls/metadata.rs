@@ -43,7 +43,7 @@ impl Target {
                 if directory != AT_FDCWD {
                     return Ok(Target::Opened(call.file(0)?));
                 }
-                return Ok(Target::Named(Named::working_directory(), follow));
+                return Ok(Target::Named(Named::working_directory()?, follow));
             }
         }
         Ok(Target::Named(Named::at(call, 0, 1)?, follow))

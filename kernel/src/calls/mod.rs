@@ -35,6 +35,7 @@ pub mod timerfd;
 
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::process::Process;
+use crate::process::TaskName;
 use crate::room;
 use crate::space::Space;
 use crate::system::system;
@@ -42,11 +43,10 @@ use crate::thread::{Body, PendingCall, Thread};
 use crate::user::User;
 use abi::linux::SystemCall;
 use abi::{Cid, Errno, Ticks};
-use alloc::collections::BTreeSet;
-use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
+use fallible::Map;
 use security::Credential;
 use sync::{Rank, SpinLock};
 use trace::Severity;
@@ -461,20 +461,19 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
 /// A call that is not there: ENOSYS, and once for each number and program a line in the error log.
 fn unknown(call: &Call<'_>) -> Outcome {
     /// Numbers and programs that have been logged, at most [`REMEMBERED`].
-    static SEEN: SpinLock<BTreeSet<(u64, Vec<u8>)>> = SpinLock::new(Rank::Log, BTreeSet::new());
+    static SEEN: SpinLock<Map<(u64, TaskName), ()>> = SpinLock::new(Rank::Log, Map::new());
     const REMEMBERED: usize = 4096;
     let program = call.process().with(|state| state.name.clone());
     let new = {
         let mut seen = SEEN.lock();
-        seen.len() < REMEMBERED && seen.insert((call.number, program.clone()))
+        let known = (call.number, program.clone());
+        seen.len() < REMEMBERED && matches!(seen.insert(known, ()), Ok(None))
     };
     if new {
         let name = SystemCall::from_number(call.number).map_or("unknown", SystemCall::name);
-        let program = alloc::string::String::from_utf8_lossy(&program);
-        let text = format!(
-            "{program}: system call {} ({name}) is not implemented",
-            call.number
-        );
+        let program = fallible::string_lossy(&program).unwrap_or_default();
+        let number = call.number;
+        let text = format_args!("{program}: system call {number} ({name}) is not implemented");
         log::info!("{text}");
         system().log(call.process().cid(), Severity::Information, "call", text);
     }

@@ -12,13 +12,21 @@ use crate::system::system;
 use abi::Errno;
 use abi::linux::{OpenFlags, SI_TKILL, SI_USER, SIGINFO_SIZE, SigInfo};
 use alloc::sync::Arc;
+use fallible::NoMemory;
 use process::VPid;
 use security::Privileges;
 use vfs::{Access, Descriptor, OpenFile, StatusFlags};
 
 /// A file that refers to `process`.
-pub(super) fn file_of(call: &Call<'_>, process: &Arc<Process>, nonblocking: bool) -> Arc<OpenFile> {
-    let file = PidFile::new(process, special::event_metadata(call.credential()));
+///
+/// # Errors
+/// [`NoMemory`].
+pub(super) fn file_of(
+    call: &Call<'_>,
+    process: &Arc<Process>,
+    nonblocking: bool,
+) -> Result<Arc<OpenFile>, NoMemory> {
+    let file = PidFile::new(process, special::event_metadata(call.credential()))?;
     let mut status = StatusFlags::empty();
     status.set(StatusFlags::NONBLOCKING, nonblocking);
     OpenFile::new(file, None, call.cid(), Access::READ | Access::WRITE, status)
@@ -41,7 +49,7 @@ pub fn pidfd_open(call: &mut Call<'_>) -> Called {
         let found = found.map_err(|absent| absent.no_process())?;
         found.process().ok_or(Errno::EINVAL)?
     };
-    let file = file_of(call, &process, flags.contains(OpenFlags::NONBLOCK));
+    let file = file_of(call, &process, flags.contains(OpenFlags::NONBLOCK))?;
     install(call, file, true)
 }
 

@@ -11,6 +11,7 @@ use abi::linux::{PollFd, Resource, SignalSet, Timespec, Timeval, check_set_size}
 use abi::{Errno, Nanos, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use fallible::NoMemory;
 use vfs::{Descriptor, OpenFile};
 use wait::{PollEvents, Waiter};
 
@@ -184,12 +185,11 @@ fn watch(
             .ok()
             .filter(|file| !file.access().is_empty())
     };
-    Ok(wanted
-        .map(|(descriptor, wanted)| Watch {
-            file: open(descriptor),
-            wanted,
-        })
-        .collect())
+    let watch = |(descriptor, wanted)| Watch {
+        file: open(descriptor),
+        wanted,
+    };
+    Ok(fallible::collect(wanted.map(watch))?)
 }
 
 /// Whether the time of a call is over.
@@ -221,7 +221,7 @@ fn poll_files(call: &mut Call<'_>, span: Option<Ticks>) -> Called {
         call.waiter();
         return call.wait_until(until);
     }
-    let bytes: Vec<u8> = entries.iter().flat_map(PollFd::encode).collect();
+    let bytes = fallible::collect(entries.iter().flat_map(PollFd::encode))?;
     call.user.write(call.argument(0), &bytes)?;
     Ok(ready)
 }
@@ -244,7 +244,7 @@ fn poll_entries(call: &Call<'_>) -> Result<Vec<PollFd>, Errno> {
     bytes.resize(count as usize * PollFd::SIZE, 0);
     call.user.read(call.argument(0), &mut bytes)?;
     let (entries, _) = bytes.as_chunks();
-    Ok(entries.iter().map(PollFd::decode).collect())
+    Ok(fallible::collect(entries.iter().map(PollFd::decode))?)
 }
 
 /// The three sets of a select, as words of 64 descriptors.
@@ -272,22 +272,28 @@ impl Sets {
             if address == 0 {
                 continue;
             }
-            let mut bytes = alloc::vec![0u8; words * 8];
+            let mut bytes = fallible::filled(0u8, words * 8)?;
             call.user.read(address, &mut bytes)?;
             let (chunks, _) = bytes.as_chunks();
-            set.extend(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)));
+            *set = fallible::collect(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)))?;
         }
         Ok(sets)
     }
 
     /// Sets without members, of the same sizes.
-    fn emptied(&self) -> Self {
-        Self(self.0.each_ref().map(|set| alloc::vec![0; set.len()]))
+    fn emptied(&self) -> Result<Self, NoMemory> {
+        let [reading, writing, exceptional] = &self.0;
+        let emptied = |set: &Vec<u64>| fallible::filled(0, set.len());
+        Ok(Self([
+            emptied(reading)?,
+            emptied(writing)?,
+            emptied(exceptional)?,
+        ]))
     }
 
     fn store(&self, call: &Call<'_>) -> Result<(), Errno> {
         for (index, set) in self.0.iter().enumerate().filter(|(_, set)| !set.is_empty()) {
-            let bytes: Vec<u8> = set.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let bytes = fallible::collect(set.iter().flat_map(|word| word.to_le_bytes()))?;
             call.user.write(call.argument(index + 1), &bytes)?;
         }
         Ok(())
@@ -312,7 +318,7 @@ impl Sets {
     }
 
     /// What is wanted of the descriptors below `count`.
-    fn wanted(&self, count: u32) -> Vec<(Descriptor, PollEvents)> {
+    fn wanted(&self, count: u32) -> Result<Vec<(Descriptor, PollEvents)>, NoMemory> {
         let of = |number| {
             READY
                 .iter()
@@ -326,7 +332,7 @@ impl Sets {
                 })
         };
         let all = (0..count).map(|number| (Descriptor(number), of(number)));
-        all.filter(|(_, wanted)| !wanted.is_empty()).collect()
+        fallible::collect(all.filter(|(_, wanted)| !wanted.is_empty()))
     }
 }
 
@@ -338,12 +344,12 @@ fn select_files(call: &mut Call<'_>, span: Option<Ticks>) -> Called {
     let sets = Sets::fetch(call, count.div_ceil(64) as usize)?;
     let until = call.deadline(span);
     let may_wait = span != Some(Ticks(0)) && !is_late(until);
-    let wanted = sets.wanted(count);
+    let wanted = sets.wanted(count)?;
     let watches = watch(call, wanted.iter().copied())?;
     if watches.iter().any(|watch| watch.file.is_none()) {
         return Err(Errno::EBADF.into());
     }
-    let mut found = sets.emptied();
+    let mut found = sets.emptied()?;
     let mut ready = 0;
     for ((descriptor, _), watch) in wanted.iter().zip(&watches) {
         let waiter = (may_wait && ready == 0).then(|| call.waiter());

@@ -176,8 +176,11 @@ impl Request {
     }
 
     /// The registers that the child starts with.
-    pub fn child_context(&self, parent: &UserContext) -> UserContext {
-        let mut context = parent.clone();
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn child_context(&self, parent: &UserContext) -> Result<UserContext, Errno> {
+        let mut context = parent.try_clone().map_err(|_| Errno::ENOMEM)?;
         context.succeed(0);
         if self.stack != 0 {
             context.gpr[STACK_POINTER] = self.stack;
@@ -185,7 +188,7 @@ impl Request {
         if self.flags.contains(CloneFlags::SETTLS) {
             context.gpr[THREAD_POINTER] = self.tls;
         }
-        context
+        Ok(context)
     }
 }
 
@@ -279,7 +282,7 @@ fn copy_space(
     };
     let budget = if again < PATIENCE { STEP } else { u64::MAX };
     let progress = match space.fork_step(&mut copy, PageNumber(next), &near, budget) {
-        Ok(None) => return Ok(Space::of_copy(copy)),
+        Ok(None) => return Ok(Space::of_copy(copy)?),
         Ok(Some(next)) => {
             call.body.copy = Some(copy);
             Continuation::Copying {
@@ -288,7 +291,7 @@ fn copy_space(
             }
         }
         Err(error) => {
-            call.body.former = Some(Space::of_copy(copy));
+            call.body.former = fallible::assured(|| Space::of_copy(copy)).ok();
             if error == ForkError::OutOfMemory {
                 return Err(Errno::ENOMEM.into());
             }
@@ -312,15 +315,15 @@ fn with_space(
     let files = if shares(CloneFlags::FILES) {
         files
     } else {
-        let copy = files.lock().clone();
-        Arc::new(SpinLock::new(Rank::FileTable, copy))
+        let copy = files.lock().try_clone()?;
+        fallible::arc(SpinLock::new(Rank::FileTable, copy))?
     };
     let place = parent.place()?;
     let place = if shares(CloneFlags::FS) {
         place
     } else {
         let copy = place.lock().clone();
-        Arc::new(SpinLock::new(Rank::FileTable, copy))
+        fallible::arc(SpinLock::new(Rank::FileTable, copy))?
     };
     let (mut signals, own) = {
         let shared = parent.signals.lock();
@@ -330,7 +333,7 @@ fn with_space(
     if shares(CloneFlags::CLEAR_SIGHAND) {
         signals.actions.forget_handlers();
     }
-    let context = request.child_context(&call.body.context);
+    let context = request.child_context(&call.body.context)?;
     let environment = parent.environment();
     environment.admit_thread()?;
     let inheritance = Inheritance {
@@ -343,16 +346,15 @@ fn with_space(
     let child = parent
         .child(inheritance, !shares(CloneFlags::VFORK))
         .inspect_err(|_| environment.thread_left())?;
-    let thread = Arc::new(Thread::new(child.number(), child.clone(), context, own));
-    request.leave_number(&thread, &child);
-    let begun = child
-        .add_thread(&thread)
-        .and_then(|()| request.leave_pidfd(call, &child))
-        .and_then(|pidfd| {
-            let attributes = call.thread.attributes().for_child();
-            let admitted = system().dispatch.admit(&thread, child.cid(), attributes);
-            admitted.inspect_err(|_| close_again(call, pidfd))
-        });
+    let begun = (|| {
+        let thread = Thread::new(child.number(), child.clone(), context, own)?;
+        request.leave_number(&thread, &child);
+        child.add_thread(&thread)?;
+        let pidfd = request.leave_pidfd(call, &child)?;
+        let attributes = call.thread.attributes().for_child();
+        let admitted = system().dispatch.admit(&thread, child.cid(), attributes);
+        admitted.inspect_err(|_| close_again(call, pidfd))
+    })();
     if let Err(errno) = begun {
         // The thread and its process refer to each other.
         child.with(|state| state.threads.clear());
@@ -384,7 +386,7 @@ impl Request {
         if !self.flags.contains(CloneFlags::PIDFD) {
             return Ok(None);
         }
-        let file = super::pidfd::file_of(call, child, false);
+        let file = super::pidfd::file_of(call, child, false)?;
         let descriptor = super::descriptor::insert(call, file, true)?;
         // It was made writable before anything was begun.
         call.user
@@ -623,15 +625,9 @@ pub fn prctl(call: &mut Call<'_>) -> Called {
     let (option, argument) = (call.argument(0), call.argument(1));
     match option {
         PR_SET_NAME => {
-            let mut name = alloc::vec::Vec::new();
             let bytes: [u8; TASK_COMM_LEN] = call.user.bytes(argument)?;
-            name.extend(
-                bytes
-                    .iter()
-                    .copied()
-                    .take(TASK_COMM_LEN - 1)
-                    .take_while(|byte| *byte != 0),
-            );
+            let named = bytes.iter().copied().take(TASK_COMM_LEN - 1);
+            let name = named.take_while(|byte| *byte != 0).collect();
             call.process().with(|state| state.name = name);
             Ok(0)
         }

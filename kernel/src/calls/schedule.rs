@@ -384,7 +384,7 @@ fn whom(call: &Call<'_>) -> Result<Vec<Arc<Thread>>, Errno> {
     let (which, who) = (call.argument(0) as u32, call.argument(1) as u32);
     let credential = call.credential();
     let processes: Vec<Arc<Process>> = match u64::from(which) {
-        PRIO_PROCESS => return target(call, who.into()).map(|thread| Vec::from([thread])),
+        PRIO_PROCESS => return Ok(fallible::of_one(target(call, who.into())?)?),
         PRIO_PGRP => {
             let tree = system().tree.lock();
             let group = match who {
@@ -395,7 +395,7 @@ fn whom(call: &Call<'_>) -> Result<Vec<Arc<Thread>>, Errno> {
                     .map_err(|absent| absent.no_process())?,
             };
             let process = |pid: Pid| tree.pids.by_pid(pid).map(Numbered::owner);
-            tree.members(group).filter_map(process).collect()
+            fallible::collect(tree.members(group).filter_map(process))?
         }
         PRIO_USER => {
             let uid = if who == 0 {
@@ -403,21 +403,16 @@ fn whom(call: &Call<'_>) -> Result<Vec<Arc<Thread>>, Errno> {
             } else {
                 who
             };
-            let all: Vec<_> = {
+            let mut all = {
                 let tree = system().tree.lock();
                 let process = |pid: Pid| tree.pids.by_pid(pid).map(Numbered::owner);
-                tree.of_partition(credential.cid)
-                    .filter_map(process)
-                    .collect()
+                fallible::collect(tree.of_partition(credential.cid).filter_map(process))?
             };
-            all.into_iter()
-                .filter(|process| process.credential().identity.uid == uid)
-                .collect()
+            all.retain(|process| process.credential().identity.uid == uid);
+            all
         }
         _ => return Err(Errno::EINVAL),
     };
-    Ok(processes
-        .iter()
-        .flat_map(|process| process.threads())
-        .collect())
+    let threads = processes.iter().flat_map(|process| process.threads());
+    Ok(fallible::collect(threads)?)
 }

@@ -43,11 +43,11 @@ fn make(call: &Call<'_>, flags: u32) -> Called {
         return Ok(u64::from(call.argument(0) as u32));
     }
     require_room(call)?;
-    let file = SignalFile::new(mask, special::event_metadata(call.credential()));
+    let file = SignalFile::new(mask, special::event_metadata(call.credential()))?;
     let mut status = StatusFlags::empty();
     let nonblocking = flags.contains(OpenFlags::NONBLOCK);
     status.set(StatusFlags::NONBLOCKING, nonblocking);
     let access = Access::READ | Access::WRITE;
-    let file = OpenFile::new(file, None, call.cid(), access, status);
+    let file = OpenFile::new(file, None, call.cid(), access, status)?;
     install(call, file, flags.contains(OpenFlags::CLOEXEC))
 }

@@ -32,6 +32,7 @@ use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, Nanos};
 use alloc::sync::Arc;
 use core::any::Any;
+use fallible::NoMemory;
 use ipc::{
     Bound, Channel, ChannelEnd, ChannelKind, DatagramSocket, Directions, StreamSocket, Timeouts,
 };
@@ -233,7 +234,11 @@ fn status_of(flags: OpenFlags) -> StatusFlags {
     status
 }
 
-fn open(call: &Call<'_>, socket: Arc<dyn FileOperations>, flags: OpenFlags) -> Arc<OpenFile> {
+fn open(
+    call: &Call<'_>,
+    socket: Arc<dyn FileOperations>,
+    flags: OpenFlags,
+) -> Result<Arc<OpenFile>, NoMemory> {
     let access = Access::READ | Access::WRITE;
     OpenFile::new(socket, None, call.cid(), access, status_of(flags))
 }
@@ -259,11 +264,11 @@ fn internet(
     protocol: u64,
 ) -> Result<Arc<dyn FileOperations>, Errno> {
     let tcp = is_tcp(kind, protocol)?;
-    let stack = call.process().environment().network().clone();
+    let stack = call.process().environment().network()?.clone();
     Ok(if tcp {
-        TcpSocket::new(stack, domain, metadata(call))
+        TcpSocket::new(stack, domain, metadata(call))?
     } else {
-        UdpSocket::new(stack, domain, metadata(call))
+        UdpSocket::new(stack, domain, metadata(call))?
     })
 }
 
@@ -279,14 +284,14 @@ fn socket(call: &Call<'_>, &[domain, kind, protocol, ..]: &Arguments) -> Called 
     require_room(call)?;
     let socket: Arc<dyn FileOperations> = match u16::try_from(domain as u32) {
         Ok(AF_UNIX) => match kind_of(kind, protocol)? {
-            ChannelKind::Datagram => DatagramSocket::new(metadata(call)),
-            kind => StreamSocket::new(kind, metadata(call)),
+            ChannelKind::Datagram => DatagramSocket::new(metadata(call))?,
+            kind => StreamSocket::new(kind, metadata(call))?,
         },
         Ok(AF_INET) => internet(call, Domain::V4, kind, protocol)?,
         Ok(AF_INET6) => internet(call, Domain::V6, kind, protocol)?,
         _ => return Err(Errno::EAFNOSUPPORT.into()),
     };
-    let file = open(call, socket, flags);
+    let file = open(call, socket, flags)?;
     install(call, file, flags.contains(OpenFlags::CLOEXEC))
 }
 
@@ -312,10 +317,11 @@ fn socketpair(call: &Call<'_>, &[domain, kind, protocol, address, ..]: &Argument
         _ => return Err(Errno::EAFNOSUPPORT.into()),
     }
     let kind = kind_of(kind, protocol)?;
-    let files = Channel::pair(kind, [metadata(call), metadata(call)]).map(|end| {
+    let [first, second] = Channel::pair(kind, [metadata(call), metadata(call)])?;
+    for end in [&first, &second] {
         end.introduce(ancillary::caller(call), None);
-        open(call, end, flags)
-    });
+    }
+    let files = [open(call, first, flags)?, open(call, second, flags)?];
     install_pair(call, address, files, flags.contains(OpenFlags::CLOEXEC))
 }
 
@@ -503,7 +509,7 @@ fn accept(
         }
     };
     let (accepted, name) = match accepted {
-        Ok(accepted) => accepted,
+        Ok((accepted, name)) => (accepted?, name),
         Err(stop) => {
             let span = timeouts(&file).and_then(Timeouts::receive);
             return halted(call, 0, stop, span);

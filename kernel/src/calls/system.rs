@@ -31,13 +31,14 @@ const NAME_LIMIT: usize = 64;
 pub fn uname(call: &mut Call<'_>) -> Called {
     let wpar = call.process().environment().wpar.clone();
     let mut names = Utsname::default();
+    let (host, domain) = (wpar.hostname()?, wpar.domain()?);
     for (field, name) in [
         (&mut names.sysname, "Linux"),
-        (&mut names.nodename, wpar.hostname().as_str()),
+        (&mut names.nodename, host.as_str()),
         (&mut names.release, RELEASE),
         (&mut names.version, VERSION),
         (&mut names.machine, "ppc64le"),
-        (&mut names.domainname, wpar.domain().as_str()),
+        (&mut names.domainname, domain.as_str()),
     ] {
         Utsname::set(field, name.as_bytes());
     }
@@ -65,7 +66,7 @@ fn new_name(call: &Call<'_>) -> Result<String, Errno> {
         .ok()
         .filter(|length| *length <= NAME_LIMIT)
         .ok_or(Errno::EINVAL)?;
-    let mut name = alloc::vec![0; length];
+    let mut name = fallible::filled(0, length)?;
     call.user.read(call.argument(0), &mut name)?;
     String::from_utf8(name).map_err(|_| Errno::EINVAL)
 }

@@ -9,7 +9,6 @@ use crate::outcome::{Called, Outcome};
 use crate::terminals::CONSOLE_NUMBER;
 use abi::Errno;
 use abi::linux::{OpenFlags, TIOCSCTTY};
-use alloc::format;
 use alloc::sync::Arc;
 use core::any::Any;
 use tty::{PtyMaster, TerminalFile};
@@ -32,7 +31,7 @@ pub(super) fn open_peer(call: &Call<'_>, master: &PtyMaster) -> Called {
     let flags = OpenFlags::from_bits_retain(bits);
     let options = open_options(bits, flags)?;
     descriptor::require_room(call)?;
-    let name = format!("/dev/pts/{}", master.number());
+    let name = fallible::text(format_args!("/dev/pts/{}", master.number()))?;
     let mounts = call.process().environment().mounts.clone();
     let location = walk_as(call.credential(), &mounts, |walk| {
         walk.resolve(None, name.as_bytes(), Follow::No)
@@ -42,7 +41,7 @@ pub(super) fn open_peer(call: &Call<'_>, master: &PtyMaster) -> Called {
         .filter(|file| is_slave(&**file, master))
         .ok_or(Errno::ENOENT)?;
     let owner = call.credential().cid;
-    let file = OpenFile::new(slave, Some(location), owner, options.access, options.flags);
+    let file = OpenFile::new(slave, Some(location), owner, options.access, options.flags)?;
     if !flags.contains(OpenFlags::NOCTTY) {
         take_control(call, &file)?;
     }

@@ -15,16 +15,17 @@ use process::VPid;
 pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
     let process = call.process();
     let environment = process.environment();
-    let context = request.child_context(&call.body.context);
+    let context = request.child_context(&call.body.context)?;
     let signals = call.thread.signals.lock().forked(false);
     environment.admit_thread()?;
     let made = (|| {
         let number = system().tree.lock().pids.reserve(environment.cid())?;
-        let thread = Arc::new(Thread::new(number, process.clone(), context, signals));
         let undo = |errno| {
             let _object = system().tree.lock().pids.unbind(number.handle);
             errno
         };
+        let thread = Thread::new(number, process.clone(), context, signals);
+        let thread = thread.map_err(|no_memory| undo(no_memory.into()))?;
         system()
             .tree
             .lock()

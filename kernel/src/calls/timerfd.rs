@@ -36,12 +36,12 @@ pub fn timerfd_create(call: &mut Call<'_>) -> Called {
         return Err(Errno::EINVAL.into());
     }
     require_room(call)?;
-    let timer = TimerFile::new(wall, special::event_metadata(call.credential()));
+    let timer = TimerFile::new(wall, special::event_metadata(call.credential()))?;
     let mut status = StatusFlags::empty();
     let nonblocking = flags.contains(OpenFlags::NONBLOCK);
     status.set(StatusFlags::NONBLOCKING, nonblocking);
     let access = Access::READ | Access::WRITE;
-    let file = OpenFile::new(timer, None, call.cid(), access, status);
+    let file = OpenFile::new(timer, None, call.cid(), access, status)?;
     install(call, file, flags.contains(OpenFlags::CLOEXEC))
 }
 

@@ -5,11 +5,12 @@ use super::{Longest, Work};
 use crate::system::system;
 use abi::Errno;
 use abi::linux::SystemCall;
-use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use devfs::{Device, Export, Item};
+use fallible::Text;
 use sync::Rank;
 use sync::contention::{self, Contention};
 use vfs::{Access, DeviceNumber, FileOperations, IoContext};
@@ -28,35 +29,37 @@ pub fn register(devices: &devfs::Devices) -> Result<(), Errno> {
         0o600,
         Export::GlobalOnly,
         NUMBER,
-        Arc::new(LatencyDevice),
-    ))
+        fallible::arc(LatencyDevice)?,
+    )?)
 }
 
 struct LatencyDevice;
 
 /// An open file: the figures as of its opening, and how much of them has been read.
 struct Figures {
-    text: String,
+    text: Vec<u8>,
     read: AtomicUsize,
 }
 
 impl Device for LatencyDevice {
     fn open(&self, _cx: &IoContext<'_>, _access: Access) -> Attempt<Arc<dyn FileOperations>> {
-        let mut text = String::new();
-        for (cpu, longest) in super::figures() {
-            line(&mut text, cpu.0, &longest).map_err(|_| Errno::ENOMEM)?;
-        }
-        for (rank, contention) in contention::figures() {
-            lock_line(&mut text, rank, contention).map_err(|_| Errno::ENOMEM)?;
-        }
-        Ok(Arc::new(Figures {
+        let text = fallible::written(|out| {
+            for (cpu, longest) in super::figures() {
+                line(out, cpu.0, &longest)?;
+            }
+            for (rank, contention) in contention::figures() {
+                lock_line(out, rank, contention)?;
+            }
+            Ok(())
+        })?;
+        Ok(fallible::arc(Figures {
             text,
             read: AtomicUsize::new(0),
-        }))
+        })?)
     }
 }
 
-fn line(out: &mut String, cpu: u16, longest: &Longest) -> fmt::Result {
+fn line(out: &mut Text, cpu: u16, longest: &Longest) -> fmt::Result {
     let timebase = system().timebase;
     let (off, late) = (
         timebase.nanos(longest.stretch).0,
@@ -77,7 +80,7 @@ fn line(out: &mut String, cpu: u16, longest: &Longest) -> fmt::Result {
     writeln!(out, " at {:#x}; timer late {late} ns", longest.address)
 }
 
-fn lock_line(out: &mut String, rank: Rank, contention: Contention) -> fmt::Result {
+fn lock_line(out: &mut Text, rank: Rank, contention: Contention) -> fmt::Result {
     let Contention {
         waits,
         turns,
@@ -95,7 +98,7 @@ fn lock_line(out: &mut String, rank: Rank, contention: Contention) -> fmt::Resul
 impl FileOperations for Figures {
     fn read(&self, _cx: &IoContext<'_>, _position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
         let read = self.read.load(Ordering::Relaxed);
-        let rest = self.text.as_bytes().get(read..).unwrap_or_default();
+        let rest = self.text.get(read..).unwrap_or_default();
         let part = rest.get(..sink.room()).unwrap_or(rest);
         sink.put(part)?;
         self.read.store(read + part.len(), Ordering::Relaxed);

@@ -64,7 +64,7 @@ impl ErrorLog {
         }
     }
 
-    /// Appends an entry and answers its number.
+    /// Appends an entry and answers its number. Without memory for it the number stays a gap.
     pub fn append(
         &mut self,
         time: Nanos,
@@ -78,14 +78,17 @@ impl ErrorLog {
         }
         let sequence = self.next;
         self.next += 1;
-        self.entries.push_back(Entry {
+        let entry = Entry {
             sequence,
             time,
             cid,
             severity,
             resource,
             text,
-        });
+        };
+        if self.entries.try_reserve(1).is_ok() {
+            self.entries.push_back(entry);
+        }
         sequence
     }
 

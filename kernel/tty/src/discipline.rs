@@ -117,7 +117,8 @@ impl Discipline {
         self.literal = false;
         if new.canonical() {
             if !self.ready.is_empty() {
-                self.lines.push_back(self.ready.len());
+                // One number; the bytes would not be readable without it.
+                fallible::assured(|| self.lines.push_back(self.ready.len()));
             }
         } else {
             self.ready.extend(self.line.drain(..));
@@ -139,7 +140,7 @@ impl Discipline {
         {
             byte = byte.to_ascii_lowercase();
         }
-        if self.literal {
+        if self.literal && self.reserve() {
             self.literal = false;
             return self.store(settings, output, byte);
         }
@@ -156,6 +157,9 @@ impl Discipline {
             b'\n' if settings.input.contains(InputFlags::INLCR) => byte = b'\r',
             _ => {}
         }
+        if !self.reserve() {
+            return bell(settings, output);
+        }
         if settings.canonical() {
             if let Some(meaning) = self.edit(settings, output, byte) {
                 return meaning;
@@ -167,7 +171,14 @@ impl Discipline {
         self.store(settings, output, byte)
     }
 
-    /// Adds a character to the input.
+    /// Makes room for one more character, also where the line goes when it is complete; false without memory for it.
+    fn reserve(&mut self) -> bool {
+        self.line.try_reserve(1).is_ok()
+            && self.ready.try_reserve(self.line.len() + 1).is_ok()
+            && self.lines.try_reserve(1).is_ok()
+    }
+
+    /// Adds a character to the input. There is room for it.
     fn store(&mut self, settings: &Settings, output: &mut Output, byte: u8) -> Meaning {
         if !settings.canonical() {
             if self.ready.len() >= FULL {

@@ -3,6 +3,7 @@
 use crate::settings::Settings;
 use abi::linux::OutputFlags;
 use alloc::collections::VecDeque;
+use fallible::NoMemory;
 
 /// The queue of processed bytes, and the column that the cursor is in.
 #[derive(Default)]
@@ -45,7 +46,15 @@ impl Output {
         self.queue.clear();
     }
 
-    /// Adds bytes, processed as the settings say.
+    /// Makes room for `count` bytes, whatever becomes of them.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub(crate) fn reserve(&mut self, count: usize) -> Result<(), NoMemory> {
+        Ok(self.queue.try_reserve(count * TAB)?)
+    }
+
+    /// Adds bytes, processed as the settings say. There is room for them.
     pub(crate) fn print(&mut self, settings: &Settings, bytes: &[u8]) {
         if !settings.output.contains(OutputFlags::OPOST) {
             self.queue.extend(bytes);
@@ -56,9 +65,9 @@ impl Output {
         }
     }
 
-    /// Adds what is echoed; it is lost when nobody takes output.
+    /// Adds what is echoed; it is lost when nobody takes output, and when there is no memory.
     pub(crate) fn echo(&mut self, settings: &Settings, bytes: &[u8]) {
-        if self.queue.len() < LIMIT {
+        if self.queue.len() < LIMIT && self.reserve(bytes.len()).is_ok() {
             self.print(settings, bytes);
         }
     }

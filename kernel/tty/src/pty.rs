@@ -14,6 +14,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::any::Any;
+use fallible::NoMemory;
 use process::TerminalId;
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, IoContext, IoctlArgument};
@@ -64,7 +65,8 @@ const TYPED: [SignalNumber; 3] = [
 impl TerminalOutput for Queue {
     fn write(&self, bytes: &[u8]) -> usize {
         let mut state = self.state.lock();
-        let (now, _) = bytes.split_at(bytes.len().min(CAPACITY.saturating_sub(state.bytes.len())));
+        let room = CAPACITY.saturating_sub(state.bytes.len());
+        let (now, _) = bytes.split_at(bytes.len().min(room));
         if state.bytes.is_empty() && !now.is_empty() {
             self.readers.wake_all();
         }
@@ -88,24 +90,34 @@ impl TerminalOutput for Queue {
 impl PtyMaster {
     /// A pty; `number` is its name in `/dev/pts`, and `lease` goes when both ends have gone. The slave is locked
     /// until the master unlocks it (`man 3 unlockpt`).
-    #[must_use]
-    pub fn new(number: u32, id: TerminalId, jobs: Arc<dyn JobControl>, lease: Lease) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(
+        number: u32,
+        id: TerminalId,
+        jobs: Arc<dyn JobControl>,
+        lease: Lease,
+    ) -> Result<Arc<Self>, NoMemory> {
+        // All that it may ever hold: output goes on when there is no memory.
+        let mut bytes = VecDeque::new();
+        bytes.try_reserve_exact(CAPACITY).map_err(NoMemory::from)?;
         let state = State {
-            bytes: VecDeque::new(),
+            bytes,
             deserted: false,
             locked: true,
             masters: 0,
             hung_up: false,
             rooms: 0,
         };
-        let queue = Arc::new(Queue {
+        let queue = fallible::arc(Queue {
             state: SpinLock::new(Rank::Stream, state),
             readers: WaitQueue::new(),
             writers: WaitQueue::new(),
             _lease: lease,
-        });
-        let terminal = Terminal::new(id, queue.clone(), jobs);
-        Arc::new(Self {
+        })?;
+        let terminal = Terminal::new(id, queue.clone(), jobs)?;
+        fallible::arc(Self {
             number,
             terminal,
             queue,

@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use abi::linux::{LocalFlags, SignalNumber, VMIN, VTIME, Winsize};
 use abi::{Errno, Nanos, Pid};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
+use fallible::NoMemory;
 use process::TerminalId;
 use sync::{Guard, Rank, SpinLock};
 use vfs::{FileOperations, IoContext, IoctlArgument};
@@ -77,12 +77,11 @@ const CHUNK: usize = 256;
 
 impl Terminal {
     /// A terminal with the default [`Settings`], no window size and no session.
-    #[must_use]
     pub fn new(
         id: TerminalId,
         driver: Arc<dyn TerminalOutput>,
         jobs: Arc<dyn JobControl>,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, NoMemory> {
         let state = State {
             settings: Settings::default(),
             window: Winsize::default(),
@@ -96,7 +95,7 @@ impl Terminal {
             last_input: Nanos(0),
             read_until: None,
         };
-        Arc::new(Self {
+        fallible::arc(Self {
             id,
             driver,
             jobs,
@@ -120,14 +119,22 @@ impl Terminal {
 
     /// Opens the terminal. It becomes the controlling terminal of a session leader that has none, if it
     /// controls no session and `acquire` (no O_NOCTTY).
-    pub fn open(self: &Arc<Self>, cx: &IoContext<'_>, acquire: bool) -> Arc<TerminalFile> {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn open(
+        self: &Arc<Self>,
+        cx: &IoContext<'_>,
+        acquire: bool,
+    ) -> Result<Arc<TerminalFile>, NoMemory> {
+        let file = fallible::arc(self.view())?;
         if acquire {
             let caller = self.jobs.caller(cx);
             if caller.pid == caller.session && !caller.has_terminal {
                 self.control(&caller, false);
             }
         }
-        Arc::new(self.view())
+        Ok(file)
     }
 
     /// The terminal as a file opened now sees it.
@@ -171,41 +178,48 @@ impl Terminal {
     /// Takes input from the driver; answers how much. The rest is for the driver to keep until
     /// [`TerminalOutput::input_room`]. May be called from an interrupt.
     pub fn receive(&self, bytes: &[u8]) -> usize {
-        let mut signals: Vec<(Pid, SignalNumber)> = Vec::new();
-        let now = self.jobs.now();
-        let taken = {
-            let mut guard = self.state.lock();
-            let state = &mut *guard;
-            let mut taken = 0;
-            let mut readable = false;
-            for byte in bytes {
-                if !state.discipline.has_room(&state.settings) {
-                    state.throttled = true;
-                    break;
-                }
-                taken += 1;
-                match state
-                    .discipline
-                    .receive(&state.settings, &mut state.output, *byte)
-                {
-                    Meaning::Input => readable = true,
-                    Meaning::Signal(signal) => {
-                        signals.extend(state.foreground.map(|group| (group, signal)))
-                    }
-                    Meaning::Flow | Meaning::Nothing => {}
-                }
-            }
-            if readable {
-                state.last_input = now;
-                self.input.wake_all();
-            }
-            self.flush(state);
-            taken
-        };
-        for (group, signal) in signals {
+        let mut taken = 0;
+        loop {
+            let (more, signal) = self.receive_some(bytes.get(taken..).unwrap_or_default());
+            taken += more;
+            let Some((group, signal)) = signal else {
+                return taken;
+            };
             self.jobs.signal(group, signal);
         }
-        taken
+    }
+
+    /// Takes input up to the first character that is a signal.
+    fn receive_some(&self, bytes: &[u8]) -> (usize, Option<(Pid, SignalNumber)>) {
+        let now = self.jobs.now();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let (mut taken, mut sent) = (0, None);
+        let mut readable = false;
+        for byte in bytes {
+            if !state.discipline.has_room(&state.settings) {
+                state.throttled = true;
+                break;
+            }
+            taken += 1;
+            match state
+                .discipline
+                .receive(&state.settings, &mut state.output, *byte)
+            {
+                Meaning::Input => readable = true,
+                Meaning::Signal(signal) => sent = state.foreground.map(|group| (group, signal)),
+                Meaning::Flow | Meaning::Nothing => {}
+            }
+            if sent.is_some() {
+                break;
+            }
+        }
+        if readable {
+            state.last_input = now;
+            self.input.wake_all();
+        }
+        self.flush(state);
+        (taken, sent)
     }
 
     /// Whether [`Terminal::receive`] would take anything; when not, [`TerminalOutput::input_room`] will be called.
@@ -429,7 +443,8 @@ impl FileOperations for TerminalFile {
                 break;
             }
             let (part, _) = chunk.split_at_mut(CHUNK.min(wanted - count));
-            match source.take(part) {
+            let room = state.output.reserve(part.len()).map_err(Stop::from);
+            match room.and_then(|()| source.take(part)) {
                 Ok(()) => {}
                 Err(stop) if count == 0 => return Err(stop),
                 Err(_) => break,

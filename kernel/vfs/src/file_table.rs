@@ -4,6 +4,7 @@ use crate::OpenFile;
 use abi::Errno;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use fallible::NoMemory;
 
 /// The number of an open file in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,12 +31,15 @@ struct Slot {
     close_on_exec: bool,
 }
 
+/// Files that have been taken out of a table; the first place is never empty.
+pub type Taken = [Option<Arc<OpenFile>>; 32];
+
 /// The descriptors of one process, or of several that share them (CLONE_FILES); the kernel keeps it in a
 /// `SpinLock` of rank `FileTable`.
 ///
 /// What is taken out is handed to the caller, who drops it after releasing the lock: closing a file may do much.
 /// Limits are those of the process (RLIMIT_NOFILE) and are passed in.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct FileTable {
     slots: Vec<Option<Slot>>,
     used: Numbers,
@@ -54,7 +58,7 @@ impl FileTable {
     /// Gives `file` the lowest free descriptor from `lowest` on.
     ///
     /// # Errors
-    /// EMFILE when there is none below `limit`; EINVAL when `lowest` is not below it (`man 2 fcntl`, F_DUPFD).
+    /// EMFILE when there is none below `limit`; ENOMEM; EINVAL when `lowest` is not below it (`man 2 fcntl`, F_DUPFD).
     pub fn insert(
         &mut self,
         file: Arc<OpenFile>,
@@ -76,20 +80,23 @@ impl FileTable {
                 file,
                 close_on_exec,
             },
-        );
+        )?;
         Ok(Descriptor(number))
     }
 
-    fn put(&mut self, number: u32, slot: Slot) -> Option<Arc<OpenFile>> {
+    fn put(&mut self, number: u32, slot: Slot) -> Result<Option<Arc<OpenFile>>, NoMemory> {
         let index = number as usize;
         if self.slots.len() <= index {
+            self.slots.try_reserve(index + 1 - self.slots.len())?;
+            self.used.reserve(number)?;
             self.slots.resize_with(index + 1, || None);
         }
         self.used.set(number);
-        self.slots
+        let former = self
+            .slots
             .get_mut(index)
-            .and_then(|place| place.replace(slot))
-            .map(|slot| slot.file)
+            .and_then(|place| place.replace(slot));
+        Ok(former.map(|slot| slot.file))
     }
 
     fn slot(&self, descriptor: Descriptor) -> Result<&Slot, Errno> {
@@ -124,7 +131,7 @@ impl FileTable {
     /// Makes `to` refer to the file of `from` and hands out what it referred to (dup2, dup3).
     ///
     /// # Errors
-    /// EBADF when `from` is not open or `to` is not below `limit`, EINVAL when they are the same.
+    /// EBADF when `from` is not open or `to` is not below `limit`, EINVAL when they are the same; ENOMEM.
     pub fn duplicate_to(
         &mut self,
         from: Descriptor,
@@ -139,13 +146,14 @@ impl FileTable {
         if from == to {
             return Err(Errno::EINVAL);
         }
-        Ok(self.put(
+        let former = self.put(
             to.0,
             Slot {
                 file,
                 close_on_exec,
             },
-        ))
+        )?;
+        Ok(former)
     }
 
     /// Whether a descriptor is closed by exec.
@@ -170,39 +178,56 @@ impl FileTable {
         Ok(())
     }
 
-    /// Takes out what exec closes.
-    #[must_use]
-    pub fn take_for_exec(&mut self) -> Vec<Arc<OpenFile>> {
-        self.take_where(0, u32::MAX, |slot| slot.close_on_exec)
+    /// A table of the same files, for the process that `fork` makes.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn try_clone(&self) -> Result<Self, NoMemory> {
+        Ok(Self {
+            slots: fallible::copy(&self.slots)?,
+            used: Numbers {
+                words: fallible::copy(&self.used.words)?,
+                full: fallible::copy(&self.used.full)?,
+            },
+        })
     }
 
-    /// Takes out everything from `first` to `last` (close_range, exit).
+    /// Takes out what exec closes, some at a time as [`FileTable::take_range`].
     #[must_use]
-    pub fn take_range(&mut self, first: u32, last: u32) -> Vec<Arc<OpenFile>> {
-        self.take_where(first, last, |_| true)
+    pub fn take_for_exec(&mut self, at: &mut u32) -> Option<Taken> {
+        self.take_where(at, u32::MAX, |slot| slot.close_on_exec)
+    }
+
+    /// Takes out everything from `at` to `last` (close_range, exit), some at a time, so that no memory is needed for it:
+    /// until there is nothing more. `at` goes up.
+    #[must_use]
+    pub fn take_range(&mut self, at: &mut u32, last: u32) -> Option<Taken> {
+        self.take_where(at, last, |_| true)
     }
 
     fn take_where(
         &mut self,
-        first: u32,
+        at: &mut u32,
         last: u32,
         wanted: impl Fn(&Slot) -> bool,
-    ) -> Vec<Arc<OpenFile>> {
-        let mut taken = Vec::new();
-        let count = (last as usize)
-            .saturating_add(1)
-            .saturating_sub(first as usize);
-        for (number, place) in (0u32..)
-            .zip(self.slots.iter_mut())
-            .skip(first as usize)
-            .take(count)
-        {
-            if place.as_ref().is_some_and(&wanted) {
-                taken.extend(place.take().map(|slot| slot.file));
+    ) -> Option<Taken> {
+        let mut taken = Taken::default();
+        let mut places = taken.iter_mut();
+        let first = *at as usize;
+        let count = (last as usize).saturating_add(1).saturating_sub(first);
+        let numbered = (0u32..).zip(self.slots.iter_mut());
+        for (number, slot) in numbered.skip(first).take(count) {
+            if slot.as_ref().is_some_and(&wanted) {
+                let Some(place) = places.next() else {
+                    *at = number;
+                    return Some(taken);
+                };
+                *place = slot.take().map(|slot| slot.file);
                 self.used.clear(number);
             }
         }
-        taken
+        *at = last.saturating_add(1);
+        taken.first().is_some_and(Option::is_some).then_some(taken)
     }
 
     /// The open descriptors in ascending order, from `first` on.
@@ -220,7 +245,7 @@ impl FileTable {
 }
 
 /// A set of numbers that finds its lowest gap quickly: a bit a number, and a bit a full word above it.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Numbers {
     words: Vec<u64>,
     full: Vec<u64>,
@@ -234,12 +259,20 @@ impl Numbers {
         }
     }
 
+    /// Makes room for a number, so that [`Numbers::set`] has it.
+    fn reserve(&mut self, number: u32) -> Result<(), NoMemory> {
+        let (word, _) = split(number as usize);
+        let more = |length: usize, wanted: usize| wanted.saturating_sub(length);
+        self.words.try_reserve(more(self.words.len(), word + 1))?;
+        self.full
+            .try_reserve(more(self.full.len(), word / 64 + 1))?;
+        self.words.resize(self.words.len().max(word + 1), 0);
+        self.full.resize(self.full.len().max(word / 64 + 1), 0);
+        Ok(())
+    }
+
     fn set(&mut self, number: u32) {
         let (word, bit) = split(number as usize);
-        if self.words.len() <= word {
-            self.words.resize(word + 1, 0);
-            self.full.resize(word / 64 + 1, 0);
-        }
         let Some(bits) = self.words.get_mut(word) else {
             return;
         };

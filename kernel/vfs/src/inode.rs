@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::any::Any;
+use fallible::NoMemory;
 use sync::{Rank, SpinLock};
 use wait::{Attempt, Sink, Source};
 
@@ -138,12 +139,19 @@ impl Default for Attachment {
 
 impl Attachment {
     /// The object that is attached, or a new one from `make`; `None` when one of another type is attached.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
     pub fn get_or_attach<T: Any + Send + Sync>(
         &self,
-        make: impl FnOnce() -> Arc<T>,
-    ) -> Option<Arc<T>> {
-        let attached = self.0.lock().get_or_insert_with(|| make()).clone();
-        attached.downcast().ok()
+        make: impl FnOnce() -> T,
+    ) -> Result<Option<Arc<T>>, NoMemory> {
+        let mut attached = self.0.lock();
+        let attached = match &*attached {
+            Some(present) => present.clone(),
+            None => attached.insert(fallible::arc(make())?).clone(),
+        };
+        Ok(attached.downcast().ok())
     }
 }
 

@@ -47,7 +47,7 @@ mod walk;
 pub use attribute::{ATTRIBUTE_NAME_LIMIT, ATTRIBUTE_SIZE_LIMIT, AttributeStore, SetAttribute};
 pub use dirent::fill_dirents;
 pub use file::{FileOperations, IoContext, IoctlArgument, Seek, Whence};
-pub use file_table::{DESCRIPTOR_LIMIT, Descriptor, FileTable};
+pub use file_table::{DESCRIPTOR_LIMIT, Descriptor, FileTable, Taken};
 pub use inode::{
     Attachment, DirectoryEntry, Flow, Inode, Link, NewNode, NodeContent, RenameFlags, Seals,
 };
@@ -61,7 +61,7 @@ pub use name::{Entry, Location, Path};
 pub use open::{OpenHow, OpenOptions};
 pub use open_file::{Access, OpenFile, SpecialFiles, StatusFlags, Watcher};
 pub use place::Place;
-pub use text_file::{TextFile, written};
+pub use text_file::TextFile;
 pub use walk::{Follow, NAME_LIMIT, PATH_LIMIT, Walk};
 
 #[cfg(doc)]

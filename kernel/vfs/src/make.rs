@@ -86,7 +86,17 @@ impl Walk<'_> {
         self.may_change(directory)?;
         let node = self.new_node(directory, node, mode)?;
         let inode = entry.inode().create(&self.io, name, &node)?;
-        let made = entry.adopt(&mut below, name, inode);
+        let made = match entry.adopt(&mut below, name, inode) {
+            Ok(made) => made,
+            Err(no_memory) => {
+                // Nobody has seen the file yet.
+                match node.content.kind() {
+                    FileKind::Directory => entry.inode().remove_directory(&self.io, name)?,
+                    _ => entry.inode().unlink(&self.io, name)?,
+                }
+                return Err(no_memory.into());
+            }
+        };
         Ok(Location::new(directory.mount().clone(), made))
     }
 

@@ -3,11 +3,11 @@
 use crate::name::EntryId;
 use crate::{Entry, Location};
 use abi::{Cid, Errno};
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use fallible::{Map, NoMemory, Push};
 use security::{Credential, Privileges};
 use sync::{Rank, SpinLock};
 
@@ -41,12 +41,19 @@ pub struct FileSystem {
 impl FileSystem {
     /// The file system below `root`; `kind` as in `/proc/filesystems`, `source` as the first word of
     /// `/proc/mounts`.
-    pub fn new(root: Arc<dyn crate::Inode>, kind: &'static str, source: &str) -> Self {
-        Self {
-            root: Entry::root(root),
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(
+        root: Arc<dyn crate::Inode>,
+        kind: &'static str,
+        source: &str,
+    ) -> Result<Self, NoMemory> {
+        Ok(Self {
+            root: Entry::root(root)?,
             kind,
-            source: Arc::from(source),
-        }
+            source: fallible::arc_str(source)?,
+        })
     }
 
     /// Its root.
@@ -55,12 +62,15 @@ impl FileSystem {
     }
 
     /// Its root as files have it that are in no namespace: they are reached by descriptors alone.
-    pub fn apart(&self) -> Location {
-        let mut mount = Mount::new(Cid::GLOBAL, self.shown(), None, None, MountFlags::empty());
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn apart(&self) -> Result<Location, NoMemory> {
+        let mut mount = Mount::new(Cid::GLOBAL, self.shown(), None, None, MountFlags::empty())?;
         if let Some(mount) = Arc::get_mut(&mut mount) {
             mount.apart = true;
         }
-        Location::new(mount, self.root.clone())
+        Ok(Location::new(mount, self.root.clone()))
     }
 }
 
@@ -88,13 +98,13 @@ impl Mount {
         place: Option<Location>,
         origin: Option<Location>,
         flags: MountFlags,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, NoMemory> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = MountId(NEXT.fetch_add(1, Ordering::Relaxed));
         if let Some(place) = &place {
             place.entry().covers.fetch_add(1, Ordering::Release);
         }
-        Arc::new(Self {
+        fallible::arc(Self {
             id,
             owner,
             root: what.root,
@@ -175,7 +185,7 @@ pub struct MountLine {
     pub flags: MountFlags,
 }
 
-type Table = BTreeMap<(MountId, EntryId), Arc<Mount>>;
+type Table = Map<(MountId, EntryId), Arc<Mount>>;
 
 /// What is mounted where, as the processes of one partition see it.
 ///
@@ -191,7 +201,10 @@ pub struct MountNamespace {
 
 impl MountNamespace {
     /// A namespace whose `/` is the root of a file system (Global's first one).
-    pub fn new(owner: Cid, root: &FileSystem, flags: MountFlags) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(owner: Cid, root: &FileSystem, flags: MountFlags) -> Result<Arc<Self>, NoMemory> {
         Self::showing(owner, root.shown(), None, flags)
     }
 
@@ -199,7 +212,7 @@ impl MountNamespace {
     /// one is shown the paths of files in here as paths below the directory.
     ///
     /// # Errors
-    /// ENOTDIR.
+    /// ENOTDIR, ENOMEM.
     pub fn with_root(
         owner: Cid,
         directory: &Location,
@@ -207,13 +220,16 @@ impl MountNamespace {
     ) -> Result<Arc<Self>, Errno> {
         directory.require_directory()?;
         let origin = Some(directory.clone());
-        Ok(Self::showing(owner, Shown::of(directory), origin, flags))
+        Ok(Self::showing(owner, Shown::of(directory), origin, flags)?)
     }
 
     /// A namespace that shows another one's mounts and root, with its own over them.
-    pub fn over(owner: Cid, base: &Arc<MountNamespace>) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn over(owner: Cid, base: &Arc<MountNamespace>) -> Result<Arc<Self>, NoMemory> {
         let table = SpinLock::new(Rank::Mounts, Table::new());
-        Arc::new(Self {
+        fallible::arc(Self {
             owner,
             base: Some(base.clone()),
             root: base.root.clone(),
@@ -221,11 +237,16 @@ impl MountNamespace {
         })
     }
 
-    fn showing(owner: Cid, what: Shown, origin: Option<Location>, flags: MountFlags) -> Arc<Self> {
-        let mount = Mount::new(owner, what, None, origin, flags);
+    fn showing(
+        owner: Cid,
+        what: Shown,
+        origin: Option<Location>,
+        flags: MountFlags,
+    ) -> Result<Arc<Self>, NoMemory> {
+        let mount = Mount::new(owner, what, None, origin, flags)?;
         let root = Location::new(mount.clone(), mount.root().clone());
         let table = SpinLock::new(Rank::Mounts, Table::new());
-        Arc::new(Self {
+        fallible::arc(Self {
             owner,
             base: None,
             root,
@@ -272,7 +293,7 @@ impl MountNamespace {
     ///
     /// # Errors
     /// EPERM without [`Privileges::MOUNT`] or for a namespace of another partition, ENOTDIR, ENOENT when the
-    /// place has been removed, EBUSY when another mount was faster.
+    /// place has been removed, EBUSY when another mount was faster, ENOMEM.
     pub fn mount(
         &self,
         credential: &Credential,
@@ -316,16 +337,21 @@ impl MountNamespace {
             if place.entry().is_removed() {
                 return Err(Errno::ENOENT);
             }
-            Mount::new(self.owner, what, Some(place.clone()), None, flags)
+            Mount::new(self.owner, what, Some(place.clone()), None, flags)?
         };
         let key = (place.mount().id(), place.entry().id());
         let mut table = self.table.lock();
-        if table.contains_key(&key) {
-            drop(table);
-            return Err(Errno::EBUSY);
-        }
-        table.insert(key, mount);
-        Ok(())
+        let taken = table.contains_key(&key);
+        // Kept here until the table is released: the last owner of a mount gives up a place in a tree.
+        let kept = mount.clone();
+        let added = if taken {
+            Err(Errno::EBUSY)
+        } else {
+            table.insert(key, mount).map(drop).map_err(Errno::from)
+        };
+        drop(table);
+        drop(kept);
+        added
     }
 
     /// Takes away the mount whose root `at` is.
@@ -406,41 +432,48 @@ impl MountNamespace {
     }
 
     /// The mounts that are visible below `root`, in the order in which they were made (`man 5 proc_mounts`).
-    pub fn lines(&self, root: &Location) -> Vec<MountLine> {
-        let mut seen: BTreeMap<(MountId, EntryId), Arc<Mount>> = BTreeMap::new();
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn lines(&self, root: &Location) -> Result<Vec<MountLine>, NoMemory> {
+        let mut seen = Table::new();
         let mut namespace = Some(self);
         while let Some(here) = namespace {
             for (key, mount) in here.table.lock().iter() {
-                seen.entry(*key).or_insert_with(|| mount.clone());
+                seen.get_or_insert_with(*key, || mount.clone())?;
             }
             namespace = here.base.as_deref();
         }
-        let mut mounts: Vec<_> = seen.into_values().collect();
-        mounts.push(self.root.mount().clone());
-        mounts.sort_by_key(|mount| mount.id());
+        let mut mounts = fallible::collect(seen.into_iter().map(|(_, mount)| mount))?;
+        mounts.try_push(self.root.mount().clone())?;
+        mounts.sort_unstable_by_key(|mount| mount.id());
         mounts.dedup_by_key(|mount| mount.id());
-        mounts
-            .into_iter()
-            .filter_map(|mount| mount_line(mount, root))
-            .collect()
+        let mut lines = Vec::new();
+        for mount in mounts {
+            if let Some(line) = mount_line(mount, root)? {
+                lines.try_push(line)?;
+            }
+        }
+        Ok(lines)
     }
 }
 
-fn mount_line(mount: Arc<Mount>, root: &Location) -> Option<MountLine> {
+fn mount_line(mount: Arc<Mount>, root: &Location) -> Result<Option<MountLine>, NoMemory> {
     let (source, kind, flags) = (mount.source.clone(), mount.kind, mount.flags());
     let top = mount.root().clone();
     let path = if root.mount().id() == mount.id() {
         // The mount that holds the root itself is shown at `/`.
-        alloc::vec![b'/']
+        Some(fallible::of_one(b'/')?)
     } else {
-        Location::new(mount, top).path(root)?.bytes
+        let path = Location::new(mount, top).path(root)?;
+        path.map(|path| path.bytes)
     };
-    Some(MountLine {
+    Ok(path.map(|path| MountLine {
         source,
         path,
         kind,
         flags,
-    })
+    }))
 }
 
 impl FileSystem {

@@ -2,10 +2,10 @@
 
 use crate::{FileKind, Inode, IoContext, Mount};
 use abi::Errno;
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use fallible::{Extend, Map, NoMemory, Push};
 use sync::{Guard, Rank, SpinLock};
 use wait::{Attempt, Stop};
 
@@ -47,7 +47,7 @@ struct Place {
 /// The live entries of a directory.
 #[derive(Default)]
 pub(crate) struct Below {
-    names: BTreeMap<Arc<[u8]>, Weak<Entry>>,
+    names: Map<Arc<[u8]>, Weak<Entry>>,
     /// When this many names are remembered, the dead ones are dropped.
     purge_at: usize,
 }
@@ -59,12 +59,12 @@ impl Below {
         self.names.get(name).and_then(Weak::upgrade)
     }
 
-    fn remember(&mut self, name: Arc<[u8]>, entry: &Arc<Entry>) {
+    fn remember(&mut self, name: Arc<[u8]>, entry: &Arc<Entry>) -> Result<(), NoMemory> {
         if self.names.len() >= self.purge_at.max(Self::FEWEST_TO_PURGE) {
             self.names.retain(|_, entry| entry.strong_count() > 0);
             self.purge_at = 2 * self.names.len();
         }
-        self.names.insert(name, Arc::downgrade(entry));
+        self.names.insert(name, Arc::downgrade(entry)).map(drop)
     }
 
     fn take(&mut self, name: &[u8]) -> Option<Arc<Entry>> {
@@ -74,11 +74,14 @@ impl Below {
 
 impl Entry {
     /// The root of a file system.
-    pub fn root(inode: Arc<dyn Inode>) -> Arc<Self> {
-        let tree = Arc::new(Tree {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn root(inode: Arc<dyn Inode>) -> Result<Arc<Self>, NoMemory> {
+        let tree = fallible::arc(Tree {
             moves: SpinLock::new(Rank::Tree, ()),
-        });
-        Self::make(inode, tree, None, Arc::from(&b"/"[..]))
+        })?;
+        Self::make(inode, tree, None, fallible::arc_slice(b"/")?)
     }
 
     fn make(
@@ -86,9 +89,9 @@ impl Entry {
         tree: Arc<Tree>,
         parent: Option<Arc<Entry>>,
         name: Arc<[u8]>,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, NoMemory> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Arc::new(Self {
+        fallible::arc(Self {
             id: EntryId(NEXT.fetch_add(1, Ordering::Relaxed)),
             inode,
             tree,
@@ -169,7 +172,7 @@ impl Entry {
     pub(crate) fn child(self: &Arc<Self>, cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<Entry>> {
         if self.inode.is_generated() {
             let inode = self.inode.lookup(cx, name)?;
-            return Ok(self.adopt(&mut self.lock(), name, inode));
+            return Ok(self.adopt(&mut self.lock(), name, inode)?);
         }
         self.child_locked(&mut self.lock(), cx, name)
     }
@@ -182,38 +185,48 @@ impl Entry {
         name: &[u8],
     ) -> Attempt<Arc<Entry>> {
         let inode = self.inode.lookup(cx, name)?;
-        Ok(self.adopt(below, name, inode))
+        Ok(self.adopt(below, name, inode)?)
     }
 
     /// The entry for `inode`, which the file system has under `name`.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
     pub(crate) fn adopt(
         self: &Arc<Self>,
         below: &mut Below,
         name: &[u8],
         inode: Arc<dyn Inode>,
-    ) -> Arc<Entry> {
+    ) -> Result<Arc<Entry>, NoMemory> {
         if let Some(known) = below.live(name) {
             if known.inode.id() == inode.id() {
-                return known;
+                return Ok(known);
             }
             known.place.lock().removed = true;
         }
-        let name: Arc<[u8]> = Arc::from(name);
-        let entry = Self::make(inode, self.tree.clone(), Some(self.clone()), name.clone());
-        below.remember(name, &entry);
-        entry
+        let name: Arc<[u8]> = fallible::arc_slice(name)?;
+        let entry = Self::make(inode, self.tree.clone(), Some(self.clone()), name.clone())?;
+        below.remember(name, &entry)?;
+        Ok(entry)
     }
 
     /// An entry below this one for a file that has no name; `name` is what is shown of it.
-    pub(crate) fn nameless(self: &Arc<Self>, inode: Arc<dyn Inode>, name: &[u8]) -> Arc<Entry> {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub(crate) fn nameless(
+        self: &Arc<Self>,
+        inode: Arc<dyn Inode>,
+        name: &[u8],
+    ) -> Result<Arc<Entry>, NoMemory> {
         let entry = Self::make(
             inode,
             self.tree.clone(),
             Some(self.clone()),
-            Arc::from(name),
-        );
+            fallible::arc_slice(name)?,
+        )?;
         entry.place.lock().removed = true;
-        entry
+        Ok(entry)
     }
 
     /// Notes that the file system has removed a name.
@@ -225,14 +238,18 @@ impl Entry {
 
     /// Notes that the file system has moved `entry` to `name` in `parent`, whose names are `to`; the caller has
     /// taken it out of where it was.
-    pub(crate) fn moved(entry: &Arc<Entry>, parent: &Arc<Entry>, to: &mut Below, name: &[u8]) {
-        let name: Arc<[u8]> = Arc::from(name);
+    ///
+    /// The file has moved already, so this must not fail: one name is remembered.
+    pub(crate) fn moved(entry: &Arc<Entry>, parent: &Arc<Entry>, to: &mut Below, name: Arc<[u8]>) {
         let former = {
             let mut place = entry.place.lock();
             place.name = name.clone();
             place.parent.replace(parent.clone())
         };
-        to.remember(name, entry);
+        if fallible::assured(|| to.remember(name, entry)).is_err() {
+            // Whoever looks the name up gets an entry of his own.
+            entry.place.lock().removed = true;
+        }
         drop(former);
     }
 
@@ -285,12 +302,14 @@ pub struct Path {
 
 impl Path {
     /// As `/proc/PID/{cwd,exe,fd/N}` shows it: with ` (deleted)` behind a removed name.
-    #[must_use]
-    pub fn shown(mut self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn shown(mut self) -> Result<Vec<u8>, NoMemory> {
         if self.removed {
-            self.bytes.extend_from_slice(b" (deleted)");
+            self.bytes.try_extend(&b" (deleted)"[..])?;
         }
-        self.bytes
+        Ok(self.bytes)
     }
 }
 
@@ -301,9 +320,12 @@ impl Location {
     }
 
     /// A file of this directory's file system that has no name; `name` is what is shown of it.
-    #[must_use]
-    pub fn nameless(&self, inode: Arc<dyn Inode>, name: &[u8]) -> Self {
-        Self::new(self.mount.clone(), self.entry.nameless(inode, name))
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn nameless(&self, inode: Arc<dyn Inode>, name: &[u8]) -> Result<Self, NoMemory> {
+        let entry = self.entry.nameless(inode, name)?;
+        Ok(Self::new(self.mount.clone(), entry))
     }
 
     /// The mount that it is seen through.
@@ -392,7 +414,10 @@ impl Location {
     }
 
     /// The path from `root`; `None` when it is not below, or below in no namespace that `root` could be of.
-    pub fn path(&self, root: &Location) -> Option<Path> {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn path(&self, root: &Location) -> Result<Option<Path>, NoMemory> {
         let removed = self.entry.is_removed();
         let mut names = Vec::new();
         let mut at = self.clone();
@@ -405,11 +430,14 @@ impl Location {
             if top && at.mount.is_apart() {
                 break;
             }
-            let (parent, name) = at.ascend()?;
-            names.push(name);
+            let Some((parent, name)) = at.ascend() else {
+                return Ok(None);
+            };
+            names.try_push(name)?;
             at = parent;
         }
-        let mut bytes = Vec::new();
+        let length = names.iter().map(|name| name.len() + 1).sum::<usize>();
+        let mut bytes = fallible::list(length.max(1))?;
         for name in names.iter().rev() {
             bytes.push(b'/');
             bytes.extend_from_slice(name);
@@ -417,6 +445,6 @@ impl Location {
         if bytes.is_empty() {
             bytes.push(b'/');
         }
-        Some(Path { bytes, removed })
+        Ok(Some(Path { bytes, removed }))
     }
 }

@@ -6,7 +6,6 @@ use crate::{
     NodeContent, OpenFile, StatusFlags, Walk,
 };
 use abi::Errno;
-use alloc::format;
 use alloc::sync::Arc;
 use bitflags::bitflags;
 use security::Mode as Wanted;
@@ -92,8 +91,8 @@ impl Walk<'_> {
                 .inode()
                 .create_nameless(&self.io, &node, linkable)?
         };
-        let name = format!("#{}", inode.id().number);
-        let location = directory.nameless(inode, name.as_bytes());
+        let name = fallible::text(format_args!("#{}", inode.id().number))?;
+        let location = directory.nameless(inode, name.as_bytes())?;
         self.open_found(location, true, options)
     }
 
@@ -160,14 +159,14 @@ impl Walk<'_> {
         }
         let owner = self.io.credential.cid;
         if options.how.contains(OpenHow::PATH_ONLY) {
-            let nothing: Arc<dyn FileOperations> = Arc::new(PathOnly);
+            let nothing: Arc<dyn FileOperations> = fallible::arc(PathOnly)?;
             return Ok(OpenFile::new(
                 nothing,
                 Some(location),
                 owner,
                 Access::empty(),
                 StatusFlags::empty(),
-            ));
+            )?);
         }
         if !made {
             self.may_open(&location, kind, options)?;
@@ -188,7 +187,7 @@ impl Walk<'_> {
             owner,
             options.access,
             options.flags,
-        ))
+        )?)
     }
 
     fn may_open(&self, location: &Location, kind: FileKind, options: &OpenOptions) -> Attempt<()> {
@@ -233,7 +232,9 @@ impl Walk<'_> {
             return Ok(own);
         }
         match kind {
-            FileKind::Regular | FileKind::Directory => Ok(Arc::new(InodeFile::new(inode.clone()))),
+            FileKind::Regular | FileKind::Directory => {
+                Ok(fallible::arc(InodeFile::new(inode.clone()))?)
+            }
             FileKind::Fifo => self.special.fifo(&cx, inode, options.access),
             FileKind::Character | FileKind::Block => {
                 self.special.device(&cx, inode, options.access)

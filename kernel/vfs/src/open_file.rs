@@ -9,6 +9,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::sync::atomic::{AtomicU32, Ordering};
+use fallible::NoMemory;
 use sync::{Rank, SpinLock};
 use wait::{Attempt, PollEvents, Sink, Source, Stop, Waiter};
 
@@ -84,15 +85,18 @@ pub struct OpenFile {
 
 impl OpenFile {
     /// An open file of `operations`, at position 0. `location` is what `/proc/self/fd` and `openat` follow.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
     pub fn new(
         operations: Arc<dyn FileOperations>,
         location: Option<Location>,
         owner: Cid,
         access: Access,
         flags: StatusFlags,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, NoMemory> {
         operations.opened();
-        Arc::new(Self {
+        fallible::arc(Self {
             operations,
             location,
             owner,

@@ -34,9 +34,9 @@ impl Place {
     /// The path of the working directory (`man 2 getcwd`).
     ///
     /// # Errors
-    /// ENOENT when it has been removed or is not below the root.
+    /// ENOENT when it has been removed or is not below the root; ENOMEM.
     pub fn working_directory(&self) -> Result<alloc::vec::Vec<u8>, Errno> {
-        match self.cwd.path(&self.root) {
+        match self.cwd.path(&self.root)? {
             Some(Path {
                 bytes,
                 removed: false,

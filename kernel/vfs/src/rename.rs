@@ -109,6 +109,10 @@ impl Walk<'_> {
         {
             return Ok(());
         }
+        let (new_name, old_name) = (
+            fallible::arc_slice(&to.name)?,
+            fallible::arc_slice(&from.name)?,
+        );
         from.directory.inode().rename(
             &self.io,
             &from.name,
@@ -120,13 +124,13 @@ impl Walk<'_> {
         if flags.contains(RenameFlags::EXCHANGE) {
             let other = Entry::take(names.to(), &to.name);
             if let Some(other) = &other {
-                Entry::moved(other, from.directory.entry(), names.from(), &from.name);
+                Entry::moved(other, from.directory.entry(), names.from(), old_name);
             }
         } else {
             Entry::forget(names.to(), &to.name);
         }
         if let Some(moved) = &former {
-            Entry::moved(moved, to.directory.entry(), names.to(), &to.name);
+            Entry::moved(moved, to.directory.entry(), names.to(), new_name);
         }
         drop(names);
         Ok(())

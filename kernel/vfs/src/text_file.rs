@@ -2,9 +2,7 @@
 
 use crate::{FileOperations, IoContext, Seek};
 use abi::Errno;
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 use wait::{Attempt, Sink};
 
 /// An open file of a generated file system: reads do not see later changes.
@@ -28,15 +26,5 @@ impl FileOperations for TextFile {
     /// There is no end to count from: the next opening may show more or less (as Linux answers).
     fn size(&self, _cx: &IoContext<'_>) -> Attempt<u64> {
         Err(Errno::EINVAL.into())
-    }
-}
-
-/// What `write` writes. Writing to a string does not fail, so the only way to lose text is a formatter that fails.
-#[must_use]
-pub fn written(write: impl FnOnce(&mut String) -> fmt::Result) -> Vec<u8> {
-    let mut out = String::new();
-    match write(&mut out) {
-        Ok(()) => out.into_bytes(),
-        Err(fmt::Error) => Vec::new(),
     }
 }

@@ -215,7 +215,7 @@ impl<'w, 'a> Walker<'w, 'a> {
                 }
                 _ if length > NAME_LIMIT => return Err(Errno::ENAMETOOLONG.into()),
                 _ => {
-                    let name = name.to_vec();
+                    let name = fallible::copy(name)?;
                     self.confine()?;
                     self.at += length;
                     let behind = self.upcoming();
@@ -298,8 +298,10 @@ impl<'w, 'a> Walker<'w, 'a> {
             self.here = self.walk.root.clone();
             self.boundary = Some(self.walk.root.clone());
         }
-        let mut rest = target.to_vec();
-        rest.extend_from_slice(self.upcoming());
+        let upcoming = self.upcoming();
+        let mut rest = fallible::list(target.len() + upcoming.len())?;
+        rest.extend_from_slice(target);
+        rest.extend_from_slice(upcoming);
         self.rest = Cow::Owned(rest);
         self.at = 0;
         Ok(())

@@ -125,7 +125,14 @@ fn vfs0104_renames_are_seen_by_who_is_inside() {
     p.walk().remove_directory(None, b"/c/z/b").unwrap();
     assert_eq!(p.place.working_directory(), Err(Errno::ENOENT));
     assert_eq!(
-        text(inside.path(&p.place.root).unwrap().shown()),
+        text(
+            inside
+                .path(&p.place.root)
+                .unwrap()
+                .unwrap()
+                .shown()
+                .unwrap()
+        ),
         "/c/z/b (deleted)"
     );
     assert_eq!(error(p.put("x", "")), Errno::ENOENT);
@@ -236,6 +243,7 @@ fn vfs0107_mounts_cover_and_uncover() {
     );
     let lines: Vec<_> = mounts
         .lines(&p.place.root)
+        .expect("memory")
         .into_iter()
         .map(|line| (text(line.path), line.flags))
         .collect();
@@ -339,6 +347,7 @@ fn vfs0108_a_partition_sees_only_what_is_below_its_root() {
     );
     let lines: Vec<_> = mounts
         .lines(&p.place.root)
+        .expect("memory")
         .into_iter()
         .map(|line| text(line.path))
         .collect();
@@ -366,7 +375,7 @@ fn vfs0110_an_application_partition_lies_over_global() {
     for d in ["/proc", "/tmp", "/mnt"] {
         global.mkdir(d).unwrap();
     }
-    let over = MountNamespace::over(Cid(3), &global.place.mounts);
+    let over = MountNamespace::over(Cid(3), &global.place.mounts).expect("memory");
     let p = Process::new(&over, Cid(3), 0);
     let rw = MountFlags::empty();
     over.mount(
@@ -391,6 +400,7 @@ fn vfs0110_an_application_partition_lies_over_global() {
     assert_eq!(over.unmount(&global.credential, at), Err(Errno::EINVAL));
     let lines: Vec<_> = over
         .lines(&p.place.root)
+        .expect("memory")
         .into_iter()
         .map(|line| text(line.path))
         .collect();

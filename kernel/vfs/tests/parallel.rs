@@ -49,7 +49,7 @@ fn play(p: &Process, seed: u64) {
             assert!(matches!(stop, wait::Stop::Error(_)));
         }
         if let Ok(at) = p.at(&one) {
-            assert!(at.path(&p.place.root).is_some());
+            assert!(at.path(&p.place.root).expect("memory").is_some());
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The queue and those in it.
 
-use alloc::collections::BTreeMap;
+use abi::Errno;
 use alloc::sync::{Arc, Weak};
 use bitflags::bitflags;
 use core::ops::Range;
+use fallible::{Map, NoMemory};
+use spin::Once;
 use sync::{Rank, SpinLock};
 
 /// One run of one system call; a wake-up for an earlier run is void.
@@ -18,7 +20,9 @@ pub trait Sleeper: Send + Sync {
     fn wake(&self, ticket: Ticket, completion: Option<i64>) -> bool;
 
     /// Remembers that the run `ticket` is in a queue, so that [`Link::withdraw`] is called when it ends.
-    fn linked(&self, ticket: Ticket, link: Link);
+    ///
+    /// Gives the link back when there is no memory to remember it, or no such run.
+    fn linked(&self, ticket: Ticket, link: Link) -> Option<Link>;
 }
 
 bitflags! {
@@ -77,9 +81,9 @@ impl Waiter {
         self.sleeper.wake(self.ticket, completion)
     }
 
-    /// Remembers a link of another kind of queue to this waiter.
-    pub fn linked(&self, link: Link) {
-        self.sleeper.linked(self.ticket, link);
+    /// Remembers a link to this waiter; gives it back as [`Sleeper::linked`] does.
+    fn linked(&self, link: Link) -> Option<Link> {
+        self.sleeper.linked(self.ticket, link)
     }
 
     /// The same waiter for somebody who must not keep its thread alive.
@@ -128,9 +132,10 @@ impl Link {
     }
 }
 
-/// Threads that wait for a condition, first come first served. Clones are the same queue.
-#[derive(Clone)]
-pub struct WaitQueue(Arc<Shared>);
+/// Threads that wait for a condition, first come first served.
+///
+/// What they are kept in is made for the first of them: most queues never have one.
+pub struct WaitQueue(Once<Arc<Shared>>);
 
 struct Shared {
     places: SpinLock<Places>,
@@ -143,19 +148,19 @@ struct Places {
     /// Who has enrolled while nobody else waited: most queues never have more than one, which costs no allocation.
     /// Its number is below all others.
     first: Option<(u64, Place)>,
-    others: BTreeMap<u64, Place>,
+    others: Map<u64, Place>,
 }
 
 impl Places {
-    fn add(&mut self, place: Place) -> u64 {
+    fn add(&mut self, place: Place) -> Result<u64, NoMemory> {
         let number = self.next;
-        self.next += 1;
         if self.is_empty() {
             self.first = Some((number, place));
         } else {
-            self.others.insert(number, place);
+            self.others.insert(number, place)?;
         }
-        number
+        self.next += 1;
+        Ok(number)
     }
 
     fn remove(&mut self, number: u64) -> Option<Place> {
@@ -176,7 +181,7 @@ impl Places {
         first
             .filter(|(number, _)| range.contains(number))
             .into_iter()
-            .chain(self.others.range(range.clone()))
+            .chain(self.others.range::<u64>(range.clone()))
             .find(|(_, place)| wanted(place))
             .map(|(number, _)| *number)
     }
@@ -208,27 +213,51 @@ impl Default for WaitQueue {
 impl WaitQueue {
     /// An empty queue.
     #[must_use]
-    pub fn new() -> Self {
-        Self(Arc::new(Shared {
-            places: SpinLock::new(Rank::WaitQueue, Places::default()),
-        }))
+    pub const fn new() -> Self {
+        Self(Once::new())
+    }
+
+    /// The same queue for another owner; `None` when nobody has ever waited in it.
+    #[must_use]
+    pub fn share(&self) -> Option<Self> {
+        self.0
+            .get()
+            .map(|shared| Self(Once::initialized(shared.clone())))
     }
 
     /// Puts a waiter at the end. The caller holds the lock of the condition.
+    ///
+    /// When there is no memory for that, the waiter is woken at once, and its call fails with ENOMEM.
     pub fn enrol(&self, waiter: &Waiter) {
         self.enrol_keyed(waiter, 0);
     }
 
-    /// Puts a waiter at the end with a key that [`WaitQueue::wake_where`] selects by.
+    /// Puts a waiter at the end with a key that [`WaitQueue::wake_where`] selects by; without memory as
+    /// [`WaitQueue::enrol`].
     pub fn enrol_keyed(&self, waiter: &Waiter, key: u64) {
-        let place = self.0.places.lock().add(Place {
+        if self.try_enrol(waiter, key).is_err() {
+            waiter.wake(Some(-i64::from(Errno::ENOMEM.number())));
+        }
+    }
+
+    fn try_enrol(&self, waiter: &Waiter, key: u64) -> Result<(), NoMemory> {
+        let shared = self.0.try_call_once(|| {
+            fallible::arc(Shared {
+                places: SpinLock::new(Rank::WaitQueue, Places::default()),
+            })
+        })?;
+        let place = shared.places.lock().add(Place {
             waiter: waiter.clone(),
             key,
-        });
-        waiter.linked(Link {
-            queue: Arc::downgrade(&self.0),
-            place,
-        });
+        })?;
+        let queue = Arc::downgrade(shared);
+        match waiter.linked(Link { queue, place }) {
+            None => Ok(()),
+            Some(refused) => {
+                refused.withdraw();
+                Err(NoMemory)
+            }
+        }
     }
 
     /// Wakes everybody, but of those that are [`Manner::EXCLUSIVE`] only the first that takes it; they run their calls
@@ -252,7 +281,7 @@ impl WaitQueue {
         range: Range<u64>,
         wanted: impl Fn(&Place) -> bool,
     ) -> Option<(u64, Place, u64)> {
-        let mut places = self.0.places.lock();
+        let mut places = self.0.get()?.places.lock();
         let found = places.find(range, wanted)?;
         let place = places.remove(found)?;
         Some((found, place, places.next))
@@ -289,14 +318,16 @@ impl WaitQueue {
     /// The key of the first waiter.
     #[must_use]
     pub fn first_key(&self) -> Option<u64> {
-        let places = self.0.places.lock();
+        let places = self.0.get()?.places.lock();
         places.front().map(|place| place.key)
     }
 
     /// Whether nobody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.places.lock().is_empty()
+        self.0
+            .get()
+            .is_none_or(|shared| shared.places.lock().is_empty())
     }
 
     /// Moves up to `limit` waiters whose key `wanted` accepts to the end of `other`; answers how many.

@@ -2,6 +2,7 @@
 
 use crate::Attempt as Result;
 use abi::Errno;
+use fallible::NoMemory;
 
 /// The result of an operation that may have to wait.
 pub type Attempt<T> = core::result::Result<T, Stop>;
@@ -20,6 +21,12 @@ pub enum Stop {
 impl From<Errno> for Stop {
     fn from(errno: Errno) -> Self {
         Stop::Error(errno)
+    }
+}
+
+impl From<NoMemory> for Stop {
+    fn from(no_memory: NoMemory) -> Self {
+        Stop::Error(no_memory.into())
     }
 }
 

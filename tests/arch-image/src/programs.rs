@@ -140,7 +140,7 @@ fn registers_survive(checks: &mut Checks) {
         0xe000_0000,
         0x9876_5432,
     );
-    let mut before = context.clone();
+    let mut before = context.try_clone().expect("memory");
     // These are the kernel's to use at a call, which leaves nothing in them.
     before.gpr[9..12].fill(0);
     for _ in 0..3 {

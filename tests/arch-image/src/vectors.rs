@@ -55,7 +55,9 @@ fn two_programs(checks: &mut Checks) {
         *context = Some(new);
     }
     // A copy goes on as the original would.
-    let mut copy = contexts[1].clone();
+    let mut copy = contexts[1]
+        .as_ref()
+        .map(|context| context.try_clone().expect("memory"));
     for (n, (room, context)) in rooms.iter_mut().zip(&mut contexts).enumerate() {
         let Some(context) = context else { continue };
         room.space.activate();

@@ -1,9 +1,9 @@
 //! The list of all devices.
 
 use abi::Errno;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
+use fallible::{Map, NoMemory};
 use sync::{Rank, SpinLock};
 use vfs::{Access, DeviceNumber, FileOperations, IoContext, Mode};
 use wait::Attempt;
@@ -54,44 +54,53 @@ pub struct Item {
 
 impl Item {
     /// A device.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
     pub fn device(
         name: &str,
         mode: u32,
         export: Export,
         number: DeviceNumber,
         device: Arc<dyn Device>,
-    ) -> Self {
-        Self {
-            name: Arc::from(name),
+    ) -> Result<Self, NoMemory> {
+        Ok(Self {
+            name: fallible::arc_str(name)?,
             mode: Mode::new(mode),
             export,
             what: What::Device(number, device),
             number: 0,
-        }
+        })
     }
 
     /// A symbolic link that every environment sees.
-    pub fn link(name: &str, target: &'static str) -> Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn link(name: &str, target: &'static str) -> Result<Self, NoMemory> {
         let what = What::Link(target);
-        Self {
-            name: Arc::from(name),
+        Ok(Self {
+            name: fallible::arc_str(name)?,
             mode: Mode::new(0o777),
             export: Export::Partitions,
             what,
             number: 0,
-        }
+        })
     }
 
     /// An empty directory that every environment sees.
-    pub fn directory(name: &str) -> Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn directory(name: &str) -> Result<Self, NoMemory> {
         let what = What::Directory;
-        Self {
-            name: Arc::from(name),
+        Ok(Self {
+            name: fallible::arc_str(name)?,
             mode: Mode::new(0o755),
             export: Export::Partitions,
             what,
             number: 0,
-        }
+        })
     }
 }
 
@@ -103,7 +112,7 @@ pub enum Selection {
     /// Those exported to partitions.
     Exported,
     /// Those exported to partitions and named here; links and directories are always seen.
-    Only(Arc<BTreeSet<Arc<str>>>),
+    Only(Arc<Map<Arc<str>, ()>>),
 }
 
 impl Selection {
@@ -113,7 +122,8 @@ impl Selection {
             Selection::All => true,
             Selection::Exported => exported,
             Selection::Only(names) => {
-                exported && (!matches!(item.what, What::Device(..)) || names.contains(&item.name))
+                exported
+                    && (!matches!(item.what, What::Device(..)) || names.contains_key(&item.name))
             }
         }
     }
@@ -127,8 +137,8 @@ pub struct Devices {
 
 #[derive(Default)]
 struct List {
-    by_name: BTreeMap<Arc<str>, Arc<Item>>,
-    by_number: BTreeMap<u64, Arc<Item>>,
+    by_name: Map<Arc<str>, Arc<Item>>,
+    by_number: Map<u64, Arc<Item>>,
 }
 
 impl Default for Devices {
@@ -154,20 +164,23 @@ impl Devices {
     /// Adds an item to the list; environments see it at once.
     ///
     /// # Errors
-    /// EEXIST.
+    /// EEXIST, ENOMEM.
     pub fn register(&self, item: Item) -> Result<(), Errno> {
-        let item = self.number(item);
+        let item = self.number(item)?;
         let mut list = self.list.lock();
         if list.by_name.contains_key(&item.name) {
             return Err(Errno::EEXIST);
         }
-        list.by_name.insert(item.name.clone(), item.clone());
-        list.by_number.insert(item.number, item);
+        list.by_name.insert(item.name.clone(), item.clone())?;
+        if list.by_number.insert(item.number, item.clone()).is_err() {
+            list.by_name.remove(&item.name);
+            return Err(Errno::ENOMEM);
+        }
         Ok(())
     }
 
-    pub(crate) fn number(&self, item: Item) -> Arc<Item> {
-        Arc::new(Item {
+    pub(crate) fn number(&self, item: Item) -> Result<Arc<Item>, NoMemory> {
+        fallible::arc(Item {
             number: self.next.fetch_add(1, Ordering::Relaxed),
             ..item
         })
@@ -199,7 +212,7 @@ impl Devices {
         self.list
             .lock()
             .by_number
-            .range(number..)
+            .range::<u64>(number..)
             .next()
             .map(|(_, item)| item.clone())
     }

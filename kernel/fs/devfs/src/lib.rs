@@ -22,8 +22,8 @@ pub use devices::{Device, Devices, Export, Item, Selection, What};
 pub use memory_devices::{Entropy, register_memory_devices};
 
 use abi::{Cid, Errno};
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use fallible::{Map, NoMemory};
 use node::{Attributes, Node};
 use security::{Absent, Tagged};
 use sync::{Rank, SpinLock};
@@ -48,46 +48,56 @@ pub(crate) struct View {
 #[derive(Default)]
 pub(crate) struct ViewState {
     /// Devices that only this environment has; they come before those of the list.
-    own: BTreeMap<Arc<str>, Arc<Item>>,
+    own: Map<Arc<str>, Arc<Item>>,
     /// Nodes whose owner or mode was changed here.
-    changed: BTreeMap<u64, Attributes>,
+    changed: Map<u64, Attributes>,
 }
 
 impl Devfs {
     /// The devices that `owner` sees: of `devices`, those that `selection` lets through.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
     pub fn new(
         device: DeviceNumber,
         owner: Cid,
         devices: &Arc<Devices>,
         selection: Selection,
         clock: Arc<dyn Clock>,
-    ) -> Self {
+    ) -> Result<Self, NoMemory> {
         let made = clock.now();
         let state = SpinLock::new(Rank::Inode, ViewState::default());
-        let view = Arc::new(View {
+        let view = fallible::arc(View {
             device,
             devices: Tagged::new(owner, devices.clone()),
             selection,
             clock,
             made,
             state,
-        });
-        Self {
+        })?;
+        Ok(Self {
             view,
             devices: devices.clone(),
-        }
+        })
     }
 
     /// Gives this environment a device, directory or link of its own; one of the same name in the list is hidden.
-    pub fn add(&self, item: Item) {
-        let item = self.devices.number(item);
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn add(&self, item: Item) -> Result<(), NoMemory> {
+        let item = self.devices.number(item)?;
         let former = self.view.state.lock().own.insert(item.name.clone(), item);
-        drop(former);
+        former.map(drop)
     }
 
     /// The root directory, for [`vfs::FileSystem::new`].
-    pub fn root(&self) -> Arc<dyn Inode> {
-        Arc::new(Node::root(&self.view))
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn root(&self) -> Result<Arc<dyn Inode>, NoMemory> {
+        let root: Arc<dyn Inode> = fallible::arc(Node::root(&self.view))?;
+        Ok(root)
     }
 }
 

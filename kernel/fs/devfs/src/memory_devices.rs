@@ -36,17 +36,17 @@ pub fn register_memory_devices(devices: &Devices, entropy: &Arc<dyn Entropy>) ->
             0o666,
             Export::Partitions,
             number,
-            Arc::new(kind),
-        ))?;
+            fallible::arc(kind)?,
+        )?)?;
     }
     let own_files = "/proc/self/fd";
-    devices.register(Item::link("fd", own_files))?;
+    devices.register(Item::link("fd", own_files)?)?;
     for (name, target) in [
         ("stdin", "/proc/self/fd/0"),
         ("stdout", "/proc/self/fd/1"),
         ("stderr", "/proc/self/fd/2"),
     ] {
-        devices.register(Item::link(name, target))?;
+        devices.register(Item::link(name, target)?)?;
     }
     Ok(())
 }
@@ -61,10 +61,10 @@ enum Kind {
 
 impl Device for Kind {
     fn open(&self, cx: &IoContext<'_>, _access: Access) -> Attempt<Arc<dyn FileOperations>> {
-        Ok(Arc::new(Opened {
+        Ok(fallible::arc(Opened {
             kind: self.clone(),
             owner: cx.credential.cid,
-        }))
+        })?)
     }
 }
 
@@ -115,10 +115,13 @@ impl FileOperations for Opened {
         Seek::Ignored
     }
 
-    /// Mapping `zero` gives fresh anonymous memory.
+    /// Mapping `zero` gives fresh anonymous memory; without memory for that it cannot be mapped.
     fn pages(&self) -> Option<Arc<dyn PageSource>> {
         match self.kind {
-            Kind::Zero => Some(Arc::new(SharedPages::new(self.owner, u64::MAX))),
+            Kind::Zero => {
+                let pages = fallible::arc(SharedPages::new(self.owner, u64::MAX)).ok()?;
+                Some(pages)
+            }
             _ => None,
         }
     }

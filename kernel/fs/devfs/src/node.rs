@@ -143,7 +143,7 @@ impl Inode for Node {
             .state
             .lock()
             .changed
-            .insert(self.number(), attributes);
+            .insert(self.number(), attributes)?;
         Ok(())
     }
 
@@ -158,10 +158,10 @@ impl Inode for Node {
         let item = name
             .and_then(|name| self.view.item(devices, name))
             .ok_or(Errno::ENOENT)?;
-        Ok(Arc::new(Node {
+        Ok(fallible::arc(Node {
             view: self.view.clone(),
             item: Some(item),
-        }))
+        })?)
     }
 
     fn entries(
@@ -196,7 +196,7 @@ impl Inode for Node {
 
     fn read_link(&self, _cx: &IoContext<'_>) -> Attempt<Vec<u8>> {
         match self.item.as_ref().map(|item| &item.what) {
-            Some(What::Link(target)) => Ok(target.as_bytes().to_vec()),
+            Some(What::Link(target)) => Ok(fallible::copy(target.as_bytes())?),
             _ => Err(Errno::EINVAL.into()),
         }
     }

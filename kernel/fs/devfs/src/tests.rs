@@ -11,7 +11,9 @@ impl Sleeper for Nobody {
     fn wake(&self, _: Ticket, _: Option<i64>) -> bool {
         false
     }
-    fn linked(&self, _: Ticket, _: wait::Link) {}
+    fn linked(&self, _: Ticket, _: wait::Link) -> Option<wait::Link> {
+        None
+    }
 }
 struct Noon;
 impl Clock for Noon {
@@ -55,13 +57,16 @@ fn devices() -> Arc<Devices> {
     register_memory_devices(&devices, &entropy).unwrap();
     let number = DeviceNumber::new(5, 1);
     devices
-        .register(Item::device(
-            "console",
-            0o600,
-            Export::GlobalOnly,
-            number,
-            Arc::new(Console),
-        ))
+        .register(
+            Item::device(
+                "console",
+                0o600,
+                Export::GlobalOnly,
+                number,
+                Arc::new(Console),
+            )
+            .expect("memory"),
+        )
         .unwrap();
     devices
 }
@@ -74,12 +79,13 @@ fn view(devices: &Arc<Devices>, owner: u16, selection: Selection) -> Devfs {
         selection,
         Arc::new(Noon),
     )
+    .expect("memory")
 }
 
 fn names(devfs: &Devfs) -> Vec<alloc::string::String> {
     let mut names = vec![];
     with_context(|cx| {
-        devfs.root().entries(cx, 0, &mut |entry| {
+        devfs.root().expect("memory").entries(cx, 0, &mut |entry| {
             names.push(alloc::string::String::from_utf8_lossy(entry.name).into_owned());
             Ok(Flow::Continue)
         })
@@ -97,30 +103,36 @@ fn devfs01_a_partition_sees_what_is_exported() {
     assert_eq!(names(&view(&devices, 0, Selection::All)), all);
     let inside = view(&devices, 3, Selection::Exported);
     assert_eq!(names(&inside), all[..9]);
-    let lookup =
-        |devfs: &Devfs, name: &[u8]| with_context(|cx| devfs.root().lookup(cx, name)).map(drop);
+    let lookup = |devfs: &Devfs, name: &[u8]| {
+        with_context(|cx| devfs.root().expect("memory").lookup(cx, name)).map(drop)
+    };
     assert_eq!(lookup(&inside, b"console"), Err(Stop::Error(Errno::ENOENT)));
-    let only = Selection::Only(Arc::new(
-        [Arc::from("null"), Arc::from("console")]
-            .into_iter()
-            .collect(),
-    ));
+    let mut only = Map::new();
+    for name in ["null", "console"] {
+        only.insert(Arc::from(name), ()).unwrap();
+    }
+    let only = Selection::Only(Arc::new(only));
     assert_eq!(
         names(&view(&devices, 4, only)),
         ["null", "fd", "stdin", "stdout", "stderr"]
     );
     // A console of its own.
-    inside.add(Item::device(
-        "console",
-        0o620,
-        Export::GlobalOnly,
-        DeviceNumber::new(5, 1),
-        Arc::new(Console),
-    ));
+    inside
+        .add(
+            Item::device(
+                "console",
+                0o620,
+                Export::GlobalOnly,
+                DeviceNumber::new(5, 1),
+                Arc::new(Console),
+            )
+            .expect("memory"),
+        )
+        .unwrap();
     assert_eq!(names(&inside).last().unwrap(), "console");
     assert_eq!(lookup(&inside, b"console"), Ok(()));
     assert_eq!(
-        devices.register(Item::directory("null")),
+        devices.register(Item::directory("null").expect("memory")),
         Err(Errno::EEXIST)
     );
 }
@@ -136,6 +148,7 @@ fn devfs02_attributes_change_in_one_environment_only() {
         with_context(|cx| {
             devfs
                 .root()
+                .expect("memory")
                 .lookup(cx, b"null")
                 .unwrap()
                 .metadata(cx)
@@ -148,7 +161,14 @@ fn devfs02_attributes_change_in_one_environment_only() {
         mode: Some(Mode::new(0o600)),
         ..Change::default()
     };
-    with_context(|cx| one.root().lookup(cx, b"null").unwrap().change(cx, &change)).unwrap();
+    with_context(|cx| {
+        one.root()
+            .expect("memory")
+            .lookup(cx, b"null")
+            .unwrap()
+            .change(cx, &change)
+    })
+    .unwrap();
     assert_eq!((mode(&one), mode(&two)), (0o600, 0o666));
 }
 
@@ -157,7 +177,11 @@ fn devfs03_memory_devices_do_what_the_manual_says() {
     let devfs = view(&devices(), 3, Selection::Exported);
     with_context(|cx| {
         let open = |name: &str| {
-            let node = devfs.root().lookup(cx, name.as_bytes()).unwrap();
+            let node = devfs
+                .root()
+                .expect("memory")
+                .lookup(cx, name.as_bytes())
+                .unwrap();
             node.open(cx, Access::READ | Access::WRITE)
                 .unwrap()
                 .unwrap()
@@ -185,7 +209,7 @@ fn devfs04_another_partition_finds_nothing() {
     let devfs = view(&devices(), 3, Selection::Exported);
     let null = |cid| {
         as_partition(cid, Privileges::empty(), |cx| {
-            devfs.root().lookup(cx, b"null").map(drop)
+            devfs.root().expect("memory").lookup(cx, b"null").map(drop)
         })
     };
     assert_eq!(null(Cid(3)), Ok(()));

@@ -15,9 +15,8 @@ extern crate alloc;
 mod node;
 
 use abi::{Cid, Errno};
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
+use fallible::{Map, NoMemory};
 use node::{Attributes, Node};
 use security::{Absent, Credential, Tagged};
 use sync::{Rank, SpinLock};
@@ -39,7 +38,7 @@ pub(crate) struct View {
 
 #[derive(Default)]
 pub(crate) struct Numbers {
-    taken: BTreeMap<u32, Slot>,
+    taken: Map<u32, Slot>,
     /// No number below this is free.
     lowest: u32,
 }
@@ -65,9 +64,17 @@ const SLAVE_MODE: Mode = Mode::new(0o620);
 
 impl Devpts {
     /// No pseudoterminals yet, and at most `limit` at once.
-    pub fn new(device: DeviceNumber, owner: Cid, limit: u32, clock: Arc<dyn Clock>) -> Self {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(
+        device: DeviceNumber,
+        owner: Cid,
+        limit: u32,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, NoMemory> {
         let made = clock.now();
-        let numbers = Arc::new(SpinLock::new(Rank::Inode, Numbers::default()));
+        let numbers = fallible::arc(SpinLock::new(Rank::Inode, Numbers::default()))?;
         let view = View {
             device,
             clock,
@@ -75,15 +82,15 @@ impl Devpts {
             limit,
             numbers: Tagged::new(owner, numbers),
         };
-        Self {
-            view: Arc::new(view),
-        }
+        Ok(Self {
+            view: fallible::arc(view)?,
+        })
     }
 
     /// Makes a pseudoterminal with the lowest free number; its slave is the caller's.
     ///
     /// # Errors
-    /// ENOSPC at the limit, ENOENT in another partition, what `make` says.
+    /// ENOSPC at the limit, ENOMEM, ENOENT in another partition, what `make` says.
     pub fn open_master(
         &self,
         cx: &IoContext<'_>,
@@ -109,7 +116,7 @@ impl Devpts {
                 master: Weak::new(),
                 attributes,
             };
-            numbers.taken.insert(number, slot);
+            numbers.taken.insert(number, slot)?;
             numbers.lowest = number + 1;
             number
         };
@@ -117,7 +124,7 @@ impl Devpts {
             numbers: numbers.clone(),
             number,
         };
-        let master = make(number, Box::new(taken))?;
+        let master = make(number, fallible::boxed(taken)?)?;
         if let Some(slot) = numbers.lock().taken.get_mut(&number) {
             slot.master = Arc::downgrade(&master);
         }
@@ -125,15 +132,23 @@ impl Devpts {
     }
 
     /// The root directory, for [`vfs::FileSystem::new`].
-    pub fn root(&self) -> Arc<dyn Inode> {
-        Arc::new(Node::root(&self.view))
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn root(&self) -> Result<Arc<dyn Inode>, NoMemory> {
+        let root: Arc<dyn Inode> = fallible::arc(Node::root(&self.view))?;
+        Ok(root)
     }
 }
 
 impl Numbers {
     fn lowest_free(&self) -> u32 {
         let mut number = self.lowest;
-        for taken in self.taken.range(self.lowest..).map(|(taken, _)| *taken) {
+        for taken in self
+            .taken
+            .range::<u32>(self.lowest..)
+            .map(|(taken, _)| *taken)
+        {
             if taken != number {
                 break;
             }
@@ -167,7 +182,12 @@ impl View {
         let numbers = self.numbers(credential)?;
         let mut at = number;
         loop {
-            let next = numbers.lock().taken.range(at..).next().map(|(at, _)| *at);
+            let next = numbers
+                .lock()
+                .taken
+                .range::<u32>(at..)
+                .next()
+                .map(|(at, _)| *at);
             let Some(next) = next else { return Ok(None) };
             if self.master(credential, next).is_ok() {
                 return Ok(Some(next));

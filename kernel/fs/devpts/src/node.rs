@@ -2,7 +2,6 @@
 
 use crate::{View, slave_number};
 use abi::{Cid, Errno};
-use alloc::string::ToString;
 use alloc::sync::{Arc, Weak};
 use tty::PtyMaster;
 use vfs::{
@@ -74,8 +73,8 @@ impl Node {
 /// A number in its usual form: `07` and `+7` are not names.
 fn parse(name: &[u8]) -> Option<u32> {
     let text = core::str::from_utf8(name).ok()?;
-    let number: u32 = text.parse().ok()?;
-    (number.to_string() == text).then_some(number)
+    let is_usual = text == "0" || text.starts_with(|first: char| matches!(first, '1'..='9'));
+    text.parse().ok().filter(|_| is_usual)
 }
 
 impl Inode for Node {
@@ -171,13 +170,13 @@ impl Inode for Node {
         }
         let number = parse(name).ok_or(Errno::ENOENT)?;
         let master = self.view.master(cx.credential, number)?;
-        Ok(Arc::new(Node {
+        Ok(fallible::arc(Node {
             view: self.view.clone(),
             slave: Some(Slave {
                 number,
                 master: Arc::downgrade(&master),
             }),
-        }))
+        })?)
     }
 
     fn entries(
@@ -192,7 +191,7 @@ impl Inode for Node {
         let mut at = u32::try_from(cookie).unwrap_or(u32::MAX);
         while let Some(number) = self.view.shown_from(cx.credential, at)? {
             at = number + 1;
-            let name = number.to_string();
+            let name = fallible::text(format_args!("{number}"))?;
             let entry = DirectoryEntry {
                 name: name.as_bytes(),
                 number: FIRST + u64::from(number),
@@ -221,7 +220,7 @@ impl Inode for Node {
         self.view.numbers(cx.credential)?;
         let master = slave.master.upgrade().ok_or(Errno::EIO)?;
         // Whether it becomes the controlling terminal is for the call to say, which knows O_NOCTTY.
-        Ok(Some(master.slave()?.open(cx, false)))
+        Ok(Some(master.slave()?.open(cx, false)?))
     }
 
     fn file_system(&self) -> FileSystemStatus {

@@ -20,7 +20,9 @@ impl Sleeper for Nobody {
     fn wake(&self, _: Ticket, _: Option<i64>) -> bool {
         false
     }
-    fn linked(&self, _: Ticket, _: wait::Link) {}
+    fn linked(&self, _: Ticket, _: wait::Link) -> Option<wait::Link> {
+        None
+    }
 }
 
 struct Noon;
@@ -89,14 +91,14 @@ fn inside<T>(act: impl FnOnce(&IoContext<'_>) -> T) -> T {
 }
 
 fn devpts(limit: u32) -> Devpts {
-    Devpts::new(DeviceNumber::new(0, 3), OWNER, limit, Arc::new(Noon))
+    Devpts::new(DeviceNumber::new(0, 3), OWNER, limit, Arc::new(Noon)).expect("memory")
 }
 
 fn open(devpts: &Devpts) -> Result<Arc<PtyMaster>, Errno> {
     inside(|cx| {
         let master = devpts.open_master(cx, |number, lease| {
             let id = TerminalId(u64::from(number));
-            Ok(PtyMaster::new(number, id, Arc::new(Loner), lease))
+            Ok(PtyMaster::new(number, id, Arc::new(Loner), lease).expect("memory"))
         })?;
         master.opened();
         Ok(master)
@@ -110,7 +112,7 @@ fn close(master: Arc<PtyMaster>) {
 fn names(devpts: &Devpts) -> Vec<String> {
     let mut names = Vec::new();
     inside(|cx| {
-        devpts.root().entries(cx, 0, &mut |entry| {
+        devpts.root().expect("memory").entries(cx, 0, &mut |entry| {
             names.push(String::from_utf8(entry.name.to_vec()).unwrap());
             Ok(Flow::Continue)
         })
@@ -120,7 +122,7 @@ fn names(devpts: &Devpts) -> Vec<String> {
 }
 
 fn lookup(devpts: &Devpts, name: &str) -> Attempt<Arc<dyn Inode>> {
-    inside(|cx| devpts.root().lookup(cx, name.as_bytes()))
+    inside(|cx| devpts.root().expect("memory").lookup(cx, name.as_bytes()))
 }
 
 fn failed<T>(result: Attempt<T>) -> Errno {
@@ -174,7 +176,10 @@ fn another_partition_sees_nothing() {
     let devpts = devpts(4);
     let _master = open(&devpts).unwrap();
     within(Cid(8), |cx| {
-        assert_eq!(failed(devpts.root().lookup(cx, b"0")), Errno::ENOENT);
+        assert_eq!(
+            failed(devpts.root().expect("memory").lookup(cx, b"0")),
+            Errno::ENOENT
+        );
         let made = devpts.open_master(cx, |_, _| Err(Errno::EIO));
         assert_eq!(made.err(), Some(Errno::ENOENT));
     });

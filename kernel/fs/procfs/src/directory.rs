@@ -2,11 +2,12 @@
 
 use crate::node::{ProcessLink, What};
 use crate::process_files;
-use crate::source::{ProcSource, ProcessRef};
+use crate::source::{Known, ProcSource, ProcessRef};
 use crate::system_files::{FS_FILES, KERNEL_FILES, ROOT_FILES};
 use abi::Pid;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
+use fallible::{NoMemory, collect};
 
 /// Cookies of names that are numbers start here; those of fixed names lie below.
 const NUMBERS: u64 = 256;
@@ -19,7 +20,7 @@ pub(crate) struct Named {
 }
 
 /// The names of a directory that are always there.
-fn fixed(what: What) -> Vec<(&'static str, What)> {
+fn fixed(what: What) -> Result<Vec<(&'static str, What)>, NoMemory> {
     match what {
         What::Root => {
             let files = ROOT_FILES
@@ -31,17 +32,17 @@ fn fixed(what: What) -> Vec<(&'static str, What)> {
                 ("mounts", What::MountsLink),
                 ("sys", What::Sys),
             ];
-            files.chain(others).collect()
+            collect(files.chain(others))
         }
-        What::Sys => [("kernel", What::SysKernel), ("fs", What::SysFs)].into(),
-        What::SysKernel => KERNEL_FILES
-            .iter()
-            .map(|&(name, file)| (name, What::System(file)))
-            .collect(),
-        What::SysFs => FS_FILES
-            .iter()
-            .map(|&(name, file)| (name, What::System(file)))
-            .collect(),
+        What::Sys => collect([("kernel", What::SysKernel), ("fs", What::SysFs)]),
+        What::SysKernel => {
+            let files = KERNEL_FILES.iter();
+            collect(files.map(|&(name, file)| (name, What::System(file))))
+        }
+        What::SysFs => {
+            let files = FS_FILES.iter();
+            collect(files.map(|&(name, file)| (name, What::System(file))))
+        }
         What::Process(process) => {
             let others = [
                 ("cwd", What::Link(process, ProcessLink::WorkingDirectory)),
@@ -52,49 +53,49 @@ fn fixed(what: What) -> Vec<(&'static str, What)> {
                 ("task", What::Tasks(process)),
             ];
             let files = process_files::FILES.iter();
-            files
-                .map(|&(name, file, _)| (name, What::File(process, None, file)))
-                .chain(others)
-                .collect()
+            let files = files.map(|&(name, file, _)| (name, What::File(process, None, file)));
+            collect(files.chain(others))
         }
         What::Task(process, tid) => {
             let files = process_files::FILES.iter();
-            files
-                .map(|&(name, file, _)| (name, What::File(process, Some(tid), file)))
-                .collect()
+            collect(files.map(|&(name, file, _)| (name, What::File(process, Some(tid), file))))
         }
-        _ => Vec::new(),
+        _ => Ok(Vec::new()),
     }
 }
 
 /// What is under a name.
-pub(crate) fn lookup(source: &dyn ProcSource, what: What, name: &[u8]) -> Option<What> {
-    let name = core::str::from_utf8(name).ok()?;
-    let known = fixed(what)
+pub(crate) fn lookup(source: &dyn ProcSource, what: What, name: &[u8]) -> Known<What> {
+    let Ok(name) = core::str::from_utf8(name) else {
+        return Ok(None);
+    };
+    let known = fixed(what)?
         .into_iter()
         .find(|(fixed, _)| *fixed == name)
         .map(|(_, what)| what);
-    known.or_else(|| numbered(source, what, number(name)?, true).map(|(_, what)| what))
+    Ok(known.or_else(|| numbered(source, what, number(name)?, true).map(|(_, what)| what)))
 }
 
 /// The first name from a cookie on.
-pub(crate) fn from_cookie(source: &dyn ProcSource, what: What, cookie: u64) -> Option<Named> {
-    let names = fixed(what);
+pub(crate) fn from_cookie(source: &dyn ProcSource, what: What, cookie: u64) -> Known<Named> {
+    let names = fixed(what)?;
     let index = usize::try_from(cookie).ok();
     if let Some((name, what)) = index.and_then(|index| names.get(index)) {
-        return Some(Named {
-            name: (*name).to_string(),
+        return Ok(Some(Named {
+            name: fallible::string(name)?,
             what: *what,
             next: cookie + 1,
-        });
+        }));
     }
-    let from = u32::try_from(cookie.saturating_sub(NUMBERS)).ok()?;
-    let (number, what) = numbered(source, what, from, false)?;
-    Some(Named {
-        name: number.to_string(),
+    let from = u32::try_from(cookie.saturating_sub(NUMBERS)).ok();
+    let Some((number, what)) = from.and_then(|from| numbered(source, what, from, false)) else {
+        return Ok(None);
+    };
+    Ok(Some(Named {
+        name: fallible::text(format_args!("{number}"))?,
         what,
         next: NUMBERS + u64::from(number) + 1,
-    })
+    }))
 }
 
 /// What has the number `from`, or without `exactly` the lowest number from there on.
@@ -141,6 +142,6 @@ fn numbered(source: &dyn ProcSource, what: What, from: u32, exactly: bool) -> Op
 
 /// A decimal number in its only form: no sign, no zeros in front.
 fn number(name: &str) -> Option<u32> {
-    let number: u32 = name.parse().ok()?;
-    (number.to_string() == name).then_some(number)
+    let is_usual = name == "0" || name.starts_with(|first: char| matches!(first, '1'..='9'));
+    name.parse().ok().filter(|_| is_usual)
 }

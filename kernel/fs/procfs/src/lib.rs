@@ -21,12 +21,13 @@ mod source;
 mod system_files;
 
 pub use source::{
-    CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, ProcSource, ProcessMemory, ProcessRef,
-    Signals, System, Task, TaskState,
+    CpuDescription, CpuTimes, Ids, Known, MapLine, MemoryUse, ProcSource, ProcessMemory,
+    ProcessRef, Signals, System, Task, TaskState,
 };
 
 use abi::Cid;
 use alloc::sync::Arc;
+use fallible::NoMemory;
 use node::{Node, What};
 use security::Tagged;
 use vfs::{DeviceNumber, Inode};
@@ -41,16 +42,28 @@ pub(crate) struct View {
 
 impl Procfs {
     /// A view for `owner` of what `source` tells.
-    pub fn new(device: DeviceNumber, owner: Cid, source: Arc<dyn ProcSource>) -> Self {
-        Self(Arc::new(View {
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(
+        device: DeviceNumber,
+        owner: Cid,
+        source: Arc<dyn ProcSource>,
+    ) -> Result<Self, NoMemory> {
+        let view = View {
             device,
             source: Tagged::new(owner, source),
-        }))
+        };
+        fallible::arc(view).map(Self)
     }
 
     /// The root directory, for [`vfs::FileSystem::new`].
-    pub fn root(&self) -> Arc<dyn Inode> {
-        Arc::new(Node::new(&self.0, What::Root))
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn root(&self) -> Result<Arc<dyn Inode>, NoMemory> {
+        let root: Arc<dyn Inode> = fallible::arc(Node::new(&self.0, What::Root))?;
+        Ok(root)
     }
 }
 

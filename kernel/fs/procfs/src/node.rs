@@ -8,6 +8,8 @@ use crate::system_files::{self, SystemFile};
 use abi::{Cid, Errno, Pid};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt::Write;
+use fallible::NoMemory;
 use security::{Absent, Privileges};
 use vfs::{
     Access, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow, Inode,
@@ -145,7 +147,7 @@ impl Node {
             What::Task(_, tid) | What::File(_, Some(tid), _) => tid,
             _ => process.pid,
         };
-        self.source(cx)?.task(process, tid).ok_or(Errno::ENOENT)
+        self.source(cx)?.task(process, tid)?.ok_or(Errno::ENOENT)
     }
 
     /// What a process has open and where it is, only its own user may know (`man 2 ptrace`, "access mode checking").
@@ -191,8 +193,9 @@ impl Node {
     }
 
     fn shown(&self, cx: &IoContext<'_>, location: &Location) -> Result<Vec<u8>, Errno> {
-        let path = location.path(&self.source(cx)?.root());
-        Ok(path.map_or_else(|| b"(unreachable)".to_vec(), Path::shown))
+        let path = location.path(&self.source(cx)?.root())?;
+        let shown = path.map_or_else(|| fallible::copy(b"(unreachable)"), Path::shown)?;
+        Ok(shown)
     }
 
     /// Where an open file can be opened again by name. A terminal that a partition was handed from outside is not its
@@ -277,8 +280,8 @@ impl Inode for Node {
 
     fn lookup(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<Arc<dyn Inode>> {
         self.directory()?;
-        let what = directory::lookup(self.source(cx)?, self.what, name).ok_or(Errno::ENOENT)?;
-        Ok(Arc::new(Node::new(&self.view, what)))
+        let what = directory::lookup(self.source(cx)?, self.what, name)?.ok_or(Errno::ENOENT)?;
+        Ok(fallible::arc(Node::new(&self.view, what))?)
     }
 
     fn entries(
@@ -290,7 +293,7 @@ impl Inode for Node {
         self.directory()?;
         let source = self.source(cx)?;
         let mut at = cookie;
-        while let Some(named) = directory::from_cookie(source, self.what, at) {
+        while let Some(named) = directory::from_cookie(source, self.what, at)? {
             at = named.next;
             let (number, kind) = (named.what.number(), named.what.kind());
             let entry = DirectoryEntry {
@@ -309,12 +312,12 @@ impl Inode for Node {
     fn read_link(&self, cx: &IoContext<'_>) -> Attempt<Vec<u8>> {
         let current = || self.source(cx)?.current().ok_or(Errno::ENOENT);
         match self.what {
-            What::SelfLink => Ok(alloc::format!("{}", current()?.0).into_bytes()),
+            What::SelfLink => Ok(fallible::text(format_args!("{}", current()?.0))?.into_bytes()),
             What::ThreadSelfLink => {
                 let (pid, tid) = current()?;
-                Ok(alloc::format!("{pid}/task/{tid}").into_bytes())
+                Ok(fallible::text(format_args!("{pid}/task/{tid}"))?.into_bytes())
             }
-            What::MountsLink => Ok(b"self/mounts".to_vec()),
+            What::MountsLink => Ok(fallible::copy(b"self/mounts")?),
             What::Link(process, link) => {
                 self.may_inspect(cx, process)?;
                 Ok(self.shown(cx, &self.location(cx, process, link)?)?)
@@ -324,7 +327,7 @@ impl Inode for Node {
                 let file = self.file(cx, process, number)?;
                 match file.location() {
                     Some(location) => Ok(self.shown(cx, location)?),
-                    None => Ok(nameless(&file)),
+                    None => Ok(nameless(&file)?),
                 }
             }
             _ => Err(Errno::EINVAL.into()),
@@ -349,7 +352,7 @@ impl Inode for Node {
     fn open(&self, cx: &IoContext<'_>, access: Access) -> Attempt<Option<Arc<dyn FileOperations>>> {
         let source = self.source(cx)?;
         let text = match self.what {
-            What::System(file) => system_files::text(file, &source.system()),
+            What::System(file) => system_files::text(file, &source.system()?)?,
             What::File(process, tid, file) => {
                 if file == ProcessFile::Environment {
                     self.may_inspect(cx, process)?;
@@ -358,7 +361,7 @@ impl Inode for Node {
             }
             What::FileInfo(process, number) => {
                 self.may_inspect(cx, process)?;
-                process_files::file_info(&*self.file(cx, process, number)?, cx)
+                process_files::file_info(&*self.file(cx, process, number)?, cx)?
             }
             What::OpenFile(process, number) => {
                 self.may_inspect(cx, process)?;
@@ -374,7 +377,7 @@ impl Inode for Node {
         if access.contains(Access::WRITE) {
             return Err(Errno::EACCES.into());
         }
-        Ok(Some(Arc::new(TextFile(text))))
+        Ok(Some(fallible::arc(TextFile(text))?))
     }
 
     fn file_system(&self) -> FileSystemStatus {
@@ -389,7 +392,7 @@ impl Inode for Node {
 }
 
 /// What stands for the path of a file without a name.
-fn nameless(file: &OpenFile) -> Vec<u8> {
+fn nameless(file: &OpenFile) -> Result<Vec<u8>, NoMemory> {
     let metadata = file.operations().metadata();
     let kind = match metadata.as_ref().map(|metadata| metadata.kind) {
         Some(FileKind::Fifo) => "pipe",
@@ -397,5 +400,5 @@ fn nameless(file: &OpenFile) -> Vec<u8> {
         _ => "anon_inode",
     };
     let number = metadata.map_or(0, |metadata| metadata.id.number);
-    alloc::format!("{kind}:[{number}]").into_bytes()
+    fallible::written(|out| write!(out, "{kind}:[{number}]"))
 }

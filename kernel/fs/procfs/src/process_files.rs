@@ -4,10 +4,10 @@ use crate::source::{MapLine, ProcSource, ProcessMemory, ProcessRef, Task};
 use crate::system_files::{kib, mounts, ticks};
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE, Pid};
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{Result, Write};
-use vfs::{DeviceNumber, written};
+use fallible::{NoMemory, Push, Text, written};
+use vfs::DeviceNumber;
 
 /// A file of a process; those up to `Status` also of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,34 +44,34 @@ pub(crate) fn text(
     tid: Pid,
     file: ProcessFile,
 ) -> core::result::Result<Vec<u8>, Errno> {
-    let task = || source.task(process, tid).ok_or(Errno::ESRCH);
+    let task = || source.task(process, tid)?.ok_or(Errno::ESRCH);
     match file {
-        ProcessFile::Stat => Ok(stat(&task()?)),
-        ProcessFile::Status => Ok(status(&task()?)),
+        ProcessFile::Stat => Ok(stat(&task()?)?),
+        ProcessFile::Status => Ok(status(&task()?)?),
         ProcessFile::Name => {
             let mut name = task()?.name;
-            name.push(b'\n');
+            name.try_push(b'\n')?;
             Ok(name)
         }
-        ProcessFile::CommandLine => source.command_line(process).ok_or(Errno::ESRCH),
-        ProcessFile::Environment => source.environment(process).ok_or(Errno::ESRCH),
-        ProcessFile::Auxiliary => source.auxiliary(process).ok_or(Errno::ESRCH),
+        ProcessFile::CommandLine => source.command_line(process)?.ok_or(Errno::ESRCH),
+        ProcessFile::Environment => source.environment(process)?.ok_or(Errno::ESRCH),
+        ProcessFile::Auxiliary => source.auxiliary(process)?.ok_or(Errno::ESRCH),
         ProcessFile::Mounts => {
-            let lines = source.mounts(process).ok_or(Errno::ESRCH)?;
-            Ok(mounts(&lines))
+            let lines = source.mounts(process)?.ok_or(Errno::ESRCH)?;
+            Ok(mounts(&lines)?)
         }
         ProcessFile::Maps => {
-            let lines = source.maps(process).ok_or(Errno::ESRCH)?;
-            Ok(maps(&lines))
+            let lines = source.maps(process)?.ok_or(Errno::ESRCH)?;
+            Ok(maps(&lines)?)
         }
         ProcessFile::MemoryStat => {
             let memory = task()?.memory.unwrap_or_default();
-            Ok(written(|out| memory_stat(out, &memory)))
+            Ok(written(|out| memory_stat(out, &memory))?)
         }
     }
 }
 
-fn memory_stat(out: &mut String, memory: &ProcessMemory) -> Result {
+fn memory_stat(out: &mut Text, memory: &ProcessMemory) -> Result {
     let data = memory.data.saturating_add(memory.stack);
     writeln!(
         out,
@@ -81,14 +81,15 @@ fn memory_stat(out: &mut String, memory: &ProcessMemory) -> Result {
 }
 
 /// The 52 fields of `/proc/PID/stat`, in their order.
-fn stat(task: &Task) -> Vec<u8> {
-    let mut line = alloc::format!("{} (", task.tid).into_bytes();
-    line.extend_from_slice(&task.name);
-    line.extend(written(|out| stat_fields(out, task)));
-    line
+fn stat(task: &Task) -> core::result::Result<Vec<u8>, NoMemory> {
+    written(|out| {
+        write!(out, "{} (", task.tid)?;
+        out.bytes(&task.name)?;
+        stat_fields(out, task)
+    })
 }
 
-fn stat_fields(out: &mut String, task: &Task) -> Result {
+fn stat_fields(out: &mut Text, task: &Task) -> Result {
     let memory = task.memory.unwrap_or_default();
     write!(
         out,
@@ -158,20 +159,21 @@ fn stat_fields(out: &mut String, task: &Task) -> Result {
     writeln!(out, " {}", task.exit_status)
 }
 
-fn status(task: &Task) -> Vec<u8> {
-    let mut text = b"Name:\t".to_vec();
-    for &byte in &task.name {
-        match byte {
-            b'\n' => text.extend_from_slice(b"\\n"),
-            b'\\' => text.extend_from_slice(b"\\\\"),
-            _ => text.push(byte),
+fn status(task: &Task) -> core::result::Result<Vec<u8>, NoMemory> {
+    written(|out| {
+        out.write_str("Name:\t")?;
+        for &byte in &task.name {
+            match byte {
+                b'\n' => out.bytes(b"\\n")?,
+                b'\\' => out.bytes(b"\\\\")?,
+                _ => out.byte(byte)?,
+            }
         }
-    }
-    text.extend(written(|out| status_fields(out, task)));
-    text
+        status_fields(out, task)
+    })
 }
 
-fn status_fields(out: &mut String, task: &Task) -> Result {
+fn status_fields(out: &mut Text, task: &Task) -> Result {
     writeln!(out, "\nUmask:\t{:04o}", task.umask)?;
     writeln!(
         out,
@@ -242,7 +244,7 @@ impl core::fmt::Display for CpuList {
     }
 }
 
-fn status_memory(out: &mut String, memory: &ProcessMemory) -> Result {
+fn status_memory(out: &mut Text, memory: &ProcessMemory) -> Result {
     let anonymous = memory.resident.saturating_sub(memory.shared);
     for (name, pages) in [
         ("VmPeak", memory.peak_size),
@@ -264,31 +266,29 @@ fn status_memory(out: &mut String, memory: &ProcessMemory) -> Result {
     Ok(())
 }
 
-fn maps(lines: &[MapLine]) -> Vec<u8> {
-    let mut text = Vec::new();
-    for line in lines {
-        let fields = written(|out| map_fields(out, line));
-        text.extend_from_slice(&fields);
-        if !line.name.is_empty() {
-            // The name stands in column 74.
-            text.resize(
-                text.len() + 73usize.saturating_sub(fields.len()).max(1),
-                b' ',
-            );
-            for &byte in &line.name {
-                if byte == b'\n' {
-                    text.extend_from_slice(b"\\012")
-                } else {
-                    text.push(byte)
-                }
-            }
-        }
-        text.push(b'\n');
-    }
-    text
+fn maps(lines: &[MapLine]) -> core::result::Result<Vec<u8>, NoMemory> {
+    written(|out| lines.iter().try_for_each(|line| map_line(out, line)))
 }
 
-fn map_fields(out: &mut String, line: &MapLine) -> Result {
+fn map_line(out: &mut Text, line: &MapLine) -> Result {
+    let before = out.len();
+    map_fields(out, line)?;
+    if !line.name.is_empty() {
+        // The name stands in column 74.
+        let width = 73usize.saturating_sub(out.len() - before).max(1);
+        write!(out, "{:width$}", "")?;
+        for &byte in &line.name {
+            if byte == b'\n' {
+                out.bytes(b"\\012")?;
+            } else {
+                out.byte(byte)?;
+            }
+        }
+    }
+    out.byte(b'\n')
+}
+
+fn map_fields(out: &mut Text, line: &MapLine) -> Result {
     let flag = |protection, letter| {
         if line.allowed.contains(protection) {
             letter
@@ -313,10 +313,16 @@ fn map_fields(out: &mut String, line: &MapLine) -> Result {
 }
 
 /// `/proc/PID/fdinfo/N`.
-pub(crate) fn file_info(file: &vfs::OpenFile, cx: &vfs::IoContext<'_>) -> Vec<u8> {
+pub(crate) fn file_info(
+    file: &vfs::OpenFile,
+    cx: &vfs::IoContext<'_>,
+) -> core::result::Result<Vec<u8>, NoMemory> {
     // A file that cannot seek is at 0.
     let position = file.seek(cx, 0, vfs::Whence::Current).unwrap_or(0);
-    alloc::format!("pos:\t{position}\nflags:\t0{:o}\n", open_flags(file)).into_bytes()
+    written(|out| {
+        let flags = open_flags(file);
+        write!(out, "pos:\t{position}\nflags:\t0{flags:o}\n")
+    })
 }
 
 /// Access mode and status flags with the numbers of `open` (asm-generic/fcntl.h).

@@ -4,6 +4,7 @@ use abi::{Nanos, Pages, Pid};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use fallible::NoMemory;
 use vfs::{Clock, Location, MountLine, OpenFile};
 
 /// A process, and no later one that happens to get the same number.
@@ -14,6 +15,9 @@ pub struct ProcessRef {
     /// A number that no other process ever had, from 1 on; its low 36 bits go into inode numbers.
     pub key: u64,
 }
+
+/// What is known; `None` when there is nothing to know, an error when there is no memory to tell it.
+pub type Known<T> = Result<Option<T>, NoMemory>;
 
 /// Everything that one environment may know. `None` always means: there is no such process (or thread, or file),
 /// for this environment.
@@ -32,19 +36,19 @@ pub trait ProcSource: Send + Sync {
     fn thread_from(&self, process: ProcessRef, tid: Pid) -> Option<Pid>;
 
     /// What is known of a thread; with its process's pid, of the process as a whole.
-    fn task(&self, process: ProcessRef, tid: Pid) -> Option<Task>;
+    fn task(&self, process: ProcessRef, tid: Pid) -> Known<Task>;
 
     /// The arguments that the program was started with, each ended by a zero; empty for a zombie.
-    fn command_line(&self, process: ProcessRef) -> Option<Vec<u8>>;
+    fn command_line(&self, process: ProcessRef) -> Known<Vec<u8>>;
 
     /// The environment that the program was started with, in the same form.
-    fn environment(&self, process: ProcessRef) -> Option<Vec<u8>>;
+    fn environment(&self, process: ProcessRef) -> Known<Vec<u8>>;
 
     /// The auxiliary vector that the program was started with, as it stands on its stack.
-    fn auxiliary(&self, process: ProcessRef) -> Option<Vec<u8>>;
+    fn auxiliary(&self, process: ProcessRef) -> Known<Vec<u8>>;
 
     /// The areas of the address space in ascending order; none for a zombie.
-    fn maps(&self, process: ProcessRef) -> Option<Vec<MapLine>>;
+    fn maps(&self, process: ProcessRef) -> Known<Vec<MapLine>>;
 
     /// The open file with the lowest descriptor from `from` on.
     fn file_from(&self, process: ProcessRef, from: u32) -> Option<(u32, Arc<OpenFile>)>;
@@ -59,13 +63,16 @@ pub trait ProcSource: Send + Sync {
     fn executable(&self, process: ProcessRef) -> Option<Location>;
 
     /// What is mounted below the process's root directory.
-    fn mounts(&self, process: ProcessRef) -> Option<Vec<MountLine>>;
+    fn mounts(&self, process: ProcessRef) -> Known<Vec<MountLine>>;
 
     /// The root directory of this view, from which it shows paths.
     fn root(&self) -> Location;
 
     /// What is known of the system.
-    fn system(&self) -> System;
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    fn system(&self) -> Result<System, NoMemory>;
 
     /// The time of day.
     fn clock(&self) -> &dyn Clock;

@@ -2,10 +2,10 @@
 
 use crate::source::{CpuTimes, System};
 use abi::{Nanos, PAGE_SIZE, Pages};
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
-use vfs::{MountFlags, MountLine, written};
+use fallible::{NoMemory, Text, written};
+use vfs::{MountFlags, MountLine};
 
 /// Clock ticks in a second, as programs are told by `sysconf(_SC_CLK_TCK)` and AT_CLKTCK.
 const TICKS_PER_SECOND: u64 = 100;
@@ -68,11 +68,11 @@ pub(crate) const KERNEL_FILES: [(&str, SystemFile); 6] = [
 pub(crate) const FS_FILES: [(&str, SystemFile); 1] = [("nr_open", SystemFile::OpenLimit)];
 
 /// The text of a file.
-pub(crate) fn text(file: SystemFile, system: &System) -> Vec<u8> {
+pub(crate) fn text(file: SystemFile, system: &System) -> Result<Vec<u8>, NoMemory> {
     written(|out| write(out, file, system))
 }
 
-fn write(out: &mut String, file: SystemFile, system: &System) -> core::fmt::Result {
+fn write(out: &mut Text, file: SystemFile, system: &System) -> core::fmt::Result {
     match file {
         SystemFile::CommandLine => writeln!(out, "{}", system.command_line),
         SystemFile::CpuInfo => cpu_info(out, system),
@@ -102,7 +102,7 @@ fn write(out: &mut String, file: SystemFile, system: &System) -> core::fmt::Resu
     }
 }
 
-fn seconds(out: &mut String, span: Nanos) -> core::fmt::Result {
+fn seconds(out: &mut Text, span: Nanos) -> core::fmt::Result {
     write!(
         out,
         "{}.{:02}",
@@ -111,14 +111,14 @@ fn seconds(out: &mut String, span: Nanos) -> core::fmt::Result {
     )
 }
 
-fn uptime(out: &mut String, system: &System) -> core::fmt::Result {
+fn uptime(out: &mut Text, system: &System) -> core::fmt::Result {
     seconds(out, system.uptime)?;
     out.write_char(' ')?;
     seconds(out, sum(&system.cpu_times).idle)?;
     out.write_char('\n')
 }
 
-fn load_average(out: &mut String, system: &System) -> core::fmt::Result {
+fn load_average(out: &mut Text, system: &System) -> core::fmt::Result {
     for load in system.load {
         write!(out, "{}.{:02} ", load / 100, load % 100)?;
     }
@@ -140,7 +140,7 @@ fn sum(times: &[CpuTimes]) -> CpuTimes {
     })
 }
 
-fn cpu_line(out: &mut String, times: &CpuTimes) -> core::fmt::Result {
+fn cpu_line(out: &mut Text, times: &CpuTimes) -> core::fmt::Result {
     // user nice system idle iowait irq softirq steal guest guest_nice
     let columns = [
         times.user,
@@ -158,7 +158,7 @@ fn cpu_line(out: &mut String, times: &CpuTimes) -> core::fmt::Result {
     writeln!(out, " 0 0")
 }
 
-fn statistics(out: &mut String, system: &System) -> core::fmt::Result {
+fn statistics(out: &mut Text, system: &System) -> core::fmt::Result {
     write!(out, "cpu ")?;
     cpu_line(out, &sum(&system.cpu_times))?;
     for (number, times) in system.cpu_times.iter().enumerate() {
@@ -173,7 +173,7 @@ fn statistics(out: &mut String, system: &System) -> core::fmt::Result {
     writeln!(out, "procs_blocked {}", system.blocked)
 }
 
-fn memory(out: &mut String, system: &System) -> core::fmt::Result {
+fn memory(out: &mut Text, system: &System) -> core::fmt::Result {
     let memory = &system.memory;
     let none = Pages(0);
     // Files have no other home than memory here, so nothing of them could be given up: available is what is free.
@@ -196,17 +196,13 @@ fn memory(out: &mut String, system: &System) -> core::fmt::Result {
         ("SUnreclaim", memory.kernel),
         ("PageTables", memory.tables),
     ] {
-        writeln!(
-            out,
-            "{:<15} {:>8} kB",
-            alloc::format!("{name}:"),
-            kib(pages)
-        )?;
+        let width = 14 - name.len();
+        writeln!(out, "{name}:{:width$} {:>8} kB", "", kib(pages))?;
     }
     Ok(())
 }
 
-fn cpu_info(out: &mut String, system: &System) -> core::fmt::Result {
+fn cpu_info(out: &mut Text, system: &System) -> core::fmt::Result {
     for (number, cpu) in system.cpus.iter().enumerate() {
         writeln!(out, "processor\t: {number}")?;
         writeln!(out, "cpu\t\t: {}", cpu.model)?;
@@ -235,39 +231,37 @@ fn cpu_info(out: &mut String, system: &System) -> core::fmt::Result {
 }
 
 /// `/proc/PID/mounts` (`man 5 fstab` for the form of a line).
-pub(crate) fn mounts(lines: &[MountLine]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for line in lines {
-        escaped(&mut out, line.source.as_bytes());
-        out.push(b' ');
-        escaped(&mut out, &line.path);
-        out.push(b' ');
-        out.extend_from_slice(line.kind.as_bytes());
-        let read_only = line.flags.contains(MountFlags::READ_ONLY);
-        out.extend_from_slice(if read_only { b" ro" } else { b" rw" });
-        for (flag, option) in [
-            (MountFlags::NO_SET_ID, &b",nosuid"[..]),
-            (MountFlags::NO_DEVICES, b",nodev"),
-            (MountFlags::NO_EXECUTE, b",noexec"),
-        ] {
-            if line.flags.contains(flag) {
-                out.extend_from_slice(option);
-            }
+pub(crate) fn mounts(lines: &[MountLine]) -> Result<Vec<u8>, NoMemory> {
+    written(|out| lines.iter().try_for_each(|line| mount_line(out, line)))
+}
+
+fn mount_line(out: &mut Text, line: &MountLine) -> core::fmt::Result {
+    escaped(out, line.source.as_bytes())?;
+    out.byte(b' ')?;
+    escaped(out, &line.path)?;
+    out.byte(b' ')?;
+    out.write_str(line.kind)?;
+    let read_only = line.flags.contains(MountFlags::READ_ONLY);
+    out.write_str(if read_only { " ro" } else { " rw" })?;
+    for (flag, option) in [
+        (MountFlags::NO_SET_ID, ",nosuid"),
+        (MountFlags::NO_DEVICES, ",nodev"),
+        (MountFlags::NO_EXECUTE, ",noexec"),
+    ] {
+        if line.flags.contains(flag) {
+            out.write_str(option)?;
         }
-        out.extend_from_slice(b" 0 0\n");
     }
-    out
+    out.write_str(" 0 0\n")
 }
 
 /// A word of a line: what would end it or the line is written as an octal number.
-pub(crate) fn escaped(out: &mut Vec<u8>, word: &[u8]) {
+pub(crate) fn escaped(out: &mut Text, word: &[u8]) -> core::fmt::Result {
     for &byte in word {
         match byte {
-            b' ' | b'\t' | b'\n' | b'\\' | b'#' => {
-                out.push(b'\\');
-                out.extend([byte >> 6, byte >> 3 & 7, byte & 7].map(|digit| b'0' + digit));
-            }
-            _ => out.push(byte),
+            b' ' | b'\t' | b'\n' | b'\\' | b'#' => write!(out, "\\{byte:03o}")?,
+            _ => out.byte(byte)?,
         }
     }
+    Ok(())
 }

@@ -13,7 +13,9 @@ impl Sleeper for Nobody {
     fn wake(&self, _: Ticket, _: Option<i64>) -> bool {
         false
     }
-    fn linked(&self, _: Ticket, _: wait::Link) {}
+    fn linked(&self, _: Ticket, _: wait::Link) -> Option<wait::Link> {
+        None
+    }
 }
 struct Noon;
 impl Clock for Noon {
@@ -98,9 +100,11 @@ impl ProcSource for Source {
         let threads: &[u32] = if process.pid == Pid(1) { &[1, 4] } else { &[3] };
         threads.iter().copied().map(Pid).find(|have| *have >= tid)
     }
-    fn task(&self, process: ProcessRef, tid: Pid) -> Option<Task> {
-        self.process(process.pid)
-            .filter(|found| found.key == process.key)?;
+    fn task(&self, process: ProcessRef, tid: Pid) -> Known<Task> {
+        let known = self.process(process.pid);
+        if known.is_none_or(|found| found.key != process.key) {
+            return Ok(None);
+        }
         let uid = if process.pid == THREE { 500 } else { 0 };
         let ids = Ids {
             real: uid,
@@ -108,7 +112,7 @@ impl ProcSource for Source {
             saved: uid,
             file: uid,
         };
-        Some(Task {
+        Ok(Some(Task {
             tid,
             pid: process.pid,
             parent: 1,
@@ -136,18 +140,18 @@ impl ProcSource for Source {
                 ..Default::default()
             }),
             ..Task::default()
-        })
+        }))
     }
-    fn command_line(&self, _: ProcessRef) -> Option<Vec<u8>> {
-        Some(b"sh\0-c\0".to_vec())
+    fn command_line(&self, _: ProcessRef) -> Known<Vec<u8>> {
+        Ok(Some(b"sh\0-c\0".to_vec()))
     }
-    fn environment(&self, _: ProcessRef) -> Option<Vec<u8>> {
-        Some(b"SECRET=1\0".to_vec())
+    fn environment(&self, _: ProcessRef) -> Known<Vec<u8>> {
+        Ok(Some(b"SECRET=1\0".to_vec()))
     }
-    fn auxiliary(&self, _: ProcessRef) -> Option<Vec<u8>> {
-        Some(b"\x06\0".to_vec())
+    fn auxiliary(&self, _: ProcessRef) -> Known<Vec<u8>> {
+        Ok(Some(b"\x06\0".to_vec()))
     }
-    fn maps(&self, _: ProcessRef) -> Option<Vec<MapLine>> {
+    fn maps(&self, _: ProcessRef) -> Known<Vec<MapLine>> {
         let line = |start, name: &str| MapLine {
             start,
             end: start + 0x1000,
@@ -157,10 +161,10 @@ impl ProcSource for Source {
             identity: (DeviceNumber::new(8, 3).encode(), 123),
             name: name.as_bytes().to_vec(),
         };
-        Some(vec![
+        Ok(Some(vec![
             line(0x1000_0000, "/bin/sh"),
             line(0x7fff_ffff_0000, ""),
-        ])
+        ]))
     }
     fn file_from(&self, process: ProcessRef, from: u32) -> Option<(u32, Arc<OpenFile>)> {
         let files = if process.pid == THREE {
@@ -183,25 +187,25 @@ impl ProcSource for Source {
     fn executable(&self, _: ProcessRef) -> Option<Location> {
         None
     }
-    fn mounts(&self, _: ProcessRef) -> Option<Vec<MountLine>> {
+    fn mounts(&self, _: ProcessRef) -> Known<Vec<MountLine>> {
         let flags = MountFlags::READ_ONLY | MountFlags::NO_DEVICES;
-        Some(vec![MountLine {
+        Ok(Some(vec![MountLine {
             source: Arc::from("/usr"),
             path: b"/a b".to_vec(),
             kind: "ramfs",
             flags,
-        }])
+        }]))
     }
     fn root(&self) -> Location {
         self.root.clone()
     }
-    fn system(&self) -> System {
+    fn system(&self) -> Result<System, NoMemory> {
         let cpu = CpuTimes {
             user: Nanos(20_000_000),
             idle: Nanos(3_450_000_000),
             ..CpuTimes::default()
         };
-        System {
+        Ok(System {
             uptime: Nanos(61_230_000_000),
             boot_time: 1_700_000_000,
             cpu_times: vec![cpu, cpu],
@@ -226,7 +230,7 @@ impl ProcSource for Source {
             host_name: "w1".into(),
             file_systems: vec!["ramfs", "proc"],
             ..System::default()
-        }
+        })
     }
     fn clock(&self) -> &dyn Clock {
         &Noon
@@ -246,14 +250,15 @@ fn ram() -> FileSystem {
         inodes: 16,
     };
     let fs = ramfs::Ramfs::new(DeviceNumber::new(0, 1), capacity, Arc::new(Noon), Cid(1)).unwrap();
-    FileSystem::new(fs.root(), "ramfs", "ram")
+    FileSystem::new(fs.root(), "ramfs", "ram").expect("memory")
 }
 
 fn world() -> World {
     let outside = MountNamespace::new(Cid::GLOBAL, &ram(), MountFlags::empty())
+        .expect("memory")
         .root()
         .clone();
-    let mounts = MountNamespace::new(Cid(1), &ram(), MountFlags::empty());
+    let mounts = MountNamespace::new(Cid(1), &ram(), MountFlags::empty()).expect("memory");
     let place = Place::at_root(&mounts);
     let root = credential(Cid(1), 0);
     with_walk(&place, &root, |walk| {
@@ -268,7 +273,8 @@ fn world() -> World {
         };
         let named = walk.open(None, b"/f", &options).unwrap();
         let pipe: Arc<dyn FileOperations> = Arc::new(PipeEnd);
-        let pipe = OpenFile::new(pipe, None, Cid(1), Access::WRITE, StatusFlags::empty());
+        let pipe =
+            OpenFile::new(pipe, None, Cid(1), Access::WRITE, StatusFlags::empty()).expect("memory");
         let gone = walk.open(None, b"/gone", &options).unwrap();
         walk.unlink(None, b"/gone").unwrap();
         let source = Source {
@@ -277,8 +283,8 @@ fn world() -> World {
             files: vec![named, pipe, gone],
             key_of_three: 8,
         };
-        let proc = Procfs::new(DeviceNumber::new(0, 4), Cid(1), Arc::new(source));
-        let proc = FileSystem::new(proc.root(), "proc", "proc");
+        let proc = Procfs::new(DeviceNumber::new(0, 4), Cid(1), Arc::new(source)).expect("memory");
+        let proc = FileSystem::new(proc.root().expect("memory"), "proc", "proc").expect("memory");
         let at = walk.resolve(None, b"/proc", Follow::Yes).unwrap();
         mounts
             .mount(&credential(Cid::GLOBAL, 0), &proc, &at, MountFlags::empty())

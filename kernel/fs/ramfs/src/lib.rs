@@ -23,9 +23,9 @@ mod populate;
 pub use populate::{ArchiveError, Contents, Fault};
 
 use abi::{Cid, Errno};
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
+use fallible::{Map, NoMemory};
 use node::Node;
 use sync::{Rank, SpinLock};
 use vfs::{
@@ -59,14 +59,14 @@ pub(crate) struct Shared {
     inodes: AtomicU64,
     next_number: AtomicU64,
     /// How many nodes belong to whom: a partition that has none is handed over at once.
-    owned: SpinLock<BTreeMap<Cid, u64>>,
+    owned: SpinLock<Map<Cid, u64>>,
 }
 
 impl Ramfs {
     /// An empty file system; its root directory has mode 0755 and belongs to user 0 and to `owner`.
     ///
     /// # Errors
-    /// ENOSPC when not even the root fits.
+    /// ENOSPC when not even the root fits, ENOMEM.
     pub fn new(
         device: DeviceNumber,
         capacity: Capacity,
@@ -79,7 +79,7 @@ impl Ramfs {
     /// [`Ramfs::new`] with another mode of the root directory.
     ///
     /// # Errors
-    /// ENOSPC when not even the root fits.
+    /// ENOSPC when not even the root fits, ENOMEM.
     pub fn with_mode(
         device: DeviceNumber,
         capacity: Capacity,
@@ -87,15 +87,15 @@ impl Ramfs {
         owner: Cid,
         mode: Mode,
     ) -> Result<Self, Errno> {
-        let shared = Arc::new(Shared {
+        let shared = fallible::arc(Shared {
             device,
             clock,
             capacity,
             pages: AtomicU64::new(0),
             inodes: AtomicU64::new(0),
             next_number: AtomicU64::new(1),
-            owned: SpinLock::new(Rank::Pages, BTreeMap::new()),
-        });
+            owned: SpinLock::new(Rank::Pages, Map::new()),
+        })?;
         let root = NewNode {
             content: NodeContent::Directory,
             mode,
@@ -134,7 +134,10 @@ impl Ramfs {
     /// Gives what belongs to partition `from` to `to`, its pages too: a partition ends and its files stay.
     /// Answers how many nodes changed hands. Costs nothing when `from` has no files here; files that have no name any
     /// more keep their owner until they are closed.
-    pub fn hand_over(&self, from: Cid, to: Cid) -> usize {
+    ///
+    /// # Errors
+    /// [`NoMemory`]; some may have changed hands then, and the rest does when it is asked for again.
+    pub fn hand_over(&self, from: Cid, to: Cid) -> Result<usize, NoMemory> {
         node::hand_over(&self.root, from, to)
     }
 }
@@ -152,7 +155,13 @@ impl Shared {
         if !Self::take(&self.inodes, self.capacity.inodes) {
             return Err(Errno::ENOSPC);
         }
-        *self.owned.lock().entry(owner).or_default() += 1;
+        match self.owned.lock().get_or_insert_with(owner, || 0) {
+            Ok(count) => *count += 1,
+            Err(no_memory) => {
+                self.inodes.fetch_sub(1, Ordering::Relaxed);
+                return Err(no_memory.into());
+            }
+        }
         Ok(self.next_number.fetch_add(1, Ordering::Relaxed))
     }
 
@@ -167,13 +176,14 @@ impl Shared {
     }
 
     /// Counts a node that changes hands.
-    fn change_owner(&self, from: Cid, to: Cid) {
+    fn change_owner(&self, from: Cid, to: Cid) -> Result<(), NoMemory> {
         let mut owned = self.owned.lock();
+        *owned.get_or_insert_with(to, || 0)? += 1;
         Self::disown(&mut owned, from);
-        *owned.entry(to).or_default() += 1;
+        Ok(())
     }
 
-    fn disown(owned: &mut BTreeMap<Cid, u64>, owner: Cid) {
+    fn disown(owned: &mut Map<Cid, u64>, owner: Cid) {
         if let Some(count) = owned.get_mut(&owner) {
             *count -= 1;
             if *count == 0 {

@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicU16, Ordering};
+use fallible::{NoMemory, Push};
 use memory::PageSource;
 use sync::{Guard, Rank, SpinLock};
 use vfs::{
@@ -71,6 +72,29 @@ impl State {
     }
 }
 
+impl Body {
+    fn of(
+        content: &NodeContent<'_>,
+        shared: &Arc<Shared>,
+        number: u64,
+        owner: Cid,
+    ) -> Result<Self, NoMemory> {
+        Ok(match *content {
+            NodeContent::Regular => {
+                Body::Regular(fallible::arc(Pages::new(shared, number, owner))?)
+            }
+            NodeContent::Directory => Body::Directory,
+            NodeContent::Symlink(target) => Body::Symlink(fallible::boxed_slice(target)?),
+            NodeContent::Fifo | NodeContent::Socket => {
+                Body::Special(Attachment::default(), DeviceNumber::default())
+            }
+            NodeContent::Character(device) | NodeContent::Block(device) => {
+                Body::Special(Attachment::default(), device)
+            }
+        })
+    }
+}
+
 impl Node {
     pub(crate) fn make(
         shared: &Arc<Shared>,
@@ -79,17 +103,8 @@ impl Node {
     ) -> Result<Arc<Self>, Errno> {
         let number = shared.take_inode(owner)?;
         let now = shared.clock.now();
-        let body = match new.content {
-            NodeContent::Regular => Body::Regular(Arc::new(Pages::new(shared, number, owner))),
-            NodeContent::Directory => Body::Directory,
-            NodeContent::Symlink(target) => Body::Symlink(Box::from(target)),
-            NodeContent::Fifo | NodeContent::Socket => {
-                Body::Special(Attachment::default(), DeviceNumber::default())
-            }
-            NodeContent::Character(device) | NodeContent::Block(device) => {
-                Body::Special(Attachment::default(), device)
-            }
-        };
+        let body = Body::of(&new.content, shared, number, owner);
+        let body = body.inspect_err(|_| shared.give_inode(owner))?;
         let kind = new.content.kind();
         let state = State {
             mode: new.mode,
@@ -104,7 +119,8 @@ impl Node {
         };
         let owner = AtomicU16::new(owner.0);
         let state = SpinLock::new(Rank::Inode, state);
-        Ok(Arc::new(Self {
+        // One that is dropped for want of memory gives its place back.
+        Ok(fallible::arc(Self {
             shared: shared.clone(),
             number,
             kind,
@@ -112,7 +128,7 @@ impl Node {
             body,
             attributes: AttributeStore::default(),
             state,
-        }))
+        })?)
     }
 
     pub(crate) fn state(&self) -> Guard<'_, State> {
@@ -154,8 +170,8 @@ impl Node {
     pub(crate) fn add(&self, name: &[u8], node: Arc<Node>) -> Result<(), Errno> {
         let mut state = self.names()?;
         state.names.require_free(name)?;
+        state.names.set(name, node.clone())?;
         state.count_subdirectory(&node, true);
-        state.names.set(name, node);
         state.touch(self.shared.clock.now());
         Ok(())
     }
@@ -407,7 +423,11 @@ impl Inode for Node {
         let mut state = self.names()?;
         state.names.require_free(name)?;
         node.count_name()?;
-        state.names.set(name, node);
+        if let Err(no_memory) = state.names.set(name, node.clone()) {
+            let mut other = node.state.lock();
+            other.links = other.links.saturating_sub(1);
+            return Err(no_memory.into());
+        }
         state.touch(self.shared.clock.now());
         Ok(())
     }
@@ -459,10 +479,11 @@ impl Inode for Node {
         }
         if flags.contains(RenameFlags::EXCHANGE) {
             let other = present.clone().ok_or(Errno::ENOENT)?;
-            pair.from.names.set(name, other.clone());
+            // Both names are there, so neither needs memory.
+            pair.from.names.set(name, other.clone())?;
             pair.from.count_subdirectory(&node, false);
             pair.from.count_subdirectory(&other, true);
-            pair.to().names.set(new_name, node.clone());
+            pair.to().names.set(new_name, node.clone())?;
             pair.to().count_subdirectory(&other, false);
             pair.to().count_subdirectory(&node, true);
             other.state().changed = now;
@@ -474,10 +495,11 @@ impl Inode for Node {
                 Self::make_way(&node, present, now)?;
                 pair.to().count_subdirectory(present, false);
             }
+            // A name that was there before needs no memory: nothing has changed when this fails.
+            pair.to().names.set(new_name, node.clone())?;
             pair.from.names.remove(name);
             pair.from.count_subdirectory(&node, false);
             pair.to().count_subdirectory(&node, true);
-            pair.to().names.set(new_name, node.clone());
         }
         replaced = present;
         pair.from.touch(now);
@@ -512,7 +534,7 @@ impl Inode for Node {
 
     fn read_link(&self, _cx: &IoContext<'_>) -> Attempt<Vec<u8>> {
         match &self.body {
-            Body::Symlink(target) => Ok(target.to_vec()),
+            Body::Symlink(target) => Ok(fallible::copy(target)?),
             _ => Err(Errno::EINVAL.into()),
         }
     }
@@ -590,32 +612,38 @@ impl Drop for Node {
     /// Drops what is below one by one: a deep tree must not use up the kernel's stack.
     fn drop(&mut self) {
         self.shared.give_inode(self.owner());
-        let mut doomed: Vec<Arc<Node>> = self.state.get_mut().names.drain().collect();
-        while let Some(node) = doomed.pop() {
-            if let Some(mut last) = Arc::into_inner(node) {
-                doomed.extend(last.state.get_mut().names.drain());
+        let mut doomed = Vec::new();
+        let mut below = self.state.get_mut().names.drain();
+        loop {
+            for node in below {
+                // Without memory for the list it goes here and now, with what is below it.
+                fallible::assured(|| doomed.try_push(node)).ok();
             }
+            let Some(node) = doomed.pop() else { break };
+            below = match Arc::into_inner(node) {
+                Some(mut last) => last.state.get_mut().names.drain(),
+                None => Names::default().drain(),
+            };
         }
     }
 }
 
 /// Gives the nodes below `root` that belong to `from` to `to`.
-pub(crate) fn hand_over(root: &Arc<Node>, from: Cid, to: Cid) -> usize {
+pub(crate) fn hand_over(root: &Arc<Node>, from: Cid, to: Cid) -> Result<usize, NoMemory> {
     let mut changed = 0;
-    let mut ahead = alloc::vec![root.clone()];
+    let mut ahead = fallible::of_one(root.clone())?;
     while let Some(node) = ahead.pop().filter(|node| node.shared.owned_by(from) > 0) {
-        if node
-            .owner
-            .compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-        {
+        if node.owner() == from {
+            node.shared.change_owner(from, to)?;
+            node.owner.store(to.0, Ordering::Relaxed);
             changed += 1;
-            node.shared.change_owner(from, to);
             if let Body::Regular(pages) = &node.body {
                 pages.hand_over(to);
             }
         }
-        ahead.extend(node.state.lock().names.nodes().cloned());
+        for below in node.state.lock().names.nodes() {
+            ahead.try_push(below.clone())?;
+        }
     }
-    changed
+    Ok(changed)
 }

@@ -2,9 +2,9 @@
 
 use crate::Shared;
 use abi::{Cid, Errno, PAGE_SHIFT, PAGE_SIZE};
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use fallible::Map;
 use memory::{Frame, Kind, PageError, PageSource};
 use sync::{Rank, SpinLock};
 use vfs::Seals;
@@ -28,7 +28,7 @@ pub(crate) struct Pages {
 
 struct State {
     size: u64,
-    frames: BTreeMap<u64, Frame>,
+    frames: Map<u64, Frame>,
     seals: Seals,
     /// Mappings through which the contents can be changed; counted only while seals can be added.
     writable_mappings: u64,
@@ -59,7 +59,7 @@ impl Pages {
                 Rank::Pages,
                 State {
                     size: 0,
-                    frames: BTreeMap::new(),
+                    frames: Map::new(),
                     seals: Seals::SEAL,
                     writable_mappings: 0,
                 },
@@ -106,9 +106,10 @@ impl Pages {
             drop(state);
             return Ok(self.clone());
         }
+        // Counted first: one that is dropped for want of memory is not counted any more.
         state.writable_mappings += 1;
         drop(state);
-        Ok(Arc::new(WritableMapping(self.clone())))
+        Ok(fallible::arc(WritableMapping(self.clone()))?)
     }
 
     /// Whether a mapping has changed the contents since the last call.
@@ -132,16 +133,15 @@ impl Pages {
         if !self.shared.take_page() {
             return Err(Errno::ENOSPC);
         }
-        match Frame::allocate(Cid(self.owner.load(Ordering::Relaxed)), Kind::File) {
-            Ok(frame) => {
-                state.frames.insert(page, frame.clone());
-                Ok(frame)
-            }
-            Err(_) => {
-                self.shared.give_pages(1);
-                Err(Errno::ENOMEM)
-            }
+        let owner = Cid(self.owner.load(Ordering::Relaxed));
+        let made = Frame::allocate(owner, Kind::File).ok().filter(|frame| {
+            let kept = state.frames.insert(page, frame.clone());
+            kept.is_ok()
+        });
+        if made.is_none() {
+            self.shared.give_pages(1);
         }
+        made.ok_or(Errno::ENOMEM)
     }
 
     /// Reads from `offset`; the caller holds the node's lock.
@@ -249,16 +249,14 @@ impl Pages {
     pub(crate) fn set_size(&self, size: u64) {
         let cut = {
             let mut state = self.state.lock();
-            let cut = state
-                .frames
-                .split_off(&page_of(size.saturating_add(PAGE_SIZE as u64 - 1)));
+            let kept = page_of(size.saturating_add(PAGE_SIZE as u64 - 1));
+            let cut = state.frames.truncate(&kept);
             state.size = state.size.min(size);
             state.clear_tail();
             state.size = size;
             cut
         };
-        self.shared.give_pages(cut.len() as u64);
-        drop(cut);
+        self.shared.give_pages(cut as u64);
     }
 
     /// Takes a whole file's contents: for the archive at boot.

@@ -17,7 +17,9 @@ impl Sleeper for Nobody {
     fn wake(&self, _: Ticket, _: Option<i64>) -> bool {
         false
     }
-    fn linked(&self, _: Ticket, _: wait::Link) {}
+    fn linked(&self, _: Ticket, _: wait::Link) -> Option<wait::Link> {
+        None
+    }
 }
 struct Counting(AtomicI64);
 impl Clock for Counting {
@@ -166,7 +168,7 @@ fn ramfs03_mappings_see_the_file_and_nothing_behind_its_end() {
         around.each_ref().map(Option::is_some),
         [true, true, false, false]
     );
-    assert_eq!(fs.hand_over(Cid(3), Cid(0)), 1);
+    assert_eq!(fs.hand_over(Cid(3), Cid(0)), Ok(1));
     assert_eq!(frame.owner(), Cid(0));
     assert_eq!(fs.shared.owned_by(Cid(3)), 0);
     assert_eq!(fs.shared.owned_by(Cid(0)), 2);

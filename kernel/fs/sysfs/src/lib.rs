@@ -18,13 +18,17 @@ mod tree;
 use abi::Cid;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use fallible::NoMemory;
 use node::Node;
 use vfs::{Clock, DeviceNumber, Inode};
 
 /// What the file system tells of.
 pub trait Machine: Send + Sync {
     /// Whether each CPU of the machine, in the order of their numbers, is in use for a partition.
-    fn cpus(&self, viewer: Cid) -> Vec<bool>;
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    fn cpus(&self, viewer: Cid) -> Result<Vec<bool>, NoMemory>;
 
     /// The time of day.
     fn clock(&self) -> &dyn Clock;
@@ -40,13 +44,20 @@ pub(crate) struct Shared {
 
 impl Sysfs {
     /// A file system that tells of `machine`; all partitions share it.
-    pub fn new(device: DeviceNumber, machine: Arc<dyn Machine>) -> Self {
-        Self(Arc::new(Shared { device, machine }))
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(device: DeviceNumber, machine: Arc<dyn Machine>) -> Result<Self, NoMemory> {
+        fallible::arc(Shared { device, machine }).map(Self)
     }
 
     /// The root directory, for [`vfs::FileSystem::new`].
-    pub fn root(&self) -> Arc<dyn Inode> {
-        Arc::new(Node::root(&self.0))
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn root(&self) -> Result<Arc<dyn Inode>, NoMemory> {
+        let root: Arc<dyn Inode> = fallible::arc(Node::root(&self.0))?;
+        Ok(root)
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::Shared;
 use crate::tree::{Tree, tree};
 use abi::{Cid, Errno};
-use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Bound;
+use fallible::{NoMemory, Push};
 use vfs::{
     Access, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow, Inode,
     InodeId, IoContext, Metadata, Mode, NAME_LIMIT, TextFile,
@@ -32,15 +33,15 @@ impl Node {
         }
     }
 
-    fn tree(&self, cx: &IoContext<'_>) -> Tree {
-        tree(&self.shared.machine.cpus(cx.credential.cid))
+    fn tree(&self, cx: &IoContext<'_>) -> Result<Tree, NoMemory> {
+        tree(&self.shared.machine.cpus(cx.credential.cid)?)
     }
 
-    fn inside(&self, name: &str) -> String {
+    fn inside(&self, name: &str) -> Result<String, NoMemory> {
         if self.path.is_empty() {
-            name.into()
+            fallible::string(name)
         } else {
-            format!("{}/{name}", self.path)
+            fallible::text(format_args!("{}/{name}", self.path))
         }
     }
 }
@@ -53,9 +54,13 @@ fn kind(tree: &Tree, path: &str) -> Option<FileKind> {
     if tree.contains_key(path) {
         return Some(FileKind::Regular);
     }
-    let below = format!("{path}/");
-    let (first, _) = tree.range(below.clone()..).next()?;
-    first.starts_with(&below).then_some(FileKind::Directory)
+    // The names below come right after those that begin alike and go on with less than a slash.
+    let is_below = |name: &str| name.strip_prefix(path)?.strip_prefix('/').map(drop);
+    let mut from = tree.range::<str>((Bound::Excluded(path), Bound::Unbounded));
+    from.by_ref()
+        .take_while(|(name, _)| name.starts_with(path))
+        .find_map(|(name, _)| is_below(name))
+        .map(|()| FileKind::Directory)
 }
 
 /// The number of a path's inode: FNV-1a, which tells apart the few hundred paths that there can be.
@@ -86,7 +91,7 @@ impl Inode for Node {
     }
 
     fn metadata(&self, cx: &IoContext<'_>) -> Attempt<Metadata> {
-        if kind(&self.tree(cx), &self.path) != Some(self.kind) {
+        if kind(&self.tree(cx)?, &self.path) != Some(self.kind) {
             return Err(Errno::ENOENT.into());
         }
         let now = self.shared.machine.clock().now();
@@ -113,13 +118,13 @@ impl Inode for Node {
             return Err(Errno::ENOTDIR.into());
         }
         let name = core::str::from_utf8(name).map_err(|_| Errno::ENOENT)?;
-        let path = self.inside(name);
-        let kind = kind(&self.tree(cx), &path).ok_or(Errno::ENOENT)?;
-        Ok(Arc::new(Self {
+        let path = self.inside(name)?;
+        let kind = kind(&self.tree(cx)?, &path).ok_or(Errno::ENOENT)?;
+        Ok(fallible::arc(Self {
             shared: self.shared.clone(),
             path,
             kind,
-        }))
+        })?)
     }
 
     /// The cookie of a name is its place in order; a CPU that comes or goes while somebody reads may move names.
@@ -132,17 +137,19 @@ impl Inode for Node {
         if self.kind != FileKind::Directory {
             return Err(Errno::ENOTDIR.into());
         }
-        let tree = self.tree(cx);
-        let above = self.inside("");
-        let mut names: Vec<&str> = tree
-            .range(above.clone()..)
-            .map_while(|(path, _)| path.strip_prefix(&above))
-            .filter_map(|rest| rest.split('/').next())
-            .collect();
+        let tree = self.tree(cx)?;
+        let above = self.inside("")?;
+        let mut names = Vec::new();
+        for rest in tree
+            .range::<str>((Bound::Included(above.as_str()), Bound::Unbounded))
+            .map_while(|(path, _)| path.strip_prefix(above.as_str()))
+        {
+            names.try_push(rest.split('/').next().unwrap_or_default())?;
+        }
         names.dedup();
         let start = usize::try_from(cookie).unwrap_or(usize::MAX);
         for (name, next) in names.iter().zip(1..).skip(start) {
-            let path = self.inside(name);
+            let path = self.inside(name)?;
             let entry = DirectoryEntry {
                 name: name.as_bytes(),
                 number: number(&path),
@@ -163,8 +170,9 @@ impl Inode for Node {
         if access.contains(Access::WRITE) {
             return Err(Errno::EACCES.into());
         }
-        let text = self.tree(cx).remove(&self.path).ok_or(Errno::ENOENT)?;
-        Ok(Some(Arc::new(TextFile(text.into_bytes()))))
+        let mut tree = self.tree(cx)?;
+        let text = tree.remove(self.path.as_str()).ok_or(Errno::ENOENT)?;
+        Ok(Some(fallible::arc(TextFile(text.into_bytes()))?))
     }
 
     fn file_system(&self) -> FileSystemStatus {

@@ -11,14 +11,16 @@ impl Sleeper for Nobody {
     fn wake(&self, _: Ticket, _: Option<i64>) -> bool {
         false
     }
-    fn linked(&self, _: Ticket, _: wait::Link) {}
+    fn linked(&self, _: Ticket, _: wait::Link) -> Option<wait::Link> {
+        None
+    }
 }
 
 /// Three CPUs, of which the partition may use those with even numbers.
 struct Three;
 impl Machine for Three {
-    fn cpus(&self, viewer: Cid) -> Vec<bool> {
-        vec![true, viewer.is_global(), true]
+    fn cpus(&self, viewer: Cid) -> Result<Vec<bool>, NoMemory> {
+        Ok(vec![true, viewer.is_global(), true])
     }
     fn clock(&self) -> &dyn Clock {
         self
@@ -31,7 +33,10 @@ impl Clock for Three {
 }
 
 fn with<T>(cid: Cid, act: impl FnOnce(&Arc<dyn Inode>, &IoContext<'_>) -> T) -> T {
-    let root = Sysfs::new(DeviceNumber::new(0, 1), Arc::new(Three)).root();
+    let root = Sysfs::new(DeviceNumber::new(0, 1), Arc::new(Three))
+        .expect("memory")
+        .root()
+        .expect("memory");
     let waiter = Waiter::new(Arc::new(Nobody), Ticket(0));
     let credential = Credential::new(cid, Identity::ROOT, Privileges::empty());
     let cx = IoContext {

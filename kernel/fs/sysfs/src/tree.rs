@@ -1,101 +1,125 @@
 //! What is where.
 
-use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec;
-use alloc::vec::Vec;
+use alloc::string::String;
+use core::fmt::{self, Display, Write};
+use fallible::{Map, NoMemory};
 
 /// The texts of all files by their paths below the root; a directory is the beginning of a path.
-pub(crate) type Tree = BTreeMap<String, String>;
+pub(crate) type Tree = Map<String, String>;
+
+/// Numbers of the set members as ranges: `0-3,6`.
+struct List<'a>(&'a [bool]);
+
+impl Display for List<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = self.0;
+        let mut at = 0;
+        while let Some(start) = (at..set.len()).find(|&cpu| set[cpu]) {
+            if at > 0 {
+                out.write_char(',')?;
+            }
+            at = (start..set.len())
+                .find(|&cpu| !set[cpu])
+                .unwrap_or(set.len());
+            match at - start {
+                1 => write!(out, "{start}")?,
+                _ => write!(out, "{start}-{}", at - 1)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The set as a hexadecimal number, a comma every 32 bits; the highest part has the digits that its CPUs need.
+struct Mask<'a>(&'a [bool]);
+
+impl Display for Mask<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.0.chunks(32);
+        let highest = words.len().saturating_sub(1);
+        for (index, part) in words.enumerate().rev() {
+            let members = part.iter().enumerate();
+            let bits = members.fold(0u32, |bits, (bit, member)| bits | u32::from(*member) << bit);
+            if index == highest {
+                let digits = part.len().div_ceil(4);
+                write!(out, "{bits:0digits$x}")?;
+            } else {
+                write!(out, ",{bits:08x}")?;
+            }
+        }
+        Ok(())
+    }
+}
 
 /// The tree of a machine whose CPUs are in use as `online` says.
 ///
 /// Every CPU is a core of its own: the hypervisor does not say which of its processors share one.
-pub(crate) fn tree(online: &[bool]) -> Tree {
+pub(crate) fn tree(online: &[bool]) -> Result<Tree, NoMemory> {
     let mut tree = Tree::new();
-    let mut put = |path: String, text: String| {
-        tree.insert(path, text + "\n");
+    let mut put = |path: fmt::Arguments<'_>, contents: &dyn Display| {
+        let contents = fallible::text(format_args!("{contents}\n"))?;
+        tree.insert(fallible::text(path)?, contents).map(drop)
     };
-    let present = list(&vec![true; online.len()]);
-    let used = list(online);
-    let unused: Vec<bool> = online.iter().map(|online| !online).collect();
-    for (name, text) in [
-        ("online", used.clone()),
-        ("offline", list(&unused)),
-        ("possible", present.clone()),
-        ("present", present),
-        ("kernel_max", online.len().saturating_sub(1).to_string()),
+    let present = fallible::filled(true, online.len())?;
+    let unused = fallible::collect(online.iter().map(|online| !online))?;
+    for (name, cpus) in [
+        ("online", online),
+        ("offline", &unused),
+        ("possible", &present),
+        ("present", &present),
     ] {
-        put(format!("devices/system/cpu/{name}"), text);
+        let path = format_args!("devices/system/cpu/{name}");
+        put(path, &List(cpus))?;
     }
+    let last = online.len().saturating_sub(1);
+    put(format_args!("devices/system/cpu/kernel_max"), &last)?;
     for (number, _) in online.iter().enumerate().filter(|(_, online)| **online) {
-        let alone: Vec<bool> = (0..online.len()).map(|other| other == number).collect();
-        let at = format!("devices/system/cpu/cpu{number}/topology");
-        put(format!("{at}/core_id"), number.to_string());
-        put(format!("{at}/physical_package_id"), "0".to_string());
+        let alone = fallible::collect((0..online.len()).map(|other| other == number))?;
+        let at = fallible::text(format_args!("devices/system/cpu/cpu{number}/topology"))?;
+        put(format_args!("{at}/core_id"), &number)?;
+        put(format_args!("{at}/physical_package_id"), &0)?;
         for (name, cpus) in [
             ("core_cpus", &alone[..]),
             ("thread_siblings", &alone),
             ("core_siblings", online),
             ("package_cpus", online),
         ] {
-            put(format!("{at}/{name}"), mask(cpus));
-            put(format!("{at}/{name}_list"), list(cpus));
+            put(format_args!("{at}/{name}"), &Mask(cpus))?;
+            put(format_args!("{at}/{name}_list"), &List(cpus))?;
         }
     }
     for name in ["online", "possible", "has_cpu", "has_memory"] {
-        put(format!("devices/system/node/{name}"), "0".to_string());
+        put(format_args!("devices/system/node/{name}"), &0)?;
     }
-    put("devices/system/node/node0/cpulist".to_string(), used);
-    put("devices/system/node/node0/cpumap".to_string(), mask(online));
     put(
-        "devices/system/node/node0/distance".to_string(),
-        "10".to_string(),
-    );
+        format_args!("devices/system/node/node0/cpulist"),
+        &List(online),
+    )?;
     put(
-        "kernel/mm/transparent_hugepage/enabled".to_string(),
-        "always madvise [never]".to_string(),
-    );
-    tree
-}
-
-/// Numbers of the set members as ranges: `0-3,6`.
-fn list(set: &[bool]) -> String {
-    let mut ranges: Vec<String> = Vec::new();
-    let mut at = 0;
-    while let Some(start) = (at..set.len()).find(|&cpu| set[cpu]) {
-        at = (start..set.len())
-            .find(|&cpu| !set[cpu])
-            .unwrap_or(set.len());
-        ranges.push(match at - start {
-            1 => start.to_string(),
-            _ => format!("{start}-{}", at - 1),
-        });
-    }
-    ranges.join(",")
-}
-
-/// The set as a hexadecimal number, a comma every 32 bits; the highest part has the digits that its CPUs need.
-fn mask(set: &[bool]) -> String {
-    let word = |(index, part): (usize, &[bool])| {
-        let bits = part
-            .iter()
-            .enumerate()
-            .fold(0u32, |bits, (bit, member)| bits | u32::from(*member) << bit);
-        let highest = (index + 1) * 32 >= set.len();
-        let digits = if highest { part.len().div_ceil(4) } else { 8 };
-        format!("{bits:0digits$x}")
-    };
-    let mut words: Vec<String> = set.chunks(32).enumerate().map(word).collect();
-    words.reverse();
-    words.join(",")
+        format_args!("devices/system/node/node0/cpumap"),
+        &Mask(online),
+    )?;
+    put(format_args!("devices/system/node/node0/distance"), &10)?;
+    let huge_pages = "always madvise [never]";
+    put(
+        format_args!("kernel/mm/transparent_hugepage/enabled"),
+        &huge_pages,
+    )?;
+    Ok(tree)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{list, mask};
+    use alloc::string::{String, ToString};
     use alloc::vec;
+
+    fn list(set: &[bool]) -> String {
+        super::List(set).to_string()
+    }
+
+    fn mask(set: &[bool]) -> String {
+        super::Mask(set).to_string()
+    }
 
     #[test]
     fn sysfs01_sets_are_written_as_ranges_and_as_masks() {

@@ -51,18 +51,21 @@ fn metadata() -> Metadata {
 }
 
 fn pair(kind: ChannelKind) -> (Socket, Socket) {
-    let [one, two] = Channel::pair(kind, [metadata(), metadata()]).map(|end| Socket {
-        file: OpenFile::new(
-            end.clone(),
-            None,
-            Cid(1),
-            Access::READ | Access::WRITE,
-            StatusFlags::empty(),
-        ),
-        end,
-        thread: Thread::new(),
-        credential: Credential::new(Cid(1), Identity::user(1, 1), Privileges::empty()),
-    });
+    let [one, two] = Channel::pair(kind, [metadata(), metadata()])
+        .expect("memory")
+        .map(|end| Socket {
+            file: OpenFile::new(
+                end.clone(),
+                None,
+                Cid(1),
+                Access::READ | Access::WRITE,
+                StatusFlags::empty(),
+            )
+            .expect("memory"),
+            end,
+            thread: Thread::new(),
+            credential: Credential::new(Cid(1), Identity::user(1, 1), Privileges::empty()),
+        });
     (one, two)
 }
 

@@ -134,7 +134,7 @@ impl List {
     pub fn insert(
         &mut self,
         key: Key,
-        make: impl FnOnce(Handle) -> Entry,
+        make: impl FnOnce(Handle) -> Result<Entry, Errno>,
     ) -> Result<Handle, Errno> {
         if self.find(key).is_some() {
             return Err(Errno::EEXIST);
@@ -156,7 +156,7 @@ impl List {
         let used = Place::Used {
             serial: self.serial,
             node: Node::default(),
-            entry: make(handle),
+            entry: make(handle)?,
         };
         self.serial += 1;
         match self.places.get_mut(place as usize) {

@@ -33,16 +33,16 @@ fn metadata() -> Metadata {
 
 fn open(operations: Arc<dyn FileOperations>) -> Arc<OpenFile> {
     let access = Access::READ | Access::WRITE;
-    OpenFile::new(operations, None, Cid(1), access, StatusFlags::NONBLOCKING)
+    OpenFile::new(operations, None, Cid(1), access, StatusFlags::NONBLOCKING).expect("memory")
 }
 
 fn counter() -> Arc<OpenFile> {
-    open(EventCounter::new(0, false, metadata()))
+    open(EventCounter::new(0, false, metadata()).expect("memory"))
 }
 
 /// An instance and the file that keeps it open.
 fn instance(quota: usize) -> (Arc<Epoll>, Arc<OpenFile>) {
-    let epoll = Epoll::new(Arc::new(Quota::new(quota)), metadata());
+    let epoll = Epoll::new(Arc::new(Quota::new(quota)), metadata()).expect("memory");
     (epoll.clone(), open(epoll))
 }
 

@@ -25,7 +25,7 @@ fn counter(count: u32, semaphore: bool) -> Arc<EventCounter> {
         modified: never,
         changed: never,
     };
-    EventCounter::new(count, semaphore, metadata)
+    EventCounter::new(count, semaphore, metadata).expect("memory")
 }
 
 fn run<T>(thread: &Arc<Thread>, nonblocking: bool, call: impl FnOnce(&IoContext<'_>) -> T) -> T {

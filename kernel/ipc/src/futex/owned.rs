@@ -25,7 +25,7 @@ impl FutexTable {
         change: Change<'_>,
     ) -> Attempt<()> {
         let mut bucket = self.bucket(self.place(key))?;
-        let queue = bucket.queue(key);
+        let queue = bucket.queue(key)?;
         let others = if queue.is_empty() { 0 } else { FUTEX_WAITERS };
         let waits = if waiter.is_some() { FUTEX_WAITERS } else { 0 };
         let old = change(&|old| match old & FUTEX_TID_MASK {
@@ -56,12 +56,12 @@ impl FutexTable {
         dead: bool,
         change: Change<'_>,
     ) -> Attempt<()> {
-        let mut bucket = self.bucket(self.place(key))?;
-        let queue = bucket.queue(key);
+        let bucket = self.bucket(self.place(key))?;
+        let queue = bucket.queues.get(&key);
         let mark = if dead { FUTEX_OWNER_DIED } else { 0 };
         let mut owner = own;
         loop {
-            let next = queue.first_key();
+            let next = queue.and_then(|queue| queue.first_key());
             let word = match next {
                 Some(next) => next as u32 & FUTEX_TID_MASK | FUTEX_WAITERS | mark,
                 None => mark,
@@ -78,7 +78,7 @@ impl FutexTable {
             }
             let Some(next) = next else { return Ok(()) };
             // One whose wait is over is passed over, and its number is replaced.
-            if queue.wake_where(1, Some(0), |key| key == next) > 0 {
+            if queue.is_some_and(|queue| queue.wake_where(1, Some(0), |key| key == next) > 0) {
                 return Ok(());
             }
             owner = next as u32 & FUTEX_TID_MASK;

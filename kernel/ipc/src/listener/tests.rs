@@ -31,7 +31,7 @@ fn metadata() -> Metadata {
 
 fn open(operations: Arc<dyn FileOperations>) -> Arc<OpenFile> {
     let access = Access::READ | Access::WRITE;
-    OpenFile::new(operations, None, Cid(1), access, StatusFlags::empty())
+    OpenFile::new(operations, None, Cid(1), access, StatusFlags::empty()).expect("memory")
 }
 
 fn run<T>(thread: &Arc<Thread>, nonblocking: bool, act: impl FnOnce(&IoContext<'_>) -> T) -> T {
@@ -54,7 +54,7 @@ fn sender(pid: u32) -> Sender {
 
 /// A socket that listens, and the file that keeps it.
 fn listener(backlog: usize) -> (Arc<StreamSocket>, Arc<OpenFile>) {
-    let socket = StreamSocket::new(ChannelKind::Stream, metadata());
+    let socket = StreamSocket::new(ChannelKind::Stream, metadata()).expect("memory");
     let name = |_| Ok::<Name, Errno>(Arc::from(&b"name\0"[..]));
     assert_eq!(socket.listen(backlog, sender(1)), Err(Errno::EINVAL));
     assert_eq!(socket.bind(name), Ok(()));
@@ -64,7 +64,7 @@ fn listener(backlog: usize) -> (Arc<StreamSocket>, Arc<OpenFile>) {
 }
 
 fn connect(thread: &Arc<Thread>, to: &StreamSocket) -> (Arc<OpenFile>, Attempt<()>) {
-    let socket = StreamSocket::new(ChannelKind::Stream, metadata());
+    let socket = StreamSocket::new(ChannelKind::Stream, metadata()).expect("memory");
     let file = open(socket.clone());
     let result = run(thread, false, |cx| {
         socket.connect(cx, to, sender(2), metadata())
@@ -121,7 +121,9 @@ fn pass(thread: &Arc<Thread>, to: &Arc<DatagramSocket>, file: &Arc<OpenFile>) ->
 #[test]
 fn no_socket_carries_itself() {
     let thread = Thread::new();
-    let sockets: Vec<_> = (0..3).map(|_| DatagramSocket::new(metadata())).collect();
+    let sockets: Vec<_> = (0..3)
+        .map(|_| DatagramSocket::new(metadata()).expect("memory"))
+        .collect();
     let files: Vec<_> = sockets.iter().map(|socket| open(socket.clone())).collect();
     let circle = Err(Errno::ETOOMANYREFS.into());
     assert_eq!(pass(&thread, &sockets[0], &files[0]), circle);
@@ -161,8 +163,8 @@ fn no_socket_carries_itself() {
 fn a_name_is_free_again_when_its_socket_is_gone() {
     let names = AbstractNames::new();
     let name: Name = Arc::from(&b"\0name"[..]);
-    let first = StreamSocket::new(ChannelKind::Stream, metadata());
-    let second = DatagramSocket::new(metadata());
+    let first = StreamSocket::new(ChannelKind::Stream, metadata()).expect("memory");
+    let second = DatagramSocket::new(metadata()).expect("memory");
     assert_eq!(names.take(&name, &Bound::Stream(first.clone())), Ok(()));
     let other = Bound::Datagram(second);
     assert_eq!(names.take(&name, &other), Err(Errno::EADDRINUSE));

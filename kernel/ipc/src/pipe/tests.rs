@@ -73,11 +73,11 @@ fn metadata() -> Metadata {
 }
 
 fn open(end: Arc<PipeEnd>, access: Access) -> Arc<OpenFile> {
-    OpenFile::new(end, None, Cid(1), access, StatusFlags::empty())
+    OpenFile::new(end, None, Cid(1), access, StatusFlags::empty()).expect("memory")
 }
 
 fn pair() -> (Arc<OpenFile>, Arc<OpenFile>) {
-    let (reader, writer) = Pipe::pair(metadata());
+    let (reader, writer) = Pipe::pair(metadata()).expect("memory");
     (open(reader, Access::READ), open(writer, Access::WRITE))
 }
 

@@ -308,7 +308,7 @@ fn two_connections_never_have_the_same_addresses() {
 #[test]
 fn one_socket_of_ipv6_serves_both_families_unless_told_otherwise() {
     let stack = stack();
-    let six = || Open::new(TcpSocket::new(stack.clone(), Domain::V6, metadata()));
+    let six = || Open::new(TcpSocket::new(stack.clone(), Domain::V6, metadata()).expect("memory"));
     let server = six();
     server.0.bind(at("[::]:8000"), NONE).unwrap();
     server.0.listen(5).unwrap();
@@ -385,7 +385,7 @@ fn a_watcher_learns_of_every_send_and_of_the_connection() {
     let watch = |socket: &Open<TcpSocket>| {
         thread.run(false, |cx| {
             let sleeper: Arc<dyn wait::Sleeper> = thread.clone();
-            let Ticket(ticket) = cx.waiter.ticket();
+            let Ticket(ticket) = cx.waiter().ticket();
             let waiter = Waiter::watching(sleeper, Ticket(ticket), Manner::CHANGES);
             socket.0.poll(EVERYTHING, Some(&waiter))
         })

@@ -145,7 +145,7 @@ fn who_waits_is_woken_and_a_direction_that_is_shut_ends_the_wait() {
 #[test]
 fn options_of_another_protocol_are_refused() {
     let stack = stack();
-    let socket = Open::new(UdpSocket::new(stack, Domain::V6, metadata()));
+    let socket = Open::new(UdpSocket::new(stack, Domain::V6, metadata()).expect("memory"));
     let set = socket.0.set_option(IPPROTO_TCP, 1, Value::Number(1));
     assert_eq!(set, Err(Errno::ENOPROTOOPT));
     assert_eq!(

@@ -2,7 +2,8 @@
 
 use abi::Errno;
 use abi::linux::{SI_QUEUE, SI_USER, SigInfo, SignalNumber, SignalSet};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
+use fallible::{Map, PushBack};
 use smallvec::SmallVec;
 
 /// A set of pending signals: standard ones once each, real-time ones as often as they were sent.
@@ -11,8 +12,9 @@ pub struct Pending {
     set: SignalSet,
     /// What came with standard signals, at most one each; there is seldom more than one.
     standard: SmallVec<[SigInfo; 1]>,
-    /// What came with real-time signals; one in `set` without an entry came when the queue was full.
-    realtime: BTreeMap<SignalNumber, VecDeque<SigInfo>>,
+    /// What came with real-time signals; one in `set` without an entry came when the queue was full, or there was no
+    /// memory.
+    realtime: Map<SignalNumber, VecDeque<SigInfo>>,
     queued: u64,
 }
 
@@ -44,10 +46,8 @@ impl Pending {
             }
             return Ok(());
         }
-        if self.queued < limit {
+        if self.queued < limit && self.queue(info) {
             self.set = self.set.with(signal);
-            self.realtime.entry(signal).or_default().push_back(info);
-            self.queued += 1;
             return Ok(());
         }
         if info.code <= SI_QUEUE {
@@ -57,16 +57,36 @@ impl Pending {
         Ok(())
     }
 
-    /// Adds a signal in place of what is pending of it.
+    /// Adds a signal in place of what is pending of it. Without memory it is noted without what came with it.
     pub fn replace(&mut self, info: SigInfo) {
         self.cancel(SignalSet::of(&[info.signal]));
         self.set = self.set.with(info.signal);
-        self.queued += 1;
-        if info.signal.is_realtime() {
-            self.realtime.insert(info.signal, VecDeque::from([info]));
+        self.queue(info);
+    }
+
+    /// Keeps what came with a signal; false when there is no memory for it.
+    fn queue(&mut self, info: SigInfo) -> bool {
+        let kept = if info.signal.is_realtime() {
+            let queue = self.realtime.get_or_insert_with(info.signal, VecDeque::new);
+            let kept = queue.and_then(|queue| queue.try_push_back(info));
+            if kept.is_err()
+                && self
+                    .realtime
+                    .get(&info.signal)
+                    .is_some_and(VecDeque::is_empty)
+            {
+                self.realtime.remove(&info.signal);
+            }
+            kept.is_ok()
         } else {
-            self.standard.push(info);
-        }
+            let room = self.standard.try_reserve(1).is_ok();
+            if room {
+                self.standard.push(info);
+            }
+            room
+        };
+        self.queued += u64::from(kept);
+        kept
     }
 
     /// Takes the first of the `wanted` signals: lowest number first, then oldest.

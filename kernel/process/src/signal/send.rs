@@ -3,7 +3,6 @@
 use super::{ProcessSignals, ThreadSignals, effects};
 use abi::Errno;
 use abi::linux::{SigInfo, SignalNumber};
-use alloc::vec::Vec;
 
 /// Whom a signal is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,24 +40,24 @@ pub fn send<'a, K: Copy + Eq>(
     from_outside: bool,
 ) -> Result<Sent<K>, Errno> {
     let signal = info.signal;
-    let mut threads: Vec<(K, &mut ThreadSignals)> = threads.collect();
     let effects = effects(signal);
     process.pending.cancel(effects.cancels);
-    for (_, thread) in &mut threads {
-        thread.pending.cancel(effects.cancels);
-    }
     let open =
         |thread: &ThreadSignals| !thread.mask.contains(signal) || thread.awaiting.contains(signal);
-    let at = match to {
-        Recipient::Thread(key) => Some(
-            threads
-                .iter()
-                .position(|(other, _)| *other == key)
-                .ok_or(Errno::ESRCH)?,
-        ),
-        Recipient::Process => threads.iter().position(|(_, thread)| open(thread)),
-    };
-    let taker = at.and_then(|at| threads.get_mut(at));
+    let mut taker = None;
+    for (key, thread) in threads {
+        thread.pending.cancel(effects.cancels);
+        let fits = match to {
+            Recipient::Thread(wanted) => key == wanted,
+            Recipient::Process => open(thread),
+        };
+        if fits && taker.is_none() {
+            taker = Some((key, thread));
+        }
+    }
+    if taker.is_none() && matches!(to, Recipient::Thread(_)) {
+        return Err(Errno::ESRCH);
+    }
     let kept = taker
         .as_ref()
         .is_none_or(|(_, thread)| thread.mask.contains(signal) || thread.awaiting.contains(signal));
@@ -76,7 +75,7 @@ pub fn send<'a, K: Copy + Eq>(
         process.pending.post(info, limit)?;
         return Ok(sent);
     };
-    sent.wake = Some(*key).filter(|_| open(thread));
+    sent.wake = Some(key).filter(|_| open(thread));
     match to {
         Recipient::Process => process.pending.post(info, limit)?,
         Recipient::Thread(_) => thread.pending.post(info, limit)?,

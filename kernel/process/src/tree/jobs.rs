@@ -93,7 +93,7 @@ impl<T> ProcessTree<T> {
             return Err(Errno::EPERM);
         }
         if node.group != group {
-            self.leave_group_for(target, group, session);
+            fallible::assured(|| self.leave_group_for(target, group, session));
         }
         Ok(())
     }
@@ -133,7 +133,7 @@ impl<T> ProcessTree<T> {
         if !self.nodes.contains_key(&caller) {
             return Err(Errno::ESRCH);
         }
-        self.leave_group_for(caller, caller, caller);
+        fallible::assured(|| self.leave_group_for(caller, caller, caller));
         Ok(())
     }
 
@@ -183,7 +183,7 @@ impl<T> ProcessTree<T> {
     /// are not ended by accident.
     ///
     /// # Errors
-    /// ESRCH when there is none.
+    /// ESRCH when there is none, ENOMEM.
     pub fn targets(
         &self,
         credential: &Credential,
@@ -191,21 +191,22 @@ impl<T> ProcessTree<T> {
         number: i32,
     ) -> Result<Vec<Pid>, Errno> {
         let found: Vec<Pid> = match number {
-            1.. => return Ok(Vec::from([self.meant(credential, caller, number)?])),
-            0 => self
-                .members(self.nodes.get(&caller).ok_or(Errno::ESRCH)?.group)
-                .collect(),
-            -1 => self
-                .of_partition(credential.cid)
-                .filter(|pid| *pid != caller && !self.is_init(*pid))
-                .collect(),
+            1.. => return Ok(fallible::of_one(self.meant(credential, caller, number)?)?),
+            0 => {
+                let group = self.nodes.get(&caller).ok_or(Errno::ESRCH)?.group;
+                fallible::collect(self.members(group))?
+            }
+            -1 => {
+                let all = self.of_partition(credential.cid);
+                fallible::collect(all.filter(|pid| *pid != caller && !self.is_init(*pid)))?
+            }
             _ => {
                 let group = VPid(number.unsigned_abs());
                 let group = self
                     .pids
                     .resolve(credential, group)
                     .map_err(|absent| absent.no_process())?;
-                self.members(group).collect()
+                fallible::collect(self.members(group))?
             }
         };
         if found.is_empty() {

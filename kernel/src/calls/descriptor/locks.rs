@@ -13,9 +13,9 @@ use crate::outcome::{Outcome, Wait};
 use crate::process::Files;
 use abi::linux::{Flock, SEEK_CUR, SEEK_END, SEEK_SET};
 use abi::{Cid, Errno, Pid};
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use fallible::{Map, NoMemory};
 use process::VPid;
 use sync::{Rank, SpinLock};
 use vfs::{Access, FileTable, InodeId, OpenFile, Whence};
@@ -157,24 +157,32 @@ impl Locked {
     }
 
     /// Takes a range away from a holder.
-    fn release(&mut self, holder: &Holder, range: Range) {
-        let mut left = Vec::new();
-        for lock in core::mem::take(&mut self.locks) {
-            if lock.holder != *holder || !lock.range.overlaps(range) {
-                left.push(lock);
-                continue;
-            }
-            left.extend(lock.range.without(range).map(|range| Lock {
+    ///
+    /// # Errors
+    /// [`NoMemory`] when one lock would become two; nothing has changed then.
+    fn release(&mut self, holder: &Holder, range: Range) -> Result<(), NoMemory> {
+        // What is left of the locks that are cut: one more than there are at the most, as they do not overlap.
+        let is_cut = |lock: &Lock| lock.holder == *holder && lock.range.overlaps(range);
+        let cut = self.locks.iter().filter(|lock| is_cut(lock));
+        let left = cut.clone().flat_map(|lock| {
+            let rest = lock.range.without(range);
+            rest.map(move |range| Lock {
                 range,
                 ..lock.clone()
-            }));
-        }
-        self.locks = left;
+            })
+        });
+        let left = fallible::collect(left)?;
+        self.locks.try_reserve(left.len())?;
+        self.locks.retain(|lock| !is_cut(lock));
+        self.locks.extend(left);
+        Ok(())
     }
 
     /// Gives a holder a range, joined with what it has of the same sort.
-    fn acquire(&mut self, mut wanted: Lock) {
-        self.release(&wanted.holder, wanted.range);
+    fn acquire(&mut self, mut wanted: Lock) -> Result<(), NoMemory> {
+        // Room for what is left of others, and for this one.
+        self.locks.try_reserve(3)?;
+        self.release(&wanted.holder, wanted.range)?;
         self.locks.retain(|lock| {
             let same = lock.holder == wanted.holder && lock.exclusive == wanted.exclusive;
             let joins = same && lock.range.joins(wanted.range);
@@ -185,14 +193,15 @@ impl Locked {
             !joins
         });
         self.locks.push(wanted);
+        Ok(())
     }
 }
 
-struct Table(SpinLock<BTreeMap<InodeId, Locked>>);
+struct Table(SpinLock<Map<InodeId, Locked>>);
 
 impl Table {
     const fn new() -> Self {
-        Self(SpinLock::new(Rank::OpenFile, BTreeMap::new()))
+        Self(SpinLock::new(Rank::OpenFile, Map::new()))
     }
 
     /// The first lock that is in the way.
@@ -203,7 +212,7 @@ impl Table {
     /// Takes a lock, or enrols the waiter, if there is one, and parks.
     fn acquire(&self, file: InodeId, wanted: Lock, waiter: Option<&Waiter>) -> Result<(), Outcome> {
         let mut table = self.0.lock();
-        let locked = table.entry(file).or_default();
+        let locked = table.get_or_insert_with(file, Locked::default)?;
         if locked.conflict(&wanted).is_some() {
             let Some(waiter) = waiter else {
                 return Err(Errno::EAGAIN.into());
@@ -214,22 +223,27 @@ impl Table {
         if locked.locks.len() >= RANGES {
             return Err(Errno::ENOLCK.into());
         }
-        locked.acquire(wanted);
+        locked.acquire(wanted)?;
         // What was exclusive may have become shared.
         locked.waiting.wake_all();
         Ok(())
     }
 
-    fn release(&self, file: InodeId, holder: &Holder, range: Range) {
+    /// Takes a range away from a holder, and wakes who waits for it.
+    ///
+    /// # Errors
+    /// [`NoMemory`] when something would be left on both sides of it; never for [`Range::WHOLE`].
+    fn release(&self, file: InodeId, holder: &Holder, range: Range) -> Result<(), NoMemory> {
         let mut table = self.0.lock();
         let Some(locked) = table.get_mut(&file) else {
-            return;
+            return Ok(());
         };
-        locked.release(holder, range);
+        locked.release(holder, range)?;
         locked.waiting.wake_all();
         if locked.locks.is_empty() {
             table.remove(&file);
         }
+        Ok(())
     }
 
     /// Forgets locks of holders that are gone and lets everybody look who waits for one of them.
@@ -259,12 +273,14 @@ pub fn freed() {
 pub fn closed(files: &Files, file: Arc<OpenFile>) {
     let id = file.location().map(|location| location.inode().id());
     if let Some(id) = id {
-        RECORDS.release(id, &Holder::Process(Arc::downgrade(files)), Range::WHOLE);
+        let process = Holder::Process(Arc::downgrade(files));
+        // Nothing is left over that memory would be needed for.
+        RECORDS.release(id, &process, Range::WHOLE).ok();
     }
     let holder = Holder::Opened(Arc::downgrade(&file));
     drop(file);
     if let Some(id) = id.filter(|_| holder.is_gone()) {
-        WHOLE.release(id, &holder, Range::WHOLE);
+        WHOLE.release(id, &holder, Range::WHOLE).ok();
     }
 }
 
@@ -352,7 +368,7 @@ pub(super) fn set(call: &Call<'_>, files: &Files, file: &OpenFile, waits: bool) 
     let (flock, range) = decode(call, file)?;
     let needed = match flock.kind {
         F_UNLCK => {
-            RECORDS.release(id, &Holder::Process(Arc::downgrade(files)), range);
+            RECORDS.release(id, &Holder::Process(Arc::downgrade(files)), range)?;
             return Ok(0);
         }
         F_RDLCK => Access::READ,
@@ -377,7 +393,7 @@ pub(super) fn flock(call: &Call<'_>, file: &Arc<OpenFile>) -> Called {
     let operation = call.argument(1) & 0xffff_ffff;
     let holder = Holder::Opened(Arc::downgrade(file));
     match operation & !NONBLOCKING {
-        UNLOCK => WHOLE.release(id, &holder, Range::WHOLE),
+        UNLOCK => WHOLE.release(id, &holder, Range::WHOLE)?,
         kind @ (SHARED | EXCLUSIVE) => {
             let wanted = Lock {
                 holder,

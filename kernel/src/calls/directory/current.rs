@@ -4,6 +4,7 @@ use super::super::Call;
 use super::{place, with_walk};
 use crate::outcome::Called;
 use abi::Errno;
+use fallible::Push;
 use vfs::Location;
 
 /// `man 2 chdir`.
@@ -52,7 +53,7 @@ pub fn chroot(call: &mut Call<'_>) -> Called {
 /// ERANGE when the buffer is too small, ENOENT when the directory was removed or is not below the root, EFAULT.
 pub fn getcwd(call: &mut Call<'_>) -> Called {
     let mut bytes = place(call)?.working_directory()?;
-    bytes.push(0);
+    bytes.try_push(0)?;
     if (bytes.len() as u64) > call.argument(1) {
         return Err(Errno::ERANGE.into());
     }

@@ -6,7 +6,7 @@ use crate::mounts;
 use crate::outcome::Called;
 use abi::Errno;
 use abi::linux::MemfdFlags;
-use alloc::sync::Arc;
+use fallible::Extend;
 use vfs::{Access, InodeFile, Mode, NewNode, NodeContent, OpenFile, Seals, StatusFlags};
 
 /// What is shown in front of the name that the program gives.
@@ -47,9 +47,10 @@ pub fn memfd_create(call: &mut Call<'_>) -> Called {
     };
     let nameless = mounts::nameless()?;
     let inode = nameless.files.sealable(call.cid(), &node, seals)?;
-    let operations = Arc::new(InodeFile::new(inode.clone()));
-    let shown = [PREFIX, &given].concat();
-    let location = nameless.above.nameless(inode, &shown);
+    let operations = fallible::arc(InodeFile::new(inode.clone()))?;
+    let mut shown = fallible::copy(PREFIX)?;
+    shown.try_extend(&given[..])?;
+    let location = nameless.above.nameless(inode, &shown)?;
     let access = Access::READ | Access::WRITE;
     let file = OpenFile::new(
         operations,
@@ -57,6 +58,6 @@ pub fn memfd_create(call: &mut Call<'_>) -> Called {
         call.cid(),
         access,
         StatusFlags::empty(),
-    );
+    )?;
     install(call, file, flags.contains(MemfdFlags::CLOEXEC))
 }

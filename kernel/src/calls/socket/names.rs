@@ -8,8 +8,6 @@ use crate::user::Segment;
 use abi::Errno;
 use abi::linux::{AF_UNIX, SOCKADDR_MAX};
 use abi::mmu::Access as MemoryAccess;
-use alloc::format;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use ipc::{Bound, Name, SocketPlace};
@@ -131,9 +129,11 @@ pub fn read(call: &Call<'_>, address: u64, length: u64) -> Result<Address, Errno
     }
     Ok(match path.first() {
         None => Address::Any,
-        Some(0) => Address::Named(path.to_vec()),
+        Some(0) => Address::Named(fallible::copy(path)?),
         Some(_) => {
-            let mut name: Vec<u8> = path.iter().copied().take_while(|byte| *byte != 0).collect();
+            let end = path.iter().position(|byte| *byte == 0);
+            let mut name = fallible::list(path.len() + 1)?;
+            name.extend_from_slice(path.get(..end.unwrap_or(path.len())).unwrap_or_default());
             name.push(0);
             Address::Named(name)
         }
@@ -154,7 +154,7 @@ pub fn publish(call: &Call<'_>, address: &Address, socket: &Bound) -> Result<Nam
         Address::None => Err(Errno::EINVAL.into()),
         Address::Any => Ok(choose(call, socket)?),
         Address::Named(name) if is_abstract(name) => {
-            let name: Name = Arc::from(name.as_slice());
+            let name: Name = fallible::arc_slice(name)?;
             let environment = call.process().environment();
             environment.abstract_names.take(&name, socket)?;
             Ok(name)
@@ -162,6 +162,8 @@ pub fn publish(call: &Call<'_>, address: &Address, socket: &Bound) -> Result<Nam
         Address::Named(name) => {
             let path = name.strip_suffix(&[0]).unwrap_or(name);
             let mode = Mode::new(0o777 & !place(call)?.umask);
+            // Nothing may fail any more once the file is there.
+            let name: Name = fallible::arc_slice(name)?;
             with_walk(call, |walk| {
                 walk.make_node(None, path, &NodeContent::Socket, mode)
                     .map_err(|stop| match stop {
@@ -170,11 +172,11 @@ pub fn publish(call: &Call<'_>, address: &Address, socket: &Bound) -> Result<Nam
                     })?;
                 let location = walk.resolve(None, path, Follow::No)?;
                 let attachment = location.inode().attachment().ok_or(Errno::EADDRINUSE)?;
-                let node = attachment.get_or_attach(|| Arc::new(SocketPlace::new()));
+                let node = attachment.get_or_attach(SocketPlace::new)?;
                 node.ok_or(Errno::EADDRINUSE)?.occupy(socket);
                 Ok(())
             })?;
-            Ok(Arc::from(name.as_slice()))
+            Ok(name)
         }
     }
 }
@@ -185,9 +187,12 @@ fn choose(call: &Call<'_>, socket: &Bound) -> Result<Name, Errno> {
     let environment = call.process().environment();
     for _ in 0..NAMES {
         let number = environment.next_name() % NAMES;
-        let name: Name = Arc::from(format!("\0{number:05x}").as_bytes());
-        if environment.abstract_names.take(&name, socket).is_ok() {
-            return Ok(name);
+        let name = fallible::text(format_args!("\0{number:05x}"))?;
+        let name: Name = fallible::arc_slice(name.as_bytes())?;
+        match environment.abstract_names.take(&name, socket) {
+            Ok(()) => return Ok(name),
+            Err(Errno::EADDRINUSE) => {}
+            Err(other) => return Err(other),
         }
     }
     Err(Errno::ENOSPC)
@@ -220,7 +225,7 @@ pub fn find(call: &Call<'_>, address: &Address) -> Result<Bound, Outcome> {
             return Err(Errno::ECONNREFUSED.into());
         }
         let attachment = inode.attachment().ok_or(Errno::ECONNREFUSED)?;
-        let node = attachment.get_or_attach(|| Arc::new(SocketPlace::new()));
+        let node = attachment.get_or_attach(SocketPlace::new)?;
         let found = node.and_then(|node| node.socket());
         found.ok_or(Errno::ECONNREFUSED.into())
     })

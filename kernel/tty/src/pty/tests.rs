@@ -20,7 +20,7 @@ fn write(world: &Arc<World>, file: &dyn FileOperations, bytes: &[u8]) -> Attempt
 
 fn pty() -> (Arc<World>, Arc<PtyMaster>) {
     let (world, _) = World::new();
-    let master = PtyMaster::new(3, TerminalId(9), world.clone(), Box::new(()));
+    let master = PtyMaster::new(3, TerminalId(9), world.clone(), Box::new(())).expect("memory");
     master.opened();
     assert_eq!(master.slave().err(), Some(Errno::EIO));
     world.ioctl(&*master, TIOCSPTLCK, 0, &[0; 4]).unwrap();
@@ -105,7 +105,8 @@ fn a_master_of_two_files_is_closed_with_the_second() {
 fn the_lease_goes_with_the_last_end() {
     let (world, _) = World::new();
     let lease = Arc::new(());
-    let master = PtyMaster::new(0, TerminalId(1), world.clone(), Box::new(lease.clone()));
+    let master =
+        PtyMaster::new(0, TerminalId(1), world.clone(), Box::new(lease.clone())).expect("memory");
     master.opened();
     world.ioctl(&*master, TIOCSPTLCK, 0, &[0; 4]).unwrap();
     let slave = world.open(master.slave().unwrap());

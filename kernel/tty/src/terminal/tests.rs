@@ -4,6 +4,7 @@ use abi::linux::{
     FIONREAD, SignalSet, TCFLSH, TCGETS, TCIFLUSH, TCSBRK, TCSETS, TCSETSF, TIOCGPGRP, TIOCGSID,
     TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP, TIOCSTI, TIOCSWINSZ, Termios,
 };
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use process::VPid;
 use security::{Credential, Identity, Privileges};
@@ -85,8 +86,9 @@ impl Sleeper for World {
         current
     }
 
-    fn linked(&self, _ticket: Ticket, link: Link) {
+    fn linked(&self, _ticket: Ticket, link: Link) -> Option<Link> {
         self.links.lock().push(link);
+        None
     }
 }
 
@@ -136,7 +138,7 @@ impl World {
             woken: AtomicBool::new(false),
             links: Mutex::default(),
         });
-        let terminal = Terminal::new(TerminalId(4), world.clone(), world.clone());
+        let terminal = Terminal::new(TerminalId(4), world.clone(), world.clone()).expect("memory");
         (world, terminal)
     }
 
@@ -183,7 +185,7 @@ impl World {
     }
 
     pub(crate) fn open(self: &Arc<Self>, terminal: &Arc<Terminal>) -> Arc<TerminalFile> {
-        self.run(false, |cx| terminal.open(cx, true))
+        self.run(false, |cx| terminal.open(cx, true).expect("memory"))
     }
 
     pub(crate) fn sent(&self) -> Vec<(Pid, SignalNumber)> {
@@ -237,7 +239,7 @@ fn a_reader_is_woken_by_a_line() {
 #[test]
 fn opening_makes_it_the_controlling_terminal() {
     let (world, terminal) = World::new();
-    let file = world.run(false, |cx| terminal.open(cx, false));
+    let file = world.run(false, |cx| terminal.open(cx, false).expect("memory"));
     assert_eq!(
         world.ioctl(&*file, TIOCGPGRP, 0, &[]),
         Err(error(Errno::ENOTTY))

@@ -27,7 +27,9 @@ impl Sleeper for Nobody {
     fn wake(&self, _: Ticket, _: Option<i64>) -> bool {
         false
     }
-    fn linked(&self, _: Ticket, _: QueueLink) {}
+    fn linked(&self, _: Ticket, _: QueueLink) -> Option<QueueLink> {
+        None
+    }
 }
 
 pub struct NoSpecial;
@@ -68,11 +70,12 @@ pub fn ramfs(minor: u32) -> Ramfs {
 }
 
 pub fn file_system(minor: u32) -> FileSystem {
-    FileSystem::new(ramfs(minor).root(), "ramfs", "ram")
+    FileSystem::new(ramfs(minor).root(), "ramfs", "ram").expect("memory")
 }
 
 pub fn world() -> Process {
-    let mounts = MountNamespace::new(Cid::GLOBAL, &file_system(1), MountFlags::empty());
+    let mounts =
+        MountNamespace::new(Cid::GLOBAL, &file_system(1), MountFlags::empty()).expect("memory");
     Process::new(&mounts, Cid::GLOBAL, 0)
 }
 
@@ -140,9 +143,11 @@ impl Process {
 
     pub fn path_of(&self, path: &str) -> Result<String, Stop> {
         let at = self.at(path)?;
-        Ok(at
-            .path(&self.place.root)
-            .map_or_else(|| "(unreachable)".into(), |path| text(path.shown())))
+        let path = at.path(&self.place.root).expect("memory");
+        Ok(path.map_or_else(
+            || "(unreachable)".into(),
+            |path| text(path.shown().expect("memory")),
+        ))
     }
 
     pub fn mkdir(&self, path: &str) -> Attempt<()> {

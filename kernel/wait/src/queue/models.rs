@@ -42,7 +42,9 @@ impl Sleeper for Thread {
         true
     }
 
-    fn linked(&self, _ticket: Ticket, _link: Link) {}
+    fn linked(&self, _ticket: Ticket, _link: Link) -> Option<Link> {
+        None
+    }
 }
 
 impl Thread {
@@ -92,7 +94,7 @@ impl Thread {
 fn wait0030_no_wake_up_is_lost() {
     loom::model(|| {
         let condition = Shared::new(SpinLock::new(Rank::Stream, false));
-        let queue = WaitQueue::new();
+        let queue = Arc::new(WaitQueue::new());
         let sleeper = Thread::new();
         let waker = {
             let (condition, queue) = (condition.clone(), queue.clone());
@@ -122,7 +124,7 @@ fn wait0030_no_wake_up_is_lost() {
 #[test]
 fn wait0031_no_hand_off_is_lost() {
     loom::model(|| {
-        let queue = WaitQueue::new();
+        let queue = Arc::new(WaitQueue::new());
         let threads = [Thread::new(), Thread::new()];
         for thread in &threads {
             queue.enrol(&thread.begin());
@@ -145,7 +147,7 @@ fn wait0031_no_hand_off_is_lost() {
 #[test]
 fn wait0032_two_wakers_wake_two() {
     loom::model(|| {
-        let queue = WaitQueue::new();
+        let queue = Arc::new(WaitQueue::new());
         let threads = [Thread::new(), Thread::new()];
         for thread in &threads {
             queue.enrol(&thread.begin());

@@ -19,8 +19,9 @@ impl Sleeper for Thread {
         current
     }
 
-    fn linked(&self, _ticket: Ticket, link: Link) {
+    fn linked(&self, _ticket: Ticket, link: Link) -> Option<Link> {
         self.links.lock().push(link);
+        None
     }
 }
 
