@@ -11,6 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use devpts::Devpts;
+use ipc::system_v::SystemV;
 use ipc::{AbstractNames, Quota};
 use partition::{Wpar, WparTable};
 use sync::{Rank, SpinLock};
@@ -32,6 +33,8 @@ pub struct Environment {
     pub watches: Arc<Quota>,
     /// Names of its sockets that are in no file system.
     pub abstract_names: AbstractNames,
+    /// Its System V semaphores, message queues and shared memory.
+    pub system_v: SystemV,
     /// The next name that is chosen for a socket.
     next_name: AtomicU32,
     /// Threads that wait for the last process to go.
@@ -57,6 +60,7 @@ impl Environment {
             ptys,
             watches: Arc::new(Quota::new(WATCHES)),
             abstract_names: AbstractNames::new(),
+            system_v: SystemV::default(),
             next_name: AtomicU32::new(1),
             emptied: WaitQueue::new(),
             since: arch::time::now(),

@@ -599,6 +599,14 @@ impl Process {
         }
     }
 
+    /// Takes back what it has done to semaphores with SEM_UNDO.
+    fn undo_semaphores(&self, now: Ticks) {
+        const SECOND: u64 = 1_000_000_000;
+        let seconds = (system().wall_clock(now).0 / SECOND).cast_signed();
+        let semaphores = &self.environment().system_v.semaphores;
+        semaphores.ended(self.serial, self.virtual_pid().0, seconds);
+    }
+
     /// Lets go of everything and becomes a zombie.
     fn finish(self: &Arc<Self>, status: ExitStatus, now: Ticks) {
         self.set_alarm(None, Ticks(0));
@@ -606,6 +614,7 @@ impl Process {
         self.cpu_timers.clear();
         self.ending.store(true, Ordering::Release);
         let usage = self.usage(now);
+        self.undo_semaphores(now);
         let files = self.files.lock().take();
         drop(files);
         crate::calls::descriptor::locks::freed();

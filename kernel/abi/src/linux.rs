@@ -13,6 +13,7 @@ mod signal;
 mod socket;
 mod syscall;
 mod system;
+mod system_v;
 mod terminal;
 mod time;
 
@@ -26,5 +27,6 @@ pub use signal::*;
 pub use socket::*;
 pub use syscall::SystemCall;
 pub use system::*;
+pub use system_v::*;
 pub use terminal::*;
 pub use time::*;

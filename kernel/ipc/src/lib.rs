@@ -10,6 +10,8 @@
 //!
 //! An [`Epoll`] watches open files and keeps a list of those that are ready.
 //!
+//! [`system_v`] has the semaphores, message queues and shared memory that are found by keys.
+//!
 //! Locks: the state of a pipe, channel or counter ([`Rank::Stream`]); the entries of an
 //! epoll instance ([`Rank::Readiness`]); a bucket of the futex table ([`Rank::Futex`]), two of
 //! them in the order of their places in the table. Waiters are woken under these locks.
@@ -38,6 +40,7 @@ mod pipe;
 mod quota;
 #[cfg(test)]
 mod sleeper;
+pub mod system_v;
 
 pub use channel::{Channel, ChannelEnd, ChannelKind, Directions, Received};
 pub use datagram::DatagramSocket;

@@ -81,7 +81,7 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
 const STEP: u64 = 512;
 
 /// Drops, in steps, the pages of a range that the call is about to end, all but those of a last step.
-fn thin(call: &mut Call<'_>, address: u64, length: u64) -> Result<(), Outcome> {
+pub(super) fn thin(call: &mut Call<'_>, address: u64, length: u64) -> Result<(), Outcome> {
     let done = match call.progress() {
         Continuation::Covered(next) => next.saturating_sub(address).min(length),
         _ => 0,
@@ -101,7 +101,7 @@ fn cut(call: &mut Call<'_>, next: u64) -> Result<(), Outcome> {
 
 /// Refuses a single promise of more memory than there is at all, as Linux does by default (`man 5 proc`,
 /// `overcommit_memory` 0); beyond that, memory is promised to all and fails when it is touched.
-fn check_commitment(length: u64) -> Result<(), Errno> {
+pub(super) fn check_commitment(length: u64) -> Result<(), Errno> {
     if Pages(length.div_ceil(PAGE_SIZE as u64)) > frames::total() {
         Err(Errno::ENOMEM)
     } else {
@@ -110,7 +110,7 @@ fn check_commitment(length: u64) -> Result<(), Errno> {
 }
 
 /// RLIMIT_AS in pages.
-fn limit(call: &Call<'_>) -> Pages {
+pub(super) fn limit(call: &Call<'_>) -> Pages {
     let bytes = call.process().limit(Resource::AddressSpace);
     let own = call
         .process()

@@ -27,6 +27,7 @@ pub mod signal;
 pub mod signalfd;
 pub mod socket;
 pub mod system;
+mod system_v;
 mod terminal;
 pub mod thread;
 pub mod timer;
@@ -316,6 +317,19 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         | S::Shutdown
         | S::Setsockopt
         | S::Getsockopt => socket::direct(number, call),
+
+        S::Ipc => system_v::ipc(call),
+        S::Semget
+        | S::Semctl
+        | S::Semtimedop
+        | S::Msgget
+        | S::Msgctl
+        | S::Msgsnd
+        | S::Msgrcv
+        | S::Shmget
+        | S::Shmctl
+        | S::Shmat
+        | S::Shmdt => system_v::direct(number, call),
 
         S::Poll => poll::poll(call),
         S::Ppoll => poll::ppoll(call),
