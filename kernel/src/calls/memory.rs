@@ -360,3 +360,15 @@ pub fn msync(call: &mut Call<'_>) -> Called {
 pub fn lock(_call: &mut Call<'_>) -> Called {
     Ok(0)
 }
+
+/// `man 2 mlock2`, as [`lock`].
+///
+/// # Errors
+/// EINVAL for a flag but MLOCK_ONFAULT.
+pub fn mlock2(call: &mut Call<'_>) -> Called {
+    const ONFAULT: u32 = 1;
+    if call.argument(2) as u32 & !ONFAULT != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    lock(call)
+}

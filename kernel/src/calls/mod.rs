@@ -22,6 +22,7 @@ pub mod memory;
 pub mod metadata;
 pub mod pidfd;
 pub mod poll;
+mod prctl;
 pub mod process;
 pub mod signal;
 pub mod signalfd;
@@ -215,6 +216,8 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Truncate => file::truncate(call),
         S::Fsync | S::Fdatasync => file::fsync(call),
         S::Sync => Ok(0),
+        S::Syncfs => file::syncfs(call),
+        S::SyncFileRange2 => file::sync_file_range(call),
         S::MemfdCreate => file::memfd_create(call),
         S::Fallocate => file::fallocate(call),
         S::Fadvise64 | S::Readahead => file::advise(call),
@@ -360,6 +363,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Brk => memory::brk(call),
         S::Msync => memory::msync(call),
         S::Mincore => memory::mincore(call),
+        S::Mlock2 => memory::mlock2(call),
         S::Mlock | S::Munlock | S::Mlockall | S::Munlockall => memory::lock(call),
 
         S::Fork => process::fork(call),
@@ -375,7 +379,9 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Execveat => exec::execveat(call),
         S::Getpid => Ok(process::getpid(call)),
         S::Getppid => Ok(process::getppid(call)),
-        S::Prctl => process::prctl(call),
+        S::Prctl => prctl::prctl(call),
+        S::Unshare => prctl::unshare(call),
+        S::Setns => prctl::setns(call),
 
         S::Gettid => Ok(thread::gettid(call)),
         S::SetTidAddress => Ok(thread::set_tid_address(call)),
