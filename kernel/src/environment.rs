@@ -4,6 +4,7 @@
 //! can: its mounts, and who waits for it to be empty. Processes refer to the environment, so it lives as long as
 //! one of them.
 
+use crate::calls::message_queue::Notice;
 use crate::partitions;
 use crate::system::system;
 use abi::{Cid, Errno, Ticks};
@@ -12,7 +13,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use devpts::Devpts;
 use ipc::system_v::SystemV;
-use ipc::{AbstractNames, Quota};
+use ipc::{AbstractNames, QueueNames, Quota};
 use partition::{Wpar, WparTable};
 use sync::{Rank, SpinLock};
 use vfs::MountNamespace;
@@ -35,6 +36,8 @@ pub struct Environment {
     pub abstract_names: AbstractNames,
     /// Its System V semaphores, message queues and shared memory.
     pub system_v: SystemV,
+    /// Its POSIX message queues.
+    pub message_queues: QueueNames<Notice>,
     /// The next name that is chosen for a socket.
     next_name: AtomicU32,
     /// Threads that wait for the last process to go.
@@ -61,6 +64,7 @@ impl Environment {
             watches: Arc::new(Quota::new(WATCHES)),
             abstract_names: AbstractNames::new(),
             system_v: SystemV::default(),
+            message_queues: QueueNames::default(),
             next_name: AtomicU32::new(1),
             emptied: WaitQueue::new(),
             since: arch::time::now(),

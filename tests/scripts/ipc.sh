@@ -1,5 +1,5 @@
 # cpus: 2
-# Objects by which processes talk that are in no file system: System V IPC.
+# Objects by which processes talk that are in no file system: System V IPC, POSIX message queues.
 
 check SYSV0001 'semaphores are changed all at once or not at all' <<'END'
 $T/system_v semaphores
@@ -45,4 +45,29 @@ freed=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
 test $((freed - used)) -ge 1000
 ! $T/system_v absent 2>/dev/null
 rmwpar talkers
+END
+
+check MQUEUE0001 'message queues have names, modes and limits' <<'END'
+$T/message_queue names
+END
+
+check MQUEUE0002 'messages come by priority, and not to who cannot take them' <<'END'
+$T/message_queue order
+END
+
+check MQUEUE0003 'senders and receivers wait, until a point of time if they like' <<'END'
+$T/message_queue waits
+END
+
+check MQUEUE0004 'who asks for it is told once of a message to an empty queue' <<'END'
+$T/message_queue notices
+END
+
+check MQUEUE0005 'partitions do not share names of queues' <<'END'
+$T/message_queue apart
+mkwpar -n queues
+startwpar queues
+clogin queues $T/message_queue apart
+stopwpar -F queues
+rmwpar queues
 END

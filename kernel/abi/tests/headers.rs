@@ -14,6 +14,7 @@ const COMPILER: &str = "powerpc64le-linux-gnu-gcc";
 
 const HEADERS: &[&str] = &[
     "linux/memfd.h",
+    "linux/mqueue.h",
     "linux/ipc.h",
     "linux/sem.h",
     "linux/shm.h",
@@ -132,6 +133,7 @@ const STRUCTURES: &[Structure] = &[
         "unused_counts" = ""
     ),
     structure!("struct sysinfo", "", Sysinfo),
+    structure!("struct mq_attr", "mq_", MqAttr),
     structure!("struct ipc64_perm", "", IpcPerm),
     structure!("struct semid64_ds", "sem_", SemidDs),
     structure!("struct shmid64_ds", "shm_", ShmidDs, "segsz" = "shm_segsz"),

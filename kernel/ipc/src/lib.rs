@@ -36,6 +36,7 @@ mod flight;
 mod futex;
 mod inbox;
 mod listener;
+mod message_queue;
 mod pipe;
 mod quota;
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub use event::EventCounter;
 pub use futex::{FutexKey, FutexTable, WakeOperation};
 pub use inbox::{Ancillary, Name, Sender};
 pub use listener::{AbstractNames, Bound, SocketPlace, StreamSocket};
+pub use message_queue::{Capacity, MessageQueue, Opening, PRIORITIES, QUEUES, QueueNames};
 pub use pipe::{Pipe, PipeEnd};
 pub use quota::{Quota, Share};
 

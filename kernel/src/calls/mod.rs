@@ -19,6 +19,7 @@ pub mod identity;
 pub mod job;
 pub mod light;
 pub mod memory;
+pub mod message_queue;
 pub mod metadata;
 pub mod pidfd;
 pub mod poll;
@@ -321,6 +322,12 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         | S::Setsockopt
         | S::Getsockopt => socket::direct(number, call),
 
+        S::MqOpen => message_queue::mq_open(call),
+        S::MqUnlink => message_queue::mq_unlink(call),
+        S::MqTimedsend => message_queue::mq_timedsend(call),
+        S::MqTimedreceive => message_queue::mq_timedreceive(call),
+        S::MqNotify => message_queue::mq_notify(call),
+        S::MqGetsetattr => message_queue::mq_getsetattr(call),
         S::Ipc => system_v::ipc(call),
         S::Semget
         | S::Semctl
