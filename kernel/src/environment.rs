@@ -14,7 +14,9 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use devpts::Devpts;
 use ipc::system_v::SystemV;
 use ipc::{AbstractNames, QueueNames, Quota};
+use net::Stack;
 use partition::{Wpar, WparTable};
+use spin::Once;
 use sync::{Rank, SpinLock};
 use vfs::MountNamespace;
 use wait::WaitQueue;
@@ -38,6 +40,8 @@ pub struct Environment {
     pub system_v: SystemV,
     /// Its POSIX message queues.
     pub message_queues: QueueNames<Notice>,
+    /// Its ports and connections, once it has made a socket of the network.
+    network: Once<Arc<Stack>>,
     /// The next name that is chosen for a socket.
     next_name: AtomicU32,
     /// Threads that wait for the last process to go.
@@ -65,6 +69,7 @@ impl Environment {
             abstract_names: AbstractNames::new(),
             system_v: SystemV::default(),
             message_queues: QueueNames::default(),
+            network: Once::new(),
             next_name: AtomicU32::new(1),
             emptied: WaitQueue::new(),
             since: arch::time::now(),
@@ -74,6 +79,16 @@ impl Environment {
     /// The tag.
     pub fn cid(&self) -> Cid {
         self.wpar.cid()
+    }
+
+    /// Its ports and connections.
+    pub fn network(&self) -> &Arc<Stack> {
+        self.network.call_once(|| Arc::new(Stack::new()))
+    }
+
+    /// Its ports and connections, if it has ever had any.
+    pub fn used_network(&self) -> Option<&Arc<Stack>> {
+        self.network.get()
     }
 
     /// A number for a name that is chosen.

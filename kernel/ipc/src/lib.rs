@@ -42,7 +42,9 @@ mod quota;
 #[cfg(test)]
 mod sleeper;
 pub mod system_v;
+mod timeouts;
 
+pub use buffer::Buffer;
 pub use channel::{Channel, ChannelEnd, ChannelKind, Directions, Received};
 pub use datagram::DatagramSocket;
 pub use epoll::{Epoll, Flags as EpollFlags, Interest, Ready};
@@ -53,6 +55,7 @@ pub use listener::{AbstractNames, Bound, SocketPlace, StreamSocket};
 pub use message_queue::{Capacity, MessageQueue, Opening, PRIORITIES, QUEUES, QueueNames};
 pub use pipe::{Pipe, PipeEnd};
 pub use quota::{Quota, Share};
+pub use timeouts::Timeouts;
 
 #[cfg(doc)]
 use sync::Rank;
