@@ -2,7 +2,7 @@
 
 pub mod locks;
 
-use super::{Call, terminal};
+use super::{Call, socket, terminal};
 use crate::outcome::{Called, Outcome};
 use crate::special;
 use crate::user::{Segment, User};
@@ -344,6 +344,9 @@ pub fn ioctl(call: &mut Call<'_>) -> Called {
             return Ok(0);
         }
         _ => {}
+    }
+    if let Some(called) = socket::ioctl(call, &file, request, address) {
+        return called;
     }
     if request == TIOCGPTPEER
         && let Some(master) = terminal::master_of(&file)

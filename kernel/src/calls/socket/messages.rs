@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::net::SocketAddr;
 use ipc::{Ancillary, Bound, ChannelEnd, ChannelKind, DatagramSocket, Received, Sender, Timeouts};
-use net::{Given, TcpSocket, UdpSocket};
+use net::{Given, NetlinkSocket, TcpSocket, UdpSocket};
 use vfs::{IoContext, OpenFile, StatusFlags};
 use wait::{Attempt, Sink, Source, Stop};
 
@@ -24,6 +24,7 @@ enum Carrier<'a> {
     Datagram(&'a DatagramSocket, Option<Arc<DatagramSocket>>),
     Tcp(&'a TcpSocket),
     Udp(&'a UdpSocket, Option<SocketAddr>),
+    Netlink(&'a NetlinkSocket),
 }
 
 /// What goes with a message.
@@ -45,6 +46,7 @@ impl<'a> Carrier<'a> {
             Socket::Datagram(socket) => Ok(Self::Datagram(socket, None)),
             Socket::Tcp(socket) => Ok(Self::Tcp(socket)),
             Socket::Udp(socket) => Ok(Self::Udp(socket, None)),
+            Socket::Netlink(socket) => Ok(Self::Netlink(socket)),
             Socket::Stream(socket) if socket.kind() == ChannelKind::Stream => Err(Errno::EINVAL),
             Socket::Stream(_) => Err(Errno::ENOTCONN),
         }
@@ -96,13 +98,15 @@ impl<'a> Carrier<'a> {
                 }
             }
             Socket::Udp(socket) => Ok(Self::Udp(socket, None)),
+            // The kernel is the only peer.
+            Socket::Netlink(socket) => Ok(Self::Netlink(socket)),
         }
     }
 
     fn kind(&self) -> ChannelKind {
         match self {
             Self::End(end) => end.kind(),
-            Self::Datagram(..) | Self::Udp(..) => ChannelKind::Datagram,
+            Self::Datagram(..) | Self::Udp(..) | Self::Netlink(_) => ChannelKind::Datagram,
             Self::Tcp(_) => ChannelKind::Stream,
         }
     }
@@ -111,6 +115,7 @@ impl<'a> Carrier<'a> {
     fn longest(&self) -> usize {
         match self {
             Self::Udp(..) => UdpSocket::DATAGRAM_MAX,
+            Self::Netlink(_) => NetlinkSocket::REQUEST_MAX,
             _ => ChannelEnd::RECORD_MAX,
         }
     }
@@ -126,6 +131,7 @@ impl<'a> Carrier<'a> {
             Self::End(end) => end.send_with(cx, source, with),
             Self::Datagram(socket, to) => socket.send(cx, to.as_ref(), source, with),
             Self::Udp(socket, to) => socket.send(*to, source),
+            Self::Netlink(socket) => socket.send(source),
         }
     }
 
@@ -145,6 +151,7 @@ impl<'a> Carrier<'a> {
                 with.from.set(from);
                 Ok(received)
             }
+            Self::Netlink(socket) => socket.receive(cx, sink, peek),
         }
     }
 
@@ -153,7 +160,7 @@ impl<'a> Carrier<'a> {
         let (wanted, other) = match self {
             Self::End(end) => (end.wants_sender(), end.peer()),
             Self::Datagram(socket, _) => (socket.wants_sender(), Sender::default()),
-            Self::Tcp(_) | Self::Udp(..) => return None,
+            Self::Tcp(_) | Self::Udp(..) | Self::Netlink(_) => return None,
         };
         wanted.then(|| with.ancillary.sender.unwrap_or(other))
     }
@@ -167,6 +174,7 @@ impl<'a> Carrier<'a> {
                 name.map(|name| Shown::unix(Some(name)))
             }
             Self::Tcp(_) => None,
+            Self::Netlink(_) => Some(Shown::plain(&NetlinkSocket::address(0))),
             Self::Udp(socket, _) => {
                 let from = with.from.get();
                 from.map(|from| socket.domain().write(from).into())
