@@ -5,8 +5,10 @@
 //! middle, be interrupted (it then answers what is done) or be cut after `SLICE` bytes to let others run. The
 //! whole of a longer transfer is therefore not atomic; what `man 7 pipe` asks of short writes to pipes is.
 
+mod anonymous;
 mod between;
 
+pub use anonymous::memfd_create;
 pub use between::{copy_file_range, sendfile};
 
 use super::Call;
