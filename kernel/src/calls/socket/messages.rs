@@ -5,6 +5,7 @@ use super::super::file::{SLICE, cut, raise, total, transferred};
 use super::names::{self, Address, Shown};
 use super::{Arguments, Socket, ancillary, halted, opened, require_socket, timeouts};
 use crate::outcome::{Called, Outcome};
+use crate::room;
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::Errno;
 use abi::linux::{IOV_MAX, MAX_RW_COUNT, MessageFlags, Msghdr, SignalNumber};
@@ -205,6 +206,10 @@ pub(in crate::calls) fn write(
     segments: &[Segment],
 ) -> Called {
     let carrier = Carrier::sending(call, require_socket(file)?, 0, 0)?;
+    // What waits to be received is kept by the kernel.
+    if transferred(call) == 0 {
+        room::ask()?;
+    }
     let with = Ancillary::default();
     send(call, file, &carrier, segments, MessageFlags::empty(), with)
 }
