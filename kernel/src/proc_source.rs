@@ -4,6 +4,7 @@
 //! that a view of a partition cannot reach anybody else's process whatever it asks for.
 
 use crate::current;
+use crate::environment;
 use crate::mounts::WallClock;
 use crate::process::Process;
 use crate::system::{Numbered, system};
@@ -14,12 +15,14 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{ProcessState, ProcessStatus};
+use ipc::ChannelEnd;
 use memory::frames;
+use net::{Protocol, TcpSocket};
 use process::signal::Handler;
 use process::{TerminalId, VPid};
 use procfs::{
-    CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, ProcSource, ProcessMemory, ProcessRef,
-    Signals, System, Task, TaskState,
+    CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, Network, ProcSource, ProcessMemory,
+    ProcessRef, Signals, SocketLine, System, Task, TaskState,
 };
 use sched::{Attributes, CpuSet};
 use security::{Credential, Identity, Privileges};
@@ -211,8 +214,41 @@ impl ProcSource for View {
         describe_system(self.cid())
     }
 
+    fn network(&self) -> Network {
+        let stack = environment::find(self.cid());
+        let stack = stack
+            .as_ref()
+            .and_then(|environment| environment.used_network());
+        let lines = |protocol| {
+            let lines = stack.and_then(|stack| stack.lines(protocol).ok());
+            lines.unwrap_or_default().iter().map(socket_line).collect()
+        };
+        Network {
+            tcp: lines(Protocol::Tcp),
+            udp: lines(Protocol::Udp),
+            carried: stack.map_or((0, 0), |stack| stack.traffic()),
+            backlog_limit: TcpSocket::BACKLOG_MAX,
+            buffers: (ChannelEnd::BUFFER, ChannelEnd::BUFFER_MAX),
+            chosen_ports: (*net::CHOSEN.start(), *net::CHOSEN.end()),
+            first_free_port: net::UNPRIVILEGED,
+        }
+    }
+
     fn clock(&self) -> &dyn Clock {
         &self.clock
+    }
+}
+
+fn socket_line(line: &net::Line) -> SocketLine {
+    SocketLine {
+        local: line.local,
+        remote: line.remote,
+        is_v6: line.identity.is_v6,
+        state: line.state,
+        unsent: line.unsent,
+        unread: line.unread,
+        uid: line.identity.uid,
+        inode: line.identity.inode,
     }
 }
 

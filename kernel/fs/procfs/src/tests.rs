@@ -195,6 +195,12 @@ impl ProcSource for Source {
     fn root(&self) -> Location {
         self.root.clone()
     }
+    fn network(&self) -> Network {
+        Network {
+            backlog_limit: 4096,
+            ..Network::default()
+        }
+    }
     fn system(&self) -> System {
         let cpu = CpuTimes {
             user: Nanos(20_000_000),
@@ -386,6 +392,9 @@ fn procfs01_directories_list_what_can_be_looked_up() {
             "version"
         ]
     );
+    assert!(world.list("/proc/net").contains(&"tcp6".to_string()));
+    let limit = world.read("/proc/sys/net/core/somaxconn");
+    assert_eq!(limit, Ok("4096\n".to_string()));
     assert!(world.list("/proc/1/task/4").contains(&"stat".to_string()));
     for path in [
         "/proc/2",
