@@ -146,11 +146,11 @@ pub fn sysfs() -> Result<FileSystem, NoMemory> {
 struct Parts;
 
 impl Machine for Parts {
-    fn cpus(&self, _viewer: Cid) -> Result<Vec<bool>, NoMemory> {
+    fn cpus(&self, viewer: Cid) -> Result<Vec<bool>, NoMemory> {
         system().dispatch.with(|scheduler| {
-            let online = scheduler.online_cpus();
+            let own = scheduler.partition_cpus(viewer);
             let numbers = scheduler.clocks().map(|(cpu, _)| cpu);
-            fallible::collect(numbers.map(|cpu| online.contains(cpu)))
+            fallible::collect(numbers.map(|cpu| own.contains(cpu)))
         })
     }
 

@@ -4,21 +4,24 @@
 //! that a view of a partition cannot reach anybody else's process whatever it asks for.
 
 use crate::current;
+use crate::environment;
 use crate::mounts::WallClock;
 use crate::process::Process;
 use crate::system::{Numbered, system};
 use crate::thread::{Phase, Thread};
-use abi::{Cid, Nanos, PAGE_SIZE, Pages, Pid};
+use abi::{Cid, Nanos, PAGE_SIZE, Pages, Pid, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{ProcessState, ProcessStatus};
 use fallible::{NoMemory, Push};
+use ipc::ChannelEnd;
 use memory::frames;
+use net::{Protocol, TcpSocket};
 use process::signal::Handler;
 use process::{TerminalId, VPid};
 use procfs::{
-    CpuDescription, CpuTimes, Ids, Known, MapLine, MemoryUse, ProcSource, ProcessMemory,
-    ProcessRef, Signals, System, Task, TaskState,
+    CpuDescription, CpuTimes, Ids, Known, MapLine, MemoryUse, Network, ProcSource, ProcessMemory,
+    ProcessRef, Signals, SocketLine, System, Task, TaskState,
 };
 use sched::{Attributes, CpuSet};
 use security::{Credential, Identity, Privileges};
@@ -219,8 +222,41 @@ impl ProcSource for View {
         describe_system(self.cid())
     }
 
+    fn network(&self) -> Result<Network, NoMemory> {
+        let stack = environment::find(self.cid());
+        let stack = stack
+            .as_ref()
+            .and_then(|environment| environment.used_network());
+        let lines = |protocol| {
+            let lines = stack.and_then(|stack| stack.lines(protocol).ok());
+            fallible::collect(lines.unwrap_or_default().iter().map(socket_line))
+        };
+        Ok(Network {
+            tcp: lines(Protocol::Tcp)?,
+            udp: lines(Protocol::Udp)?,
+            carried: stack.map_or((0, 0), |stack| stack.traffic()),
+            backlog_limit: TcpSocket::BACKLOG_MAX,
+            buffers: (ChannelEnd::BUFFER, ChannelEnd::BUFFER_MAX),
+            chosen_ports: (*net::CHOSEN.start(), *net::CHOSEN.end()),
+            first_free_port: net::UNPRIVILEGED,
+        })
+    }
+
     fn clock(&self) -> &dyn Clock {
         &self.clock
+    }
+}
+
+fn socket_line(line: &net::Line) -> SocketLine {
+    SocketLine {
+        local: line.local,
+        remote: line.remote,
+        is_v6: line.identity.is_v6,
+        state: line.state,
+        unsent: line.unsent,
+        unread: line.unread,
+        uid: line.identity.uid,
+        inode: line.identity.inode,
     }
 }
 
@@ -415,38 +451,28 @@ fn memory_of(process: &Process) -> Option<ProcessMemory> {
 fn describe_system(cid: Cid) -> Result<System, NoMemory> {
     let system = system();
     let now = arch::time::now();
-    let time = |ticks| system.timebase.nanos(ticks);
-    let clocks: Vec<_> = system.dispatch.with(|scheduler| {
-        let clocks = scheduler.clocks();
-        fallible::collect(clocks.map(|(_, clock)| clock.clone()))
-    })?;
-    let cpu_times = clocks.iter().map(|clock| {
-        let (account, idle) = clock.spent(now);
-        CpuTimes {
-            user: time(account.user),
-            system: time(account.system),
-            idle: time(idle),
-            ..CpuTimes::default()
+    let runnable = system.dispatch.with(|scheduler| {
+        if cid.is_global() {
+            scheduler.all_runnable()
+        } else {
+            scheduler.runnable(cid)
         }
     });
+    let cpu_times = cpu_times(cid, now)?;
     let view = memory_view(cid);
     let environment = crate::environment::find(cid).unwrap_or_else(|| system.global());
     let wall = system.wall_clock(now);
-    let mut cpus = fallible::list(clocks.len())?;
-    for _ in &clocks {
-        let mut model = fallible::string(arch::features::platform())?;
-        model.make_ascii_uppercase();
-        cpus.push(CpuDescription {
-            model,
-            clock: system.clock,
-            version: arch::features::processor_version(),
-        });
-    }
     Ok(System {
         uptime: system.uptime(),
         boot_time: wall.saturating_sub(system.uptime()).0 / 1_000_000_000,
-        cpu_times: fallible::collect(cpu_times)?,
-        cpus,
+        cpus: {
+            let mut cpus = fallible::list(cpu_times.len())?;
+            for &(number, _) in &cpu_times {
+                cpus.push((number, describe_cpu()?));
+            }
+            cpus
+        },
+        cpu_times,
         timebase: system.timebase.ticks_per_second,
         machine: fallible::string(system.model)?,
         memory: MemoryUse {
@@ -458,7 +484,8 @@ fn describe_system(cid: Cid) -> Result<System, NoMemory> {
             tables: view.used.tables,
             ..MemoryUse::default()
         },
-        running: (1, environment.wpar.threads.count()),
+        load: environment.load(),
+        running: (runnable.max(1), environment.wpar.threads.count()),
         system_name: fallible::string("Linux")?,
         release: fallible::string(crate::calls::system::RELEASE)?,
         version: fallible::string(crate::calls::system::VERSION)?,
@@ -467,6 +494,53 @@ fn describe_system(cid: Cid) -> Result<System, NoMemory> {
         file_systems: fallible::copy(&["ramfs", "proc", "sysfs", "devtmpfs", "devpts"])?,
         ..System::default()
     })
+}
+
+fn describe_cpu() -> Result<CpuDescription, NoMemory> {
+    let mut model = fallible::string(arch::features::platform())?;
+    model.make_ascii_uppercase();
+    Ok(CpuDescription {
+        model,
+        clock: system().clock,
+        version: arch::features::processor_version(),
+    })
+}
+
+/// What the CPUs have spent that an environment may use: in Global as it was, in a partition as if its own time had been
+/// spread evenly over its CPUs and nobody else were there.
+fn cpu_times(cid: Cid, now: Ticks) -> Result<Vec<(u32, CpuTimes)>, NoMemory> {
+    let system = system();
+    let time = |ticks| system.timebase.nanos(ticks);
+    let clocks = system.dispatch.with(|scheduler| {
+        let own = scheduler.partition_cpus(cid);
+        let clocks = scheduler.clocks().filter(|(cpu, _)| own.contains(*cpu));
+        fallible::collect(clocks.map(|(cpu, clock)| (u32::from(cpu.0), clock.clone())))
+    })?;
+    let times = |account: sched::Account, idle| CpuTimes {
+        user: time(account.user),
+        system: time(account.system),
+        idle: time(idle),
+        ..CpuTimes::default()
+    };
+    if cid.is_global() {
+        let spent = clocks.iter().map(|(number, clock)| {
+            let (account, idle) = clock.spent(now);
+            (*number, times(account, idle))
+        });
+        return fallible::collect(spent);
+    }
+    let account = system
+        .dispatch
+        .with(|scheduler| scheduler.account(cid, now));
+    let (account, count) = (account.unwrap_or_default(), clocks.len().max(1) as u64);
+    let each = sched::Account {
+        user: Ticks(account.user.0 / count),
+        system: Ticks(account.system.0 / count),
+    };
+    let since = crate::environment::find(cid).map_or(now, |environment| environment.since);
+    let idle = now.saturating_sub(since).saturating_sub(each.total());
+    let spread = |(number, _): &(u32, _)| (*number, times(each, idle));
+    fallible::collect(clocks.iter().map(spread))
 }
 
 /// A process as `ps` shows it to an environment.

@@ -11,6 +11,8 @@ use crate::dispatch::earlier;
 use crate::latency::{self, Work};
 use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
+use crate::process::Process;
+use crate::shortage::{self, Relief};
 use crate::signal_frame;
 use crate::signals;
 use crate::space::Space;
@@ -23,6 +25,7 @@ use abi::{Errno, Ticks};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use arch::Trap;
+use core::fmt;
 use core::sync::atomic::Ordering;
 use memory::{FaultError, frames};
 use process::signal::{Action, Delivery, Interrupted, interruption};
@@ -257,29 +260,41 @@ impl<'a> Running<'a> {
         Turn::On
     }
 
-    /// The partition has no page left for a program that has touched one: the one who asks goes.
+    /// There is no page for a program that has touched one. At the maximum of its partition the one who asks goes; where
+    /// the machine has none, it is one of the partition that is furthest above its part.
     fn out_of_memory(&self) {
         let process = &self.thread.process;
         let cid = process.cid();
-        // The record of a death for want of memory must not be lost for want of memory: a line.
-        fallible::assured(|| match frames::maximum(cid) {
-            Some(maximum) if frames::usage(cid).total() >= maximum => system().log(
-                cid,
-                Severity::Permanent,
-                "memory",
-                format_args!(
-                    "process {} killed: the partition holds its maximum of {} pages",
-                    process.pid, maximum.0
-                ),
-            ),
-            _ => system().log(
-                cid,
-                Severity::Permanent,
-                "memory",
-                format_args!("process {} killed: no memory", process.pid),
-            ),
-        });
-        process.end(ExitStatus::Killed {
+        let killed = |victim: &Arc<Process>, why: fmt::Arguments<'_>| {
+            let text = format_args!("process {} killed: {why}", victim.pid);
+            // The record of a death for want of memory must not be lost for want of memory: a line.
+            let log = || system().log(victim.cid(), Severity::Permanent, "memory", text);
+            fallible::assured(log);
+        };
+        let maximum = frames::maximum(cid).filter(|&most| frames::usage(cid).total() >= most);
+        let victim = match maximum {
+            Some(maximum) => {
+                let pages = maximum.0;
+                killed(
+                    process,
+                    format_args!("the partition holds its maximum of {pages} pages"),
+                );
+                process.clone()
+            }
+            None => match fallible::assured(|| shortage::relieve(process)) {
+                Relief::Coming => return,
+                Relief::Kill(victim) => {
+                    if victim.cid() == cid {
+                        killed(&victim, format_args!("no memory"));
+                    } else {
+                        let why = "no memory, and the partition is furthest above its part";
+                        killed(&victim, format_args!("{why}"));
+                    }
+                    victim
+                }
+            },
+        };
+        victim.end(ExitStatus::Killed {
             signal: SignalNumber::SIGKILL,
             core: false,
         });

@@ -14,6 +14,7 @@ use arch::interrupts::Source;
 use core::fmt;
 use devfs::{Devices, Entropy};
 use ipc::FutexTable;
+use partition::ResourceSets;
 use process::ProcessTree;
 use ramfs::Ramfs;
 use sched::{Event, Fault};
@@ -36,6 +37,8 @@ pub type Tree = ProcessTree<Numbered>;
 
 /// Everything that the kernel keeps.
 pub struct System {
+    /// Names for sets of CPUs.
+    pub resource_sets: ResourceSets,
     /// The machine's timebase.
     pub timebase: Timebase,
     /// The clock of its CPUs in hertz; 0 when firmware does not tell.
@@ -170,6 +173,7 @@ impl System {
     /// The system made of its parts.
     pub fn new(parts: Parts) -> Self {
         Self {
+            resource_sets: ResourceSets::new(),
             timebase: parts.timebase,
             clock: parts.clock,
             model: parts.model,

@@ -16,8 +16,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{
-    AccountOf, Accounts, Answer, ErrorLogEntry, FrameError, Identity, Refusal, Reply, Request,
-    Scope, WparName, WparStatus, decode_request, encode_reply,
+    AccountOf, Accounts, Answer, CpuList, ErrorLogEntry, FrameError, Identity, PagesByKind,
+    Refusal, Reply, Request, Scope, WparName, WparStatus, decode_request, encode_reply,
 };
 use devfs::{Device, Export, Item};
 use fallible::{NoMemory, Push};
@@ -206,6 +206,10 @@ impl ControlFile {
                 system().dispatch.set_policy(policy);
                 Ok(Answer::Done)
             }
+            Request::DefineResourceSet(set) => Ok(partitions::define_resource_set(&set).map(done)?),
+            Request::RemoveResourceSet { name } => {
+                Ok(partitions::remove_resource_set(&name).map(done)?)
+            }
             Request::PowerOff { status } => power::off(status),
             Request::Restart => power::restart(),
             _ => Err(Errno::EINVAL.into()),
@@ -294,6 +298,9 @@ fn inspect(cx: &IoContext<'_>, request: &Request) -> Option<Answered> {
             .map(Answer::ErrorLog)
             .map_err(Unanswered::from),
         Request::Policies => policies().map(Answer::Policies).map_err(Unanswered::from),
+        Request::ResourceSets => partitions::resource_sets()
+            .map(Answer::ResourceSets)
+            .map_err(Unanswered::from),
         _ => return None,
     })
 }
@@ -308,6 +315,7 @@ fn identity(process: &Arc<Process>) -> Result<Identity, NoMemory> {
         hostname: wpar.hostname()?,
         kind: wpar.kind(),
         controls: wpar.controls(),
+        cpus: CpuList(system().dispatch.cpus_of(wpar.cid()).0),
     })
 }
 
@@ -352,13 +360,24 @@ fn accounts() -> Answered {
         let Some(environment) = found else {
             continue;
         };
+        let usage = frames::usage(*cid);
         entries.try_push(AccountOf {
             cid: *cid,
             name: fallible::string(environment.wpar.name())?,
             user: account.user,
             system: account.system,
             since: environment.since,
-            pages: frames::usage(*cid).total(),
+            pages: usage.total(),
+            by_kind: PagesByKind {
+                anonymous: usage.anonymous,
+                file: usage.file,
+                kernel: usage.kernel,
+                tables: usage.tables,
+                device: usage.device,
+            },
+            processes: environment.wpar.processes.count(),
+            threads: environment.wpar.threads.count(),
+            load: environment.load(),
         })?;
     }
     Ok(Answer::Accounts(Accounts {

@@ -322,6 +322,18 @@ impl WaitQueue {
         places.front().map(|place| place.key)
     }
 
+    /// How many wait with a key.
+    #[must_use]
+    pub fn count(&self, key: u64) -> usize {
+        let Some(shared) = self.0.get() else {
+            return 0;
+        };
+        let places = shared.places.lock();
+        let first = places.first.iter().map(|(_, place)| place);
+        let all = first.chain(places.others.values());
+        all.filter(|place| place.key == key).count()
+    }
+
     /// Whether nobody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -14,6 +14,7 @@ mod compile;
 mod debian;
 mod disk;
 mod emulator;
+mod fuzz;
 mod image;
 mod lines;
 mod lint;
@@ -53,6 +54,8 @@ enum Task {
     Debian(tree::Options),
     /// Measure, alone or beside Linux
     Bench(bench::Options),
+    /// Make any system call with any argument in several partitions at once, and look whether anybody notices
+    Fuzz(fuzz::Options),
     /// Simulate scenarios of scheduling under policies: tables, errors, curves
     Sim(sim::Options),
     /// Build a disk that boots Corral with GRUB, for `run --disk` and for real machines
@@ -84,6 +87,7 @@ fn perform(task: Task) -> Result<u8> {
         Task::Lint => lint::run(&workspace),
         Task::Debian(options) => tree::run(&workspace, &options).map(|()| 0),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Sim(options) => sim::run(&workspace, &options),
         Task::Disk(options) => disk::make(&workspace, &options).map(|()| 0),
         Task::Emulator => emulator::report(&workspace).map(|()| 0),

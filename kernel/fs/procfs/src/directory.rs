@@ -1,5 +1,6 @@
 //! What is in the directories.
 
+use crate::network_files::{CORE_FILES, IPV4_FILES, NET_FILES, NetworkFile};
 use crate::node::{ProcessLink, What};
 use crate::process_files;
 use crate::source::{Known, ProcSource, ProcessRef};
@@ -19,6 +20,13 @@ pub(crate) struct Named {
     pub(crate) next: u64,
 }
 
+fn of_network(
+    files: &[(&'static str, NetworkFile)],
+) -> Result<Vec<(&'static str, What)>, NoMemory> {
+    let files = files.iter();
+    collect(files.map(|&(name, file)| (name, What::Network(file))))
+}
+
 /// The names of a directory that are always there.
 fn fixed(what: What) -> Result<Vec<(&'static str, What)>, NoMemory> {
     match what {
@@ -30,11 +38,16 @@ fn fixed(what: What) -> Result<Vec<(&'static str, What)>, NoMemory> {
                 ("self", What::SelfLink),
                 ("thread-self", What::ThreadSelfLink),
                 ("mounts", What::MountsLink),
+                ("net", What::Net),
                 ("sys", What::Sys),
             ];
             collect(files.chain(others))
         }
-        What::Sys => collect([("kernel", What::SysKernel), ("fs", What::SysFs)]),
+        What::Sys => collect([
+            ("kernel", What::SysKernel),
+            ("fs", What::SysFs),
+            ("net", What::SysNet),
+        ]),
         What::SysKernel => {
             let files = KERNEL_FILES.iter();
             collect(files.map(|&(name, file)| (name, What::System(file))))
@@ -43,6 +56,10 @@ fn fixed(what: What) -> Result<Vec<(&'static str, What)>, NoMemory> {
             let files = FS_FILES.iter();
             collect(files.map(|&(name, file)| (name, What::System(file))))
         }
+        What::SysNet => collect([("core", What::SysNetCore), ("ipv4", What::SysNetIpv4)]),
+        What::Net => of_network(&NET_FILES),
+        What::SysNetCore => of_network(&CORE_FILES),
+        What::SysNetIpv4 => of_network(&IPV4_FILES),
         What::Process(process) => {
             let others = [
                 ("cwd", What::Link(process, ProcessLink::WorkingDirectory)),

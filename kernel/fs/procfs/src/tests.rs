@@ -199,6 +199,12 @@ impl ProcSource for Source {
     fn root(&self) -> Location {
         self.root.clone()
     }
+    fn network(&self) -> Result<Network, NoMemory> {
+        Ok(Network {
+            backlog_limit: 4096,
+            ..Network::default()
+        })
+    }
     fn system(&self) -> Result<System, NoMemory> {
         let cpu = CpuTimes {
             user: Nanos(20_000_000),
@@ -208,12 +214,15 @@ impl ProcSource for Source {
         Ok(System {
             uptime: Nanos(61_230_000_000),
             boot_time: 1_700_000_000,
-            cpu_times: vec![cpu, cpu],
-            cpus: vec![CpuDescription {
-                model: "POWER9".into(),
-                clock: 2_000_000_000,
-                version: 0x004e_1202,
-            }],
+            cpu_times: vec![(0, cpu), (2, cpu)],
+            cpus: vec![(
+                2,
+                CpuDescription {
+                    model: "POWER9".into(),
+                    clock: 2_000_000_000,
+                    version: 0x004e_1202,
+                },
+            )],
             timebase: 512_000_000,
             memory: MemoryUse {
                 total: Pages(1000),
@@ -389,6 +398,9 @@ fn procfs01_directories_list_what_can_be_looked_up() {
             "version"
         ]
     );
+    assert!(world.list("/proc/net").contains(&"tcp6".to_string()));
+    let limit = world.read("/proc/sys/net/core/somaxconn");
+    assert_eq!(limit, Ok("4096\n".to_string()));
     assert!(world.list("/proc/1/task/4").contains(&"stat".to_string()));
     for path in [
         "/proc/2",
