@@ -176,8 +176,8 @@ fn devices(out: &mut Text, (bytes, packets): (u64, u64)) -> Result {
 mod tests {
     use super::*;
 
-    fn shown(file: NetworkFile, network: &Network) -> String {
-        String::from_utf8(text(file, network)).unwrap()
+    fn shown(file: NetworkFile, network: &Network) -> alloc::string::String {
+        alloc::string::String::from_utf8(text(file, network).unwrap()).unwrap()
     }
 
     #[test]
