@@ -10,6 +10,8 @@ use abi::Nanos;
 pub struct Tokens {
     /// `power-off`
     pub power_off: Option<u32>,
+    /// `system-reboot`
+    pub system_reboot: Option<u32>,
     /// `ibm,os-term`
     pub os_term: Option<u32>,
     /// `get-time-of-day`
@@ -225,6 +227,13 @@ mod calls {
                 *to = from;
             }
             let real = (message.as_ptr() as u64 & !crate::LINEAR_BASE) as u32;
+    /// Starts the machine again from firmware; one that cannot is switched off.
+    pub fn reboot() -> ! {
+        // SAFETY: the service takes no address.
+        let _status = unsafe { last_call(tokens().system_reboot, &[]) };
+        power_off()
+    }
+
             // SAFETY: the address is that of a zero-terminated text in the image, locked until after the call.
             let _status = unsafe { last_call(tokens().os_term, &[real]) };
         }

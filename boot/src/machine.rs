@@ -242,6 +242,7 @@ pub fn services(blob: &[u8], instantiated: Option<Way>) -> Services {
     };
     let tokens = Tokens {
         power_off: token("power-off"),
+        system_reboot: token("system-reboot"),
         os_term: token("ibm,os-term"),
         get_time_of_day: token("get-time-of-day"),
         set_xive: token("ibm,set-xive"),
@@ -284,8 +285,8 @@ mod tests {
         let Services { tokens, ways } = services(POWER9, None);
         assert_eq!(ways, [Some(Way::HypervisorCall), None]);
         assert_eq!(
-            (tokens.power_off, tokens.os_term),
-            (Some(0x2003), Some(0x201f))
+            (tokens.power_off, tokens.os_term, tokens.system_reboot),
+            (Some(0x2003), Some(0x201f), Some(0x2004))
         );
     }
 
