@@ -42,6 +42,8 @@ pub(crate) struct CpuBlock {
     pub(crate) vectors_live: AtomicBool,
     /// The number of the CPU for the hypervisor.
     pub(crate) hardware: AtomicU64,
+    /// Odd while the CPU may use translations of the active address space; see [`crate::exposure`].
+    pub(crate) exposed: AtomicU64,
     /// The CPU has come from firmware and is set up.
     up: AtomicBool,
 }
@@ -91,6 +93,7 @@ impl CpuBlock {
             walks: AtomicBool::new(false),
             vectors_live: AtomicBool::new(false),
             hardware: AtomicU64::new(0),
+            exposed: AtomicU64::new(0),
             up: AtomicBool::new(false),
         }
     }
@@ -192,6 +195,11 @@ pub(crate) fn active_spaces() -> impl Iterator<Item = u64> {
     BLOCKS
         .iter()
         .map(|block| block.active_space.load(Ordering::Acquire))
+}
+
+/// The CPUs with their blocks.
+pub(crate) fn blocks() -> impl Iterator<Item = (CpuNumber, &'static CpuBlock)> {
+    (0..).map(CpuNumber).zip(&BLOCKS)
 }
 
 /// Waits until no CPU is in the middle of a walk that began before tables were unlinked. Called after a `ptesync`

@@ -8,6 +8,7 @@
 //! empty tree for times when no address space is active. Lock: `STATE`, innermost, held for a few instructions
 //! (a flush at the turn of a generation).
 
+use crate::exposure;
 use crate::radix::{self, Entry, Root};
 use crate::registers::{self, Spr};
 use crate::{MAX_CPUS, cpu};
@@ -181,6 +182,7 @@ fn replace(identity: Identity, entry: u64) {
     tlb_begin();
     tlb_process(identity.id() << 32);
     tlb_wait();
+    exposure::wait(identity.0);
 }
 
 /// Forgets all translations of the kernel's tree.
@@ -246,6 +248,7 @@ impl Flush {
             _ => tlb_process(process),
         }
         tlb_wait();
+        exposure::wait(self.identity.0);
     }
 }
 

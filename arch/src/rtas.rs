@@ -57,6 +57,7 @@ mod calls {
     use super::{Nanos, Services, Tokens, Way, civil_to_nanos};
     use crate::hcall::{self, Function};
     use core::cell::UnsafeCell;
+    use core::sync::atomic::{AtomicBool, Ordering};
     use spin::Once;
     use sync::{Guard, Rank, SpinLock};
 
@@ -71,6 +72,8 @@ mod calls {
     const PATIENCE: u32 = 1_000_000;
 
     static SERVICES: Once<Services> = Once::new();
+    /// The machine is QEMU.
+    static EMULATED: AtomicBool = AtomicBool::new(false);
 
     /// Argument cells, below 4 GiB as the services want it: the image is.
     #[repr(C, align(64))]
@@ -90,7 +93,14 @@ mod calls {
 
     /// Tells which services there are; boot does, once.
     pub fn set_services(services: Services) {
+        let emulated = services.ways.contains(&Some(Way::HypervisorCall));
+        EMULATED.store(emulated, Ordering::Relaxed);
         SERVICES.call_once(|| services);
+    }
+
+    /// Whether the machine is QEMU, as far as its device tree says.
+    pub(crate) fn is_emulated() -> bool {
+        EMULATED.load(Ordering::Relaxed)
     }
 
     /// The services of this machine.

@@ -58,3 +58,7 @@ END
 check SMP0012 'the clocks of the vDSO go together on all CPUs' <<'END'
 $T/clock everywhere
 END
+
+check SMP0020 'a page that is taken from a thread on another CPU never changes again' <<'END'
+$T/smp late
+END
