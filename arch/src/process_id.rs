@@ -126,6 +126,15 @@ pub(crate) fn activate(identity: Identity, entry: u64) -> Identity {
     identity
 }
 
+/// The CPU translates by nobody's tree from now on.
+pub(crate) fn deactivate() {
+    // SAFETY: quadrant 0 is only for programs and for accesses that survive faults.
+    unsafe { registers::write::<{ Spr::PIDR }>(NONE) };
+    registers::isync();
+    let _state = STATE.lock();
+    cpu::block().active_space.store(0, Ordering::Release);
+}
+
 impl State {
     fn allocate(&mut self, entry: u64) -> Identity {
         loop {

@@ -249,6 +249,8 @@ pub fn services(blob: &[u8], instantiated: Option<Way>) -> Services {
         interrupt_on: token("ibm,int-on"),
         interrupt_off: token("ibm,int-off"),
         start_cpu: token("start-cpu"),
+        stop_self: token("stop-self"),
+        cpu_stopped_state: token("query-cpu-stopped-state"),
     };
     Services { tokens, ways }
 }

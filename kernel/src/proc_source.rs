@@ -380,19 +380,18 @@ fn describe_system(cid: Cid) -> System {
     let system = system();
     let now = arch::time::now();
     let time = |ticks| system.timebase.nanos(ticks);
-    let clocks: Vec<_> = system.dispatch.with(|scheduler| {
-        let clocks = scheduler.clocks();
-        clocks.map(|(_, clock)| clock.clone()).collect()
+    let spent: Vec<_> = system
+        .dispatch
+        .with(|scheduler| scheduler.spent(now).collect());
+    let cpu_times = spent.iter().map(|&(cpu, online, account, idle)| CpuTimes {
+        number: cpu.0,
+        gone: !online,
+        user: time(account.user),
+        system: time(account.system),
+        idle: time(idle),
+        ..CpuTimes::default()
     });
-    let cpu_times = clocks.iter().map(|clock| {
-        let (account, idle) = clock.spent(now);
-        CpuTimes {
-            user: time(account.user),
-            system: time(account.system),
-            idle: time(idle),
-            ..CpuTimes::default()
-        }
-    });
+    let online = spent.iter().filter(|(_, online, ..)| *online);
     let view = memory_view(cid);
     let environment = crate::environment::find(cid).unwrap_or_else(|| system.global());
     let wall = system.wall_clock(now);
@@ -400,14 +399,14 @@ fn describe_system(cid: Cid) -> System {
         uptime: system.uptime(),
         boot_time: wall.saturating_sub(system.uptime()).0 / 1_000_000_000,
         cpu_times: cpu_times.collect(),
-        cpus: alloc::vec![
-            CpuDescription {
+        cpus: online
+            .map(|(cpu, ..)| CpuDescription {
+                number: cpu.0,
                 model: arch::features::platform().to_uppercase(),
                 clock: system.clock,
-                version: arch::features::processor_version()
-            };
-            clocks.len()
-        ],
+                version: arch::features::processor_version(),
+            })
+            .collect(),
         timebase: system.timebase.ticks_per_second,
         machine: system.model.to_string(),
         memory: MemoryUse {

@@ -271,6 +271,10 @@ pub struct MapLine {
 /// Time that CPUs spent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTimes {
+    /// Which CPU.
+    pub number: u16,
+    /// It is out of use now: it counts in the sum only.
+    pub gone: bool,
     /// In user mode.
     pub user: Nanos,
     /// In user mode with a positive nice value.
@@ -309,6 +313,8 @@ pub struct MemoryUse {
 /// One CPU, as `/proc/cpuinfo` describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpuDescription {
+    /// Which CPU.
+    pub number: u16,
     /// The model, `POWER9 (architected), altivec supported`.
     pub model: String,
     /// The clock in hertz.

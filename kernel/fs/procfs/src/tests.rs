@@ -204,8 +204,13 @@ impl ProcSource for Source {
         System {
             uptime: Nanos(61_230_000_000),
             boot_time: 1_700_000_000,
-            cpu_times: vec![cpu, cpu],
+            // The first one is out of use.
+            cpu_times: vec![
+                CpuTimes { gone: true, ..cpu },
+                CpuTimes { number: 1, ..cpu },
+            ],
             cpus: vec![CpuDescription {
+                number: 1,
                 model: "POWER9".into(),
                 clock: 2_000_000_000,
                 version: 0x004e_1202,
@@ -464,7 +469,7 @@ fn procfs04_files_of_the_system() {
     );
     let stat = world.read("/proc/stat").unwrap();
     assert!(
-        stat.starts_with("cpu  4 0 0 690 0 0 0 0 0 0\ncpu0 2 0 0 345 0 0 0 0 0 0\n"),
+        stat.starts_with("cpu  4 0 0 690 0 0 0 0 0 0\ncpu1 2 0 0 345 0 0 0 0 0 0\n"),
         "{stat}"
     );
     assert!(stat.contains("\nbtime 1700000000\n"));
