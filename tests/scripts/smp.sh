@@ -134,6 +134,10 @@ test "$(nproc)" -eq 4
 test "$(nproc)" -eq 4
 END
 
+check SMP0019 'ten seconds of everything in four partitions leave nothing behind' <<'END'
+$T/stress partitions 10 1
+END
+
 check SMP0020 'a page that is taken from a thread on another CPU never changes again' <<'END'
 $T/smp late
 END

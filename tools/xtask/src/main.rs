@@ -22,6 +22,7 @@ mod ramdisk;
 mod run;
 mod sim;
 mod size;
+mod stress;
 mod test;
 mod tree;
 mod workspace;
@@ -51,6 +52,8 @@ enum Task {
     Lint,
     /// Fetch Debian packages for ppc64el with their dependencies and unpack them into a tree for `run --add`
     Debian(tree::Options),
+    /// Fork, thread, signal, map and talk in four partitions for minutes; all memory must be back at the end
+    Stress(stress::Options),
     /// Measure, alone or beside Linux
     Bench(bench::Options),
     /// Simulate scenarios of scheduling under policies: tables, errors, curves
@@ -83,6 +86,7 @@ fn perform(task: Task) -> Result<u8> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Lint => lint::run(&workspace),
         Task::Debian(options) => tree::run(&workspace, &options).map(|()| 0),
+        Task::Stress(options) => stress::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Sim(options) => sim::run(&workspace, &options),
         Task::Disk(options) => disk::make(&workspace, &options).map(|()| 0),

@@ -196,7 +196,7 @@ fn repeatedly(machine: &Machine, options: &Options, folder: &Path) -> Result<u8>
 }
 
 /// Prints the console of `machine` until it is off.
-fn watch(machine: &Machine, folder: &Path, limit: Duration) -> Result<Outcome> {
+pub fn watch(machine: &Machine, folder: &Path, limit: Duration) -> Result<Outcome> {
     let deadline = Instant::now() + limit;
     let mut guest = Guest::start(machine, folder)?;
     let mut screen = stdout().lock();
