@@ -459,7 +459,8 @@ fn describe_system(cid: Cid) -> System {
         boot_time: wall.saturating_sub(system.uptime()).0 / 1_000_000_000,
         cpus: cpu_times
             .iter()
-            .map(|&(number, _)| (number, describe_cpu()))
+            .filter(|times| !times.gone)
+            .map(|times| describe_cpu(times.number))
             .collect(),
         cpu_times,
         timebase: system.timebase.ticks_per_second,
@@ -485,8 +486,9 @@ fn describe_system(cid: Cid) -> System {
     }
 }
 
-fn describe_cpu() -> CpuDescription {
+fn describe_cpu(number: u16) -> CpuDescription {
     CpuDescription {
+        number,
         model: arch::features::platform().to_uppercase(),
         clock: system().clock,
         version: arch::features::processor_version(),
@@ -495,43 +497,37 @@ fn describe_cpu() -> CpuDescription {
 
 /// What the CPUs have spent that an environment may use: in Global as it was, in a partition as if its own time had been
 /// spread evenly over its CPUs and nobody else were there.
-fn cpu_times(cid: Cid, now: Ticks) -> Vec<(u32, CpuTimes)> {
+fn cpu_times(cid: Cid, now: Ticks) -> Vec<CpuTimes> {
     let system = system();
     let time = |ticks| system.timebase.nanos(ticks);
-    let clocks: Vec<_> = system.dispatch.with(|scheduler| {
-        let own = scheduler.partition_cpus(cid);
-        let clocks = scheduler.clocks().filter(|(cpu, _)| own.contains(*cpu));
-        clocks
-            .map(|(cpu, clock)| (u32::from(cpu.0), clock.clone()))
-            .collect()
-    });
-    let times = |account: sched::Account, idle| CpuTimes {
+    let times = |cpu: sched::Cpu, online, account: sched::Account, idle| CpuTimes {
+        number: cpu.0,
+        gone: !online,
         user: time(account.user),
         system: time(account.system),
         idle: time(idle),
         ..CpuTimes::default()
     };
     if cid.is_global() {
-        let spent = clocks.iter().map(|(number, clock)| {
-            let (account, idle) = clock.spent(now);
-            (*number, times(account, idle))
+        return system.dispatch.with(|scheduler| {
+            let spent = scheduler.spent(now);
+            spent
+                .map(|(cpu, online, account, idle)| times(cpu, online, account, idle))
+                .collect()
         });
-        return spent.collect();
     }
-    let account = system
-        .dispatch
-        .with(|scheduler| scheduler.account(cid, now));
-    let (account, count) = (account.unwrap_or_default(), clocks.len().max(1) as u64);
+    let (own, account) = system.dispatch.with(|scheduler| {
+        let account = scheduler.account(cid, now).unwrap_or_default();
+        (scheduler.partition_cpus(cid), account)
+    });
+    let count = own.count().max(1) as u64;
     let each = sched::Account {
         user: Ticks(account.user.0 / count),
         system: Ticks(account.system.0 / count),
     };
     let since = crate::environment::find(cid).map_or(now, |environment| environment.since);
     let idle = now.saturating_sub(since).saturating_sub(each.total());
-    clocks
-        .iter()
-        .map(|(number, _)| (*number, times(each, idle)))
-        .collect()
+    own.iter().map(|cpu| times(cpu, true, each, idle)).collect()
 }
 
 /// A process as `ps` shows it to an environment.
