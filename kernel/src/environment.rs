@@ -4,6 +4,7 @@
 //! can: its mounts, and who waits for it to be empty. Processes refer to the environment, so it lives as long as
 //! one of them.
 
+use crate::calls::message_queue::Notice;
 use crate::partitions;
 use crate::system::system;
 use abi::{Cid, Errno, Ticks};
@@ -11,7 +12,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use devpts::Devpts;
-use ipc::{AbstractNames, Quota};
+use ipc::system_v::SystemV;
+use ipc::{AbstractNames, QueueNames, Quota};
 use net::Stack;
 use partition::{LoadAverage, Wpar, WparTable};
 use spin::Once;
@@ -34,6 +36,10 @@ pub struct Environment {
     pub watches: Arc<Quota>,
     /// Names of its sockets that are in no file system.
     pub abstract_names: AbstractNames,
+    /// Its System V semaphores, message queues and shared memory.
+    pub system_v: SystemV,
+    /// Its POSIX message queues.
+    pub message_queues: QueueNames<Notice>,
     /// Its ports and connections, once it has made a socket of the network.
     network: Once<Arc<Stack>>,
     /// The next name that is chosen for a socket.
@@ -62,6 +68,8 @@ impl Environment {
             ptys,
             watches: Arc::new(Quota::new(WATCHES)),
             abstract_names: AbstractNames::new(),
+            system_v: SystemV::default(),
+            message_queues: QueueNames::default(),
             network: Once::new(),
             next_name: AtomicU32::new(1),
             emptied: WaitQueue::new(),

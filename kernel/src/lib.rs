@@ -26,7 +26,8 @@ pub mod dormant;
 pub mod environment;
 pub mod family;
 mod first;
-pub mod latency;
+pub mod hotplug;
+mod latency;
 #[cfg(debug_assertions)]
 mod lock_order;
 pub mod mounts;

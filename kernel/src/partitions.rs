@@ -388,6 +388,7 @@ pub fn unload(environment: &Arc<Environment>) -> Result<(), Refusal> {
         .remove(wpar.cid())
         .ok_or(Errno::ESRCH)?;
     removed.mounts.clear();
+    removed.system_v.shared_memory.clear();
     subsystems().destroy(wpar);
     system().environments.table.remove(wpar);
     removed.emptied.wake_all();

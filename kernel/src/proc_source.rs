@@ -4,6 +4,7 @@
 //! that a view of a partition cannot reach anybody else's process whatever it asks for.
 
 use crate::current;
+use crate::environment;
 use crate::mounts::WallClock;
 use crate::process::Process;
 use crate::system::{Numbered, system};
@@ -14,12 +15,14 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{ProcessState, ProcessStatus};
+use ipc::ChannelEnd;
 use memory::frames;
+use net::{Protocol, TcpSocket};
 use process::signal::Handler;
 use process::{TerminalId, VPid};
 use procfs::{
-    CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, ProcSource, ProcessMemory, ProcessRef,
-    Signals, System, Task, TaskState,
+    CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, Network, ProcSource, ProcessMemory,
+    ProcessRef, Signals, SocketLine, System, Task, TaskState,
 };
 use sched::{Attributes, CpuSet};
 use security::{Credential, Identity, Privileges};
@@ -211,8 +214,41 @@ impl ProcSource for View {
         describe_system(self.cid())
     }
 
+    fn network(&self) -> Network {
+        let stack = environment::find(self.cid());
+        let stack = stack
+            .as_ref()
+            .and_then(|environment| environment.used_network());
+        let lines = |protocol| {
+            let lines = stack.and_then(|stack| stack.lines(protocol).ok());
+            lines.unwrap_or_default().iter().map(socket_line).collect()
+        };
+        Network {
+            tcp: lines(Protocol::Tcp),
+            udp: lines(Protocol::Udp),
+            carried: stack.map_or((0, 0), |stack| stack.traffic()),
+            backlog_limit: TcpSocket::BACKLOG_MAX,
+            buffers: (ChannelEnd::BUFFER, ChannelEnd::BUFFER_MAX),
+            chosen_ports: (*net::CHOSEN.start(), *net::CHOSEN.end()),
+            first_free_port: net::UNPRIVILEGED,
+        }
+    }
+
     fn clock(&self) -> &dyn Clock {
         &self.clock
+    }
+}
+
+fn socket_line(line: &net::Line) -> SocketLine {
+    SocketLine {
+        local: line.local,
+        remote: line.remote,
+        is_v6: line.identity.is_v6,
+        state: line.state,
+        unsent: line.unsent,
+        unread: line.unread,
+        uid: line.identity.uid,
+        inode: line.identity.inode,
     }
 }
 
@@ -423,7 +459,8 @@ fn describe_system(cid: Cid) -> System {
         boot_time: wall.saturating_sub(system.uptime()).0 / 1_000_000_000,
         cpus: cpu_times
             .iter()
-            .map(|&(number, _)| (number, describe_cpu()))
+            .filter(|times| !times.gone)
+            .map(|times| describe_cpu(times.number))
             .collect(),
         cpu_times,
         timebase: system.timebase.ticks_per_second,
@@ -449,8 +486,9 @@ fn describe_system(cid: Cid) -> System {
     }
 }
 
-fn describe_cpu() -> CpuDescription {
+fn describe_cpu(number: u16) -> CpuDescription {
     CpuDescription {
+        number,
         model: arch::features::platform().to_uppercase(),
         clock: system().clock,
         version: arch::features::processor_version(),
@@ -459,43 +497,37 @@ fn describe_cpu() -> CpuDescription {
 
 /// What the CPUs have spent that an environment may use: in Global as it was, in a partition as if its own time had been
 /// spread evenly over its CPUs and nobody else were there.
-fn cpu_times(cid: Cid, now: Ticks) -> Vec<(u32, CpuTimes)> {
+fn cpu_times(cid: Cid, now: Ticks) -> Vec<CpuTimes> {
     let system = system();
     let time = |ticks| system.timebase.nanos(ticks);
-    let clocks: Vec<_> = system.dispatch.with(|scheduler| {
-        let own = scheduler.partition_cpus(cid);
-        let clocks = scheduler.clocks().filter(|(cpu, _)| own.contains(*cpu));
-        clocks
-            .map(|(cpu, clock)| (u32::from(cpu.0), clock.clone()))
-            .collect()
-    });
-    let times = |account: sched::Account, idle| CpuTimes {
+    let times = |cpu: sched::Cpu, online, account: sched::Account, idle| CpuTimes {
+        number: cpu.0,
+        gone: !online,
         user: time(account.user),
         system: time(account.system),
         idle: time(idle),
         ..CpuTimes::default()
     };
     if cid.is_global() {
-        let spent = clocks.iter().map(|(number, clock)| {
-            let (account, idle) = clock.spent(now);
-            (*number, times(account, idle))
+        return system.dispatch.with(|scheduler| {
+            let spent = scheduler.spent(now);
+            spent
+                .map(|(cpu, online, account, idle)| times(cpu, online, account, idle))
+                .collect()
         });
-        return spent.collect();
     }
-    let account = system
-        .dispatch
-        .with(|scheduler| scheduler.account(cid, now));
-    let (account, count) = (account.unwrap_or_default(), clocks.len().max(1) as u64);
+    let (own, account) = system.dispatch.with(|scheduler| {
+        let account = scheduler.account(cid, now).unwrap_or_default();
+        (scheduler.partition_cpus(cid), account)
+    });
+    let count = own.count().max(1) as u64;
     let each = sched::Account {
         user: Ticks(account.user.0 / count),
         system: Ticks(account.system.0 / count),
     };
     let since = crate::environment::find(cid).map_or(now, |environment| environment.since);
     let idle = now.saturating_sub(since).saturating_sub(each.total());
-    clocks
-        .iter()
-        .map(|(number, _)| (*number, times(each, idle)))
-        .collect()
+    own.iter().map(|cpu| times(cpu, true, each, idle)).collect()
 }
 
 /// A process as `ps` shows it to an environment.

@@ -97,7 +97,7 @@ limit=$(clogin hoard awk '/^MemTotal/ { print $2 }' /proc/meminfo)
 idle=$(slab hoard)
 test "$idle" -gt 0
 all=$(awk '/^MemFree/ { print $2 }' /proc/meminfo)
-for what in pipes processes files areas; do
+for what in pipes connections processes files areas; do
 	# One that is killed for want of a page while it hoards is at the end too.
 	(clogin hoard $T/hoard $what || true; rm -f /wpars/hoard/tmp/hoarding) &
 	# Nothing happens in this shell when it is full, so that is looked for.

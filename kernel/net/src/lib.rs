@@ -34,6 +34,8 @@ extern crate std;
 
 mod address;
 mod connection;
+mod interface;
+mod netlink;
 mod options;
 mod ports;
 mod stack;
@@ -43,9 +45,12 @@ mod udp;
 mod world;
 
 pub use address::{Domain, Given, Wire};
-pub use connection::{Buffers, End};
+pub use connection::{Buffers, End, Identity};
+pub use interface::InterfaceRequest;
+pub use netlink::NetlinkSocket;
 pub use options::Value;
-pub use stack::{Protocol, Stack};
+pub use ports::{CHOSEN, UNPRIVILEGED};
+pub use stack::{Line, Protocol, Stack};
 pub use tcp::TcpSocket;
 pub use udp::UdpSocket;
 

@@ -356,6 +356,11 @@ impl<T> Ports<T> {
         chosen.map(|claim| claim.socket.clone())
     }
 
+    /// All claims.
+    pub fn claims(&self) -> impl Iterator<Item = &Claim<T>> {
+        self.table.iter().flat_map(|port| port.claims.iter())
+    }
+
     /// Whether nobody has a port.
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
