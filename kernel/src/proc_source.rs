@@ -500,7 +500,7 @@ fn describe_cpu(number: u16) -> CpuDescription {
 fn cpu_times(cid: Cid, now: Ticks) -> Vec<CpuTimes> {
     let system = system();
     let time = |ticks| system.timebase.nanos(ticks);
-    let times = |cpu: sched::Cpu, online, account: sched::Account, idle| CpuTimes {
+    let times = |cpu: sched::Cpu, online: bool, account: sched::Account, idle| CpuTimes {
         number: cpu.0,
         gone: !online,
         user: time(account.user),
@@ -578,7 +578,7 @@ pub fn status(process: &Arc<Process>, viewer: Cid) -> ProcessStatus {
         terminal: terminal.map(|terminal: TerminalId| crate::terminals::name(terminal)),
         started: system().wall_clock(started),
         cpu_time: Nanos(usage.user.0.saturating_add(usage.system.0)),
-        nice: process.attributes().nice,
+        nice: process.scheduling().nice,
         threads: threads as u32,
         resident: statistics.resident,
         virtual_bytes: statistics.size.0 * PAGE_SIZE as u64,

@@ -27,7 +27,6 @@ use control::WparKind;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use process::signal::ProcessSignals;
 use process::{Birth, ExitStatus, Limits, Reserved, Usage, VPid};
-use sched::Attributes;
 use security::{Credential, Identity, Privileges};
 use smallvec::SmallVec;
 use sync::{Rank, SpinLock};
@@ -389,7 +388,7 @@ impl Process {
     }
 
     /// What its first thread asks of the scheduler.
-    pub fn attributes(&self) -> Attributes {
+    pub fn scheduling(&self) -> sched::Attributes {
         let first = self.state.lock().threads.first().cloned();
         first.map(|first| first.attributes()).unwrap_or_default()
     }
