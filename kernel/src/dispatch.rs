@@ -123,6 +123,11 @@ impl Dispatch {
         self.with(|scheduler| scheduler.online_cpus())
     }
 
+    /// The CPUs that a partition may use.
+    pub fn cpus_of(&self, cid: Cid) -> CpuSet {
+        self.with(|scheduler| scheduler.partition_cpus(cid))
+    }
+
     /// Takes the running thread off a CPU.
     pub fn put_back(&self, cpu: usize, now: Ticks, reason: Reason) {
         self.state

@@ -4,6 +4,7 @@
 //! can: its mounts, and who waits for it to be empty. Processes refer to the environment, so it lives as long as
 //! one of them.
 
+use crate::calls::message_queue::Notice;
 use crate::partitions;
 use crate::system::system;
 use abi::{Cid, Errno, Ticks};
@@ -11,9 +12,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use devpts::Devpts;
-use ipc::{AbstractNames, Quota};
+use ipc::system_v::SystemV;
+use ipc::{AbstractNames, QueueNames, Quota};
 use net::Stack;
-use partition::{Wpar, WparTable};
+use partition::{LoadAverage, Wpar, WparTable};
 use spin::Once;
 use sync::{Rank, SpinLock};
 use vfs::MountNamespace;
@@ -34,6 +36,10 @@ pub struct Environment {
     pub watches: Arc<Quota>,
     /// Names of its sockets that are in no file system.
     pub abstract_names: AbstractNames,
+    /// Its System V semaphores, message queues and shared memory.
+    pub system_v: SystemV,
+    /// Its POSIX message queues.
+    pub message_queues: QueueNames<Notice>,
     /// Its ports and connections, once it has made a socket of the network.
     network: Once<Arc<Stack>>,
     /// The next name that is chosen for a socket.
@@ -42,6 +48,7 @@ pub struct Environment {
     pub emptied: WaitQueue,
     /// When it was loaded.
     pub since: Ticks,
+    load: SpinLock<LoadAverage>,
 }
 
 /// All environments, by cid.
@@ -61,16 +68,33 @@ impl Environment {
             ptys,
             watches: Arc::new(Quota::new(WATCHES)),
             abstract_names: AbstractNames::new(),
+            system_v: SystemV::default(),
+            message_queues: QueueNames::default(),
             network: Once::new(),
             next_name: AtomicU32::new(1),
             emptied: WaitQueue::new(),
             since: arch::time::now(),
+            load: SpinLock::new(Rank::Thread, LoadAverage::new(arch::time::now())),
         })
     }
 
     /// The tag.
     pub fn cid(&self) -> Cid {
         self.wpar.cid()
+    }
+
+    /// Load averages of 1, 5 and 15 minutes in hundredths: its own, in Global the machine's.
+    pub fn load(&self) -> [u32; 3] {
+        let cid = self.cid();
+        let now = arch::time::now();
+        let sum = system().dispatch.with(|scheduler| {
+            if cid.is_global() {
+                scheduler.whole_load(now)
+            } else {
+                scheduler.load(cid, now).unwrap_or_default()
+            }
+        });
+        self.load.lock().at(now, sum, system().timebase)
     }
 
     /// Its ports and connections.

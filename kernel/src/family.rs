@@ -41,6 +41,10 @@ pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
     } = exit;
     for orphan in orphans.into_iter().filter_map(find) {
         orphan.know_parent(None);
+        let wanted = orphan.with(|state| state.attributes.death_signal);
+        if let Some(signal) = wanted {
+            signals::post(&orphan, SigInfo::kernel(signal), Origin::Inside);
+        }
     }
     notices.iter().for_each(tell);
     freed.into_iter().for_each(forget);

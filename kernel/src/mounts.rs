@@ -129,11 +129,11 @@ pub fn sysfs() -> FileSystem {
 struct Parts;
 
 impl Machine for Parts {
-    fn cpus(&self, _viewer: Cid) -> Vec<bool> {
+    fn cpus(&self, viewer: Cid) -> Vec<bool> {
         system().dispatch.with(|scheduler| {
-            let online = scheduler.online_cpus();
+            let own = scheduler.partition_cpus(viewer);
             let numbers = scheduler.clocks().map(|(cpu, _)| cpu);
-            numbers.map(|cpu| online.contains(cpu)).collect()
+            numbers.map(|cpu| own.contains(cpu)).collect()
         })
     }
 

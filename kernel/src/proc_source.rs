@@ -9,7 +9,7 @@ use crate::mounts::WallClock;
 use crate::process::Process;
 use crate::system::{Numbered, system};
 use crate::thread::{Phase, Thread};
-use abi::{Cid, Nanos, PAGE_SIZE, Pages, Pid};
+use abi::{Cid, Nanos, PAGE_SIZE, Pages, Pid, Ticks};
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -443,35 +443,25 @@ fn memory_of(process: &Process) -> Option<ProcessMemory> {
 fn describe_system(cid: Cid) -> System {
     let system = system();
     let now = arch::time::now();
-    let time = |ticks| system.timebase.nanos(ticks);
-    let clocks: Vec<_> = system.dispatch.with(|scheduler| {
-        let clocks = scheduler.clocks();
-        clocks.map(|(_, clock)| clock.clone()).collect()
-    });
-    let cpu_times = clocks.iter().map(|clock| {
-        let (account, idle) = clock.spent(now);
-        CpuTimes {
-            user: time(account.user),
-            system: time(account.system),
-            idle: time(idle),
-            ..CpuTimes::default()
+    let runnable = system.dispatch.with(|scheduler| {
+        if cid.is_global() {
+            scheduler.all_runnable()
+        } else {
+            scheduler.runnable(cid)
         }
     });
+    let cpu_times = cpu_times(cid, now);
     let view = memory_view(cid);
     let environment = crate::environment::find(cid).unwrap_or_else(|| system.global());
     let wall = system.wall_clock(now);
     System {
         uptime: system.uptime(),
         boot_time: wall.saturating_sub(system.uptime()).0 / 1_000_000_000,
-        cpu_times: cpu_times.collect(),
-        cpus: alloc::vec![
-            CpuDescription {
-                model: arch::features::platform().to_uppercase(),
-                clock: system.clock,
-                version: arch::features::processor_version()
-            };
-            clocks.len()
-        ],
+        cpus: cpu_times
+            .iter()
+            .map(|&(number, _)| (number, describe_cpu()))
+            .collect(),
+        cpu_times,
         timebase: system.timebase.ticks_per_second,
         machine: system.model.to_string(),
         memory: MemoryUse {
@@ -483,7 +473,8 @@ fn describe_system(cid: Cid) -> System {
             tables: view.used.tables,
             ..MemoryUse::default()
         },
-        running: (1, environment.wpar.threads.count()),
+        load: environment.load(),
+        running: (runnable.max(1), environment.wpar.threads.count()),
         system_name: "Linux".to_string(),
         release: crate::calls::system::RELEASE.to_string(),
         version: crate::calls::system::VERSION.to_string(),
@@ -492,6 +483,55 @@ fn describe_system(cid: Cid) -> System {
         file_systems: alloc::vec!["ramfs", "proc", "sysfs", "devtmpfs", "devpts"],
         ..System::default()
     }
+}
+
+fn describe_cpu() -> CpuDescription {
+    CpuDescription {
+        model: arch::features::platform().to_uppercase(),
+        clock: system().clock,
+        version: arch::features::processor_version(),
+    }
+}
+
+/// What the CPUs have spent that an environment may use: in Global as it was, in a partition as if its own time had been
+/// spread evenly over its CPUs and nobody else were there.
+fn cpu_times(cid: Cid, now: Ticks) -> Vec<(u32, CpuTimes)> {
+    let system = system();
+    let time = |ticks| system.timebase.nanos(ticks);
+    let clocks: Vec<_> = system.dispatch.with(|scheduler| {
+        let own = scheduler.partition_cpus(cid);
+        let clocks = scheduler.clocks().filter(|(cpu, _)| own.contains(*cpu));
+        clocks
+            .map(|(cpu, clock)| (u32::from(cpu.0), clock.clone()))
+            .collect()
+    });
+    let times = |account: sched::Account, idle| CpuTimes {
+        user: time(account.user),
+        system: time(account.system),
+        idle: time(idle),
+        ..CpuTimes::default()
+    };
+    if cid.is_global() {
+        let spent = clocks.iter().map(|(number, clock)| {
+            let (account, idle) = clock.spent(now);
+            (*number, times(account, idle))
+        });
+        return spent.collect();
+    }
+    let account = system
+        .dispatch
+        .with(|scheduler| scheduler.account(cid, now));
+    let (account, count) = (account.unwrap_or_default(), clocks.len().max(1) as u64);
+    let each = sched::Account {
+        user: Ticks(account.user.0 / count),
+        system: Ticks(account.system.0 / count),
+    };
+    let since = crate::environment::find(cid).map_or(now, |environment| environment.since);
+    let idle = now.saturating_sub(since).saturating_sub(each.total());
+    clocks
+        .iter()
+        .map(|(number, _)| (*number, times(each, idle)))
+        .collect()
 }
 
 /// A process as `ps` shows it to an environment.

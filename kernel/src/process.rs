@@ -123,6 +123,45 @@ pub struct State {
     pub alarm: Alarm,
     /// How its programs want to be run (`man 2 personality`).
     pub persona: u32,
+    /// What `prctl` has set.
+    pub attributes: Attributes,
+}
+
+/// What `prctl` sets of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes {
+    /// The signal that it gets when its parent ends.
+    pub death_signal: Option<SignalNumber>,
+    /// Others of the same users may look into it.
+    pub dumpable: bool,
+    /// No program gives it more rights than it has.
+    pub no_new_privileges: bool,
+    /// By how much its timers may be late, in nanoseconds. They are not.
+    pub timer_slack: u64,
+}
+
+impl Attributes {
+    /// The slack of timers that a process begins with.
+    pub const TIMER_SLACK: u64 = 50_000;
+
+    /// Those of a new process of one that has these.
+    const fn inherited(self) -> Self {
+        Self {
+            death_signal: None,
+            ..self
+        }
+    }
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self {
+            death_signal: None,
+            dumpable: true,
+            no_new_privileges: false,
+            timer_slack: Self::TIMER_SLACK,
+        }
+    }
 }
 
 /// The real-time interval timer (`man 2 setitimer`).
@@ -189,6 +228,7 @@ impl Process {
             new.environment = state.environment;
             new.auxiliary = state.auxiliary;
             new.persona = state.persona;
+            new.attributes = state.attributes.inherited();
             new
         };
         let limited = state.limits.current(Resource::Cpu) != RLIM_INFINITY;
@@ -581,6 +621,14 @@ impl Process {
         }
     }
 
+    /// Takes back what it has done to semaphores with SEM_UNDO.
+    pub fn undo_semaphores(&self, now: Ticks) {
+        const SECOND: u64 = 1_000_000_000;
+        let seconds = (system().wall_clock(now).0 / SECOND).cast_signed();
+        let semaphores = &self.environment().system_v.semaphores;
+        semaphores.ended(self.serial, self.virtual_pid().0, seconds);
+    }
+
     /// Lets go of everything and becomes a zombie.
     fn finish(self: &Arc<Self>, status: ExitStatus, now: Ticks) {
         self.set_alarm(None, Ticks(0));
@@ -588,6 +636,7 @@ impl Process {
         self.cpu_timers.clear();
         self.ending.store(true, Ordering::Release);
         let usage = self.usage(now);
+        self.undo_semaphores(now);
         let files = self.files.lock().take();
         drop(files);
         crate::calls::descriptor::locks::freed();
@@ -623,6 +672,7 @@ impl State {
             vfork: None,
             alarm: Alarm::default(),
             persona: 0,
+            attributes: Attributes::default(),
         }
     }
 }

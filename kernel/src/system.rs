@@ -15,6 +15,7 @@ use alloc::sync::Arc;
 use arch::interrupts::Source;
 use devfs::{Devices, Entropy};
 use ipc::FutexTable;
+use partition::ResourceSets;
 use process::ProcessTree;
 use ramfs::Ramfs;
 use sched::{Event, Fault};
@@ -37,6 +38,8 @@ pub type Tree = ProcessTree<Numbered>;
 
 /// Everything that the kernel keeps.
 pub struct System {
+    /// Names for sets of CPUs.
+    pub resource_sets: ResourceSets,
     /// The machine's timebase.
     pub timebase: Timebase,
     /// The clock of its CPUs in hertz; 0 when firmware does not tell.
@@ -169,6 +172,7 @@ impl System {
     /// The system made of its parts.
     pub fn new(parts: Parts) -> Self {
         Self {
+            resource_sets: ResourceSets::new(),
             timebase: parts.timebase,
             clock: parts.clock,
             model: parts.model,

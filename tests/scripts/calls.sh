@@ -279,3 +279,23 @@ END
 check CLOCK0003 'a clock that is set is set in the vDSO at once' <<'END'
 $T/clock set
 END
+
+check PRCTL0001 'a process that asks for it gets a signal when its parent ends' <<'END'
+$T/attributes death-signal
+END
+
+check PRCTL0002 'attributes are kept, told, and refused when they cannot be' <<'END'
+$T/attributes flags
+END
+
+check PRCTL0003 'a set-user program gives nothing to who has renounced new privileges' <<'END'
+$T/attributes no-new-privileges
+END
+
+check PRCTL0004 'what clone has made common is parted again' <<'END'
+$T/attributes unsharing
+END
+
+check SYNC0001 'the calls that write files back check what they are given' <<'END'
+$T/attributes synchronizing
+END

@@ -113,6 +113,10 @@ errno! {
     ENOTEMPTY = 39,
     /// Too many levels of symbolic links.
     ELOOP = 40,
+    /// No message of the wanted type.
+    ENOMSG = 42,
+    /// Identifier removed.
+    EIDRM = 43,
     /// No data available.
     ENODATA = 61,
     /// Timer expired.

@@ -10,6 +10,8 @@
 //!
 //! An [`Epoll`] watches open files and keeps a list of those that are ready.
 //!
+//! [`system_v`] has the semaphores, message queues and shared memory that are found by keys.
+//!
 //! Locks: the state of a pipe, channel or counter ([`Rank::Stream`]); the entries of an
 //! epoll instance ([`Rank::Readiness`]); a bucket of the futex table ([`Rank::Futex`]), two of
 //! them in the order of their places in the table. Waiters are woken under these locks.
@@ -34,10 +36,12 @@ mod flight;
 mod futex;
 mod inbox;
 mod listener;
+mod message_queue;
 mod pipe;
 mod quota;
 #[cfg(test)]
 mod sleeper;
+pub mod system_v;
 mod timeouts;
 
 pub use buffer::Buffer;
@@ -48,6 +52,7 @@ pub use event::EventCounter;
 pub use futex::{FutexKey, FutexTable, WakeOperation};
 pub use inbox::{Ancillary, Name, Sender};
 pub use listener::{AbstractNames, Bound, SocketPlace, StreamSocket};
+pub use message_queue::{Capacity, MessageQueue, Opening, PRIORITIES, QUEUES, QueueNames};
 pub use pipe::{Pipe, PipeEnd};
 pub use quota::{Quota, Share};
 pub use timeouts::Timeouts;

@@ -66,6 +66,12 @@ impl SharedPages {
         }
     }
 
+    /// How many of its pages are in memory.
+    #[must_use]
+    pub fn resident_pages(&self) -> u64 {
+        self.pages.lock().len() as u64
+    }
+
     /// The object's length in pages.
     #[must_use]
     pub fn length(&self) -> u64 {

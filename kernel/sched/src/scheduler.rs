@@ -9,6 +9,7 @@ use crate::clock::Reading;
 use crate::entity::Entities;
 use crate::fair::Bounds;
 use crate::guard::Deciders;
+use crate::load::Load;
 use crate::table::Table;
 use crate::threads::Threads;
 use crate::tree::{Nodes, Places, Tree};
@@ -49,6 +50,8 @@ pub(crate) struct Partition {
     pub shown: Demand,
     /// Where what was told to be waiting may run.
     pub shown_at: Places,
+    /// How many of its threads want a CPU, over time.
+    pub load: Load,
     /// Since when it waits without running anywhere.
     pub waiting_since: Ticks,
 }
@@ -124,6 +127,8 @@ pub struct Scheduler {
     /// Partitions at their hard maximum, by the time at which they may go on.
     pub(crate) throttled: Tree,
     pub(crate) throttled_nodes: Nodes,
+    /// How many threads want a CPU, over time.
+    pub(crate) load: Load,
     /// Partitions that wait and run nowhere.
     pub(crate) watched: Watch,
     pub(crate) idle: Ticks,
@@ -160,6 +165,7 @@ impl Scheduler {
             wanting_minimum: 0,
             throttled: Tree::new(),
             throttled_nodes: Nodes::default(),
+            load: Load::new(Ticks(0)),
             watched: Watch::default(),
             idle: Ticks(0),
             gone: Account::default(),
@@ -262,6 +268,7 @@ impl Scheduler {
             throttled: false,
             shown: Demand::default(),
             shown_at: 0,
+            load: Load::new(now),
             waiting_since: now,
         };
         let online = self.online_cpus();

@@ -2,7 +2,7 @@
 
 pub mod locks;
 
-use super::{Call, socket, terminal};
+use super::{Call, message_queue, socket, terminal};
 use crate::outcome::{Called, Outcome};
 use crate::special;
 use crate::user::{Segment, User};
@@ -88,6 +88,7 @@ pub fn close(call: &mut Call<'_>) -> Called {
     let descriptor = Descriptor::from_register(call.argument(0))?;
     let files = call.process().files()?;
     let file = files.lock().remove(descriptor)?;
+    message_queue::closed(call, &file);
     locks::closed(&files, file);
     Ok(0)
 }

@@ -155,7 +155,7 @@ impl Named {
 }
 
 /// The mode bits in an argument, the umask applied.
-fn masked(call: &Call<'_>, index: usize) -> Result<Mode, Errno> {
+pub(super) fn masked(call: &Call<'_>, index: usize) -> Result<Mode, Errno> {
     let umask = place(call)?.umask;
     Ok(Mode::new(call.argument(index) as u32 & !umask))
 }

@@ -476,11 +476,15 @@ fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
     let mut credential = Credential::clone(call.credential());
     let of_root = call.process().environment().wpar.privileges();
     let metadata = &program.metadata;
-    let no_set_id = program
-        .location
-        .mount()
-        .flags()
-        .contains(MountFlags::NO_SET_ID);
+    let bound = call
+        .process()
+        .with(|state| state.attributes.no_new_privileges);
+    let no_set_id = bound
+        || program
+            .location
+            .mount()
+            .flags()
+            .contains(MountFlags::NO_SET_ID);
     let mode = if no_set_id {
         metadata.mode.without(0o6000).bits()
     } else {
@@ -522,7 +526,9 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         state.credential = Arc::new(credential);
         if secure {
             state.persona = 0;
+            state.attributes.death_signal = None;
         }
+        state.attributes.dumpable = !secure;
         state.name = name.iter().copied().take(TASK_COMM_LEN - 1).collect();
         state.executable = Some(program.location);
         state.arguments = stack.arguments;

@@ -446,6 +446,33 @@ pub fn fsync(call: &mut Call<'_>) -> Called {
     }
 }
 
+/// `man 2 syncfs`.
+///
+/// # Errors
+/// EBADF.
+pub fn syncfs(call: &mut Call<'_>) -> Called {
+    opened(call, 0)?;
+    Ok(0)
+}
+
+/// `man 2 sync_file_range`, in the order of arguments that powerpc has: descriptor, flags, offset, length.
+///
+/// # Errors
+/// EBADF, EINVAL for unknown flags and a range that cannot be, ESPIPE for what is no file.
+pub fn sync_file_range(call: &mut Call<'_>) -> Called {
+    /// Wait before, write, wait after.
+    const FLAGS: u32 = 7;
+    let file = opened(call, 0)?;
+    let (at, length) = (offset(call, 2)?, offset(call, 3)?);
+    if call.argument(1) as u32 & !FLAGS != 0 || at.checked_add(length).is_none() {
+        return Err(Errno::EINVAL.into());
+    }
+    if file.operations().seek() != Seek::Yes {
+        return Err(Errno::ESPIPE.into());
+    }
+    Ok(0)
+}
+
 /// `man 2 fallocate`, mode 0: the file is made longer by zeros that have their pages.
 ///
 /// Holes cannot be filled here without a race, so a file with holes, a range that begins beyond its end, and every

@@ -81,7 +81,7 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
 const STEP: u64 = 512;
 
 /// Drops, in steps, the pages of a range that the call is about to end, all but those of a last step.
-fn thin(call: &mut Call<'_>, address: u64, length: u64) -> Result<(), Outcome> {
+pub(super) fn thin(call: &mut Call<'_>, address: u64, length: u64) -> Result<(), Outcome> {
     let done = match call.progress() {
         Continuation::Covered(next) => next.saturating_sub(address).min(length),
         _ => 0,
@@ -101,7 +101,7 @@ fn cut(call: &mut Call<'_>, next: u64) -> Result<(), Outcome> {
 
 /// Refuses a single promise of more memory than there is at all, as Linux does by default (`man 5 proc`,
 /// `overcommit_memory` 0); beyond that, memory is promised to all and fails when it is touched.
-fn check_commitment(length: u64) -> Result<(), Errno> {
+pub(super) fn check_commitment(length: u64) -> Result<(), Errno> {
     if Pages(length.div_ceil(PAGE_SIZE as u64)) > frames::total() {
         Err(Errno::ENOMEM)
     } else {
@@ -110,7 +110,7 @@ fn check_commitment(length: u64) -> Result<(), Errno> {
 }
 
 /// RLIMIT_AS in pages.
-fn limit(call: &Call<'_>) -> Pages {
+pub(super) fn limit(call: &Call<'_>) -> Pages {
     let bytes = call.process().limit(Resource::AddressSpace);
     let own = call
         .process()
@@ -359,4 +359,16 @@ pub fn msync(call: &mut Call<'_>) -> Called {
 /// `mlock` and its kin: nothing is ever paged out, so every resident page is locked.
 pub fn lock(_call: &mut Call<'_>) -> Called {
     Ok(0)
+}
+
+/// `man 2 mlock2`, as [`lock`].
+///
+/// # Errors
+/// EINVAL for a flag but MLOCK_ONFAULT.
+pub fn mlock2(call: &mut Call<'_>) -> Called {
+    const ONFAULT: u32 = 1;
+    if call.argument(2) as u32 & !ONFAULT != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    lock(call)
 }

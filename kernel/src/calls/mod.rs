@@ -19,15 +19,18 @@ pub mod identity;
 pub mod job;
 pub mod light;
 pub mod memory;
+pub mod message_queue;
 pub mod metadata;
 pub mod pidfd;
 pub mod poll;
+mod prctl;
 pub mod process;
 pub mod schedule;
 pub mod signal;
 pub mod signalfd;
 pub mod socket;
 pub mod system;
+mod system_v;
 mod terminal;
 pub mod thread;
 pub mod timer;
@@ -215,6 +218,8 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Truncate => file::truncate(call),
         S::Fsync | S::Fdatasync => file::fsync(call),
         S::Sync => Ok(0),
+        S::Syncfs => file::syncfs(call),
+        S::SyncFileRange2 => file::sync_file_range(call),
         S::MemfdCreate => file::memfd_create(call),
         S::Fallocate => file::fallocate(call),
         S::Fadvise64 | S::Readahead => file::advise(call),
@@ -318,6 +323,25 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         | S::Setsockopt
         | S::Getsockopt => socket::direct(number, call),
 
+        S::MqOpen => message_queue::mq_open(call),
+        S::MqUnlink => message_queue::mq_unlink(call),
+        S::MqTimedsend => message_queue::mq_timedsend(call),
+        S::MqTimedreceive => message_queue::mq_timedreceive(call),
+        S::MqNotify => message_queue::mq_notify(call),
+        S::MqGetsetattr => message_queue::mq_getsetattr(call),
+        S::Ipc => system_v::ipc(call),
+        S::Semget
+        | S::Semctl
+        | S::Semtimedop
+        | S::Msgget
+        | S::Msgctl
+        | S::Msgsnd
+        | S::Msgrcv
+        | S::Shmget
+        | S::Shmctl
+        | S::Shmat
+        | S::Shmdt => system_v::direct(number, call),
+
         S::Poll => poll::poll(call),
         S::Ppoll => poll::ppoll(call),
         S::Select | S::Newselect => poll::select(call),
@@ -347,6 +371,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Brk => memory::brk(call),
         S::Msync => memory::msync(call),
         S::Mincore => memory::mincore(call),
+        S::Mlock2 => memory::mlock2(call),
         S::Mlock | S::Munlock | S::Mlockall | S::Munlockall => memory::lock(call),
 
         S::Fork => process::fork(call),
@@ -362,7 +387,9 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Execveat => exec::execveat(call),
         S::Getpid => Ok(process::getpid(call)),
         S::Getppid => Ok(process::getppid(call)),
-        S::Prctl => process::prctl(call),
+        S::Prctl => prctl::prctl(call),
+        S::Unshare => prctl::unshare(call),
+        S::Setns => prctl::setns(call),
 
         S::Gettid => Ok(thread::gettid(call)),
         S::SetTidAddress => Ok(thread::set_tid_address(call)),

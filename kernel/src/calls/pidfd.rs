@@ -78,7 +78,7 @@ pub fn pidfd_send_signal(call: &mut Call<'_>) -> Called {
     Ok(0)
 }
 
-/// `man 2 pidfd_getfd`: for processes of the same users, as `man 2 ptrace` has it, or with the privilege over identities.
+/// `man 2 pidfd_getfd`: for dumpable processes of the same users, as `man 2 ptrace` has it, or with the privilege over identities.
 ///
 /// # Errors
 /// EINVAL for flags; EBADF, EPERM, ESRCH, EMFILE.
@@ -91,6 +91,7 @@ pub fn pidfd_getfd(call: &mut Call<'_>) -> Called {
     let user = mine.identity.uid;
     let group = mine.identity.gid;
     let same = mine.shares_users_with(&theirs)
+        && target.with(|state| state.attributes.dumpable)
         && [
             theirs.identity.uid,
             theirs.identity.euid,

@@ -12,9 +12,8 @@ use crate::space::Space;
 use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::{
-    CloneArgs, CloneFlags, P_ALL, P_PGID, P_PID, P_PIDFD, PR_GET_DUMPABLE, PR_GET_NAME,
-    PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_NAME, Rusage, SignalNumber, TASK_COMM_LEN,
-    Timeval, WaitOptions,
+    CloneArgs, CloneFlags, P_ALL, P_PGID, P_PID, P_PIDFD, Rusage, SignalNumber, Timeval,
+    WaitOptions,
 };
 use abi::mmu::{Access, PageNumber};
 use abi::{Errno, Pid};
@@ -615,45 +614,5 @@ pub fn rusage(usage: &Usage) -> Rusage {
         nvcsw: usage.voluntary_switches.cast_signed(),
         nivcsw: usage.involuntary_switches.cast_signed(),
         ..Rusage::default()
-    }
-}
-
-/// `man 2 prctl`.
-pub fn prctl(call: &mut Call<'_>) -> Called {
-    let (option, argument) = (call.argument(0), call.argument(1));
-    match option {
-        PR_SET_NAME => {
-            let mut name = alloc::vec::Vec::new();
-            let bytes: [u8; TASK_COMM_LEN] = call.user.bytes(argument)?;
-            name.extend(
-                bytes
-                    .iter()
-                    .copied()
-                    .take(TASK_COMM_LEN - 1)
-                    .take_while(|byte| *byte != 0),
-            );
-            call.process().with(|state| state.name = name);
-            Ok(0)
-        }
-        PR_GET_NAME => {
-            let mut bytes = [0; TASK_COMM_LEN];
-            let name = call.process().with(|state| state.name.clone());
-            bytes
-                .iter_mut()
-                .zip(name)
-                .for_each(|(place, byte)| *place = byte);
-            call.user.write(argument, &bytes)?;
-            Ok(0)
-        }
-        PR_GET_DUMPABLE => Ok(1),
-        PR_SET_DUMPABLE if argument <= 1 => Ok(0),
-        PR_SET_CHILD_SUBREAPER => {
-            system()
-                .tree
-                .lock()
-                .set_subreaper(call.process().pid, argument != 0);
-            Ok(0)
-        }
-        _ => Err(Errno::EINVAL.into()),
     }
 }

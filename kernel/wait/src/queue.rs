@@ -293,6 +293,15 @@ impl WaitQueue {
         places.front().map(|place| place.key)
     }
 
+    /// How many wait with a key.
+    #[must_use]
+    pub fn count(&self, key: u64) -> usize {
+        let places = self.0.places.lock();
+        let first = places.first.iter().map(|(_, place)| place);
+        let all = first.chain(places.others.values());
+        all.filter(|place| place.key == key).count()
+    }
+
     /// Whether nobody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -304,3 +304,15 @@ pub const PR_GET_NO_NEW_PRIVS: u64 = 39;
 pub const PR_SET_VMA: u64 = 0x5356_4d41;
 /// Length of a thread's name in bytes, with the final 0.
 pub const TASK_COMM_LEN: usize = 16;
+/// `prctl`: how root differs from others.
+pub const PR_GET_SECUREBITS: u64 = 27;
+/// `prctl`: capabilities that outlive `execve`.
+pub const PR_CAP_AMBIENT: u64 = 47;
+/// [`PR_CAP_AMBIENT`]: whether there is one.
+pub const PR_CAP_AMBIENT_IS_SET: u64 = 1;
+/// [`PR_CAP_AMBIENT`]: add one.
+pub const PR_CAP_AMBIENT_RAISE: u64 = 2;
+/// [`PR_CAP_AMBIENT`]: take one away.
+pub const PR_CAP_AMBIENT_LOWER: u64 = 3;
+/// [`PR_CAP_AMBIENT`]: take all away.
+pub const PR_CAP_AMBIENT_CLEAR_ALL: u64 = 4;

@@ -334,10 +334,10 @@ pub struct System {
     pub uptime: Nanos,
     /// When that was, in seconds since 1970.
     pub boot_time: u64,
-    /// What each CPU spent; the numbers are those of `cpu0`, `cpu1`…
-    pub cpu_times: Vec<CpuTimes>,
-    /// What kinds of CPUs there are.
-    pub cpus: Vec<CpuDescription>,
+    /// What each CPU spent, by number.
+    pub cpu_times: Vec<(u32, CpuTimes)>,
+    /// What kinds of CPUs there are, by number.
+    pub cpus: Vec<(u32, CpuDescription)>,
     /// Ticks of the timebase in a second.
     pub timebase: u64,
     /// The machine, `IBM pSeries (emulated by qemu)`.

@@ -129,15 +129,16 @@ fn load_average(out: &mut String, system: &System) -> core::fmt::Result {
     )
 }
 
-fn sum(times: &[CpuTimes]) -> CpuTimes {
-    times.iter().fold(CpuTimes::default(), |sum, cpu| CpuTimes {
+fn sum(times: &[(u32, CpuTimes)]) -> CpuTimes {
+    let add = |sum: CpuTimes, (_, cpu): &(u32, CpuTimes)| CpuTimes {
         user: sum.user.saturating_add(cpu.user),
         nice: sum.nice.saturating_add(cpu.nice),
         system: sum.system.saturating_add(cpu.system),
         idle: sum.idle.saturating_add(cpu.idle),
         interrupt: sum.interrupt.saturating_add(cpu.interrupt),
         stolen: sum.stolen.saturating_add(cpu.stolen),
-    })
+    };
+    times.iter().fold(CpuTimes::default(), add)
 }
 
 fn cpu_line(out: &mut String, times: &CpuTimes) -> core::fmt::Result {
@@ -161,7 +162,7 @@ fn cpu_line(out: &mut String, times: &CpuTimes) -> core::fmt::Result {
 fn statistics(out: &mut String, system: &System) -> core::fmt::Result {
     write!(out, "cpu ")?;
     cpu_line(out, &sum(&system.cpu_times))?;
-    for (number, times) in system.cpu_times.iter().enumerate() {
+    for (number, times) in &system.cpu_times {
         write!(out, "cpu{number}")?;
         cpu_line(out, times)?;
     }
@@ -207,7 +208,7 @@ fn memory(out: &mut String, system: &System) -> core::fmt::Result {
 }
 
 fn cpu_info(out: &mut String, system: &System) -> core::fmt::Result {
-    for (number, cpu) in system.cpus.iter().enumerate() {
+    for (number, cpu) in &system.cpus {
         writeln!(out, "processor\t: {number}")?;
         writeln!(out, "cpu\t\t: {}", cpu.model)?;
         writeln!(

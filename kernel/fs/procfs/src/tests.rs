@@ -210,12 +210,15 @@ impl ProcSource for Source {
         System {
             uptime: Nanos(61_230_000_000),
             boot_time: 1_700_000_000,
-            cpu_times: vec![cpu, cpu],
-            cpus: vec![CpuDescription {
-                model: "POWER9".into(),
-                clock: 2_000_000_000,
-                version: 0x004e_1202,
-            }],
+            cpu_times: vec![(0, cpu), (2, cpu)],
+            cpus: vec![(
+                2,
+                CpuDescription {
+                    model: "POWER9".into(),
+                    clock: 2_000_000_000,
+                    version: 0x004e_1202,
+                },
+            )],
             timebase: 512_000_000,
             memory: MemoryUse {
                 total: Pages(1000),

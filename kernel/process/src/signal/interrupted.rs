@@ -63,6 +63,8 @@ pub fn interruption(call: SystemCall, timed: bool) -> Interrupted {
         | C::Newselect
         | C::Pselect6
         | C::Semtimedop
+        // What waits behind this number are semop, msgsnd and msgrcv.
+        | C::Ipc
         | C::Msgrcv
         | C::Msgsnd => Interrupted::RestartsWithoutHandler,
         C::EpollWait

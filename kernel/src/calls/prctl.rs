@@ -1,0 +1,157 @@
+//! What a process sets of itself (`man 2 prctl`, `man 2 unshare`).
+
+use super::Call;
+use crate::outcome::Called;
+use crate::process::Attributes;
+use crate::system::system;
+use abi::Errno;
+use abi::linux::{
+    CloneFlags, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_IS_SET,
+    PR_CAP_AMBIENT_LOWER, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_READ, PR_GET_CHILD_SUBREAPER,
+    PR_GET_DUMPABLE, PR_GET_NAME, PR_GET_NO_NEW_PRIVS, PR_GET_PDEATHSIG, PR_GET_SECUREBITS,
+    PR_GET_TIMERSLACK, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS,
+    PR_SET_PDEATHSIG, PR_SET_TIMERSLACK, SignalNumber, TASK_COMM_LEN,
+};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use sync::{Rank, SpinLock};
+
+/// The capability with the highest number (`CAP_CHECKPOINT_RESTORE`).
+const LAST_CAPABILITY: u64 = 40;
+
+/// `man 2 prctl`.
+///
+/// # Errors
+/// EINVAL for an unknown option or argument, EFAULT, EPERM.
+pub fn prctl(call: &mut Call<'_>) -> Called {
+    let [option, argument, third, fourth, fifth] =
+        core::array::from_fn(|index| call.argument(index));
+    let attributes = call.process().with(|state| state.attributes);
+    match option {
+        PR_SET_NAME => set_name(call, argument),
+        PR_GET_NAME => get_name(call, argument),
+        PR_SET_PDEATHSIG => {
+            let signal = match argument {
+                0 => None,
+                number => Some(SignalNumber::new(number).map_err(|_| Errno::EINVAL)?),
+            };
+            set(call, |attributes| attributes.death_signal = signal)
+        }
+        PR_GET_PDEATHSIG => {
+            let signal = attributes.death_signal.map_or(0, SignalNumber::get);
+            store(call, argument, u32::from(signal))
+        }
+        PR_GET_DUMPABLE => Ok(u64::from(attributes.dumpable)),
+        PR_SET_DUMPABLE if argument <= 1 => {
+            set(call, |attributes| attributes.dumpable = argument == 1)
+        }
+        PR_SET_NO_NEW_PRIVS if [argument, third, fourth, fifth] == [1, 0, 0, 0] => {
+            set(call, |attributes| attributes.no_new_privileges = true)
+        }
+        PR_GET_NO_NEW_PRIVS if [argument, third, fourth, fifth] == [0; 4] => {
+            Ok(u64::from(attributes.no_new_privileges))
+        }
+        PR_SET_TIMERSLACK => set(call, |attributes| {
+            attributes.timer_slack = match argument.cast_signed() {
+                ..=0 => Attributes::TIMER_SLACK,
+                _ => argument,
+            };
+        }),
+        PR_GET_TIMERSLACK => Ok(attributes.timer_slack),
+        PR_SET_CHILD_SUBREAPER => {
+            let mut tree = system().tree.lock();
+            tree.set_subreaper(call.process().pid, argument != 0);
+            Ok(0)
+        }
+        PR_GET_CHILD_SUBREAPER => {
+            let adopts = system().tree.lock().is_subreaper(call.process().pid);
+            store(call, argument, u32::from(adopts))
+        }
+        // Root has all capabilities of its partition in every program that it runs, and nobody else has any.
+        PR_CAPBSET_READ if argument <= LAST_CAPABILITY => Ok(1),
+        PR_GET_SECUREBITS => Ok(0),
+        PR_CAP_AMBIENT => ambient(argument, third, [fourth, fifth]),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+fn set(call: &Call<'_>, act: impl FnOnce(&mut Attributes)) -> Called {
+    call.process().with(|state| act(&mut state.attributes));
+    Ok(0)
+}
+
+fn store(call: &Call<'_>, address: u64, value: u32) -> Called {
+    call.user.write(address, &value.to_le_bytes())?;
+    Ok(0)
+}
+
+fn set_name(call: &Call<'_>, address: u64) -> Called {
+    let bytes: [u8; TASK_COMM_LEN] = call.user.bytes(address)?;
+    let length = bytes.iter().position(|byte| *byte == 0);
+    let name: Vec<u8> = bytes
+        .into_iter()
+        .take(length.unwrap_or(TASK_COMM_LEN - 1))
+        .collect();
+    call.process().with(|state| state.name = name);
+    Ok(0)
+}
+
+fn get_name(call: &Call<'_>, address: u64) -> Called {
+    let mut bytes = [0; TASK_COMM_LEN];
+    let name = call.process().with(|state| state.name.clone());
+    bytes
+        .iter_mut()
+        .zip(name)
+        .for_each(|(place, byte)| *place = byte);
+    call.user.write(address, &bytes)?;
+    Ok(0)
+}
+
+/// The ambient set is always empty.
+fn ambient(operation: u64, capability: u64, rest: [u64; 2]) -> Called {
+    let known = capability <= LAST_CAPABILITY && rest == [0; 2];
+    match operation {
+        PR_CAP_AMBIENT_CLEAR_ALL if capability == 0 && rest == [0; 2] => Ok(0),
+        PR_CAP_AMBIENT_IS_SET | PR_CAP_AMBIENT_LOWER if known => Ok(0),
+        PR_CAP_AMBIENT_RAISE if known => Err(Errno::EPERM.into()),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+/// `man 2 unshare`: files, place and semaphores to take back. The threads of a process have these together here.
+///
+/// # Errors
+/// EINVAL for unknown flags, for namespaces, of which there are none, and in a process of several threads.
+pub fn unshare(call: &mut Call<'_>) -> Called {
+    let flags = CloneFlags::from_bits(call.argument(0)).ok_or(Errno::EINVAL)?;
+    let alone = CloneFlags::THREAD | CloneFlags::SIGHAND | CloneFlags::VM;
+    let parts = CloneFlags::FILES | CloneFlags::FS | CloneFlags::SYSVSEM;
+    if !(alone | parts).contains(flags) {
+        return Err(Errno::EINVAL.into());
+    }
+    let process = call.process();
+    if !flags.is_empty() && process.threads().len() > 1 {
+        return Err(Errno::EINVAL.into());
+    }
+    if flags.contains(CloneFlags::FILES) {
+        let own = process.files()?.lock().clone();
+        process.replace_files(Arc::new(SpinLock::new(Rank::FileTable, own)));
+    }
+    if flags.contains(CloneFlags::SYSVSEM) {
+        process.undo_semaphores(arch::time::now());
+    }
+    if flags.contains(CloneFlags::FS) {
+        let own = process.place()?.lock().clone();
+        process.replace_place(Arc::new(SpinLock::new(Rank::FileTable, own)));
+    }
+    Ok(0)
+}
+
+/// `man 2 setns`: no file is a namespace.
+///
+/// # Errors
+/// EBADF, EINVAL.
+pub fn setns(call: &mut Call<'_>) -> Called {
+    call.file(0)?;
+    Err(Errno::EINVAL.into())
+}

@@ -1,0 +1,73 @@
+# cpus: 2
+# Objects by which processes talk that are in no file system: System V IPC, POSIX message queues.
+
+check SYSV0001 'semaphores are changed all at once or not at all' <<'END'
+$T/system_v semaphores
+END
+
+check SYSV0002 'who waits for a semaphore is woken, times out, or hears of its removal' <<'END'
+$T/system_v semaphore-waits
+END
+
+check SYSV0003 'a handler interrupts a wait for a semaphore, a stop does not' <<'END'
+$T/system_v semaphore-interrupted
+END
+
+check SYSV0004 'what SEM_UNDO marks is taken back at the end of the process, killed or not' <<'END'
+$T/system_v semaphore-undo
+END
+
+check SYSV0005 'messages are received by type, whole or cut, and not lost on a bad address' <<'END'
+$T/system_v messages
+END
+
+check SYSV0006 'a full queue holds its senders, and a removed one lets them go' <<'END'
+$T/system_v message-waits
+END
+
+check SYSV0007 'shared memory is seen by all that attach it, and goes with the last of them' <<'END'
+$T/system_v shared-memory
+END
+
+check SYSV0008 'keys lead to objects, modes say for whom' <<'END'
+$T/system_v keys
+END
+
+check SYSV0009 'objects of a partition are seen by nobody else, and gone with it' <<'END'
+$T/system_v leave
+mkwpar -n talkers
+startwpar talkers
+clogin talkers $T/system_v absent
+clogin talkers $T/system_v leave
+used=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
+stopwpar -F talkers
+freed=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
+test $((freed - used)) -ge 1000
+! $T/system_v absent 2>/dev/null
+rmwpar talkers
+END
+
+check MQUEUE0001 'message queues have names, modes and limits' <<'END'
+$T/message_queue names
+END
+
+check MQUEUE0002 'messages come by priority, and not to who cannot take them' <<'END'
+$T/message_queue order
+END
+
+check MQUEUE0003 'senders and receivers wait, until a point of time if they like' <<'END'
+$T/message_queue waits
+END
+
+check MQUEUE0004 'who asks for it is told once of a message to an empty queue' <<'END'
+$T/message_queue notices
+END
+
+check MQUEUE0005 'partitions do not share names of queues' <<'END'
+$T/message_queue apart
+mkwpar -n queues
+startwpar queues
+clogin queues $T/message_queue apart
+stopwpar -F queues
+rmwpar queues
+END
