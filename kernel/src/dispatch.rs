@@ -97,13 +97,18 @@ impl Dispatch {
     ///
     /// # Errors
     /// EAGAIN when there is no room for it.
-    pub fn admit(&self, thread: &Arc<Thread>, cid: Cid, nice: i8) -> Result<(), Errno> {
+    pub fn admit(
+        &self,
+        thread: &Arc<Thread>,
+        cid: Cid,
+        attributes: Attributes,
+    ) -> Result<(), Errno> {
         let now = arch::time::now();
         let entity = {
             let mut state = self.state.lock();
             let entity = state
                 .scheduler
-                .admit(cid, Attributes { nice })
+                .admit(cid, attributes)
                 .map_err(|_| Errno::EAGAIN)?;
             let index = entity.index as usize;
             if state.threads.len() <= index {
@@ -221,6 +226,16 @@ impl Dispatch {
     pub fn change_partition(&self, cid: Cid, entitlement: Entitlement) {
         let now = arch::time::now();
         if let Ok(wakeup) = self.with(|scheduler| scheduler.change_partition(cid, entitlement, now))
+        {
+            demand(wakeup);
+        }
+    }
+
+    /// Gives a thread other attributes.
+    pub fn set_attributes(&self, entity: EntityId, attributes: Attributes) {
+        let now = arch::time::now();
+        // One that has ended in between has none.
+        if let Ok(wakeup) = self.with(|scheduler| scheduler.set_attributes(entity, attributes, now))
         {
             demand(wakeup);
         }

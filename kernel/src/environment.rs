@@ -12,7 +12,9 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use devpts::Devpts;
 use ipc::{AbstractNames, Quota};
+use net::Stack;
 use partition::{Wpar, WparTable};
+use spin::Once;
 use sync::{Rank, SpinLock};
 use vfs::MountNamespace;
 use wait::WaitQueue;
@@ -32,6 +34,8 @@ pub struct Environment {
     pub watches: Arc<Quota>,
     /// Names of its sockets that are in no file system.
     pub abstract_names: AbstractNames,
+    /// Its ports and connections, once it has made a socket of the network.
+    network: Once<Arc<Stack>>,
     /// The next name that is chosen for a socket.
     next_name: AtomicU32,
     /// Threads that wait for the last process to go.
@@ -57,6 +61,7 @@ impl Environment {
             ptys,
             watches: Arc::new(Quota::new(WATCHES)),
             abstract_names: AbstractNames::new(),
+            network: Once::new(),
             next_name: AtomicU32::new(1),
             emptied: WaitQueue::new(),
             since: arch::time::now(),
@@ -66,6 +71,16 @@ impl Environment {
     /// The tag.
     pub fn cid(&self) -> Cid {
         self.wpar.cid()
+    }
+
+    /// Its ports and connections.
+    pub fn network(&self) -> &Arc<Stack> {
+        self.network.call_once(|| Arc::new(Stack::new()))
+    }
+
+    /// Its ports and connections, if it has ever had any.
+    pub fn used_network(&self) -> Option<&Arc<Stack>> {
+        self.network.get()
     }
 
     /// A number for a name that is chosen.

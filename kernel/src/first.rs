@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 use arch::UserContext;
 use memory::space::{Fixed, MapRequest, Mapping};
 use process::signal::ThreadSignals;
+use sched::Attributes;
 
 /// Where the page is.
 const PAGE: u64 = 0x1000_0000;
@@ -113,5 +114,5 @@ pub fn make(global: &Arc<Environment>, path: &str) -> Result<(), Errno> {
     process.add_thread(&thread)?;
     system()
         .dispatch
-        .admit(&thread, global.cid(), process.nice())
+        .admit(&thread, global.cid(), Attributes::default())
 }

@@ -16,7 +16,7 @@ use ramfs::{Capacity, Ramfs};
 use security::Privileges;
 use spin::Once;
 use sysfs::{Machine, Sysfs};
-use vfs::{Clock, DeviceNumber, FileSystem, IoContext, Mode, MountNamespace, Timestamp};
+use vfs::{Clock, DeviceNumber, FileSystem, IoContext, Location, Mode, MountNamespace, Timestamp};
 use wait::Attempt;
 
 /// The wall clock as file systems ask for it.
@@ -178,6 +178,28 @@ pub fn devpts(ptys: &Devpts) -> FileSystem {
 pub fn shared_memory(cid: Cid) -> Result<FileSystem, Errno> {
     let files = in_memory(cid, Mode::new(0o1777))?;
     Ok(FileSystem::new(files.root(), "tmpfs", "tmpfs"))
+}
+
+/// Files in memory that never have a name (`man 2 memfd_create`): one file system for all, each file being charged to the
+/// partition that makes it.
+pub struct Nameless {
+    /// Where they are made.
+    pub files: Ramfs,
+    /// What is above them all.
+    pub above: Location,
+}
+
+/// The files without names.
+///
+/// # Errors
+/// ENOSPC, ENOMEM.
+pub fn nameless() -> Result<&'static Nameless, Errno> {
+    static NAMELESS: Once<Nameless> = Once::new();
+    NAMELESS.try_call_once(|| {
+        let files = in_memory(Cid::GLOBAL, Mode::new(0o1777))?;
+        let above = FileSystem::new(files.root(), "tmpfs", "none").apart();
+        Ok(Nameless { files, above })
+    })
 }
 
 /// The list of all devices.

@@ -60,6 +60,8 @@ pub enum Continuation {
     Until(Ticks),
     /// Bytes already read or written; an interruption returns their number.
     Transferred(u64),
+    /// Bytes already moved by a call that does not wait beyond a deadline (SO_RCVTIMEO, SO_SNDTIMEO).
+    TransferredUntil(u64, Ticks),
     /// `vfork` has made this child and waits for it to give the memory back.
     Forked(Pid),
     /// The first of two steps is done: `sched_yield` has given way.

@@ -18,7 +18,7 @@ use control::{Load, Refusal, ResourceControls, WparHandle, WparKind, WparState};
 use devpts::Devpts;
 use memory::frames;
 use partition::{NotActivated, Refused, Subsystem, Subsystems, Wpar};
-use sched::Entitlement;
+use sched::{CpuSet, Entitlement};
 use security::Credential;
 use spin::Once;
 use vfs::{Follow, Location, MountFlags, MountNamespace};
@@ -118,6 +118,7 @@ pub fn entitlement(controls: &ResourceControls) -> Entitlement {
         minimum: controls.cpu.minimum.basis_points(),
         soft_maximum: controls.cpu.soft_maximum.basis_points(),
         hard_maximum: controls.cpu.hard_maximum.basis_points(),
+        cpus: CpuSet::ALL,
     }
 }
 

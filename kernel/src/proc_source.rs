@@ -21,6 +21,7 @@ use procfs::{
     CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, ProcSource, ProcessMemory, ProcessRef,
     Signals, System, Task, TaskState,
 };
+use sched::{Attributes, CpuSet};
 use security::{Credential, Identity, Privileges};
 use vfs::{Clock, Descriptor, Location, MountLine, OpenFile};
 
@@ -270,6 +271,8 @@ fn task(
     };
     let ((group, session), terminal) = job;
     let signals = signals_of(process, thread);
+    let first = process.threads().first().cloned();
+    let scheduling = scheduling_of(thread.or(first.as_ref()));
     let (name, identity, started, threads) = process.with(|state| {
         (
             state.name.clone(),
@@ -297,7 +300,15 @@ fn task(
         system_time: usage.system,
         child_user_time: children.user,
         child_system_time: children.system,
-        nice: i32::from(process.nice()),
+        nice: i32::from(scheduling.0.nice),
+        priority: scheduling
+            .0
+            .class
+            .priority()
+            .map_or(0, |priority| u32::from(priority.number())),
+        policy: crate::calls::schedule::policy_of(scheduling.0.class),
+        cpus: scheduling.1.0,
+        cpu: scheduling.2,
         threads: threads as u32,
         started: system()
             .timebase
@@ -314,6 +325,23 @@ fn task(
         memory: memory_of(process),
         ..Task::default()
     }
+}
+
+/// What a thread asks of the scheduler, the CPUs that it may use, and the one that it has used last.
+fn scheduling_of(thread: Option<&Arc<Thread>>) -> (Attributes, CpuSet, u32) {
+    let entity = thread.and_then(|thread| thread.entity());
+    let found = entity.and_then(|entity| {
+        system().dispatch.with(|scheduler| {
+            let attributes = scheduler.attributes(entity).ok()?;
+            Some((attributes, scheduler.cpus_of(entity).ok()?))
+        })
+    });
+    let (attributes, cpus) = found.unwrap_or_default();
+    (
+        attributes,
+        cpus,
+        thread.map_or(0, |thread| thread.last_cpu()),
+    )
 }
 
 fn ids(identity: &Identity) -> (Ids, Ids) {
@@ -477,7 +505,7 @@ pub fn status(process: &Arc<Process>, viewer: Cid) -> ProcessStatus {
         terminal: terminal.map(|terminal: TerminalId| crate::terminals::name(terminal)),
         started: system().wall_clock(started),
         cpu_time: Nanos(usage.user.0.saturating_add(usage.system.0)),
-        nice: process.nice(),
+        nice: process.attributes().nice,
         threads: threads as u32,
         resident: statistics.resident,
         virtual_bytes: statistics.size.0 * PAGE_SIZE as u64,

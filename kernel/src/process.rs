@@ -24,10 +24,12 @@ use abi::{Cid, Errno, Pid, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::WparKind;
-use core::sync::atomic::{AtomicBool, AtomicI8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use process::signal::ProcessSignals;
 use process::{Birth, ExitStatus, Limits, Reserved, Usage, VPid};
+use sched::Attributes;
 use security::{Credential, Identity, Privileges};
+use smallvec::SmallVec;
 use sync::{Rank, SpinLock};
 use vfs::{FileTable, Location, Place};
 use wait::{WaitQueue, Waiter};
@@ -77,7 +79,6 @@ pub struct Process {
     pub threads_gone: WaitQueue,
     /// Some thread has asked for the end of all.
     ending: AtomicBool,
-    nice: AtomicI8,
     /// It is in the queue of processes that may have tables which they do not use.
     pub watched: AtomicBool,
     /// When a thread of it last left a CPU, in ticks.
@@ -169,7 +170,7 @@ impl Process {
             Privileges::of_root(Cid::GLOBAL),
         );
         let state = State::new(Arc::new(credential), Limits::initial());
-        Self::born(None, environment.clone(), inheritance, state, 0)
+        Self::born(None, environment.clone(), inheritance, state)
     }
 
     /// A child of this process, in the tree but without threads; `released` unless a `vfork` waits for it.
@@ -191,7 +192,7 @@ impl Process {
             new
         };
         let limited = state.limits.current(Resource::Cpu) != RLIM_INFINITY;
-        let child = Self::born(Some(self.pid), environment, inheritance, state, self.nice())?;
+        let child = Self::born(Some(self.pid), environment, inheritance, state)?;
         if limited {
             cpu_timers::watch_limit(&child);
         }
@@ -203,7 +204,6 @@ impl Process {
         environment: Arc<Environment>,
         inheritance: Inheritance,
         state: State,
-        nice: i8,
     ) -> Result<Arc<Self>, Errno> {
         let cid = environment.cid();
         environment.admit_process()?;
@@ -241,7 +241,6 @@ impl Process {
             end_watchers: WaitQueue::new(),
             threads_gone: WaitQueue::new(),
             ending: AtomicBool::new(false),
-            nice: AtomicI8::new(nice),
             watched: AtomicBool::new(false),
             ran: AtomicU64::new(0),
             minor_faults: AtomicU64::new(0),
@@ -349,31 +348,15 @@ impl Process {
         let _old = self.place.lock().replace(place);
     }
 
-    /// Nice value of its threads.
-    pub fn nice(&self) -> i8 {
-        self.nice.load(Ordering::Relaxed)
-    }
-
-    /// Sets the nice value of its threads.
-    pub fn set_nice(&self, nice: i8) {
-        self.nice.store(nice, Ordering::Relaxed);
-        let entities: Vec<_> = self
-            .threads()
-            .iter()
-            .filter_map(|thread| thread.entity())
-            .collect();
-        let now = arch::time::now();
-        system().dispatch.with(|scheduler| {
-            for entity in entities {
-                // One that has ended in between has no niceness.
-                scheduler.set_nice(entity, nice, now).ok();
-            }
-        });
+    /// What its first thread asks of the scheduler.
+    pub fn attributes(&self) -> Attributes {
+        let first = self.state.lock().threads.first().cloned();
+        first.map(|first| first.attributes()).unwrap_or_default()
     }
 
     /// Its living threads.
-    pub fn threads(&self) -> Vec<Arc<Thread>> {
-        self.state.lock().threads.clone()
+    pub fn threads(&self) -> SmallVec<[Arc<Thread>; 1]> {
+        self.state.lock().threads.iter().cloned().collect()
     }
 
     /// Adds a thread.

@@ -558,12 +558,16 @@ impl<'a> Running<'a> {
         let Some(call) = self.body.as_ref().and_then(|body| body.call) else {
             return;
         };
-        if let Continuation::Transferred(count) = call.progress
+        if let Continuation::Transferred(count) | Continuation::TransferredUntil(count, _) =
+            call.progress
             && count > 0
         {
             return self.complete(Ok(count));
         }
-        let timed = matches!(call.progress, Continuation::Until(_));
+        let timed = matches!(
+            call.progress,
+            Continuation::Until(_) | Continuation::TransferredUntil(..)
+        );
         let number = SystemCall::from_number(call.number).unwrap_or(SystemCall::RestartSyscall);
         let lock = number == SystemCall::Futex
             && self.body.as_ref().is_some_and(|body| {

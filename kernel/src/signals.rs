@@ -15,6 +15,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use process::signal::{Delivery, Effects, Pending, deliver, effects, force, may_signal};
 use security::{Credential, Tagged};
+use smallvec::SmallVec;
 
 /// Where a signal comes from, as far as the protection of a partition's init goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub enum Origin {
     /// Global, or the kernel on its behalf.
     Outside,
 }
+
+/// Threads that are made to look: mostly one.
+type Threads = SmallVec<[Arc<Thread>; 1]>;
 
 /// Sends a signal to a process.
 ///
@@ -85,7 +89,7 @@ fn bring(
     let signal = info.signal;
     let threads = process.threads();
     let Effects { cancels, resumes } = effects(signal);
-    let mut looks = Vec::new();
+    let mut looks = Threads::new();
     let mut posted = Posted::Nowhere;
     {
         let mut shared = process.signals.lock();
@@ -94,9 +98,11 @@ fn bring(
             .iter()
             .for_each(|thread| thread.signals.lock().pending.cancel(cancels));
         let open = |thread: &&Arc<Thread>| !thread.signals.lock().mask.contains(signal);
-        let concerned: Vec<&Arc<Thread>> =
-            thread.map_or_else(|| threads.iter().collect(), |thread| alloc::vec![thread]);
-        let blocked = !concerned.iter().any(open);
+        let concerned = match thread {
+            Some(thread) => core::slice::from_ref(thread),
+            None => &threads[..],
+        };
+        let blocked = !concerned.iter().any(|thread| open(&thread));
         if !shared.discards(signal, blocked, origin == Origin::Outside) {
             let post = |pending: &mut Pending| {
                 let merged = !signal.is_realtime() && pending.set().contains(signal);
@@ -115,7 +121,7 @@ fn bring(
             // A blocked signal may be awaited by sigtimedwait: then whoever waits for it has to look.
             looks.extend(
                 concerned
-                    .into_iter()
+                    .iter()
                     .filter(|thread| blocked || open(thread))
                     .cloned(),
             );
@@ -217,6 +223,9 @@ pub fn permit(
 ) -> Result<Origin, Errno> {
     let credential = sender.credential();
     let theirs = target.credential();
+    if Arc::ptr_eq(&credential, &theirs) {
+        return Ok(Origin::Inside);
+    }
     let tagged = Tagged::new(theirs.cid, theirs.identity.clone());
     let same_session = signal == Some(SignalNumber::SIGCONT) && {
         let tree = system().tree.lock();

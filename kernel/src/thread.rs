@@ -24,7 +24,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use memory::AddressSpace;
 use process::signal::ThreadSignals;
 use process::{PidHandle, Reserved};
-use sched::EntityId;
+use sched::{Attributes, EntityId, Scheduler};
 use smallvec::SmallVec;
 use sync::{Rank, SpinLock};
 use wait::{Link, Sleeper, Ticket, Waiter};
@@ -183,6 +183,20 @@ impl Thread {
     /// The thread's place in the scheduler.
     pub fn entity(&self) -> Option<EntityId> {
         self.run.lock().entity
+    }
+
+    /// What the thread asks of the scheduler.
+    pub fn attributes(&self) -> Attributes {
+        let found = self.entity().and_then(|entity| {
+            let read = |scheduler: &mut Scheduler| scheduler.attributes(entity).ok();
+            system().dispatch.with(read)
+        });
+        found.unwrap_or_default()
+    }
+
+    /// The CPU that runs it or has run it last.
+    pub fn last_cpu(&self) -> u32 {
+        self.cpu.load(Ordering::Relaxed).saturating_sub(1)
     }
 
     /// Gives the thread its place in the scheduler, or takes it away.

@@ -166,3 +166,27 @@ $T/files copy-range-errors
 rm -f *
 $T/files send
 END
+
+check FILES0021 'memfd_create makes files that never have a name, and descriptors lead to them' <<'END'
+$T/nameless anonymous shared-by-mapping
+END
+
+check FILES0022 'seals keep a file as it is, whatever maps it and in whichever process' <<'END'
+$T/nameless size-seals
+$T/nameless write-seal
+$T/nameless future-write-seal
+$T/nameless execute-seal
+END
+
+check FILES0023 'O_TMPFILE makes a file without a name, which it can be given once' <<'END'
+chmod 777 .
+$T/nameless temporary
+END
+
+check FILES0024 'files without names are there in a partition, and charged to it' <<'END'
+mkwpar -n names
+startwpar names
+clogin names sh -c "cd /tmp && mkdir m && cd m && $T/nameless anonymous write-seal"
+stopwpar -F names
+rmwpar names
+END

@@ -143,6 +143,10 @@ errno! {
     EADDRINUSE = 98,
     /// Cannot assign requested address.
     EADDRNOTAVAIL = 99,
+    /// Network is unreachable.
+    ENETUNREACH = 101,
+    /// Software caused connection abort.
+    ECONNABORTED = 103,
     /// Connection reset by peer.
     ECONNRESET = 104,
     /// No buffer space available.

@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 const COMPILER: &str = "powerpc64le-linux-gnu-gcc";
 
 const HEADERS: &[&str] = &[
+    "linux/memfd.h",
     "stddef.h",
     "asm/unistd.h",
     "asm/stat.h",
@@ -350,6 +351,7 @@ fn assertions() -> String {
     flags::<l::CloneFlags>("CLONE_", &[], &mut out);
     // O_SYNC of the header contains O_DSYNC, and O_TMPFILE contains O_DIRECTORY.
     flags::<l::OpenFlags>("O_", &["SYNC", "TMPFILE", "ASYNC"], &mut out);
+    flags::<l::MemfdFlags>("MFD_", &["NOEXEC_SEAL", "EXEC"], &mut out);
     flags::<l::MapFlags>("MAP_", &[], &mut out);
     flags::<l::ProtectionFlags>("PROT_", &[], &mut out);
     flags::<l::InputFlags>("", &[], &mut out);

@@ -1,4 +1,4 @@
-//! The bytes in a pipe, or on their way through one direction of a channel.
+//! The bytes in a pipe, or on their way through one direction of a channel or a connection.
 
 use abi::{Errno, PAGE_SIZE};
 use alloc::collections::VecDeque;
@@ -7,7 +7,7 @@ use wait::{Attempt, Sink, Source, Stop};
 
 /// A queue of bytes in pages.
 #[derive(Default)]
-pub(super) struct Buffer {
+pub struct Buffer {
     pages: VecDeque<Page>,
     length: usize,
     /// A page that has been emptied, so that messages passed to and fro need no allocation.
@@ -37,17 +37,21 @@ impl Page {
 }
 
 impl Buffer {
-    pub(super) fn len(&self) -> usize {
+    /// Bytes in the queue.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.length
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
     /// Moves bytes to `sink` until it is full or the queue is empty. After some have been put, a failure only
     /// ends the transfer.
-    pub(super) fn read(&mut self, sink: &mut dyn Sink) -> Attempt<usize> {
+    pub fn read(&mut self, sink: &mut dyn Sink) -> Attempt<usize> {
         let count = self.copy(sink, usize::MAX, false)?;
         self.discard(count);
         Ok(count)
@@ -55,7 +59,7 @@ impl Buffer {
 
     /// Puts the first `limit` bytes, as far as there are so many and `sink` has room, and keeps them in the queue.
     /// When a `put` fails on the way, a `whole` transfer fails, and another answers what it has put.
-    pub(super) fn copy(&self, sink: &mut dyn Sink, limit: usize, whole: bool) -> Attempt<usize> {
+    pub fn copy(&self, sink: &mut dyn Sink, limit: usize, whole: bool) -> Attempt<usize> {
         let mut count = 0;
         for page in &self.pages {
             let part = sink.room().min(limit - count).min(page.end - page.start);
@@ -76,7 +80,7 @@ impl Buffer {
     }
 
     /// Drops the first `count` bytes, or all when there are fewer.
-    pub(super) fn discard(&mut self, mut count: usize) {
+    pub fn discard(&mut self, mut count: usize) {
         while let Some(page) = self.pages.front_mut() {
             let part = count.min(page.end - page.start);
             page.start += part;
@@ -95,7 +99,7 @@ impl Buffer {
 
     /// Takes `wanted` bytes from `source`. When it fails on the way, an `atomic` transfer has done nothing, and
     /// another answers what it has done.
-    pub(super) fn write(
+    pub fn write(
         &mut self,
         source: &mut dyn Source,
         wanted: usize,

@@ -6,6 +6,7 @@
 
 use crate::flight::{self, Node};
 use crate::inbox::{Ancillary, Inbox, Name, RECORD_COST, Sender};
+use crate::timeouts::Timeouts;
 use abi::Errno;
 use abi::linux::FIONREAD;
 use alloc::sync::Arc;
@@ -157,6 +158,7 @@ impl Side {
 pub struct ChannelEnd {
     channel: Arc<Channel>,
     second: bool,
+    timeouts: Timeouts,
     metadata: Metadata,
 }
 
@@ -173,6 +175,7 @@ impl Channel {
             Arc::new(ChannelEnd {
                 channel: channel.clone(),
                 second,
+                timeouts: Timeouts::default(),
                 metadata,
             })
         })
@@ -205,6 +208,12 @@ impl ChannelEnd {
     #[must_use]
     pub fn kind(&self) -> ChannelKind {
         self.channel.kind
+    }
+
+    /// How long calls on it wait.
+    #[must_use]
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
     }
 
     /// Runs `act` on this end's state and the peer's.

@@ -4,6 +4,7 @@ use crate::channel::{ChannelEnd, Directions, Received};
 use crate::flight::{self, Node};
 use crate::inbox::{Ancillary, Inbox, Name, RECORD_COST};
 use crate::listener::Bound;
+use crate::timeouts::Timeouts;
 use abi::Errno;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -19,6 +20,7 @@ pub struct DatagramSocket {
     readers: WaitQueue,
     /// Those that wait for room in the inbox, or for readiness.
     writers: WaitQueue,
+    timeouts: Timeouts,
     metadata: Metadata,
 }
 
@@ -57,8 +59,15 @@ impl DatagramSocket {
             ),
             readers: WaitQueue::new(),
             writers: WaitQueue::new(),
+            timeouts: Timeouts::default(),
             metadata,
         })
+    }
+
+    /// How long calls on it wait.
+    #[must_use]
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
     }
 
     /// Its name.

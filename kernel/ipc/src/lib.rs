@@ -38,7 +38,9 @@ mod pipe;
 mod quota;
 #[cfg(test)]
 mod sleeper;
+mod timeouts;
 
+pub use buffer::Buffer;
 pub use channel::{Channel, ChannelEnd, ChannelKind, Directions, Received};
 pub use datagram::DatagramSocket;
 pub use epoll::{Epoll, Flags as EpollFlags, Interest, Ready};
@@ -48,6 +50,7 @@ pub use inbox::{Ancillary, Name, Sender};
 pub use listener::{AbstractNames, Bound, SocketPlace, StreamSocket};
 pub use pipe::{Pipe, PipeEnd};
 pub use quota::{Quota, Share};
+pub use timeouts::Timeouts;
 
 #[cfg(doc)]
 use sync::Rank;

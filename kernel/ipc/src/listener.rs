@@ -4,6 +4,7 @@ use crate::channel::{Channel, ChannelEnd, ChannelKind};
 use crate::datagram::DatagramSocket;
 use crate::flight::Node;
 use crate::inbox::{Name, Sender};
+use crate::timeouts::Timeouts;
 use abi::Errno;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::{Arc, Weak};
@@ -24,6 +25,7 @@ pub struct StreamSocket {
     readers: WaitQueue,
     /// Those that want to connect and find the backlog full.
     connecting: WaitQueue,
+    timeouts: Timeouts,
     metadata: Metadata,
 }
 
@@ -52,6 +54,7 @@ impl StreamSocket {
             end: Once::new(),
             readers: WaitQueue::new(),
             connecting: WaitQueue::new(),
+            timeouts: Timeouts::default(),
             metadata,
         })
     }
@@ -60,6 +63,12 @@ impl StreamSocket {
     #[must_use]
     pub fn kind(&self) -> ChannelKind {
         self.kind
+    }
+
+    /// How long calls on it wait, be it connected or not.
+    #[must_use]
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
     }
 
     /// Its end of a connection.

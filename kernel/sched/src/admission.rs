@@ -1,7 +1,7 @@
 //! The life of an entity: admission, change of partition or weight, retirement.
 
 use crate::entity::{Entity, State};
-use crate::{Account, Attributes, Cpu, EntityId, Refusal, Scheduler, Wakeup, nice};
+use crate::{Account, Attributes, Class, Cpu, EntityId, Refusal, Scheduler, Wakeup};
 use abi::{Cid, Ticks};
 
 impl Scheduler {
@@ -15,7 +15,12 @@ impl Scheduler {
         }
         let entity = Entity {
             cid,
+            class: attributes.class,
             nice: attributes.nice.clamp(-20, 19),
+            cpus: attributes.cpus,
+            reset_on_fork: attributes.reset_on_fork,
+            order: 0,
+            spent: 0,
             state: State::Asleep,
             woken: false,
             account: Account::default(),
@@ -27,12 +32,9 @@ impl Scheduler {
             .and_then(Option::as_mut)
         {
             partition.entities += 1;
-            partition.threads.introduce(
-                &mut self.entities.members,
-                id.index,
-                nice::weight(entity.nice),
-            );
+            partition.threads.introduce(&mut self.entities, id.index);
         }
+        self.bind(id.index);
         Ok(id)
     }
 
@@ -75,7 +77,7 @@ impl Scheduler {
         }
     }
 
-    fn stop_waiting(&mut self, index: u32, cid: Cid) {
+    pub(crate) fn stop_waiting(&mut self, index: u32, cid: Cid) {
         if let Some(entity) = self.entities.get_mut(index) {
             entity.state = State::Asleep;
         }
@@ -84,9 +86,7 @@ impl Scheduler {
             .get_mut(usize::from(cid.0))
             .and_then(Option::as_mut)
         {
-            partition
-                .threads
-                .deactivate(&mut self.entities.members, index, 0);
+            partition.threads.leave(&mut self.entities, index);
             partition.waiting = partition.waiting.saturating_sub(1);
         }
     }
@@ -112,7 +112,7 @@ impl Scheduler {
             State::Waiting => {
                 self.stop_waiting(id.index, entity.cid);
                 self.move_entity(id.index, entity, cid);
-                self.start_waiting(id.index, cid);
+                self.start_waiting(id.index, cid, true);
             }
             State::Running(cpu) => {
                 self.move_running(id.index, entity, cid, cpu);
@@ -138,9 +138,9 @@ impl Scheduler {
             .and_then(Option::as_mut)
         {
             new.entities += 1;
-            new.threads
-                .introduce(&mut self.entities.members, index, nice::weight(entity.nice));
+            new.threads.introduce(&mut self.entities, index);
         }
+        self.bind(index);
     }
 
     fn move_running(&mut self, index: u32, entity: Entity, cid: Cid, cpu: Cpu) {
@@ -153,7 +153,7 @@ impl Scheduler {
             .and_then(Option::as_mut)
         {
             old.running = old.running.saturating_sub(1);
-            old.threads.deactivate(&mut self.entities.members, index, 0);
+            old.threads.leave(&mut self.entities, index);
         }
         self.move_entity(index, entity, cid);
         if let Some(new) = self
@@ -162,7 +162,7 @@ impl Scheduler {
             .and_then(Option::as_mut)
         {
             new.running += 1;
-            new.threads.activate(&mut self.entities.members, index, 0);
+            new.threads.run(&mut self.entities, index);
         }
         if let Some(processor) = self.processors.get_mut(usize::from(cpu.0)) {
             processor.kicked = true;
@@ -171,6 +171,24 @@ impl Scheduler {
                 processor.owner = cid;
             }
         }
+    }
+
+    /// What the entity has asked for.
+    ///
+    /// # Errors
+    /// [`Refusal::Stale`].
+    pub fn attributes(&self, id: EntityId) -> Result<Attributes, Refusal> {
+        Ok(self.entities.find(id)?.attributes())
+    }
+
+    /// How long a thread of a class runs before another of the same standing does; 0 where that is never.
+    #[must_use]
+    pub fn interval(&self, class: Class) -> Ticks {
+        Ticks(match class {
+            Class::RoundRobin(_) => self.tuning.round,
+            Class::Fifo(_) => 0,
+            Class::Other | Class::Batch | Class::Idle => self.tuning.slice,
+        })
     }
 
     /// A new nice value; one out of range counts as the nearest.
@@ -189,10 +207,74 @@ impl Scheduler {
             .get_mut(usize::from(cid.0))
             .and_then(Option::as_mut)
         {
-            partition
-                .threads
-                .reweigh(&mut self.entities.members, id.index, nice::weight(nice));
+            partition.threads.reweigh(&mut self.entities, id.index);
         }
         Ok(())
+    }
+
+    /// New attributes, with effect at once: a CPU that runs the entity is told to pick.
+    ///
+    /// # Errors
+    /// [`Refusal::Stale`].
+    pub fn set_attributes(
+        &mut self,
+        id: EntityId,
+        attributes: Attributes,
+        now: Ticks,
+    ) -> Result<Wakeup, Refusal> {
+        let now = self.at(now);
+        let before = *self.entities.find(id)?;
+        let mut wakeup = Wakeup::default();
+        self.set_nice(id, attributes.nice, now)?;
+        match before.state {
+            State::Asleep => self.adopt(id.index, before.cid, &attributes),
+            State::Waiting => {
+                self.stop_waiting(id.index, before.cid);
+                self.adopt(id.index, before.cid, &attributes);
+                let behind = before.class != attributes.class;
+                self.start_waiting(id.index, before.cid, behind);
+                self.announce(id, before.cid, now, &mut wakeup);
+            }
+            State::Running(cpu) => {
+                if let Some(partition) = self
+                    .partitions
+                    .get_mut(usize::from(before.cid.0))
+                    .and_then(Option::as_mut)
+                {
+                    partition.threads.leave(&mut self.entities, id.index);
+                }
+                self.adopt(id.index, before.cid, &attributes);
+                if let Some(partition) = self
+                    .partitions
+                    .get_mut(usize::from(before.cid.0))
+                    .and_then(Option::as_mut)
+                {
+                    partition.threads.run(&mut self.entities, id.index);
+                }
+                if let Some(processor) = self.processors.get_mut(usize::from(cpu.0)) {
+                    processor.kicked = true;
+                    wakeup.preempt.insert(cpu);
+                }
+            }
+        }
+        Ok(wakeup)
+    }
+
+    /// Gives the entity, which is in no queue, its new attributes.
+    fn adopt(&mut self, index: u32, cid: Cid, attributes: &Attributes) {
+        if let Some(entity) = self.entities.get_mut(index) {
+            entity.class = attributes.class;
+            entity.cpus = attributes.cpus;
+            entity.reset_on_fork = attributes.reset_on_fork;
+            entity.spent = 0;
+        }
+        if let Some(partition) = self
+            .partitions
+            .get_mut(usize::from(cid.0))
+            .and_then(Option::as_mut)
+        {
+            partition.threads.reweigh(&mut self.entities, index);
+        }
+        self.bind(index);
     }
 }

@@ -1,5 +1,6 @@
 //! Switches and wake-ups: the part of the mechanism that runs thousands of times a second.
 
+use crate::affinity::place;
 use crate::entity::State;
 use crate::policy::Choice;
 use crate::tuning::Tuning;
@@ -56,20 +57,20 @@ impl Scheduler {
             processor.until = until;
             processor.kicked = false;
         }
-        let mut others = Wakeup::default();
+        let mut others = core::mem::take(&mut self.untold);
         self.spread(Some(cpu), now, &mut others);
         Decision { run, until, others }
     }
 
     /// Chooses partition and thread and puts the thread on the CPU.
     fn dispatch(&mut self, cpu: Cpu, now: Ticks) -> Option<EntityId> {
-        while self.waiting > 0 {
+        while self.waiting > 0 && self.wanted() & place(cpu) != 0 {
             let choice = self.choose(cpu, now)?;
             let Some(grant) = self.grant(choice.cid, now) else {
                 self.throttle(choice.cid, now);
                 continue;
             };
-            let Some(index) = self.choose_thread(cpu, choice.cid) else {
+            let Some(index) = self.choose_thread(cpu, choice.cid, true) else {
                 // The count and the queue disagree; the queue is right.
                 self.show_as(choice.cid, crate::Demand::default(), now);
                 continue;
@@ -166,25 +167,25 @@ impl Scheduler {
         }
     }
 
-    pub(crate) fn choose_thread(&mut self, cpu: Cpu, cid: Cid) -> Option<u32> {
+    /// The thread of the partition that runs next on `cpu`; `begins`: with a new turn.
+    pub(crate) fn choose_thread(&mut self, cpu: Cpu, cid: Cid, begins: bool) -> Option<u32> {
         let processor = self.processors.get_mut(usize::from(cpu.0))?;
         let favoured = processor.favoured.take();
         let yielded = processor.yielded.take();
-        let partition = self.partitions.get(usize::from(cid.0))?.as_ref()?;
+        let partition = self.partitions.get_mut(usize::from(cid.0))?.as_mut()?;
+        let threads = &mut partition.threads;
+        if let Some(index) = threads.pick_realtime(&self.entities, place(cpu), begins) {
+            return Some(index);
+        }
         let favoured = favoured.filter(|&id| {
             self.entities
                 .find(id)
                 .is_ok_and(|entity| entity.cid == cid && entity.state == State::Waiting)
+                && self.entities.members.places(id.index) & place(cpu) != 0
         });
-        let members = &self.entities.members;
         favoured
             .map(|id| id.index)
-            .or_else(|| {
-                partition
-                    .threads
-                    .pick(members, &|index| Some(index) != yielded)
-            })
-            .or_else(|| partition.threads.pick(members, &|_| true))
+            .or_else(|| threads.pick_fair(&self.entities, place(cpu), yielded))
     }
 
     fn put_on(
@@ -220,7 +221,7 @@ impl Scheduler {
     }
 
     fn go_idle(&mut self, number: usize, now: Ticks) {
-        let declined = self.waiting > 0;
+        let declined = self.wanted() & place(Cpu(number as u16)) != 0;
         if let Some(processor) = self.processors.get_mut(number) {
             processor.owner = Cid::GLOBAL;
             processor.overtaken = None;
@@ -296,18 +297,18 @@ impl Scheduler {
             .and_then(Option::as_mut)
         {
             if reason == Reason::Yielded {
-                partition
-                    .threads
-                    .yield_turn(&mut self.entities.members, index);
+                partition.threads.yield_turn(&mut self.entities, index);
             }
             if !stays {
-                partition
-                    .threads
-                    .deactivate(&mut self.entities.members, index, 0);
+                partition.threads.leave(&mut self.entities, index);
             }
         }
         if stays {
-            self.start_waiting(index, cid);
+            let behind = reason != Reason::Preempted || self.ends_round(index);
+            if self.binding && reason == Reason::Preempted {
+                self.leave_to_the_bound(index, cpu);
+            }
+            self.start_waiting(index, cid, behind);
         } else if reason == Reason::Exited {
             self.forget_entity(index);
         }
@@ -316,7 +317,8 @@ impl Scheduler {
         }
     }
 
-    pub(crate) fn start_waiting(&mut self, index: u32, cid: Cid) {
+    /// The entity waits for a CPU; `behind` the others of its priority, where it has one.
+    pub(crate) fn start_waiting(&mut self, index: u32, cid: Cid, behind: bool) {
         if let Some(entity) = self.entities.get_mut(index) {
             entity.state = State::Waiting;
         }
@@ -334,10 +336,7 @@ impl Scheduler {
                 cap.spill(quantum);
             }
             partition.waiting += 1;
-            partition
-                .threads
-                .activate(&mut self.entities.members, index, 0);
-            partition.threads.enqueue(&mut self.entities.members, index);
+            partition.threads.wait(&mut self.entities, index, behind);
         }
     }
 
@@ -353,7 +352,7 @@ impl Scheduler {
                     || processor.alarm().is_some_and(|alarm| alarm <= now)
                     || (processor.clock.is_some()
                         && processor.turn.is_none()
-                        && self.waiting > 0
+                        && self.wanted() & place(cpu) != 0
                         && !processor.declined)
             })
     }

@@ -15,10 +15,10 @@
 //! Shares and soft maxima are not looked at.
 
 use crate::policy::{Choice, Claim, Demand, Machine, Policy, Running};
+use crate::table::Table;
 use crate::tree::{Nodes, Tree};
 use crate::{Cpu, CpuSet, Refusal};
 use abi::{BasisPoints, Cid, Ticks};
-use alloc::vec::Vec;
 
 /// A period in slices of the machine: 10 ms of 2 ms each.
 const SLICES: u64 = 5;
@@ -48,7 +48,7 @@ const NOTHING: Server = Server {
 /// The `edf` policy.
 #[derive(Debug)]
 pub struct Edf {
-    servers: Vec<Server>,
+    servers: Table<Server>,
     ready_nodes: Nodes,
     /// Waiting with budget, by deadline.
     ready: Tree,
@@ -75,7 +75,7 @@ impl Edf {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            servers: Vec::new(),
+            servers: Table::new(),
             ready_nodes: Nodes::default(),
             ready: Tree::new(),
             background_nodes: Nodes::default(),
@@ -228,10 +228,7 @@ impl Policy for Edf {
         self.background_nodes.reserve(cids)?;
         self.refill_nodes.reserve(cids)?;
         self.refused_nodes.reserve(cids)?;
-        let more = cids.saturating_sub(self.servers.len());
-        self.servers.try_reserve(more).map_err(|_| Refusal::Full)?;
-        self.servers.resize(self.servers.len() + more, NOTHING);
-        Ok(())
+        self.servers.reserve(cids, |_| NOTHING)
     }
 
     fn machine(&mut self, _: Ticks, machine: Machine) {

@@ -1,7 +1,7 @@
 //! The table of entities: a slab with generations.
 
 use crate::fair::Members;
-use crate::{Account, Cpu, EntityId, Refusal};
+use crate::{Account, Attributes, Class, Cpu, CpuSet, EntityId, Refusal};
 use abi::Cid;
 use alloc::vec::Vec;
 
@@ -16,11 +16,30 @@ pub(crate) enum State {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entity {
     pub cid: Cid,
+    pub class: Class,
     pub nice: i8,
+    /// The CPUs that it has asked for.
+    pub cpus: CpuSet,
+    pub reset_on_fork: bool,
+    /// In a real-time class: its place among those of its priority, and what it has used of its time among them.
+    pub order: u64,
+    pub spent: u64,
     pub state: State,
     /// A wake-up has come since it was dispatched.
     pub woken: bool,
     pub account: Account,
+}
+
+impl Entity {
+    /// What it has asked for.
+    pub fn attributes(&self) -> Attributes {
+        Attributes {
+            class: self.class,
+            nice: self.nice,
+            cpus: self.cpus,
+            reset_on_fork: self.reset_on_fork,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +95,11 @@ impl Entities {
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(index);
         Some(entity)
+    }
+
+    /// How many places the table has.
+    pub fn places(&self) -> u32 {
+        self.slots.len() as u32
     }
 
     /// The entity of an id that is up to date.

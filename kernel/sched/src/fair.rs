@@ -20,8 +20,8 @@
 //! threads (by nice value). It allocates only in [`Members::reserve`].
 
 use crate::Refusal;
-use crate::tree::{Nodes, Tree};
-use alloc::vec::Vec;
+use crate::table::Table;
+use crate::tree::{ANYWHERE, Nodes, Places, Tree};
 
 const FRACTION: u32 = 32;
 
@@ -55,12 +55,14 @@ struct Member {
     left_at: i128,
     active: bool,
     pooled: bool,
+    /// Where it may be served.
+    places: Places,
 }
 
 /// The table of members and of their tree nodes, by index; groups that share it are disjoint.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
-    members: Vec<Member>,
+    members: Table<Member>,
     nodes: Nodes,
 }
 
@@ -90,21 +92,17 @@ impl Members {
     /// Makes room for the indices below `count`.
     pub fn reserve(&mut self, count: usize) -> Result<(), Refusal> {
         self.nodes.reserve(count)?;
-        let more = count.saturating_sub(self.members.len());
-        self.members.try_reserve(more).map_err(|_| Refusal::Full)?;
-        while self.members.len() < count {
-            self.members.push(Member {
-                weight: 1,
-                inverse: u64::MAX,
-                time: 0,
-                deadline: 0,
-                kept: 0,
-                left_at: 0,
-                active: false,
-                pooled: false,
-            });
-        }
-        Ok(())
+        self.members.reserve(count, |_| Member {
+            weight: 1,
+            inverse: u64::MAX,
+            time: 0,
+            deadline: 0,
+            kept: 0,
+            left_at: 0,
+            active: false,
+            pooled: false,
+            places: ANYWHERE,
+        })
     }
 
     fn get(&self, index: u32) -> Option<&Member> {
@@ -118,6 +116,28 @@ impl Members {
     /// Whether the member can be picked.
     pub fn queued(&self, index: u32) -> bool {
         self.nodes.linked(index)
+    }
+
+    /// Where a member may be served.
+    pub fn places(&self, index: u32) -> Places {
+        self.get(index).map_or(ANYWHERE, |member| member.places)
+    }
+
+    /// Says where a member that is in no queue may be served.
+    pub fn place(&mut self, index: u32, places: Places) {
+        if let Some(member) = self.get_mut(index) {
+            member.places = places;
+        }
+    }
+
+    /// The nodes, for a queue beside those of the groups: a member is in one at most.
+    pub fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
+    /// As [`nodes`](Members::nodes).
+    pub fn nodes_mut(&mut self) -> &mut Nodes {
+        &mut self.nodes
     }
 
     /// Whether the member is active in its group.
@@ -288,8 +308,9 @@ impl Group {
         let Some(member) = members.get(index).filter(|member| member.active) else {
             return;
         };
-        let (time, deadline) = (member.time, member.deadline);
-        self.ready.insert(&mut members.nodes, index, time, deadline);
+        let (time, deadline, places) = (member.time, member.deadline, member.places);
+        self.ready
+            .insert_at(&mut members.nodes, index, time, deadline, places);
     }
 
     /// The member cannot be picked (it is on a CPU, or held back).
@@ -401,12 +422,22 @@ impl Group {
         (time - self.base) * i128::from(self.load.max(1)) <= self.sum
     }
 
-    /// Whom to serve, of the members queued that `may` accepts: by the rule above; when none of them is
+    /// Where any of the members queued may be served.
+    pub fn places(&self, members: &Members) -> Places {
+        self.ready.places(&members.nodes)
+    }
+
+    /// Whom to serve at one of `places`, of the members queued that `may` accepts: by the rule above; when none of them is
     /// eligible the one that is least ahead, for a CPU is not left idle.
-    pub fn pick(&self, members: &Members, may: &dyn Fn(u32) -> bool) -> Option<u32> {
+    pub fn pick(
+        &self,
+        members: &Members,
+        places: Places,
+        may: &dyn Fn(u32) -> bool,
+    ) -> Option<u32> {
         self.ready
-            .least_rank(&members.nodes, &|time| self.reached(time), may)
-            .or_else(|| self.ready.first_that(&members.nodes, may))
+            .least_rank(&members.nodes, places, &|time| self.reached(time), may)
+            .or_else(|| self.ready.first_at(&members.nodes, places, may))
     }
 
     /// For how many ticks `running`, which has been charged `ahead` that it has not used yet, may go on until

@@ -1,5 +1,6 @@
 //! What keeps a policy honest: the fallback, the watchdog, the replacement of one policy by another.
 
+use crate::affinity::place;
 use crate::policy::{Choice, Machine, Policy};
 use crate::scheduler::claim;
 use crate::tuning::Tuning;
@@ -86,9 +87,10 @@ impl Scheduler {
         self.deciders.chosen = policy;
         let machine = self.machine();
         self.deciders.machine(now, machine);
+        let online = self.online_cpus();
         for (number, partition) in self.partitions.iter().enumerate() {
             if let Some(partition) = partition {
-                let claim = claim(&partition.entitlement, self.unlimited);
+                let claim = claim(&partition.entitlement, self.unlimited, online);
                 self.deciders
                     .current()
                     .attach(now, Cid(number as u16), claim);
@@ -137,11 +139,14 @@ impl Scheduler {
             let partitions = &self.partitions;
             let may = |cid: Cid| {
                 let partition = partitions.get(usize::from(cid.0)).and_then(Option::as_ref);
-                partition.is_some_and(|partition| partition.shown.waiting > 0)
+                partition.is_some_and(|partition| {
+                    partition.shown.waiting > 0 && partition.shown_at & place(cpu) != 0
+                })
             };
             let fault = match self.deciders.current().pick(now, cpu, &may) {
                 Some(choice) if may(choice.cid) => return Some(choice),
                 Some(choice) => Fault::Nonsense { cid: choice.cid },
+                None if self.wanted() & place(cpu) == 0 => return None,
                 None if self
                     .deciders
                     .current()
@@ -178,16 +183,24 @@ impl Scheduler {
     }
 
     pub(crate) fn show_as(&mut self, cid: Cid, demand: Demand, now: Ticks) {
-        let unlimited = self.unlimited;
+        let at = self.waits_at(cid, &demand);
         let Some(partition) = self.partition_mut(cid) else {
             return;
         };
         let before = partition.shown;
+        let was_at = core::mem::replace(&mut partition.shown_at, at);
+        if was_at != at {
+            self.count_waiting(was_at, at);
+        }
         if before == demand {
             return;
         }
+        let (unlimited, online) = (self.unlimited, self.online_cpus());
+        let Some(partition) = self.partition_mut(cid) else {
+            return;
+        };
         partition.shown = demand;
-        let claim = claim(&partition.entitlement, unlimited);
+        let claim = claim(&partition.entitlement, unlimited, online);
         self.waiting =
             (self.waiting + u64::from(demand.waiting)).saturating_sub(u64::from(before.waiting));
         self.count_wanting(&before, &claim, false);
@@ -241,7 +254,7 @@ impl Scheduler {
         let Some(partition) = self.partition(cid) else {
             return self.tuning.patience;
         };
-        let claim = claim(&partition.entitlement, self.unlimited);
+        let claim = claim(&partition.entitlement, self.unlimited, self.online_cpus());
         let others = self
             .wanting_minimum
             .saturating_sub(u64::from(claim.minimum.0));

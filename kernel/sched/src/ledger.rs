@@ -115,9 +115,7 @@ impl Scheduler {
             return;
         }
         add(&mut entity.account, spent);
-        partition
-            .threads
-            .charge(&mut self.entities.members, index, total);
+        partition.threads.charge(&mut self.entities, index, total);
         let used = processor.grant.min(total);
         processor.grant -= used;
         if !processor.carried {

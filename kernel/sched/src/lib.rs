@@ -4,7 +4,7 @@
 //!
 //! - The **mechanism**, [`Scheduler`]: which entities there are and where they run, the exact accounts, slices
 //!   and wake-ups, hard maxima. What it guarantees holds whatever the policy does: an entity is on one CPU at
-//!   most, every tick is in one account, no partition exceeds its hard maximum.
+//!   most, and on one that it may use, every tick is in one account, no partition exceeds its hard maximum.
 //! - The **policy**, a value that implements [`Policy`]: which partition is next. [`Wlm`] is the default and
 //!   follows the specification; [`Edf`] is for periodic work; [`Stride`] is the example to learn from;
 //!   [`RoundRobin`] takes over when another one fails.
@@ -39,6 +39,8 @@ extern crate alloc;
 mod readme {}
 
 mod admission;
+mod affinity;
+mod attributes;
 mod bucket;
 mod clock;
 mod dispatch;
@@ -55,8 +57,10 @@ mod scheduler;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod stride;
+mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod threads;
 mod tree;
 mod tuning;
 mod turn;
@@ -66,6 +70,7 @@ mod watch;
 mod water;
 mod wlm;
 
+pub use attributes::{Allowance, Attributes, Class, Priority};
 pub use clock::CpuClock;
 pub use edf::Edf;
 pub use policy::{Choice, Claim, Demand, Machine, Policy, Running, policy_by_name};
@@ -73,7 +78,7 @@ pub use round_robin::RoundRobin;
 pub use scheduler::Scheduler;
 pub use stride::Stride;
 pub use types::{
-    Account, Attributes, Cpu, CpuSet, Decision, Entitlement, EntityId, Event, Fault, Reason,
-    Refusal, Snapshot, Wakeup,
+    Account, Cpu, CpuSet, Decision, Entitlement, EntityId, Event, Fault, Reason, Refusal, Snapshot,
+    Wakeup,
 };
 pub use wlm::Wlm;

@@ -3,6 +3,9 @@
 /// Weight of a thread of nice value 0.
 pub(crate) const NICE_0: u32 = 1024;
 
+/// Weight of a thread of the class for work that nobody waits for, as on Linux.
+pub(crate) const IDLE: u32 = 3;
+
 /// The weights of nice values −20 to 19, as Linux programs know them: each step is worth about 10 % of a CPU
 /// between two threads, a factor of 1.25 (sched(7), "The nice value").
 const WEIGHTS: [u32; 40] = [

@@ -1,6 +1,6 @@
 //! A CPU leaves: what it ran, what it was promised, and its time.
 
-use crate::scheduler::Processor;
+use crate::scheduler::{Processor, reach};
 use crate::{Account, Cpu, Reason, Refusal, Scheduler, Wakeup};
 use abi::{Cid, Ticks};
 
@@ -64,7 +64,7 @@ impl Scheduler {
         if self.processors.get(number).filter(online).is_none() {
             return Err(Refusal::Cpu);
         }
-        if self.online == 1 {
+        if self.online.count() == 1 {
             return Err(Refusal::Busy);
         }
         self.put_back(cpu, now, Reason::Preempted);
@@ -79,11 +79,12 @@ impl Scheduler {
                 ..Processor::default()
             };
         }
-        self.online -= 1;
+        self.online.remove(cpu);
         self.rebase_caps(now);
         let machine = self.machine();
         self.deciders.machine(now, machine);
-        let mut wakeup = Wakeup::default();
+        self.rebind_all(now);
+        let mut wakeup = core::mem::take(&mut self.untold);
         for number in 0..self.processors.len() {
             let capped = |cid: Cid| self.partition(cid).is_some_and(|it| it.cap.is_some());
             if self.runs_on(number).is_some_and(capped)
@@ -99,11 +100,13 @@ impl Scheduler {
 
     /// Hard maxima are parts of the CPUs that are online: from `now` on they fill at a rate of that.
     pub(crate) fn rebase_caps(&mut self, now: Ticks) {
+        let online = self.online_cpus();
         for partition in self.partitions.iter_mut().flatten() {
             if let Some(cap) = partition.cap.as_mut() {
                 let most = cap.ceiling(self.tuning.longest_slice, self.tuning.quantum);
                 cap.fill(now, most);
-                cap.set_rate(partition.entitlement.hard_maximum, self.online);
+                let cpus = reach(&partition.entitlement, online).count();
+                cap.set_rate(partition.entitlement.hard_maximum, cpus);
             }
         }
     }

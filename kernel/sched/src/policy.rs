@@ -33,6 +33,8 @@ pub struct Claim {
     pub soft_maximum: BasisPoints,
     /// Part that is never exceeded. The mechanism sees to that; it tells a policy what the partition can use.
     pub hard_maximum: BasisPoints,
+    /// How many CPUs it may run on, where not all. Which ones they are, `may` of [`Policy::pick`] knows.
+    pub cpus: Option<usize>,
 }
 
 /// How many entities of a partition could run or do.

@@ -7,9 +7,11 @@
 use crate::bucket::Bucket;
 use crate::clock::Reading;
 use crate::entity::Entities;
-use crate::fair::{Bounds, Group};
+use crate::fair::Bounds;
 use crate::guard::Deciders;
-use crate::tree::{Nodes, Tree};
+use crate::table::Table;
+use crate::threads::Threads;
+use crate::tree::{Nodes, Places, Tree};
 use crate::tuning::Tuning;
 use crate::watch::Watch;
 use crate::{
@@ -33,8 +35,8 @@ pub(crate) struct Partition {
     pub waiting: u32,
     /// On how many CPUs it has its turn.
     pub running: u32,
-    /// Its threads, by nice value.
-    pub threads: Group,
+    /// Its threads that want a CPU.
+    pub threads: Threads,
     /// The hard maximum, where there is one.
     pub cap: Option<Bucket>,
     /// Ticks of the cap that are promised to CPUs which run it, but for those that the cap's rate carries.
@@ -45,6 +47,8 @@ pub(crate) struct Partition {
     pub throttled: bool,
     /// What the policy was told last.
     pub shown: Demand,
+    /// Where what was told to be waiting may run.
+    pub shown_at: Places,
     /// Since when it waits without running anywhere.
     pub waiting_since: Ticks,
 }
@@ -104,13 +108,20 @@ pub struct Scheduler {
     pub(crate) deciders: Deciders,
     /// Up to the last CPU that has been online; room for all.
     pub(crate) processors: Vec<Processor>,
-    pub(crate) online: usize,
-    pub(crate) partitions: Vec<Option<Partition>>,
+    pub(crate) online: CpuSet,
+    pub(crate) partitions: Table<Option<Partition>>,
     pub(crate) entities: Entities,
     /// The weight of unlimited shares.
     pub(crate) unlimited: u16,
     /// Sum over the partitions of what the policy was told is waiting.
     pub(crate) waiting: u64,
+    /// On how many partitions' behalf something waits that may run anywhere, and on each CPU.
+    pub(crate) waiting_anywhere: u32,
+    pub(crate) waiting_at: [u32; CpuSet::LIMIT],
+    /// What CPUs are asked to do since one has come, and will be told by its first pick.
+    pub(crate) untold: Wakeup,
+    /// Something is bound to CPUs, or has been: where a thread waits must be looked at.
+    pub(crate) binding: bool,
     /// Sums of weights and minima over the partitions with demand, for the watchdog.
     pub(crate) wanting_weight: u64,
     pub(crate) wanting_minimum: u64,
@@ -140,11 +151,15 @@ impl Scheduler {
             tuning: Tuning::new(timebase),
             deciders: Deciders::new(policy),
             processors,
-            online: 0,
-            partitions: Vec::new(),
+            online: CpuSet::NONE,
+            partitions: Table::new(),
             entities: Entities::default(),
             unlimited: 1,
             waiting: 0,
+            waiting_anywhere: 0,
+            waiting_at: [0; CpuSet::LIMIT],
+            untold: Wakeup::default(),
+            binding: false,
             wanting_weight: 0,
             wanting_minimum: 0,
             throttled: Tree::new(),
@@ -190,10 +205,11 @@ impl Scheduler {
             ..Processor::default()
         };
         processor.read.at = now.0;
-        self.online += 1;
+        self.online.insert(cpu);
         self.rebase_caps(now);
         let machine = self.machine();
         self.deciders.machine(now, machine);
+        self.rebind_all(now);
         Ok(clock)
     }
 
@@ -208,14 +224,12 @@ impl Scheduler {
     /// The CPUs that are online.
     #[must_use]
     pub fn online_cpus(&self) -> CpuSet {
-        let mut cpus = CpuSet::NONE;
-        self.clocks().for_each(|(cpu, _)| cpus.insert(cpu));
-        cpus
+        self.online
     }
 
     pub(crate) fn machine(&self) -> Machine {
         Machine {
-            cpus: self.online.max(1),
+            cpus: self.online.count().max(1),
             slice: Ticks(self.tuning.slice),
             longest_slice: Ticks(self.tuning.longest_slice),
             quantum: Ticks(self.tuning.quantum),
@@ -246,36 +260,32 @@ impl Scheduler {
             entities: 0,
             waiting: 0,
             running: 0,
-            threads: Group::new(self.thread_bounds()),
+            threads: Threads::new(self.thread_bounds()),
             cap: None,
             held: 0,
             carried: 0,
             throttled: false,
             shown: Demand::default(),
+            shown_at: 0,
             waiting_since: now,
         };
+        let online = self.online_cpus();
         self.set_cap(&mut partition, now);
         if let Some(place) = self.partitions.get_mut(index) {
             *place = Some(partition);
         }
         self.deciders
             .current()
-            .attach(now, cid, claim(&entitlement, self.unlimited));
+            .attach(now, cid, claim(&entitlement, self.unlimited, online));
         self.weigh_unlimited(None, finite(&entitlement), now);
         Ok(())
     }
 
     fn reserve(&mut self, count: usize) -> Result<(), Refusal> {
-        let more = count.saturating_sub(self.partitions.len());
         self.deciders.reserve(count)?;
         self.throttled_nodes.reserve(count)?;
         self.watched.reserve(count)?;
-        self.partitions
-            .try_reserve(more)
-            .map_err(|_| Refusal::Full)?;
-        self.partitions
-            .resize_with(self.partitions.len() + more, || None);
-        Ok(())
+        self.partitions.reserve(count, |_| None)
     }
 
     fn thread_bounds(&self) -> Bounds {
@@ -294,15 +304,16 @@ impl Scheduler {
 
     fn set_cap(&self, partition: &mut Partition, now: Ticks) {
         let hard = effective(&partition.entitlement).hard_maximum;
+        let cpus = reach(&partition.entitlement, self.online_cpus()).count();
         partition.cap = if hard >= BasisPoints::WHOLE {
             None
         } else if let Some(mut cap) = partition.cap {
             let most = cap.ceiling(self.tuning.longest_slice, self.tuning.quantum);
             cap.fill(now, most);
-            cap.set_rate(hard, self.online);
+            cap.set_rate(hard, cpus);
             Some(cap)
         } else {
-            Some(Bucket::new(hard, self.online, self.tuning.quantum, now))
+            Some(Bucket::new(hard, cpus, self.tuning.quantum, now))
         };
     }
 
@@ -326,6 +337,7 @@ impl Scheduler {
             .and_then(Option::take)
             .ok_or(Refusal::Partition)?;
         let shares_before = finite(&partition.entitlement);
+        let rebound = effective(&partition.entitlement).cpus != effective(&entitlement).cpus;
         partition.entitlement = entitlement;
         self.set_cap(&mut partition, now);
         partition.throttled = false;
@@ -336,9 +348,11 @@ impl Scheduler {
             .remove(&mut self.throttled_nodes, u32::from(cid.0));
         self.weigh_unlimited(shares_before, finite(&entitlement), now);
         self.forget_shown(cid, now);
-        self.deciders
-            .current()
-            .change(now, cid, claim(&entitlement, self.unlimited));
+        if rebound {
+            self.rebind(cid);
+        }
+        let claim = claim(&entitlement, self.unlimited, self.online_cpus());
+        self.deciders.current().change(now, cid, claim);
         self.show(cid, now);
         let mut wakeup = self.kick_those_running(cid);
         self.spread(None, now, &mut wakeup);
@@ -346,7 +360,7 @@ impl Scheduler {
     }
 
     /// The policy forgets the demand while figures that depend on the claim change.
-    fn forget_shown(&mut self, cid: Cid, now: Ticks) {
+    pub(crate) fn forget_shown(&mut self, cid: Cid, now: Ticks) {
         self.show_as(cid, Demand::default(), now);
     }
 
@@ -409,6 +423,7 @@ impl Scheduler {
         if largest == self.unlimited {
             return;
         }
+        let online = self.online_cpus();
         for number in 0..self.partitions.len() {
             let cid = Cid(number as u16);
             let Some(entitlement) = self.partition(cid).map(|partition| partition.entitlement)
@@ -420,11 +435,11 @@ impl Scheduler {
                     .partition(cid)
                     .map(|partition| partition.shown)
                     .unwrap_or_default();
-                self.count_wanting(&shown, &claim(&entitlement, self.unlimited), false);
-                self.deciders
-                    .current()
-                    .change(now, cid, claim(&entitlement, largest));
-                self.count_wanting(&shown, &claim(&entitlement, largest), true);
+                let before = claim(&entitlement, self.unlimited, online);
+                let after = claim(&entitlement, largest, online);
+                self.count_wanting(&shown, &before, false);
+                self.deciders.current().change(now, cid, after);
+                self.count_wanting(&shown, &after, true);
             }
         }
         self.unlimited = largest;
@@ -475,14 +490,39 @@ fn finite(entitlement: &Entitlement) -> Option<u16> {
     effective(entitlement).shares
 }
 
-/// An entitlement as the policy sees it.
-pub(crate) fn claim(entitlement: &Entitlement, unlimited: u16) -> Claim {
+/// The CPUs on which the partition may run, of those that are online.
+pub(crate) fn reach(entitlement: &Entitlement, online: CpuSet) -> CpuSet {
+    match effective(entitlement).cpus.0 & online.0 {
+        0 => online,
+        some => CpuSet(some),
+    }
+}
+
+/// An entitlement as the policy sees it: parts of a resource set are parts of all CPUs there.
+pub(crate) fn claim(entitlement: &Entitlement, unlimited: u16, online: CpuSet) -> Claim {
+    let cpus = reach(entitlement, online).count();
+    let whole = online.count();
+    let part = |part: BasisPoints, lean: usize| {
+        BasisPoints(((usize::from(part.0) * cpus + lean) / whole) as u16)
+    };
     let entitlement = effective(entitlement);
+    let weight = entitlement.shares.unwrap_or(unlimited).max(1);
+    if cpus == whole {
+        return Claim {
+            weight,
+            minimum: entitlement.minimum,
+            soft_maximum: entitlement.soft_maximum,
+            hard_maximum: entitlement.hard_maximum,
+            cpus: None,
+        };
+    }
+    // The mechanism keeps the hard maximum exactly; to the policy it is a hint.
     Claim {
-        weight: entitlement.shares.unwrap_or(unlimited).max(1),
-        minimum: entitlement.minimum,
-        soft_maximum: entitlement.soft_maximum,
-        hard_maximum: entitlement.hard_maximum,
+        weight,
+        minimum: part(entitlement.minimum, 0),
+        soft_maximum: part(entitlement.soft_maximum, whole - 1),
+        hard_maximum: part(entitlement.hard_maximum, whole - 1),
+        cpus: Some(cpus),
     }
 }
 

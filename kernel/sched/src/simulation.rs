@@ -2,7 +2,7 @@
 //!
 //! It drives a [`Scheduler`] exactly as the kernel does (step by step as in the crate's documentation), with
 //! time that jumps from event to event. The same scenario gives the same result to the tick. It checks on
-//! the way what the mechanism promises: no entity on two CPUs, none running that should sleep.
+//! the way what the mechanism promises: no entity on two CPUs, none running that should sleep or elsewhere.
 
 mod behaviour;
 
@@ -130,7 +130,36 @@ impl Machine {
     /// # Panics
     /// When the scheduler refuses.
     pub fn spawn_nice(&mut self, cid: Cid, behaviour: Behaviour, nice: i8) -> EntityId {
-        self.start(cid, Thread::new(behaviour), nice)
+        let attributes = Attributes {
+            nice,
+            ..Attributes::default()
+        };
+        self.spawn_with(cid, behaviour, attributes)
+    }
+
+    /// Starts a thread with these attributes, runnable at once.
+    ///
+    /// # Panics
+    /// When the scheduler refuses.
+    pub fn spawn_with(
+        &mut self,
+        cid: Cid,
+        behaviour: Behaviour,
+        attributes: Attributes,
+    ) -> EntityId {
+        self.start(cid, Thread::new(behaviour), attributes)
+    }
+
+    /// Gives a thread other attributes.
+    ///
+    /// # Panics
+    /// When the scheduler does not know it.
+    pub fn set_attributes(&mut self, id: EntityId, attributes: Attributes) {
+        let wakeup = self
+            .scheduler
+            .set_attributes(id, attributes, self.now)
+            .expect("the thread is known");
+        self.tell(wakeup);
     }
 
     /// Starts a thread that does what one has done elsewhere: it runs, sleeps, runs and so on for these spans and
@@ -145,13 +174,17 @@ impl Machine {
         nice: i8,
     ) -> EntityId {
         let spans: VecDeque<_> = spans.into_iter().collect();
-        self.start(cid, Thread::recorded(spans), nice)
+        let attributes = Attributes {
+            nice,
+            ..Attributes::default()
+        };
+        self.start(cid, Thread::recorded(spans), attributes)
     }
 
-    fn start(&mut self, cid: Cid, thread: Thread, nice: i8) -> EntityId {
+    fn start(&mut self, cid: Cid, thread: Thread, attributes: Attributes) -> EntityId {
         let id = self
             .scheduler
-            .admit(cid, Attributes { nice })
+            .admit(cid, attributes)
             .expect("there is room for the scenario's thread");
         let index = id.index as usize;
         if self.threads.len() <= index {
@@ -408,6 +441,11 @@ impl Machine {
                 .thread(id)
                 .is_none_or(|thread| thread.wakes_at.is_some());
             assert!(!asleep, "{id:?} runs in its sleep or after its end");
+            let may = self.scheduler.cpus_of(id).expect("known");
+            assert!(
+                may.contains(Cpu(number as u16)),
+                "{id:?} runs on a CPU that is not one of its own"
+            );
             self.switches += 1;
             self.note_latency(id);
         }

@@ -5,14 +5,21 @@
 //! a heap by a pseudo-random priority, so operations take O(log n) expected steps whatever the order of
 //! insertions. Every node also carries a `rank`, and every subtree the least rank in it; with that
 //! [`Tree::least_rank`] finds the least rank among the nodes up to a key, which is the question that a
-//! scheduler with eligible times and deadlines asks.
+//! scheduler with eligible times and deadlines asks. It also says on which CPUs it may be chosen, and a subtree on which
+//! any of it may: threads that are bound to other CPUs are passed over without a look at each.
 //!
 //! Several trees may share one [`Nodes`] as long as an index is in one of them at most.
 
 use crate::Refusal;
-use alloc::vec::Vec;
+use crate::table::Table;
 
 const NIL: u32 = u32::MAX;
+
+/// CPUs on which a node may be chosen, one bit each.
+pub(crate) type Places = u16;
+
+/// It may be chosen anywhere.
+pub(crate) const ANYWHERE: Places = Places::MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
@@ -22,13 +29,22 @@ struct Node {
     priority: u32,
     left: u32,
     right: u32,
-    linked: bool,
+    /// Where it may be chosen; nowhere while it is in no tree.
+    places: Places,
+    /// Where any of its subtree may.
+    below: Places,
+}
+
+impl Node {
+    fn linked(&self) -> bool {
+        self.places != 0
+    }
 }
 
 /// The table of nodes, by index.
 #[derive(Debug, Default)]
 pub(crate) struct Nodes {
-    nodes: Vec<Node>,
+    nodes: Table<Node>,
 }
 
 /// One tree over a table of nodes.
@@ -40,29 +56,27 @@ pub(crate) struct Tree {
 impl Nodes {
     /// Makes room for the indices below `count`.
     pub fn reserve(&mut self, count: usize) -> Result<(), Refusal> {
-        let more = count.saturating_sub(self.nodes.len());
-        self.nodes.try_reserve(more).map_err(|_| Refusal::Full)?;
-        for index in self.nodes.len()..count {
+        self.nodes.reserve(count, |index| {
             // A multiplicative hash spreads neighbouring indices; the tree needs no secrecy.
             let priority = (index as u32).wrapping_add(1).wrapping_mul(0x9E37_79B1);
             let priority = (priority ^ (priority >> 15)).wrapping_mul(0x85EB_CA77);
             let priority = priority ^ (priority >> 13);
-            self.nodes.push(Node {
+            Node {
                 key: 0,
                 rank: 0,
                 least: 0,
                 priority,
                 left: NIL,
                 right: NIL,
-                linked: false,
-            });
-        }
-        Ok(())
+                places: 0,
+                below: 0,
+            }
+        })
     }
 
     /// Whether `index` is in a tree.
     pub fn linked(&self, index: u32) -> bool {
-        self.get(index).is_some_and(|node| node.linked)
+        self.get(index).is_some_and(Node::linked)
     }
 
     fn get(&self, index: u32) -> Option<&Node> {
@@ -73,18 +87,18 @@ impl Nodes {
         self.nodes.get_mut(index as usize)
     }
 
-    fn least(&self, index: u32) -> i128 {
-        self.get(index).map_or(i128::MAX, |node| node.least)
-    }
-
     fn refresh(&mut self, index: u32) {
         let Some(node) = self.get(index) else { return };
-        let least = node
-            .rank
-            .min(self.least(node.left))
-            .min(self.least(node.right));
+        let (mut least, mut below) = (node.rank, node.places);
+        for child in [node.left, node.right] {
+            if let Some(child) = self.get(child) {
+                least = least.min(child.least);
+                below |= child.below;
+            }
+        }
         if let Some(node) = self.get_mut(index) {
             node.least = least;
+            node.below = below;
         }
     }
 
@@ -103,11 +117,12 @@ impl Nodes {
             return index;
         }
         let before = (new.key, index) < (node.key, root);
-        let rank = new.rank;
+        let (rank, places) = (new.rank, new.places);
         let child = self.add(if before { node.left } else { node.right }, index);
         if let Some(node) = self.get_mut(root) {
             // One more below: the least rank can only fall.
             node.least = node.least.min(rank);
+            node.below |= places;
             if before {
                 node.left = child;
             } else {
@@ -189,17 +204,30 @@ impl Tree {
         Self { root: NIL }
     }
 
-    /// Puts `index` in; one that is linked already, or for which no room was reserved, stays as it is.
+    /// Puts `index` in, to be chosen anywhere; one that is linked already, or for which no room was reserved, stays as it is.
     pub fn insert(&mut self, nodes: &mut Nodes, index: u32, key: i128, rank: i128) {
+        self.insert_at(nodes, index, key, rank, ANYWHERE);
+    }
+
+    /// As [`insert`](Tree::insert), to be chosen at `places` only, which are some.
+    pub fn insert_at(
+        &mut self,
+        nodes: &mut Nodes,
+        index: u32,
+        key: i128,
+        rank: i128,
+        places: Places,
+    ) {
         match nodes.get_mut(index) {
-            Some(node) if !node.linked => {
+            Some(node) if !node.linked() => {
                 *node = Node {
                     key,
                     rank,
                     least: rank,
                     left: NIL,
                     right: NIL,
-                    linked: true,
+                    places,
+                    below: places,
                     ..*node
                 };
             }
@@ -212,14 +240,14 @@ impl Tree {
     pub fn remove(&mut self, nodes: &mut Nodes, index: u32) {
         let Some(key) = nodes
             .get(index)
-            .filter(|node| node.linked)
+            .filter(|node| node.linked())
             .map(|node| node.key)
         else {
             return;
         };
         self.root = nodes.cut(self.root, key, index);
         if let Some(node) = nodes.get_mut(index) {
-            node.linked = false;
+            node.places = 0;
             node.left = NIL;
             node.right = NIL;
         }
@@ -236,27 +264,49 @@ impl Tree {
         found
     }
 
-    /// The first node in order that `may` accepts.
-    pub fn first_that(&self, nodes: &Nodes, may: &dyn Fn(u32) -> bool) -> Option<u32> {
-        fn visit(nodes: &Nodes, index: u32, may: &dyn Fn(u32) -> bool) -> Option<u32> {
-            let node = nodes.get(index)?;
-            visit(nodes, node.left, may)
-                .or_else(|| may(index).then_some(index))
-                .or_else(|| visit(nodes, node.right, may))
-        }
-        visit(nodes, self.root, may)
+    /// Where any of the nodes may be chosen.
+    pub fn places(&self, nodes: &Nodes) -> Places {
+        nodes.get(self.root).map_or(0, |node| node.below)
     }
 
-    /// The node of least rank among those that `within` accepts by key and `may` by index. `within` must be
-    /// true up to some key and false after it.
+    /// The first node in order that `may` accepts.
+    pub fn first_that(&self, nodes: &Nodes, may: &dyn Fn(u32) -> bool) -> Option<u32> {
+        self.first_at(nodes, ANYWHERE, may)
+    }
+
+    /// The first node in order that may be chosen at one of `places` and that `may` accepts.
+    pub fn first_at(
+        &self,
+        nodes: &Nodes,
+        places: Places,
+        may: &dyn Fn(u32) -> bool,
+    ) -> Option<u32> {
+        fn visit(
+            nodes: &Nodes,
+            index: u32,
+            places: Places,
+            may: &dyn Fn(u32) -> bool,
+        ) -> Option<u32> {
+            let node = nodes.get(index).filter(|node| node.below & places != 0)?;
+            visit(nodes, node.left, places, may)
+                .or_else(|| (node.places & places != 0 && may(index)).then_some(index))
+                .or_else(|| visit(nodes, node.right, places, may))
+        }
+        visit(nodes, self.root, places, may)
+    }
+
+    /// The node of least rank among those that `within` accepts by key, `may` by index, and that may be chosen at one of
+    /// `places`. `within` must be true up to some key and false after it.
     pub fn least_rank(
         &self,
         nodes: &Nodes,
+        places: Places,
         within: &dyn Fn(i128) -> bool,
         may: &dyn Fn(u32) -> bool,
     ) -> Option<u32> {
         let mut search = Search {
             nodes,
+            places,
             within,
             may,
             best: None,
@@ -268,6 +318,7 @@ impl Tree {
 
 struct Search<'a> {
     nodes: &'a Nodes,
+    places: Places,
     within: &'a dyn Fn(i128) -> bool,
     may: &'a dyn Fn(u32) -> bool,
     best: Option<(i128, u32)>,
@@ -278,13 +329,16 @@ impl Search<'_> {
         let Some(node) = self.nodes.get(index).copied() else {
             return;
         };
-        if self.best.is_some_and(|(rank, _)| node.least >= rank) {
+        if node.below & self.places == 0 || self.best.is_some_and(|(rank, _)| node.least >= rank) {
             return;
         }
         if !(self.within)(node.key) {
             return self.visit(node.left);
         }
-        if self.best.is_none_or(|(rank, _)| node.rank < rank) && (self.may)(index) {
+        if self.best.is_none_or(|(rank, _)| node.rank < rank)
+            && node.places & self.places != 0
+            && (self.may)(index)
+        {
             self.best = Some((node.rank, index));
         }
         let least = |child: u32| self.nodes.get(child).map_or(i128::MAX, |node| node.least);
@@ -309,34 +363,43 @@ mod tests {
         /// SCHED0001: the tree answers as a sorted table does, after any insertions and removals.
         #[test]
         fn sched0001_tree_answers_as_a_sorted_table(
-            steps in proptest::collection::vec((0u32..64, any::<bool>(), -50i128..50, -50i128..50), 1..200),
-            limit in -60i128..60, mask in any::<u64>(),
+            steps in proptest::collection::vec(
+                (0u32..64, any::<bool>(), -50i128..50, -50i128..50, 1u16..),
+                1..200,
+            ),
+            limit in -60i128..60, mask in any::<u64>(), at in any::<u16>(),
         ) {
             let mut nodes = Nodes::default();
             nodes.reserve(64).expect("the host has memory");
             let mut tree = Tree::new();
-            let mut model: BTreeMap<u32, (i128, i128)> = BTreeMap::new();
-            for (index, insert, key, rank) in steps {
+            let mut model: BTreeMap<u32, (i128, i128, u16)> = BTreeMap::new();
+            for (index, insert, key, rank, places) in steps {
                 if insert {
-                    tree.insert(&mut nodes, index, key, rank);
-                    model.entry(index).or_insert((key, rank));
+                    tree.insert_at(&mut nodes, index, key, rank, places);
+                    model.entry(index).or_insert((key, rank, places));
                 } else {
                     tree.remove(&mut nodes, index);
                     model.remove(&index);
                 }
                 prop_assert_eq!(nodes.linked(index), model.contains_key(&index));
-                let first = model.iter().map(|(&i, &(k, _))| (k, i)).min().map(|(k, i)| (i, k));
+                let first = model.iter().map(|(&i, &(k, ..))| (k, i)).min().map(|(k, i)| (i, k));
                 prop_assert_eq!(tree.first(&nodes), first);
                 let may = |index: u32| mask >> index & 1 == 1;
-                let found = tree.least_rank(&nodes, &|key| key <= limit, &may).map(|i| model[&i].1);
+                let found = tree.least_rank(&nodes, at, &|key| key <= limit, &may).map(|i| model[&i].1);
                 let expected = model
                     .iter()
-                    .filter(|&(&i, &(k, _))| k <= limit && may(i))
-                    .map(|(_, &(_, r))| r)
+                    .filter(|&(&i, &(k, _, p))| k <= limit && p & at != 0 && may(i))
+                    .map(|(_, &(_, r, _))| r)
                     .min();
                 prop_assert_eq!(found, expected);
-                let first = tree.first_that(&nodes, &may);
-                let expected = model.iter().filter(|&(&i, _)| may(i)).map(|(&i, &(k, _))| (k, i)).min();
+                let everywhere = model.values().fold(0, |all, &(_, _, p)| all | p);
+                prop_assert_eq!(tree.places(&nodes), everywhere);
+                let first = tree.first_at(&nodes, at, &may);
+                let expected = model
+                    .iter()
+                    .filter(|&(&i, &(_, _, p))| p & at != 0 && may(i))
+                    .map(|(&i, &(k, ..))| (k, i))
+                    .min();
                 prop_assert_eq!(first, expected.map(|(_, i)| i));
             }
         }

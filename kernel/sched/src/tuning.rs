@@ -8,6 +8,8 @@ const LONGEST_SLICE: Nanos = Nanos(4_000_000);
 const SLICE: Nanos = Nanos(2_000_000);
 /// What a thread is left to run at least before a wake-up takes the CPU from it.
 const GRANULARITY: Nanos = Nanos(50_000);
+/// What a round-robin thread runs before the next of its priority does: Linux's figure.
+const ROUND: Nanos = Nanos(100_000_000);
 /// What a partition at a maximum gets before it is held back again.
 const QUANTUM: Nanos = Nanos(500_000);
 /// Least bound of the watchdog.
@@ -19,6 +21,7 @@ pub(crate) struct Tuning {
     pub longest_slice: u64,
     pub slice: u64,
     pub granularity: u64,
+    pub round: u64,
     pub quantum: u64,
     pub patience: u64,
 }
@@ -31,6 +34,7 @@ impl Tuning {
             longest_slice: ticks(LONGEST_SLICE).saturating_sub(1).max(1),
             slice: ticks(SLICE),
             granularity: ticks(GRANULARITY),
+            round: ticks(ROUND),
             quantum: ticks(QUANTUM),
             patience: ticks(PATIENCE),
         }

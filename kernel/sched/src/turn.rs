@@ -31,6 +31,7 @@ impl Scheduler {
             && now < processor.slice_end
             && processor.until.is_none_or(|until| now < until)
             && partition.waiting > yielded
+            && self.waits_for(number, partition)
             && (partition.cap.is_none() || processor.grant > 0)
     }
 
@@ -47,7 +48,7 @@ impl Scheduler {
         } else {
             self.settle(number, now);
         }
-        let index = self.choose_thread(cpu, cid)?;
+        let index = self.choose_thread(cpu, cid, false)?;
         let id = self.occupy(cpu, now, cid, index);
         let waiting = self.waiting;
         let processor = self.processors.get_mut(number)?;
@@ -66,6 +67,9 @@ impl Scheduler {
         cid: Cid,
         index: u32,
     ) -> Option<EntityId> {
+        if self.binding {
+            self.bind(index);
+        }
         let processor = self.processors.get_mut(usize::from(cpu.0))?;
         let entity = self.entities.get_mut(index)?;
         entity.state = State::Running(cpu);
@@ -81,7 +85,7 @@ impl Scheduler {
             .partitions
             .get_mut(usize::from(cid.0))
             .and_then(Option::as_mut)?;
-        partition.threads.dequeue(&mut self.entities.members, index);
+        partition.threads.take(&mut self.entities, index);
         partition.waiting = partition.waiting.saturating_sub(1);
         self.show(cid, now);
         self.entities.id(index)

@@ -12,13 +12,20 @@ pub struct CpuSet(pub u64);
 
 impl CpuSet {
     /// The greatest number of CPUs that the scheduler can serve.
-    pub const LIMIT: usize = 64;
+    pub const LIMIT: usize = 16;
     /// No CPU.
     pub const NONE: CpuSet = CpuSet(0);
+    /// Every CPU, those included that there are not.
+    pub const ALL: CpuSet = CpuSet(u64::MAX);
 
     /// Puts `cpu` in; one beyond [`CpuSet::LIMIT`] is ignored.
     pub fn insert(&mut self, cpu: Cpu) {
         self.0 |= 1u64.checked_shl(u32::from(cpu.0)).unwrap_or(0);
+    }
+
+    /// Takes `cpu` out.
+    pub fn remove(&mut self, cpu: Cpu) {
+        self.0 &= !1u64.checked_shl(u32::from(cpu.0)).unwrap_or(0);
     }
 
     /// Whether `cpu` is in the set.
@@ -70,6 +77,9 @@ pub struct Entitlement {
     pub soft_maximum: BasisPoints,
     /// Part that it never exceeds in a window of 100 ms or more.
     pub hard_maximum: BasisPoints,
+    /// Its resource set: the CPUs on which it may run. Parts are of those of them that are online; where none is, it may run
+    /// everywhere.
+    pub cpus: CpuSet,
 }
 
 impl Default for Entitlement {
@@ -81,6 +91,7 @@ impl Default for Entitlement {
             minimum: BasisPoints(0),
             soft_maximum: BasisPoints::WHOLE,
             hard_maximum: BasisPoints::WHOLE,
+            cpus: CpuSet::ALL,
         }
     }
 }
@@ -93,14 +104,8 @@ impl Entitlement {
         minimum: BasisPoints(500),
         soft_maximum: BasisPoints::WHOLE,
         hard_maximum: BasisPoints::WHOLE,
+        cpus: CpuSet::ALL,
     };
-}
-
-/// What is known of an entity when it is admitted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Attributes {
-    /// Nice value, −20 (most) to 19 (least); values outside are brought to the nearest (setpriority(2)).
-    pub nice: i8,
 }
 
 /// Why an entity leaves its CPU.

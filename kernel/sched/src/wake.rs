@@ -1,8 +1,11 @@
 //! Wake-ups: who becomes runnable, and which CPU is told.
 
+use crate::affinity::place;
 use crate::entity::State;
 use crate::policy::Running;
 use crate::scheduler::Processor;
+use crate::threads::Overtaking;
+use crate::tree::Places;
 use crate::tuning::Tuning;
 use crate::{Cpu, EntityId, Refusal, Scheduler, Wakeup};
 use abi::{Cid, Ticks};
@@ -31,17 +34,23 @@ impl Scheduler {
         }
         self.settle_for(entity.cid, now);
         self.fill_cap(entity.cid, now);
-        self.start_waiting(id.index, entity.cid);
-        self.show(entity.cid, now);
-        if self
-            .partition(entity.cid)
-            .is_some_and(|partition| !partition.throttled)
-            && !self.wake_idle(&mut wakeup)
-        {
-            self.preempt_for(id, entity.cid, now, &mut wakeup);
-        }
-        self.spread(None, now, &mut wakeup);
+        self.start_waiting(id.index, entity.cid, true);
+        self.announce(id, entity.cid, now, &mut wakeup);
         Ok(wakeup)
+    }
+
+    /// Finds a CPU for an entity that has just begun to wait.
+    pub(crate) fn announce(&mut self, id: EntityId, cid: Cid, now: Ticks, wakeup: &mut Wakeup) {
+        self.show(cid, now);
+        let places = self.entities.members.places(id.index);
+        if self
+            .partition(cid)
+            .is_some_and(|partition| !partition.throttled)
+            && !self.wake_idle(places, wakeup)
+        {
+            self.preempt_for(id, cid, now, wakeup);
+        }
+        self.spread(None, now, wakeup);
     }
 
     /// Settles what the wake-up of a thread of `cid` depends on. A partition that is there already takes nobody's
@@ -69,12 +78,17 @@ impl Scheduler {
         }
     }
 
-    /// Sends one idle CPU to pick.
-    fn wake_idle(&mut self, wakeup: &mut Wakeup) -> bool {
+    /// Sends one idle CPU of `places` to pick.
+    fn wake_idle(&mut self, places: Places, wakeup: &mut Wakeup) -> bool {
         for (number, processor) in self.processors.iter_mut().enumerate() {
-            if processor.clock.is_some() && processor.turn.is_none() && !processor.kicked {
+            let cpu = Cpu(number as u16);
+            if processor.clock.is_some()
+                && processor.turn.is_none()
+                && !processor.kicked
+                && places & place(cpu) != 0
+            {
                 processor.kicked = true;
-                wakeup.preempt.insert(Cpu(number as u16));
+                wakeup.preempt.insert(cpu);
                 return true;
             }
         }
@@ -83,16 +97,24 @@ impl Scheduler {
 
     /// Finds the CPU that the challenger can have soonest, and shortens its slice.
     fn preempt_for(&mut self, id: EntityId, cid: Cid, now: Ticks, wakeup: &mut Wakeup) {
-        let mut best: Option<(Ticks, usize)> = None;
+        let places = self.entities.members.places(id.index);
+        let mut best: Option<((Ticks, u8), usize)> = None;
         for number in 0..self.processors.len() {
+            if places & place(Cpu(number as u16)) == 0 {
+                continue;
+            }
             let Some(at) = self.overtakes_on(number, id.index, cid, now) else {
                 continue;
             };
+            // Of several that it could have at once, the one that does what matters least.
+            let at = (at, self.standing_on(number));
             if best.is_none_or(|(soonest, _)| at < soonest) {
                 best = Some((at, number));
             }
         }
-        let Some((at, number)) = best else { return };
+        let Some(((at, _), number)) = best else {
+            return;
+        };
         let sibling = self.runs_on(number) == Some(cid);
         let Some(processor) = self.processors.get_mut(number) else {
             return;
@@ -135,7 +157,11 @@ impl Scheduler {
         let earliest = Tuning::after(processor.dispatched, self.tuning.granularity);
         let after = if running == cid {
             let threads = &self.partition(cid)?.threads;
-            Ticks(threads.overtakes(&self.entities.members, challenger, index, 0)?)
+            match threads.overtakes(&self.entities, challenger, index) {
+                Overtaking::Now => return Some(now),
+                Overtaking::After(ticks) => Ticks(ticks),
+                Overtaking::Never => return None,
+            }
         } else {
             let running = Running {
                 cpu: Cpu(number as u16),
@@ -147,9 +173,17 @@ impl Scheduler {
         Some(now.saturating_add(after).max(earliest))
     }
 
+    /// The standing of the thread that runs on a CPU.
+    fn standing_on(&self, number: usize) -> u8 {
+        let index = self.processors.get(number).and_then(|it| it.run);
+        index
+            .and_then(|index| self.entities.get(index))
+            .map_or(0, |entity| entity.class.standing())
+    }
+
     /// Sees to it that no CPU idles, or runs without a tick, while something waits.
     pub(crate) fn spread(&mut self, except: Option<Cpu>, now: Ticks, wakeup: &mut Wakeup) {
-        let mut waiting = self.waiting;
+        let (mut waiting, wanted) = (self.waiting, self.wanted());
         for (number, processor) in self.processors.iter_mut().enumerate() {
             let cpu = Cpu(number as u16);
             if waiting == 0 {
@@ -162,7 +196,7 @@ impl Scheduler {
                 waiting -= 1;
             } else if processor.turn.is_some() {
                 arm(processor, cpu, now, wakeup);
-            } else if !processor.declined {
+            } else if !processor.declined && wanted & place(cpu) != 0 {
                 processor.kicked = true;
                 wakeup.preempt.insert(cpu);
                 waiting -= 1;

@@ -4,8 +4,8 @@
 //! happens at every switch, takes the same few steps however many wait.
 
 use crate::Refusal;
+use crate::table::Table;
 use abi::{Cid, Ticks};
-use alloc::vec::Vec;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Link {
@@ -18,7 +18,7 @@ struct Link {
 /// The queue.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    links: Vec<Link>,
+    links: Table<Link>,
     first: Option<u16>,
     last: Option<u16>,
 }
@@ -26,10 +26,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// Makes room for the cids below `count`.
     pub fn reserve(&mut self, count: usize) -> Result<(), Refusal> {
-        let more = count.saturating_sub(self.links.len());
-        self.links.try_reserve(more).map_err(|_| Refusal::Full)?;
-        self.links.resize(self.links.len() + more, Link::default());
-        Ok(())
+        self.links.reserve(count, |_| Link::default())
     }
 
     pub fn contains(&self, cid: Cid) -> bool {
@@ -90,6 +87,7 @@ impl Watch {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     proptest! {

@@ -14,8 +14,8 @@
 //! Figures are in ten-thousandths of a CPU. It allocates only in [`Water::reserve`].
 
 use crate::Refusal;
+use crate::table::Table;
 use crate::tree::{Nodes, Tree};
-use alloc::vec::Vec;
 
 /// Bits of fraction in a ratio.
 const FRACTION: u32 = 32;
@@ -50,7 +50,7 @@ struct Entry {
 /// The members and their classes.
 #[derive(Debug)]
 pub(crate) struct Water {
-    entries: Vec<Entry>,
+    entries: Table<Entry>,
     most_nodes: Nodes,
     least_nodes: Nodes,
     /// In the pool and bounded: who is filled first, first.
@@ -75,7 +75,7 @@ fn ratio(part: u64, weight: u32) -> i128 {
 impl Water {
     pub fn new() -> Self {
         Self {
-            entries: Vec::new(),
+            entries: Table::new(),
             most_nodes: Nodes::default(),
             least_nodes: Nodes::default(),
             bounded: Tree::new(),
@@ -92,18 +92,14 @@ impl Water {
     pub fn reserve(&mut self, count: usize) -> Result<(), Refusal> {
         self.most_nodes.reserve(count)?;
         self.least_nodes.reserve(count)?;
-        let more = count.saturating_sub(self.entries.len());
-        self.entries.try_reserve(more).map_err(|_| Refusal::Full)?;
-        let nothing = Entry {
+        self.entries.reserve(count, |_| Entry {
             want: Want {
                 weight: 1,
                 least: 0,
                 most: 0,
             },
             class: Class::Away,
-        };
-        self.entries.resize(self.entries.len() + more, nothing);
-        Ok(())
+        })
     }
 
     /// The machine has so much.
@@ -232,6 +228,7 @@ impl Water {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     const CAPACITY: u64 = 40_000;

@@ -20,7 +20,8 @@
 use crate::bucket::Bucket;
 use crate::fair::{Bounds, Group, Members};
 use crate::policy::{Choice, Claim, Demand, Machine, Policy, Running};
-use crate::tree::{Nodes, Tree};
+use crate::table::Table;
+use crate::tree::{ANYWHERE, Nodes, Tree};
 use crate::water::{Class, Want, Water};
 use crate::{Cpu, Refusal};
 use abi::{BasisPoints, Cid, Ticks};
@@ -68,7 +69,7 @@ struct Promise {
 #[derive(Debug)]
 pub struct Wlm {
     machine: Machine,
-    partitions: Vec<Partition>,
+    partitions: Table<Partition>,
     water: Water,
     members: Members,
     group: Group,
@@ -96,6 +97,7 @@ const NOTHING: Partition = Partition {
         minimum: BasisPoints(0),
         soft_maximum: BasisPoints::WHOLE,
         hard_maximum: BasisPoints::WHOLE,
+        cpus: None,
     },
     demand: Demand {
         waiting: 0,
@@ -121,7 +123,7 @@ impl Wlm {
         };
         Self {
             machine,
-            partitions: Vec::new(),
+            partitions: Table::new(),
             water: Water::new(),
             members: Members::default(),
             group: Group::new(bounds(&machine)),
@@ -191,12 +193,15 @@ impl Wlm {
         };
         let least = self.floor_rate(&partition.claim);
         let Demand { waiting, running } = partition.demand;
-        let able = (u64::from(waiting) + u64::from(running)) * u64::from(BasisPoints::WHOLE.0);
         let Claim {
             weight,
             soft_maximum,
+            cpus: within,
             ..
         } = partition.claim;
+        let threads = u64::from(waiting) + u64::from(running);
+        let able = within.map_or(threads, |within| threads.min(within as u64))
+            * u64::from(BasisPoints::WHOLE.0);
         let most = able.min(u64::from(soft_maximum.0) * cpus);
         if able == 0 {
             self.water.clear(index);
@@ -454,7 +459,8 @@ fn bounds(machine: &Machine) -> Bounds {
         slice: machine.slice.0,
         credit: longest,
         debt: longest.saturating_mul(8),
-        limit: None,
+        // The water knows who can use how much, but not where: whose CPUs are wanted by others gets less.
+        limit: Some(longest.saturating_mul(8)),
     }
 }
 
@@ -473,12 +479,7 @@ impl Policy for Wlm {
         self.full_nodes.reserve(cids)?;
         self.floor_nodes.reserve(cids)?;
         self.over_nodes.reserve(cids)?;
-        let more = cids.saturating_sub(self.partitions.len());
-        self.partitions
-            .try_reserve(more)
-            .map_err(|_| Refusal::Full)?;
-        self.partitions
-            .resize(self.partitions.len() + more, NOTHING);
+        self.partitions.reserve(cids, |_| NOTHING)?;
         let more = crate::CpuSet::LIMIT.saturating_sub(self.promises.len());
         self.promises.try_reserve(more).map_err(|_| Refusal::Full)?;
         self.promises.resize(self.promises.len() + more, None);
@@ -619,10 +620,11 @@ impl Policy for Wlm {
             .map(|cid| u32::from(cid.0))
             .or_else(|| {
                 let due = |clock: i128| clock <= instant(now);
-                self.floors.least_rank(&self.floor_nodes, &due, &allowed)
+                self.floors
+                    .least_rank(&self.floor_nodes, ANYWHERE, &due, &allowed)
             })
             .or_else(|| self.full.first_that(&self.full_nodes, &allowed))
-            .or_else(|| self.group.pick(&self.members, &allowed))
+            .or_else(|| self.group.pick(&self.members, ANYWHERE, &allowed))
             .or_else(|| self.floors.first_that(&self.floor_nodes, &allowed))
             .or_else(|| self.over.first_that(&self.over_nodes, &allowed))?;
         let cid = Cid(chosen as u16);

@@ -18,7 +18,7 @@ bitflags! {
         const SIGNAL = 1 << 3;
         /// Change own user and group ids at will.
         const IDENTITY = 1 << 4;
-        /// Raise limits and priority.
+        /// Raise limits.
         const LIMITS = 1 << 5;
         /// Mount and unmount.
         const MOUNT = 1 << 6;
@@ -32,6 +32,10 @@ bitflags! {
         const DEVICE_NODES = 1 << 10;
         /// Set the host name of the environment that one is in.
         const HOST_NAME = 1 << 11;
+        /// Bind sockets to ports below 1024.
+        const PORTS = 1 << 12;
+        /// Take any priority, and change that of other users' threads: within the part of the partition that one is in.
+        const PRIORITY = 1 << 13;
     }
 }
 
@@ -49,6 +53,8 @@ impl Privileges {
             .union(Self::CHANGE_ROOT)
             .union(Self::REBOOT)
             .union(Self::HOST_NAME)
+            .union(Self::PORTS)
+            .union(Self::PRIORITY)
     }
 }
 

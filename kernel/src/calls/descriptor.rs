@@ -8,16 +8,19 @@ use crate::special;
 use crate::user::{Segment, User};
 use abi::Errno;
 use abi::linux::{
-    F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_SETFD, F_SETFL,
-    F_SETLK, F_SETLKW, F_SETPIPE_SZ, FD_CLOEXEC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, O_RDONLY,
-    O_RDWR, O_WRONLY, OpenFlags, Resource, TIOCGPTPEER,
+    F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLK, F_GETOWN,
+    F_GETPIPE_SZ, F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETPIPE_SZ, FD_CLOEXEC, FIOCLEX, FIONBIO,
+    FIONCLEX, FIONREAD, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags, Resource, TIOCGPTPEER,
 };
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
 use core::any::Any;
 use ipc::{Pipe, PipeEnd};
 use sync::{Rank, SpinLock};
-use vfs::{Access, Descriptor, FileKind, IoctlArgument, OpenFile, StatusFlags, Whence};
+use vfs::{
+    Access, Descriptor, FileKind, Inode, IoctlArgument, Location, OpenFile, Seals, StatusFlags,
+    Whence,
+};
 use wait::Attempt;
 
 /// The open file of the descriptor in an argument, unless it only says where a file is (O_PATH).
@@ -198,7 +201,7 @@ fn duplicate(call: &Call<'_>, from: Descriptor, to: Descriptor, close_on_exec: b
 /// open files (F_OFD_SETLK) are EINVAL.
 ///
 /// # Errors
-/// EBADF, EINVAL, EMFILE; EAGAIN for a lock held by another, ENOLCK, EBUSY and EPERM for a pipe's capacity.
+/// EBADF, EINVAL, EMFILE; EAGAIN for a lock held by another, ENOLCK, EBUSY and EPERM for a pipe's capacity and for seals.
 pub fn fcntl(call: &mut Call<'_>) -> Called {
     let file = call.file(0)?;
     let descriptor = Descriptor::from_register(call.argument(0))?;
@@ -246,6 +249,15 @@ pub fn fcntl(call: &mut Call<'_>) -> Called {
         F_SETLK => locks::set(call, &files, &file, false),
         F_SETLKW => locks::set(call, &files, &file, true),
         F_GETOWN => Ok(0),
+        F_GET_SEALS => Ok(u64::from(inode_of(&file)?.seals()?.bits())),
+        F_ADD_SEALS => {
+            if !file.access().contains(Access::WRITE) {
+                return Err(Errno::EPERM.into());
+            }
+            let seals = Seals::from_bits(argument as u32).ok_or(Errno::EINVAL)?;
+            inode_of(&file)?.add_seals(seals)?;
+            Ok(0)
+        }
         F_GETPIPE_SZ => Ok(pipe_of(&file)?.capacity() as u64),
         F_SETPIPE_SZ => {
             let bytes = u32::try_from(argument as u32 as i32).map_err(|_| Errno::EINVAL)?;
@@ -253,6 +265,11 @@ pub fn fcntl(call: &mut Call<'_>) -> Called {
         }
         _ => Err(Errno::EINVAL.into()),
     }
+}
+
+/// The file behind a descriptor, for what only files of a file system know.
+fn inode_of(file: &OpenFile) -> Result<&Arc<dyn Inode>, Errno> {
+    file.location().map(Location::inode).ok_or(Errno::EINVAL)
 }
 
 /// Access mode and status flags as `open` takes them.

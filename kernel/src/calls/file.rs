@@ -5,8 +5,10 @@
 //! middle, be interrupted (it then answers what is done) or be cut after `SLICE` bytes to let others run. The
 //! whole of a longer transfer is therefore not atomic; what `man 7 pipe` asks of short writes to pipes is.
 
+mod anonymous;
 mod between;
 
+pub use anonymous::memfd_create;
 pub use between::{copy_file_range, sendfile};
 
 use super::Call;
@@ -166,14 +168,25 @@ pub(super) fn total(segments: &[Segment]) -> usize {
 /// How much earlier runs of the call have transferred.
 pub(super) fn transferred(call: &Call<'_>) -> usize {
     match call.progress() {
-        Continuation::Transferred(count) => count as usize,
+        Continuation::Transferred(count) | Continuation::TransferredUntil(count, _) => {
+            count as usize
+        }
         _ => 0,
     }
 }
 
+/// Remembers how many bytes a call has moved, besides the deadline that it may have.
+pub(super) fn note(call: &mut Call<'_>, done: usize) {
+    let done = done as u64;
+    call.set_progress(match call.progress() {
+        Continuation::TransferredUntil(_, until) => Continuation::TransferredUntil(done, until),
+        _ => Continuation::Transferred(done),
+    });
+}
+
 /// Cuts the call after some work.
 pub(super) fn cut(call: &mut Call<'_>, done: usize) -> Called {
-    call.set_progress(Continuation::Transferred(done as u64));
+    note(call, done);
     Err(Outcome::Again)
 }
 
@@ -183,7 +196,7 @@ pub(super) fn stopped(call: &mut Call<'_>, done: usize, stop: Stop) -> Called {
         Stop::Error(_) if done > 0 => Ok(done as u64),
         Stop::Error(errno) => Err(errno.into()),
         Stop::Park | Stop::Again => {
-            call.set_progress(Continuation::Transferred(done as u64));
+            note(call, done);
             Err(stop.into())
         }
     }

@@ -148,13 +148,23 @@ fn of_file(
         return Err(Errno::EACCES);
     }
     let mut maximum = Protection::all();
-    if shared && !access.contains(Access::WRITE) {
-        if protection.contains(Protection::WRITE) {
+    let writes = protection.contains(Protection::WRITE);
+    let mut source = None;
+    if shared && access.contains(Access::WRITE) {
+        match file.operations().pages_for_writing() {
+            Ok(pages) => source = pages,
+            // A seal lets it be read all the same.
+            Err(errno) if writes => return Err(errno),
+            Err(_) => maximum.remove(Protection::WRITE),
+        }
+    } else if shared {
+        if writes {
             return Err(Errno::EACCES);
         }
         maximum.remove(Protection::WRITE);
     }
-    let source = file.operations().pages().ok_or(Errno::ENODEV)?;
+    let source = source.or_else(|| file.operations().pages());
+    let source = source.ok_or(Errno::ENODEV)?;
     let backing = Backing {
         source,
         first: offset / PAGE_SIZE as u64,

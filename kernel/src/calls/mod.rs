@@ -23,6 +23,7 @@ pub mod metadata;
 pub mod pidfd;
 pub mod poll;
 pub mod process;
+pub mod schedule;
 pub mod signal;
 pub mod signalfd;
 pub mod socket;
@@ -166,7 +167,7 @@ impl<'a> Call<'a> {
     /// The absolute deadline of a call that waits for `span` at most, the same in every run; `None` waits for ever.
     pub fn deadline(&self, span: Option<Ticks>) -> Option<Ticks> {
         match self.progress {
-            Continuation::Until(at) => Some(at),
+            Continuation::Until(at) | Continuation::TransferredUntil(_, at) => Some(at),
             _ => span.map(|span| arch::time::now().saturating_add(span)),
         }
     }
@@ -214,6 +215,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Truncate => file::truncate(call),
         S::Fsync | S::Fdatasync => file::fsync(call),
         S::Sync => Ok(0),
+        S::MemfdCreate => file::memfd_create(call),
         S::Fallocate => file::fallocate(call),
         S::Fadvise64 | S::Readahead => file::advise(call),
 
@@ -367,15 +369,20 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::SetRobustList => thread::set_robust_list(call),
         S::GetRobustList => thread::get_robust_list(call),
         S::SchedYield => thread::sched_yield(call),
-        S::SchedGetaffinity => thread::sched_getaffinity(call),
-        S::SchedSetaffinity => thread::sched_setaffinity(call),
-        S::SchedGetscheduler => thread::sched_getscheduler(call),
-        S::SchedGetparam => thread::sched_getparam(call),
-        S::SchedGetPriorityMax => thread::sched_get_priority_max(call),
-        S::SchedGetPriorityMin => thread::sched_get_priority_min(call),
-        S::Getpriority => thread::getpriority(call),
-        S::Setpriority => thread::setpriority(call),
-        S::Nice => thread::nice(call),
+        S::SchedGetaffinity => schedule::sched_getaffinity(call),
+        S::SchedSetaffinity => schedule::sched_setaffinity(call),
+        S::SchedGetscheduler => schedule::sched_getscheduler(call),
+        S::SchedSetscheduler => schedule::sched_setscheduler(call),
+        S::SchedGetparam => schedule::sched_getparam(call),
+        S::SchedSetparam => schedule::sched_setparam(call),
+        S::SchedGetattr => schedule::sched_getattr(call),
+        S::SchedSetattr => schedule::sched_setattr(call),
+        S::SchedRrGetInterval => schedule::sched_rr_get_interval(call),
+        S::SchedGetPriorityMax => schedule::sched_get_priority_max(call),
+        S::SchedGetPriorityMin => schedule::sched_get_priority_min(call),
+        S::Getpriority => schedule::getpriority(call),
+        S::Setpriority => schedule::setpriority(call),
+        S::Nice => schedule::nice(call),
         S::Getcpu => thread::getcpu(call),
         S::Futex => futex::futex(call),
 

@@ -349,7 +349,8 @@ fn with_space(
         .add_thread(&thread)
         .and_then(|()| request.leave_pidfd(call, &child))
         .and_then(|pidfd| {
-            let admitted = system().dispatch.admit(&thread, child.cid(), child.nice());
+            let attributes = call.thread.attributes().for_child();
+            let admitted = system().dispatch.admit(&thread, child.cid(), attributes);
             admitted.inspect_err(|_| close_again(call, pidfd))
         });
     if let Err(errno) = begun {

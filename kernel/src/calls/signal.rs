@@ -3,6 +3,7 @@
 use super::Call;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::posix_timers;
+use crate::process::Process;
 use crate::signal_frame;
 use crate::signals;
 use crate::system::{Numbered, system};
@@ -12,8 +13,8 @@ use abi::linux::{
     SignalNumber, SignalSet, StackT, check_set_size,
 };
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use process::VPid;
+use smallvec::SmallVec;
 
 /// A signal number of a call that may also only ask for existence (0).
 pub(super) fn number_or_check(value: u64) -> Result<Option<SignalNumber>, Errno> {
@@ -37,7 +38,7 @@ pub(super) fn from_caller(
 /// `man 2 kill`.
 pub fn kill(call: &mut Call<'_>) -> Called {
     let signal = number_or_check(call.argument(1))?;
-    let targets: Vec<_> = {
+    let targets: SmallVec<[Arc<Process>; 1]> = {
         let tree = system().tree.lock();
         let found = tree.targets(
             call.credential(),

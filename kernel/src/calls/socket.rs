@@ -1,40 +1,47 @@
-//! Sockets of AF_UNIX (`man 7 unix`).
+//! Sockets of AF_UNIX (`man 7 unix`), AF_INET and AF_INET6 (`man 7 ip`, `man 7 ipv6`).
 //!
-//! Connections are [`ipc::Channel`]s, whose ends come from `socketpair`, `connect` and `accept`; a [`StreamSocket`] is what
-//! `socket` makes before. Datagrams that go to names are of [`DatagramSocket`]s; a pair of datagram sockets is a channel, and
-//! an address that it is given leads to nobody. `socket` knows no other family: EAFNOSUPPORT. MSG_WAITALL is of no effect
-//! with MSG_PEEK.
+//! Connections of AF_UNIX are [`ipc::Channel`]s, whose ends come from `socketpair`, `connect` and `accept`; a
+//! [`StreamSocket`] is what `socket` makes before. Datagrams that go to names are of [`DatagramSocket`]s; a pair of datagram
+//! sockets is a channel, and an address that it is given leads to nobody. Sockets of the network are the [`net`] crate's.
+//! Another family is EAFNOSUPPORT. MSG_WAITALL is of no effect with MSG_PEEK.
+//!
+//! How long a call may wait is the socket's (SO_RCVTIMEO, SO_SNDTIMEO); `halted` makes a deadline of it.
 //!
 //! The calls come with numbers of their own and through `socketcall`, so a handler gets its arguments as an array.
 
 mod ancillary;
 mod messages;
 mod names;
+mod options;
 
 pub(super) use messages::{read, write};
 
 use super::Call;
+use super::clock::ticks;
 use super::descriptor::{insert, install, install_pair, require_room};
-use crate::outcome::Called;
+use super::file::stopped;
+use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::special;
 use crate::user::Segment;
-use abi::Errno;
 use abi::linux::{
-    self, AF_UNIX, OpenFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR,
-    SO_PASSCRED, SO_PEERCRED, SO_PROTOCOL, SO_RCVBUF, SO_SNDBUF, SO_TYPE, SOCK_DGRAM, SOCK_MAX,
-    SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET, SystemCall,
+    self, AF_INET, AF_INET6, AF_UNIX, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IP, IPPROTO_TCP,
+    IPPROTO_UDP, OpenFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_MAX, SOCK_RAW,
+    SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SystemCall,
 };
 use abi::mmu::Access as MemoryAccess;
+use abi::{Errno, Nanos};
 use alloc::sync::Arc;
 use core::any::Any;
 use ipc::{
-    Bound, Channel, ChannelEnd, ChannelKind, DatagramSocket, Directions, Sender, StreamSocket,
+    Bound, Channel, ChannelEnd, ChannelKind, DatagramSocket, Directions, StreamSocket, Timeouts,
 };
 use messages::{recvfrom, recvmmsg, recvmsg, sendmmsg, sendmsg, sendto};
-use names::Address;
+use names::{Address, Shown};
+use net::{Domain, Given, TcpSocket, UdpSocket};
 use vfs::{
     Access, Descriptor, FileKind, FileOperations, IoContext, Metadata, Mode, OpenFile, StatusFlags,
 };
+use wait::Stop;
 
 /// The arguments of a call, as registers or `socketcall` have them.
 type Arguments = [u64; 6];
@@ -82,8 +89,8 @@ fn perform(number: SystemCall, call: &mut Call<'_>, arguments: &Arguments) -> Ca
         S::Sendmmsg => sendmmsg(call, arguments),
         S::Recvmmsg => recvmmsg(call, arguments),
         S::Shutdown => shutdown(call, arguments),
-        S::Setsockopt => setsockopt(call, arguments),
-        S::Getsockopt => getsockopt(call, arguments),
+        S::Setsockopt => options::setsockopt(call, arguments),
+        S::Getsockopt => options::getsockopt(call, arguments),
         _ => Err(Errno::ENOSYS.into()),
     }
 }
@@ -101,10 +108,17 @@ enum Socket<'a> {
     Stream(&'a StreamSocket),
     /// A socket of datagrams.
     Datagram(&'a DatagramSocket),
+    /// A socket of TCP.
+    Tcp(&'a TcpSocket),
+    /// A socket of UDP.
+    Udp(&'a UdpSocket),
 }
 
 fn socket_of(file: &OpenFile) -> Option<Socket<'_>> {
     let operations: &dyn Any = &**file.operations();
+    if let Some(socket) = operations.downcast_ref() {
+        return Some(Socket::Tcp(socket));
+    }
     if let Some(end) = operations.downcast_ref::<ChannelEnd>() {
         return Some(Socket::End(end));
     }
@@ -113,6 +127,9 @@ fn socket_of(file: &OpenFile) -> Option<Socket<'_>> {
             Some(end) => Socket::End(end),
             None => Socket::Stream(socket),
         });
+    }
+    if let Some(socket) = operations.downcast_ref() {
+        return Some(Socket::Udp(socket));
     }
     operations.downcast_ref().map(Socket::Datagram)
 }
@@ -137,8 +154,39 @@ impl Socket<'_> {
         match self {
             Self::End(end) => end.kind(),
             Self::Stream(socket) => socket.kind(),
-            Self::Datagram(_) => ChannelKind::Datagram,
+            Self::Tcp(_) => ChannelKind::Stream,
+            Self::Datagram(_) | Self::Udp(_) => ChannelKind::Datagram,
         }
+    }
+}
+
+/// How long calls on a socket wait.
+fn timeouts(file: &OpenFile) -> Option<&Timeouts> {
+    if let Some(stream) = stream_of(file) {
+        return Some(stream.timeouts());
+    }
+    Some(match socket_of(file)? {
+        Socket::End(end) => end.timeouts(),
+        Socket::Stream(socket) => socket.timeouts(),
+        Socket::Datagram(socket) => socket.timeouts(),
+        Socket::Tcp(socket) => socket.timeouts(),
+        Socket::Udp(socket) => socket.timeouts(),
+    })
+}
+
+/// As [`stopped`], for a call that waits for `span` at most: after that it answers what is done, or EAGAIN.
+fn halted(call: &mut Call<'_>, done: usize, stop: Stop, span: Option<Nanos>) -> Called {
+    let (Stop::Park, Some(span)) = (stop, span) else {
+        return stopped(call, done, stop);
+    };
+    let until = call.deadline(Some(ticks(span)));
+    let late = until.filter(|until| *until <= arch::time::now());
+    match (late, until) {
+        (None, Some(at)) => {
+            call.set_progress(Continuation::TransferredUntil(done as u64, at));
+            Err(Outcome::Park(Wait::retry_until(until)))
+        }
+        _ => stopped(call, done, Stop::Error(Errno::EAGAIN)),
     }
 }
 
@@ -190,23 +238,53 @@ fn open(call: &Call<'_>, socket: Arc<dyn FileOperations>, flags: OpenFlags) -> A
     OpenFile::new(socket, None, call.cid(), access, status_of(flags))
 }
 
-/// `man 2 socket`, AF_UNIX.
+/// The protocol of a type of AF_INET and AF_INET6: TCP or not.
+fn is_tcp(kind: u32, protocol: u64) -> Result<bool, Errno> {
+    match (kind, protocol as u32) {
+        (SOCK_STREAM, IPPROTO_IP | IPPROTO_TCP) => Ok(true),
+        (SOCK_DGRAM, IPPROTO_IP | IPPROTO_UDP) => Ok(false),
+        // Nobody is in the group that may (`man 7 icmp`, ping_group_range).
+        (SOCK_DGRAM, IPPROTO_ICMP | IPPROTO_ICMPV6) => Err(Errno::EACCES),
+        (SOCK_STREAM | SOCK_DGRAM, _) => Err(Errno::EPROTONOSUPPORT),
+        (SOCK_RAW, _) => Err(Errno::EPERM),
+        _ => Err(Errno::ESOCKTNOSUPPORT),
+    }
+}
+
+/// A socket of the network.
+fn internet(
+    call: &Call<'_>,
+    domain: Domain,
+    kind: u32,
+    protocol: u64,
+) -> Result<Arc<dyn FileOperations>, Errno> {
+    let tcp = is_tcp(kind, protocol)?;
+    let stack = call.process().environment().network().clone();
+    Ok(if tcp {
+        TcpSocket::new(stack, domain, metadata(call))
+    } else {
+        UdpSocket::new(stack, domain, metadata(call))
+    })
+}
+
+/// `man 2 socket`.
 ///
 /// # Errors
-/// EINVAL for unknown flags and types; EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EMFILE.
+/// EINVAL for unknown flags and types; EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EMFILE; EPERM, EACCES for raw sockets.
 fn socket(call: &Call<'_>, &[domain, kind, protocol, ..]: &Arguments) -> Called {
     let (kind, flags) = type_and_flags(kind)?;
     if kind >= SOCK_MAX {
         return Err(Errno::EINVAL.into());
     }
-    if domain as u32 != u32::from(AF_UNIX) {
-        return Err(Errno::EAFNOSUPPORT.into());
-    }
-    let kind = kind_of(kind, protocol)?;
     require_room(call)?;
-    let socket: Arc<dyn FileOperations> = match kind {
-        ChannelKind::Datagram => DatagramSocket::new(metadata(call)),
-        _ => StreamSocket::new(kind, metadata(call)),
+    let socket: Arc<dyn FileOperations> = match u16::try_from(domain as u32) {
+        Ok(AF_UNIX) => match kind_of(kind, protocol)? {
+            ChannelKind::Datagram => DatagramSocket::new(metadata(call)),
+            kind => StreamSocket::new(kind, metadata(call)),
+        },
+        Ok(AF_INET) => internet(call, Domain::V4, kind, protocol)?,
+        Ok(AF_INET6) => internet(call, Domain::V6, kind, protocol)?,
+        _ => return Err(Errno::EAFNOSUPPORT.into()),
     };
     let file = open(call, socket, flags);
     install(call, file, flags.contains(OpenFlags::CLOEXEC))
@@ -215,7 +293,7 @@ fn socket(call: &Call<'_>, &[domain, kind, protocol, ..]: &Arguments) -> Called 
 /// `man 2 socketpair`, AF_UNIX.
 ///
 /// # Errors
-/// EAFNOSUPPORT, EINVAL for unknown flags, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EFAULT, EMFILE.
+/// EAFNOSUPPORT, EINVAL for unknown flags, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EFAULT, EMFILE; EOPNOTSUPP for AF_INET.
 fn socketpair(call: &Call<'_>, &[domain, kind, protocol, address, ..]: &Arguments) -> Called {
     let (kind, flags) = type_and_flags(kind)?;
     call.user.gather(
@@ -225,8 +303,13 @@ fn socketpair(call: &Call<'_>, &[domain, kind, protocol, address, ..]: &Argument
         },
         MemoryAccess::Write,
     )?;
-    if domain as u32 != u32::from(AF_UNIX) {
-        return Err(Errno::EAFNOSUPPORT.into());
+    match u16::try_from(domain as u32) {
+        Ok(AF_UNIX) => {}
+        Ok(AF_INET | AF_INET6) => {
+            is_tcp(kind, protocol)?;
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        _ => return Err(Errno::EAFNOSUPPORT.into()),
     }
     let kind = kind_of(kind, protocol)?;
     let files = Channel::pair(kind, [metadata(call), metadata(call)]).map(|end| {
@@ -248,10 +331,25 @@ fn metadata(call: &Call<'_>) -> Metadata {
 /// `man 2 bind`.
 ///
 /// # Errors
-/// EBADF, ENOTSOCK; EINVAL for a bad address and a socket that has a name; EADDRINUSE, and those of a path.
+/// EBADF, ENOTSOCK; EINVAL for a bad address and a socket that has a name; EADDRINUSE, and those of a path; EADDRNOTAVAIL,
+/// EACCES, EAFNOSUPPORT.
 fn bind(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> Called {
     let file = opened(call, descriptor)?;
     let socket = require_socket(&file)?;
+    let privileges = call.credential().privileges;
+    match socket {
+        Socket::Tcp(tcp) => {
+            let to = names::read_own(call, tcp.domain(), address, length)?;
+            tcp.bind(to, privileges)?;
+            return Ok(0);
+        }
+        Socket::Udp(udp) => {
+            let to = names::read_own(call, udp.domain(), address, length)?;
+            udp.bind(to, privileges)?;
+            return Ok(0);
+        }
+        _ => {}
+    }
     let address = names::read(call, address, length)?;
     let publish = |socket: Bound| names::publish(call, &address, &socket);
     match (stream_of(&file), socket) {
@@ -266,12 +364,43 @@ fn bind(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> Call
 /// `man 2 connect`. AF_UNSPEC takes the peer of a datagram socket back; one of a pair keeps its own.
 ///
 /// # Errors
-/// EBADF, ENOTSOCK, EINVAL for a bad address, EFAULT; EISCONN, ECONNREFUSED, EPROTOTYPE, EPERM, EAGAIN, and those of a path.
-fn connect(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> Called {
+/// EBADF, ENOTSOCK, EINVAL for a bad address, EFAULT; EISCONN, ECONNREFUSED, EPROTOTYPE, EPERM, EAGAIN, and those of a path;
+/// those of [`TcpSocket::connect`] and [`UdpSocket::connect`].
+fn connect(call: &mut Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> Called {
     let file = opened(call, descriptor)?;
     let socket = require_socket(&file)?;
+    let cx = IoContext {
+        nonblocking: file.flags().contains(StatusFlags::NONBLOCKING),
+        ..call.io()
+    };
+    match socket {
+        Socket::Tcp(tcp) => {
+            let connected = match names::read_internet(call, tcp.domain(), address, length)? {
+                Given::None => {
+                    tcp.disconnect();
+                    Ok(())
+                }
+                Given::Endpoint(to) => tcp.connect(&cx, to),
+            };
+            return match connected {
+                Ok(()) => Ok(0),
+                Err(stop) => in_progress(halted(call, 0, stop, tcp.timeouts().send())),
+            };
+        }
+        Socket::Udp(udp) => {
+            let to = match names::read_internet(call, udp.domain(), address, length)? {
+                Given::None => None,
+                Given::Endpoint(to) => Some(to),
+            };
+            udp.connect(to)?;
+            return Ok(0);
+        }
+        _ => {}
+    }
     let address = names::read(call, address, length)?;
     match socket {
+        // They have returned.
+        Socket::Tcp(_) | Socket::Udp(_) => Ok(0),
         Socket::End(end) => {
             let errno = match address {
                 Address::None | Address::Any => Errno::EINVAL,
@@ -284,13 +413,11 @@ fn connect(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> C
             let Bound::Stream(listener) = names::find(call, &address)? else {
                 return Err(Errno::EPROTOTYPE.into());
             };
-            let cx = IoContext {
-                nonblocking: file.flags().contains(StatusFlags::NONBLOCKING),
-                ..call.io()
-            };
             let owner = ancillary::caller(call);
-            stream.connect(&cx, &listener, owner, metadata(call))?;
-            Ok(0)
+            match stream.connect(&cx, &listener, owner, metadata(call)) {
+                Ok(()) => Ok(0),
+                Err(stop) => halted(call, 0, stop, stream.timeouts().send()),
+            }
         }
         Socket::Datagram(datagram) => {
             match address {
@@ -305,6 +432,14 @@ fn connect(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> C
     }
 }
 
+/// A connection that takes longer than the socket waits goes on without the call (`man 7 socket`, SO_SNDTIMEO).
+fn in_progress(called: Called) -> Called {
+    called.map_err(|outcome| match outcome {
+        Outcome::Failed(Errno::EAGAIN) => Errno::EINPROGRESS.into(),
+        other => other,
+    })
+}
+
 /// `man 2 listen`.
 ///
 /// # Errors
@@ -315,8 +450,12 @@ fn listen(call: &Call<'_>, &[descriptor, backlog, ..]: &Arguments) -> Called {
     if !socket.kind().is_connected() {
         return Err(Errno::EOPNOTSUPP.into());
     }
-    let stream = stream_of(&file).ok_or(Errno::EINVAL)?;
     let backlog = usize::try_from(backlog as u32 as i32).unwrap_or(StreamSocket::BACKLOG_MAX);
+    if let Socket::Tcp(tcp) = socket {
+        tcp.listen(backlog)?;
+        return Ok(0);
+    }
+    let stream = stream_of(&file).ok_or(Errno::EINVAL)?;
     stream.listen(backlog, ancillary::caller(call))?;
     Ok(0)
 }
@@ -327,7 +466,7 @@ fn listen(call: &Call<'_>, &[descriptor, backlog, ..]: &Arguments) -> Called {
 /// EBADF, ENOTSOCK, EFAULT; EINVAL for unknown flags and a socket that does not listen; EOPNOTSUPP for datagrams; EAGAIN,
 /// EMFILE.
 fn accept(
-    call: &Call<'_>,
+    call: &mut Call<'_>,
     &[descriptor, address, length_at, ..]: &Arguments,
     flags: u32,
 ) -> Called {
@@ -336,10 +475,10 @@ fn accept(
     }
     let (_, flags) = type_and_flags(u64::from(flags))?;
     let file = opened(call, descriptor)?;
-    if !require_socket(&file)?.kind().is_connected() {
+    let socket = require_socket(&file)?;
+    if !socket.kind().is_connected() {
         return Err(Errno::EOPNOTSUPP.into());
     }
-    let stream = stream_of(&file).ok_or(Errno::EINVAL)?;
     require_room(call)?;
     let room = match address {
         0 => None,
@@ -349,19 +488,37 @@ fn accept(
         nonblocking: file.flags().contains(StatusFlags::NONBLOCKING),
         ..call.io()
     };
-    let end = stream.accept(&cx)?;
-    let name = end.peer_name();
-    let accepted = open(call, end, flags);
+    let accepted = match socket {
+        Socket::Tcp(tcp) => tcp.accept(&cx, metadata(call)).map(|accepted| {
+            let peer = accepted.end().map(|end| end.addresses()[1]);
+            let name = peer.map(|peer| Shown::from(tcp.domain().write(peer)));
+            (open(call, accepted, flags), name.unwrap_or_default())
+        }),
+        _ => {
+            let stream = stream_of(&file).ok_or(Errno::EINVAL)?;
+            stream.accept(&cx).map(|end| {
+                let name = Shown::unix(end.peer_name().as_deref());
+                (open(call, end, flags), name)
+            })
+        }
+    };
+    let (accepted, name) = match accepted {
+        Ok(accepted) => accepted,
+        Err(stop) => {
+            let span = timeouts(&file).and_then(Timeouts::receive);
+            return halted(call, 0, stop, span);
+        }
+    };
     let descriptor = insert(call, accepted, flags.contains(OpenFlags::CLOEXEC))?;
     if let Some(room) = room {
-        let length = names::store(call, address, room, name.as_deref())?;
+        let length = names::store(call, address, room, &name)?;
         call.user.write(length_at, &length.to_le_bytes())?;
     }
     Ok(u64::from(descriptor.0))
 }
 
 /// Stores an address and its length.
-fn tell_name(call: &Call<'_>, address: u64, length_at: u64, name: Option<&[u8]>) -> Called {
+fn tell_name(call: &Call<'_>, address: u64, length_at: u64, name: &Shown) -> Called {
     let room = names::gather(call, address, length_at)?;
     let length = names::store(call, address, room, name)?;
     call.user.write(length_at, &length.to_le_bytes())?;
@@ -375,11 +532,13 @@ fn tell_name(call: &Call<'_>, address: u64, length_at: u64, name: Option<&[u8]>)
 fn getsockname(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> Called {
     let file = opened(call, descriptor)?;
     let name = match require_socket(&file)? {
-        Socket::End(end) => end.name(),
-        Socket::Stream(socket) => socket.name(),
-        Socket::Datagram(socket) => socket.name(),
+        Socket::End(end) => Shown::unix(end.name().as_deref()),
+        Socket::Stream(socket) => Shown::unix(socket.name().as_deref()),
+        Socket::Datagram(socket) => Shown::unix(socket.name().as_deref()),
+        Socket::Tcp(socket) => socket.domain().write(socket.local()).into(),
+        Socket::Udp(socket) => socket.domain().write(socket.local()).into(),
     };
-    tell_name(call, address, length, name.as_deref())
+    tell_name(call, address, length, &name)
 }
 
 /// `man 2 getpeername`.
@@ -389,11 +548,16 @@ fn getsockname(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) 
 fn getpeername(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> Called {
     let file = opened(call, descriptor)?;
     let name = match require_socket(&file)? {
-        Socket::End(end) if end.has_peer() => end.peer_name(),
-        Socket::Datagram(socket) => socket.peer_name().ok_or(Errno::ENOTCONN)?,
+        Socket::End(end) if end.has_peer() => Shown::unix(end.peer_name().as_deref()),
+        Socket::Datagram(socket) => {
+            let name = socket.peer_name().ok_or(Errno::ENOTCONN)?;
+            Shown::unix(name.as_deref())
+        }
+        Socket::Tcp(socket) => socket.domain().write(socket.peer()?).into(),
+        Socket::Udp(socket) => socket.domain().write(socket.peer()?).into(),
         Socket::End(_) | Socket::Stream(_) => return Err(Errno::ENOTCONN.into()),
     };
-    tell_name(call, address, length, name.as_deref())
+    tell_name(call, address, length, &name)
 }
 
 /// `man 2 shutdown`.
@@ -413,134 +577,8 @@ fn shutdown(call: &Call<'_>, &[descriptor, how, ..]: &Arguments) -> Called {
         Socket::End(end) => end.shut_down(directions),
         Socket::Stream(_) => return Err(Errno::ENOTCONN.into()),
         Socket::Datagram(socket) => socket.shut_down(directions)?,
-    }
-    Ok(0)
-}
-
-/// `man 2 getsockopt`: SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ERROR, SO_ACCEPTCONN, SO_SNDBUF, SO_RCVBUF, SO_PASSCRED,
-/// SO_PEERCRED.
-///
-/// # Errors
-/// EBADF, ENOTSOCK, EFAULT, EINVAL for a negative length, ENOPROTOOPT, EOPNOTSUPP for another level.
-fn getsockopt(
-    call: &Call<'_>,
-    &[descriptor, level, option, address, length_at, _]: &Arguments,
-) -> Called {
-    let file = opened(call, descriptor)?;
-    let socket = require_socket(&file)?;
-    if level as u32 != SOL_SOCKET {
-        return Err(Errno::EOPNOTSUPP.into());
-    }
-    let room =
-        usize::try_from(call.user.u32(length_at)?.cast_signed()).map_err(|_| Errno::EINVAL)?;
-    let mut value = [0; LONGEST_OPTION];
-    let size = size_of::<u32>();
-    let length = room.min(if option as u32 == SO_PEERCRED {
-        LONGEST_OPTION
-    } else {
-        size
-    });
-    call.user
-        .gather(Segment { address, length }, MemoryAccess::Write)?;
-    let place = Segment {
-        address: length_at,
-        length: size,
-    };
-    call.user.gather(place, MemoryAccess::Write)?;
-    if option as u32 == SO_PEERCRED {
-        value = ancillary::identity(call, peer(&socket));
-    } else {
-        let (word, _) = value.split_at_mut(size);
-        word.copy_from_slice(&number(&file, &socket, option as u32)?.to_le_bytes());
-    }
-    call.user
-        .write(address, value.get(..length).unwrap_or_default())?;
-    call.user.write(length_at, &(length as u32).to_le_bytes())?;
-    Ok(0)
-}
-
-/// Bytes of the longest value of an option: `struct ucred`.
-const LONGEST_OPTION: usize = 12;
-
-/// Who is at the other end; nobody, with numbers that nobody has, when there is none.
-fn peer(socket: &Socket<'_>) -> Sender {
-    match socket {
-        Socket::End(end) => end.peer(),
-        Socket::Stream(_) | Socket::Datagram(_) => Sender {
-            uid: u32::MAX,
-            gid: u32::MAX,
-            ..Sender::default()
-        },
-    }
-}
-
-/// The value of an option that is a number.
-fn number(file: &OpenFile, socket: &Socket<'_>, option: u32) -> Result<u32, Errno> {
-    let (sending, receiving) = match socket {
-        Socket::End(end) => (end.send_buffer(), end.receive_buffer()),
-        Socket::Stream(_) => (ChannelEnd::BUFFER, ChannelEnd::BUFFER),
-        Socket::Datagram(socket) => socket.buffers(),
-    };
-    Ok(match option {
-        SO_TYPE => type_of(socket.kind()),
-        SO_DOMAIN => u32::from(AF_UNIX),
-        SO_PROTOCOL => 0,
-        SO_ACCEPTCONN => u32::from(stream_of(file).is_some_and(StreamSocket::listens)),
-        SO_ERROR => match socket {
-            Socket::End(end) => end
-                .take_error()
-                .map_or(0, |errno| u32::from(errno.number())),
-            _ => 0,
-        },
-        SO_SNDBUF => u32::try_from(sending).unwrap_or(u32::MAX),
-        SO_RCVBUF => u32::try_from(receiving).unwrap_or(u32::MAX),
-        SO_PASSCRED => u32::from(match socket {
-            Socket::End(end) => end.wants_sender(),
-            Socket::Stream(socket) => socket.wants_sender(),
-            Socket::Datagram(socket) => socket.wants_sender(),
-        }),
-        _ => return Err(Errno::ENOPROTOOPT),
-    })
-}
-
-fn type_of(kind: ChannelKind) -> u32 {
-    match kind {
-        ChannelKind::Stream => SOCK_STREAM,
-        ChannelKind::SeqPacket => SOCK_SEQPACKET,
-        ChannelKind::Datagram => SOCK_DGRAM,
-    }
-}
-
-/// `man 2 setsockopt`: SO_SNDBUF and SO_RCVBUF of what can send, SO_PASSCRED.
-///
-/// # Errors
-/// EBADF, ENOTSOCK, EFAULT, EINVAL for a short value, ENOPROTOOPT, EOPNOTSUPP for another level.
-fn setsockopt(
-    call: &Call<'_>,
-    &[descriptor, level, option, address, length, _]: &Arguments,
-) -> Called {
-    let file = opened(call, descriptor)?;
-    let socket = require_socket(&file)?;
-    let length = length as u32 as i32;
-    if length < 0 {
-        return Err(Errno::EINVAL.into());
-    }
-    if level as u32 != SOL_SOCKET {
-        return Err(Errno::EOPNOTSUPP.into());
-    }
-    if (length as usize) < size_of::<u32>() {
-        return Err(Errno::EINVAL.into());
-    }
-    let value = call.user.u32(address)? as usize;
-    match (option as u32, socket) {
-        (SO_SNDBUF, Socket::End(end)) => end.set_send_buffer(value),
-        (SO_SNDBUF, Socket::Datagram(socket)) => socket.set_send_buffer(value),
-        (SO_RCVBUF, Socket::End(end)) => end.set_receive_buffer(value),
-        (SO_RCVBUF, Socket::Datagram(socket)) => socket.set_receive_buffer(value),
-        (SO_PASSCRED, Socket::End(end)) => end.set_wants_sender(value != 0),
-        (SO_PASSCRED, Socket::Stream(socket)) => socket.set_wants_sender(value != 0),
-        (SO_PASSCRED, Socket::Datagram(socket)) => socket.set_wants_sender(value != 0),
-        _ => return Err(Errno::ENOPROTOOPT.into()),
+        Socket::Tcp(socket) => socket.shut_down(directions)?,
+        Socket::Udp(socket) => socket.shut_down(directions)?,
     }
     Ok(0)
 }

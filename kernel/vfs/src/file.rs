@@ -192,6 +192,14 @@ pub trait FileOperations: Any + Send + Sync {
         None
     }
 
+    /// As [`FileOperations::pages`], for a shared mapping that may change them.
+    ///
+    /// # Errors
+    /// EPERM when a seal forbids it.
+    fn pages_for_writing(&self) -> Result<Option<Arc<dyn memory::PageSource>>, Errno> {
+        Ok(self.pages())
+    }
+
     /// An [`crate::OpenFile`] of these operations has been made (open, pipe, accept).
     fn opened(&self) {}
 

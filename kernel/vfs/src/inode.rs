@@ -23,6 +23,25 @@ bitflags! {
     }
 }
 
+bitflags! {
+    /// What can no longer be done to a file (`man 2 fcntl`, F_ADD_SEALS; the numbers are Linux's).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Seals: u32 {
+        /// Seals cannot be added.
+        const SEAL = 1;
+        /// It cannot become shorter.
+        const SHRINK = 2;
+        /// It cannot become longer.
+        const GROW = 4;
+        /// It cannot be written to.
+        const WRITE = 8;
+        /// It cannot be written to but through mappings that are there.
+        const FUTURE_WRITE = 16;
+        /// It cannot become a program, or cease to be one.
+        const EXECUTE = 32;
+    }
+}
+
 /// Whether an iteration goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
@@ -202,6 +221,19 @@ pub trait Inode: Any + Send + Sync {
         Err(Errno::EPERM.into())
     }
 
+    /// Makes a regular file that has no name, which [`Inode::link`] can give it when it is `linkable`.
+    ///
+    /// # Errors
+    /// ENOENT when the directory has been removed, ENOSPC, ENOMEM; EOPNOTSUPP where there are no such files.
+    fn create_nameless(
+        &self,
+        cx: &IoContext<'_>,
+        node: &NewNode<'_>,
+        linkable: bool,
+    ) -> Attempt<Arc<dyn Inode>> {
+        Err(Errno::EOPNOTSUPP.into())
+    }
+
     /// Gives a file of this file system one more name. It is not a directory.
     ///
     /// # Errors
@@ -302,6 +334,31 @@ pub trait Inode: Any + Send + Sync {
     /// The pages of a regular file, for mmap and exec.
     fn pages(&self) -> Option<Arc<dyn memory::PageSource>> {
         None
+    }
+
+    /// As [`Inode::pages`], for a shared mapping that may change them.
+    ///
+    /// # Errors
+    /// EPERM when a seal forbids it.
+    fn pages_for_writing(&self) -> Result<Option<Arc<dyn memory::PageSource>>, Errno> {
+        Ok(self.pages())
+    }
+
+    /// What of the file is sealed.
+    ///
+    /// # Errors
+    /// EINVAL where nothing can be.
+    fn seals(&self) -> Result<Seals, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Seals more of the file, for good.
+    ///
+    /// # Errors
+    /// EINVAL where nothing can be sealed, EPERM when that is sealed itself, EBUSY for [`Seals::WRITE`] while a mapping may
+    /// change the contents.
+    fn add_seals(&self, seals: Seals) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
     }
 
     /// What opening makes, where reads and writes do not simply go to the inode: proc files, nodes of devfs.

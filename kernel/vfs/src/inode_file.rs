@@ -86,4 +86,8 @@ impl FileOperations for InodeFile {
     fn pages(&self) -> Option<Arc<dyn memory::PageSource>> {
         self.inode.pages()
     }
+
+    fn pages_for_writing(&self) -> Result<Option<Arc<dyn memory::PageSource>>, Errno> {
+        self.inode.pages_for_writing()
+    }
 }

@@ -48,7 +48,9 @@ pub use attribute::{ATTRIBUTE_NAME_LIMIT, ATTRIBUTE_SIZE_LIMIT, AttributeStore, 
 pub use dirent::fill_dirents;
 pub use file::{FileOperations, IoContext, IoctlArgument, Seek, Whence};
 pub use file_table::{DESCRIPTOR_LIMIT, Descriptor, FileTable};
-pub use inode::{Attachment, DirectoryEntry, Flow, Inode, Link, NewNode, NodeContent, RenameFlags};
+pub use inode::{
+    Attachment, DirectoryEntry, Flow, Inode, Link, NewNode, NodeContent, RenameFlags, Seals,
+};
 pub use inode_file::InodeFile;
 pub use metadata::{
     Change, Clock, DeviceNumber, FileKind, FileSystemStatus, InodeId, Metadata, Mode, NewTime,

@@ -84,7 +84,20 @@ impl Walk<'_> {
         let mut below = entry.lock();
         self.require_free(directory, name)?;
         self.may_change(directory)?;
-        let above = entry.inode().metadata(&self.io)?;
+        let node = self.new_node(directory, node, mode)?;
+        let inode = entry.inode().create(&self.io, name, &node)?;
+        let made = entry.adopt(&mut below, name, inode);
+        Ok(Location::new(directory.mount().clone(), made))
+    }
+
+    /// What is to be made in a directory: whom it belongs to, and with which mode.
+    pub(crate) fn new_node<'n>(
+        &self,
+        directory: &Location,
+        node: &NodeContent<'n>,
+        mode: Mode,
+    ) -> Attempt<NewNode<'n>> {
+        let above = directory.inode().metadata(&self.io)?;
         let identity = &self.io.credential.identity;
         let inherits = above.mode.has(Mode::SET_GROUP);
         let gid = if inherits { above.gid } else { identity.fsgid };
@@ -96,15 +109,12 @@ impl Walk<'_> {
             }
             _ => mode,
         };
-        let node = NewNode {
+        Ok(NewNode {
             content: *node,
             mode,
             uid: identity.fsuid,
             gid,
-        };
-        let inode = entry.inode().create(&self.io, name, &node)?;
-        let made = entry.adopt(&mut below, name, inode);
-        Ok(Location::new(directory.mount().clone(), made))
+        })
     }
 
     /// Gives the file of `existing` the further name `path` (`man 2 linkat`).

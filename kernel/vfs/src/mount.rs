@@ -53,6 +53,15 @@ impl FileSystem {
     pub fn root(&self) -> &Arc<Entry> {
         &self.root
     }
+
+    /// Its root as files have it that are in no namespace: they are reached by descriptors alone.
+    pub fn apart(&self) -> Location {
+        let mut mount = Mount::new(Cid::GLOBAL, self.shown(), None, None, MountFlags::empty());
+        if let Some(mount) = Arc::get_mut(&mut mount) {
+            mount.apart = true;
+        }
+        Location::new(mount, self.root.clone())
+    }
 }
 
 /// A tree of a file system shown at a place.
@@ -65,6 +74,8 @@ pub struct Mount {
     /// Of the root of a namespace: the same directory in the namespace that it was taken from. Used for showing paths
     /// to who sees that one, never for walking.
     origin: Option<Location>,
+    /// It is in no namespace.
+    apart: bool,
     flags: AtomicU32,
     kind: &'static str,
     source: Arc<str>,
@@ -89,6 +100,7 @@ impl Mount {
             root: what.root,
             place,
             origin,
+            apart: false,
             flags: AtomicU32::new(flags.bits()),
             kind: what.kind,
             source: what.source,
@@ -117,6 +129,11 @@ impl Mount {
     /// Where another namespace shows the root of this one.
     pub(crate) fn origin(&self) -> Option<&Location> {
         self.origin.as_ref()
+    }
+
+    /// Whether it is in no namespace.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.apart
     }
 
     /// What cannot be done through it.

@@ -204,6 +204,18 @@ impl Entry {
         entry
     }
 
+    /// An entry below this one for a file that has no name; `name` is what is shown of it.
+    pub(crate) fn nameless(self: &Arc<Self>, inode: Arc<dyn Inode>, name: &[u8]) -> Arc<Entry> {
+        let entry = Self::make(
+            inode,
+            self.tree.clone(),
+            Some(self.clone()),
+            Arc::from(name),
+        );
+        entry.place.lock().removed = true;
+        entry
+    }
+
     /// Notes that the file system has removed a name.
     pub(crate) fn forget(below: &mut Below, name: &[u8]) {
         if let Some(entry) = below.take(name) {
@@ -286,6 +298,12 @@ impl Location {
     /// An entry seen through a mount.
     pub(crate) fn new(mount: Arc<Mount>, entry: Arc<Entry>) -> Self {
         Self { mount, entry }
+    }
+
+    /// A file of this directory's file system that has no name; `name` is what is shown of it.
+    #[must_use]
+    pub fn nameless(&self, inode: Arc<dyn Inode>, name: &[u8]) -> Self {
+        Self::new(self.mount.clone(), self.entry.nameless(inode, name))
     }
 
     /// The mount that it is seen through.
@@ -383,6 +401,9 @@ impl Location {
             if let Some(beneath) = at.mount.place().or(at.mount.origin()).filter(|_| top) {
                 at = beneath.clone();
                 continue;
+            }
+            if top && at.mount.is_apart() {
+                break;
             }
             let (parent, name) = at.ascend()?;
             names.push(name);

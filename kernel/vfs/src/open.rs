@@ -6,6 +6,7 @@ use crate::{
     NodeContent, OpenFile, StatusFlags, Walk,
 };
 use abi::Errno;
+use alloc::format;
 use alloc::sync::Arc;
 use bitflags::bitflags;
 use security::Mode as Wanted;
@@ -67,6 +68,33 @@ impl Walk<'_> {
             (self.resolve(base, path, follow)?, false)
         };
         self.open_found(found, made, options)
+    }
+
+    /// Makes a regular file without a name in the file system of a directory (`man 2 open`, O_TMPFILE) and opens it. With
+    /// [`OpenHow::EXCLUSIVE`] it cannot be given a name either.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP where there are no such files, ENOTDIR, EROFS, EACCES, ENOSPC; as [`Walk::resolve`].
+    pub fn open_nameless(
+        &self,
+        base: Option<&Location>,
+        path: &[u8],
+        options: &OpenOptions,
+    ) -> Attempt<Arc<OpenFile>> {
+        let directory = self.resolve(base, path, Follow::Yes)?;
+        directory.require_directory()?;
+        self.may_change(&directory)?;
+        let inode = {
+            let _below = directory.entry().lock();
+            let node = self.new_node(&directory, &NodeContent::Regular, options.mode)?;
+            let linkable = !options.how.contains(OpenHow::EXCLUSIVE);
+            directory
+                .inode()
+                .create_nameless(&self.io, &node, linkable)?
+        };
+        let name = format!("#{}", inode.id().number);
+        let location = directory.nameless(inode, name.as_bytes());
+        self.open_found(location, true, options)
     }
 
     fn find_or_make(

@@ -120,6 +120,9 @@ impl Walk<'_> {
     /// That is the process's root. A process that got hold of a directory outside of it (it kept a descriptor over
     /// `chroot`) is held inside its partition's root instead.
     fn boundary(&self, base: &Location) -> Option<Location> {
+        if base.mount().is_apart() {
+            return Some(base.clone());
+        }
         if base.is_within(self.root) {
             return Some(self.root.clone());
         }

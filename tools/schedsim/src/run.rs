@@ -346,6 +346,7 @@ impl Loaded {
             minimum,
             soft_maximum,
             hard_maximum,
+            cpus: within,
         } = self.entitlement;
         if !active {
             return Want {
@@ -355,7 +356,10 @@ impl Loaded {
                 most: demand,
             };
         }
-        let part = |points: abi::BasisPoints| f64::from(points.0) / 10_000.0 * cpus;
+        // Parts of a resource set are parts of its CPUs.
+        let own = (0..).map(sched::Cpu).take(cpus as usize);
+        let own = own.filter(|&cpu| within.contains(cpu)).count() as f64;
+        let part = |points: abi::BasisPoints| f64::from(points.0) / 10_000.0 * own;
         Want {
             weight: shares.map_or(unlimited, f64::from),
             least: part(minimum),

@@ -3,8 +3,8 @@
 use crate::span::Span;
 use abi::BasisPoints;
 use anyhow::{Context, Result, ensure};
-use sched::Entitlement;
 use sched::simulation::Behaviour;
+use sched::{Cpu, CpuSet, Entitlement};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -72,6 +72,9 @@ pub struct Partition {
     /// In percent of all CPUs.
     #[serde(default = "whole")]
     pub hard: f64,
+    /// Numbers of the CPUs of its resource set; all when left out. The percentages are of these then.
+    #[serde(default)]
+    pub rset: Vec<u16>,
     /// Whether the values control anything.
     #[serde(default = "yes")]
     pub active: bool,
@@ -105,7 +108,17 @@ impl Partition {
             minimum: basis_points(self.minimum),
             soft_maximum: basis_points(self.soft.min(self.hard)),
             hard_maximum: basis_points(self.hard),
+            cpus: self.cpus(),
         }
+    }
+
+    fn cpus(&self) -> CpuSet {
+        if self.rset.is_empty() {
+            return CpuSet::ALL;
+        }
+        let mut cpus = CpuSet::NONE;
+        self.rset.iter().for_each(|&cpu| cpus.insert(Cpu(cpu)));
+        cpus
     }
 
     /// The name of copy `number`.

@@ -66,6 +66,16 @@ const TEXTS: &[(&str, u32, &str)] = &[
         "# Terminals beside the console that get a shell: hvc1 and so on, one a line, or all.\nall\n",
     ),
     ("etc/hostname", 0o644, "corral\n"),
+    (
+        "etc/hosts",
+        0o644,
+        "127.0.0.1\tlocalhost loopback\n::1\t\tlocalhost ip6-localhost ip6-loopback\n",
+    ),
+    (
+        "etc/nsswitch.conf",
+        0o644,
+        "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+    ),
     ("etc/shells", 0o644, "/bin/sh\n"),
     (
         "etc/profile",

@@ -45,6 +45,23 @@ bitflags! {
     }
 }
 
+bitflags! {
+    /// Flags of `memfd_create` (linux/memfd.h).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct MemfdFlags: u32 {
+        /// Close on execve.
+        const CLOEXEC = 1;
+        /// Seals can be added.
+        const ALLOW_SEALING = 2;
+        /// Of huge pages.
+        const HUGETLB = 4;
+        /// Not a program, and sealed so.
+        const NOEXEC_SEAL = 8;
+        /// A program may be in it.
+        const EXEC = 16;
+    }
+}
+
 /// Mask of the access mode in the flags of `open`.
 pub const O_ACCMODE: u32 = 3;
 /// Access mode: read.
@@ -95,6 +112,10 @@ pub const F_DUPFD_CLOEXEC: u32 = 1030;
 pub const F_SETPIPE_SZ: u32 = 1031;
 /// `fcntl`: get a pipe's capacity.
 pub const F_GETPIPE_SZ: u32 = 1032;
+/// `fcntl`: add seals.
+pub const F_ADD_SEALS: u32 = 1033;
+/// `fcntl`: get the seals.
+pub const F_GET_SEALS: u32 = 1034;
 /// Descriptor flag: close on execve.
 pub const FD_CLOEXEC: u32 = 1;
 

@@ -214,7 +214,47 @@ record! {
         /// Real-time priority, 0 for other policies.
         0 priority: i32,
     }
+
+    /// `struct sched_attr`, with what was added for the use of a CPU.
+    SchedAttr [56] {
+        /// Size of the structure.
+        0 size: u32,
+        /// `SCHED_OTHER` and so on.
+        4 policy: u32,
+        /// [`SchedFlags`].
+        8 flags: u64,
+        /// Nice value of the policies of time sharing.
+        16 nice: i32,
+        /// Priority of the real-time policies.
+        20 priority: u32,
+        /// Of deadlines: nanoseconds.
+        24 runtime: u64,
+        /// Of deadlines: nanoseconds.
+        32 deadline: u64,
+        /// Of deadlines: nanoseconds.
+        40 period: u64,
+        /// Least and greatest use of a CPU.
+        48 utilization_minimum: u32,
+        /// As above.
+        52 utilization_maximum: u32,
+    }
 }
+
+bitflags! {
+    /// `sched_flags` of `sched_attr`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct SchedFlags: u64 {
+        /// Children begin anew.
+        const RESET_ON_FORK = 1;
+        /// The policy stays.
+        const KEEP_POLICY = 8;
+        /// Nice value and priority stay.
+        const KEEP_PARAMETERS = 16;
+    }
+}
+
+/// In the policy of `sched_setscheduler`: children begin anew.
+pub const SCHED_RESET_ON_FORK: u32 = 0x4000_0000;
 
 /// `sched_setscheduler`: time sharing.
 pub const SCHED_OTHER: u32 = 0;

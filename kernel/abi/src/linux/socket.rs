@@ -1,6 +1,8 @@
-//! Sockets (`man 7 socket`, `man 7 unix`, sys/socket.h, asm/socket.h of powerpc, linux/net.h).
+//! Sockets (`man 7 socket`, `man 7 unix`, `man 7 ip`, `man 7 tcp`, sys/socket.h, asm/socket.h of powerpc, linux/net.h,
+//! linux/in.h, linux/in6.h, linux/tcp.h).
 
 use super::SystemCall;
+use super::TIOCOUTQ;
 use super::record::record;
 use bitflags::bitflags;
 
@@ -8,6 +10,12 @@ use bitflags::bitflags;
 pub const AF_UNSPEC: u16 = 0;
 /// Family: sockets within one system.
 pub const AF_UNIX: u16 = 1;
+/// Family: IPv4.
+pub const AF_INET: u16 = 2;
+/// Family: IPv6.
+pub const AF_INET6: u16 = 10;
+/// Family: messages to and from the kernel.
+pub const AF_NETLINK: u16 = 16;
 
 /// Type: bytes.
 pub const SOCK_STREAM: u32 = 1;
@@ -46,6 +54,73 @@ pub const SO_ACCEPTCONN: u32 = 30;
 pub const SO_PROTOCOL: u32 = 38;
 /// Option: family.
 pub const SO_DOMAIN: u32 = 39;
+/// Option: share an address that nobody listens at.
+pub const SO_REUSEADDR: u32 = 2;
+/// Option: send to this host's networks only.
+pub const SO_DONTROUTE: u32 = 5;
+/// Option: send to broadcast addresses.
+pub const SO_BROADCAST: u32 = 6;
+/// Option: probe an idle connection.
+pub const SO_KEEPALIVE: u32 = 9;
+/// Option: urgent bytes are received in line.
+pub const SO_OOBINLINE: u32 = 10;
+/// Option: priority of what is sent.
+pub const SO_PRIORITY: u32 = 12;
+/// Option: what closing does with bytes that have not gone.
+pub const SO_LINGER: u32 = 13;
+/// Option: share an address with sockets of the same user.
+pub const SO_REUSEPORT: u32 = 15;
+/// Option: how long receiving waits, as `struct timeval`.
+pub const SO_RCVTIMEO: u32 = 18;
+/// Option: how long sending waits, as `struct timeval`.
+pub const SO_SNDTIMEO: u32 = 19;
+/// Option: SO_RCVTIMEO with 64 bits in any case.
+pub const SO_RCVTIMEO_NEW: u32 = 66;
+/// Option: SO_SNDTIMEO with 64 bits in any case.
+pub const SO_SNDTIMEO_NEW: u32 = 67;
+
+/// Level of the options of IPv4, and protocol: the one that the type has.
+pub const IPPROTO_IP: u32 = 0;
+/// Protocol.
+pub const IPPROTO_ICMP: u32 = 1;
+/// Protocol.
+pub const IPPROTO_ICMPV6: u32 = 58;
+/// Protocol, and level of its options.
+pub const IPPROTO_TCP: u32 = 6;
+/// Protocol.
+pub const IPPROTO_UDP: u32 = 17;
+/// Level of the options of IPv6.
+pub const IPPROTO_IPV6: u32 = 41;
+/// Option of IPv4: type of service.
+pub const IP_TOS: u32 = 1;
+/// Option of IPv4: time to live.
+pub const IP_TTL: u32 = 2;
+/// Option of IPv4: whether packets may be cut.
+pub const IP_MTU_DISCOVER: u32 = 10;
+/// Option of IPv6: time to live.
+pub const IPV6_UNICAST_HOPS: u32 = 16;
+/// Option of IPv6: no IPv4.
+pub const IPV6_V6ONLY: u32 = 26;
+/// Option of IPv6: type of service.
+pub const IPV6_TCLASS: u32 = 67;
+/// Option of TCP: send at once.
+pub const TCP_NODELAY: u32 = 1;
+/// Option of TCP: send full segments only.
+pub const TCP_CORK: u32 = 3;
+/// Option of TCP: seconds before the first probe.
+pub const TCP_KEEPIDLE: u32 = 4;
+/// Option of TCP: seconds between probes.
+pub const TCP_KEEPINTVL: u32 = 5;
+/// Option of TCP: probes before the connection is given up.
+pub const TCP_KEEPCNT: u32 = 6;
+/// Option of TCP: attempts to connect.
+pub const TCP_SYNCNT: u32 = 7;
+/// Option of TCP: acknowledge at once.
+pub const TCP_QUICKACK: u32 = 12;
+/// Option of TCP: milliseconds before a connection is given up.
+pub const TCP_USER_TIMEOUT: u32 = 18;
+/// Request: bytes that have not been taken.
+pub const SIOCOUTQ: u32 = TIOCOUTQ;
 
 /// `shutdown`: receiving.
 pub const SHUT_RD: u32 = 0;

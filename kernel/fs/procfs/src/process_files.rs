@@ -113,7 +113,10 @@ fn stat_fields(out: &mut String, task: &Task) -> Result {
     write!(
         out,
         " {} {} {} 0 {}",
-        20 + task.nice,
+        match task.priority {
+            0 => 20 + task.nice,
+            real_time => -1 - real_time as i32,
+        },
         task.nice,
         task.threads,
         ticks(task.started)
@@ -142,7 +145,8 @@ fn stat_fields(out: &mut String, task: &Task) -> Result {
         write!(out, " {}", set & 0x7fff_ffff)?;
     }
     // wchan nswap cnswap exit_signal processor rt_priority policy blkio_ticks guest_time cguest_time
-    write!(out, " 0 0 0 {} {} 0 0 0 0 0", task.exit_signal, task.cpu)?;
+    write!(out, " 0 0 0 {} {}", task.exit_signal, task.cpu)?;
+    write!(out, " {} {} 0 0 0", task.priority, task.policy)?;
     // start_data end_data start_brk
     write!(out, " 0 0 {}", memory.start_break)?;
     write!(out, " {} {}", memory.arguments_start, memory.arguments_end)?;
@@ -211,8 +215,31 @@ fn status_fields(out: &mut String, task: &Task) -> Result {
     ] {
         writeln!(out, "{name}:\t{set:016x}")?;
     }
+    writeln!(out, "Cpus_allowed:\t{:x}", task.cpus)?;
+    writeln!(out, "Cpus_allowed_list:\t{}", CpuList(task.cpus))?;
     writeln!(out, "voluntary_ctxt_switches:\t{}", task.switches.0)?;
     writeln!(out, "nonvoluntary_ctxt_switches:\t{}", task.switches.1)
+}
+
+/// CPUs as ranges: `0-2,5`.
+struct CpuList(u64);
+
+impl core::fmt::Display for CpuList {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> Result {
+        let mut rest = self.0;
+        let mut separator = "";
+        while rest != 0 {
+            let first = rest.trailing_zeros();
+            let count = (rest >> first).trailing_ones();
+            write!(out, "{separator}{first}")?;
+            if count > 1 {
+                write!(out, "-{}", first + count - 1)?;
+            }
+            rest &= u64::MAX.checked_shl(first + count).unwrap_or(0);
+            separator = ",";
+        }
+        Ok(())
+    }
 }
 
 fn status_memory(out: &mut String, memory: &ProcessMemory) -> Result {

@@ -215,6 +215,12 @@ pub struct Task {
     pub child_system_time: Nanos,
     /// Nice value, −20 to 19.
     pub nice: i32,
+    /// Priority of a real-time policy, 0 for others.
+    pub priority: u32,
+    /// Number of the scheduling policy (sched(7)).
+    pub policy: u32,
+    /// The CPUs that it may use, one bit each.
+    pub cpus: u64,
     /// How many threads the process has.
     pub threads: u32,
     /// When it started, since the boot of this environment.

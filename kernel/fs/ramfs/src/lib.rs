@@ -28,7 +28,9 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use node::Node;
 use sync::{Rank, SpinLock};
-use vfs::{Clock, DeviceNumber, FileSystemStatus, Inode, Mode, NAME_LIMIT, NewNode, NodeContent};
+use vfs::{
+    Clock, DeviceNumber, FileSystemStatus, Inode, Mode, NAME_LIMIT, NewNode, NodeContent, Seals,
+};
 
 /// `TMPFS_MAGIC` of linux/magic.h: what programs take a file system in memory to be.
 const MAGIC: u32 = 0x0102_1994;
@@ -107,6 +109,21 @@ impl Ramfs {
     /// The root directory, for [`vfs::FileSystem::new`].
     pub fn root(&self) -> Arc<dyn Inode> {
         self.root.clone()
+    }
+
+    /// A file that never has a name (`man 2 memfd_create`), to which seals can be added to those given.
+    ///
+    /// # Errors
+    /// ENOSPC.
+    pub fn sealable(
+        &self,
+        owner: Cid,
+        node: &NewNode<'_>,
+        seals: Seals,
+    ) -> Result<Arc<dyn Inode>, Errno> {
+        let node = Node::nameless(&self.shared, owner, node, false)?;
+        node.file()?.begin_sealing(seals);
+        Ok(node)
     }
 
     /// What `statfs` tells.

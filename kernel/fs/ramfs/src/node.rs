@@ -14,7 +14,7 @@ use sync::{Guard, Rank, SpinLock};
 use vfs::{
     Attachment, AttributeStore, Change, DeviceNumber, DirectoryEntry, FileKind, FileSystemStatus,
     Flow, Inode, InodeId, IoContext, Metadata, Mode, NewNode, NewTime, NodeContent, RenameFlags,
-    Timestamp,
+    Seals, Timestamp,
 };
 use wait::{Attempt, Sink, Source};
 
@@ -43,6 +43,8 @@ enum Body {
 pub(crate) struct State {
     mode: Mode,
     links: u32,
+    /// It has never had a name and may be given one (`man 2 open`, O_TMPFILE).
+    awaits_name: bool,
     uid: u32,
     gid: u32,
     accessed: Timestamp,
@@ -92,6 +94,7 @@ impl Node {
         let state = State {
             mode: new.mode,
             links: if kind == FileKind::Directory { 2 } else { 1 },
+            awaits_name: false,
             uid: new.uid,
             gid: new.gid,
             accessed: now,
@@ -160,13 +163,57 @@ impl Node {
     /// Counts one more name; the node's contents are not being freed.
     pub(crate) fn count_name(&self) -> Result<(), Errno> {
         let mut state = self.state.lock();
+        let first = core::mem::take(&mut state.awaits_name);
         match state.links {
-            0 => return Err(Errno::ENOENT),
+            0 if !first => return Err(Errno::ENOENT),
             LINK_LIMIT.. => return Err(Errno::EMLINK),
             _ => state.links += 1,
         }
         state.changed = self.shared.clock.now();
         Ok(())
+    }
+
+    /// A regular file without a name, which can be given one when it is `linkable`.
+    pub(crate) fn nameless(
+        shared: &Arc<Shared>,
+        owner: Cid,
+        new: &NewNode<'_>,
+        linkable: bool,
+    ) -> Result<Arc<Self>, Errno> {
+        let node = Self::make(shared, owner, new)?;
+        let mut state = node.state();
+        (state.links, state.awaits_name) = (0, linkable);
+        drop(state);
+        Ok(node)
+    }
+
+    /// Fails when a seal forbids the change.
+    fn require_unsealed(&self, change: &Change, mode: Mode) -> Result<(), Errno> {
+        let Body::Regular(pages) = &self.body else {
+            return Ok(());
+        };
+        let seals = pages.seals();
+        let (size, _) = pages.extent();
+        let sealed = match change.size {
+            Some(new) if new < size => seals.contains(Seals::SHRINK),
+            Some(new) if new > size => seals.contains(Seals::GROW),
+            _ => false,
+        };
+        let execute = |mode: Mode| mode.bits() & 0o111;
+        let runs = change.mode.is_some_and(|new| execute(new) != execute(mode));
+        if sealed || runs && seals.contains(Seals::EXECUTE) {
+            return Err(Errno::EPERM);
+        }
+        Ok(())
+    }
+
+    /// The pages of a file whose contents may be written to.
+    fn writable(&self) -> Result<&Arc<Pages>, Errno> {
+        let pages = self.file()?;
+        if pages.seals().intersects(Seals::WRITE | Seals::FUTURE_WRITE) {
+            return Err(Errno::EPERM);
+        }
+        Ok(pages)
     }
 
     /// Takes a name of this node away; a directory must be empty, and nothing can be made in it any more.
@@ -301,6 +348,7 @@ impl Inode for Node {
             NewTime::At(time) => time,
         };
         let mut state = self.state.lock();
+        self.require_unsealed(change, state.mode)?;
         if let Some(size) = change.size {
             if size > SIZE_LIMIT {
                 return Err(Errno::EFBIG.into());
@@ -332,6 +380,23 @@ impl Inode for Node {
         let node = Node::make(&self.shared, cx.credential.cid, new)?;
         self.add(name, node.clone())?;
         Ok(node)
+    }
+
+    fn create_nameless(
+        &self,
+        cx: &IoContext<'_>,
+        new: &NewNode<'_>,
+        linkable: bool,
+    ) -> Attempt<Arc<dyn Inode>> {
+        if self.names()?.names.removed {
+            return Err(Errno::ENOENT.into());
+        }
+        Ok(Node::nameless(
+            &self.shared,
+            cx.credential.cid,
+            new,
+            linkable,
+        )?)
     }
 
     fn link(&self, _cx: &IoContext<'_>, name: &[u8], target: &Arc<dyn Inode>) -> Attempt<()> {
@@ -466,17 +531,15 @@ impl Inode for Node {
         offset: u64,
         source: &mut dyn Source,
     ) -> Attempt<usize> {
-        let pages = self.file()?;
         let mut state = self.state.lock();
-        let count = pages.write(offset, source)?;
+        let count = self.writable()?.write(offset, source)?;
         state.touch(self.shared.clock.now());
         Ok(count)
     }
 
     fn append(&self, _cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<(u64, usize)> {
-        let pages = self.file()?;
         let mut state = self.state.lock();
-        let done = pages.append(source)?;
+        let done = self.writable()?.append(source)?;
         state.touch(self.shared.clock.now());
         Ok(done)
     }
@@ -486,6 +549,25 @@ impl Inode for Node {
             Body::Regular(pages) => Some(pages.clone()),
             _ => None,
         }
+    }
+
+    fn pages_for_writing(&self) -> Result<Option<Arc<dyn PageSource>>, Errno> {
+        match &self.body {
+            Body::Regular(pages) => pages.for_writing().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn seals(&self) -> Result<Seals, Errno> {
+        self.file()
+            .map(|pages| pages.seals())
+            .map_err(|_| Errno::EINVAL)
+    }
+
+    fn add_seals(&self, seals: Seals) -> Result<(), Errno> {
+        let pages = self.file().map_err(|_| Errno::EINVAL)?;
+        let _no_write = self.state.lock();
+        pages.add_seals(seals)
     }
 
     fn attachment(&self) -> Option<&Attachment> {

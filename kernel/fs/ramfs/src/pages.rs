@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use memory::{Frame, Kind, PageError, PageSource};
 use sync::{Rank, SpinLock};
+use vfs::Seals;
 use wait::{Attempt, Sink, Source, Stop};
 
 /// Largest size of a file: what an `off_t` can say.
@@ -28,6 +29,9 @@ pub(crate) struct Pages {
 struct State {
     size: u64,
     frames: BTreeMap<u64, Frame>,
+    seals: Seals,
+    /// Mappings through which the contents can be changed; counted only while seals can be added.
+    writable_mappings: u64,
 }
 
 fn page_of(offset: u64) -> u64 {
@@ -56,6 +60,8 @@ impl Pages {
                 State {
                     size: 0,
                     frames: BTreeMap::new(),
+                    seals: Seals::SEAL,
+                    writable_mappings: 0,
                 },
             ),
         }
@@ -65,6 +71,44 @@ impl Pages {
     pub(crate) fn extent(&self) -> (u64, u64) {
         let state = self.state.lock();
         (state.size, state.frames.len() as u64)
+    }
+
+    /// What is sealed.
+    pub(crate) fn seals(&self) -> Seals {
+        self.state.lock().seals
+    }
+
+    /// Lets seals be added, beginning with `seals`; before anybody else has the file.
+    pub(crate) fn begin_sealing(&self, seals: Seals) {
+        self.state.lock().seals = seals;
+    }
+
+    /// Adds seals; the caller holds the node's lock, so that no write is under way.
+    pub(crate) fn add_seals(&self, seals: Seals) -> Result<(), Errno> {
+        let mut state = self.state.lock();
+        if state.seals.contains(Seals::SEAL) {
+            return Err(Errno::EPERM);
+        }
+        if seals.contains(Seals::WRITE) && state.writable_mappings > 0 {
+            return Err(Errno::EBUSY);
+        }
+        state.seals |= seals;
+        Ok(())
+    }
+
+    /// The pages for a mapping that may change them: counted as long as a seal against it could be added.
+    pub(crate) fn for_writing(self: &Arc<Self>) -> Result<Arc<dyn PageSource>, Errno> {
+        let mut state = self.state.lock();
+        if state.seals.intersects(Seals::WRITE | Seals::FUTURE_WRITE) {
+            return Err(Errno::EPERM);
+        }
+        if state.seals.contains(Seals::SEAL) {
+            drop(state);
+            return Ok(self.clone());
+        }
+        state.writable_mappings += 1;
+        drop(state);
+        Ok(Arc::new(WritableMapping(self.clone())))
     }
 
     /// Whether a mapping has changed the contents since the last call.
@@ -172,6 +216,9 @@ impl Pages {
             if length == 0 {
                 return Ok(());
             }
+            if self.state.lock().refuses_to_grow(at + length as u64) {
+                return Err(Errno::EPERM.into());
+            }
             // Memory is this file system's store: a writer whose partition may have no more of it finds it full.
             let made = self.materialize(&mut self.state.lock(), page_of(at));
             let frame = made.map_err(|errno| match errno {
@@ -227,6 +274,11 @@ impl Pages {
 }
 
 impl State {
+    /// Whether a seal keeps the file from reaching to `end`.
+    fn refuses_to_grow(&self, end: u64) -> bool {
+        end > self.size && self.seals.contains(Seals::GROW)
+    }
+
     /// Clears what a mapping may have left behind the end in the last page.
     fn clear_tail(&mut self) {
         let start = within_page(self.size);
@@ -284,5 +336,33 @@ impl PageSource for Pages {
 
     fn identity(&self) -> (u64, u64) {
         (self.shared.device.encode(), self.number)
+    }
+}
+
+/// The pages of a file that can be sealed, in a mapping that may change them. It is counted until the last area that
+/// shows it, in whichever address space, is gone.
+struct WritableMapping(Arc<Pages>);
+
+impl PageSource for WritableMapping {
+    fn page(&self, index: u64, for_write: bool) -> Result<Frame, PageError> {
+        self.0.page(index, for_write)
+    }
+
+    fn resident(&self, first: u64, around: &mut [Option<Frame>]) {
+        self.0.resident(first, around);
+    }
+
+    fn dirtied(&self, index: u64) {
+        self.0.dirtied(index);
+    }
+
+    fn identity(&self) -> (u64, u64) {
+        self.0.identity()
+    }
+}
+
+impl Drop for WritableMapping {
+    fn drop(&mut self) {
+        self.0.state.lock().writable_mappings -= 1;
     }
 }

@@ -445,3 +445,4 @@ proptest! {
 }
 
 mod cpio;
+mod nameless;

@@ -49,7 +49,7 @@ impl Interrupted {
 /// How a call takes an interruption. A call that has already transferred bytes is not asked: it returns
 /// their number.
 ///
-/// `timed` says whether it has a timeout that makes a difference (`futex`).
+/// `timed` says whether it has a timeout that makes a difference (`futex`, sockets).
 #[must_use]
 pub fn interruption(call: SystemCall, timed: bool) -> Interrupted {
     use SystemCall as C;
@@ -71,6 +71,27 @@ pub fn interruption(call: SystemCall, timed: bool) -> Interrupted {
         | C::RtSigtimedwait
         | C::IoGetevents
         | C::IoPgetevents => Interrupted::Never,
+        // Sockets with a timeout (`man 7 signal`).
+        C::Read
+        | C::Readv
+        | C::Write
+        | C::Writev
+        | C::Accept
+        | C::Accept4
+        | C::Connect
+        | C::Recv
+        | C::Recvfrom
+        | C::Recvmsg
+        | C::Recvmmsg
+        | C::Send
+        | C::Sendto
+        | C::Sendmsg
+        | C::Sendmmsg
+        | C::Socketcall
+            if timed =>
+        {
+            Interrupted::Never
+        }
         // The parent of a vfork must not run before the child has given its memory back.
         C::Vfork | C::Clone | C::Clone3 | C::Fork => Interrupted::Always,
         _ => Interrupted::Restarts,

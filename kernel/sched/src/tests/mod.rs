@@ -2,6 +2,8 @@
 
 extern crate std;
 
+mod bound;
+mod classes;
 mod edf;
 mod entities;
 mod hotplug;

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::simulation::{Behaviour, micros, millis};
-use crate::{Entitlement, EntityId, Refusal};
+use crate::{Attributes, Class, CpuSet, Entitlement, EntityId, Priority, Refusal};
 use abi::BasisPoints;
 use proptest::prelude::*;
+use std::vec;
 use std::vec::Vec;
 
 #[derive(Clone, Debug)]
@@ -17,6 +18,7 @@ enum Step {
     Nice(usize, i8),
     Suspend(usize),
     Policy(&'static str),
+    Become(usize, Class, u64),
     Unplug(u16),
     Plug(u16),
 }
@@ -47,8 +49,9 @@ fn entitlement() -> impl Strategy<Value = Entitlement> {
         0u16..=1_900,
         part(),
         part(),
+        cpus(),
     )
-        .prop_map(|(active, shares, minimum, soft, hard)| {
+        .prop_map(|(active, shares, minimum, soft, hard, cpus)| {
             let soft = soft.max(minimum);
             let (minimum, soft, hard) = (
                 BasisPoints(minimum),
@@ -61,8 +64,25 @@ fn entitlement() -> impl Strategy<Value = Entitlement> {
                 minimum,
                 soft_maximum: soft,
                 hard_maximum: hard,
+                cpus: CpuSet(cpus),
             }
         })
+}
+
+/// Sets of up to five CPUs; mostly all.
+fn cpus() -> impl Strategy<Value = u64> {
+    prop_oneof![2 => Just(u64::MAX), 1 => 0u64..32]
+}
+
+fn class() -> impl Strategy<Value = Class> {
+    let priority = || (1u8..=99).prop_map(|number| Priority::new(number).expect("within"));
+    prop_oneof![
+        Just(Class::Other),
+        Just(Class::Batch),
+        Just(Class::Idle),
+        priority().prop_map(Class::Fifo),
+        priority().prop_map(Class::RoundRobin),
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -75,6 +95,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<usize>(), any::<i8>()).prop_map(|(which, nice)| Step::Nice(which, nice)),
         1 => any::<usize>().prop_map(Step::Suspend),
         1 => prop_oneof![Just("wlm"), Just("edf"), Just("stride"), Just("round-robin")].prop_map(Step::Policy),
+        2 => (any::<usize>(), class(), cpus()).prop_map(|(which, class, cpus)| Step::Become(which, class, cpus)),
         1 => (0u16..5).prop_map(Step::Unplug),
         1 => (0u16..5).prop_map(Step::Plug),
     ]
@@ -113,6 +134,20 @@ fn take(machine: &mut Machine, ids: &mut Vec<EntityId>, step: Step) {
         Step::Nice(which, nice) => {
             if let Some(id) = nth(which) {
                 machine.scheduler.set_nice(id, nice, now).expect("alive");
+            }
+        }
+        Step::Become(which, class, cpus) => {
+            if let Some(id) = nth(which) {
+                let before = machine.scheduler.attributes(id).expect("alive");
+                let cpus = CpuSet(cpus);
+                machine.set_attributes(
+                    id,
+                    Attributes {
+                        class,
+                        cpus,
+                        ..before
+                    },
+                );
             }
         }
         Step::Suspend(which) => {
@@ -180,7 +215,7 @@ proptest! {
             machine.tell(wakeup);
         }
         // Then in calm: equal weights, the default policy.
-        (0..ids.len()).for_each(|which| take(&mut machine, &mut ids, Step::Nice(which, 0)));
+        ids.iter().for_each(|&id| machine.set_attributes(id, Attributes::default()));
         take(&mut machine, &mut ids, Step::Policy("wlm"));
         machine.run(millis(50));
         let before: Vec<_> = ids.iter().map(|&id| machine.scheduler.entity_account(id, machine.now())).collect();
@@ -224,6 +259,36 @@ proptest! {
             let tolerance = cpus as f64 * 100.0 * 0.008 / 2.0;
             prop_assert!((found - 100.0 * ideal).abs() <= tolerance, "{:?}: {} not {}", want, found, 100.0 * ideal);
         }
+    }
+
+    /// SCHED0063: no CPU is idle that a thread could use: of busy threads that are bound to any CPUs, as many run as can be
+    /// placed at all, after a few slices.
+    #[test]
+    fn sched0063_bound_threads_find_their_cpus(
+        policy in prop_oneof![Just("wlm"), Just("stride"), Just("round-robin")],
+        cpus in 2usize..6,
+        sets in proptest::collection::vec((1u16..4, 1u64..64), 1..9),
+    ) {
+        let mut machine = machine(cpus, policy);
+        (1..4).for_each(|cid| { machine.partition(cid, 1); });
+        let all = (1 << cpus) - 1;
+        let sets: Vec<_> = sets.into_iter().filter(|(_, set)| set & all != 0).collect();
+        for &(cid, set) in &sets {
+            machine.spawn_with(Cid(cid), Behaviour::Busy, Attributes { cpus: CpuSet(set), ..Attributes::default() });
+        }
+        machine.run(seconds(1));
+        let before = machine.snapshot();
+        machine.run(seconds(2));
+        let after = machine.snapshot();
+        // By Hall's theorem: the fewest CPUs and threads that every placement must go through.
+        let placed = (0..=all).map(|within: u64| {
+            let free = sets.iter().filter(|(_, set)| set & all & !within != 0).count();
+            within.count_ones() as usize + free
+        });
+        let placed = placed.min().unwrap_or(0).min(sets.len());
+        let busy = 2.0 * cpus as f64 - (after.idle - before.idle).0 as f64 / seconds(1).0 as f64;
+        prop_assert!(busy / 2.0 > placed as f64 - 0.01, "{} of {} CPUs", busy / 2.0, placed);
+        prop_assert_eq!(machine.scheduler.take_event(), None);
     }
 
     /// SCHED0062: a hard maximum holds in every window of 100 ms whatever the threads do and however late timers

@@ -10,7 +10,7 @@ use vfs::{Access, Mode, OpenHow, OpenOptions, StatusFlags};
 /// `man 2 open`.
 ///
 /// # Errors
-/// EINVAL, EMFILE, EOPNOTSUPP for O_TMPFILE, those of [`vfs::Walk::open`]; parks at fifos without another end.
+/// EINVAL, EMFILE, those of [`vfs::Walk::open`]; parks at fifos without another end.
 pub fn open(call: &mut Call<'_>) -> Called {
     let named = Named::new(call, 0)?;
     open_named(call, &named, call.argument(1) as u32, 2)
@@ -37,27 +37,42 @@ pub fn creat(call: &mut Call<'_>) -> Called {
 
 fn open_named(call: &Call<'_>, named: &Named, bits: u32, mode: usize) -> Called {
     let flags = OpenFlags::from_bits_retain(bits);
+    if flags.contains(OpenFlags::TMPFILE) {
+        require_nameless(bits, flags)?;
+    }
     let options = OpenOptions {
         mode: masked(call, mode)?,
         ..open_options(bits, flags)?
     };
-    if flags.intersects(OpenFlags::CREAT | OpenFlags::TRUNC) {
+    if flags.intersects(OpenFlags::CREAT | OpenFlags::TRUNC | OpenFlags::TMPFILE) {
         // Nothing is made or emptied that cannot be given a descriptor.
         descriptor::require_room(call)?;
     }
     let (base, path) = named.parts();
-    let file = with_walk(call, |walk| walk.open(base, path, &options))?;
+    let file = with_walk(call, |walk| {
+        if flags.contains(OpenFlags::TMPFILE) {
+            walk.open_nameless(base, path, &options)
+        } else {
+            walk.open(base, path, &options)
+        }
+    })?;
     if !flags.contains(OpenFlags::NOCTTY) {
         terminal::take_control(call, &file)?;
     }
     descriptor::install(call, file, flags.contains(OpenFlags::CLOEXEC))
 }
 
+/// What must go with O_TMPFILE, whose bits contain O_DIRECTORY so that a kernel that does not know it refuses it.
+fn require_nameless(bits: u32, flags: OpenFlags) -> Result<(), Errno> {
+    let reads_only = bits & O_ACCMODE == O_RDONLY;
+    if reads_only || !flags.contains(OpenFlags::DIRECTORY) || flags.contains(OpenFlags::CREAT) {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
 /// What the flags of `open` ask for.
 pub(in crate::calls) fn open_options(bits: u32, flags: OpenFlags) -> Result<OpenOptions, Errno> {
-    if flags.contains(OpenFlags::TMPFILE) {
-        return Err(Errno::EOPNOTSUPP);
-    }
     if flags.contains(OpenFlags::PATH) {
         let kept = [
             (OpenFlags::DIRECTORY, OpenHow::DIRECTORY),
@@ -83,12 +98,12 @@ pub(in crate::calls) fn open_options(bits: u32, flags: OpenFlags) -> Result<Open
     };
     let mut how = OpenHow::empty();
     how.set(OpenHow::CREATE, flags.contains(OpenFlags::CREAT));
-    how.set(
-        OpenHow::EXCLUSIVE,
-        flags.contains(OpenFlags::CREAT | OpenFlags::EXCL),
-    );
+    let makes = OpenFlags::CREAT | OpenFlags::TMPFILE;
+    let exclusive = flags.contains(OpenFlags::EXCL) && flags.intersects(makes);
+    how.set(OpenHow::EXCLUSIVE, exclusive);
     how.set(OpenHow::TRUNCATE, flags.contains(OpenFlags::TRUNC));
-    how.set(OpenHow::DIRECTORY, flags.contains(OpenFlags::DIRECTORY));
+    let directory = flags.contains(OpenFlags::DIRECTORY) && !flags.contains(OpenFlags::TMPFILE);
+    how.set(OpenHow::DIRECTORY, directory);
     how.set(OpenHow::NO_FOLLOW, flags.contains(OpenFlags::NOFOLLOW));
     let mut status = StatusFlags::empty();
     status.set(StatusFlags::APPEND, flags.contains(OpenFlags::APPEND));

@@ -1,9 +1,9 @@
 //! Sending and receiving.
 
 use super::super::Call;
-use super::super::file::{SLICE, cut, raise, stopped, total, transferred};
-use super::names::{self, Address};
-use super::{Arguments, Socket, ancillary, opened, require_socket};
+use super::super::file::{SLICE, cut, raise, total, transferred};
+use super::names::{self, Address, Shown};
+use super::{Arguments, Socket, ancillary, halted, opened, require_socket, timeouts};
 use crate::outcome::{Called, Outcome};
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::Errno;
@@ -11,7 +11,10 @@ use abi::linux::{IOV_MAX, MAX_RW_COUNT, MessageFlags, Msghdr, SignalNumber};
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use ipc::{Ancillary, Bound, ChannelEnd, ChannelKind, DatagramSocket, Received, Sender};
+use core::cell::Cell;
+use core::net::SocketAddr;
+use ipc::{Ancillary, Bound, ChannelEnd, ChannelKind, DatagramSocket, Received, Sender, Timeouts};
+use net::{Given, TcpSocket, UdpSocket};
 use vfs::{IoContext, OpenFile, StatusFlags};
 use wait::{Attempt, Sink, Source, Stop};
 
@@ -19,6 +22,16 @@ use wait::{Attempt, Sink, Source, Stop};
 enum Carrier<'a> {
     End(&'a ChannelEnd),
     Datagram(&'a DatagramSocket, Option<Arc<DatagramSocket>>),
+    Tcp(&'a TcpSocket),
+    Udp(&'a UdpSocket, Option<SocketAddr>),
+}
+
+/// What goes with a message.
+#[derive(Default)]
+struct With {
+    ancillary: Ancillary,
+    /// Where a datagram of the network has come from.
+    from: Cell<Option<SocketAddr>>,
 }
 
 impl<'a> Carrier<'a> {
@@ -30,6 +43,8 @@ impl<'a> Carrier<'a> {
         match socket {
             Socket::End(end) => Ok(Self::End(end)),
             Socket::Datagram(socket) => Ok(Self::Datagram(socket, None)),
+            Socket::Tcp(socket) => Ok(Self::Tcp(socket)),
+            Socket::Udp(socket) => Ok(Self::Udp(socket, None)),
             Socket::Stream(socket) if socket.kind() == ChannelKind::Stream => Err(Errno::EINVAL),
             Socket::Stream(_) => Err(Errno::ENOTCONN),
         }
@@ -72,13 +87,31 @@ impl<'a> Carrier<'a> {
                 }
             }
             Socket::Datagram(socket) => Ok(Self::Datagram(socket, None)),
+            // An address is of no effect.
+            Socket::Tcp(socket) => Ok(Self::Tcp(socket)),
+            Socket::Udp(socket) if named => {
+                match names::read_internet(call, socket.domain(), address, length)? {
+                    Given::None => Ok(Self::Udp(socket, None)),
+                    Given::Endpoint(to) => Ok(Self::Udp(socket, Some(to))),
+                }
+            }
+            Socket::Udp(socket) => Ok(Self::Udp(socket, None)),
         }
     }
 
     fn kind(&self) -> ChannelKind {
         match self {
             Self::End(end) => end.kind(),
-            Self::Datagram(..) => ChannelKind::Datagram,
+            Self::Datagram(..) | Self::Udp(..) => ChannelKind::Datagram,
+            Self::Tcp(_) => ChannelKind::Stream,
+        }
+    }
+
+    /// Bytes of the longest record.
+    fn longest(&self) -> usize {
+        match self {
+            Self::Udp(..) => UdpSocket::DATAGRAM_MAX,
+            _ => ChannelEnd::RECORD_MAX,
         }
     }
 
@@ -89,8 +122,10 @@ impl<'a> Carrier<'a> {
         with: &mut Ancillary,
     ) -> Attempt<usize> {
         match self {
+            Self::Tcp(socket) => socket.send(cx, source),
             Self::End(end) => end.send_with(cx, source, with),
             Self::Datagram(socket, to) => socket.send(cx, to.as_ref(), source, with),
+            Self::Udp(socket, to) => socket.send(*to, source),
         }
     }
 
@@ -99,28 +134,43 @@ impl<'a> Carrier<'a> {
         cx: &IoContext<'_>,
         sink: &mut dyn Sink,
         peek: bool,
-        with: &mut Ancillary,
+        with: &mut With,
     ) -> Attempt<Received> {
         match self {
-            Self::End(end) => end.receive_with(cx, sink, peek, with),
-            Self::Datagram(socket, _) => socket.receive(cx, sink, peek, with),
+            Self::Tcp(socket) => socket.receive(cx, sink, peek),
+            Self::End(end) => end.receive_with(cx, sink, peek, &mut with.ancillary),
+            Self::Datagram(socket, _) => socket.receive(cx, sink, peek, &mut with.ancillary),
+            Self::Udp(socket, _) => {
+                let (received, from) = socket.receive(cx, sink, peek)?;
+                with.from.set(from);
+                Ok(received)
+            }
         }
     }
 
     /// Who has sent a message, if the program wants to know: on a stream the process at the other end.
-    fn sender(&self, with: &Ancillary) -> Option<Sender> {
+    fn sender(&self, with: &With) -> Option<Sender> {
         let (wanted, other) = match self {
             Self::End(end) => (end.wants_sender(), end.peer()),
             Self::Datagram(socket, _) => (socket.wants_sender(), Sender::default()),
+            Self::Tcp(_) | Self::Udp(..) => return None,
         };
-        wanted.then(|| with.sender.unwrap_or(other))
+        wanted.then(|| with.ancillary.sender.unwrap_or(other))
     }
 
-    /// The name that a message has come from.
-    fn from(&self, with: &Ancillary) -> Option<ipc::Name> {
+    /// The name that a message has come from; a connection of the network does not say it.
+    fn from(&self, with: &With) -> Option<Shown> {
         match self {
-            Self::End(end) => end.peer_name(),
-            Self::Datagram(..) => with.from.clone(),
+            Self::End(end) => end.peer_name().map(|name| Shown::unix(Some(&name))),
+            Self::Datagram(..) => {
+                let name = with.ancillary.from.as_deref();
+                name.map(|name| Shown::unix(Some(name)))
+            }
+            Self::Tcp(_) => None,
+            Self::Udp(socket, _) => {
+                let from = with.from.get();
+                from.map(|from| socket.domain().write(from).into())
+            }
         }
     }
 }
@@ -131,7 +181,7 @@ impl<'a> Carrier<'a> {
 /// Those of [`receive`].
 pub(in crate::calls) fn read(call: &mut Call<'_>, file: &OpenFile, segments: &[Segment]) -> Called {
     let carrier = Carrier::receiving(require_socket(file)?)?;
-    let mut with = Ancillary::default();
+    let mut with = With::default();
     let flags = MessageFlags::empty();
     let received = receive(call, file, &carrier, segments, flags, &mut with)?;
     Ok(received.count as u64)
@@ -318,12 +368,12 @@ pub(super) fn recvfrom(
     };
     let carrier = Carrier::receiving(socket)?;
     let flags = MessageFlags::from_bits_retain(flags as u32);
-    let mut with = Ancillary::default();
+    let mut with = With::default();
     let segments = buffer(to, length);
     let received = receive(call, &file, &carrier, &segments, flags, &mut with)?;
     if let Some(room) = room {
         let length = match carrier.from(&with) {
-            Some(name) => names::store(call, address, room, Some(&name))?,
+            Some(name) => names::store(call, address, room, &name)?,
             None => 0,
         };
         call.user.write(length_at, &length.to_le_bytes())?;
@@ -359,7 +409,7 @@ fn receive_message(call: &mut Call<'_>, file: &OpenFile, address: u64, flags: u6
     let carrier = carrier?;
     let segments = segments(call, &header)?;
     let room = ancillary::gather(call, header.control, header.controllen)?;
-    let mut with = Ancillary::default();
+    let mut with = With::default();
     let called = receive(call, file, &carrier, &segments, flags, &mut with);
     let mut found = flags & MessageFlags::CMSG_CLOEXEC;
     found.set(
@@ -371,15 +421,21 @@ fn receive_message(call: &mut Call<'_>, file: &OpenFile, address: u64, flags: u6
         let name = carrier.from(&with);
         let sender = called.is_ok().then(|| carrier.sender(&with)).flatten();
         let close_on_exec = flags.contains(MessageFlags::CMSG_CLOEXEC);
-        let (length, cut) =
-            ancillary::store(call, header.control, room, with, sender, close_on_exec)?;
+        let (length, cut) = ancillary::store(
+            call,
+            header.control,
+            room,
+            with.ancillary,
+            sender,
+            close_on_exec,
+        )?;
         found.set(MessageFlags::CTRUNC, cut);
         let named = match (header.name, name) {
             (0, _) => None,
             (_, None) => Some(0),
             (at, Some(name)) => {
                 let room = header.namelen as usize;
-                Some(names::store(call, at, room, Some(&name))?)
+                Some(names::store(call, at, room, &name)?)
             }
         };
         store_header(call, address, named, length as u64, found)?;
@@ -443,7 +499,7 @@ fn send(
         with.sender.get_or_insert_with(|| ancillary::caller(call));
     }
     let total = total(segments);
-    if record && total > ChannelEnd::RECORD_MAX {
+    if record && total > end.longest() {
         return Err(Errno::EMSGSIZE.into());
     }
     let before = transferred(call);
@@ -472,7 +528,8 @@ fn send(
                 if stop == Stop::Error(Errno::EPIPE) && done == 0 && !silent {
                     raise(call, SignalNumber::SIGPIPE);
                 }
-                return stopped(call, done, stop);
+                let span = timeouts(file).and_then(Timeouts::send);
+                return halted(call, done, stop, span);
             }
         }
         if record || done >= total {
@@ -494,7 +551,7 @@ fn receive(
     end: &Carrier<'_>,
     segments: &[Segment],
     flags: MessageFlags,
-    with: &mut Ancillary,
+    with: &mut With,
 ) -> Result<Received, Outcome> {
     if flags.contains(MessageFlags::OOB) {
         return Err(Errno::EOPNOTSUPP.into());
@@ -508,6 +565,9 @@ fn receive(
         length: count,
     };
     let total = total(segments);
+    if flags.contains(MessageFlags::TRUNC) && matches!(end, Carrier::Tcp(_)) {
+        return throw_away(call, file, end, total, flags);
+    }
     let before = transferred(call);
     let mut done = before;
     loop {
@@ -531,7 +591,10 @@ fn receive(
         };
         let received = match end.receive(&cx, &mut sink, peek, with) {
             Ok(received) => received,
-            Err(stop) => return stopped(call, done, stop).map(|count| whole(count as usize)),
+            Err(stop) => {
+                let span = timeouts(file).and_then(Timeouts::receive);
+                return halted(call, done, stop, span).map(|count| whole(count as usize));
+            }
         };
         if at_once {
             // As on Linux the record is lost when memory ends in the middle of it.
@@ -543,12 +606,53 @@ fn receive(
             };
         }
         done += received.count;
-        let taken = !with.files.is_empty() || with.sender.is_some();
+        let taken = !with.ancillary.files.is_empty() || with.ancillary.sender.is_some();
         if received.count == 0 || done >= total || taken || received.count < room && !all {
             return Ok(whole(done));
         }
         if done - before >= SLICE {
             return cut(call, done).map(|count| whole(count as usize));
+        }
+    }
+}
+
+/// A sink that keeps nothing.
+struct Discard(usize);
+
+impl Sink for Discard {
+    fn room(&self) -> usize {
+        self.0
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Attempt<()> {
+        self.0 = self.0.saturating_sub(bytes.len());
+        Ok(())
+    }
+}
+
+/// Receives bytes of a connection for nobody (`man 7 tcp`, MSG_TRUNC).
+fn throw_away(
+    call: &mut Call<'_>,
+    file: &OpenFile,
+    end: &Carrier<'_>,
+    total: usize,
+    flags: MessageFlags,
+) -> Result<Received, Outcome> {
+    let cx = IoContext {
+        nonblocking: is_nonblocking(file, flags),
+        ..call.io()
+    };
+    let peek = flags.contains(MessageFlags::PEEK);
+    let mut sink = Discard(total.min(SLICE));
+    match end.receive(&cx, &mut sink, peek, &mut With::default()) {
+        Ok(received) => Ok(received),
+        Err(stop) => {
+            let span = timeouts(file).and_then(Timeouts::receive);
+            let called = halted(call, 0, stop, span)?;
+            Ok(Received {
+                count: called as usize,
+                length: called as usize,
+            })
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Names of sockets (`man 7 unix`, "Address format"): nodes in a file system, and abstract ones, which each partition has of
-//! its own.
+//! its own; and how addresses of all families get to programs and from them.
 
 use super::super::Call;
 use super::super::directory::{place, with_walk};
@@ -11,7 +11,9 @@ use abi::mmu::Access as MemoryAccess;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use ipc::{Bound, Name, SocketPlace};
+use net::{Domain, Given, Wire};
 use security::Mode as Wanted;
 use vfs::{FileKind, Follow, Mode, NodeContent};
 use wait::Stop;
@@ -31,18 +33,91 @@ pub enum Address {
     Named(Vec<u8>),
 }
 
-/// Reads an address.
+/// An address as a program gets it: none of its bytes for a socket whose peer has no name.
+#[derive(Clone, Copy)]
+pub struct Shown {
+    bytes: [u8; FAMILY + PATH_MAX],
+    length: usize,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self {
+            bytes: [0; FAMILY + PATH_MAX],
+            length: 0,
+        }
+    }
+}
+
+impl Shown {
+    fn of(parts: [&[u8]; 2]) -> Self {
+        let mut shown = Self::default();
+        let given = parts.iter().copied().flatten();
+        for (place, byte) in shown.bytes.iter_mut().zip(given) {
+            *place = *byte;
+            shown.length += 1;
+        }
+        shown
+    }
+
+    /// An address of AF_UNIX; a socket without a name has a family only.
+    pub fn unix(name: Option<&[u8]>) -> Self {
+        Self::of([&AF_UNIX.to_le_bytes(), name.unwrap_or_default()])
+    }
+}
+
+impl From<Wire> for Shown {
+    fn from(wire: Wire) -> Self {
+        Self::of([wire.bytes(), &[]])
+    }
+}
+
+/// The bytes of an address that a program gives.
+fn bytes_of<'a>(
+    call: &Call<'_>,
+    address: u64,
+    length: u64,
+    room: &'a mut [u8; SOCKADDR_MAX],
+) -> Result<&'a [u8], Errno> {
+    let length = usize::try_from(length as u32 as i32).map_err(|_| Errno::EINVAL)?;
+    let bytes = room.get_mut(..length).ok_or(Errno::EINVAL)?;
+    call.user.read(address, bytes)?;
+    Ok(bytes)
+}
+
+/// Reads an address of AF_INET or AF_INET6.
+///
+/// # Errors
+/// EINVAL for a length that cannot be; EAFNOSUPPORT for another family; EFAULT.
+pub fn read_internet(
+    call: &Call<'_>,
+    domain: Domain,
+    address: u64,
+    length: u64,
+) -> Result<Given, Errno> {
+    domain.read(bytes_of(call, address, length, &mut [0; SOCKADDR_MAX])?)
+}
+
+/// Reads one to bind to.
+///
+/// # Errors
+/// As [`read_internet`].
+pub fn read_own(
+    call: &Call<'_>,
+    domain: Domain,
+    address: u64,
+    length: u64,
+) -> Result<SocketAddr, Errno> {
+    domain.read_own(bytes_of(call, address, length, &mut [0; SOCKADDR_MAX])?)
+}
+
+/// Reads an address of AF_UNIX.
 ///
 /// # Errors
 /// EINVAL for another family and a length that cannot be; EFAULT.
 pub fn read(call: &Call<'_>, address: u64, length: u64) -> Result<Address, Errno> {
-    let length = usize::try_from(length as u32 as i32).map_err(|_| Errno::EINVAL)?;
-    if length > SOCKADDR_MAX {
-        return Err(Errno::EINVAL);
-    }
     let mut bytes = [0; SOCKADDR_MAX];
-    let bytes = bytes.get_mut(..length).unwrap_or_default();
-    call.user.read(address, bytes)?;
+    let bytes = bytes_of(call, address, length, &mut bytes)?;
     let Some((family, path)) = bytes.split_first_chunk::<FAMILY>() else {
         return Err(Errno::EINVAL);
     };
@@ -169,26 +244,12 @@ pub fn gather(call: &Call<'_>, address: u64, length_at: u64) -> Result<usize, Er
     Ok(room)
 }
 
-/// Stores an address, as far as there is room; answers its whole length. A socket without a name has a family only.
+/// Stores an address, as far as there is room; answers its whole length.
 ///
 /// # Errors
 /// EFAULT.
-pub fn store(
-    call: &Call<'_>,
-    address: u64,
-    room: usize,
-    name: Option<&[u8]>,
-) -> Result<u32, Errno> {
-    let mut bytes = [0; FAMILY + PATH_MAX];
-    let name = name.unwrap_or_default();
-    let whole = AF_UNIX.to_le_bytes();
-    let given = whole.iter().chain(name);
-    bytes
-        .iter_mut()
-        .zip(given)
-        .for_each(|(place, byte)| *place = *byte);
-    let length = FAMILY + name.len();
-    let stored = bytes.get(..length.min(room)).unwrap_or_default();
-    call.user.write(address, stored)?;
-    Ok(length as u32)
+pub fn store(call: &Call<'_>, address: u64, room: usize, name: &Shown) -> Result<u32, Errno> {
+    let stored = name.bytes.get(..name.length.min(room));
+    call.user.write(address, stored.unwrap_or_default())?;
+    Ok(name.length as u32)
 }

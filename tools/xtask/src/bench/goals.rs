@@ -105,6 +105,31 @@ pub const GOALS: &[Goal] = &[
         bound: Bound::Ratio(0.8),
         better: Better::More,
     },
+    cost("tcp_rt_1cpu", "round trip of a byte over TCP", 0.4),
+    cost("tcp_rt_2cpu", "the same on two CPUs", 0.4),
+    cost("udp_rt_1cpu", "round trip of a datagram", 0.4),
+    cost(
+        "tcp_connection_1cpu",
+        "connection, a byte each way, end",
+        0.4,
+    ),
+    cost(
+        "tcp_self_connect_accept",
+        "connection of a process with itself",
+        0.4,
+    ),
+    Goal {
+        figure: "tcp_bw_1cpu",
+        sentence: "bandwidth of TCP (time for a byte)",
+        bound: Bound::Ratio(0.8),
+        better: Better::More,
+    },
+    Goal {
+        figure: "tcp_bw_2cpu",
+        sentence: "the same on two CPUs",
+        bound: Bound::Ratio(0.8),
+        better: Better::More,
+    },
     cost("wake_idle_p50", "lateness of a 1 ms sleeper, median", 1.0),
     cost("wake_idle_p99", "the same, 99th percentile", 0.5),
     cost(
@@ -193,7 +218,7 @@ pub const ALIASES: &[(&str, &[&str])] = &[
     (
         "abi",
         &[
-            "syscall", "clock", "pipe", "yield", "fork", "exec", "signal", "fault", "pipebw",
+            "syscall", "clock", "pipe", "yield", "fork", "exec", "signal", "fault", "pipebw", "net",
         ],
     ),
     ("partitions", &["cont", "density", "scale"]),
@@ -211,6 +236,7 @@ pub const SUITES: &[Suite] = &[
     suite("signal", "/b/micro signal"),
     suite("fault", "/b/micro fault"),
     suite("pipebw", "/b/micro pipebw"),
+    suite("net", "/b/net"),
     suite("wake", "/b/wake"),
     suite("cont", "/b/partitions life 100"),
     suite("density", "/b/partitions density 1000"),

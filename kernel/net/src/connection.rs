@@ -1,0 +1,422 @@
+//! A connection of TCP over loopback: two queues of bytes, and what each end has done to them (RFC 9293 as `man 7 tcp`
+//! shows it to programs).
+//!
+//! What one end sends is in the inbox of the other at once. A FIN is a mark at the end of the bytes, a RST ends both
+//! directions and leaves an error at the end that it reaches; what had come before may still be received there.
+
+use crate::stack::Registration;
+use abi::Errno;
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+use ipc::{Buffer, Directions, Received};
+use sync::{Rank, SpinLock};
+use vfs::IoContext;
+use wait::{Attempt, PollEvents, Sink, Source, WaitQueue, Waiter};
+
+/// Two ends and the bytes between them: the one that connects is the first.
+pub struct Connection {
+    sides: SpinLock<[Side; 2]>,
+    addresses: [SocketAddr; 2],
+    _registration: Registration,
+}
+
+/// How far the two ends have come to know each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The listener has no room for it yet (SYN_SENT).
+    Asked,
+    /// Both may send.
+    Established,
+    /// It is over, by a reset or because it was refused.
+    Dead,
+}
+
+/// One end's half of the state.
+struct Side {
+    stage: Stage,
+    /// What the peer has sent.
+    inbox: Buffer,
+    /// Those that wait for bytes, for the end, or for readiness.
+    readers: WaitQueue,
+    /// Those that wait for room in the peer's inbox, for the connection to come about, or for readiness.
+    writers: WaitQueue,
+    /// Whether somebody has found no room since there was last enough: a change is worth a wake-up then only.
+    starved: bool,
+    /// Directions that this end has shut down.
+    shut: Directions,
+    /// Whether the peer has said that nothing more comes (FIN).
+    ended: bool,
+    /// What the next operation fails with.
+    error: Option<Errno>,
+    /// Whether nobody has this end any more.
+    closed: bool,
+    send_buffer: usize,
+    receive_buffer: usize,
+}
+
+/// One end of a connection.
+#[derive(Clone)]
+pub struct End {
+    connection: Arc<Connection>,
+    second: bool,
+}
+
+/// What decides how much is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffers {
+    /// Bytes that one may send ahead of what the peer takes.
+    pub send: usize,
+    /// Bytes that are taken before the program receives them.
+    pub receive: usize,
+}
+
+impl Side {
+    fn new(stage: Stage, buffers: Buffers) -> Self {
+        Self {
+            stage,
+            inbox: Buffer::default(),
+            readers: WaitQueue::new(),
+            writers: WaitQueue::new(),
+            starved: false,
+            shut: Directions::empty(),
+            ended: false,
+            error: None,
+            closed: false,
+            send_buffer: buffers.send,
+            receive_buffer: buffers.receive,
+        }
+    }
+
+    fn wake_all(&self) {
+        self.readers.wake_all();
+        self.writers.wake_all();
+    }
+
+    /// Bytes that may still be sent to `peer`.
+    fn room(&self, peer: &Side) -> usize {
+        let all = self.send_buffer + peer.receive_buffer;
+        all.saturating_sub(peer.inbox.len())
+    }
+
+    /// Whether `poll` calls it writable: a third of the room is free, as on Linux.
+    fn writable(&self, peer: &Side) -> bool {
+        self.room(peer) >= peer.inbox.len().div_ceil(2).max(1)
+    }
+
+    /// Gets a RST. One that was told of the end of what comes learns that nobody listens (EPIPE).
+    fn reset(&mut self) {
+        if self.stage == Stage::Dead || self.closed {
+            return;
+        }
+        self.stage = Stage::Dead;
+        let errno = if self.ended && !self.shut.contains(Directions::SEND) {
+            Errno::EPIPE
+        } else {
+            Errno::ECONNRESET
+        };
+        self.error = Some(errno);
+        self.wake_all();
+    }
+
+    fn ready(&self, peer: &Side) -> PollEvents {
+        let mut ready = PollEvents::empty();
+        ready.set(PollEvents::ERR, self.error.is_some());
+        if self.stage == Stage::Asked {
+            return ready;
+        }
+        let dead = self.stage == Stage::Dead;
+        let over = dead || self.ended || self.shut.contains(Directions::RECEIVE);
+        let silent = dead || self.shut.contains(Directions::SEND);
+        ready.set(PollEvents::HUP, over && silent);
+        ready.set(PollEvents::RDHUP, over);
+        ready.set(PollEvents::READABLE, over || !self.inbox.is_empty());
+        ready.set(PollEvents::WRITABLE, silent || self.writable(peer));
+        ready
+    }
+}
+
+impl Connection {
+    /// The two ends of a new connection, the first of which waits for [`End::establish`]. `buffers` are the first's and
+    /// the second's.
+    pub(crate) fn pair(
+        addresses: [SocketAddr; 2],
+        [first, second]: [Buffers; 2],
+        registration: Registration,
+    ) -> [End; 2] {
+        let sides = [
+            Side::new(Stage::Asked, first),
+            Side::new(Stage::Established, second),
+        ];
+        let connection = Arc::new(Self {
+            sides: SpinLock::new(Rank::Stream, sides),
+            addresses,
+            _registration: registration,
+        });
+        [false, true].map(|second| End {
+            connection: connection.clone(),
+            second,
+        })
+    }
+}
+
+impl End {
+    /// Runs `act` on this end's state and the peer's.
+    fn with<T>(&self, act: impl FnOnce(&mut Side, &mut Side) -> T) -> T {
+        let mut sides = self.connection.sides.lock();
+        let [first, second] = &mut *sides;
+        if self.second {
+            act(second, first)
+        } else {
+            act(first, second)
+        }
+    }
+
+    /// Its address and the peer's.
+    #[must_use]
+    pub fn addresses(&self) -> [SocketAddr; 2] {
+        let [first, second] = self.connection.addresses;
+        if self.second {
+            [second, first]
+        } else {
+            [first, second]
+        }
+    }
+
+    /// Whether both are ends of one connection.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.connection, &other.connection)
+    }
+
+    /// Tells the end that connects that the listener has taken the connection.
+    pub(crate) fn establish(&self) {
+        self.with(|own, peer| {
+            let first = if self.second { peer } else { own };
+            if first.stage == Stage::Asked {
+                first.stage = Stage::Established;
+                first.wake_all();
+            }
+        });
+    }
+
+    /// Tells the end that connects that it will not be.
+    pub(crate) fn refuse(&self) {
+        self.with(|own, peer| {
+            let (first, second) = if self.second {
+                (peer, own)
+            } else {
+                (own, peer)
+            };
+            if first.stage == Stage::Asked {
+                first.stage = Stage::Dead;
+                first.error = Some(Errno::ECONNREFUSED);
+                second.closed = true;
+                first.wake_all();
+            }
+        });
+    }
+
+    /// Waits for the connection to come about.
+    ///
+    /// # Errors
+    /// EALREADY for one that does not wait; why there is none, or ECONNABORTED when that has been told already.
+    pub(crate) fn await_established(&self, cx: &IoContext<'_>) -> Attempt<()> {
+        self.with(|own, _| match own.stage {
+            Stage::Established => Ok(()),
+            Stage::Asked if cx.nonblocking => Err(Errno::EALREADY.into()),
+            Stage::Asked => cx.wait(|waiter| own.writers.enrol(waiter)),
+            Stage::Dead => Err(own.error.take().unwrap_or(Errno::ECONNABORTED).into()),
+        })
+    }
+
+    /// Whether it still waits for the listener.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.with(|own, _| own.stage == Stage::Asked)
+    }
+
+    /// Whether it is connected, if only in one direction.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.with(|own, _| own.stage == Stage::Established)
+    }
+
+    /// Sends a part of `source`, as much as there is room for.
+    ///
+    /// # Errors
+    /// EPIPE when this end does not send any more, upon which the caller raises SIGPIPE; ECONNRESET or ECONNREFUSED,
+    /// once; EAGAIN, ENOMEM, what the source says.
+    pub fn send(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<usize> {
+        self.with(|own, peer| {
+            if let Some(errno) = own.error.take() {
+                return Err(errno.into());
+            }
+            if own.stage == Stage::Dead || own.shut.contains(Directions::SEND) {
+                return Err(Errno::EPIPE.into());
+            }
+            if own.stage == Stage::Asked {
+                return cx.wait(|waiter| own.writers.enrol(waiter));
+            }
+            let wanted = source.remaining();
+            if wanted == 0 {
+                return Ok(0);
+            }
+            // Nobody receives it any more: what arrives is answered with a RST.
+            if peer.closed || peer.shut.is_all() {
+                peer.reset();
+                own.reset();
+                return Ok(wanted);
+            }
+            let room = own.room(peer);
+            if room == 0 {
+                own.starved = true;
+                return cx.wait(|waiter| own.writers.enrol(waiter));
+            }
+            let count = peer.inbox.write(source, wanted.min(room), false)?;
+            // Whoever watches for changes learns of every send, not of the first alone.
+            peer.readers.wake_all();
+            Ok(count)
+        })
+    }
+
+    /// Receives bytes into `sink`; with `peek`, what is received stays to be received again.
+    ///
+    /// # Errors
+    /// ECONNRESET and its like, once, after the bytes; EAGAIN, what the sink says.
+    pub fn receive(
+        &self,
+        cx: &IoContext<'_>,
+        sink: &mut dyn Sink,
+        peek: bool,
+    ) -> Attempt<Received> {
+        self.with(|own, peer| {
+            if !own.inbox.is_empty() {
+                let count = own.inbox.copy(sink, usize::MAX, false)?;
+                if !peek {
+                    own.inbox.discard(count);
+                    if peer.starved && peer.writable(own) {
+                        peer.starved = false;
+                        peer.writers.wake_all();
+                    }
+                }
+                return Ok(Received {
+                    count,
+                    length: count,
+                });
+            }
+            if own.ended {
+                return Ok(Received::default());
+            }
+            if let Some(errno) = own.error.take() {
+                return Err(errno.into());
+            }
+            if own.stage == Stage::Dead || own.shut.contains(Directions::RECEIVE) {
+                return Ok(Received::default());
+            }
+            cx.wait(|waiter| own.readers.enrol(waiter))
+        })
+    }
+
+    /// What of `wanted` it is ready for, as [`vfs::FileOperations::poll`].
+    pub fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
+        self.with(|own, peer| {
+            let all = own.ready(peer);
+            own.starved |= wanted.wants_room() && !all.intersects(PollEvents::OUT);
+            let ready = all & (wanted | PollEvents::ALWAYS);
+            if let Some(waiter) = ready.to_enrol(waiter) {
+                if wanted.wants_data() {
+                    own.readers.enrol(waiter);
+                }
+                if wanted.wants_room() {
+                    own.writers.enrol(waiter);
+                }
+            }
+            ready
+        })
+    }
+
+    /// Bytes that can be received.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.with(|own, _| own.inbox.len())
+    }
+
+    /// Bytes that the peer has not received (SIOCOUTQ).
+    #[must_use]
+    pub fn unreceived(&self) -> usize {
+        self.with(|_, peer| peer.inbox.len())
+    }
+
+    /// Closes directions of this end (`man 2 shutdown`). The peer learns that nothing more comes, and does not learn that
+    /// nothing more is received.
+    ///
+    /// # Errors
+    /// ENOTCONN when it is not connected.
+    pub fn shut_down(&self, directions: Directions) -> Result<(), Errno> {
+        self.with(|own, peer| {
+            if own.stage != Stage::Established {
+                return Err(Errno::ENOTCONN);
+            }
+            own.shut |= directions;
+            if directions.contains(Directions::SEND) {
+                peer.ended = true;
+                peer.wake_all();
+            }
+            own.wake_all();
+            Ok(())
+        })
+    }
+
+    /// The pending error, which is told once (SO_ERROR).
+    #[must_use]
+    pub fn take_error(&self) -> Option<Errno> {
+        self.with(|own, _| own.error.take())
+    }
+
+    /// Changes the sizes of the buffers.
+    pub(crate) fn set_buffers(&self, buffers: Buffers) {
+        self.with(|own, peer| {
+            (own.send_buffer, own.receive_buffer) = (buffers.send, buffers.receive);
+            own.writers.wake_all();
+            peer.writers.wake_all();
+        });
+    }
+
+    /// Closes this end. With `abort`, or when something has not been received, the peer gets a RST, otherwise a FIN.
+    pub(crate) fn close(&self, abort: bool) {
+        // Dropped without the lock.
+        let _unread = self.with(|own, peer| {
+            let unread = !own.inbox.is_empty();
+            let alive = own.stage == Stage::Established;
+            own.closed = true;
+            own.wake_all();
+            if alive && (abort || unread) {
+                peer.reset();
+            } else if alive {
+                peer.ended = true;
+                peer.wake_all();
+            }
+            own.stage = Stage::Dead;
+            core::mem::take(&mut own.inbox)
+        });
+    }
+
+    /// The state as `/proc/net/tcp` numbers it, and bytes that wait to be received here and there.
+    #[must_use]
+    pub fn state(&self) -> (u8, usize, usize) {
+        const ESTABLISHED: u8 = 1;
+        const SYN_SENT: u8 = 2;
+        const FIN_WAIT: u8 = 5;
+        const CLOSED: u8 = 7;
+        const CLOSE_WAIT: u8 = 8;
+        self.with(|own, peer| {
+            let state = match own.stage {
+                Stage::Asked => SYN_SENT,
+                Stage::Dead => CLOSED,
+                Stage::Established if own.ended && own.shut.contains(Directions::SEND) => CLOSED,
+                Stage::Established if own.ended => CLOSE_WAIT,
+                Stage::Established if own.shut.contains(Directions::SEND) => FIN_WAIT,
+                Stage::Established => ESTABLISHED,
+            };
+            (state, own.inbox.len(), peer.inbox.len())
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! Options of sockets (`man 7 socket`, `man 7 ip`, `man 7 ipv6`, `man 7 tcp`).
+//!
+//! Those about retransmission, probes and delays of segments are kept and shown; on loopback there is nothing that they
+//! change.
+
+use crate::address::Domain;
+use crate::connection::Buffers;
+use abi::Errno;
+use abi::linux::{
+    IP_MTU_DISCOVER, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPV6_TCLASS,
+    IPV6_UNICAST_HOPS, IPV6_V6ONLY, SO_BROADCAST, SO_DONTROUTE, SO_KEEPALIVE, SO_LINGER,
+    SO_OOBINLINE, SO_PRIORITY, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SOL_SOCKET,
+    TCP_CORK, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY, TCP_QUICKACK, TCP_SYNCNT,
+    TCP_USER_TIMEOUT,
+};
+
+/// The value of an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A number.
+    Number(i32),
+    /// `struct linger`: on or off, and seconds.
+    Linger(i32, i32),
+}
+
+/// What programs have set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub(crate) buffers: Buffers,
+    pub(crate) reuse_address: bool,
+    pub(crate) reuse_port: bool,
+    pub(crate) only_v6: bool,
+    /// SO_LINGER, with its time in seconds.
+    pub(crate) linger: Option<i32>,
+    pub(crate) broadcast: bool,
+    keep_alive: bool,
+    dont_route: bool,
+    urgent_inline: bool,
+    priority: i32,
+    no_delay: bool,
+    cork: bool,
+    quick_acknowledgement: bool,
+    keep_idle: i32,
+    keep_interval: i32,
+    keep_count: i32,
+    attempts: i32,
+    user_timeout: i32,
+    time_to_live: i32,
+    type_of_service: i32,
+    mtu_discovery: i32,
+    hop_limit: i32,
+    traffic_class: i32,
+}
+
+/// Which protocol's options there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    pub domain: Domain,
+    pub is_tcp: bool,
+    /// Whether it is bound: some options come too late then.
+    pub bound: bool,
+}
+
+/// Most that a buffer can be asked to hold; it is then twice that (`/proc/sys/net/core/rmem_max`, `wmem_max`).
+const BUFFER_MAX: i32 = 212_992;
+/// The least of a buffer for sending, and for receiving.
+const SEND_MIN: i32 = 4608;
+const RECEIVE_MIN: i32 = 2304;
+
+/// What TCP has at first (`man 7 tcp`, tcp_wmem, tcp_rmem).
+const TCP_BUFFERS: Buffers = Buffers {
+    send: 87_040,
+    receive: 131_072,
+};
+/// What UDP has at first (`/proc/sys/net/core/rmem_default`, `wmem_default`).
+const UDP_BUFFERS: Buffers = Buffers {
+    send: 212_992,
+    receive: 212_992,
+};
+
+fn within(value: i32, range: core::ops::RangeInclusive<i32>) -> Result<i32, Errno> {
+    range.contains(&value).then_some(value).ok_or(Errno::EINVAL)
+}
+
+impl Options {
+    /// Those of a new socket.
+    pub(crate) fn new(is_tcp: bool) -> Self {
+        Self {
+            buffers: if is_tcp { TCP_BUFFERS } else { UDP_BUFFERS },
+            reuse_address: false,
+            reuse_port: false,
+            only_v6: false,
+            linger: None,
+            broadcast: false,
+            keep_alive: false,
+            dont_route: false,
+            urgent_inline: false,
+            priority: 0,
+            no_delay: false,
+            cork: false,
+            quick_acknowledgement: true,
+            keep_idle: 7200,
+            keep_interval: 75,
+            keep_count: 9,
+            attempts: 6,
+            user_timeout: 0,
+            time_to_live: 64,
+            type_of_service: 0,
+            mtu_discovery: 1,
+            hop_limit: 64,
+            traffic_class: 0,
+        }
+    }
+
+    /// What an option is set to.
+    ///
+    /// # Errors
+    /// ENOPROTOOPT for one that there is not; EOPNOTSUPP for a level that there is not.
+    pub(crate) fn get(&self, kind: Kind, level: u32, option: u32) -> Result<Value, Errno> {
+        let number = match (level, option) {
+            (SOL_SOCKET, SO_LINGER) => {
+                let seconds = self.linger;
+                return Ok(Value::Linger(
+                    seconds.is_some().into(),
+                    seconds.unwrap_or(0),
+                ));
+            }
+            (SOL_SOCKET, SO_SNDBUF) => i32::try_from(self.buffers.send).unwrap_or(i32::MAX),
+            (SOL_SOCKET, SO_RCVBUF) => i32::try_from(self.buffers.receive).unwrap_or(i32::MAX),
+            (SOL_SOCKET, SO_REUSEADDR) => self.reuse_address.into(),
+            (SOL_SOCKET, SO_REUSEPORT) => self.reuse_port.into(),
+            (SOL_SOCKET, SO_BROADCAST) => self.broadcast.into(),
+            (SOL_SOCKET, SO_KEEPALIVE) => self.keep_alive.into(),
+            (SOL_SOCKET, SO_DONTROUTE) => self.dont_route.into(),
+            (SOL_SOCKET, SO_OOBINLINE) => self.urgent_inline.into(),
+            (SOL_SOCKET, SO_PRIORITY) => self.priority,
+            (IPPROTO_IP, IP_TTL) => self.time_to_live,
+            (IPPROTO_IP, IP_TOS) => self.type_of_service,
+            (IPPROTO_IP, IP_MTU_DISCOVER) => self.mtu_discovery,
+            (IPPROTO_IPV6, _) if kind.domain == Domain::V4 => return Err(Errno::EOPNOTSUPP),
+            (IPPROTO_IPV6, IPV6_V6ONLY) => self.only_v6.into(),
+            (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => self.hop_limit,
+            (IPPROTO_IPV6, IPV6_TCLASS) => self.traffic_class,
+            (IPPROTO_TCP, _) if !kind.is_tcp => return Err(Errno::EOPNOTSUPP),
+            (IPPROTO_TCP, TCP_NODELAY) => self.no_delay.into(),
+            (IPPROTO_TCP, TCP_CORK) => self.cork.into(),
+            (IPPROTO_TCP, TCP_QUICKACK) => self.quick_acknowledgement.into(),
+            (IPPROTO_TCP, TCP_KEEPIDLE) => self.keep_idle,
+            (IPPROTO_TCP, TCP_KEEPINTVL) => self.keep_interval,
+            (IPPROTO_TCP, TCP_KEEPCNT) => self.keep_count,
+            (IPPROTO_TCP, TCP_SYNCNT) => self.attempts,
+            (IPPROTO_TCP, TCP_USER_TIMEOUT) => self.user_timeout,
+            (SOL_SOCKET | IPPROTO_IP | IPPROTO_IPV6 | IPPROTO_TCP, _) => {
+                return Err(Errno::ENOPROTOOPT);
+            }
+            _ => return Err(Errno::EOPNOTSUPP),
+        };
+        Ok(Value::Number(number))
+    }
+
+    /// Sets an option.
+    ///
+    /// # Errors
+    /// EINVAL for a value that cannot be; ENOPROTOOPT, EOPNOTSUPP as [`Options::get`].
+    pub(crate) fn set(
+        &mut self,
+        kind: Kind,
+        level: u32,
+        option: u32,
+        value: Value,
+    ) -> Result<(), Errno> {
+        let value = match value {
+            Value::Linger(on, seconds) => {
+                self.linger = (on != 0).then_some(seconds);
+                return Ok(());
+            }
+            Value::Number(value) => value,
+        };
+        let on = value != 0;
+        match (level, option) {
+            (SOL_SOCKET, SO_SNDBUF) => {
+                // A negative size is taken for a very large one, as on Linux.
+                let value = if value < 0 { BUFFER_MAX } else { value };
+                self.buffers.send = (2 * value.min(BUFFER_MAX)).max(SEND_MIN) as usize;
+            }
+            (SOL_SOCKET, SO_RCVBUF) => {
+                let value = if value < 0 { BUFFER_MAX } else { value };
+                self.buffers.receive = (2 * value.min(BUFFER_MAX)).max(RECEIVE_MIN) as usize;
+            }
+            (SOL_SOCKET, SO_REUSEADDR) => self.reuse_address = on,
+            (SOL_SOCKET, SO_REUSEPORT) => self.reuse_port = on,
+            (SOL_SOCKET, SO_BROADCAST) => self.broadcast = on,
+            (SOL_SOCKET, SO_KEEPALIVE) => self.keep_alive = on,
+            (SOL_SOCKET, SO_DONTROUTE) => self.dont_route = on,
+            (SOL_SOCKET, SO_OOBINLINE) => self.urgent_inline = on,
+            (SOL_SOCKET, SO_PRIORITY) => self.priority = within(value, 0..=6)?,
+            (IPPROTO_IP, IP_TTL) => {
+                self.time_to_live = if value == -1 {
+                    64
+                } else {
+                    within(value, 1..=255)?
+                };
+            }
+            (IPPROTO_IP, IP_TOS) => self.type_of_service = value & 0xff,
+            (IPPROTO_IP, IP_MTU_DISCOVER) => self.mtu_discovery = within(value, 0..=5)?,
+            (IPPROTO_IPV6, _) if kind.domain == Domain::V4 => return Err(Errno::ENOPROTOOPT),
+            (IPPROTO_IPV6, IPV6_V6ONLY) if kind.bound => return Err(Errno::EINVAL),
+            (IPPROTO_IPV6, IPV6_V6ONLY) => self.only_v6 = on,
+            (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => {
+                self.hop_limit = if value == -1 {
+                    64
+                } else {
+                    within(value, 0..=255)?
+                };
+            }
+            (IPPROTO_IPV6, IPV6_TCLASS) => self.traffic_class = within(value, -1..=255)?.max(0),
+            (IPPROTO_TCP, _) if !kind.is_tcp => return Err(Errno::ENOPROTOOPT),
+            (IPPROTO_TCP, TCP_NODELAY) => self.no_delay = on,
+            (IPPROTO_TCP, TCP_CORK) => self.cork = on,
+            (IPPROTO_TCP, TCP_QUICKACK) => self.quick_acknowledgement = on,
+            (IPPROTO_TCP, TCP_KEEPIDLE) => self.keep_idle = within(value, 1..=32_767)?,
+            (IPPROTO_TCP, TCP_KEEPINTVL) => self.keep_interval = within(value, 1..=32_767)?,
+            (IPPROTO_TCP, TCP_KEEPCNT) => self.keep_count = within(value, 1..=127)?,
+            (IPPROTO_TCP, TCP_SYNCNT) => self.attempts = within(value, 1..=127)?,
+            (IPPROTO_TCP, TCP_USER_TIMEOUT) => self.user_timeout = within(value, 0..=i32::MAX)?,
+            _ => return Err(Errno::ENOPROTOOPT),
+        }
+        Ok(())
+    }
+}

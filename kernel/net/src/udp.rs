@@ -1,0 +1,522 @@
+//! Sockets of UDP (`man 7 udp`).
+
+use crate::address::{self, Domain, Local};
+use crate::options::{Kind, Options, Value};
+use crate::ports::{Claim, Sharing, UNPRIVILEGED};
+use crate::stack::Stack;
+use abi::Errno;
+use abi::linux::{FIONREAD, SIOCOUTQ};
+use alloc::collections::VecDeque;
+use alloc::sync::{Arc, Weak};
+use core::net::SocketAddr;
+use ipc::{Buffer, Directions, Received, Timeouts};
+use security::Privileges;
+use sync::{Rank, SpinLock};
+use vfs::{FileOperations, IoContext, IoctlArgument, Metadata};
+use wait::{Attempt, PollEvents, Sink, Source, WaitQueue, Waiter};
+
+/// A socket of datagrams.
+pub struct UdpSocket {
+    this: Weak<UdpSocket>,
+    stack: Arc<Stack>,
+    domain: Domain,
+    state: SpinLock<State>,
+    /// Those that wait for a datagram, or for readiness.
+    readers: WaitQueue,
+    timeouts: Timeouts,
+    metadata: Metadata,
+}
+
+struct State {
+    options: Options,
+    local: Option<Bound>,
+    /// Where datagrams without an address go, and the only place that they come from.
+    peer: Option<SocketAddr>,
+    bytes: Buffer,
+    datagrams: VecDeque<Datagram>,
+    /// What the next operation fails with.
+    error: Option<Errno>,
+    shut: Directions,
+    open: usize,
+    closed: bool,
+}
+
+/// What a socket is bound to.
+#[derive(Clone, Copy)]
+struct Bound {
+    local: Local,
+    /// The address by `bind`, which stays when an association is taken back; `None` when the port was chosen.
+    asked: Option<Local>,
+}
+
+struct Datagram {
+    length: usize,
+    from: SocketAddr,
+}
+
+impl UdpSocket {
+    /// Most bytes of a datagram (RFC 768, RFC 791).
+    pub const DATAGRAM_MAX: usize = 65_507;
+    /// What a datagram occupies besides its bytes.
+    const COST: usize = 256;
+
+    /// A socket without address and peer; `metadata` is what `fstat` tells.
+    #[must_use]
+    pub fn new(stack: Arc<Stack>, domain: Domain, metadata: Metadata) -> Arc<Self> {
+        let state = State {
+            options: Options::new(false),
+            local: None,
+            peer: None,
+            bytes: Buffer::default(),
+            datagrams: VecDeque::new(),
+            error: None,
+            shut: Directions::empty(),
+            open: 0,
+            closed: false,
+        };
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            stack,
+            domain,
+            state: SpinLock::new(Rank::Stream, state),
+            readers: WaitQueue::new(),
+            timeouts: Timeouts::default(),
+            metadata,
+        })
+    }
+
+    /// Its family.
+    #[must_use]
+    pub fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// How long calls wait.
+    #[must_use]
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// Its address (`man 2 getsockname`).
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        let bound = self.state.lock().local;
+        bound.map_or(SocketAddr::new(self.domain.any(), 0), |bound| {
+            bound.local.endpoint
+        })
+    }
+
+    /// The address of its peer (`man 2 getpeername`).
+    ///
+    /// # Errors
+    /// ENOTCONN.
+    pub fn peer(&self) -> Result<SocketAddr, Errno> {
+        self.state.lock().peer.ok_or(Errno::ENOTCONN)
+    }
+
+    /// Binds it to an address (`man 2 bind`).
+    ///
+    /// # Errors
+    /// EINVAL when it has one; EADDRNOTAVAIL for one that is not the partition's; EACCES for a low port; EADDRINUSE.
+    pub fn bind(&self, to: SocketAddr, privileges: Privileges) -> Result<(), Errno> {
+        let address = to.ip();
+        if !address.is_unspecified() && !address::is_own(address) {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
+        let low = (1..UNPRIVILEGED).contains(&to.port());
+        if low && !privileges.contains(Privileges::PORTS) {
+            return Err(Errno::EACCES);
+        }
+        if self.state.lock().local.is_some() {
+            return Err(Errno::EINVAL);
+        }
+        if self.claim(to, to.port() != 0)? {
+            Ok(())
+        } else {
+            Err(Errno::EINVAL)
+        }
+    }
+
+    /// Claims an address, unless the socket has one: then the answer is `false`.
+    fn claim(&self, to: SocketAddr, asked: bool) -> Result<bool, Errno> {
+        let (only_v6, sharing) = {
+            let state = self.state.lock();
+            (state.options.only_v6, self.sharing(&state))
+        };
+        if self.domain == Domain::V6 && only_v6 && to.is_ipv4() {
+            return Err(Errno::EINVAL);
+        }
+        let mut local = Local {
+            endpoint: to,
+            only_v6,
+        };
+        let claim = Claim {
+            local,
+            sharing,
+            peer: None,
+            listens: false,
+            socket: self.this.clone(),
+        };
+        let port = self.stack.udp.lock().claim(claim)?;
+        local.endpoint.set_port(port);
+        {
+            let mut state = self.state.lock();
+            if state.local.is_none() && !state.closed {
+                let asked = asked.then_some(local);
+                state.local = Some(Bound { local, asked });
+                return Ok(true);
+            }
+        }
+        // Another thread was faster.
+        self.stack.udp.lock().release(port, &self.this);
+        Ok(false)
+    }
+
+    /// Sees to it that it has a port.
+    fn ensure_bound(&self) -> Result<Local, Errno> {
+        let bound = self.state.lock().local;
+        if let Some(bound) = bound {
+            return Ok(bound.local);
+        }
+        let any = SocketAddr::new(self.domain.any(), 0);
+        self.claim(any, false).map_err(|errno| match errno {
+            Errno::EADDRINUSE => Errno::EAGAIN,
+            other => other,
+        })?;
+        let bound = self.state.lock().local;
+        bound.map(|bound| bound.local).ok_or(Errno::EBADF)
+    }
+
+    /// Sets where datagrams without an address go, and come from; `None` takes it back.
+    ///
+    /// # Errors
+    /// ENETUNREACH, EAGAIN when no port is free, ENOMEM.
+    pub fn connect(&self, to: Option<SocketAddr>) -> Result<(), Errno> {
+        let Some(to) = to else {
+            self.disconnect();
+            return Ok(());
+        };
+        let only_v6 = self.state.lock().options.only_v6;
+        let to = address::destination(self.domain, only_v6, to)?;
+        let mut local = self.ensure_bound()?;
+        if local.endpoint.ip().is_unspecified() {
+            local.endpoint.set_ip(address::source_for(to.ip()));
+        }
+        if local.endpoint.is_ipv4() != to.is_ipv4() {
+            return Err(Errno::ENETUNREACH);
+        }
+        {
+            let mut state = self.state.lock();
+            state.peer = Some(to);
+            if let Some(bound) = &mut state.local {
+                bound.local = local;
+            }
+        }
+        self.publish(local, Some(to));
+        Ok(())
+    }
+
+    fn publish(&self, local: Local, peer: Option<SocketAddr>) {
+        let mut ports = self.stack.udp.lock();
+        ports.change(local.endpoint.port(), &self.this, |claim| {
+            (claim.local, claim.peer) = (local, peer);
+        });
+    }
+
+    /// Takes the peer back; a port that was chosen is given back too.
+    fn disconnect(&self) {
+        let bound = {
+            let mut state = self.state.lock();
+            state.peer = None;
+            let bound = state.local;
+            state.local = bound.and_then(|bound| {
+                let local = bound.asked?;
+                Some(Bound { local, ..bound })
+            });
+            bound
+        };
+        match bound {
+            Some(Bound {
+                asked: Some(local), ..
+            }) => self.publish(local, None),
+            Some(Bound { local, .. }) => {
+                let port = local.endpoint.port();
+                self.stack.udp.lock().release(port, &self.this);
+            }
+            None => {}
+        }
+    }
+
+    /// Sends one datagram to an address, or to its peer. One that nobody has room for is lost.
+    ///
+    /// # Errors
+    /// EDESTADDRREQ without either; EMSGSIZE, EPIPE, ENETUNREACH; EACCES for a broadcast that was not asked for; EINVAL for
+    /// port 0; ECONNREFUSED, once, when the peer is not there; EAGAIN when no port is free, ENOMEM, what the source says.
+    pub fn send(&self, to: Option<SocketAddr>, source: &mut dyn Source) -> Attempt<usize> {
+        let length = source.remaining();
+        if length > Self::DATAGRAM_MAX {
+            return Err(Errno::EMSGSIZE.into());
+        }
+        let (peer, only_v6) = {
+            let mut state = self.state.lock();
+            if let Some(errno) = state.error.take() {
+                return Err(errno.into());
+            }
+            if state.shut.contains(Directions::SEND) {
+                return Err(Errno::EPIPE.into());
+            }
+            if let Some(SocketAddr::V4(to)) = to
+                && to.ip().is_broadcast()
+                && !state.options.broadcast
+            {
+                return Err(Errno::EACCES.into());
+            }
+            (state.peer, state.options.only_v6)
+        };
+        let to = match to {
+            Some(to) if to.port() == 0 => return Err(Errno::EINVAL.into()),
+            Some(to) => address::destination(self.domain, only_v6, to)?,
+            None => peer.ok_or(Errno::EDESTADDRREQ)?,
+        };
+        let mut from = self.ensure_bound()?.endpoint;
+        if from.ip().is_unspecified() {
+            from.set_ip(address::source_for(to.ip()));
+        }
+        if from.is_ipv4() != to.is_ipv4() {
+            return Err(Errno::ENETUNREACH.into());
+        }
+        if let Some(receiver) = self.receiver(from, to)
+            && receiver.deliver(from, source)?
+        {
+            return Ok(length);
+        }
+        // Nobody is there: only who has a peer is told.
+        if peer == Some(to) {
+            let mut state = self.state.lock();
+            state.error = Some(Errno::ECONNREFUSED);
+            self.readers.wake_all();
+        }
+        Ok(length)
+    }
+
+    fn receiver(&self, from: SocketAddr, to: SocketAddr) -> Option<Arc<Self>> {
+        let turn = self.stack.next_turn();
+        let found = self
+            .stack
+            .udp
+            .lock()
+            .find(to.ip(), to.port(), turn, |claim| match claim.peer {
+                None => Some(0),
+                Some(peer) => (peer == from).then_some(4),
+            });
+        found.and_then(|socket| socket.upgrade())
+    }
+
+    /// Takes a datagram into the inbox; `false` when nobody has the socket any more.
+    fn deliver(&self, from: SocketAddr, source: &mut dyn Source) -> Attempt<bool> {
+        let length = source.remaining();
+        let mut state = self.state.lock();
+        if state.closed {
+            return Ok(false);
+        }
+        let used = state.bytes.len() + state.datagrams.len() * Self::COST;
+        if used + length + Self::COST > state.options.buffers.receive
+            || state.shut.contains(Directions::RECEIVE)
+        {
+            // As a network drops it.
+            return Ok(true);
+        }
+        let State {
+            bytes, datagrams, ..
+        } = &mut *state;
+        datagrams.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        let length = bytes.write(source, length, true)?;
+        datagrams.push_back(Datagram { length, from });
+        self.readers.wake_all();
+        Ok(true)
+    }
+
+    /// Receives one datagram; the answer has its sender's address.
+    ///
+    /// # Errors
+    /// ECONNREFUSED, once, when what was sent has found nobody; EAGAIN, what the sink says.
+    pub fn receive(
+        &self,
+        cx: &IoContext<'_>,
+        sink: &mut dyn Sink,
+        peek: bool,
+    ) -> Attempt<(Received, Option<SocketAddr>)> {
+        let mut state = self.state.lock();
+        if let Some(errno) = state.error.take() {
+            return Err(errno.into());
+        }
+        let Some(&Datagram { length, from }) = state.datagrams.front() else {
+            if state.shut.contains(Directions::RECEIVE) && !cx.nonblocking {
+                return Ok((Received::default(), None));
+            }
+            return cx.wait(|waiter| self.readers.enrol(waiter));
+        };
+        let count = state.bytes.copy(sink, length, true)?;
+        if !peek {
+            state.bytes.discard(length);
+            state.datagrams.pop_front();
+        }
+        Ok((Received { count, length }, Some(from)))
+    }
+
+    /// Closes directions (`man 2 shutdown`): those of a socket without a peer too, which is an error all the same.
+    ///
+    /// # Errors
+    /// ENOTCONN without a peer.
+    pub fn shut_down(&self, directions: Directions) -> Result<(), Errno> {
+        let mut state = self.state.lock();
+        state.shut |= directions;
+        self.readers.wake_all();
+        state.peer.map(drop).ok_or(Errno::ENOTCONN)
+    }
+
+    /// The pending error, which is told once (SO_ERROR).
+    #[must_use]
+    pub fn take_error(&self) -> Option<Errno> {
+        self.state.lock().error.take()
+    }
+
+    fn sharing(&self, state: &State) -> Sharing {
+        Sharing {
+            address: state.options.reuse_address,
+            port: state.options.reuse_port,
+            uid: self.metadata.uid,
+        }
+    }
+
+    fn kind(&self, state: &State) -> Kind {
+        Kind {
+            domain: self.domain,
+            is_tcp: false,
+            bound: state.local.is_some(),
+        }
+    }
+
+    /// What an option is set to.
+    ///
+    /// # Errors
+    /// ENOPROTOOPT, EOPNOTSUPP.
+    pub fn option(&self, level: u32, option: u32) -> Result<Value, Errno> {
+        let state = self.state.lock();
+        state.options.get(self.kind(&state), level, option)
+    }
+
+    /// Sets an option.
+    ///
+    /// # Errors
+    /// ENOPROTOOPT, EINVAL.
+    pub fn set_option(&self, level: u32, option: u32, value: Value) -> Result<(), Errno> {
+        let (bound, sharing) = {
+            let mut state = self.state.lock();
+            let kind = self.kind(&state);
+            state.options.set(kind, level, option, value)?;
+            (state.local, self.sharing(&state))
+        };
+        if let Some(bound) = bound {
+            let port = bound.local.endpoint.port();
+            let mut ports = self.stack.udp.lock();
+            ports.change(port, &self.this, |claim| claim.sharing = sharing);
+        }
+        Ok(())
+    }
+
+    /// Bytes that wait to be received, with what the datagrams cost.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        let state = self.state.lock();
+        state.bytes.len() + state.datagrams.len() * Self::COST
+    }
+}
+
+impl FileOperations for UdpSocket {
+    fn read(&self, cx: &IoContext<'_>, _position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
+        let (received, _) = self.receive(cx, sink, false)?;
+        Ok(received.count)
+    }
+
+    fn write(
+        &self,
+        _cx: &IoContext<'_>,
+        _position: u64,
+        source: &mut dyn Source,
+    ) -> Attempt<usize> {
+        self.send(None, source)
+    }
+
+    fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
+        let state = self.state.lock();
+        let ended = state.shut.contains(Directions::RECEIVE);
+        let mut ready = PollEvents::WRITABLE | PollEvents::WRBAND;
+        ready.set(PollEvents::READABLE, ended || !state.datagrams.is_empty());
+        ready.set(PollEvents::RDHUP, ended);
+        ready.set(PollEvents::HUP, state.shut.is_all());
+        ready.set(PollEvents::ERR, state.error.is_some());
+        let ready = ready & (wanted | PollEvents::ALWAYS);
+        if let Some(waiter) = ready.to_enrol(waiter) {
+            self.readers.enrol(waiter);
+        }
+        ready
+    }
+
+    fn moves_values(&self) -> bool {
+        true
+    }
+
+    /// FIONREAD: bytes of the first datagram. SIOCOUTQ: none, for all have gone.
+    fn ioctl(
+        &self,
+        _cx: &IoContext<'_>,
+        request: u32,
+        argument: &mut dyn IoctlArgument,
+    ) -> Attempt<i64> {
+        let length = match request {
+            FIONREAD => {
+                let state = self.state.lock();
+                state.datagrams.front().map_or(0, |first| first.length)
+            }
+            SIOCOUTQ => 0,
+            _ => return Err(Errno::ENOTTY.into()),
+        };
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        argument.put(&length.to_le_bytes())?;
+        Ok(0)
+    }
+
+    fn metadata(&self) -> Option<Metadata> {
+        Some(self.metadata)
+    }
+
+    fn opened(&self) {
+        self.state.lock().open += 1;
+    }
+
+    fn released(&self) {
+        // What nobody will receive is dropped without the lock.
+        let (bound, _lost) = {
+            let mut state = self.state.lock();
+            state.open = state.open.saturating_sub(1);
+            if state.open > 0 {
+                return;
+            }
+            state.closed = true;
+            self.readers.wake_all();
+            let lost = (
+                core::mem::take(&mut state.bytes),
+                core::mem::take(&mut state.datagrams),
+            );
+            (state.local.take(), lost)
+        };
+        if let Some(bound) = bound {
+            let port = bound.local.endpoint.port();
+            self.stack.udp.lock().release(port, &self.this);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+use super::*;
+use crate::options::Value;
+use crate::world::{AGAIN, Open, Thread, at, metadata, now, udp};
+use abi::linux::{IPPROTO_TCP, SO_RCVBUF, SO_REUSEADDR, SOL_SOCKET};
+use proptest::prelude::*;
+use std::vec::Vec;
+use wait::{SliceSink, SliceSource, Stop};
+
+const NONE: Privileges = Privileges::empty();
+
+fn stack() -> Arc<Stack> {
+    Arc::new(Stack::new())
+}
+
+fn bound(stack: &Arc<Stack>, place: &str) -> Open<UdpSocket> {
+    let socket = udp(stack);
+    socket.0.bind(at(place), NONE).unwrap();
+    socket
+}
+
+fn send(socket: &Open<UdpSocket>, to: &str, bytes: &[u8]) -> Attempt<usize> {
+    let to = (!to.is_empty()).then(|| at(to));
+    socket.0.send(to, &mut SliceSource::new(bytes))
+}
+
+fn receive(socket: &Open<UdpSocket>, room: usize) -> Attempt<(Vec<u8>, usize, SocketAddr)> {
+    let mut bytes = std::vec![0; room];
+    let (received, from) = now(|cx| socket.0.receive(cx, &mut SliceSink::new(&mut bytes), false))?;
+    bytes.truncate(received.count);
+    Ok((bytes, received.length, from.unwrap_or(at("0.0.0.0:0"))))
+}
+
+#[test]
+fn datagrams_keep_their_borders_and_tell_where_they_come_from() {
+    let stack = stack();
+    let server = bound(&stack, "0.0.0.0:5300");
+    let client = udp(&stack);
+    assert_eq!(send(&client, "127.0.0.9:5300", b"one"), Ok(3));
+    assert_eq!(send(&client, "127.0.0.9:5300", b""), Ok(0));
+    let from = SocketAddr::new(at("127.0.0.1:1").ip(), client.0.local().port());
+    assert_eq!(receive(&server, 2), Ok((b"on".to_vec(), 3, from)));
+    assert_eq!(receive(&server, 2), Ok((Vec::new(), 0, from)));
+    assert_eq!(receive(&server, 2), Err(AGAIN));
+    assert_eq!(send(&client, "", b"x"), Err(Errno::EDESTADDRREQ.into()));
+    assert_eq!(
+        send(&client, "10.1.1.1:5", b"x"),
+        Err(Errno::ENETUNREACH.into())
+    );
+    let long = std::vec![0; UdpSocket::DATAGRAM_MAX + 1];
+    assert_eq!(
+        send(&client, "127.0.0.1:5300", &long),
+        Err(Errno::EMSGSIZE.into())
+    );
+    drop((server, client));
+    assert!(stack.udp.lock().is_empty());
+}
+
+#[test]
+fn a_peer_is_heard_alone_and_its_absence_is_told_once() {
+    let stack = stack();
+    let server = bound(&stack, "127.0.0.1:5300");
+    let (friend, stranger) = (bound(&stack, "127.0.0.1:5301"), udp(&stack));
+    server.0.connect(Some(at("127.0.0.1:5301"))).unwrap();
+    assert_eq!(send(&stranger, "127.0.0.1:5300", b"x"), Ok(1));
+    assert_eq!(receive(&server, 9), Err(AGAIN));
+    assert_eq!(send(&friend, "127.0.0.1:5300", b"x"), Ok(1));
+    assert!(receive(&server, 9).is_ok());
+    drop(friend);
+    assert_eq!(send(&server, "", b"x"), Ok(1));
+    assert!(
+        server
+            .0
+            .poll(PollEvents::all(), None)
+            .contains(PollEvents::ERR)
+    );
+    let refused = Err(Errno::ECONNREFUSED.into());
+    assert_eq!(receive(&server, 9).map(drop), refused);
+    assert_eq!(receive(&server, 9), Err(AGAIN));
+    // One without a peer is told nothing.
+    assert_eq!(send(&stranger, "127.0.0.1:9", b"x"), Ok(1));
+    assert_eq!(receive(&stranger, 9), Err(AGAIN));
+    server.0.connect(None).unwrap();
+    assert_eq!(
+        (server.0.peer(), server.0.local()),
+        (Err(Errno::ENOTCONN), at("127.0.0.1:5300"))
+    );
+    assert_eq!(send(&stranger, "127.0.0.1:5300", b"x"), Ok(1));
+    assert!(receive(&server, 9).is_ok());
+}
+
+#[test]
+fn a_port_that_was_chosen_goes_with_the_association() {
+    let stack = stack();
+    let client = udp(&stack);
+    client.0.connect(Some(at("127.0.0.1:9"))).unwrap();
+    assert_eq!(client.0.local().ip(), at("127.0.0.1:1").ip());
+    client.0.connect(None).unwrap();
+    assert_eq!(client.0.local(), at("0.0.0.0:0"));
+    assert!(stack.udp.lock().is_empty());
+}
+
+#[test]
+fn a_full_inbox_loses_datagrams_and_wakes_nobody() {
+    let stack = stack();
+    let server = bound(&stack, "127.0.0.1:5300");
+    server
+        .0
+        .set_option(SOL_SOCKET, SO_RCVBUF, Value::Number(1))
+        .unwrap();
+    let client = udp(&stack);
+    let sent = (0..50)
+        .filter(|_| send(&client, "127.0.0.1:5300", &[0; 100]) == Ok(100))
+        .count();
+    let got = core::iter::repeat_with(|| receive(&server, 100))
+        .take_while(Result::is_ok)
+        .count();
+    assert!(sent == 50 && got > 0 && got < 50);
+    assert_eq!(server.0.used(), 0);
+}
+
+#[test]
+fn who_waits_is_woken_and_a_direction_that_is_shut_ends_the_wait() {
+    let stack = stack();
+    let server = bound(&stack, "127.0.0.1:5300");
+    let thread = Thread::new();
+    let mut byte = [0];
+    let mut blocked = || {
+        thread.run(false, |cx| {
+            let received = server.0.receive(cx, &mut SliceSink::new(&mut byte), false);
+            received.map(|(received, _)| received.count)
+        })
+    };
+    assert_eq!(blocked(), Err(Stop::Park));
+    send(&udp(&stack), "127.0.0.1:5300", b"x").unwrap();
+    assert!(thread.woken());
+    assert_eq!((blocked(), blocked()), (Ok(1), Err(Stop::Park)));
+    assert_eq!(
+        server.0.shut_down(Directions::RECEIVE),
+        Err(Errno::ENOTCONN)
+    );
+    assert!(thread.woken());
+    assert_eq!(blocked(), Ok(0));
+}
+
+#[test]
+fn options_of_another_protocol_are_refused() {
+    let stack = stack();
+    let socket = Open::new(UdpSocket::new(stack, Domain::V6, metadata()));
+    let set = socket.0.set_option(IPPROTO_TCP, 1, Value::Number(1));
+    assert_eq!(set, Err(Errno::ENOPROTOOPT));
+    assert_eq!(
+        socket.0.option(SOL_SOCKET, SO_REUSEADDR),
+        Ok(Value::Number(0))
+    );
+}
+
+proptest! {
+    /// What arrives is what was sent, in order, each to its own socket; nothing is left.
+    #[test]
+    fn datagrams_arrive_whole(
+        steps in proptest::collection::vec((0..3usize, 0..3usize, 0..3000usize, any::<bool>()), 1..80)
+    ) {
+        let stack = stack();
+        let places = ["127.0.0.1:5300", "127.0.0.1:5301", "127.0.0.2:5300"];
+        let sockets: Vec<_> = places.iter().map(|place| bound(&stack, place)).collect();
+        let mut waiting: Vec<VecDeque<(usize, usize)>> = (0..3).map(|_| VecDeque::new()).collect();
+        for (from, to, length, sending) in steps {
+            if sending {
+                prop_assert_eq!(send(&sockets[from], places[to], &std::vec![from as u8; length]), Ok(length));
+                waiting[to].push_back((from, length));
+            } else {
+                match (receive(&sockets[to], 4000), waiting[to].pop_front()) {
+                    (Ok((bytes, whole, source)), Some((from, length))) => {
+                        prop_assert_eq!((bytes, whole, source), (std::vec![from as u8; length], length, at(places[from])));
+                    }
+                    (Err(stop), None) => prop_assert_eq!(stop, AGAIN),
+                    (got, wanted) => prop_assert!(false, "{got:?} for {wanted:?}"),
+                }
+            }
+        }
+        drop(sockets);
+        prop_assert!(stack.udp.lock().is_empty());
+    }
+}

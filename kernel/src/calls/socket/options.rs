@@ -1,0 +1,286 @@
+//! Options of sockets (`man 7 socket`, `man 7 unix`); those of the network are in the [`net`] crate.
+
+use super::{Arguments, Socket, ancillary, opened, require_socket, stream_of, timeouts};
+use crate::calls::Call;
+use crate::outcome::Called;
+use crate::user::Segment;
+use abi::linux::{
+    AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR, SO_LINGER, SO_PASSCRED,
+    SO_PEERCRED, SO_PROTOCOL, SO_RCVBUF, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF, SO_SNDTIMEO,
+    SO_SNDTIMEO_NEW, SO_TYPE, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, Timeval,
+};
+use abi::mmu::Access as MemoryAccess;
+use abi::{Errno, Nanos};
+use ipc::{ChannelEnd, ChannelKind, Sender, StreamSocket};
+use net::Value;
+use vfs::OpenFile;
+
+/// Bytes of the longest value of an option: `struct timeval`.
+const LONGEST: usize = 16;
+
+/// The value of an option as a program gets it.
+struct Told {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+impl Told {
+    fn of(parts: &[&[u8]]) -> Self {
+        let mut told = Self {
+            bytes: [0; LONGEST],
+            length: 0,
+        };
+        let given = parts.iter().copied().flatten();
+        for (place, byte) in told.bytes.iter_mut().zip(given) {
+            *place = *byte;
+            told.length += 1;
+        }
+        told
+    }
+
+    fn number(number: u32) -> Self {
+        Self::of(&[&number.to_le_bytes()])
+    }
+
+    fn span(span: Option<Nanos>) -> Self {
+        let time = Timeval::from_nanos(span.unwrap_or_default());
+        Self::of(&[&time.encode()])
+    }
+}
+
+impl From<Value> for Told {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Number(number) => Self::number(number.cast_unsigned()),
+            Value::Linger(on, seconds) => Self::of(&[&on.to_le_bytes(), &seconds.to_le_bytes()]),
+        }
+    }
+}
+
+/// `man 2 getsockopt`.
+///
+/// # Errors
+/// EBADF, ENOTSOCK, EFAULT, EINVAL for a negative length, ENOPROTOOPT, EOPNOTSUPP for another level.
+pub fn getsockopt(
+    call: &Call<'_>,
+    &[descriptor, level, option, address, length_at, _]: &Arguments,
+) -> Called {
+    let file = opened(call, descriptor)?;
+    let socket = require_socket(&file)?;
+    let room =
+        usize::try_from(call.user.u32(length_at)?.cast_signed()).map_err(|_| Errno::EINVAL)?;
+    let segment = |address, length| Segment { address, length };
+    let value_at = segment(address, room.min(LONGEST));
+    call.user.gather(value_at, MemoryAccess::Write)?;
+    let length_place = segment(length_at, size_of::<u32>());
+    call.user.gather(length_place, MemoryAccess::Write)?;
+    let told = tell(call, &file, &socket, level as u32, option as u32)?;
+    let length = told.length.min(room);
+    call.user
+        .write(address, told.bytes.get(..length).unwrap_or_default())?;
+    call.user.write(length_at, &(length as u32).to_le_bytes())?;
+    Ok(0)
+}
+
+/// The value of an option: those first that all sockets have.
+fn tell(
+    call: &Call<'_>,
+    file: &OpenFile,
+    socket: &Socket<'_>,
+    level: u32,
+    option: u32,
+) -> Result<Told, Errno> {
+    if level == SOL_SOCKET {
+        let spans = || timeouts(file).ok_or(Errno::ENOTSOCK);
+        match option {
+            SO_TYPE => return Ok(Told::number(type_of(socket.kind()))),
+            SO_DOMAIN => return Ok(Told::number(domain_of(socket))),
+            SO_PROTOCOL => return Ok(Told::number(protocol_of(socket))),
+            SO_ACCEPTCONN => return Ok(Told::number(listens(file, socket).into())),
+            SO_ERROR => {
+                let errno = take_error(socket);
+                return Ok(Told::number(errno.map_or(0, |errno| errno.number().into())));
+            }
+            SO_RCVTIMEO | SO_RCVTIMEO_NEW => return Ok(Told::span(spans()?.receive())),
+            SO_SNDTIMEO | SO_SNDTIMEO_NEW => return Ok(Told::span(spans()?.send())),
+            SO_PEERCRED => return Ok(Told::of(&[&ancillary::identity(call, peer(socket))])),
+            _ => {}
+        }
+    }
+    match socket {
+        Socket::Tcp(socket) => Ok(socket.option(level, option)?.into()),
+        Socket::Udp(socket) => Ok(socket.option(level, option)?.into()),
+        _ if level == SOL_SOCKET => unix_number(socket, option).map(Told::number),
+        _ => Err(Errno::EOPNOTSUPP),
+    }
+}
+
+fn take_error(socket: &Socket<'_>) -> Option<Errno> {
+    match socket {
+        Socket::End(end) => end.take_error(),
+        Socket::Tcp(socket) => socket.take_error(),
+        Socket::Udp(socket) => socket.take_error(),
+        Socket::Stream(_) | Socket::Datagram(_) => None,
+    }
+}
+
+fn listens(file: &OpenFile, socket: &Socket<'_>) -> bool {
+    match socket {
+        Socket::Tcp(socket) => socket.listens(),
+        _ => stream_of(file).is_some_and(StreamSocket::listens),
+    }
+}
+
+fn domain_of(socket: &Socket<'_>) -> u32 {
+    u32::from(match socket {
+        Socket::Tcp(socket) => socket.domain().family(),
+        Socket::Udp(socket) => socket.domain().family(),
+        Socket::End(_) | Socket::Stream(_) | Socket::Datagram(_) => AF_UNIX,
+    })
+}
+
+fn protocol_of(socket: &Socket<'_>) -> u32 {
+    match socket {
+        Socket::Tcp(_) => IPPROTO_TCP,
+        Socket::Udp(_) => IPPROTO_UDP,
+        Socket::End(_) | Socket::Stream(_) | Socket::Datagram(_) => 0,
+    }
+}
+
+/// Who is at the other end; nobody, with numbers that nobody has, when there is none.
+fn peer(socket: &Socket<'_>) -> Sender {
+    match socket {
+        Socket::End(end) => end.peer(),
+        _ => Sender {
+            uid: u32::MAX,
+            gid: u32::MAX,
+            ..Sender::default()
+        },
+    }
+}
+
+/// The value of an option of AF_UNIX.
+fn unix_number(socket: &Socket<'_>, option: u32) -> Result<u32, Errno> {
+    let (sending, receiving) = match socket {
+        Socket::End(end) => (end.send_buffer(), end.receive_buffer()),
+        Socket::Datagram(socket) => socket.buffers(),
+        _ => (ChannelEnd::BUFFER, ChannelEnd::BUFFER),
+    };
+    Ok(match option {
+        SO_SNDBUF => u32::try_from(sending).unwrap_or(u32::MAX),
+        SO_RCVBUF => u32::try_from(receiving).unwrap_or(u32::MAX),
+        SO_PASSCRED => u32::from(match socket {
+            Socket::End(end) => end.wants_sender(),
+            Socket::Stream(socket) => socket.wants_sender(),
+            Socket::Datagram(socket) => socket.wants_sender(),
+            Socket::Tcp(_) | Socket::Udp(_) => false,
+        }),
+        _ => return Err(Errno::ENOPROTOOPT),
+    })
+}
+
+fn type_of(kind: ChannelKind) -> u32 {
+    match kind {
+        ChannelKind::Stream => SOCK_STREAM,
+        ChannelKind::SeqPacket => SOCK_SEQPACKET,
+        ChannelKind::Datagram => SOCK_DGRAM,
+    }
+}
+
+/// `man 2 setsockopt`: of AF_UNIX SO_RCVTIMEO, SO_SNDTIMEO, SO_PASSCRED, and SO_SNDBUF and SO_RCVBUF of what can send.
+///
+/// # Errors
+/// EBADF, ENOTSOCK, EFAULT, EINVAL for a short value, EDOM for a span that cannot be, ENOPROTOOPT, EOPNOTSUPP for another
+/// level.
+pub fn setsockopt(
+    call: &Call<'_>,
+    &[descriptor, level, option, address, length, _]: &Arguments,
+) -> Called {
+    let file = opened(call, descriptor)?;
+    let socket = require_socket(&file)?;
+    let length = usize::try_from(length as u32 as i32).map_err(|_| Errno::EINVAL)?;
+    let (level, option) = (level as u32, option as u32);
+    if level == SOL_SOCKET {
+        let spans = timeouts(&file).ok_or(Errno::ENOTSOCK)?;
+        let span = || read_span(call, address, length);
+        match option {
+            SO_RCVTIMEO | SO_RCVTIMEO_NEW => {
+                spans.set_receive(span()?);
+                return Ok(0);
+            }
+            SO_SNDTIMEO | SO_SNDTIMEO_NEW => {
+                spans.set_send(span()?);
+                return Ok(0);
+            }
+            _ => {}
+        }
+    }
+    let value = || read_value(call, level, option, address, length);
+    match socket {
+        Socket::Tcp(socket) => socket.set_option(level, option, value()?)?,
+        Socket::Udp(socket) => socket.set_option(level, option, value()?)?,
+        _ if level != SOL_SOCKET => return Err(Errno::EOPNOTSUPP.into()),
+        _ => match value()? {
+            Value::Number(number) => set_unix(&socket, option, number.cast_unsigned())?,
+            Value::Linger(..) => return Err(Errno::ENOPROTOOPT.into()),
+        },
+    }
+    Ok(0)
+}
+
+fn set_unix(socket: &Socket<'_>, option: u32, number: u32) -> Result<(), Errno> {
+    let (size, on) = (number as usize, number != 0);
+    match (option, socket) {
+        (SO_SNDBUF, Socket::End(end)) => end.set_send_buffer(size),
+        (SO_SNDBUF, Socket::Datagram(socket)) => socket.set_send_buffer(size),
+        (SO_RCVBUF, Socket::End(end)) => end.set_receive_buffer(size),
+        (SO_RCVBUF, Socket::Datagram(socket)) => socket.set_receive_buffer(size),
+        (SO_PASSCRED, Socket::End(end)) => end.set_wants_sender(on),
+        (SO_PASSCRED, Socket::Stream(socket)) => socket.set_wants_sender(on),
+        (SO_PASSCRED, Socket::Datagram(socket)) => socket.set_wants_sender(on),
+        _ => return Err(Errno::ENOPROTOOPT),
+    }
+    Ok(())
+}
+
+/// Reads the value of an option: `struct linger` or a number, of which some options take a single byte.
+fn read_value(
+    call: &Call<'_>,
+    level: u32,
+    option: u32,
+    address: u64,
+    length: usize,
+) -> Result<Value, Errno> {
+    if level == SOL_SOCKET && option == SO_LINGER {
+        if length < 2 * size_of::<u32>() {
+            return Err(Errno::EINVAL);
+        }
+        let on = call.user.u32(address)?.cast_signed();
+        let seconds = call.user.u32(address.wrapping_add(4))?.cast_signed();
+        return Ok(Value::Linger(on, seconds));
+    }
+    if length < size_of::<u32>() {
+        return Err(Errno::EINVAL);
+    }
+    Ok(Value::Number(call.user.u32(address)?.cast_signed()))
+}
+
+/// Reads how long to wait: `None` for ever. A negative time does not wait at all, as on Linux.
+fn read_span(call: &Call<'_>, address: u64, length: usize) -> Result<Option<Nanos>, Errno> {
+    const MICROS: i64 = 1_000_000;
+    if length < Timeval::SIZE {
+        return Err(Errno::EINVAL);
+    }
+    let time = Timeval::decode(&call.user.bytes(address)?);
+    if !(0..MICROS).contains(&time.usec) {
+        return Err(Errno::EDOM);
+    }
+    let Ok(seconds) = u64::try_from(time.sec) else {
+        // The shortest wait that is not the one for ever.
+        return Ok(Some(Nanos(1)));
+    };
+    let nanos = seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(time.usec.cast_unsigned() * 1000);
+    Ok((nanos > 0).then_some(Nanos(nanos)))
+}
