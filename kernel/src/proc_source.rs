@@ -500,7 +500,7 @@ fn describe_cpu(number: u16) -> CpuDescription {
 fn cpu_times(cid: Cid, now: Ticks) -> Vec<CpuTimes> {
     let system = system();
     let time = |ticks| system.timebase.nanos(ticks);
-    let times = |cpu: sched::Cpu, online, account: sched::Account, idle| CpuTimes {
+    let times = |cpu: sched::Cpu, online: bool, account: sched::Account, idle| CpuTimes {
         number: cpu.0,
         gone: !online,
         user: time(account.user),
