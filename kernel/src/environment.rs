@@ -15,7 +15,7 @@ use devpts::Devpts;
 use ipc::system_v::SystemV;
 use ipc::{AbstractNames, QueueNames, Quota};
 use net::Stack;
-use partition::{Wpar, WparTable};
+use partition::{LoadAverage, Wpar, WparTable};
 use spin::Once;
 use sync::{Rank, SpinLock};
 use vfs::MountNamespace;
@@ -48,6 +48,7 @@ pub struct Environment {
     pub emptied: WaitQueue,
     /// When it was loaded.
     pub since: Ticks,
+    load: SpinLock<LoadAverage>,
 }
 
 /// All environments, by cid.
@@ -73,12 +74,27 @@ impl Environment {
             next_name: AtomicU32::new(1),
             emptied: WaitQueue::new(),
             since: arch::time::now(),
+            load: SpinLock::new(Rank::Thread, LoadAverage::new(arch::time::now())),
         })
     }
 
     /// The tag.
     pub fn cid(&self) -> Cid {
         self.wpar.cid()
+    }
+
+    /// Load averages of 1, 5 and 15 minutes in hundredths: its own, in Global the machine's.
+    pub fn load(&self) -> [u32; 3] {
+        let cid = self.cid();
+        let now = arch::time::now();
+        let sum = system().dispatch.with(|scheduler| {
+            if cid.is_global() {
+                scheduler.whole_load(now)
+            } else {
+                scheduler.load(cid, now).unwrap_or_default()
+            }
+        });
+        self.load.lock().at(now, sum, system().timebase)
     }
 
     /// Its ports and connections.

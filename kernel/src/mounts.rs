@@ -13,9 +13,11 @@ use devfs::{Devfs, Devices, Entropy, Selection};
 use devpts::Devpts;
 use procfs::Procfs;
 use ramfs::{Capacity, Ramfs};
+use security::Privileges;
 use spin::Once;
 use sysfs::{Machine, Sysfs};
-use vfs::{Clock, DeviceNumber, FileSystem, Location, Mode, MountNamespace, Timestamp};
+use vfs::{Clock, DeviceNumber, FileSystem, IoContext, Location, Mode, MountNamespace, Timestamp};
+use wait::Attempt;
 
 /// The wall clock as file systems ask for it.
 pub struct WallClock;
@@ -129,12 +131,19 @@ pub fn sysfs() -> FileSystem {
 struct Parts;
 
 impl Machine for Parts {
-    fn cpus(&self, _viewer: Cid) -> Vec<bool> {
-        system().dispatch.with(|scheduler| {
-            let online = scheduler.online_cpus();
-            let numbers = scheduler.clocks().map(|(cpu, _)| cpu);
-            numbers.map(|cpu| online.contains(cpu)).collect()
-        })
+    fn cpus(&self, viewer: Cid) -> Vec<bool> {
+        let own = system()
+            .dispatch
+            .with(|scheduler| scheduler.partition_cpus(viewer));
+        let present = system().cpus.present();
+        present
+            .map(|(cpu, state)| state.is_in_use() && own.contains(sched::Cpu(cpu.0)))
+            .collect()
+    }
+
+    fn set_cpu(&self, cx: &IoContext<'_>, number: usize, online: bool) -> Attempt<()> {
+        cx.credential.require(Privileges::PARTITIONS)?;
+        system().cpus.set_online(cx.caller, number, online)
     }
 
     fn clock(&self) -> &dyn Clock {

@@ -14,7 +14,10 @@ use abi::linux::{SigInfo, SignalNumber};
 use abi::{BasisPoints, Cid, Errno, Pages};
 use alloc::format;
 use alloc::sync::Arc;
-use control::{Load, Refusal, ResourceControls, WparHandle, WparKind, WparState};
+use alloc::vec::Vec;
+use control::{
+    CpuList, Load, Refusal, ResourceControls, ResourceSet, WparHandle, WparKind, WparState,
+};
 use devpts::Devpts;
 use memory::frames;
 use partition::{NotActivated, Refused, Subsystem, Subsystems, Wpar};
@@ -118,8 +121,64 @@ pub fn entitlement(controls: &ResourceControls) -> Entitlement {
         minimum: controls.cpu.minimum.basis_points(),
         soft_maximum: controls.cpu.soft_maximum.basis_points(),
         hard_maximum: controls.cpu.hard_maximum.basis_points(),
-        cpus: CpuSet::ALL,
+        cpus: cpus_of(controls).unwrap_or(CpuSet::ALL),
     }
+}
+
+/// The CPUs of the resource set that is named; `None` where there is no such set.
+fn cpus_of(controls: &ResourceControls) -> Option<CpuSet> {
+    match &controls.resource_set {
+        None => Some(CpuSet::ALL),
+        Some(name) => {
+            let found = system().resource_sets.find(name, machine_cpus())?;
+            Some(CpuSet(found.0))
+        }
+    }
+}
+
+/// The CPUs of the machine that run.
+fn machine_cpus() -> CpuList {
+    CpuList(system().dispatch.cpus().0)
+}
+
+/// Refuses controls that name a resource set which does not exist.
+fn check_resource_set(controls: &ResourceControls) -> Result<(), Refusal> {
+    let Some(name) = controls
+        .resource_set
+        .as_ref()
+        .filter(|_| cpus_of(controls).is_none())
+    else {
+        return Ok(());
+    };
+    let detail = alloc::format!("resources.rset ({name}) must be a resource set that exists");
+    Err(Refusal::with(Errno::EINVAL, detail))
+}
+
+/// All resource sets.
+pub fn resource_sets() -> Vec<ResourceSet> {
+    system().resource_sets.all(machine_cpus())
+}
+
+/// Makes a resource set.
+///
+/// # Errors
+/// As [`control::Request::DefineResourceSet`] says.
+pub fn define_resource_set(set: &ResourceSet) -> Result<(), Errno> {
+    system()
+        .resource_sets
+        .define(&set.name, set.cpus, machine_cpus())
+}
+
+/// Removes a resource set.
+///
+/// # Errors
+/// As [`control::Request::RemoveResourceSet`] says.
+pub fn remove_resource_set(name: &str) -> Result<(), Errno> {
+    let uses = |wpar: &Arc<Wpar>| wpar.controls().resource_set.as_deref() == Some(name);
+    if system().environments.table.all().iter().any(uses) {
+        return Err(Errno::EBUSY);
+    }
+    system().resource_sets.remove(name)
 }
 
 /// The environment that a handle means.
@@ -138,6 +197,7 @@ pub fn of_handle(handle: WparHandle) -> Result<Arc<Environment>, Refusal> {
 /// As [`control::Request::Load`] says.
 pub fn load(credential: &Credential, load: &Load) -> Result<WparHandle, Refusal> {
     load.controls.validate()?;
+    check_resource_set(&load.controls)?;
     if load.key.0 == 0 || load.hostname.is_empty() || load.hostname.len() > 64 {
         return Err(Errno::EINVAL.into());
     }
@@ -369,6 +429,7 @@ pub fn set_resources(
     controls: ResourceControls,
 ) -> Result<(), Refusal> {
     controls.validate()?;
+    check_resource_set(&controls)?;
     let wpar = &environment.wpar;
     // Refused or in force, and only then told to those who enforce it.
     wpar.set_controls(controls.clone())?;

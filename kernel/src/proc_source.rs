@@ -4,22 +4,25 @@
 //! that a view of a partition cannot reach anybody else's process whatever it asks for.
 
 use crate::current;
+use crate::environment;
 use crate::mounts::WallClock;
 use crate::process::Process;
 use crate::system::{Numbered, system};
 use crate::thread::{Phase, Thread};
-use abi::{Cid, Nanos, PAGE_SIZE, Pages, Pid};
+use abi::{Cid, Nanos, PAGE_SIZE, Pages, Pid, Ticks};
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{ProcessState, ProcessStatus};
+use ipc::ChannelEnd;
 use memory::frames;
+use net::{Protocol, TcpSocket};
 use process::signal::Handler;
 use process::{TerminalId, VPid};
 use procfs::{
-    CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, ProcSource, ProcessMemory, ProcessRef,
-    Signals, System, Task, TaskState,
+    CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, Network, ProcSource, ProcessMemory,
+    ProcessRef, Signals, SocketLine, System, Task, TaskState,
 };
 use sched::{Attributes, CpuSet};
 use security::{Credential, Identity, Privileges};
@@ -211,8 +214,41 @@ impl ProcSource for View {
         describe_system(self.cid())
     }
 
+    fn network(&self) -> Network {
+        let stack = environment::find(self.cid());
+        let stack = stack
+            .as_ref()
+            .and_then(|environment| environment.used_network());
+        let lines = |protocol| {
+            let lines = stack.and_then(|stack| stack.lines(protocol).ok());
+            lines.unwrap_or_default().iter().map(socket_line).collect()
+        };
+        Network {
+            tcp: lines(Protocol::Tcp),
+            udp: lines(Protocol::Udp),
+            carried: stack.map_or((0, 0), |stack| stack.traffic()),
+            backlog_limit: TcpSocket::BACKLOG_MAX,
+            buffers: (ChannelEnd::BUFFER, ChannelEnd::BUFFER_MAX),
+            chosen_ports: (*net::CHOSEN.start(), *net::CHOSEN.end()),
+            first_free_port: net::UNPRIVILEGED,
+        }
+    }
+
     fn clock(&self) -> &dyn Clock {
         &self.clock
+    }
+}
+
+fn socket_line(line: &net::Line) -> SocketLine {
+    SocketLine {
+        local: line.local,
+        remote: line.remote,
+        is_v6: line.identity.is_v6,
+        state: line.state,
+        unsent: line.unsent,
+        unread: line.unread,
+        uid: line.identity.uid,
+        inode: line.identity.inode,
     }
 }
 
@@ -407,35 +443,26 @@ fn memory_of(process: &Process) -> Option<ProcessMemory> {
 fn describe_system(cid: Cid) -> System {
     let system = system();
     let now = arch::time::now();
-    let time = |ticks| system.timebase.nanos(ticks);
-    let clocks: Vec<_> = system.dispatch.with(|scheduler| {
-        let clocks = scheduler.clocks();
-        clocks.map(|(_, clock)| clock.clone()).collect()
-    });
-    let cpu_times = clocks.iter().map(|clock| {
-        let (account, idle) = clock.spent(now);
-        CpuTimes {
-            user: time(account.user),
-            system: time(account.system),
-            idle: time(idle),
-            ..CpuTimes::default()
+    let runnable = system.dispatch.with(|scheduler| {
+        if cid.is_global() {
+            scheduler.all_runnable()
+        } else {
+            scheduler.runnable(cid)
         }
     });
+    let cpu_times = cpu_times(cid, now);
     let view = memory_view(cid);
     let environment = crate::environment::find(cid).unwrap_or_else(|| system.global());
     let wall = system.wall_clock(now);
     System {
         uptime: system.uptime(),
         boot_time: wall.saturating_sub(system.uptime()).0 / 1_000_000_000,
-        cpu_times: cpu_times.collect(),
-        cpus: alloc::vec![
-            CpuDescription {
-                model: arch::features::platform().to_uppercase(),
-                clock: system.clock,
-                version: arch::features::processor_version()
-            };
-            clocks.len()
-        ],
+        cpus: cpu_times
+            .iter()
+            .filter(|times| !times.gone)
+            .map(|times| describe_cpu(times.number))
+            .collect(),
+        cpu_times,
         timebase: system.timebase.ticks_per_second,
         machine: system.model.to_string(),
         memory: MemoryUse {
@@ -447,7 +474,8 @@ fn describe_system(cid: Cid) -> System {
             tables: view.used.tables,
             ..MemoryUse::default()
         },
-        running: (1, environment.wpar.threads.count()),
+        load: environment.load(),
+        running: (runnable.max(1), environment.wpar.threads.count()),
         system_name: "Linux".to_string(),
         release: crate::calls::system::RELEASE.to_string(),
         version: crate::calls::system::VERSION.to_string(),
@@ -456,6 +484,50 @@ fn describe_system(cid: Cid) -> System {
         file_systems: alloc::vec!["ramfs", "proc", "sysfs", "devtmpfs", "devpts"],
         ..System::default()
     }
+}
+
+fn describe_cpu(number: u16) -> CpuDescription {
+    CpuDescription {
+        number,
+        model: arch::features::platform().to_uppercase(),
+        clock: system().clock,
+        version: arch::features::processor_version(),
+    }
+}
+
+/// What the CPUs have spent that an environment may use: in Global as it was, in a partition as if its own time had been
+/// spread evenly over its CPUs and nobody else were there.
+fn cpu_times(cid: Cid, now: Ticks) -> Vec<CpuTimes> {
+    let system = system();
+    let time = |ticks| system.timebase.nanos(ticks);
+    let times = |cpu: sched::Cpu, online: bool, account: sched::Account, idle| CpuTimes {
+        number: cpu.0,
+        gone: !online,
+        user: time(account.user),
+        system: time(account.system),
+        idle: time(idle),
+        ..CpuTimes::default()
+    };
+    if cid.is_global() {
+        return system.dispatch.with(|scheduler| {
+            let spent = scheduler.spent(now);
+            spent
+                .map(|(cpu, online, account, idle)| times(cpu, online, account, idle))
+                .collect()
+        });
+    }
+    let (own, account) = system.dispatch.with(|scheduler| {
+        let account = scheduler.account(cid, now).unwrap_or_default();
+        (scheduler.partition_cpus(cid), account)
+    });
+    let count = own.count().max(1) as u64;
+    let each = sched::Account {
+        user: Ticks(account.user.0 / count),
+        system: Ticks(account.system.0 / count),
+    };
+    let since = crate::environment::find(cid).map_or(now, |environment| environment.since);
+    let idle = now.saturating_sub(since).saturating_sub(each.total());
+    own.iter().map(|cpu| times(cpu, true, each, idle)).collect()
 }
 
 /// A process as `ps` shows it to an environment.

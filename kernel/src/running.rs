@@ -11,6 +11,7 @@ use crate::dispatch::earlier;
 use crate::latency::{self, Work};
 use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
+use crate::shortage::{self, Relief};
 use crate::signal_frame;
 use crate::signals;
 use crate::space::Space;
@@ -19,9 +20,10 @@ use crate::thread::{Body, PendingCall, Resumption, Thread};
 use crate::user::User;
 use abi::linux::{self, SigInfo, SignalNumber, SystemCall};
 use abi::mmu::Access;
-use abi::{Errno, Ticks};
+use abi::{Errno, Pages, Ticks};
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use arch::Trap;
 use core::sync::atomic::Ordering;
@@ -33,6 +35,9 @@ use trace::Severity;
 
 /// Pages given back between two looks at whether somebody else is due.
 const STEP: usize = 512;
+
+/// The most that is allocated at once for a fault: the root of the translation tables.
+const LARGEST: Pages = Pages(16);
 
 /// Whether the thread is still on this CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,19 +252,31 @@ impl<'a> Running<'a> {
         Turn::On
     }
 
-    /// The partition has no page left for a program that has touched one: the one who asks goes.
+    /// There is no page for a program that has touched one. At the maximum of its partition the one who asks goes; where
+    /// the machine has none, it is one of the partition that is furthest above its part.
     fn out_of_memory(&self) {
         let process = &self.thread.process;
         let cid = process.cid();
-        let text = match frames::maximum(cid) {
-            Some(maximum) if frames::usage(cid).total() >= maximum => format!(
-                "process {} killed: the partition holds its maximum of {} pages",
-                process.pid, maximum.0
-            ),
-            _ => format!("process {} killed: no memory", process.pid),
+        // What was wanted may be a table of several pages.
+        let used = frames::usage(cid).total() + LARGEST;
+        let maximum = frames::maximum(cid).filter(|&most| used >= most);
+        let (victim, why) = match maximum {
+            Some(maximum) => {
+                let why = format!("the partition holds its maximum of {} pages", maximum.0);
+                (process.clone(), why)
+            }
+            None => match shortage::relieve(process) {
+                Relief::Coming => return,
+                Relief::Kill(victim) if victim.cid() == cid => (victim, "no memory".to_string()),
+                Relief::Kill(victim) => {
+                    let why = "no memory, and the partition is furthest above its part";
+                    (victim, why.to_string())
+                }
+            },
         };
-        system().log(process.cid(), Severity::Permanent, "memory", text);
-        process.end(ExitStatus::Killed {
+        let text = format!("process {} killed: {why}", victim.pid);
+        system().log(victim.cid(), Severity::Permanent, "memory", text);
+        victim.end(ExitStatus::Killed {
             signal: SignalNumber::SIGKILL,
             core: false,
         });

@@ -4,6 +4,7 @@ use crate::console::Consoles;
 use crate::dispatch::Dispatch;
 use crate::dormant::Dormant;
 use crate::environment::{Environment, Environments};
+use crate::hotplug::Cpus;
 use crate::process::Process;
 use crate::terminals::Terminals;
 use crate::thread::Thread;
@@ -15,6 +16,7 @@ use alloc::sync::Arc;
 use arch::interrupts::Source;
 use devfs::{Devices, Entropy};
 use ipc::FutexTable;
+use partition::ResourceSets;
 use process::ProcessTree;
 use ramfs::Ramfs;
 use sched::{Event, Fault};
@@ -37,6 +39,8 @@ pub type Tree = ProcessTree<Numbered>;
 
 /// Everything that the kernel keeps.
 pub struct System {
+    /// Names for sets of CPUs.
+    pub resource_sets: ResourceSets,
     /// The machine's timebase.
     pub timebase: Timebase,
     /// The clock of its CPUs in hertz; 0 when firmware does not tell.
@@ -53,6 +57,8 @@ pub struct System {
     pub tree: SpinLock<Tree>,
     /// Scheduler and threads.
     pub dispatch: Dispatch,
+    /// The CPUs of the machine.
+    pub cpus: Cpus,
     /// What happens at points of time.
     pub timers: Timers,
     /// Processes that sleep.
@@ -169,6 +175,7 @@ impl System {
     /// The system made of its parts.
     pub fn new(parts: Parts) -> Self {
         Self {
+            resource_sets: ResourceSets::new(),
             timebase: parts.timebase,
             clock: parts.clock,
             model: parts.model,
@@ -177,6 +184,7 @@ impl System {
             booted: parts.wall.at,
             tree: SpinLock::new(Rank::ProcessTree, ProcessTree::new()),
             dispatch: parts.dispatch,
+            cpus: Cpus::new(),
             timers: Timers::new(),
             dormant: Dormant::new(),
             environments: Environments::new(parts.global),

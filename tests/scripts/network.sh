@@ -33,19 +33,19 @@ $T/network timeouts
 END
 
 check NET0009 'options are kept, inherited and refused' <<'END'
-$T/network options
+$T/addresses options
 END
 
 check NET0010 'addresses and ports are shared and refused as the manual pages say' <<'END'
-$T/network addresses
+$T/addresses addresses
 END
 
 check NET0011 'one socket serves both families unless told otherwise' <<'END'
-$T/network families
+$T/addresses families
 END
 
 check NET0012 'datagrams keep their borders, peers and errors' <<'END'
-$T/network datagrams
+$T/addresses datagrams
 END
 
 check NET0013 'epoll reports levels, edges and single shots' <<'END'
@@ -109,4 +109,19 @@ round; round; round
 after=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
 test $((before - after)) -lt 256
 rmwpar one >/dev/null
+END
+
+check NET0019 'programs learn which interfaces and addresses there are' <<'END'
+$T/addresses interfaces
+END
+
+check NET0020 'proc shows the ports, connections and limits of its own partition' <<'END'
+mkfifo ready; PORT=7001 $T/network echo >ready & server=$!; read line <ready
+grep -q ' 00000000:1B59 00000000:0000 0A ' /proc/net/tcp
+netstat -lnt | grep -q '0.0.0.0:7001 '
+test "$(cat /proc/sys/net/core/somaxconn)" = 4096
+test "$(ls /proc/net/ | tr '\n' ' ')" = 'dev if_inet6 route tcp tcp6 udp udp6 '
+wparexec /bin/sh -c 'cat /proc/net/tcp' >inside
+test "$(wc -l <inside)" = 1
+kill $server
 END

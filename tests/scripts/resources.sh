@@ -97,7 +97,7 @@ limit=$(clogin hoard awk '/^MemTotal/ { print $2 }' /proc/meminfo)
 idle=$(slab hoard)
 test "$idle" -gt 0
 all=$(awk '/^MemFree/ { print $2 }' /proc/meminfo)
-for what in pipes processes files areas; do
+for what in pipes connections processes files areas; do
 	# One that is killed for want of a page while it hoards is at the end too.
 	(clogin hoard $T/hoard $what || true; rm -f /wpars/hoard/tmp/hoarding) &
 	# Nothing happens in this shell when it is full, so that is looked for.
@@ -119,4 +119,77 @@ stopwpar -F hoard
 rmwpar hoard
 stopwpar -F other
 rmwpar other
+END
+
+check RESOURCE0008 'when memory is used up a program of the WPAR that is furthest above its part goes, whoever asks' <<'END'
+# fill NAME MEGABYTES: a program in the WPAR holds so much memory when this returns.
+fill() {
+	clogin $1 $T/resident $2 &
+	turns=0
+	until test -e /wpars/$1/tmp/filling; do turns=$((turns + 1)); test $turns -lt 600; sleep 0.05; done
+	while test -e /wpars/$1/tmp/filling; do turns=$((turns + 1)); test $turns -lt 3000; sleep 0.05; done
+}
+mkwpar -n meek -R shares_memory=60
+mkwpar -n large -R shares_memory=10
+startwpar meek
+startwpar large
+all=$(awk '/^MemFree/ { print int($2 / 1024) }' /proc/meminfo)
+# The large one takes nine tenths of what is free, which is far more than its part, and keeps still.
+fill large $((all * 9 / 10))
+# The meek one asks for a third, which is less than its part: it gets it.
+fill meek $((all / 3))
+errpt | grep -q 'furthest above its part'
+test -z "$(ps -@ large -o comm | grep resident)"
+ps -@ meek -o comm | grep -q resident
+stopwpar -F meek
+stopwpar -F large
+wait || true
+rmwpar meek
+rmwpar large
+END
+
+check RESOURCE0009 'a soft maximum binds when memory is short: who is above it gives first' <<'END'
+# fill NAME MEGABYTES: a program in the WPAR holds so much memory when this returns.
+fill() {
+	clogin $1 $T/resident $2 &
+	turns=0
+	until test -e /wpars/$1/tmp/filling; do turns=$((turns + 1)); test $turns -lt 600; sleep 0.05; done
+	while test -e /wpars/$1/tmp/filling; do turns=$((turns + 1)); test $turns -lt 3000; sleep 0.05; done
+}
+mkwpar -n soft -R memory=0%-10%,100%
+mkwpar -n wide
+startwpar soft
+startwpar wide
+all=$(awk '/^MemFree/ { print int($2 / 1024) }' /proc/meminfo)
+fill soft $((all * 3 / 10))
+fill wide $((all * 8 / 10))
+test -z "$(ps -@ soft -o comm | grep resident)"
+ps -@ wide -o comm | grep -q resident
+stopwpar -F soft
+stopwpar -F wide
+wait || true
+rmwpar soft
+rmwpar wide
+END
+
+check RESOURCE0010 'limits below the present count end nobody, and hold for what comes' <<'END'
+mkwpar -n many
+startwpar many
+clogin many sh -c 'for i in 1 2 3 4 5; do sleep 1000 & done; wait' &
+turns=0
+until test "$(ps -@ many -o comm | grep -c sleep)" -eq 5; do turns=$((turns + 1)); test $turns -lt 600; sleep 0.05; done
+chwpar -R totalProcesses=2 many
+chwpar -R totalThreads=2 many
+clogin many true 2>err && exit 1
+test "$(ps -@ many -o comm | grep -c sleep)" -eq 5
+chwpar -R totalThreads=unlimited totalProcesses=unlimited many
+clogin many true
+chwpar -R procVirtMem=1MB many
+test "$(ps -@ many -o comm | grep -c sleep)" -eq 5
+clogin many dd if=/dev/zero of=/dev/null bs=16M count=1 && exit 1
+chwpar -R procVirtMem=unlimited many
+clogin many dd if=/dev/zero of=/dev/null bs=16M count=1
+stopwpar -F many
+wait || true
+rmwpar many
 END

@@ -92,3 +92,111 @@ kill $!
 TRY
 clogin chosen bash /tmp/try
 END
+
+check SCHEDULE0012 'a WPAR is confined to its resource set, sees only those CPUs, and percentages are of them' <<'END'
+test "$(lsrset -a | awk '$2 == "sys/sys0" { print $1, $3, $4 }')" = 'r 2 0-1'
+mkrset -c 1 test/one
+test "$(lsrset -n test | tail -n +2)" = "$(lsrset -r test/one | tail -n +2)"
+mkrset -c 1 test/one && exit 1
+mkrset -c 7 test/two && exit 1
+mkrset -c x test/two && exit 1
+mkrset -c 1 sys/two && exit 1
+rmrset test/none && exit 1
+mkwpar -n apart -R rset=test/none
+startwpar apart 2>err && exit 1
+grep -q 'resources.rset (test/none) must be a resource set that exists' err
+chwpar -R rset=test/one apart
+startwpar apart
+test "$(clogin apart nproc)" -eq 1
+test "$(clogin apart cat /sys/devices/system/cpu/online)" = 1
+test "$(clogin apart sed -n 's/^processor.*: //p' /proc/cpuinfo)" = 1
+test "$(clogin apart grep -c '^cpu[0-9]' /proc/stat)" -eq 1
+clogin apart grep -q '^cpu1 ' /proc/stat
+clogin apart taskset -c 0 true && exit 1
+clogin apart sh -c 'for i in 1 2 3; do (while :; do :; done) & done; sleep 1000' &
+sleep 1
+wlmstat -@ apart 4 1 >report
+part() { awk '$1 == "apart" { print int($2) }' report; }
+test "$(part)" -ge 45
+test "$(part)" -le 50
+chwpar -R CPU=0%-50%,50% apart
+sleep 1
+wlmstat -@ apart 4 1 >report
+test "$(part)" -ge 22
+test "$(part)" -le 25
+rmrset test/one 2>err && exit 1
+grep -qi busy err
+chwpar -R rset= CPU=0%-100%,100% apart
+test "$(clogin apart nproc)" -eq 2
+rmrset test/one
+stopwpar -F apart
+rmwpar apart
+wait || true
+END
+
+check SCHEDULE0013 'a WPAR sees its own load, and Global the sum' <<'END'
+mkwpar -n still
+mkwpar -n loaded
+startwpar still
+startwpar loaded
+clogin loaded sh -c 'for i in 1 2 3; do (while :; do :; done) & done; sleep 1000' &
+load() { $1 cat /proc/loadavg | awk '{ print int($1 * 100) }'; }
+turns=0
+until test "$(load 'clogin loaded')" -ge 40; do turns=$((turns + 1)); test $turns -lt 600; sleep 0.1; done
+test "$(load 'clogin still')" -le 20
+test "$(load '')" -ge 20
+test "$(clogin loaded cat /proc/loadavg | awk '{ split($4, n, "/"); print n[1] }')" -ge 3
+used() { clogin $1 awk '/^cpu / { print $2 + $4 }' /proc/stat; }
+test "$(used still)" -lt "$(used loaded)"
+for name in still loaded; do stopwpar -F $name; rmwpar $name; done
+wait || true
+END
+
+check SCHEDULE0014 'wlmstat -l tells what memory holds, and that it adds up' <<'END'
+wlmstat -l >out
+head -n 1 out | grep -Eq 'CLASS +CPU +MEM +DKIO +ANON +FILE +KERN +PGTB +PROC +THRD'
+awk '$1 == "chosen" { sum = $5 + $6 + $7 + $8; if (sum < $3 - 0.03 || sum > $3 + 0.03 || $9 < 1 || $10 < $9) exit 1; seen = 1 } END { exit !seen }' out
+wlmstat -@ chosen -l 1 2 >out
+test "$(grep -c CLASS out)" -eq 2
+wlmstat -@ nobody && exit 1
+wlmstat -x && exit 1
+true
+END
+
+check SCHEDULE0015 'schedo lists, explains, changes and resets' <<'END'
+test "$(schedo -a)" = 'policy = wlm'
+schedo -o policy=stride
+test "$(schedo -o policy)" = 'policy = stride'
+schedo -L policy | tail -n 1 | grep -Eq '^policy +stride +wlm'
+schedo -d policy
+test "$(schedo -o policy)" = 'policy = wlm'
+schedo -h policy | grep -q round-robin
+schedo -o policy=none && exit 1
+test "$(schedo -o policy)" = 'policy = wlm'
+schedo -o speed=1 2>err && exit 1
+grep -q 'speed is no tunable' err
+schedo && exit 1
+clogin chosen schedo -o policy=edf && exit 1
+true
+END
+
+check SCHEDULE0016 'topas shows partitions live, and leaves the terminal as it was' <<'END'
+topas -@ -n 2 >out
+test "$(grep -c '^NAME' out)" -eq 2
+awk '$1 == "chosen" { seen++ } END { exit seen != 2 }' out
+topas -@ 2>err && exit 1
+test "$(wc -l <err)" -eq 1
+grep -q 'needs a terminal' err
+topas -@ nobody -n 1 && exit 1
+topas 2>err && exit 1
+grep -q Usage err
+for key in q '\003'; do
+	rm -f out
+	{ until grep -q chosen out 2>/dev/null; do sleep 0.05; done; printf $key; } |
+		$T/on_pty sh -c 'stty -a >before; topas -@; echo status $?; stty -a >after' >out
+	grep -q 'status 0' out
+	cmp before after || { cat before after; exit 1; }
+	# The longest line, without what moves the cursor, fits.
+	tr -d '\r' <out | sed 's/\x1b\[[?0-9]*[A-Za-z]//g' | awk 'length($0) > 80 { exit 1 }'
+done
+END

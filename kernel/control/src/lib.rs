@@ -28,6 +28,7 @@
 
 extern crate alloc;
 
+mod cpus;
 mod frame;
 mod message;
 mod name;
@@ -35,12 +36,14 @@ mod percent;
 mod resources;
 mod state;
 
+pub use cpus::CpuList;
 pub use frame::{
     FrameError, REQUEST_LIMIT, VERSION, decode_reply, decode_request, encode_reply, encode_request,
 };
 pub use message::{
-    AccountOf, Accounts, Answer, BindMount, ErrorLogEntry, Identity, Load, ProcessState,
-    ProcessStatus, Refusal, Reply, Request, Scope, WparHandle, WparKind, WparStatus,
+    AccountOf, Accounts, Answer, BindMount, ErrorLogEntry, Identity, Load, PagesByKind,
+    ProcessState, ProcessStatus, Refusal, Reply, Request, ResourceSet, Scope, WparHandle, WparKind,
+    WparStatus,
 };
 pub use name::{NameError, WparName};
 pub use percent::{Percent, PercentLimits};

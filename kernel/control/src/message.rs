@@ -3,6 +3,7 @@
 //! Closed enums: a variant is added at the end together with a new protocol version. Paths and names are
 //! texts because that is what programs give; every one is checked by the kernel again.
 
+use crate::cpus::CpuList;
 use crate::name::WparName;
 use crate::resources::{ResourceControls, ResourceError};
 use crate::state::WparState;
@@ -88,6 +89,17 @@ pub enum Request {
     Policies,
     /// Makes a policy the one in use; EINVAL for an unknown one. [`Answer::Done`].
     SetPolicy {
+        /// Its name.
+        name: String,
+    },
+    /// The resource sets, by name. [`Answer::ResourceSets`].
+    ResourceSets,
+    /// Makes a resource set. EINVAL for a bad name or a CPU that is not there, EPERM in the machine's namespace, EEXIST,
+    /// ENOSPC. [`Answer::Done`].
+    DefineResourceSet(ResourceSet),
+    /// Removes a resource set. ENOENT, EPERM for the machine's own, EBUSY while a loaded WPAR is confined to it.
+    /// [`Answer::Done`].
+    RemoveResourceSet {
         /// Its name.
         name: String,
     },
@@ -191,6 +203,8 @@ pub enum Answer {
     ErrorLog(Vec<ErrorLogEntry>),
     /// To [`Request::Policies`].
     Policies(Vec<String>),
+    /// To [`Request::ResourceSets`].
+    ResourceSets(Vec<ResourceSet>),
 }
 
 /// An answer, or why there is none.
@@ -220,6 +234,32 @@ pub struct Identity {
     pub kind: WparKind,
     /// Resource controls; the defaults in Global.
     pub controls: ResourceControls,
+    /// The CPUs that it can use.
+    pub cpus: CpuList,
+}
+
+/// A name for a set of CPUs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceSet {
+    /// `NAMESPACE/NAME`.
+    pub name: String,
+    /// The CPUs.
+    pub cpus: CpuList,
+}
+
+/// Memory by what it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PagesByKind {
+    /// Private and anonymous shared memory of programs.
+    pub anonymous: Pages,
+    /// Contents of files.
+    pub file: Pages,
+    /// The kernel's own objects.
+    pub kernel: Pages,
+    /// Translation tables.
+    pub tables: Pages,
+    /// Buffers of devices.
+    pub device: Pages,
 }
 
 /// A loaded WPAR as `lswpar` shows it.
@@ -286,6 +326,14 @@ pub struct AccountOf {
     pub since: Ticks,
     /// Memory charged to it.
     pub pages: Pages,
+    /// The same by what it holds.
+    pub by_kind: PagesByKind,
+    /// Processes, zombies counted.
+    pub processes: u32,
+    /// Threads.
+    pub threads: u32,
+    /// Load averages of 1, 5 and 15 minutes, in hundredths.
+    pub load: [u32; 3],
 }
 
 /// A process as `ps` shows it. Pids are as the asker sees them.

@@ -4,11 +4,13 @@
 //! What one end sends is in the inbox of the other at once. A FIN is a mark at the end of the bytes, a RST ends both
 //! directions and leaves an error at the end that it reaches; what had come before may still be received there.
 
-use crate::stack::Registration;
+use crate::stack::{Line, Registration, Stack};
 use abi::Errno;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use ipc::{Buffer, Directions, Received};
+use spin::Once;
 use sync::{Rank, SpinLock};
 use vfs::IoContext;
 use wait::{Attempt, PollEvents, Sink, Source, WaitQueue, Waiter};
@@ -17,7 +19,18 @@ use wait::{Attempt, PollEvents, Sink, Source, WaitQueue, Waiter};
 pub struct Connection {
     sides: SpinLock<[Side; 2]>,
     addresses: [SocketAddr; 2],
-    _registration: Registration,
+    registration: Once<Registration>,
+}
+
+/// Whose socket an end is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The user.
+    pub uid: u32,
+    /// The number of the socket's inode; 0 before it is accepted.
+    pub inode: u64,
+    /// Whether it is of IPv6.
+    pub is_v6: bool,
 }
 
 /// How far the two ends have come to know each other.
@@ -52,6 +65,7 @@ struct Side {
     closed: bool,
     send_buffer: usize,
     receive_buffer: usize,
+    identity: Identity,
 }
 
 /// One end of a connection.
@@ -84,6 +98,7 @@ impl Side {
             closed: false,
             send_buffer: buffers.send,
             receive_buffer: buffers.receive,
+            identity: Identity::default(),
         }
     }
 
@@ -118,6 +133,26 @@ impl Side {
         self.wake_all();
     }
 
+    /// The state as `/proc/net/tcp` numbers it.
+    fn number(&self) -> u8 {
+        const ESTABLISHED: u8 = 1;
+        const SYN_SENT: u8 = 2;
+        const FIN_WAIT: u8 = 5;
+        const CLOSED: u8 = 7;
+        const CLOSE_WAIT: u8 = 8;
+        let silent = self.shut.contains(Directions::SEND);
+        match self.stage {
+            Stage::Asked => SYN_SENT,
+            Stage::Dead => CLOSED,
+            Stage::Established => match (self.ended, silent) {
+                (true, true) => CLOSED,
+                (true, false) => CLOSE_WAIT,
+                (false, true) => FIN_WAIT,
+                (false, false) => ESTABLISHED,
+            },
+        }
+    }
+
     fn ready(&self, peer: &Side) -> PollEvents {
         let mut ready = PollEvents::empty();
         ready.set(PollEvents::ERR, self.error.is_some());
@@ -136,13 +171,18 @@ impl Side {
 }
 
 impl Connection {
-    /// The two ends of a new connection, the first of which waits for [`End::establish`]. `buffers` are the first's and
-    /// the second's.
+    /// The two ends of a new connection in a stack, the first of which waits for [`End::establish`]. `buffers` are the
+    /// first's and the second's; `chosen` says that the first's port is its own and has no claim, `shared` that the second
+    /// shares its port.
+    ///
+    /// # Errors
+    /// Those of [`Stack::register`].
     pub(crate) fn pair(
+        stack: &Arc<Stack>,
         addresses: [SocketAddr; 2],
         [first, second]: [Buffers; 2],
-        registration: Registration,
-    ) -> [End; 2] {
+        [chosen, shared]: [bool; 2],
+    ) -> Result<[End; 2], Errno> {
         let sides = [
             Side::new(Stage::Asked, first),
             Side::new(Stage::Established, second),
@@ -150,12 +190,43 @@ impl Connection {
         let connection = Arc::new(Self {
             sides: SpinLock::new(Rank::Stream, sides),
             addresses,
-            _registration: registration,
+            registration: Once::new(),
         });
-        [false, true].map(|second| End {
+        let registration = stack.register(&connection, chosen, shared)?;
+        connection.registration.call_once(|| registration);
+        Ok([false, true].map(|second| End {
             connection: connection.clone(),
             second,
-        })
+        }))
+    }
+
+    /// Its addresses, those of the first end first.
+    pub(crate) fn addresses(&self) -> [SocketAddr; 2] {
+        self.addresses
+    }
+
+    /// Adds what `/proc/net/tcp` tells of the ends that somebody has.
+    pub(crate) fn lines(self: &Arc<Self>, into: &mut Vec<Line>) -> Result<(), Errno> {
+        into.try_reserve(2).map_err(|_| Errno::ENOMEM)?;
+        for second in [false, true] {
+            let end = End {
+                connection: self.clone(),
+                second,
+            };
+            let [local, remote] = end.addresses();
+            let line = end.with(|own, peer| {
+                (!own.closed).then(|| Line {
+                    local,
+                    remote,
+                    state: own.number(),
+                    unsent: peer.inbox.len(),
+                    unread: own.inbox.len(),
+                    identity: own.identity,
+                })
+            });
+            into.extend(line);
+        }
+        Ok(())
     }
 }
 
@@ -271,6 +342,9 @@ impl End {
                 return cx.wait(|waiter| own.writers.enrol(waiter));
             }
             let count = peer.inbox.write(source, wanted.min(room), false)?;
+            if let Some(registration) = self.connection.registration.get() {
+                registration.stack().carried(count);
+            }
             // Whoever watches for changes learns of every send, not of the first alone.
             peer.readers.wake_all();
             Ok(count)
@@ -399,24 +473,8 @@ impl End {
         });
     }
 
-    /// The state as `/proc/net/tcp` numbers it, and bytes that wait to be received here and there.
-    #[must_use]
-    pub fn state(&self) -> (u8, usize, usize) {
-        const ESTABLISHED: u8 = 1;
-        const SYN_SENT: u8 = 2;
-        const FIN_WAIT: u8 = 5;
-        const CLOSED: u8 = 7;
-        const CLOSE_WAIT: u8 = 8;
-        self.with(|own, peer| {
-            let state = match own.stage {
-                Stage::Asked => SYN_SENT,
-                Stage::Dead => CLOSED,
-                Stage::Established if own.ended && own.shut.contains(Directions::SEND) => CLOSED,
-                Stage::Established if own.ended => CLOSE_WAIT,
-                Stage::Established if own.shut.contains(Directions::SEND) => FIN_WAIT,
-                Stage::Established => ESTABLISHED,
-            };
-            (state, own.inbox.len(), peer.inbox.len())
-        })
+    /// Says whose socket this end is.
+    pub(crate) fn introduce(&self, identity: Identity) {
+        self.with(|own, _| own.identity = identity);
     }
 }

@@ -34,18 +34,24 @@ extern crate std;
 
 mod address;
 mod connection;
+mod interface;
+mod netlink;
 mod options;
 mod ports;
 mod stack;
+mod table;
 mod tcp;
 mod udp;
 #[cfg(test)]
 mod world;
 
 pub use address::{Domain, Given, Wire};
-pub use connection::{Buffers, End};
+pub use connection::{Buffers, End, Identity};
+pub use interface::InterfaceRequest;
+pub use netlink::NetlinkSocket;
 pub use options::Value;
-pub use stack::{Protocol, Stack};
+pub use ports::{CHOSEN, UNPRIVILEGED};
+pub use stack::{Line, Protocol, Stack};
 pub use tcp::TcpSocket;
 pub use udp::UdpSocket;
 

@@ -1,10 +1,10 @@
 //! Sockets of TCP (`man 7 tcp`): before they are connected, those that listen, and their connections.
 
 use crate::address::{self, Domain, Local};
-use crate::connection::{Buffers, Connection, End};
+use crate::connection::{Buffers, Connection, End, Identity};
 use crate::options::{Kind, Options, Value};
 use crate::ports::{Claim, Sharing, UNPRIVILEGED};
-use crate::stack::Stack;
+use crate::stack::{Line, Stack};
 use abi::Errno;
 use abi::linux::{FIONREAD, SIOCOUTQ};
 use alloc::collections::VecDeque;
@@ -335,13 +335,14 @@ impl TcpSocket {
             let state = listener.state.lock();
             (state.options.buffers, state.options.reuse_address)
         };
-        let registered = self.stack.register([from, to], chosen, shared);
-        let registration = registered.inspect_err(|_| {
+        let both = [options.buffers, buffers];
+        let made = Connection::pair(&self.stack, [from, to], both, [chosen, shared]);
+        let [own, other] = made.inspect_err(|_| {
             if chosen {
                 self.stack.tcp.lock().ports.give_back(from.port());
             }
         })?;
-        let [own, other] = Connection::pair([from, to], [options.buffers, buffers], registration);
+        own.introduce(self.identity());
         listener.receive_connection(other)?;
         Ok(own)
     }
@@ -398,6 +399,7 @@ impl TcpSocket {
         end.set_buffers(options.buffers);
         let socket = Self::with(self.stack.clone(), self.domain, metadata, options);
         socket.timeouts.copy_from(&self.timeouts);
+        end.introduce(socket.identity());
         socket.end.call_once(|| end);
         Ok(socket)
     }
@@ -543,6 +545,29 @@ impl TcpSocket {
             end.set_buffers(buffers);
         }
         Ok(())
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            uid: self.metadata.uid,
+            inode: self.metadata.id.number,
+            is_v6: self.domain == Domain::V6,
+        }
+    }
+
+    /// What `/proc/net/tcp` tells of a socket that listens.
+    pub(crate) fn line(&self) -> Option<Line> {
+        const LISTEN: u8 = 10;
+        let state = self.state.lock();
+        let local = state.local?.endpoint;
+        Some(Line {
+            local,
+            remote: SocketAddr::new(local.ip(), 0),
+            state: LISTEN,
+            unsent: 0,
+            unread: state.backlog.as_ref()?.waiting.len(),
+            identity: self.identity(),
+        })
     }
 
     /// Bytes of the buffers.

@@ -1,9 +1,10 @@
 //! Sockets of UDP (`man 7 udp`).
 
 use crate::address::{self, Domain, Local};
+use crate::connection::Identity;
 use crate::options::{Kind, Options, Value};
 use crate::ports::{Claim, Sharing, UNPRIVILEGED};
-use crate::stack::Stack;
+use crate::stack::{Line, Stack};
 use abi::Errno;
 use abi::linux::{FIONREAD, SIOCOUTQ};
 use alloc::collections::VecDeque;
@@ -332,6 +333,7 @@ impl UdpSocket {
         datagrams.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let length = bytes.write(source, length, true)?;
         datagrams.push_back(Datagram { length, from });
+        self.stack.carried(length);
         self.readers.wake_all();
         Ok(true)
     }
@@ -423,6 +425,31 @@ impl UdpSocket {
             ports.change(port, &self.this, |claim| claim.sharing = sharing);
         }
         Ok(())
+    }
+
+    /// What `/proc/net/udp` tells of it.
+    pub(crate) fn line(&self) -> Option<Line> {
+        const CONNECTED: u8 = 1;
+        const UNCONNECTED: u8 = 7;
+        let unread = self.used();
+        let state = self.state.lock();
+        let local = state.local?.local.endpoint;
+        let any = SocketAddr::new(self.domain.any(), 0);
+        Some(Line {
+            local,
+            remote: state.peer.unwrap_or(any),
+            state: match state.peer {
+                Some(_) => CONNECTED,
+                None => UNCONNECTED,
+            },
+            unsent: 0,
+            unread,
+            identity: Identity {
+                uid: self.metadata.uid,
+                inode: self.metadata.id.number,
+                is_v6: self.domain == Domain::V6,
+            },
+        })
     }
 
     /// Bytes that wait to be received, with what the datagrams cost.

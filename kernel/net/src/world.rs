@@ -52,7 +52,7 @@ impl Thread {
         let credential = Credential::new(Cid(1), Identity::user(1, 1), Privileges::empty());
         act(&IoContext {
             credential: &credential,
-            waiter: &waiter,
+            caller: &waiter,
             nonblocking,
         })
     }

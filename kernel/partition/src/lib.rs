@@ -30,14 +30,20 @@
 
 extern crate alloc;
 
+mod load;
 mod population;
 mod promises;
+mod resource_sets;
+mod shortage;
 mod subsystem;
 mod table;
 mod wpar;
 
+pub use load::LoadAverage;
 pub use population::{Full, Population};
 pub use promises::Promises;
+pub use resource_sets::ResourceSets;
+pub use shortage::{Holding, who_gives};
 pub use subsystem::{Subsystem, Subsystems};
 pub use table::WparTable;
 pub use wpar::{NotActivated, Refused, Wpar, WparSettings};

@@ -164,6 +164,7 @@ impl Scheduler {
 
     /// Tells the policy a partition's demand as it is now, if that is news.
     pub(crate) fn show(&mut self, cid: Cid, now: Ticks) {
+        self.note_load(cid, now);
         let Some(partition) = self.partition(cid) else {
             return;
         };

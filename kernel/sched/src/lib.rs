@@ -49,6 +49,7 @@ mod entity;
 mod fair;
 mod guard;
 mod ledger;
+mod load;
 mod nice;
 mod offline;
 mod policy;

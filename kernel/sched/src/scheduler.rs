@@ -9,6 +9,7 @@ use crate::clock::Reading;
 use crate::entity::Entities;
 use crate::fair::Bounds;
 use crate::guard::Deciders;
+use crate::load::Load;
 use crate::table::Table;
 use crate::threads::Threads;
 use crate::tree::{Nodes, Places, Tree};
@@ -49,6 +50,8 @@ pub(crate) struct Partition {
     pub shown: Demand,
     /// Where what was told to be waiting may run.
     pub shown_at: Places,
+    /// How many of its threads want a CPU, over time.
+    pub load: Load,
     /// Since when it waits without running anywhere.
     pub waiting_since: Ticks,
 }
@@ -58,6 +61,10 @@ pub(crate) struct Partition {
 pub(crate) struct Processor {
     pub clock: Option<Arc<CpuClock>>,
     pub online_at: Ticks,
+    /// What its clocks showed in the end each time it left, together.
+    pub past: Reading,
+    /// It is to leave.
+    pub recalled: bool,
     /// How far the clock has been read into the accounts.
     pub read: Reading,
     /// Whose time it is.
@@ -124,6 +131,8 @@ pub struct Scheduler {
     /// Partitions at their hard maximum, by the time at which they may go on.
     pub(crate) throttled: Tree,
     pub(crate) throttled_nodes: Nodes,
+    /// How many threads want a CPU, over time.
+    pub(crate) load: Load,
     /// Partitions that wait and run nowhere.
     pub(crate) watched: Watch,
     pub(crate) idle: Ticks,
@@ -160,6 +169,7 @@ impl Scheduler {
             wanting_minimum: 0,
             throttled: Tree::new(),
             throttled_nodes: Nodes::default(),
+            load: Load::new(Ticks(0)),
             watched: Watch::default(),
             idle: Ticks(0),
             gone: Account::default(),
@@ -197,6 +207,7 @@ impl Scheduler {
         *processor = Processor {
             clock: Some(clock.clone()),
             online_at: now,
+            past: processor.past,
             ..Processor::default()
         };
         processor.read.at = now.0;
@@ -262,6 +273,7 @@ impl Scheduler {
             throttled: false,
             shown: Demand::default(),
             shown_at: 0,
+            load: Load::new(now),
             waiting_since: now,
         };
         let online = self.online_cpus();

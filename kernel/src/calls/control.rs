@@ -16,8 +16,8 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{
-    AccountOf, Accounts, Answer, ErrorLogEntry, Identity, Refusal, Reply, Request, Scope, WparName,
-    WparStatus, decode_request, encode_reply,
+    AccountOf, Accounts, Answer, CpuList, ErrorLogEntry, Identity, PagesByKind, Refusal, Reply,
+    Request, Scope, WparName, WparStatus, decode_request, encode_reply,
 };
 use devfs::{Device, Export, Item};
 use memory::frames;
@@ -194,6 +194,10 @@ impl ControlFile {
                 system().dispatch.set_policy(policy);
                 Ok(Answer::Done)
             }
+            Request::DefineResourceSet(set) => Ok(partitions::define_resource_set(&set).map(done)?),
+            Request::RemoveResourceSet { name } => {
+                Ok(partitions::remove_resource_set(&name).map(done)?)
+            }
             Request::PowerOff { status } => power::off(status),
             Request::Restart => power::restart(),
             _ => Err(Errno::EINVAL.into()),
@@ -273,6 +277,7 @@ fn inspect(cx: &IoContext<'_>, request: &Request) -> Option<Answered> {
         Request::Processes(Scope::Wpar(cid)) => Ok(processes(viewer, Some(*cid))),
         Request::ErrorLog => Ok(Answer::ErrorLog(error_log(viewer))),
         Request::Policies => Ok(Answer::Policies(policies())),
+        Request::ResourceSets => Ok(Answer::ResourceSets(partitions::resource_sets())),
         _ => return None,
     })
 }
@@ -287,6 +292,7 @@ fn identity(process: &Arc<Process>) -> Identity {
         hostname: wpar.hostname(),
         kind: wpar.kind(),
         controls: wpar.controls(),
+        cpus: CpuList(system().dispatch.cpus_of(wpar.cid()).0),
     }
 }
 
@@ -327,13 +333,24 @@ fn accounts() -> Answered {
         .map_err(|_| Errno::ENOMEM)?;
     let entry = |(cid, account): &(Cid, sched::Account)| -> Option<AccountOf> {
         let environment: Arc<Environment> = environment::find(*cid)?;
+        let usage = frames::usage(*cid);
         Some(AccountOf {
             cid: *cid,
             name: environment.wpar.name().to_string(),
             user: account.user,
             system: account.system,
             since: environment.since,
-            pages: frames::usage(*cid).total(),
+            pages: usage.total(),
+            by_kind: PagesByKind {
+                anonymous: usage.anonymous,
+                file: usage.file,
+                kernel: usage.kernel,
+                tables: usage.tables,
+                device: usage.device,
+            },
+            processes: environment.wpar.processes.count(),
+            threads: environment.wpar.threads.count(),
+            load: environment.load(),
         })
     };
     Ok(Answer::Accounts(Accounts {

@@ -2,7 +2,7 @@
 
 pub mod locks;
 
-use super::{Call, message_queue, terminal};
+use super::{Call, message_queue, socket, terminal};
 use crate::outcome::{Called, Outcome};
 use crate::special;
 use crate::user::{Segment, User};
@@ -76,16 +76,8 @@ pub(super) fn insert(
 pub(super) fn require_room(call: &Call<'_>) -> Result<(), Errno> {
     let limit = limit(call);
     let files = call.process().files()?;
-    let files = files.lock();
-    let below = files
-        .iter_from(0)
-        .take_while(|(descriptor, _)| descriptor.0 < limit)
-        .count();
-    if (below as u64) < u64::from(limit) {
-        Ok(())
-    } else {
-        Err(Errno::EMFILE)
-    }
+    let free = files.lock().has_free(limit);
+    if free { Ok(()) } else { Err(Errno::EMFILE) }
 }
 
 /// `man 2 close`. As on Linux the process's record locks on the file go with any of its descriptors.
@@ -362,6 +354,9 @@ pub fn ioctl(call: &mut Call<'_>) -> Called {
             return Ok(0);
         }
         _ => {}
+    }
+    if let Some(called) = socket::ioctl(call, &file, request, address) {
+        return called;
     }
     if request == TIOCGPTPEER
         && let Some(master) = terminal::master_of(&file)

@@ -3,17 +3,19 @@
 //! Connections of AF_UNIX are [`ipc::Channel`]s, whose ends come from `socketpair`, `connect` and `accept`; a
 //! [`StreamSocket`] is what `socket` makes before. Datagrams that go to names are of [`DatagramSocket`]s; a pair of datagram
 //! sockets is a channel, and an address that it is given leads to nobody. Sockets of the network are the [`net`] crate's.
-//! Another family is EAFNOSUPPORT. MSG_WAITALL is of no effect with MSG_PEEK.
+//! AF_NETLINK answers what programs ask about interfaces. Another family is EAFNOSUPPORT. MSG_WAITALL is of no effect with MSG_PEEK.
 //!
 //! How long a call may wait is the socket's (SO_RCVTIMEO, SO_SNDTIMEO); `halted` makes a deadline of it.
 //!
 //! The calls come with numbers of their own and through `socketcall`, so a handler gets its arguments as an array.
 
 mod ancillary;
+mod interface;
 mod messages;
 mod names;
 mod options;
 
+pub(super) use interface::ioctl;
 pub(super) use messages::{read, write};
 
 use super::Call;
@@ -24,9 +26,9 @@ use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::special;
 use crate::user::Segment;
 use abi::linux::{
-    self, AF_INET, AF_INET6, AF_UNIX, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IP, IPPROTO_TCP,
-    IPPROTO_UDP, OpenFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_MAX, SOCK_RAW,
-    SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SystemCall,
+    self, AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IP,
+    IPPROTO_TCP, IPPROTO_UDP, OpenFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_MAX,
+    SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SystemCall,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, Nanos};
@@ -37,7 +39,7 @@ use ipc::{
 };
 use messages::{recvfrom, recvmmsg, recvmsg, sendmmsg, sendmsg, sendto};
 use names::{Address, Shown};
-use net::{Domain, Given, TcpSocket, UdpSocket};
+use net::{Domain, Given, NetlinkSocket, TcpSocket, UdpSocket};
 use vfs::{
     Access, Descriptor, FileKind, FileOperations, IoContext, Metadata, Mode, OpenFile, StatusFlags,
 };
@@ -112,6 +114,8 @@ enum Socket<'a> {
     Tcp(&'a TcpSocket),
     /// A socket of UDP.
     Udp(&'a UdpSocket),
+    /// A socket that asks the kernel.
+    Netlink(&'a NetlinkSocket),
 }
 
 fn socket_of(file: &OpenFile) -> Option<Socket<'_>> {
@@ -130,6 +134,9 @@ fn socket_of(file: &OpenFile) -> Option<Socket<'_>> {
     }
     if let Some(socket) = operations.downcast_ref() {
         return Some(Socket::Udp(socket));
+    }
+    if let Some(socket) = operations.downcast_ref() {
+        return Some(Socket::Netlink(socket));
     }
     operations.downcast_ref().map(Socket::Datagram)
 }
@@ -155,7 +162,7 @@ impl Socket<'_> {
             Self::End(end) => end.kind(),
             Self::Stream(socket) => socket.kind(),
             Self::Tcp(_) => ChannelKind::Stream,
-            Self::Datagram(_) | Self::Udp(_) => ChannelKind::Datagram,
+            Self::Datagram(_) | Self::Udp(_) | Self::Netlink(_) => ChannelKind::Datagram,
         }
     }
 }
@@ -171,6 +178,7 @@ fn timeouts(file: &OpenFile) -> Option<&Timeouts> {
         Socket::Datagram(socket) => socket.timeouts(),
         Socket::Tcp(socket) => socket.timeouts(),
         Socket::Udp(socket) => socket.timeouts(),
+        Socket::Netlink(socket) => socket.timeouts(),
     })
 }
 
@@ -284,6 +292,12 @@ fn socket(call: &Call<'_>, &[domain, kind, protocol, ..]: &Arguments) -> Called 
         },
         Ok(AF_INET) => internet(call, Domain::V4, kind, protocol)?,
         Ok(AF_INET6) => internet(call, Domain::V6, kind, protocol)?,
+        Ok(AF_NETLINK) => match (kind, protocol as u32) {
+            // NETLINK_ROUTE.
+            (SOCK_RAW | SOCK_DGRAM, 0) => NetlinkSocket::new(metadata(call)),
+            (SOCK_RAW | SOCK_DGRAM, _) => return Err(Errno::EPROTONOSUPPORT.into()),
+            _ => return Err(Errno::ESOCKTNOSUPPORT.into()),
+        },
         _ => return Err(Errno::EAFNOSUPPORT.into()),
     };
     let file = open(call, socket, flags);
@@ -348,6 +362,10 @@ fn bind(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> Call
             udp.bind(to, privileges)?;
             return Ok(0);
         }
+        Socket::Netlink(netlink) => {
+            netlink.bind(names::read_plain(call, address, length)?.bytes())?;
+            return Ok(0);
+        }
         _ => {}
     }
     let address = names::read(call, address, length)?;
@@ -395,12 +413,17 @@ fn connect(call: &mut Call<'_>, &[descriptor, address, length, ..]: &Arguments) 
             udp.connect(to)?;
             return Ok(0);
         }
+        // The kernel is the only peer.
+        Socket::Netlink(netlink) => {
+            netlink.bind(&NetlinkSocket::address(0))?;
+            return Ok(0);
+        }
         _ => {}
     }
     let address = names::read(call, address, length)?;
     match socket {
         // They have returned.
-        Socket::Tcp(_) | Socket::Udp(_) => Ok(0),
+        Socket::Tcp(_) | Socket::Udp(_) | Socket::Netlink(_) => Ok(0),
         Socket::End(end) => {
             let errno = match address {
                 Address::None | Address::Any => Errno::EINVAL,
@@ -537,6 +560,7 @@ fn getsockname(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) 
         Socket::Datagram(socket) => Shown::unix(socket.name().as_deref()),
         Socket::Tcp(socket) => socket.domain().write(socket.local()).into(),
         Socket::Udp(socket) => socket.domain().write(socket.local()).into(),
+        Socket::Netlink(socket) => Shown::plain(&NetlinkSocket::address(socket.port())),
     };
     tell_name(call, address, length, &name)
 }
@@ -555,6 +579,7 @@ fn getpeername(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) 
         }
         Socket::Tcp(socket) => socket.domain().write(socket.peer()?).into(),
         Socket::Udp(socket) => socket.domain().write(socket.peer()?).into(),
+        Socket::Netlink(_) => Shown::plain(&NetlinkSocket::address(0)),
         Socket::End(_) | Socket::Stream(_) => return Err(Errno::ENOTCONN.into()),
     };
     tell_name(call, address, length, &name)
@@ -579,6 +604,7 @@ fn shutdown(call: &Call<'_>, &[descriptor, how, ..]: &Arguments) -> Called {
         Socket::Datagram(socket) => socket.shut_down(directions)?,
         Socket::Tcp(socket) => socket.shut_down(directions)?,
         Socket::Udp(socket) => socket.shut_down(directions)?,
+        Socket::Netlink(_) => return Err(Errno::EOPNOTSUPP.into()),
     }
     Ok(0)
 }

@@ -51,6 +51,12 @@ impl FileTable {
         }
     }
 
+    /// Whether a descriptor below `limit` is free.
+    #[must_use]
+    pub fn has_free(&self, limit: u32) -> bool {
+        self.used.lowest_free(0) < limit
+    }
+
     /// Gives `file` the lowest free descriptor from `lowest` on.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
-/* Makes as much of one thing as the kernel lets it, for good: processes, pipes (filled), files or areas of memory.
+/* Makes as much of one thing as the kernel lets it, for good: processes, pipes and connections (filled), files or areas of memory.
    When no more is to be had, with ENOMEM (or ENOSPC), it removes /tmp/hoarding, which needs no memory, and waits to be killed. */
 
 #include "check.h"
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 static void full(int error)
 {
@@ -38,6 +40,30 @@ static void pipes(void)
 			continue;
 		}
 		if (write(ends[1], bytes, sizeof bytes) < 0 && errno != EAGAIN)
+			full(errno);
+	}
+}
+
+/* Each connection holds what nobody receives, in both directions. */
+static void connections(void)
+{
+	static char bytes[65536];
+	for (;;) {
+		struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		socklen_t length = sizeof name;
+		int server = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+		int made = server < 0 || client < 0 || listen(server, 1) || getsockname(server, (void *)&name, &length);
+		name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		made = made || connect(client, (void *)&name, sizeof name) || fcntl(client, F_SETFL, O_NONBLOCK);
+		if (made) {
+			if (errno != EMFILE)
+				full(errno);
+			next_process();
+			continue;
+		}
+		while (write(client, bytes, sizeof bytes) > 0)
+			;
+		if (errno != EAGAIN)
 			full(errno);
 	}
 }
@@ -78,7 +104,7 @@ static void areas(void)
 }
 
 static const struct check hoards[] = {
-	{ "pipes", pipes }, { "processes", processes }, { "files", files }, { "areas", areas },
+	{ "pipes", pipes }, { "connections", connections }, { "processes", processes }, { "files", files }, { "areas", areas },
 };
 
 int main(int argc, char **argv)
@@ -87,6 +113,6 @@ int main(int argc, char **argv)
 	for (size_t at = 0; argc == 2 && at < sizeof hoards / sizeof *hoards; at++)
 		if (strcmp(argv[1], hoards[at].name) == 0)
 			hoards[at].run();
-	fprintf(stderr, "usage: hoard pipes|processes|files|areas\n");
+	fprintf(stderr, "usage: hoard pipes|connections|processes|files|areas\n");
 	return 2;
 }

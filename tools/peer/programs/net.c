@@ -204,7 +204,15 @@ static void bandwidth(const char *name, int here, int there)
 	}
 }
 
-int main(void)
+/* Whether a part is to be measured: all are when none is named. */
+static int wanted(int count, char **words, const char *part)
+{
+	for (int at = 1; at < count; at++)
+		if (!strcmp(words[at], part)) return 1;
+	return count < 2;
+}
+
+int main(int count, char **words)
 {
 	struct sockaddr_in at;
 	signal(SIGPIPE, SIG_IGN);
@@ -213,14 +221,12 @@ int main(void)
 	pb_pin(0);
 	ends[0] = connected(&at);
 	ends[1] = accept(server, 0, 0);
-	pb_run("tcp_self_write_read", self, ends);
-	pb_run("tcp_self_connect_accept", alone, &server);
+	if (wanted(count, words, "self")) pb_run("tcp_self_write_read", self, ends);
+	if (wanted(count, words, "connect")) pb_run("tcp_self_connect_accept", alone, &server);
 	close(server);
-	tcp("tcp_rt_1cpu", 0, 0);
-	tcp("tcp_rt_2cpu", 0, 1);
-	udp("udp_rt_1cpu", 0, 0);
-	rate("tcp_connection_1cpu", 0, 0);
-	bandwidth("tcp_bw_1cpu", 0, 0);
-	bandwidth("tcp_bw_2cpu", 0, 1);
+	if (wanted(count, words, "tcp")) { tcp("tcp_rt_1cpu", 0, 0); tcp("tcp_rt_2cpu", 0, 1); }
+	if (wanted(count, words, "udp")) udp("udp_rt_1cpu", 0, 0);
+	if (wanted(count, words, "rate")) rate("tcp_connection_1cpu", 0, 0);
+	if (wanted(count, words, "bandwidth")) { bandwidth("tcp_bw_1cpu", 0, 0); bandwidth("tcp_bw_2cpu", 0, 1); }
 	return 0;
 }

@@ -115,6 +115,7 @@ pub fn test_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
         let path = built(workspace.target.join(PROGRAMS).join("userland").join(&name))?;
         programs.push((name, path));
     }
+    programs.push(fuzzer(workspace)?);
     let folder = workspace.folder("test-programs")?;
     for source in files(&workspace.root.join("tests/programs/c"), &["c"])? {
         let name = stem(&source)?;
@@ -146,6 +147,14 @@ pub fn test_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
         }
     }
     Ok(programs)
+}
+
+/// The fuzzer of system calls, of several files.
+pub fn fuzzer(workspace: &Workspace) -> Result<(String, PathBuf)> {
+    perform(for_programs(workspace.cargo(), "build").args(["--package", "programs"]))
+        .context("the test programs do not build")?;
+    let path = built(workspace.target.join(PROGRAMS).join("userland/fuzz"))?;
+    Ok(("fuzz".to_owned(), path))
 }
 
 /// What the dynamically linked ones of [`test_programs`] need: files of the cross compiler's libc, and their places.

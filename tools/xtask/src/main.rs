@@ -14,6 +14,7 @@ mod compile;
 mod debian;
 mod disk;
 mod emulator;
+mod fuzz;
 mod image;
 mod lines;
 mod lint;
@@ -22,6 +23,7 @@ mod ramdisk;
 mod run;
 mod sim;
 mod size;
+mod stress;
 mod test;
 mod tree;
 mod workspace;
@@ -51,8 +53,12 @@ enum Task {
     Lint,
     /// Fetch Debian packages for ppc64el with their dependencies and unpack them into a tree for `run --add`
     Debian(tree::Options),
+    /// Fork, thread, signal, map and talk in four partitions for minutes; all memory must be back at the end
+    Stress(stress::Options),
     /// Measure, alone or beside Linux
     Bench(bench::Options),
+    /// Make any system call with any argument in several partitions at once, and look whether anybody notices
+    Fuzz(fuzz::Options),
     /// Simulate scenarios of scheduling under policies: tables, errors, curves
     Sim(sim::Options),
     /// Build a disk that boots Corral with GRUB, for `run --disk` and for real machines
@@ -83,7 +89,9 @@ fn perform(task: Task) -> Result<u8> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Lint => lint::run(&workspace),
         Task::Debian(options) => tree::run(&workspace, &options).map(|()| 0),
+        Task::Stress(options) => stress::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Sim(options) => sim::run(&workspace, &options),
         Task::Disk(options) => disk::make(&workspace, &options).map(|()| 0),
         Task::Emulator => emulator::report(&workspace).map(|()| 0),

@@ -47,6 +47,7 @@ fn identity() -> Identity {
         hostname: "host".to_owned(),
         kind: WparKind::System,
         controls: ResourceControls::default(),
+        cpus: control::CpuList(1),
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::database::reason_of;
 use crate::messages::Message;
 use control::{
-    Accounts, Answer, Identity, Load, ProcessStatus, Refusal, Reply, Request, Scope, WparHandle,
-    WparName, WparStatus,
+    Accounts, Answer, Identity, Load, ProcessStatus, Refusal, Reply, Request, ResourceSet, Scope,
+    WparHandle, WparName, WparStatus,
 };
 use std::fs::File;
 use std::io::{Read, Write};
@@ -152,6 +152,14 @@ impl<'a> Control<'a> {
     pub fn policies(&mut self) -> Result<Vec<String>, Refusal> {
         match self.kernel.ask(&Request::Policies)? {
             Answer::Policies(names) => Ok(names),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Resource sets, by name.
+    pub fn resource_sets(&mut self) -> Result<Vec<ResourceSet>, Refusal> {
+        match self.kernel.ask(&Request::ResourceSets)? {
+            Answer::ResourceSets(sets) => Ok(sets),
             _ => Err(unexpected()),
         }
     }

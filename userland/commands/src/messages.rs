@@ -75,6 +75,9 @@ messages! {
     523 LogoutOnly { name } "Workload partition {name} is an application: only a system workload partition can be entered.";
     524 NotDefined { what } "{what} needs a system workload partition.";
     525 Broken { name, reason } "Workload partition {name} is broken: {reason}.";
+    526 NoResourceSet { name } "There is no resource set {name}.";
+    527 NoTunable { name } "{name} is no tunable parameter: schedo -a lists them.";
+    528 NeedsTerminal {} "A live view needs a terminal; -n COUNT writes so many reports.";
 }
 
 /// How much is said.

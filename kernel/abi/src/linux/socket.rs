@@ -119,6 +119,32 @@ pub const TCP_SYNCNT: u32 = 7;
 pub const TCP_QUICKACK: u32 = 12;
 /// Option of TCP: milliseconds before a connection is given up.
 pub const TCP_USER_TIMEOUT: u32 = 18;
+/// Request: the name of an interface by its number. The structure of these requests is `struct ifreq`.
+pub const SIOCGIFNAME: u32 = 0x8910;
+/// Request: all interfaces with an address.
+pub const SIOCGIFCONF: u32 = 0x8912;
+/// Request: flags.
+pub const SIOCGIFFLAGS: u32 = 0x8913;
+/// Request: address.
+pub const SIOCGIFADDR: u32 = 0x8915;
+/// Request: address of the other end.
+pub const SIOCGIFDSTADDR: u32 = 0x8917;
+/// Request: broadcast address.
+pub const SIOCGIFBRDADDR: u32 = 0x8919;
+/// Request: mask of the network.
+pub const SIOCGIFNETMASK: u32 = 0x891b;
+/// Request: metric.
+pub const SIOCGIFMETRIC: u32 = 0x891d;
+/// Request: largest packet.
+pub const SIOCGIFMTU: u32 = 0x8921;
+/// Request: hardware address.
+pub const SIOCGIFHWADDR: u32 = 0x8927;
+/// Request: number.
+pub const SIOCGIFINDEX: u32 = 0x8933;
+/// Request: length of the queue.
+pub const SIOCGIFTXQLEN: u32 = 0x8942;
+/// Requests about interfaces: those that ask, and those that change something.
+pub const SIOC_INTERFACE: core::ops::RangeInclusive<u32> = 0x8910..=0x8951;
 /// Request: bytes that have not been taken.
 pub const SIOCOUTQ: u32 = TIOCOUTQ;
 

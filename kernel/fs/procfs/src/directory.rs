@@ -1,5 +1,6 @@
 //! What is in the directories.
 
+use crate::network_files::{CORE_FILES, IPV4_FILES, NET_FILES, NetworkFile};
 use crate::node::{ProcessLink, What};
 use crate::process_files;
 use crate::source::{ProcSource, ProcessRef};
@@ -18,6 +19,13 @@ pub(crate) struct Named {
     pub(crate) next: u64,
 }
 
+fn of_network(files: &[(&'static str, NetworkFile)]) -> Vec<(&'static str, What)> {
+    let files = files.iter();
+    files
+        .map(|&(name, file)| (name, What::Network(file)))
+        .collect()
+}
+
 /// The names of a directory that are always there.
 fn fixed(what: What) -> Vec<(&'static str, What)> {
     match what {
@@ -29,11 +37,21 @@ fn fixed(what: What) -> Vec<(&'static str, What)> {
                 ("self", What::SelfLink),
                 ("thread-self", What::ThreadSelfLink),
                 ("mounts", What::MountsLink),
+                ("net", What::Net),
                 ("sys", What::Sys),
             ];
             files.chain(others).collect()
         }
-        What::Sys => [("kernel", What::SysKernel), ("fs", What::SysFs)].into(),
+        What::Sys => [
+            ("kernel", What::SysKernel),
+            ("fs", What::SysFs),
+            ("net", What::SysNet),
+        ]
+        .into(),
+        What::SysNet => [("core", What::SysNetCore), ("ipv4", What::SysNetIpv4)].into(),
+        What::Net => of_network(&NET_FILES),
+        What::SysNetCore => of_network(&CORE_FILES),
+        What::SysNetIpv4 => of_network(&IPV4_FILES),
         What::SysKernel => KERNEL_FILES
             .iter()
             .map(|&(name, file)| (name, What::System(file)))

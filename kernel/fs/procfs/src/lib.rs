@@ -15,6 +15,7 @@
 extern crate alloc;
 
 mod directory;
+mod network_files;
 mod node;
 mod process_files;
 mod source;
@@ -24,6 +25,7 @@ pub use source::{
     CpuDescription, CpuTimes, Ids, MapLine, MemoryUse, ProcSource, ProcessMemory, ProcessRef,
     Signals, System, Task, TaskState,
 };
+pub use source::{Network, SocketLine};
 
 use abi::Cid;
 use alloc::sync::Arc;

@@ -2,6 +2,7 @@
 
 use crate::View;
 use crate::directory;
+use crate::network_files::{self, NetworkFile};
 use crate::process_files::{self, FILES, ProcessFile};
 use crate::source::{ProcSource, ProcessRef, Task};
 use crate::system_files::{self, SystemFile};
@@ -37,7 +38,12 @@ pub(crate) enum What {
     Sys,
     SysKernel,
     SysFs,
+    SysNet,
+    SysNetCore,
+    SysNetIpv4,
+    Net,
     System(SystemFile),
+    Network(NetworkFile),
     Process(ProcessRef),
     /// A file of a process, or of one of its threads.
     File(ProcessRef, Option<Pid>, ProcessFile),
@@ -54,6 +60,7 @@ impl What {
     fn kind(self) -> FileKind {
         match self {
             What::Root | What::Sys | What::SysKernel | What::SysFs => FileKind::Directory,
+            What::Net | What::SysNet | What::SysNetCore | What::SysNetIpv4 => FileKind::Directory,
             What::Process(_)
             | What::Files(_)
             | What::FilesInfo(_)
@@ -61,7 +68,8 @@ impl What {
             | What::Task(..) => FileKind::Directory,
             What::SelfLink | What::ThreadSelfLink | What::MountsLink => FileKind::Symlink,
             What::Link(..) | What::OpenFile(..) => FileKind::Symlink,
-            What::System(_) | What::File(..) | What::FileInfo(..) => FileKind::Regular,
+            What::System(_) | What::Network(_) => FileKind::Regular,
+            What::File(..) | What::FileInfo(..) => FileKind::Regular,
         }
     }
 
@@ -98,6 +106,11 @@ impl What {
             What::FileInfo(_, number) => (15, number),
             What::Tasks(_) => (16, 0),
             What::Task(_, tid) => (17, tid.0),
+            What::SysNet => (18, 0),
+            What::SysNetCore => (19, 0),
+            What::SysNetIpv4 => (20, 0),
+            What::Net => (21, 0),
+            What::Network(file) => (22, file as u32),
             What::File(_, Some(tid), file) => (32 + file as u64, tid.0),
         };
         let key = self.process().map_or(0, |process| process.key);
@@ -350,6 +363,7 @@ impl Inode for Node {
         let source = self.source(cx)?;
         let text = match self.what {
             What::System(file) => system_files::text(file, &source.system()),
+            What::Network(file) => network_files::text(file, &source.network()),
             What::File(process, tid, file) => {
                 if file == ProcessFile::Environment {
                     self.may_inspect(cx, process)?;

@@ -4,6 +4,7 @@ use abi::{Nanos, Pages, Pid};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use vfs::{Clock, Location, MountLine, OpenFile};
 
 /// A process, and no later one that happens to get the same number.
@@ -66,6 +67,9 @@ pub trait ProcSource: Send + Sync {
 
     /// What is known of the system.
     fn system(&self) -> System;
+
+    /// What is known of the network.
+    fn network(&self) -> Network;
 
     /// The time of day.
     fn clock(&self) -> &dyn Clock;
@@ -277,6 +281,10 @@ pub struct MapLine {
 /// Time that CPUs spent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTimes {
+    /// Which CPU.
+    pub number: u16,
+    /// It is out of use now: it counts in the sum only.
+    pub gone: bool,
     /// In user mode.
     pub user: Nanos,
     /// In user mode with a positive nice value.
@@ -315,6 +323,8 @@ pub struct MemoryUse {
 /// One CPU, as `/proc/cpuinfo` describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpuDescription {
+    /// Which CPU.
+    pub number: u16,
     /// The model, `POWER9 (architected), altivec supported`.
     pub model: String,
     /// The clock in hertz.
@@ -330,9 +340,9 @@ pub struct System {
     pub uptime: Nanos,
     /// When that was, in seconds since 1970.
     pub boot_time: u64,
-    /// What each CPU spent; the numbers are those of `cpu0`, `cpu1`…
+    /// What each CPU spent, by number.
     pub cpu_times: Vec<CpuTimes>,
-    /// What kinds of CPUs there are.
+    /// What kinds of CPUs there are, by number.
     pub cpus: Vec<CpuDescription>,
     /// Ticks of the timebase in a second.
     pub timebase: u64,
@@ -368,4 +378,44 @@ pub struct System {
     pub pid_limit: u32,
     /// Kinds of file systems.
     pub file_systems: Vec<&'static str>,
+}
+
+/// A socket of the network, as a line of `/proc/net/tcp` and its like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketLine {
+    /// Its address.
+    pub local: SocketAddr,
+    /// Its peer's.
+    pub remote: SocketAddr,
+    /// Whether it is of IPv6, whatever its addresses are.
+    pub is_v6: bool,
+    /// Its state, by number.
+    pub state: u8,
+    /// Bytes sent that have not been received.
+    pub unsent: usize,
+    /// Bytes to be received, or connections to be accepted.
+    pub unread: usize,
+    /// Its owner.
+    pub uid: u32,
+    /// Its inode.
+    pub inode: u64,
+}
+
+/// What is known of the network at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Sockets of TCP that listen or are connected.
+    pub tcp: Vec<SocketLine>,
+    /// Sockets of UDP that have a port.
+    pub udp: Vec<SocketLine>,
+    /// Bytes and transfers that the loopback interface has carried.
+    pub carried: (u64, u64),
+    /// Most connections that wait to be accepted.
+    pub backlog_limit: usize,
+    /// Size of a buffer that nobody has changed, and the largest that can be asked for.
+    pub buffers: (usize, usize),
+    /// Ports that are chosen for sockets, from and to.
+    pub chosen_ports: (u16, u16),
+    /// The first port that needs no privilege.
+    pub first_free_port: u16,
 }

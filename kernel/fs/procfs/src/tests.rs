@@ -195,6 +195,12 @@ impl ProcSource for Source {
     fn root(&self) -> Location {
         self.root.clone()
     }
+    fn network(&self) -> Network {
+        Network {
+            backlog_limit: 4096,
+            ..Network::default()
+        }
+    }
     fn system(&self) -> System {
         let cpu = CpuTimes {
             user: Nanos(20_000_000),
@@ -204,8 +210,13 @@ impl ProcSource for Source {
         System {
             uptime: Nanos(61_230_000_000),
             boot_time: 1_700_000_000,
-            cpu_times: vec![cpu, cpu],
+            // One is out of use.
+            cpu_times: vec![
+                CpuTimes { gone: true, ..cpu },
+                CpuTimes { number: 2, ..cpu },
+            ],
             cpus: vec![CpuDescription {
+                number: 2,
                 model: "POWER9".into(),
                 clock: 2_000_000_000,
                 version: 0x004e_1202,
@@ -383,6 +394,9 @@ fn procfs01_directories_list_what_can_be_looked_up() {
             "version"
         ]
     );
+    assert!(world.list("/proc/net").contains(&"tcp6".to_string()));
+    let limit = world.read("/proc/sys/net/core/somaxconn");
+    assert_eq!(limit, Ok("4096\n".to_string()));
     assert!(world.list("/proc/1/task/4").contains(&"stat".to_string()));
     for path in [
         "/proc/2",
@@ -464,7 +478,7 @@ fn procfs04_files_of_the_system() {
     );
     let stat = world.read("/proc/stat").unwrap();
     assert!(
-        stat.starts_with("cpu  4 0 0 690 0 0 0 0 0 0\ncpu0 2 0 0 345 0 0 0 0 0 0\n"),
+        stat.starts_with("cpu  4 0 0 690 0 0 0 0 0 0\ncpu2 2 0 0 345 0 0 0 0 0 0\n"),
         "{stat}"
     );
     assert!(stat.contains("\nbtime 1700000000\n"));

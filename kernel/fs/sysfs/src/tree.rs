@@ -9,10 +9,10 @@ use alloc::vec::Vec;
 /// The texts of all files by their paths below the root; a directory is the beginning of a path.
 pub(crate) type Tree = BTreeMap<String, String>;
 
-/// The tree of a machine whose CPUs are in use as `online` says.
+/// The tree of a machine whose CPUs are in use as `online` says; with a switch for each where they are `managed`.
 ///
 /// Every CPU is a core of its own: the hypervisor does not say which of its processors share one.
-pub(crate) fn tree(online: &[bool]) -> Tree {
+pub(crate) fn tree(online: &[bool], managed: bool) -> Tree {
     let mut tree = Tree::new();
     let mut put = |path: String, text: String| {
         tree.insert(path, text + "\n");
@@ -28,6 +28,9 @@ pub(crate) fn tree(online: &[bool]) -> Tree {
         ("kernel_max", online.len().saturating_sub(1).to_string()),
     ] {
         put(format!("devices/system/cpu/{name}"), text);
+    }
+    for (number, online) in online.iter().enumerate().filter(|_| managed) {
+        put(switch(number), u8::from(*online).to_string());
     }
     for (number, _) in online.iter().enumerate().filter(|(_, online)| **online) {
         let alone: Vec<bool> = (0..online.len()).map(|other| other == number).collect();
@@ -58,6 +61,19 @@ pub(crate) fn tree(online: &[bool]) -> Tree {
         "always madvise [never]".to_string(),
     );
     tree
+}
+
+/// The file that says whether a CPU is in use.
+fn switch(number: usize) -> String {
+    format!("devices/system/cpu/cpu{number}/online")
+}
+
+/// The CPU whose switch a path leads to.
+pub(crate) fn switched(path: &str) -> Option<usize> {
+    let number = path
+        .strip_prefix("devices/system/cpu/cpu")?
+        .strip_suffix("/online")?;
+    number.parse().ok()
 }
 
 /// Numbers of the set members as ranges: `0-3,6`.

@@ -385,7 +385,7 @@ fn a_watcher_learns_of_every_send_and_of_the_connection() {
     let watch = |socket: &Open<TcpSocket>| {
         thread.run(false, |cx| {
             let sleeper: Arc<dyn wait::Sleeper> = thread.clone();
-            let Ticket(ticket) = cx.waiter.ticket();
+            let Ticket(ticket) = cx.waiter().ticket();
             let waiter = Waiter::watching(sleeper, Ticket(ticket), Manner::CHANGES);
             socket.0.poll(EVERYTHING, Some(&waiter))
         })

@@ -83,7 +83,7 @@ fn sched0091_priorities_and_turns() {
             first
         })
         .collect();
-    let whole = turns.iter().filter(|&&part| part < 0.001 || part > 0.999);
+    let whole = turns.iter().filter(|part| !(0.001..=0.999).contains(*part));
     assert!(whole.count() >= 20, "{turns:?}");
 }
 

@@ -5,6 +5,7 @@ use super::super::file::{SLICE, cut, raise, total, transferred};
 use super::names::{self, Address, Shown};
 use super::{Arguments, Socket, ancillary, halted, opened, require_socket, timeouts};
 use crate::outcome::{Called, Outcome};
+use crate::room;
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::Errno;
 use abi::linux::{IOV_MAX, MAX_RW_COUNT, MessageFlags, Msghdr, SignalNumber};
@@ -14,7 +15,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::net::SocketAddr;
 use ipc::{Ancillary, Bound, ChannelEnd, ChannelKind, DatagramSocket, Received, Sender, Timeouts};
-use net::{Given, TcpSocket, UdpSocket};
+use net::{Given, NetlinkSocket, TcpSocket, UdpSocket};
 use vfs::{IoContext, OpenFile, StatusFlags};
 use wait::{Attempt, Sink, Source, Stop};
 
@@ -24,6 +25,7 @@ enum Carrier<'a> {
     Datagram(&'a DatagramSocket, Option<Arc<DatagramSocket>>),
     Tcp(&'a TcpSocket),
     Udp(&'a UdpSocket, Option<SocketAddr>),
+    Netlink(&'a NetlinkSocket),
 }
 
 /// What goes with a message.
@@ -45,6 +47,7 @@ impl<'a> Carrier<'a> {
             Socket::Datagram(socket) => Ok(Self::Datagram(socket, None)),
             Socket::Tcp(socket) => Ok(Self::Tcp(socket)),
             Socket::Udp(socket) => Ok(Self::Udp(socket, None)),
+            Socket::Netlink(socket) => Ok(Self::Netlink(socket)),
             Socket::Stream(socket) if socket.kind() == ChannelKind::Stream => Err(Errno::EINVAL),
             Socket::Stream(_) => Err(Errno::ENOTCONN),
         }
@@ -96,13 +99,15 @@ impl<'a> Carrier<'a> {
                 }
             }
             Socket::Udp(socket) => Ok(Self::Udp(socket, None)),
+            // The kernel is the only peer.
+            Socket::Netlink(socket) => Ok(Self::Netlink(socket)),
         }
     }
 
     fn kind(&self) -> ChannelKind {
         match self {
             Self::End(end) => end.kind(),
-            Self::Datagram(..) | Self::Udp(..) => ChannelKind::Datagram,
+            Self::Datagram(..) | Self::Udp(..) | Self::Netlink(_) => ChannelKind::Datagram,
             Self::Tcp(_) => ChannelKind::Stream,
         }
     }
@@ -111,6 +116,7 @@ impl<'a> Carrier<'a> {
     fn longest(&self) -> usize {
         match self {
             Self::Udp(..) => UdpSocket::DATAGRAM_MAX,
+            Self::Netlink(_) => NetlinkSocket::REQUEST_MAX,
             _ => ChannelEnd::RECORD_MAX,
         }
     }
@@ -126,6 +132,7 @@ impl<'a> Carrier<'a> {
             Self::End(end) => end.send_with(cx, source, with),
             Self::Datagram(socket, to) => socket.send(cx, to.as_ref(), source, with),
             Self::Udp(socket, to) => socket.send(*to, source),
+            Self::Netlink(socket) => socket.send(source),
         }
     }
 
@@ -145,6 +152,7 @@ impl<'a> Carrier<'a> {
                 with.from.set(from);
                 Ok(received)
             }
+            Self::Netlink(socket) => socket.receive(cx, sink, peek),
         }
     }
 
@@ -153,7 +161,7 @@ impl<'a> Carrier<'a> {
         let (wanted, other) = match self {
             Self::End(end) => (end.wants_sender(), end.peer()),
             Self::Datagram(socket, _) => (socket.wants_sender(), Sender::default()),
-            Self::Tcp(_) | Self::Udp(..) => return None,
+            Self::Tcp(_) | Self::Udp(..) | Self::Netlink(_) => return None,
         };
         wanted.then(|| with.ancillary.sender.unwrap_or(other))
     }
@@ -167,6 +175,7 @@ impl<'a> Carrier<'a> {
                 name.map(|name| Shown::unix(Some(name)))
             }
             Self::Tcp(_) => None,
+            Self::Netlink(_) => Some(Shown::plain(&NetlinkSocket::address(0))),
             Self::Udp(socket, _) => {
                 let from = with.from.get();
                 from.map(|from| socket.domain().write(from).into())
@@ -197,6 +206,10 @@ pub(in crate::calls) fn write(
     segments: &[Segment],
 ) -> Called {
     let carrier = Carrier::sending(call, require_socket(file)?, 0, 0)?;
+    // What waits to be received is kept by the kernel.
+    if transferred(call) == 0 {
+        room::ask()?;
+    }
     let with = Ancillary::default();
     send(call, file, &carrier, segments, MessageFlags::empty(), with)
 }

@@ -60,6 +60,16 @@ impl Shown {
         shown
     }
 
+    /// The bytes of another family's address.
+    pub fn plain(bytes: &[u8]) -> Self {
+        Self::of([bytes, &[]])
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
     /// An address of AF_UNIX; a socket without a name has a family only.
     pub fn unix(name: Option<&[u8]>) -> Self {
         Self::of([&AF_UNIX.to_le_bytes(), name.unwrap_or_default()])
@@ -96,6 +106,15 @@ pub fn read_internet(
     length: u64,
 ) -> Result<Given, Errno> {
     domain.read(bytes_of(call, address, length, &mut [0; SOCKADDR_MAX])?)
+}
+
+/// Reads an address as it is; of a long one the start.
+///
+/// # Errors
+/// EINVAL for a length that cannot be; EFAULT.
+pub fn read_plain(call: &Call<'_>, address: u64, length: u64) -> Result<Shown, Errno> {
+    let mut room = [0; SOCKADDR_MAX];
+    Ok(Shown::plain(bytes_of(call, address, length, &mut room)?))
 }
 
 /// Reads one to bind to.

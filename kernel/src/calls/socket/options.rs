@@ -5,14 +5,15 @@ use crate::calls::Call;
 use crate::outcome::Called;
 use crate::user::Segment;
 use abi::linux::{
-    AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR, SO_LINGER, SO_PASSCRED,
-    SO_PEERCRED, SO_PROTOCOL, SO_RCVBUF, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF, SO_SNDTIMEO,
-    SO_SNDTIMEO_NEW, SO_TYPE, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, Timeval,
+    AF_NETLINK, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR, SO_LINGER,
+    SO_PASSCRED, SO_PEERCRED, SO_PROTOCOL, SO_RCVBUF, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF,
+    SO_SNDTIMEO, SO_SNDTIMEO_NEW, SO_TYPE, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET,
+    Timeval,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, Nanos};
 use ipc::{ChannelEnd, ChannelKind, Sender, StreamSocket};
-use net::Value;
+use net::{NetlinkSocket, Value};
 use vfs::OpenFile;
 
 /// Bytes of the longest value of an option: `struct timeval`.
@@ -110,6 +111,10 @@ fn tell(
     match socket {
         Socket::Tcp(socket) => Ok(socket.option(level, option)?.into()),
         Socket::Udp(socket) => Ok(socket.option(level, option)?.into()),
+        Socket::Netlink(socket) if level == SOL_SOCKET => {
+            netlink_number(socket, option).map(Told::number)
+        }
+        Socket::Netlink(_) => Err(Errno::ENOPROTOOPT),
         _ if level == SOL_SOCKET => unix_number(socket, option).map(Told::number),
         _ => Err(Errno::EOPNOTSUPP),
     }
@@ -120,7 +125,7 @@ fn take_error(socket: &Socket<'_>) -> Option<Errno> {
         Socket::End(end) => end.take_error(),
         Socket::Tcp(socket) => socket.take_error(),
         Socket::Udp(socket) => socket.take_error(),
-        Socket::Stream(_) | Socket::Datagram(_) => None,
+        Socket::Stream(_) | Socket::Datagram(_) | Socket::Netlink(_) => None,
     }
 }
 
@@ -135,6 +140,7 @@ fn domain_of(socket: &Socket<'_>) -> u32 {
     u32::from(match socket {
         Socket::Tcp(socket) => socket.domain().family(),
         Socket::Udp(socket) => socket.domain().family(),
+        Socket::Netlink(_) => AF_NETLINK,
         Socket::End(_) | Socket::Stream(_) | Socket::Datagram(_) => AF_UNIX,
     })
 }
@@ -143,6 +149,7 @@ fn protocol_of(socket: &Socket<'_>) -> u32 {
     match socket {
         Socket::Tcp(_) => IPPROTO_TCP,
         Socket::Udp(_) => IPPROTO_UDP,
+        Socket::Netlink(_) => 0,
         Socket::End(_) | Socket::Stream(_) | Socket::Datagram(_) => 0,
     }
 }
@@ -173,10 +180,19 @@ fn unix_number(socket: &Socket<'_>, option: u32) -> Result<u32, Errno> {
             Socket::End(end) => end.wants_sender(),
             Socket::Stream(socket) => socket.wants_sender(),
             Socket::Datagram(socket) => socket.wants_sender(),
-            Socket::Tcp(_) | Socket::Udp(_) => false,
+            Socket::Tcp(_) | Socket::Udp(_) | Socket::Netlink(_) => false,
         }),
         _ => return Err(Errno::ENOPROTOOPT),
     })
+}
+
+fn netlink_number(socket: &NetlinkSocket, option: u32) -> Result<u32, Errno> {
+    let (sending, receiving) = socket.buffers();
+    match option {
+        SO_SNDBUF => Ok(u32::try_from(sending).unwrap_or(u32::MAX)),
+        SO_RCVBUF => Ok(u32::try_from(receiving).unwrap_or(u32::MAX)),
+        _ => Err(Errno::ENOPROTOOPT),
+    }
 }
 
 fn type_of(kind: ChannelKind) -> u32 {
@@ -219,6 +235,15 @@ pub fn setsockopt(
     match socket {
         Socket::Tcp(socket) => socket.set_option(level, option, value()?)?,
         Socket::Udp(socket) => socket.set_option(level, option, value()?)?,
+        Socket::Netlink(socket) => match (level, option, value()?) {
+            (SOL_SOCKET, SO_SNDBUF, Value::Number(bytes)) => {
+                socket.set_buffers(usize::try_from(bytes).ok(), None);
+            }
+            (SOL_SOCKET, SO_RCVBUF, Value::Number(bytes)) => {
+                socket.set_buffers(None, usize::try_from(bytes).ok());
+            }
+            _ => return Err(Errno::ENOPROTOOPT.into()),
+        },
         _ if level != SOL_SOCKET => return Err(Errno::EOPNOTSUPP.into()),
         _ => match value()? {
             Value::Number(number) => set_unix(&socket, option, number.cast_unsigned())?,

@@ -38,12 +38,16 @@ fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
     } else {
         BasisPoints::WHOLE
     };
-    // No resource sets yet: 0 CPUs means that all can be used.
+    // 0 CPUs: all can be used.
+    let cpus = match controls.resource_set {
+        Some(_) if controls.active => identity.cpus.count(),
+        _ => 0,
+    };
     let lines = [
         ("WPAR Key", identity.key.to_string()),
         ("WPAR Configured ID", identity.cid.to_string()),
-        ("WPAR Maximum Logical CPUs", "0".to_owned()),
-        ("WPAR Maximum Virtual CPUs", "0".to_owned()),
+        ("WPAR Maximum Logical CPUs", cpus.to_string()),
+        ("WPAR Maximum Virtual CPUs", cpus.to_string()),
         ("WPAR Percentage CPU Limit", format!("{limit}%")),
     ];
     let mut output = std::io::stdout().lock();

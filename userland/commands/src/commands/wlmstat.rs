@@ -2,7 +2,8 @@
 //!
 //! CPU is the part of all CPUs that the WPAR's programs, and the kernel for them, had during the interval, by the
 //! kernel's exact account; without an interval, during one second. MEM is the part of the machine's memory that is
-//! charged to it at the interval's end. DKIO is 0.00: this release has no disks.
+//! charged to it at the interval's end, and with `-l` also by what it holds: programs' own, files, the kernel's objects, page
+//! tables. DKIO is 0.00: this release has no disks.
 
 use crate::arguments::{Arguments, Flag};
 use crate::kernel_control::refused;
@@ -13,7 +14,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::time::Duration;
 
-const USAGE: &str = "-@ {ALL|NAME|CID} [INTERVAL [COUNT]]";
+const USAGE: &str = "[-@ {ALL|NAME|CID}] [-l] [INTERVAL [COUNT]]";
 
 /// Least width of the first column.
 const CLASS_WIDTH: usize = 17;
@@ -28,6 +29,7 @@ pub fn main(words: Vec<OsString>) -> u8 {
 fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
     let mut arguments = Arguments::new(words);
     let mut scope = None;
+    let mut long = false;
     while let Some(flag) = arguments.next_flag()? {
         match flag {
             Flag::Short('@') => {
@@ -37,10 +39,11 @@ fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
                         .unwrap_or_else(|| "ALL".to_owned()),
                 )
             }
+            Flag::Short('l') => long = true,
             _ => return Err(Failure::Usage),
         }
     }
-    let scope = scope.ok_or(Failure::Usage)?;
+    let scope = scope.unwrap_or_else(|| "ALL".to_owned());
     let numbers = arguments.names(0, 2)?;
     let number = |at: usize| match numbers.get(at) {
         None => Ok(None),
@@ -72,7 +75,7 @@ fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
             .accounts()
             .map_err(refused("tell the accounts"))?;
         let mut output = std::io::stdout().lock();
-        for line in report(&before, &after, &scope) {
+        for line in report(&before, &after, &scope, long) {
             writeln!(output, "{line}").map_err(|_| Failure::Silent)?;
         }
         before = after;
@@ -90,6 +93,10 @@ struct Row {
     name: String,
     cpu: f64,
     memory: f64,
+    /// Anonymous memory, files, the kernel's objects, translation tables.
+    kinds: [f64; 4],
+    processes: u32,
+    threads: u32,
 }
 
 fn rows(before: &Accounts, after: &Accounts, scope: &str) -> Vec<Row> {
@@ -120,17 +127,29 @@ fn rows(before: &Accounts, after: &Accounts, scope: &str) -> Vec<Row> {
             name: entry.name.clone(),
             cpu: percent(used(entry).saturating_sub(earlier), span),
             memory: percent(entry.pages.0, after.total_pages.0 as f64),
+            kinds: [
+                entry.by_kind.anonymous,
+                entry.by_kind.file,
+                entry.by_kind.kernel,
+                entry.by_kind.tables,
+            ]
+            .map(|pages| percent(pages.0, after.total_pages.0 as f64)),
+            processes: entry.processes,
+            threads: entry.threads,
         }
     };
     after.entries.iter().filter(shown).map(row).collect()
 }
 
-fn report(before: &Accounts, after: &Accounts, scope: &str) -> Vec<String> {
+fn report(before: &Accounts, after: &Accounts, scope: &str, long: bool) -> Vec<String> {
     let mut rows = rows(before, after, scope);
     rows.push(Row {
         name: "TOTAL".to_owned(),
         cpu: rows.iter().map(|row| row.cpu).sum(),
         memory: rows.iter().map(|row| row.memory).sum(),
+        kinds: [0, 1, 2, 3].map(|kind| rows.iter().map(|row| row.kinds[kind]).sum()),
+        processes: rows.iter().map(|row| row.processes).sum(),
+        threads: rows.iter().map(|row| row.threads).sum(),
     });
     let width = rows
         .iter()
@@ -138,15 +157,27 @@ fn report(before: &Accounts, after: &Accounts, scope: &str) -> Vec<String> {
         .max()
         .unwrap_or(0)
         .max(CLASS_WIDTH);
-    let header = format!(
+    let mut header = format!(
         "{:>width$} {:>6} {:>6} {:>6}",
         "CLASS", "CPU", "MEM", "DKIO"
     );
+    if long {
+        for column in ["ANON", "FILE", "KERN", "PGTB", "PROC", "THRD"] {
+            header.push_str(&format!(" {column:>6}"));
+        }
+    }
     let line = |row: &Row| {
-        format!(
+        let mut line = format!(
             "{:>width$} {:>6.2} {:>6.2} {:>6.2}",
             row.name, row.cpu, row.memory, 0.0
-        )
+        );
+        if long {
+            for part in row.kinds {
+                line.push_str(&format!(" {part:>6.2}"));
+            }
+            line.push_str(&format!(" {:>6} {:>6}", row.processes, row.threads));
+        }
+        line
     };
     let body = rows.iter().map(line);
     [header]
@@ -170,6 +201,14 @@ mod tests {
             system: Ticks(0),
             since: Ticks(5),
             pages: Pages(4),
+            by_kind: control::PagesByKind {
+                anonymous: Pages(3),
+                tables: Pages(1),
+                ..Default::default()
+            },
+            processes: 2,
+            threads: 3,
+            load: [0; 3],
         };
         Accounts {
             now: Ticks(now),
@@ -184,7 +223,12 @@ mod tests {
 
     #[test]
     fn the_report_of_the_specification() {
-        let lines = report(&accounts(1000, [7, 0]), &accounts(11_000, [7, 24]), "ALL");
+        let lines = report(
+            &accounts(1000, [7, 0]),
+            &accounts(11_000, [7, 24]),
+            "ALL",
+            false,
+        );
         assert_eq!(
             lines,
             [
@@ -193,6 +237,23 @@ mod tests {
                 "  MyCompetingWpar   0.24   0.04   0.00",
                 "            TOTAL   0.24   0.08   0.00",
                 "",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_long_report_tells_what_memory_holds() {
+        let lines = report(
+            &accounts(1000, [7, 0]),
+            &accounts(11_000, [7, 24]),
+            "1",
+            true,
+        );
+        assert_eq!(
+            lines[..2],
+            [
+                "            CLASS    CPU    MEM   DKIO   ANON   FILE   KERN   PGTB   PROC   THRD",
+                "        MySysWpar   0.00   0.04   0.00   0.03   0.00   0.00   0.01      2      3",
             ]
         );
     }

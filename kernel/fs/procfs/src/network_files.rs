@@ -1,0 +1,231 @@
+//! Files that tell of the network: `/proc/net`, `/proc/sys/net`.
+
+use crate::source::{Network, SocketLine};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::{Result, Write};
+use core::net::{IpAddr, SocketAddr};
+use vfs::written;
+
+/// A file of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum NetworkFile {
+    Tcp,
+    Tcp6,
+    Udp,
+    Udp6,
+    Devices,
+    Addresses6,
+    Routes,
+    BacklogLimit,
+    BufferDefault,
+    BufferLimit,
+    ChosenPorts,
+    FirstFreePort,
+}
+
+/// The files of `/proc/net`.
+pub(crate) const NET_FILES: [(&str, NetworkFile); 7] = [
+    ("dev", NetworkFile::Devices),
+    ("if_inet6", NetworkFile::Addresses6),
+    ("route", NetworkFile::Routes),
+    ("tcp", NetworkFile::Tcp),
+    ("tcp6", NetworkFile::Tcp6),
+    ("udp", NetworkFile::Udp),
+    ("udp6", NetworkFile::Udp6),
+];
+
+/// The files of `/proc/sys/net/core`.
+pub(crate) const CORE_FILES: [(&str, NetworkFile); 5] = [
+    ("rmem_default", NetworkFile::BufferDefault),
+    ("rmem_max", NetworkFile::BufferLimit),
+    ("somaxconn", NetworkFile::BacklogLimit),
+    ("wmem_default", NetworkFile::BufferDefault),
+    ("wmem_max", NetworkFile::BufferLimit),
+];
+
+/// The files of `/proc/sys/net/ipv4`.
+pub(crate) const IPV4_FILES: [(&str, NetworkFile); 2] = [
+    ("ip_local_port_range", NetworkFile::ChosenPorts),
+    ("ip_unprivileged_port_start", NetworkFile::FirstFreePort),
+];
+
+/// Width of a line of `/proc/net/tcp`, and of those of `/proc/net/udp` and `/proc/net/route`.
+const WIDE: usize = 149;
+const NARROW: usize = 127;
+
+/// The text of a file.
+pub(crate) fn text(file: NetworkFile, network: &Network) -> Vec<u8> {
+    written(|out| write_file(out, file, network))
+}
+
+fn write_file(out: &mut String, file: NetworkFile, network: &Network) -> Result {
+    match file {
+        NetworkFile::Tcp => sockets(out, &network.tcp, false, WIDE, tcp_rest),
+        NetworkFile::Tcp6 => sockets(out, &network.tcp, true, WIDE, tcp_rest),
+        NetworkFile::Udp => sockets(out, &network.udp, false, NARROW, udp_rest),
+        NetworkFile::Udp6 => sockets(out, &network.udp, true, NARROW, udp_rest),
+        NetworkFile::Devices => devices(out, network.carried),
+        // The loopback address: interface 1, a prefix of 128 bits, scope of the host, permanent.
+        NetworkFile::Addresses6 => writeln!(out, "{:032x} 01 80 10 80       lo", 1),
+        NetworkFile::Routes => {
+            const HEAD: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT";
+            writeln!(out, "{HEAD:<NARROW$}")
+        }
+        NetworkFile::BacklogLimit => writeln!(out, "{}", network.backlog_limit),
+        NetworkFile::BufferDefault => writeln!(out, "{}", network.buffers.0),
+        NetworkFile::BufferLimit => writeln!(out, "{}", network.buffers.1),
+        NetworkFile::ChosenPorts => {
+            let (from, to) = network.chosen_ports;
+            writeln!(out, "{from}\t{to}")
+        }
+        NetworkFile::FirstFreePort => writeln!(out, "{}", network.first_free_port),
+    }
+}
+
+/// An address as words of 32 bits, each as it stands in memory, and the port.
+fn address(out: &mut String, endpoint: SocketAddr, is_v6: bool) -> Result {
+    let bytes = match endpoint.ip() {
+        IpAddr::V4(four) if !is_v6 => {
+            let word = u32::from_le_bytes(four.octets());
+            return write!(out, "{word:08X}:{:04X} ", endpoint.port());
+        }
+        IpAddr::V4(any) if any.is_unspecified() => [0; 16],
+        IpAddr::V4(four) => four.to_ipv6_mapped().octets(),
+        IpAddr::V6(six) => six.octets(),
+    };
+    for word in bytes.chunks_exact(4) {
+        let word = word
+            .iter()
+            .rev()
+            .fold(0, |word, byte| word << 8 | u32::from(*byte));
+        write!(out, "{word:08X}")?;
+    }
+    write!(out, ":{:04X} ", endpoint.port())
+}
+
+fn sockets(
+    out: &mut String,
+    lines: &[SocketLine],
+    is_v6: bool,
+    width: usize,
+    rest: fn(&SocketLine) -> String,
+) -> Result {
+    let (space, last) = (
+        if is_v6 { 24 } else { 0 },
+        if width == WIDE {
+            ""
+        } else {
+            " ref pointer drops"
+        },
+    );
+    let head = alloc::format!(
+        "  sl  local_address {0:space$}{1} {0:space$}st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode{last}",
+        "",
+        if is_v6 {
+            "remote_address"
+        } else {
+            "rem_address  "
+        },
+    );
+    writeln!(out, "{head:<width$}")?;
+    let own = lines.iter().filter(|line| line.is_v6 == is_v6);
+    for (number, line) in own.enumerate() {
+        let mut text = String::new();
+        write!(text, "{number:>4}: ")?;
+        address(&mut text, line.local, is_v6)?;
+        address(&mut text, line.remote, is_v6)?;
+        write!(
+            text,
+            "{:02X} {:08X}:{:08X} 00:00000000 00000000 {:>5} {:>8} {}",
+            line.state, line.unsent, line.unread, line.uid, 0, line.inode
+        )?;
+        text.push_str(&rest(line));
+        writeln!(out, "{text:<width$}")?;
+    }
+    Ok(())
+}
+
+/// References, an address that nobody is told, and what the engine of TCP thinks: nothing, without segments.
+fn tcp_rest(_: &SocketLine) -> String {
+    " 1 0000000000000000 0 0 0 10 -1".into()
+}
+
+fn udp_rest(_: &SocketLine) -> String {
+    " 2 0000000000000000 0".into()
+}
+
+fn devices(out: &mut String, (bytes, packets): (u64, u64)) -> Result {
+    writeln!(
+        out,
+        "Inter-|   Receive                                                |  Transmit"
+    )?;
+    writeln!(
+        out,
+        " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed"
+    )?;
+    // What is sent over loopback is received.
+    writeln!(
+        out,
+        "    lo: {bytes:>7} {packets:>7}    0    0    0     0          0         0 {bytes:>8} {packets:>7}    0    0    0     0       0          0"
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use super::*;
+
+    fn shown(file: NetworkFile, network: &Network) -> String {
+        String::from_utf8(text(file, network)).unwrap()
+    }
+
+    #[test]
+    fn sockets_are_lines_that_tools_read() {
+        let line = SocketLine {
+            local: "127.0.0.1:8080".parse().unwrap(),
+            remote: "0.0.0.0:0".parse().unwrap(),
+            is_v6: false,
+            state: 10,
+            unsent: 0,
+            unread: 3,
+            uid: 7,
+            inode: 1234,
+        };
+        let six = SocketLine {
+            local: "[::1]:80".parse().unwrap(),
+            remote: "127.0.0.1:1".parse().unwrap(),
+            is_v6: true,
+            ..line
+        };
+        let network = Network {
+            tcp: [line, six].into(),
+            udp: [line].into(),
+            carried: (100, 2),
+            ..Network::default()
+        };
+        let four = shown(NetworkFile::Tcp, &network);
+        let words: Vec<&str> = four.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(&words[..4], ["0:", "0100007F:1F90", "00000000:0000", "0A"]);
+        assert_eq!(
+            (words[4], words[7], words[9]),
+            ("00000000:00000003", "7", "1234")
+        );
+        assert!(four.lines().all(|line| line.len() == WIDE));
+        let six = shown(NetworkFile::Tcp6, &network);
+        assert!(six.contains(
+            "00000000000000000000000001000000:0050 0000000000000000FFFF00000100007F:0001"
+        ));
+        let udp = shown(NetworkFile::Udp, &network);
+        assert!(udp.trim_end().ends_with(" 1234 2 0000000000000000 0"));
+        assert!(shown(NetworkFile::Devices, &network).contains("lo:     100       2"));
+        assert_eq!(
+            shown(NetworkFile::Addresses6, &network)
+                .split_whitespace()
+                .count(),
+            6
+        );
+        assert_eq!(shown(NetworkFile::Udp6, &network).lines().count(), 1);
+    }
+}

@@ -1,0 +1,95 @@
+//! The machine's memory is used up, and a program has touched a page: which program goes.
+//!
+//! The order of partitions is that of [`partition::who_gives`]. Of the partition that gives, the process with most memory
+//! of its own is killed, whoever has asked; the one who asks tries again, and while something dies that frees memory
+//! nobody else is killed. Where no partition is above its part the one who asks goes.
+
+use crate::partitions::part_of_memory;
+use crate::process::Process;
+use crate::system::{Numbered, system};
+use abi::{Cid, Pages};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use control::ResourceControls;
+use memory::frames;
+use partition::{Holding, Wpar, who_gives};
+
+/// A partition whose programs hold less than this has nothing to give that would help.
+const WORTHWHILE: Pages = Pages(256);
+
+/// What is to be done for one who asks in vain.
+pub enum Relief {
+    /// Somebody is dying: try again.
+    Coming,
+    /// This process is to go.
+    Kill(Arc<Process>),
+}
+
+/// Who goes so that `asker` can have a page.
+pub fn relieve(asker: &Arc<Process>) -> Relief {
+    let Some(giver) = giver() else {
+        return Relief::Kill(asker.clone());
+    };
+    if giver == asker.cid() {
+        return Relief::Kill(asker.clone());
+    }
+    let members = members(giver);
+    let dying = |process: &&Arc<Process>| process.is_ending() && !process.has_ended();
+    if members.iter().any(|process| dying(&process)) {
+        return Relief::Coming;
+    }
+    let largest = members
+        .into_iter()
+        .max_by_key(|process| (own_memory(process), process.pid));
+    Relief::Kill(largest.unwrap_or_else(|| asker.clone()))
+}
+
+/// The partition that is furthest above its part; Global never is.
+fn giver() -> Option<Cid> {
+    let wpars = system().environments.table.all();
+    let controls: Vec<_> = wpars.iter().map(|wpar| wpar.controls()).collect();
+    let finite = |controls: &ResourceControls| controls.active.then_some(controls.memory_shares)?;
+    // As for the CPU: unlimited shares weigh as the largest finite ones.
+    let unlimited = controls
+        .iter()
+        .filter_map(finite)
+        .map(|shares| shares.0.get())
+        .max()
+        .unwrap_or(1);
+    let holding = |(wpar, controls): (&Arc<Wpar>, &ResourceControls)| {
+        let usage = frames::usage(wpar.cid());
+        let (minimum, soft_maximum) = if controls.active {
+            (
+                part_of_memory(controls.memory.minimum.basis_points()),
+                part_of_memory(controls.memory.soft_maximum.basis_points()),
+            )
+        } else {
+            (Pages(0), frames::total())
+        };
+        Holding {
+            used: usage.total(),
+            minimum,
+            soft_maximum,
+            weight: finite(controls).map_or(unlimited, |shares| shares.0.get()),
+            can_give: !wpar.cid().is_global() && usage.anonymous >= WORTHWHILE,
+        }
+    };
+    let holdings: Vec<_> = wpars.iter().zip(&controls).map(holding).collect();
+    let index = who_gives(frames::total(), &holdings)?;
+    wpars.get(index).map(|wpar| wpar.cid())
+}
+
+fn members(cid: Cid) -> Vec<Arc<Process>> {
+    let tree = system().tree.lock();
+    let process = |pid| tree.pids.by_pid(pid).and_then(Numbered::process);
+    tree.of_partition(cid).filter_map(process).collect()
+}
+
+/// Memory that goes with the process.
+fn own_memory(process: &Process) -> Pages {
+    let Ok(space) = process.space() else {
+        return Pages(0);
+    };
+    let statistics = space.lock().statistics();
+    statistics.resident.saturating_sub(statistics.shared)
+}
