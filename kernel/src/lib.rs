@@ -8,7 +8,7 @@
 //! None is held when the dispatcher is reached.
 //!
 //! Read it in this order: [`dispatch`] and [`running`] (what a CPU does), [`thread`] and [`process`] (what
-//! there is to run), [`calls`] (what programs ask for), [`signals`] and [`family`] (what happens to them),
+//! there is to run), [`calls`] (what programs ask for), `signals` and [`family`] (what happens to them),
 //! [`environment`] and [`partitions`] (where they live).
 
 #![no_std]
