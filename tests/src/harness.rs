@@ -333,6 +333,8 @@ fn boots_twice(target: &Target) -> Result<()> {
         awk '/^MemTotal/ { print \"mem\", $2 }' /proc/meminfo && echo fr''esh\n";
     let mut seen = Vec::new();
     for end in ["reboot\n", "reboot -f\n", "poweroff\n"] {
+        // The prompt of this boot, and not one that the boot before has left.
+        talk.wait("built-in shell")?;
         talk.wait("# ")?;
         talk.send(look)?;
         talk.wait("fresh\r\n")?;
