@@ -339,9 +339,9 @@ fn boots_twice(target: &Target) -> Result<()> {
         talk.send(look)?;
         talk.wait("fresh\r\n")?;
         let since = talk.transcript();
-        let words = since.rsplit("# test").next().unwrap_or_default();
-        let facts: Vec<String> = words.lines().skip(1).map(str::to_owned).collect();
-        ensure!(facts.len() >= 3, "{since}");
+        let words = since.rsplit("fr''esh").next().unwrap_or_default();
+        let facts: Vec<String> = words.lines().skip(1).take(3).map(str::to_owned).collect();
+        ensure!(facts.len() == 3, "{since}");
         seen.push(facts);
         talk.send(end)?;
     }
