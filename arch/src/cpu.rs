@@ -42,6 +42,10 @@ pub(crate) struct CpuBlock {
     pub(crate) vectors_live: AtomicBool,
     /// The number of the CPU for the hypervisor.
     pub(crate) hardware: AtomicU64,
+    /// Odd while the CPU may use translations of the active address space; see [`crate::exposure`].
+    pub(crate) exposed: AtomicU64,
+    /// Where the kernel's stack begins.
+    stack: AtomicU64,
     /// The CPU has come from firmware and is set up.
     up: AtomicBool,
 }
@@ -91,6 +95,8 @@ impl CpuBlock {
             walks: AtomicBool::new(false),
             vectors_live: AtomicBool::new(false),
             hardware: AtomicU64::new(0),
+            exposed: AtomicU64::new(0),
+            stack: AtomicU64::new(0),
             up: AtomicBool::new(false),
         }
     }
@@ -103,6 +109,20 @@ impl CpuBlock {
     /// Says that the CPU is set up.
     pub(crate) fn set_up(&self) {
         self.up.store(true, Ordering::Release);
+    }
+
+    /// Says that the CPU is on its way to firmware.
+    pub(crate) fn set_down(&self) {
+        self.up.store(false, Ordering::Release);
+    }
+
+    /// The CPU is about to be started: it begins at the start of its stack. False when it has none.
+    pub(crate) fn rewind(&self) -> bool {
+        let stack = self.stack.load(Ordering::Relaxed);
+        self.depth.store(0, Ordering::Relaxed);
+        self.arrived.store(0, Ordering::Relaxed);
+        self.kernel_sp.store(stack, Ordering::Release);
+        stack != 0
     }
 
     /// DAR of the last interrupt from user mode or fault of a user access.
@@ -138,10 +158,11 @@ pub fn this() -> CpuNumber {
 ///
 /// # Safety
 /// Called once, by the boot CPU, before any interrupt can come.
-pub(crate) unsafe fn start_boot(hardware: u32) {
+pub(crate) unsafe fn start_boot(hardware: u32, stack: u64) {
     let [block, ..] = &BLOCKS;
     block.hardware.store(u64::from(hardware), Ordering::Relaxed);
     block.light_calls.store(light::table(), Ordering::Relaxed);
+    block.stack.store(stack, Ordering::Relaxed);
     let stack = BOOT_INTERRUPT_STACK.0.get() as u64 + INTERRUPT_STACK as u64;
     block.interrupt_sp.store(stack, Ordering::Relaxed);
     // SAFETY: SPRG0 and r13 are the kernel's; nothing has used r13 so far.
@@ -158,7 +179,7 @@ pub(crate) fn prepare(cpu: CpuNumber, hardware: u32, stack: u64, interrupt_stack
     block.number.store(u64::from(cpu.0), Ordering::Relaxed);
     block.hardware.store(u64::from(hardware), Ordering::Relaxed);
     block.light_calls.store(light::table(), Ordering::Relaxed);
-    block.kernel_sp.store(stack, Ordering::Relaxed);
+    block.stack.store(stack, Ordering::Relaxed);
     block.interrupt_sp.store(interrupt_stack, Ordering::Release);
 }
 
@@ -192,6 +213,11 @@ pub(crate) fn active_spaces() -> impl Iterator<Item = u64> {
     BLOCKS
         .iter()
         .map(|block| block.active_space.load(Ordering::Acquire))
+}
+
+/// The CPUs with their blocks.
+pub(crate) fn blocks() -> impl Iterator<Item = (CpuNumber, &'static CpuBlock)> {
+    (0..).map(CpuNumber).zip(&BLOCKS)
 }
 
 /// Waits until no CPU is in the middle of a walk that began before tables were unlinked. Called after a `ptesync`

@@ -41,6 +41,10 @@ pub trait InterruptController: Sync {
     /// Lets this CPU receive interrupts.
     fn start_cpu(&self);
 
+    /// Lets nothing reach this CPU any more, until [`InterruptController::start_cpu`]. What has reached it is taken before,
+    /// and no source is routed to it.
+    fn stop_cpu(&self);
+
     /// Sends the interrupts of a source to a CPU.
     ///
     /// # Errors

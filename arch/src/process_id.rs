@@ -8,6 +8,7 @@
 //! empty tree for times when no address space is active. Lock: `STATE`, innermost, held for a few instructions
 //! (a flush at the turn of a generation).
 
+use crate::exposure;
 use crate::radix::{self, Entry, Root};
 use crate::registers::{self, Spr};
 use crate::{MAX_CPUS, cpu};
@@ -125,6 +126,15 @@ pub(crate) fn activate(identity: Identity, entry: u64) -> Identity {
     identity
 }
 
+/// The CPU translates by nobody's tree from now on.
+pub(crate) fn deactivate() {
+    // SAFETY: quadrant 0 is only for programs and for accesses that survive faults.
+    unsafe { registers::write::<{ Spr::PIDR }>(NONE) };
+    registers::isync();
+    let _state = STATE.lock();
+    cpu::block().active_space.store(0, Ordering::Release);
+}
+
 impl State {
     fn allocate(&mut self, entry: u64) -> Identity {
         loop {
@@ -181,6 +191,7 @@ fn replace(identity: Identity, entry: u64) {
     tlb_begin();
     tlb_process(identity.id() << 32);
     tlb_wait();
+    exposure::wait(identity.0);
 }
 
 /// Forgets all translations of the kernel's tree.
@@ -246,6 +257,7 @@ impl Flush {
             _ => tlb_process(process),
         }
         tlb_wait();
+        exposure::wait(self.identity.0);
     }
 }
 

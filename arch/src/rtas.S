@@ -62,6 +62,28 @@ rtas_return:
     mtsrr1  r7
     rfid
 
+/*
+ * void leave_by_rtas(u64 arguments, u64 base, u64 entry)
+ *
+ * In:  as for enter_rtas, but without the lock. Nothing is kept: the service does not return. Should it do so (an
+ * emulator stops the CPU a few instructions later), the CPU stays where it is, with interrupts off.
+ */
+    .global leave_by_rtas
+    .type leave_by_rtas, @function
+leave_by_rtas:
+    address_of r6, rtas_gone
+    clrldi  r6, r6, 4
+    mtlr    r6
+    li      r0, 0
+    mtmsrd  r0, 1
+    li      r7, MSR_ME
+    mtsrr0  r5
+    mtsrr1  r7
+    rfid
+rtas_gone:
+    to_little_endian
+1:  b       1b
+
     .section .bss.rtas, "aw", @nobits
     .balign 8
 rtas_stack:

@@ -10,6 +10,8 @@ use abi::Nanos;
 pub struct Tokens {
     /// `power-off`
     pub power_off: Option<u32>,
+    /// `system-reboot`
+    pub system_reboot: Option<u32>,
     /// `ibm,os-term`
     pub os_term: Option<u32>,
     /// `get-time-of-day`
@@ -22,6 +24,10 @@ pub struct Tokens {
     pub interrupt_off: Option<u32>,
     /// `start-cpu`
     pub start_cpu: Option<u32>,
+    /// `stop-self`
+    pub stop_self: Option<u32>,
+    /// `query-cpu-stopped-state`
+    pub cpu_stopped_state: Option<u32>,
 }
 
 /// How the services are called.
@@ -55,6 +61,7 @@ mod calls {
     use super::{Nanos, Services, Tokens, Way, civil_to_nanos};
     use crate::hcall::{self, Function};
     use core::cell::UnsafeCell;
+    use core::sync::atomic::{AtomicBool, Ordering};
     use spin::Once;
     use sync::{Guard, Rank, SpinLock};
 
@@ -69,6 +76,8 @@ mod calls {
     const PATIENCE: u32 = 1_000_000;
 
     static SERVICES: Once<Services> = Once::new();
+    /// The machine is QEMU.
+    static EMULATED: AtomicBool = AtomicBool::new(false);
 
     /// Argument cells, below 4 GiB as the services want it: the image is.
     #[repr(C, align(64))]
@@ -77,6 +86,8 @@ mod calls {
     // SAFETY: only touched with `LOCK` held.
     unsafe impl Sync for Exchange {}
 
+    /// For a service that does not return and needs no lock: what every CPU writes there is the same.
+    static FAREWELL: Exchange = Exchange(UnsafeCell::new([0; MAX_CELLS]));
     static EXCHANGE: Exchange = Exchange(UnsafeCell::new([0; MAX_CELLS]));
     static LOCK: SpinLock<()> = SpinLock::new(Rank::Machine, ());
     static MESSAGE: SpinLock<[u8; 64]> = SpinLock::new(Rank::Machine, [0; 64]);
@@ -84,11 +95,20 @@ mod calls {
     unsafe extern "C" {
         /// In `rtas.S`: calls the services at their entry.
         fn enter_rtas(arguments: u64, base: u64, entry: u64);
+        /// In `rtas.S`: calls a service that does not return.
+        fn leave_by_rtas(arguments: u64, base: u64, entry: u64) -> !;
     }
 
     /// Tells which services there are; boot does, once.
     pub fn set_services(services: Services) {
+        let emulated = services.ways.contains(&Some(Way::HypervisorCall));
+        EMULATED.store(emulated, Ordering::Relaxed);
         SERVICES.call_once(|| services);
+    }
+
+    /// Whether the machine is QEMU, as far as its device tree says.
+    pub(crate) fn is_emulated() -> bool {
+        EMULATED.load(Ordering::Relaxed)
     }
 
     /// The services of this machine.
@@ -217,6 +237,13 @@ mod calls {
         crate::halt()
     }
 
+    /// Starts the machine again from firmware; one that cannot is switched off.
+    pub fn reboot() -> ! {
+        // SAFETY: the service takes no address.
+        let _status = unsafe { last_call(tokens().system_reboot, &[]) };
+        power_off()
+    }
+
     /// Reports that the operating system has died, with a reason; QEMU ends with `-action panic=exit-failure`.
     pub fn os_term(reason: &str) -> ! {
         if let Some(mut message) = MESSAGE.try_lock() {
@@ -235,6 +262,45 @@ mod calls {
     pub(crate) fn start_cpu(hardware: u32, entry: u32, argument: u32) -> bool {
         // SAFETY: the entry is one for CPUs that come from firmware, and the argument is what it wants.
         unsafe { call::<1>(tokens().start_cpu, &[hardware, entry, argument]) == Some([0]) }
+    }
+
+    /// `query-cpu-stopped-state`: whether a CPU can be started; `None` when firmware does not tell.
+    pub(crate) fn is_stopped(hardware: u32) -> Option<bool> {
+        const STOPPED: u32 = 0;
+        // SAFETY: the service takes no address.
+        match unsafe { call::<2>(tokens().cpu_stopped_state, &[hardware]) } {
+            Some([0, state]) => Some(state == STOPPED),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a way to stop a CPU.
+    pub fn can_stop_cpus() -> bool {
+        services().ways[0].is_some() && tokens().stop_self.is_some()
+    }
+
+    /// `stop-self`: this CPU goes back to firmware until it is started again. It is not under the services' lock, because
+    /// it could not be given back, and PAPR asks for none.
+    pub(crate) fn stop_self() -> ! {
+        if let ([Some(way), _], Some(token)) = (services().ways, tokens().stop_self) {
+            let cells = FAREWELL.0.get();
+            let mut filled = [0; MAX_CELLS];
+            [filled[0], filled[2]] = [token.to_be(), 1u32.to_be()];
+            // SAFETY: every CPU writes the same, and nobody reads but the services.
+            unsafe { cells.write_volatile(filled) };
+            let real = cells as u64 & !crate::LINEAR_BASE;
+            match way {
+                // SAFETY: as for `enter_rtas` in `perform`; nothing on this CPU's stack is needed any more.
+                Way::Entry { base, entry } => unsafe {
+                    leave_by_rtas(real, u64::from(base), u64::from(entry))
+                },
+                Way::HypervisorCall => {
+                    // SAFETY: as in `perform`. The emulator stops the CPU soon after the call.
+                    let _answer = unsafe { hcall::call(Function::Rtas, [real, 0, 0, 0, 0]) };
+                }
+            }
+        }
+        crate::halt()
     }
 
     /// `ibm,set-xive`: routes an interrupt source to a server (a CPU's hardware number) with a priority.

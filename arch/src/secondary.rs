@@ -3,10 +3,12 @@
 //! The boot CPU gives each a stack, with a page below it that is not mapped, and an interrupt stack, and has firmware
 //! start it at `secondary_entry`. It joins the translation that is on already and calls the function that the kernel
 //! named. A CPU that does not come in time is given up; its stack is not given back, because it may still come.
+//!
+//! [`stop`] gives a CPU back to firmware, the boot CPU as well; [`start`] then makes it begin anew on the same stack.
 
 use crate::cpu::{self, CpuNumber};
 use crate::interrupts::controller;
-use crate::{LINEAR_BASE, features, radix, rtas, time};
+use crate::{LINEAR_BASE, features, process_id, radix, rtas, time};
 use abi::Ticks;
 use alloc::alloc::{Layout, alloc};
 use core::fmt;
@@ -34,6 +36,8 @@ pub enum NotStarted {
     NoMemory,
     /// Firmware refuses, or has no such service.
     Refused,
+    /// It has not got to firmware yet since it was told to stop: to be tried again.
+    Running,
     /// It has not come in time.
     Late,
 }
@@ -43,23 +47,18 @@ impl fmt::Display for NotStarted {
         f.write_str(match self {
             Self::NoMemory => "there is no memory for its stack",
             Self::Refused => "firmware does not start it",
+            Self::Running => "it has not stopped yet",
             Self::Late => "it was started and does not come",
         })
     }
 }
 
-/// A CPU that has what it needs to be started.
-pub struct Prepared {
-    cpu: CpuNumber,
-    hardware: u32,
-}
-
-/// The CPUs after the boot CPU that the boot CPU may start: as many of the hardware's numbers as [`crate::MAX_CPUS`]
-/// allows, each with its stacks. `each` is told of every one, or why there is none.
+/// Gives the CPUs after the boot CPU what they need to be started: as many of the hardware's numbers as
+/// [`crate::MAX_CPUS`] allows, each with its stacks. `each` is told of every one, or why it cannot be started.
 ///
 /// The stacks' guards are taken out of the kernel's tree, which must not happen while other CPUs run: so this takes all
 /// CPUs at once, and works only once.
-pub fn prepare(others: &[u32], mut each: impl FnMut(u32, Result<Prepared, NotStarted>)) {
+pub fn prepare(others: &[u32], mut each: impl FnMut(CpuNumber, Result<(), NotStarted>)) {
     static DONE: Once<()> = Once::new();
     if DONE.is_completed() {
         return;
@@ -67,38 +66,59 @@ pub fn prepare(others: &[u32], mut each: impl FnMut(u32, Result<Prepared, NotSta
     DONE.call_once(|| ());
     for (number, &hardware) in (1..crate::MAX_CPUS as u16).zip(others) {
         let cpu = CpuNumber(number);
-        let stacks = stacks();
-        each(
-            hardware,
-            stacks.map(|(stack, interrupt_stack)| {
-                cpu::prepare(cpu, hardware, stack, interrupt_stack);
-                Prepared { cpu, hardware }
-            }),
-        );
+        let prepared = stacks()
+            .map(|(stack, interrupt_stack)| cpu::prepare(cpu, hardware, stack, interrupt_stack));
+        each(cpu, prepared);
     }
 }
 
-/// Starts a CPU, and waits for it until `patience` is over. It calls `entry`, the same function on every CPU.
+/// Has firmware start a CPU that is prepared and stopped; it comes by itself. It calls `entry`, the same function on every
+/// CPU.
 ///
 /// # Errors
-/// [`NotStarted`]; the machine goes on without it.
-pub fn start(prepared: &Prepared, entry: Entry, patience: Ticks) -> Result<(), NotStarted> {
+/// [`NotStarted`], but for [`NotStarted::Late`].
+pub fn start(cpu: CpuNumber, entry: Entry) -> Result<(), NotStarted> {
     ENTRY.call_once(|| entry);
-    let Prepared { cpu, hardware } = *prepared;
     let block = cpu::block_of(cpu);
+    let hardware = cpu::hardware(cpu);
+    if block.is_up() || rtas::is_stopped(hardware) == Some(false) {
+        return Err(NotStarted::Running);
+    }
+    if !block.rewind() {
+        return Err(NotStarted::NoMemory);
+    }
     let entry = secondary_entry as *const () as u64 & !LINEAR_BASE;
     let argument = core::ptr::from_ref(block) as u64 & !LINEAR_BASE;
-    if !rtas::start_cpu(hardware, entry as u32, argument as u32) {
-        return Err(NotStarted::Refused);
+    if rtas::start_cpu(hardware, entry as u32, argument as u32) {
+        Ok(())
+    } else {
+        Err(NotStarted::Refused)
     }
+}
+
+/// Waits for a CPU that has been started until `patience` is over.
+///
+/// # Errors
+/// [`NotStarted::Late`]; the machine goes on without it.
+pub fn wait(cpu: CpuNumber, patience: Ticks) -> Result<(), NotStarted> {
     let deadline = time::now().saturating_add(patience);
-    while !block.is_up() {
+    while !cpu::block_of(cpu).is_up() {
         if time::now() > deadline {
             return Err(NotStarted::Late);
         }
         core::hint::spin_loop();
     }
     Ok(())
+}
+
+/// Gives this CPU back to firmware. No interrupt source is routed to it, it has no thread, and nothing that it has on its
+/// stack is ever needed; from here on it takes part in nothing.
+pub fn stop() -> ! {
+    controller().stop_cpu();
+    process_id::deactivate();
+    time::disarm();
+    cpu::block().set_down();
+    rtas::stop_self()
 }
 
 /// The tops of a new stack and a new interrupt stack.

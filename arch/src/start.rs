@@ -15,6 +15,8 @@ pub struct BootCpu<'a> {
     pub interrupts: interrupts::Description,
     /// The linked address of a page in the image's data that nothing uses: it will not be mapped.
     pub stack_guard: u64,
+    /// The linked address of the end of the boot stack: where the CPU begins again when it has been stopped.
+    pub stack: u64,
 }
 
 unsafe extern "C" {
@@ -33,7 +35,7 @@ pub unsafe fn start_boot_cpu(boot: BootCpu<'_>) {
     console::set_console(boot.console);
     // SAFETY: once, and no interrupt can come before the vectors are there.
     unsafe {
-        cpu::start_boot(boot.hardware);
+        cpu::start_boot(boot.hardware, boot.stack);
         copy_vectors();
     }
     // SAFETY: the caller's.
@@ -48,6 +50,7 @@ pub unsafe fn start_boot_cpu(boot: BootCpu<'_>) {
         stop(refused);
     }
     interrupts::controller().start_cpu();
+    cpu::block().set_up();
 }
 
 /// The hypervisor refuses something that Corral cannot do without.

@@ -2,6 +2,7 @@
 
 use crate::context::UserContext;
 use crate::cpu;
+use crate::exposure::Exposure;
 use crate::fatal::{self, KernelFrame};
 use crate::registers::{Msr, Spr};
 use crate::{USER_LIMIT, idle, radix, registers, time};
@@ -81,8 +82,10 @@ mod program {
 pub fn run_user(context: &mut UserContext) -> Trap {
     loop {
         context.prepare();
+        let exposure = Exposure::begin();
         // SAFETY: the context is exclusively ours and its MSR was just composed: user mode, interrupts on.
         let vector = unsafe { enter_user(context) };
+        drop(exposure);
         if vector == 0xc00 {
             return Trap::SystemCall;
         }

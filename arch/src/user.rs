@@ -4,6 +4,7 @@
 //! and a fault comes back as a [`UserFault`]: the caller makes the page resident and starts again. What was copied
 //! before a fault is not told.
 
+use crate::exposure::Exposure;
 use crate::{USER_LIMIT, cpu};
 use abi::mmu::Access;
 
@@ -56,6 +57,7 @@ fn outcome(failed: u64, access: Access) -> Result<(), UserFault> {
 /// [`UserFault`]; `to` may hold some of the bytes then.
 pub fn copy_in(to: &mut [u8], from: u64) -> Result<(), UserFault> {
     check(from, to.len(), Access::Read)?;
+    let _exposure = Exposure::begin();
     // SAFETY: stores go to `to`, loads come from user memory, and a fault of either ends the copy.
     outcome(
         unsafe { user_copy(to.as_mut_ptr(), from as *const u8, to.len() as u64) },
@@ -69,6 +71,7 @@ pub fn copy_in(to: &mut [u8], from: u64) -> Result<(), UserFault> {
 /// [`UserFault`]; some of the bytes may have been written then.
 pub fn copy_out(to: u64, from: &[u8]) -> Result<(), UserFault> {
     check(to, from.len(), Access::Write)?;
+    let _exposure = Exposure::begin();
     // SAFETY: loads come from `from`, stores go to user memory, and a fault of either ends the copy.
     outcome(
         unsafe { user_copy(to as *mut u8, from.as_ptr(), from.len() as u64) },
@@ -82,6 +85,7 @@ pub fn copy_out(to: u64, from: &[u8]) -> Result<(), UserFault> {
 /// [`UserFault`]; some of the bytes may have been written then.
 pub fn fill(to: u64, count: usize, byte: u8) -> Result<(), UserFault> {
     check(to, count, Access::Write)?;
+    let _exposure = Exposure::begin();
     let word = u64::from_ne_bytes([byte; 8]);
     // SAFETY: stores go to user memory, and a fault ends the loop.
     outcome(
@@ -122,6 +126,7 @@ pub fn copy_string_in(to: &mut [u8], from: u64) -> Result<Option<usize>, UserFau
 /// [`UserFault`].
 pub fn load_u32(from: u64) -> Result<u32, UserFault> {
     check(from, 4, Access::Read)?;
+    let _exposure = Exposure::begin();
     let mut value = 0;
     // SAFETY: the load comes from user memory and survives a fault; `value` is ours.
     outcome(unsafe { user_load_u32(from, &raw mut value) }, Access::Read)?;
@@ -134,6 +139,7 @@ pub fn load_u32(from: u64) -> Result<u32, UserFault> {
 /// [`UserFault`].
 pub fn load_u64(from: u64) -> Result<u64, UserFault> {
     check(from, 8, Access::Read)?;
+    let _exposure = Exposure::begin();
     let mut value = 0;
     // SAFETY: as in `load_u32`.
     outcome(unsafe { user_load_u64(from, &raw mut value) }, Access::Read)?;
@@ -168,6 +174,7 @@ pub fn compare_exchange_u32(at: u64, old: u32, new: u32) -> Result<u32, UserFaul
             access: Access::Write,
         });
     }
+    let _exposure = Exposure::begin();
     let mut found = 0;
     // SAFETY: both accesses are to user memory and survive faults; `found` is ours.
     let failed =

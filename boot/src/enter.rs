@@ -24,6 +24,8 @@ unsafe extern "Rust" {
 unsafe extern "C" {
     /// In `entry.S`: the page below the boot stack.
     static boot_stack_guard: u8;
+    /// In `entry.S`: the end of the boot stack.
+    static boot_stack_top: u8;
 }
 
 /// Called by `entry.S` once, with what firmware passed: the RAM disk's address and size, the client handler.
@@ -72,6 +74,7 @@ extern "C" fn boot_entry(initrd_start: u64, initrd_size: u64, handler: u64) -> !
             console: terminals,
             interrupts,
             stack_guard: &raw const boot_stack_guard as u64,
+            stack: &raw const boot_stack_top as u64,
             memory: &mut info
                 .all_memory
                 .as_slice()

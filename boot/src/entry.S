@@ -174,6 +174,7 @@ firmware_return:
 boot_stack_guard:               /* left unmapped: an overflow faults */
     .space  4096
     .space  STACK_SIZE
+    .global boot_stack_top
 boot_stack_top:
     .balign 8
 firmware_stack:

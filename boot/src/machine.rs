@@ -242,12 +242,15 @@ pub fn services(blob: &[u8], instantiated: Option<Way>) -> Services {
     };
     let tokens = Tokens {
         power_off: token("power-off"),
+        system_reboot: token("system-reboot"),
         os_term: token("ibm,os-term"),
         get_time_of_day: token("get-time-of-day"),
         set_xive: token("ibm,set-xive"),
         interrupt_on: token("ibm,int-on"),
         interrupt_off: token("ibm,int-off"),
         start_cpu: token("start-cpu"),
+        stop_self: token("stop-self"),
+        cpu_stopped_state: token("query-cpu-stopped-state"),
     };
     Services { tokens, ways }
 }
@@ -284,8 +287,8 @@ mod tests {
         let Services { tokens, ways } = services(POWER9, None);
         assert_eq!(ways, [Some(Way::HypervisorCall), None]);
         assert_eq!(
-            (tokens.power_off, tokens.os_term),
-            (Some(0x2003), Some(0x201f))
+            (tokens.power_off, tokens.os_term, tokens.system_reboot),
+            (Some(0x2003), Some(0x201f), Some(0x2004))
         );
     }
 

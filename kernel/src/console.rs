@@ -12,7 +12,9 @@ use crate::timers::Timeout;
 use abi::{Errno, Nanos, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use arch::cpu::CpuNumber;
 use arch::interrupts::Source;
+use core::sync::atomic::{AtomicU16, Ordering};
 use devfs::{Device, Export, Item};
 use fallible::NoMemory;
 use sync::{Rank, SpinLock};
@@ -35,6 +37,8 @@ struct Line {
 /// All consoles, that on which the system speaks first.
 pub struct Consoles {
     all: Vec<Console>,
+    /// The CPU that their input interrupts.
+    served_by: AtomicU16,
 }
 
 /// One console.
@@ -82,7 +86,8 @@ impl Consoles {
             all.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
             all.push(Console::new(number, unit, source)?);
         }
-        Ok(Self { all })
+        let served_by = AtomicU16::new(arch::cpu::this().0);
+        Ok(Self { all, served_by })
     }
 
     /// A console by its number.
@@ -98,6 +103,22 @@ impl Consoles {
     /// Lets input interrupt.
     pub fn enable(&self) {
         self.iter().for_each(Console::enable);
+    }
+
+    /// Fetches what has come, interrupt or not.
+    pub fn look(&self) {
+        self.iter().for_each(Console::look);
+    }
+
+    /// `cpu` goes out of use: if it is the one that input interrupts, that is `heir` from now on. Under the scheduler's lock.
+    pub fn hand_over(&self, cpu: CpuNumber, heir: CpuNumber) {
+        if self
+            .served_by
+            .compare_exchange(cpu.0, heir.0, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+        {
+            self.iter().for_each(|console| console.route(heir));
+        }
     }
 
     /// Makes the consoles known.
@@ -134,14 +155,23 @@ impl Console {
 
     /// Lets input interrupt. What has come before does not: it is fetched.
     fn enable(&self) {
+        self.route(arch::cpu::this());
+        self.look();
+    }
+
+    /// Lets input interrupt a CPU.
+    fn route(&self, cpu: CpuNumber) {
         if let Some(source) = self.source
-            && arch::interrupts::enable_source(source, arch::cpu::this()).is_err()
+            && arch::interrupts::enable_source(source, cpu).is_err()
         {
             log::error!(
                 "console: interrupt source {} cannot be enabled; there will be no input",
                 source.0
             );
         }
+    }
+
+    fn look(&self) {
         self.line.vty.fetch();
         self.deliver();
     }
@@ -172,8 +202,7 @@ impl Console {
     /// An interrupt has come, maybe for this console.
     fn interrupt(&self, source: Source) {
         if self.source == Some(source) {
-            self.line.vty.fetch();
-            self.deliver();
+            self.look();
         }
     }
 

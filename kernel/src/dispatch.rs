@@ -9,6 +9,7 @@
 //!
 //! Lock: the scheduler and the table of entities, rank `Scheduler`, innermost but for memory and the log.
 
+use crate::hotplug;
 use crate::latency::{self, Work};
 use crate::others;
 use crate::running::Running;
@@ -18,10 +19,11 @@ use abi::{Cid, Errno, Ticks, Timebase};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use arch::cpu::CpuNumber;
 use fallible::NoMemory;
 use sched::{
     Attributes, Cpu, CpuClock, CpuSet, Decision, Entitlement, EntityId, Event, Policy, Reason,
-    Scheduler, Wakeup,
+    Refusal, Scheduler, Wakeup,
 };
 use sync::{Rank, SpinLock};
 
@@ -41,6 +43,8 @@ pub struct Next {
     pub thread: Option<Arc<Thread>>,
     /// When to ask again at the latest.
     pub until: Option<Ticks>,
+    /// The CPU is to go out of use instead.
+    pub leave: bool,
 }
 
 impl Dispatch {
@@ -55,9 +59,39 @@ impl Dispatch {
         }
     }
 
-    /// Puts a CPU to work; answers its clock.
+    /// Puts a CPU to work, on its own timers too; answers its clock.
     pub fn online(&self, cpu: usize, now: Ticks) -> Option<Arc<CpuClock>> {
-        self.with(|scheduler| scheduler.online(Cpu(cpu as u16), now).ok())
+        let mut state = self.state.lock();
+        let clock = state.scheduler.online(Cpu(cpu as u16), now).ok()?;
+        system().timers.take_back(CpuNumber(cpu as u16));
+        Some(clock)
+    }
+
+    /// Asks a CPU to go out of use, which it does by [`Dispatch::offline`].
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] when it is the last; [`Refusal::Cpu`] when it is not online.
+    pub fn recall(&self, cpu: CpuNumber) -> Result<(), Refusal> {
+        demand(self.with(|scheduler| scheduler.recall(Cpu(cpu.0)))?);
+        Ok(())
+    }
+
+    /// This CPU, which has been recalled, leaves, and another one takes over what it has served. All under one lock: the
+    /// heir cannot leave meanwhile, and whoever leaves later finds what it has inherited.
+    pub fn offline(&self, cpu: CpuNumber, now: Ticks) {
+        let mut state = self.state.lock();
+        let left = state.scheduler.offline(Cpu(cpu.0), now);
+        // A CPU is recalled only while others stay.
+        let (Ok(mut wakeup), Some(heir)) = (left, state.scheduler.online_cpus().iter().next())
+        else {
+            panic!("CPU {} was recalled and cannot go", cpu.0);
+        };
+        system().timers.hand_over(cpu, CpuNumber(heir.0));
+        system().consoles.hand_over(cpu, CpuNumber(heir.0));
+        drop(state);
+        // It has timers to program its decrementer for.
+        wakeup.rearm.insert(heir);
+        demand(wakeup);
     }
 
     /// Makes a thread known and runnable.
@@ -112,10 +146,22 @@ impl Dispatch {
         others::answer();
         let (next, others) = {
             let mut state = self.state.lock();
+            if state.scheduler.is_recalled(Cpu(cpu as u16)) {
+                return Next {
+                    thread: None,
+                    until: None,
+                    leave: true,
+                };
+            }
             let Decision { run, until, others } = state.scheduler.pick(Cpu(cpu as u16), now);
             let thread =
                 run.and_then(|entity| state.threads.get(entity.index as usize).cloned().flatten());
-            (Next { thread, until }, others)
+            let next = Next {
+                thread,
+                until,
+                leave: false,
+            };
+            (next, others)
         };
         demand(others);
         next
@@ -239,14 +285,16 @@ fn demand(wakeup: Wakeup) {
     }
 }
 
-/// Puts this CPU to work and runs it for ever.
+/// Puts this CPU to work and runs it until it goes out of use.
 pub fn run() -> ! {
     let system = system();
     let cpu = usize::from(arch::cpu::this().0);
+    latency::begin(arch::time::now(), Work::Dispatch, 0);
     let clock = match system.dispatch.online(cpu, arch::time::now()) {
         Some(clock) => clock,
         None => panic!("CPU {cpu} is at work already"),
     };
+    system.cpus.arrived(arch::cpu::this());
     loop {
         system.serve_interrupts();
         let now = arch::time::now();
@@ -257,6 +305,9 @@ pub fn run() -> ! {
             system.log_scheduler_event(&event);
         }
         let next = system.dispatch.pick(cpu, now);
+        if next.leave {
+            hotplug::depart(arch::cpu::this(), clock);
+        }
         match next.thread {
             Some(thread) => Running::new(thread, cpu, &clock, next.until).run(),
             None => rest(&clock, next.until),

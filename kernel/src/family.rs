@@ -42,7 +42,7 @@ pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
     } = exit;
     for orphan in orphans.into_iter().filter_map(find) {
         orphan.know_parent(None);
-        let wanted = orphan.with(|state| state.attributes.death_signal);
+        let wanted = orphan.with(|state| state.conduct.death_signal);
         if let Some(signal) = wanted {
             signals::post(&orphan, SigInfo::kernel(signal), Origin::Inside);
         }

@@ -8,7 +8,7 @@
 //! None is held when the dispatcher is reached.
 //!
 //! Read it in this order: [`dispatch`] and [`running`] (what a CPU does), [`thread`] and [`process`] (what
-//! there is to run), [`calls`] (what programs ask for), [`signals`] and [`family`] (what happens to them),
+//! there is to run), [`calls`] (what programs ask for), `signals` and [`family`] (what happens to them),
 //! [`environment`] and [`partitions`] (where they live).
 
 #![no_std]
@@ -26,9 +26,10 @@ pub mod dormant;
 pub mod environment;
 pub mod family;
 mod first;
+pub mod hotplug;
 #[cfg(debug_assertions)]
 pub mod injection;
-pub mod latency;
+mod latency;
 #[cfg(debug_assertions)]
 mod lock_order;
 pub mod mounts;

@@ -13,9 +13,11 @@ use devpts::Devpts;
 use fallible::{Map, NoMemory};
 use procfs::Procfs;
 use ramfs::{Capacity, Ramfs};
+use security::Privileges;
 use spin::Once;
 use sysfs::{Machine, Sysfs};
-use vfs::{Clock, DeviceNumber, FileSystem, Location, Mode, MountNamespace, Timestamp};
+use vfs::{Clock, DeviceNumber, FileSystem, IoContext, Location, Mode, MountNamespace, Timestamp};
+use wait::Attempt;
 
 /// The wall clock as file systems ask for it.
 pub struct WallClock;
@@ -147,11 +149,18 @@ struct Parts;
 
 impl Machine for Parts {
     fn cpus(&self, viewer: Cid) -> Result<Vec<bool>, NoMemory> {
-        system().dispatch.with(|scheduler| {
-            let own = scheduler.partition_cpus(viewer);
-            let numbers = scheduler.clocks().map(|(cpu, _)| cpu);
-            fallible::collect(numbers.map(|cpu| own.contains(cpu)))
-        })
+        let own = system()
+            .dispatch
+            .with(|scheduler| scheduler.partition_cpus(viewer));
+        let present = system().cpus.present();
+        fallible::collect(
+            present.map(|(cpu, state)| state.is_in_use() && own.contains(sched::Cpu(cpu.0))),
+        )
+    }
+
+    fn set_cpu(&self, cx: &IoContext<'_>, number: usize, online: bool) -> Attempt<()> {
+        cx.credential.require(Privileges::PARTITIONS)?;
+        system().cpus.set_online(cx.caller, number, online)
     }
 
     fn clock(&self) -> &dyn Clock {

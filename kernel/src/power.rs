@@ -48,7 +48,7 @@ pub fn off(status: u8) -> ! {
 pub fn restart() -> ! {
     tell(format_args!("restart"));
     crate::console::flush();
-    arch::rtas::power_off()
+    arch::rtas::reboot()
 }
 
 /// Ends a start that cannot go on.

@@ -467,8 +467,8 @@ fn describe_system(cid: Cid) -> Result<System, NoMemory> {
         boot_time: wall.saturating_sub(system.uptime()).0 / 1_000_000_000,
         cpus: {
             let mut cpus = fallible::list(cpu_times.len())?;
-            for &(number, _) in &cpu_times {
-                cpus.push((number, describe_cpu()?));
+            for times in cpu_times.iter().filter(|times| !times.gone) {
+                cpus.push(describe_cpu(times.number)?);
             }
             cpus
         },
@@ -496,10 +496,11 @@ fn describe_system(cid: Cid) -> Result<System, NoMemory> {
     })
 }
 
-fn describe_cpu() -> Result<CpuDescription, NoMemory> {
+fn describe_cpu(number: u16) -> Result<CpuDescription, NoMemory> {
     let mut model = fallible::string(arch::features::platform())?;
     model.make_ascii_uppercase();
     Ok(CpuDescription {
+        number,
         model,
         clock: system().clock,
         version: arch::features::processor_version(),
@@ -508,39 +509,37 @@ fn describe_cpu() -> Result<CpuDescription, NoMemory> {
 
 /// What the CPUs have spent that an environment may use: in Global as it was, in a partition as if its own time had been
 /// spread evenly over its CPUs and nobody else were there.
-fn cpu_times(cid: Cid, now: Ticks) -> Result<Vec<(u32, CpuTimes)>, NoMemory> {
+fn cpu_times(cid: Cid, now: Ticks) -> Result<Vec<CpuTimes>, NoMemory> {
     let system = system();
     let time = |ticks| system.timebase.nanos(ticks);
-    let clocks = system.dispatch.with(|scheduler| {
-        let own = scheduler.partition_cpus(cid);
-        let clocks = scheduler.clocks().filter(|(cpu, _)| own.contains(*cpu));
-        fallible::collect(clocks.map(|(cpu, clock)| (u32::from(cpu.0), clock.clone())))
-    })?;
-    let times = |account: sched::Account, idle| CpuTimes {
+    let times = |cpu: sched::Cpu, online: bool, account: sched::Account, idle| CpuTimes {
+        number: cpu.0,
+        gone: !online,
         user: time(account.user),
         system: time(account.system),
         idle: time(idle),
         ..CpuTimes::default()
     };
     if cid.is_global() {
-        let spent = clocks.iter().map(|(number, clock)| {
-            let (account, idle) = clock.spent(now);
-            (*number, times(account, idle))
+        return system.dispatch.with(|scheduler| {
+            let spent = scheduler.spent(now);
+            fallible::collect(
+                spent.map(|(cpu, online, account, idle)| times(cpu, online, account, idle)),
+            )
         });
-        return fallible::collect(spent);
     }
-    let account = system
-        .dispatch
-        .with(|scheduler| scheduler.account(cid, now));
-    let (account, count) = (account.unwrap_or_default(), clocks.len().max(1) as u64);
+    let (own, account) = system.dispatch.with(|scheduler| {
+        let account = scheduler.account(cid, now).unwrap_or_default();
+        (scheduler.partition_cpus(cid), account)
+    });
+    let count = own.count().max(1) as u64;
     let each = sched::Account {
         user: Ticks(account.user.0 / count),
         system: Ticks(account.system.0 / count),
     };
     let since = crate::environment::find(cid).map_or(now, |environment| environment.since);
     let idle = now.saturating_sub(since).saturating_sub(each.total());
-    let spread = |(number, _): &(u32, _)| (*number, times(each, idle));
-    fallible::collect(clocks.iter().map(spread))
+    fallible::collect(own.iter().map(|cpu| times(cpu, true, each, idle)))
 }
 
 /// A process as `ps` shows it to an environment.
@@ -602,7 +601,7 @@ pub fn status(process: &Arc<Process>, viewer: Cid) -> Result<ProcessStatus, NoMe
             .transpose()?,
         started: system().wall_clock(started),
         cpu_time: Nanos(usage.user.0.saturating_add(usage.system.0)),
-        nice: process.attributes().nice,
+        nice: process.scheduling().nice,
         threads: threads as u32,
         resident: statistics.resident,
         virtual_bytes: statistics.size.0 * PAGE_SIZE as u64,

@@ -128,12 +128,12 @@ pub struct State {
     /// How its programs want to be run (`man 2 personality`).
     pub persona: u32,
     /// What `prctl` has set.
-    pub attributes: Attributes,
+    pub conduct: Conduct,
 }
 
 /// What `prctl` sets of a process.
 #[derive(Clone, Copy, Debug)]
-pub struct Attributes {
+pub struct Conduct {
     /// The signal that it gets when its parent ends.
     pub death_signal: Option<SignalNumber>,
     /// Others of the same users may look into it.
@@ -144,7 +144,7 @@ pub struct Attributes {
     pub timer_slack: u64,
 }
 
-impl Attributes {
+impl Conduct {
     /// The slack of timers that a process begins with.
     pub const TIMER_SLACK: u64 = 50_000;
 
@@ -157,7 +157,7 @@ impl Attributes {
     }
 }
 
-impl Default for Attributes {
+impl Default for Conduct {
     fn default() -> Self {
         Self {
             death_signal: None,
@@ -232,7 +232,7 @@ impl Process {
             new.environment = state.environment;
             new.auxiliary = state.auxiliary;
             new.persona = state.persona;
-            new.attributes = state.attributes.inherited();
+            new.conduct = state.conduct.inherited();
             new
         };
         let limited = state.limits.current(Resource::Cpu) != RLIM_INFINITY;
@@ -404,7 +404,7 @@ impl Process {
     }
 
     /// What its first thread asks of the scheduler.
-    pub fn attributes(&self) -> sched::Attributes {
+    pub fn scheduling(&self) -> sched::Attributes {
         let first = self.state.lock().threads.first().cloned();
         first.map(|first| first.attributes()).unwrap_or_default()
     }
@@ -693,7 +693,7 @@ impl State {
             vfork: None,
             alarm: Alarm::default(),
             persona: 0,
-            attributes: Attributes::default(),
+            conduct: Conduct::default(),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::thread::{Body, PendingCall, Resumption, Thread};
 use crate::user::User;
 use abi::linux::{self, SigInfo, SignalNumber, SystemCall};
 use abi::mmu::Access;
-use abi::{Errno, Ticks};
+use abi::{Errno, Pages, Ticks};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use arch::Trap;
@@ -35,6 +35,9 @@ use trace::Severity;
 
 /// Pages given back between two looks at whether somebody else is due.
 const STEP: usize = 512;
+
+/// The most that is allocated at once for a fault: the root of the translation tables.
+const LARGEST: Pages = Pages(16);
 
 /// Whether the thread is still on this CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,7 +274,9 @@ impl<'a> Running<'a> {
             let log = || system().log(victim.cid(), Severity::Permanent, "memory", text);
             fallible::assured(log);
         };
-        let maximum = frames::maximum(cid).filter(|&most| frames::usage(cid).total() >= most);
+        // What was wanted may be a table of several pages.
+        let used = frames::usage(cid).total() + LARGEST;
+        let maximum = frames::maximum(cid).filter(|&most| used >= most);
         let victim = match maximum {
             Some(maximum) => {
                 let pages = maximum.0;

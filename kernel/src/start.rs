@@ -6,6 +6,7 @@ use crate::console::Consoles;
 use crate::dispatch::{self, Dispatch};
 use crate::environment::{Environment, Environments};
 use crate::first;
+use crate::hotplug;
 use crate::latency;
 use crate::mounts::{self, Random};
 use crate::options::{Options, SelfTest};
@@ -16,7 +17,6 @@ use crate::terminals::{self, Terminals};
 use abi::mmu::FrameNumber;
 use abi::{Cid, Errno, Nanos, PAGE_SIZE};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use arch::interrupts::Source;
 use arch::secondary;
 use boot::BootInfo;
@@ -52,24 +52,25 @@ pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
     dispatch::run()
 }
 
-/// How long a CPU may take to come.
-const PATIENCE: Nanos = Nanos(1_000_000_000);
-
-/// Starts the CPUs that the options allow; the system goes on without one that does not come.
+/// Starts the CPUs that the options allow; the system goes on without one that does not come. The others can be started
+/// later.
 fn start_other_cpus(info: &BootInfo, options: &Options) {
+    let cpus = &system().cpus;
+    cpus.add(arch::cpu::this());
     let others = info.cpus.get(1..).unwrap_or_default();
-    let wanted = options.maxcpus.unwrap_or(arch::MAX_CPUS) - 1;
-    let others = others.get(..wanted).unwrap_or(others);
-    let mut ready = Vec::new();
-    secondary::prepare(others, |hardware, prepared| {
-        ready.push((hardware, prepared))
+    secondary::prepare(others, |cpu, prepared| match prepared {
+        Ok(()) => cpus.add(cpu),
+        Err(why) => log::warn!("CPU {} is not used: {why}", cpu.0),
     });
-    let patience = info.timebase.ticks(PATIENCE);
-    for (hardware, prepared) in ready {
-        let started =
-            prepared.and_then(|prepared| secondary::start(&prepared, dispatch::run, patience));
+    let others = options.maxcpus.unwrap_or(arch::MAX_CPUS) - 1;
+    let patience = info.timebase.ticks(hotplug::PATIENCE);
+    let stopped = cpus.present().map(|(cpu, _)| cpu).skip(1).take(others);
+    for cpu in stopped {
+        let started = cpus
+            .begin_start(cpu)
+            .and_then(|()| secondary::wait(cpu, patience));
         if let Err(why) = started {
-            log::warn!("CPU {hardware} is not used: {why}");
+            log::warn!("CPU {} is not used: {why}", cpu.0);
         }
     }
 }

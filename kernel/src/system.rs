@@ -4,6 +4,7 @@ use crate::console::Consoles;
 use crate::dispatch::Dispatch;
 use crate::dormant::Dormant;
 use crate::environment::{Environment, Environments};
+use crate::hotplug::Cpus;
 use crate::process::Process;
 use crate::terminals::Terminals;
 use crate::thread::Thread;
@@ -55,6 +56,8 @@ pub struct System {
     pub tree: SpinLock<Tree>,
     /// Scheduler and threads.
     pub dispatch: Dispatch,
+    /// The CPUs of the machine.
+    pub cpus: Cpus,
     /// What happens at points of time.
     pub timers: Timers,
     /// Processes that sleep.
@@ -182,6 +185,7 @@ impl System {
             booted: parts.wall.at,
             tree: SpinLock::new(Rank::ProcessTree, ProcessTree::new()),
             dispatch: parts.dispatch,
+            cpus: Cpus::new(),
             timers: Timers::new(),
             dormant: Dormant::new(),
             environments: parts.environments,

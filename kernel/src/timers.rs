@@ -4,6 +4,9 @@
 //! that has added them. It is in the kernel then, and programs its decrementer for the first before it leaves, so no
 //! CPU ever has to tell another about a timer. Lock: rank `Timers`; a timer's effect takes place after the lock is
 //! released.
+//!
+//! A CPU that goes out of use leaves its queue where it is, and another one serves it beside its own: no handle becomes
+//! stale. Who serves what changes under the scheduler's lock only (`dispatch.rs`).
 
 use crate::latency;
 use crate::process::Process;
@@ -12,6 +15,7 @@ use crate::thread::WeakThread;
 use abi::Ticks;
 use alloc::sync::{Arc, Weak};
 use arch::cpu::{CpuNumber, PerCpu};
+use core::sync::atomic::{AtomicU64, Ordering};
 use fallible::NoMemory;
 use process::timer::{self, TimerQueue};
 use sync::{Rank, SpinLock};
@@ -56,6 +60,8 @@ pub trait Expire: Send + Sync {
 /// The timers of every CPU.
 pub struct Timers {
     queues: PerCpu<SpinLock<TimerQueue<Timeout>>>,
+    /// The queues that each CPU serves, a bit each.
+    served: PerCpu<AtomicU64>,
 }
 
 impl Timers {
@@ -65,7 +71,33 @@ impl Timers {
             queues: PerCpu::new(
                 [const { SpinLock::new(Rank::Timers, TimerQueue::new()) }; arch::MAX_CPUS],
             ),
+            served: PerCpu::new([const { AtomicU64::new(0) }; arch::MAX_CPUS]),
         }
+    }
+
+    /// A CPU comes into use: it serves its own queue, and nobody else does.
+    pub fn take_back(&self, cpu: CpuNumber) {
+        let queue = 1 << cpu.0;
+        for other in (0..arch::MAX_CPUS as u16).map(CpuNumber) {
+            self.served.of(other).fetch_and(!queue, Ordering::Relaxed);
+        }
+        self.served.of(cpu).store(queue, Ordering::Relaxed);
+    }
+
+    /// `cpu` goes out of use: what it has served, `heir` serves. It must be made to look afterwards.
+    pub fn hand_over(&self, cpu: CpuNumber, heir: CpuNumber) {
+        let queues = self.served.of(cpu).swap(0, Ordering::Relaxed);
+        self.served.of(heir).fetch_or(queues, Ordering::Relaxed);
+    }
+
+    /// The queues that this CPU serves.
+    fn mine(&self) -> impl Iterator<Item = &SpinLock<TimerQueue<Timeout>>> {
+        let mut left = self.served.mine().load(Ordering::Relaxed);
+        core::iter::from_fn(move || {
+            let cpu = (left != 0).then(|| left.trailing_zeros() as u16)?;
+            left &= left - 1;
+            Some(self.queues.of(CpuNumber(cpu)))
+        })
     }
 
     /// Adds a timer to those of this CPU.
@@ -96,49 +128,57 @@ impl Timers {
 
     /// When the next timer of this CPU is due.
     pub fn next(&self) -> Option<Ticks> {
-        self.queues.mine().lock().next()
+        self.mine().filter_map(|queue| queue.lock().next()).min()
     }
 
     /// Lets everything happen on this CPU whose time has come.
     pub fn expire(&self, now: Ticks) {
-        loop {
-            let due = {
-                let mut queue = self.queues.mine().lock();
-                if let Some(at) = queue.next().filter(|at| *at <= now) {
-                    latency::late(Ticks(now.0 - at.0));
-                }
-                queue.expire(now)
-            };
-            match due {
-                None => return,
-                Some(Timeout::Wake {
-                    thread,
-                    ticket,
-                    completion,
-                }) => {
-                    if let Some(thread) = thread.upgrade() {
-                        thread.wake(ticket, completion);
-                    }
-                }
-                Some(Timeout::Waiter(waiter)) => {
-                    waiter.wake(None);
-                }
-                Some(Timeout::Expire(timer)) => {
-                    if let Some(timer) = timer.upgrade() {
-                        timer.expire(now);
-                    }
-                }
-                Some(Timeout::Dormant) => system().dormant.sweep(now),
-                Some(Timeout::ConsoleOutput(number)) => {
-                    if let Some(console) = system().consoles.get(number) {
-                        console.pump();
-                    }
-                }
-                Some(Timeout::Alarm(process)) => {
-                    if let Some(process) = process.upgrade() {
-                        process.alarm_expired(now);
-                    }
-                }
+        for queue in self.mine() {
+            while let Some(due) = take_due(queue, now) {
+                take_effect(due, now);
+            }
+        }
+    }
+}
+
+/// The first timer of a queue whose time has come.
+fn take_due(queue: &SpinLock<TimerQueue<Timeout>>, now: Ticks) -> Option<Timeout> {
+    let mut queue = queue.lock();
+    if let Some(at) = queue.next().filter(|at| *at <= now) {
+        latency::late(Ticks(now.0 - at.0));
+    }
+    queue.expire(now)
+}
+
+/// What a timer is for happens; no lock is held.
+fn take_effect(due: Timeout, now: Ticks) {
+    match due {
+        Timeout::Wake {
+            thread,
+            ticket,
+            completion,
+        } => {
+            if let Some(thread) = thread.upgrade() {
+                thread.wake(ticket, completion);
+            }
+        }
+        Timeout::Waiter(waiter) => {
+            waiter.wake(None);
+        }
+        Timeout::Expire(timer) => {
+            if let Some(timer) = timer.upgrade() {
+                timer.expire(now);
+            }
+        }
+        Timeout::Dormant => system().dormant.sweep(now),
+        Timeout::ConsoleOutput(number) => {
+            if let Some(console) = system().consoles.get(number) {
+                console.pump();
+            }
+        }
+        Timeout::Alarm(process) => {
+            if let Some(process) = process.upgrade() {
+                process.alarm_expired(now);
             }
         }
     }

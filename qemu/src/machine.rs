@@ -73,6 +73,8 @@ pub struct Machine {
     pub emulator: PathBuf,
     /// Stop before the first instruction and wait for a debugger on TCP port 1234.
     pub gdb: bool,
+    /// Start again when the system reboots; otherwise a reboot ends the run.
+    pub reboots: bool,
     /// Let time be the number of instructions, 1 ns each, so that runs repeat exactly.
     pub counted: bool,
 }
@@ -94,6 +96,7 @@ impl Machine {
             properties: String::new(),
             emulator: env::var_os(EMULATOR_VARIABLE).map_or_else(|| EMULATOR.into(), PathBuf::from),
             gdb: false,
+            reboots: false,
             counted: false,
         }
     }
@@ -119,12 +122,12 @@ impl Machine {
         command.arg("-machine").arg(board);
         command.args(["-cpu", &self.cpu, "-m", &self.memory]);
         command.arg("-smp").arg(self.smp.to_string());
-        command.args([
-            "-action",
-            "panic=exit-failure",
-            "-action",
-            "reboot=shutdown",
-        ]);
+        let reboot = if self.reboots {
+            "reboot=reset"
+        } else {
+            "reboot=shutdown"
+        };
+        command.args(["-action", "panic=exit-failure", "-action", reboot]);
         command.args(["-serial", console]);
         let mut second = std::ffi::OsString::from("file:");
         second.push(result);

@@ -6,6 +6,8 @@ use std::fmt;
 const STATUS: &str = "corral-result: status ";
 /// What the kernel writes there when it panics.
 const PANIC: &str = "corral-result: panic";
+/// What it writes there before it has the machine started again.
+const RESTART: &str = "corral-result: restart";
 
 /// How a machine came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub enum Outcome {
     Status(u8),
     /// The machine was switched off without a status, by the person at its terminal.
     Off,
+    /// The system asked to be started again; a machine that does so goes on, and what comes later counts.
+    Restart,
     /// The kernel panicked.
     Panic,
     /// Nothing ended the run before its deadline.
@@ -30,6 +34,7 @@ impl Outcome {
             Self::Status(status) => *status,
             Self::Off => 0,
             Self::Panic => 101,
+            Self::Restart => 102,
             Self::Hang => 124,
             Self::Died(_) => 125,
         }
@@ -39,6 +44,7 @@ impl Outcome {
     ///
     /// A guest panic makes the emulator exit with 1 and say nothing; its own failures say something.
     pub(crate) fn read(result: &str, emulator_status: Option<i32>, emulator_says: &str) -> Self {
+        let mut restarted = false;
         for line in result
             .lines()
             .map(|line| line.trim_matches(['\0', '\r', ' ']))
@@ -46,11 +52,13 @@ impl Outcome {
             if line == PANIC {
                 return Self::Panic;
             }
+            restarted |= line == RESTART;
             if let Some(status) = line.strip_prefix(STATUS).and_then(|text| text.parse().ok()) {
                 return Self::Status(status);
             }
         }
         match emulator_status {
+            Some(0) if restarted => Self::Restart,
             Some(0) => Self::Off,
             Some(1) if emulator_says.trim().is_empty() => Self::Panic,
             _ => Self::Died(emulator_says.trim().to_owned()),
@@ -63,6 +71,7 @@ impl fmt::Display for Outcome {
         match self {
             Self::Status(status) => write!(f, "status {status}"),
             Self::Off => f.write_str("switched off"),
+            Self::Restart => f.write_str("the system asked for a restart"),
             Self::Panic => f.write_str("kernel panic"),
             Self::Hang => f.write_str("no end before the deadline"),
             Self::Died(said) if said.is_empty() => {
@@ -90,6 +99,18 @@ mod tests {
         assert_eq!(
             Outcome::read("corral-result: panic\n", Some(1), ""),
             Outcome::Panic
+        );
+    }
+
+    #[test]
+    fn what_comes_after_a_restart_counts() {
+        let restart = "corral-result: restart\n";
+        assert_eq!(Outcome::read(restart, Some(0), ""), Outcome::Restart);
+        let twice = format!("{restart}\0corral-result: status 3\n");
+        assert_eq!(Outcome::read(&twice, Some(0), ""), Outcome::Status(3));
+        assert_eq!(
+            Outcome::read(restart, None, ""),
+            Outcome::Died(String::new())
         );
     }
 

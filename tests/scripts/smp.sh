@@ -1,6 +1,7 @@
 # Several CPUs: what only they can break. Most tests are checks of a program in tests/programs.
 # cpus: 4
 # kernel: debug
+# patience: 90
 
 check SMP0001 'the threads of a process compute on several CPUs at once' <<'END'
 $T/smp progress
@@ -57,4 +58,86 @@ END
 
 check SMP0012 'the clocks of the vDSO go together on all CPUs' <<'END'
 $T/clock everywhere
+END
+
+check SMP0013 'a CPU goes out of use and comes back, and everything tells so' <<'END'
+cpu=/sys/devices/system/cpu
+shows() {
+	test "$(cat $cpu/online)" = "$1"
+	test "$(nproc)" -eq "$2"
+	test "$(grep -c '^cpu[0-9]' /proc/stat)" -eq "$2"
+	test "$(grep -c ^processor /proc/cpuinfo)" -eq "$2"
+	test "$(cat $cpu/possible)" = 0-3
+}
+shows 0-3 4
+for gone in 2 0 3; do
+	echo 0 >$cpu/cpu$gone/online
+	test "$(cat $cpu/cpu$gone/online)" = 0
+	test ! -e $cpu/cpu$gone/topology
+done
+shows 1 1
+! echo 0 >$cpu/cpu1/online
+shows 1 1
+test "$(cat $cpu/offline)" = 0,2-3
+echo 1 >$cpu/cpu3/online
+shows 1,3 2
+for back in 0 1 2 3; do echo 1 >$cpu/cpu$back/online; done
+shows 0-3 4
+! echo 2 >$cpu/cpu1/online
+! echo >$cpu/cpu1/online
+END
+
+check SMP0014 'in a partition there are no switches of CPUs, and it follows those of Global' <<'END'
+cpu=/sys/devices/system/cpu
+wparexec sh -c "test ! -e $cpu/cpu1/online && test \$(nproc) -eq 4"
+echo 0 >$cpu/cpu1/online
+wparexec sh -c "test \$(cat $cpu/online) = 0,2-3 && test \$(nproc) -eq 3"
+echo 1 >$cpu/cpu1/online
+END
+
+check SMP0015 'a hundred changes of CPUs under load lose no thread, no timer and no invalidation' <<'END'
+wparexec -n capped -R CPU=1%-20%,20% sh -c 'while :; do :; done' & capped=$!
+wparexec -n free sh -c 'while :; do :; done' & free=$!
+$T/hotplug churn
+for name in capped free; do
+	stopwpar -F $name
+done
+wait $capped $free || true
+test -z "$(lswpar -q)"
+END
+
+check SMP0016 'four threads that take a CPU each at once leave one, and in the end all are back' <<'END'
+$T/hotplug contend
+END
+
+check SMP0017 'time on CPUs is counted while they are there, and kept when they go' <<'END'
+$T/hotplug account
+END
+
+check SMP0018 'chcpu takes CPUs out of use and puts them back, and lscpu lists them' <<'END'
+chcpu -d 1,3 >said
+test "$(cat said)" = 'CPU 1 disabled
+CPU 3 disabled'
+lscpu | grep -q '^On-line CPU(s) list: *0,2$'
+lscpu | grep -q '^Off-line CPU(s) list: *1,3$'
+test "$(chcpu -d 3)" = 'CPU 3 is already disabled'
+s=0; chcpu -d 0,2 2>said || s=$?
+test $s -eq 64
+grep -q 'disable CPU 2: it is the last one in use' said
+s=0; chcpu -e 9 2>said || s=$?
+test $s -eq 1
+grep -q 'no such CPU' said
+chcpu -e 0-3 >/dev/null
+test "$(nproc)" -eq 4
+! chcpu -d x
+! wparexec chcpu -d 1
+test "$(nproc)" -eq 4
+END
+
+check SMP0019 'ten seconds of everything in four partitions leave nothing behind' <<'END'
+$T/stress partitions 10 1
+END
+
+check SMP0020 'a page that is taken from a thread on another CPU never changes again' <<'END'
+$T/smp late
 END

@@ -203,6 +203,26 @@ const TESTS: &[Test] = &[
             run.expect(4)
         },
     ),
+    (
+        "HARNESS0024",
+        "a machine whose system reboots starts again with everything as it was at the first time",
+        boots_twice,
+    ),
+    (
+        "HARNESS0025",
+        "a script that reboots the system ends the run with 102",
+        |target| script(target, "reboot\nexit 1\n", &[])?.expect(102),
+    ),
+    (
+        "HARNESS0026",
+        "maxcpus= leaves CPUs for later, and a console works without the CPU that it began with",
+        |target| {
+            for properties in ["ic-mode=xics", "ic-mode=xive"] {
+                spare_cpus(target, properties).with_context(|| properties.to_owned())?;
+            }
+            Ok(())
+        },
+    ),
     ("HARNESS0018", "boot options take effect: mem", |target| {
         let text = "awk '/^MemTotal:/ { exit !($2 <= 524288) }' /proc/meminfo\n";
         script(target, text, &["--append", "mem=512M"])?.expect(0)
@@ -262,6 +282,72 @@ fn refused(target: &Target, machine: &Machine) -> Result<()> {
         matches!(outcome, Outcome::Off | Outcome::Panic),
         "{outcome}:\n{printed}"
     );
+    Ok(())
+}
+
+/// Two of three CPUs are used at first; in the end only the third is.
+fn spare_cpus(target: &Target, properties: &str) -> Result<()> {
+    let archive = target.folder()?.join("ramdisk.cpio");
+    target.disks.make(None, &[], &archive)?;
+    let mut machine = Machine::new(&target.kernel, &archive);
+    machine.smp = 3;
+    machine.append = "maxcpus=2".to_owned();
+    machine.properties = properties.to_owned();
+    let mut talk = Talk::start(&machine, &target.folder()?)?;
+    // What is waited for does not occur in the echo.
+    for (command, answer) in [
+        (
+            "cd /sys/devices/system/cpu && cat present online",
+            "0-2\r\n0-1\r\n",
+        ),
+        ("chcpu -e 2 >/dev/null; cat online", "\r\n0-2\r\n"),
+        ("chcpu -d 0,1 >/dev/null; cat online", "\r\n2\r\n"),
+        ("echo he''ard", "heard\r\n"),
+        (
+            "chcpu -e 0 >/dev/null; chcpu -d 2 >/dev/null; cat online",
+            "\r\n0\r\n",
+        ),
+        ("echo al''so", "also\r\n"),
+    ] {
+        talk.wait("# ")?;
+        talk.send(&format!("{command}\n"))?;
+        talk.wait(answer)?;
+    }
+    talk.wait("# ")?;
+    talk.send("poweroff\n")?;
+    let (outcome, printed) = talk.end(PATIENCE)?;
+    ensure!(outcome == Outcome::Status(0), "{outcome}:\n{printed}");
+    Ok(())
+}
+
+/// Each start has an empty `/tmp`, the same memory, and all CPUs; the last one powers off.
+fn boots_twice(target: &Target) -> Result<()> {
+    let archive = target.folder()?.join("ramdisk.cpio");
+    target.disks.make(None, &[], &archive)?;
+    let mut machine = Machine::new(&target.kernel, &archive);
+    machine.smp = 2;
+    machine.reboots = true;
+    let mut talk = Talk::start(&machine, &target.folder()?)?;
+    // What is waited for does not occur in the echo.
+    let look = "test ! -e /tmp/mark && >/tmp/mark && nproc && \
+        awk '/^MemTotal/ { print \"mem\", $2 }' /proc/meminfo && echo fr''esh\n";
+    let mut seen = Vec::new();
+    for end in ["reboot\n", "reboot -f\n", "poweroff\n"] {
+        // The prompt of this boot, and not one that the boot before has left.
+        talk.wait("built-in shell")?;
+        talk.wait("# ")?;
+        talk.send(look)?;
+        talk.wait("fresh\r\n")?;
+        let since = talk.transcript();
+        let words = since.rsplit("fr''esh").next().unwrap_or_default();
+        let facts: Vec<String> = words.lines().skip(1).take(3).map(str::to_owned).collect();
+        ensure!(facts.len() == 3, "{since}");
+        seen.push(facts);
+        talk.send(end)?;
+    }
+    ensure!(seen.windows(2).all(|two| two[0] == two[1]), "{seen:?}");
+    let (outcome, printed) = talk.end(PATIENCE)?;
+    ensure!(outcome == Outcome::Status(0), "{outcome}:\n{printed}");
     Ok(())
 }
 

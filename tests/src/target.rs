@@ -57,6 +57,8 @@ pub struct Target<'a> {
     pub checked_kernel: PathBuf,
     /// The ELF file of the checks of `arch`.
     pub arch_image: PathBuf,
+    /// How many CPUs the machines of suites have that do not ask for more.
+    pub cpus: u32,
     /// Makes its RAM disks.
     pub disks: &'a dyn RamDisks,
     /// A folder for files of running machines.
@@ -95,7 +97,11 @@ impl Target<'_> {
             &self.kernel
         };
         let mut machine = Machine::new(kernel, &archive);
-        machine.smp = needs.cpus;
+        machine.smp = if needs.counted {
+            needs.cpus
+        } else {
+            needs.cpus.max(self.cpus)
+        };
         machine.memory.clone_from(&needs.memory);
         machine.counted = needs.counted;
         Talk::start(&machine, &folder)

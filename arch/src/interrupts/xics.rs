@@ -13,6 +13,8 @@ pub(super) struct Xics;
 
 /// All priorities pass.
 const OPEN: u64 = 0xff;
+/// No priority passes.
+const CLOSED: u64 = 0;
 /// The priority of devices and of calls.
 const PRIORITY: u8 = 5;
 const SOURCE: u32 = 0x00ff_ffff;
@@ -22,6 +24,12 @@ impl InterruptController for Xics {
     fn start_cpu(&self) {
         // SAFETY: sets a priority.
         let _answer = unsafe { hcall::call(Function::Cppr, [OPEN, 0, 0, 0, 0]) };
+    }
+
+    fn stop_cpu(&self) {
+        self.clear_call();
+        // SAFETY: sets a priority.
+        let _answer = unsafe { hcall::call(Function::Cppr, [CLOSED, 0, 0, 0, 0]) };
     }
 
     fn enable_source(&self, source: Source, cpu: CpuNumber) -> Result<(), NoSuchSource> {

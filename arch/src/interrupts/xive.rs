@@ -87,6 +87,8 @@ mod area {
 
 /// All priorities pass.
 const OPEN: u8 = 0xff;
+/// No priority passes.
+const CLOSED: u8 = 0;
 /// `H_INT_SET_SOURCE_CONFIG`: the event's number is given too.
 const SET_NUMBER: u64 = 1 << 1;
 /// The priority of a source that is off.
@@ -338,6 +340,15 @@ impl InterruptController for Xive {
         let enabled = self.enable(usize::from(cpu.0), calls, cpu);
         assert!(enabled.is_ok(), "there is no source {calls} for calls");
         self.set_priority(OPEN);
+    }
+
+    fn stop_cpu(&self) {
+        if let Some(slot) = self.slots.get(usize::from(cpu::this().0))
+            && let Some(flags) = slot.flags()
+        {
+            slot.load(flags, buffer::OFF);
+        }
+        self.set_priority(CLOSED);
     }
 
     fn enable_source(&self, source: Source, cpu: CpuNumber) -> Result<(), NoSuchSource> {

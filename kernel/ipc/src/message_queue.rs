@@ -257,8 +257,10 @@ impl<N: Send + Sync + 'static> FileOperations for MessageQueue<N> {
     }
 }
 
+type Named<N> = BTreeMap<Box<[u8]>, Arc<MessageQueue<N>>>;
+
 /// The queues of a partition, by their names.
-pub struct QueueNames<N>(SpinLock<BTreeMap<Box<[u8]>, Arc<MessageQueue<N>>>>);
+pub struct QueueNames<N>(SpinLock<Named<N>>);
 
 impl<N> Default for QueueNames<N> {
     fn default() -> Self {

@@ -39,6 +39,7 @@ mod netlink;
 mod options;
 mod ports;
 mod stack;
+mod table;
 mod tcp;
 mod udp;
 #[cfg(test)]

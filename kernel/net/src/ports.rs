@@ -1,11 +1,11 @@
 //! Who has which port of one protocol (`man 7 ip`, ip_local_port_range; `man 7 socket`, SO_REUSEADDR, SO_REUSEPORT).
 
 use crate::address::Local;
+use crate::table::Table;
 use abi::Errno;
 use alloc::sync::Weak;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
-use hashbrown::HashTable;
 
 /// Ports that are chosen for sockets that ask for none (`/proc/sys/net/ipv4/ip_local_port_range`).
 pub const CHOSEN: core::ops::RangeInclusive<u16> = 32_768..=60_999;
@@ -58,7 +58,7 @@ impl<T> Port<T> {
 
 /// The ports of a protocol.
 pub(crate) struct Ports<T> {
-    table: HashTable<Port<T>>,
+    table: Table<Port<T>>,
     /// A bit for each of [`CHOSEN`]: whether somebody has it, with a claim or without.
     taken: Vec<u64>,
     /// Where the search for a free one goes on.
@@ -73,7 +73,7 @@ impl<T> Ports<T> {
     /// No port is taken.
     pub fn new() -> Self {
         Self {
-            table: HashTable::new(),
+            table: Table::new(|port| hash(port.number)),
             taken: Vec::new(),
             next: 0,
         }
@@ -217,9 +217,7 @@ impl<T> Ports<T> {
 
     fn add(&mut self, number: u16, claim: Claim<T>) -> Result<(), Errno> {
         if self.port(number).is_none() {
-            self.table
-                .try_reserve(1, |port| hash(port.number))
-                .map_err(|_| Errno::ENOMEM)?;
+            self.table.reserve(hash(number))?;
             let mut claims = Vec::new();
             claims.try_reserve_exact(1).map_err(|_| Errno::ENOMEM)?;
             claims.push(claim);
@@ -228,8 +226,7 @@ impl<T> Ports<T> {
                 claims,
                 connections: Vec::new(),
             };
-            self.table
-                .insert_unique(hash(number), port, |port| hash(port.number));
+            self.table.insert(port);
             self.mark(number, true);
         } else if let Some(port) = self.port_mut(number) {
             port.claims.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
@@ -248,13 +245,8 @@ impl<T> Ports<T> {
 
     /// Forgets a port that nobody has any more.
     fn clean(&mut self, number: u16) {
-        let found = self
-            .table
-            .find_entry(hash(number), |port| port.number == number);
-        if let Ok(entry) = found
-            && entry.get().is_free()
-        {
-            entry.remove();
+        let is_free = |port: &Port<T>| port.number == number && port.is_free();
+        if self.table.remove(hash(number), is_free).is_some() {
             self.mark(number, false);
         }
     }
@@ -366,7 +358,7 @@ impl<T> Ports<T> {
     pub fn is_empty(&self) -> bool {
         let words = self.taken.iter().map(|bits| bits.count_ones() as usize);
         let spare = self.taken.len() * 64 - CHOSEN.len().min(self.taken.len() * 64);
-        self.table.is_empty() && words.sum::<usize>() == spare
+        self.table.len() == 0 && words.sum::<usize>() == spare
     }
 }
 

@@ -2,13 +2,13 @@
 
 use crate::connection::{Connection, Identity};
 use crate::ports::Ports;
+use crate::table::Table;
 use crate::{TcpSocket, UdpSocket};
 use abi::Errno;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use hashbrown::HashTable;
 use sync::{Rank, SpinLock};
 
 /// A protocol.
@@ -34,7 +34,7 @@ pub struct Stack {
 /// The ports of TCP, and which connections there are.
 pub(crate) struct Tcp {
     pub ports: Ports<TcpSocket>,
-    connections: HashTable<Known>,
+    connections: Table<Known>,
 }
 
 /// The addresses of a connection: of the end that connected, and of the other.
@@ -96,7 +96,7 @@ impl Stack {
     pub fn new() -> Self {
         let tcp = Tcp {
             ports: Ports::new(),
-            connections: HashTable::new(),
+            connections: Table::new(|known| hash(&known.pair)),
         };
         Self {
             tcp: SpinLock::new(Rank::OpenFile, tcp),
@@ -106,6 +106,9 @@ impl Stack {
             transfers: AtomicU64::new(0),
         }
     }
+
+    /// Most sockets that are listed, and twice as many ends of connections.
+    pub const LINES: usize = 256;
 
     pub(crate) fn next_turn(&self) -> usize {
         self.turn.fetch_add(1, Ordering::Relaxed)
@@ -130,7 +133,8 @@ impl Stack {
         self.tcp.lock().connections.len()
     }
 
-    /// The sockets of a protocol: those of TCP that listen or are connected, those of UDP that have a port.
+    /// The sockets of a protocol: those of TCP that listen or are connected, those of UDP that have a port. More than
+    /// [`Stack::LINES`] would take too long to be told at once.
     ///
     /// # Errors
     /// ENOMEM.
@@ -188,16 +192,13 @@ impl Stack {
         if present.is_some() {
             return Err(Errno::EADDRNOTAVAIL);
         }
-        tcp.connections
-            .try_reserve(1, |known| hash(&known.pair))
-            .map_err(|_| Errno::ENOMEM)?;
+        tcp.connections.reserve(key)?;
         tcp.ports.connected(pair[1], shared)?;
         let known = Known {
             pair,
             connection: Arc::downgrade(connection),
         };
-        tcp.connections
-            .insert_unique(key, known, |known| hash(&known.pair));
+        tcp.connections.insert(known);
         Ok(Registration {
             stack: self.clone(),
             pair,
@@ -212,7 +213,7 @@ fn collect<'a, T: 'a>(
     into: &mut Vec<Arc<T>>,
     from: impl Iterator<Item = &'a Weak<T>>,
 ) -> Result<(), Errno> {
-    for weak in from {
+    for weak in from.take(Stack::LINES) {
         into.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         into.extend(weak.upgrade());
     }
@@ -236,12 +237,8 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut tcp = self.stack.tcp.lock();
-        let found = tcp
-            .connections
-            .find_entry(hash(&self.pair), |known| known.pair == self.pair);
-        if let Ok(entry) = found {
-            entry.remove();
-        }
+        tcp.connections
+            .remove(hash(&self.pair), |known| known.pair == self.pair);
         let [first, second] = self.pair;
         tcp.ports.disconnected(second, self.shared);
         if self.chosen {

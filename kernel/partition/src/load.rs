@@ -66,9 +66,9 @@ fn power(base: u64, exponent: u64) -> u64 {
     let (mut result, mut square, mut rest) = (ONE, base, exponent);
     while rest > 0 && result > 0 {
         if rest & 1 == 1 {
-            result = result * square >> SHIFT;
+            result = (result * square) >> SHIFT;
         }
-        square = square * square >> SHIFT;
+        square = (square * square) >> SHIFT;
         rest >>= 1;
     }
     result

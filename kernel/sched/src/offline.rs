@@ -1,10 +1,55 @@
 //! A CPU leaves: what it ran, what it was promised, and its time.
 
 use crate::scheduler::{Processor, reach};
-use crate::{Cpu, Reason, Refusal, Scheduler, Wakeup};
+use crate::{Account, Cpu, Reason, Refusal, Scheduler, Wakeup};
 use abi::{Cid, Ticks};
 
 impl Scheduler {
+    /// `cpu` is to leave: it is told to put back what it runs. Then [`Scheduler::is_recalled`] says so until it has left by
+    /// [`Scheduler::offline`], which cannot be refused any more; it does not pick meanwhile.
+    ///
+    /// # Errors
+    /// [`Refusal::Cpu`]: no such CPU, or it is not online, or has been told already; [`Refusal::Busy`]: no other
+    /// would be left.
+    pub fn recall(&mut self, cpu: Cpu) -> Result<Wakeup, Refusal> {
+        let stays = |it: &&Processor| it.clock.is_some() && !it.recalled;
+        let staying = self.processors.iter().filter(stays).count();
+        let processor = self
+            .processors
+            .get_mut(usize::from(cpu.0))
+            .filter(|it| it.clock.is_some() && !it.recalled)
+            .ok_or(Refusal::Cpu)?;
+        if staying <= 1 {
+            return Err(Refusal::Busy);
+        }
+        processor.recalled = true;
+        processor.kicked = true;
+        let mut wakeup = Wakeup::default();
+        wakeup.preempt.insert(cpu);
+        Ok(wakeup)
+    }
+
+    /// Whether `cpu` is to leave.
+    #[must_use]
+    pub fn is_recalled(&self, cpu: Cpu) -> bool {
+        self.processors
+            .get(usize::from(cpu.0))
+            .is_some_and(|it| it.recalled)
+    }
+
+    /// What each CPU that has ever been online has spent, in programs and in the kernel, and idle, while it was. The second
+    /// value says whether it is online.
+    pub fn spent(&self, now: Ticks) -> impl Iterator<Item = (Cpu, bool, Account, Ticks)> {
+        (0..).map(Cpu).zip(&self.processors).map(move |(cpu, it)| {
+            let mut reading = it.past;
+            if let Some(clock) = &it.clock {
+                reading.advance(clock.read(now));
+            }
+            let online = it.clock.is_some();
+            (cpu, online, reading.account(), Ticks(reading.idle))
+        })
+    }
+
     /// `cpu` leaves at `now`: what it runs is put back, and its time so far stays in the accounts. Percentages are of
     /// one CPU less at once, hard maxima too: CPUs that run a partition with one are told to pick, and so are those that
     /// can take what has been put back. The CPU itself calls this, so that its clock shows nothing later, and does
@@ -27,7 +72,12 @@ impl Scheduler {
         self.settle_all(now);
         if let Some(processor) = self.processors.get_mut(number) {
             self.departed += Ticks(processor.read.total());
-            *processor = Processor::default();
+            let mut past = processor.past;
+            past.advance(processor.read);
+            *processor = Processor {
+                past,
+                ..Processor::default()
+            };
         }
         self.online.remove(cpu);
         self.rebase_caps(now);

@@ -61,6 +61,10 @@ pub(crate) struct Partition {
 pub(crate) struct Processor {
     pub clock: Option<Arc<CpuClock>>,
     pub online_at: Ticks,
+    /// What its clocks showed in the end each time it left, together.
+    pub past: Reading,
+    /// It is to leave.
+    pub recalled: bool,
     /// How far the clock has been read into the accounts.
     pub read: Reading,
     /// Whose time it is.
@@ -203,6 +207,7 @@ impl Scheduler {
         *processor = Processor {
             clock: Some(clock.clone()),
             online_at: now,
+            past: processor.past,
             ..Processor::default()
         };
         processor.read.at = now.0;

@@ -491,9 +491,7 @@ fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
     let mut credential = Credential::clone(call.credential());
     let of_root = call.process().environment().wpar.privileges();
     let metadata = &program.metadata;
-    let bound = call
-        .process()
-        .with(|state| state.attributes.no_new_privileges);
+    let bound = call.process().with(|state| state.conduct.no_new_privileges);
     let no_set_id = bound
         || program
             .location
@@ -542,9 +540,9 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         state.credential = credential;
         if secure {
             state.persona = 0;
-            state.attributes.death_signal = None;
+            state.conduct.death_signal = None;
         }
-        state.attributes.dumpable = !secure;
+        state.conduct.dumpable = !secure;
         state.name = name.iter().copied().take(TASK_COMM_LEN - 1).collect();
         state.executable = Some(program.location);
         state.arguments = stack.arguments;

@@ -99,7 +99,7 @@ pub fn pidfd_getfd(call: &mut Call<'_>) -> Called {
     let user = mine.identity.uid;
     let group = mine.identity.gid;
     let same = mine.shares_users_with(&theirs)
-        && target.with(|state| state.attributes.dumpable)
+        && target.with(|state| state.conduct.dumpable)
         && [
             theirs.identity.uid,
             theirs.identity.euid,

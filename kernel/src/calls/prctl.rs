@@ -2,7 +2,7 @@
 
 use super::Call;
 use crate::outcome::Called;
-use crate::process::Attributes;
+use crate::process::Conduct;
 use crate::system::system;
 use abi::Errno;
 use abi::linux::{
@@ -24,7 +24,7 @@ const LAST_CAPABILITY: u64 = 40;
 pub fn prctl(call: &mut Call<'_>) -> Called {
     let [option, argument, third, fourth, fifth] =
         core::array::from_fn(|index| call.argument(index));
-    let attributes = call.process().with(|state| state.attributes);
+    let conduct = call.process().with(|state| state.conduct);
     match option {
         PR_SET_NAME => set_name(call, argument),
         PR_GET_NAME => get_name(call, argument),
@@ -33,29 +33,27 @@ pub fn prctl(call: &mut Call<'_>) -> Called {
                 0 => None,
                 number => Some(SignalNumber::new(number).map_err(|_| Errno::EINVAL)?),
             };
-            set(call, |attributes| attributes.death_signal = signal)
+            set(call, |conduct| conduct.death_signal = signal)
         }
         PR_GET_PDEATHSIG => {
-            let signal = attributes.death_signal.map_or(0, SignalNumber::get);
+            let signal = conduct.death_signal.map_or(0, SignalNumber::get);
             store(call, argument, u32::from(signal))
         }
-        PR_GET_DUMPABLE => Ok(u64::from(attributes.dumpable)),
-        PR_SET_DUMPABLE if argument <= 1 => {
-            set(call, |attributes| attributes.dumpable = argument == 1)
-        }
+        PR_GET_DUMPABLE => Ok(u64::from(conduct.dumpable)),
+        PR_SET_DUMPABLE if argument <= 1 => set(call, |conduct| conduct.dumpable = argument == 1),
         PR_SET_NO_NEW_PRIVS if [argument, third, fourth, fifth] == [1, 0, 0, 0] => {
-            set(call, |attributes| attributes.no_new_privileges = true)
+            set(call, |conduct| conduct.no_new_privileges = true)
         }
         PR_GET_NO_NEW_PRIVS if [argument, third, fourth, fifth] == [0; 4] => {
-            Ok(u64::from(attributes.no_new_privileges))
+            Ok(u64::from(conduct.no_new_privileges))
         }
-        PR_SET_TIMERSLACK => set(call, |attributes| {
-            attributes.timer_slack = match argument.cast_signed() {
-                ..=0 => Attributes::TIMER_SLACK,
+        PR_SET_TIMERSLACK => set(call, |conduct| {
+            conduct.timer_slack = match argument.cast_signed() {
+                ..=0 => Conduct::TIMER_SLACK,
                 _ => argument,
             };
         }),
-        PR_GET_TIMERSLACK => Ok(attributes.timer_slack),
+        PR_GET_TIMERSLACK => Ok(conduct.timer_slack),
         PR_SET_CHILD_SUBREAPER => {
             let mut tree = system().tree.lock();
             tree.set_subreaper(call.process().pid, argument != 0);
@@ -73,8 +71,8 @@ pub fn prctl(call: &mut Call<'_>) -> Called {
     }
 }
 
-fn set(call: &Call<'_>, act: impl FnOnce(&mut Attributes)) -> Called {
-    call.process().with(|state| act(&mut state.attributes));
+fn set(call: &Call<'_>, act: impl FnOnce(&mut Conduct)) -> Called {
+    call.process().with(|state| act(&mut state.conduct));
     Ok(0)
 }
 

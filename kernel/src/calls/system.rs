@@ -9,8 +9,8 @@ use crate::system::system;
 use abi::linux::{
     ADDR_NO_RANDOMIZE, GRND_INSECURE, GRND_NONBLOCK, GRND_RANDOM, LINUX_REBOOT_CMD_CAD_OFF,
     LINUX_REBOOT_CMD_CAD_ON, LINUX_REBOOT_CMD_HALT, LINUX_REBOOT_CMD_POWER_OFF,
-    LINUX_REBOOT_CMD_RESTART, LINUX_REBOOT_MAGIC1, RUSAGE_CHILDREN, RUSAGE_SELF, RUSAGE_THREAD,
-    Resource, Rlimit, SignalNumber, Sysinfo, Utsname,
+    LINUX_REBOOT_CMD_RESTART, LINUX_REBOOT_CMD_RESTART2, LINUX_REBOOT_MAGIC1, RUSAGE_CHILDREN,
+    RUSAGE_SELF, RUSAGE_THREAD, Resource, Rlimit, SignalNumber, Sysinfo, Utsname,
 };
 use abi::mmu::Access;
 use abi::{Cid, Errno, PAGE_SIZE};
@@ -24,6 +24,8 @@ use vfs::DESCRIPTOR_LIMIT;
 pub const RELEASE: &str = "6.1.0-corral";
 /// What `uname -v` gives.
 pub const VERSION: &str = concat!("Corral ", env!("CARGO_PKG_VERSION"));
+/// How much of the text of a restart is read.
+const RESTART_TEXT: usize = 256;
 /// Longest host or domain name.
 const NAME_LIMIT: usize = 64;
 
@@ -281,6 +283,16 @@ pub fn reboot(call: &mut Call<'_>) -> Called {
         LINUX_REBOOT_CMD_CAD_ON | LINUX_REBOOT_CMD_CAD_OFF => Ok(0),
         LINUX_REBOOT_CMD_POWER_OFF | LINUX_REBOOT_CMD_HALT => power::off(0),
         LINUX_REBOOT_CMD_RESTART => power::restart(),
+        LINUX_REBOOT_CMD_RESTART2 => {
+            // Firmware takes no text; only one that cannot be read is an error, as it is with Linux.
+            match call
+                .user
+                .c_string(call.argument(3), RESTART_TEXT, Errno::E2BIG)
+            {
+                Ok(_) | Err(Errno::E2BIG) => power::restart(),
+                Err(errno) => Err(errno.into()),
+            }
+        }
         _ => Err(Errno::EINVAL.into()),
     }
 }
@@ -290,7 +302,7 @@ fn reboot_partition(call: &Call<'_>, command: u32) -> Called {
     let signal = match command {
         LINUX_REBOOT_CMD_CAD_ON | LINUX_REBOOT_CMD_CAD_OFF => return Ok(0),
         LINUX_REBOOT_CMD_POWER_OFF | LINUX_REBOOT_CMD_HALT => SignalNumber::SIGINT,
-        LINUX_REBOOT_CMD_RESTART => SignalNumber::SIGHUP,
+        LINUX_REBOOT_CMD_RESTART | LINUX_REBOOT_CMD_RESTART2 => SignalNumber::SIGHUP,
         _ => return Err(Errno::EINVAL.into()),
     };
     let init = system().tree.lock().init(call.cid());

@@ -369,7 +369,7 @@ static void fifo(void)
 			used[at] = cpu_time(ids[at]) - before[at];
 	} while (used[1] < SECOND / 2);
 	WANT(used[0] * 50 < used[1]);
-	WANT(used[2] > 0 && used[2] * 8 < used[1]);
+	WANT(used[2] > 0 && used[2] * 5 < used[1]);
 	stop = 1;
 	for (int at = 0; at < 3; at++)
 		WANT(pthread_join(ids[at], NULL) == 0);

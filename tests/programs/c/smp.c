@@ -1,6 +1,7 @@
 /* Threads and processes on several CPUs at once. Every wait is for an event, and has a deadline. */
 
 #include "check.h"
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -82,6 +83,15 @@ static void *write_on(void *nothing)
 	return nothing;
 }
 
+static void *count_on(void *page)
+{
+	volatile unsigned long *count = page;
+	if (sigsetjmp(away, 1) == 0)
+		for (;;)
+			++*count;
+	return page;
+}
+
 /* Once the call has returned, at most the write that was under way is counted. */
 static void taken_away(int (*take)(void *page))
 {
@@ -113,6 +123,28 @@ static void protect(void)
 static void unmap(void)
 {
 	taken_away(take_pages);
+}
+
+/* A page that is seen at two places: once it is taken from the one through which another thread writes, it never changes
+   again. A processor that forgets late would change what has been given to somebody else. */
+static void late(void)
+{
+	int file = open("/dev/shm/late", O_RDWR | O_CREAT | O_EXCL, 0600);
+	WANT(file >= 0 && ftruncate(file, 4096) == 0 && unlink("/dev/shm/late") == 0);
+	volatile unsigned long *seen = mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, 0);
+	WANT(seen != MAP_FAILED && signal(SIGSEGV, on_fault) != SIG_ERR);
+	for (int round = 0; round < 400; round++) {
+		pthread_t id;
+		shared_page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+		WANT(shared_page != MAP_FAILED);
+		WANT(pthread_create(&id, NULL, count_on, (void *)shared_page) == 0);
+		until_moved(seen);
+		WANT(munmap((void *)shared_page, 4096) == 0);
+		unsigned long last = *seen;
+		WANT(pthread_join(id, NULL) == 0);
+		if (*seen != last)
+			FAIL("round %d: %lu writes after the page was taken", round, *seen - last);
+	}
 }
 
 static int turn;
@@ -237,6 +269,7 @@ static const struct check checks[] = {
 	{"progress", progress}, {"protect", protect}, {"unmap", unmap},
 	{"ping-pong", ping_pong}, {"fork-storm", fork_storm}, {"signal", signal_running},
 	{"exec", execute},		{"exit", leave},		{"timer", timer},
+	{"late", late},
 };
 
 MAIN(checks)

@@ -23,6 +23,7 @@ mod ramdisk;
 mod run;
 mod sim;
 mod size;
+mod stress;
 mod test;
 mod tree;
 mod workspace;
@@ -52,6 +53,8 @@ enum Task {
     Lint,
     /// Fetch Debian packages for ppc64el with their dependencies and unpack them into a tree for `run --add`
     Debian(tree::Options),
+    /// Fork, thread, signal, map and talk in four partitions for minutes; all memory must be back at the end
+    Stress(stress::Options),
     /// Measure, alone or beside Linux
     Bench(bench::Options),
     /// Make any system call with any argument in several partitions at once, and look whether anybody notices
@@ -86,6 +89,7 @@ fn perform(task: Task) -> Result<u8> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Lint => lint::run(&workspace),
         Task::Debian(options) => tree::run(&workspace, &options).map(|()| 0),
+        Task::Stress(options) => stress::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Sim(options) => sim::run(&workspace, &options),

@@ -131,6 +131,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
         consoles: options.console.clone(),
         properties: options.machine.clone(),
         gdb: options.gdb,
+        // A script would only run once more.
+        reboots: options.contents.script.is_none(),
         ..Machine::new(&image.kernel, &archive)
     };
     if let Some(emulator) = &options.qemu {
@@ -160,6 +162,8 @@ fn once(machine: &Machine, options: &Options, folder: &Path) -> Result<u8> {
         Outcome::Off if options.contents.script.is_some() => {
             Outcome::Died("the machine went off".to_owned())
         }
+        // With a person at the terminal the machine has started again, and was left since.
+        Outcome::Restart if options.contents.script.is_none() => Outcome::Off,
         outcome => outcome,
     };
     if !matches!(outcome, Outcome::Status(_) | Outcome::Off) {
@@ -192,7 +196,7 @@ fn repeatedly(machine: &Machine, options: &Options, folder: &Path) -> Result<u8>
 }
 
 /// Prints the console of `machine` until it is off.
-fn watch(machine: &Machine, folder: &Path, limit: Duration) -> Result<Outcome> {
+pub fn watch(machine: &Machine, folder: &Path, limit: Duration) -> Result<Outcome> {
     let deadline = Instant::now() + limit;
     let mut guest = Guest::start(machine, folder)?;
     let mut screen = stdout().lock();

@@ -25,6 +25,9 @@ pub struct Options {
     /// Run every suite under a kernel that checks its debug assertions, not only those that ask for it
     #[arg(long)]
     debug: bool,
+    /// Give the machines of script suites at least so many CPUs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    smp: u32,
     /// Run only these groups: lint, host, or a suite on the target
     #[arg(value_name = "SUITE")]
     suites: Vec<String>,
@@ -57,7 +60,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
         .collect();
     if !options.quick && (options.suites.is_empty() || !on_target.is_empty()) {
         // A build that fails is a failure of the system, not of the tester: it is counted.
-        let result = target(workspace, &on_target, options.debug, &report);
+        let result = target(workspace, &on_target, options, &report);
         if let Err(error) = result {
             report.fail("TARGET", "the target suites run", &format!("{error:#}"));
         }
@@ -141,8 +144,17 @@ fn count(line: &str, unit: &str) -> u64 {
 }
 
 /// The suites that boot QEMU.
-fn target(workspace: &Workspace, suites: &[String], debug: bool, report: &Report) -> Result<()> {
-    let checks = if debug { Checks::On } else { Checks::Off };
+fn target(
+    workspace: &Workspace,
+    suites: &[String],
+    options: &Options,
+    report: &Report,
+) -> Result<()> {
+    let checks = if options.debug {
+        Checks::On
+    } else {
+        Checks::Off
+    };
     let Image { kernel, mut disk } = image::build(workspace, checks)?;
     let checked_kernel = if ::tests::want_debug_kernel(suites)? {
         compile::kernel(workspace, Checks::On)?
@@ -168,6 +180,7 @@ fn target(workspace: &Workspace, suites: &[String], debug: bool, report: &Report
         kernel,
         checked_kernel,
         arch_image: compile::arch_image(workspace)?,
+        cpus: options.smp,
         disks: &Disks {
             workspace,
             disk,

@@ -10,6 +10,7 @@ type Main = fn(Vec<OsString>) -> u8;
 
 /// Every name that people call.
 const APPLETS: &[(&str, Main)] = &[
+    ("chcpu", c::chcpu::main),
     ("chwpar", c::chwpar::main),
     ("clogin", c::clogin::main),
     ("errpt", c::errpt::main),
@@ -17,6 +18,7 @@ const APPLETS: &[(&str, Main)] = &[
     ("hostname", c::hostname::main),
     ("init", c::init::main),
     ("lparstat", c::lparstat::main),
+    ("lscpu", c::lscpu::main),
     ("lsrset", c::lsrset::main),
     ("lswpar", c::lswpar::main),
     ("mkrset", c::mkrset::main),

@@ -218,6 +218,8 @@ pub const LINUX_REBOOT_MAGIC1: u32 = 0xfee1_dead;
 pub const LINUX_REBOOT_MAGIC2: u32 = 672_274_793;
 /// `reboot`: restart.
 pub const LINUX_REBOOT_CMD_RESTART: u32 = 0x0123_4567;
+/// Restart with a text for firmware.
+pub const LINUX_REBOOT_CMD_RESTART2: u32 = 0xa1b2_c3d4;
 /// `reboot`: halt.
 pub const LINUX_REBOOT_CMD_HALT: u32 = 0xcdef_0123;
 /// `reboot`: switch off.

@@ -291,6 +291,10 @@ pub struct MapLine {
 /// Time that CPUs spent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTimes {
+    /// Which CPU.
+    pub number: u16,
+    /// It is out of use now: it counts in the sum only.
+    pub gone: bool,
     /// In user mode.
     pub user: Nanos,
     /// In user mode with a positive nice value.
@@ -329,6 +333,8 @@ pub struct MemoryUse {
 /// One CPU, as `/proc/cpuinfo` describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpuDescription {
+    /// Which CPU.
+    pub number: u16,
     /// The model, `POWER9 (architected), altivec supported`.
     pub model: String,
     /// The clock in hertz.
@@ -345,9 +351,9 @@ pub struct System {
     /// When that was, in seconds since 1970.
     pub boot_time: u64,
     /// What each CPU spent, by number.
-    pub cpu_times: Vec<(u32, CpuTimes)>,
+    pub cpu_times: Vec<CpuTimes>,
     /// What kinds of CPUs there are, by number.
-    pub cpus: Vec<(u32, CpuDescription)>,
+    pub cpus: Vec<CpuDescription>,
     /// Ticks of the timebase in a second.
     pub timebase: u64,
     /// The machine, `IBM pSeries (emulated by qemu)`.

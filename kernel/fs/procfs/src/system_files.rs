@@ -129,14 +129,15 @@ fn load_average(out: &mut Text, system: &System) -> core::fmt::Result {
     )
 }
 
-fn sum(times: &[(u32, CpuTimes)]) -> CpuTimes {
-    let add = |sum: CpuTimes, (_, cpu): &(u32, CpuTimes)| CpuTimes {
+fn sum(times: &[CpuTimes]) -> CpuTimes {
+    let add = |sum: CpuTimes, cpu: &CpuTimes| CpuTimes {
         user: sum.user.saturating_add(cpu.user),
         nice: sum.nice.saturating_add(cpu.nice),
         system: sum.system.saturating_add(cpu.system),
         idle: sum.idle.saturating_add(cpu.idle),
         interrupt: sum.interrupt.saturating_add(cpu.interrupt),
         stolen: sum.stolen.saturating_add(cpu.stolen),
+        ..sum
     };
     times.iter().fold(CpuTimes::default(), add)
 }
@@ -162,8 +163,8 @@ fn cpu_line(out: &mut Text, times: &CpuTimes) -> core::fmt::Result {
 fn statistics(out: &mut Text, system: &System) -> core::fmt::Result {
     write!(out, "cpu ")?;
     cpu_line(out, &sum(&system.cpu_times))?;
-    for (number, times) in &system.cpu_times {
-        write!(out, "cpu{number}")?;
+    for times in system.cpu_times.iter().filter(|times| !times.gone) {
+        write!(out, "cpu{}", times.number)?;
         cpu_line(out, times)?;
     }
     writeln!(out, "intr {}", system.interrupts)?;
@@ -204,8 +205,8 @@ fn memory(out: &mut Text, system: &System) -> core::fmt::Result {
 }
 
 fn cpu_info(out: &mut Text, system: &System) -> core::fmt::Result {
-    for (number, cpu) in &system.cpus {
-        writeln!(out, "processor\t: {number}")?;
+    for cpu in &system.cpus {
+        writeln!(out, "processor\t: {}", cpu.number)?;
         writeln!(out, "cpu\t\t: {}", cpu.model)?;
         writeln!(
             out,

@@ -214,15 +214,17 @@ impl ProcSource for Source {
         Ok(System {
             uptime: Nanos(61_230_000_000),
             boot_time: 1_700_000_000,
-            cpu_times: vec![(0, cpu), (2, cpu)],
-            cpus: vec![(
-                2,
-                CpuDescription {
-                    model: "POWER9".into(),
-                    clock: 2_000_000_000,
-                    version: 0x004e_1202,
-                },
-            )],
+            // One is out of use.
+            cpu_times: vec![
+                CpuTimes { gone: true, ..cpu },
+                CpuTimes { number: 2, ..cpu },
+            ],
+            cpus: vec![CpuDescription {
+                number: 2,
+                model: "POWER9".into(),
+                clock: 2_000_000_000,
+                version: 0x004e_1202,
+            }],
             timebase: 512_000_000,
             memory: MemoryUse {
                 total: Pages(1000),
@@ -482,7 +484,7 @@ fn procfs04_files_of_the_system() {
     );
     let stat = world.read("/proc/stat").unwrap();
     assert!(
-        stat.starts_with("cpu  4 0 0 690 0 0 0 0 0 0\ncpu0 2 0 0 345 0 0 0 0 0 0\n"),
+        stat.starts_with("cpu  4 0 0 690 0 0 0 0 0 0\ncpu2 2 0 0 345 0 0 0 0 0 0\n"),
         "{stat}"
     );
     assert!(stat.contains("\nbtime 1700000000\n"));

@@ -2,7 +2,8 @@
 //!
 //! C libraries, `lscpu`, `nproc` and run-time systems ask here how many CPUs there are and which threads share a core;
 //! allocators ask for huge pages. `tree.rs` says what is there; formats are those of Linux's
-//! `Documentation/ABI/stable/sysfs-devices-system-cpu`. Nothing can be written.
+//! `Documentation/ABI/stable/sysfs-devices-system-cpu`. What can be written is `cpuN/online`, in Global: 0 takes a CPU out of
+//! use, 1 puts it back (`man 8 chcpu`).
 //!
 //! The tree is made anew for every question from what the [`Machine`] tells the asking partition, so it is always the
 //! present state, and nothing is kept for a partition. This crate holds no lock.
@@ -20,7 +21,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use fallible::NoMemory;
 use node::Node;
-use vfs::{Clock, DeviceNumber, Inode};
+use vfs::{Clock, DeviceNumber, Inode, IoContext};
+use wait::Attempt;
 
 /// What the file system tells of.
 pub trait Machine: Send + Sync {
@@ -29,6 +31,12 @@ pub trait Machine: Send + Sync {
     /// # Errors
     /// [`NoMemory`].
     fn cpus(&self, viewer: Cid) -> Result<Vec<bool>, NoMemory>;
+
+    /// Takes a CPU out of use or puts it back, and waits until it is so.
+    ///
+    /// # Errors
+    /// EPERM when the caller may not; EBUSY for the last one in use.
+    fn set_cpu(&self, cx: &IoContext<'_>, number: usize, online: bool) -> Attempt<()>;
 
     /// The time of day.
     fn clock(&self) -> &dyn Clock;

@@ -1,7 +1,7 @@
 //! Inodes: a path, looked up in the tree of the moment.
 
 use crate::Shared;
-use crate::tree::{Tree, tree};
+use crate::tree::{Tree, switched, tree};
 use abi::{Cid, Errno};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -9,10 +9,10 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 use fallible::{NoMemory, Push};
 use vfs::{
-    Access, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow, Inode,
-    InodeId, IoContext, Metadata, Mode, NAME_LIMIT, TextFile,
+    Access, Change, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow,
+    Inode, InodeId, IoContext, Metadata, Mode, NAME_LIMIT, Seek, TextFile,
 };
-use wait::Attempt;
+use wait::{Attempt, Sink, Source};
 
 /// `SYSFS_MAGIC` of linux/magic.h.
 const MAGIC: u32 = 0x6265_6572;
@@ -34,7 +34,8 @@ impl Node {
     }
 
     fn tree(&self, cx: &IoContext<'_>) -> Result<Tree, NoMemory> {
-        tree(&self.shared.machine.cpus(cx.credential.cid)?)
+        let viewer = cx.credential.cid;
+        tree(&self.shared.machine.cpus(viewer)?, viewer.is_global())
     }
 
     fn inside(&self, name: &str) -> Result<String, NoMemory> {
@@ -96,11 +97,16 @@ impl Inode for Node {
         }
         let now = self.shared.machine.clock().now();
         let directory = self.kind == FileKind::Directory;
+        let mode = match switched(&self.path) {
+            _ if directory => 0o555,
+            Some(_) => 0o644,
+            None => 0o444,
+        };
         Ok(Metadata {
             id: self.id(),
             owner: Cid::GLOBAL,
             kind: self.kind,
-            mode: Mode::new(if directory { 0o555 } else { 0o444 }),
+            mode: Mode::new(mode),
             links: if directory { 2 } else { 1 },
             uid: 0,
             gid: 0,
@@ -167,12 +173,30 @@ impl Inode for Node {
         if self.kind == FileKind::Directory {
             return Ok(None);
         }
-        if access.contains(Access::WRITE) {
-            return Err(Errno::EACCES.into());
+        let text = self.tree(cx)?.remove(self.path.as_str()).ok_or(Errno::ENOENT)?;
+        let text = TextFile(text.into_bytes());
+        match switched(&self.path) {
+            Some(number) => Ok(Some(fallible::arc(Switch {
+                shared: self.shared.clone(),
+                number,
+                text,
+            })?)),
+            None if access.contains(Access::WRITE) => Err(Errno::EACCES.into()),
+            None => Ok(Some(fallible::arc(text)?)),
         }
-        let mut tree = self.tree(cx)?;
-        let text = tree.remove(self.path.as_str()).ok_or(Errno::ENOENT)?;
-        Ok(Some(fallible::arc(TextFile(text.into_bytes()))?))
+    }
+
+    /// What a shell does to a file that it redirects to; the switch keeps its text.
+    fn change(&self, _cx: &IoContext<'_>, change: &Change) -> Attempt<()> {
+        let emptied = Change {
+            size: Some(0),
+            ..Change::default()
+        };
+        if switched(&self.path).is_some() && *change == emptied {
+            Ok(())
+        } else {
+            Err(Errno::EPERM.into())
+        }
     }
 
     fn file_system(&self) -> FileSystemStatus {
@@ -183,5 +207,42 @@ impl Inode for Node {
             device: self.shared.device,
             ..FileSystemStatus::default()
         }
+    }
+}
+
+/// The open switch of a CPU.
+struct Switch {
+    shared: Arc<Shared>,
+    number: usize,
+    /// What it said when it was opened.
+    text: TextFile,
+}
+
+impl FileOperations for Switch {
+    fn read(&self, cx: &IoContext<'_>, position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
+        self.text.read(cx, position, sink)
+    }
+
+    fn seek(&self) -> Seek {
+        self.text.seek()
+    }
+
+    fn size(&self, cx: &IoContext<'_>) -> Attempt<u64> {
+        self.text.size(cx)
+    }
+
+    fn write(&self, cx: &IoContext<'_>, _position: u64, source: &mut dyn Source) -> Attempt<usize> {
+        const LONGEST: usize = 8;
+        let length = source.remaining();
+        let mut written = [0; LONGEST];
+        let written = written.get_mut(..length).ok_or(Errno::EINVAL)?;
+        source.take(written)?;
+        let online = match written.trim_ascii() {
+            b"1" => true,
+            b"0" => false,
+            _ => return Err(Errno::EINVAL.into()),
+        };
+        self.shared.machine.set_cpu(cx, self.number, online)?;
+        Ok(length)
     }
 }

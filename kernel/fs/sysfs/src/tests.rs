@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec;
 use security::{Credential, Identity, Privileges};
 use vfs::{Access, Flow, IoContext, Timestamp};
-use wait::{Attempt, Sleeper, SliceSink, Stop, Ticket, Waiter};
+use wait::{Attempt, Sleeper, SliceSink, SliceSource, Stop, Ticket, Waiter};
 
 struct Nobody;
 impl Sleeper for Nobody {
@@ -21,6 +21,12 @@ struct Three;
 impl Machine for Three {
     fn cpus(&self, viewer: Cid) -> Result<Vec<bool>, NoMemory> {
         Ok(vec![true, viewer.is_global(), true])
+    }
+    fn set_cpu(&self, _: &IoContext<'_>, number: usize, online: bool) -> Attempt<()> {
+        match (number, online) {
+            (0, true) => Ok(()),
+            _ => Err(Errno::EBUSY.into()),
+        }
     }
     fn clock(&self) -> &dyn Clock {
         self
@@ -136,4 +142,45 @@ fn sysfs04_every_name_can_be_looked_up() {
     let mut files = 0;
     with(Cid::GLOBAL, |root, cx| visit(root, cx, &mut files));
     assert!(files > 30, "{files}");
+}
+
+#[test]
+fn sysfs05_the_switch_of_a_cpu_is_globals() {
+    let path = "devices/system/cpu/cpu0/online";
+    let write = |path, text: &[u8]| {
+        with(Cid::GLOBAL, |root, cx| {
+            let inode = find(root, cx, path)?;
+            let file = inode.open(cx, Access::WRITE)?.unwrap();
+            file.write(cx, 0, &mut SliceSource::new(text))
+        })
+    };
+    assert_eq!(read(Cid::GLOBAL, path).unwrap(), "1\n");
+    assert_eq!(
+        read(Cid(1), path).map(drop),
+        Err(Stop::Error(Errno::ENOENT))
+    );
+    with(Cid::GLOBAL, |root, cx| {
+        // A reader comes to an end.
+        let inode = find(root, cx, path).unwrap();
+        let file = inode.open(cx, Access::READ).unwrap().unwrap();
+        assert_eq!(file.seek(), vfs::Seek::Yes);
+        assert_eq!(file.read(cx, 2, &mut SliceSink::new(&mut [0; 8])), Ok(0));
+    });
+    assert_eq!(write(path, b"1\n"), Ok(2));
+    assert_eq!(write(path, b"0"), Err(Stop::Error(Errno::EBUSY)));
+    for bad in [&b"2"[..], b"", b"00", b"1                "] {
+        assert_eq!(write(path, bad), Err(Stop::Error(Errno::EINVAL)));
+    }
+    let missing = write("devices/system/cpu/cpu3/online", b"1");
+    assert_eq!(missing, Err(Stop::Error(Errno::ENOENT)));
+    with(Cid::GLOBAL, |root, cx| {
+        let emptied = vfs::Change {
+            size: Some(0),
+            ..vfs::Change::default()
+        };
+        let inode = find(root, cx, path).unwrap();
+        assert_eq!(inode.change(cx, &emptied), Ok(()));
+        let other = find(root, cx, "devices/system/cpu/online").unwrap();
+        assert!(other.change(cx, &emptied).is_err());
+    });
 }

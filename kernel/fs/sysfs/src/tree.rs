@@ -51,10 +51,10 @@ impl Display for Mask<'_> {
     }
 }
 
-/// The tree of a machine whose CPUs are in use as `online` says.
+/// The tree of a machine whose CPUs are in use as `online` says; with a switch for each where they are `managed`.
 ///
 /// Every CPU is a core of its own: the hypervisor does not say which of its processors share one.
-pub(crate) fn tree(online: &[bool]) -> Result<Tree, NoMemory> {
+pub(crate) fn tree(online: &[bool], managed: bool) -> Result<Tree, NoMemory> {
     let mut tree = Tree::new();
     let mut put = |path: fmt::Arguments<'_>, contents: &dyn Display| {
         let contents = fallible::text(format_args!("{contents}\n"))?;
@@ -73,6 +73,9 @@ pub(crate) fn tree(online: &[bool]) -> Result<Tree, NoMemory> {
     }
     let last = online.len().saturating_sub(1);
     put(format_args!("devices/system/cpu/kernel_max"), &last)?;
+    for (number, online) in online.iter().enumerate().filter(|_| managed) {
+        put(format_args!("{}", Switch(number)), &u8::from(*online))?;
+    }
     for (number, _) in online.iter().enumerate().filter(|(_, online)| **online) {
         let alone = fallible::collect((0..online.len()).map(|other| other == number))?;
         let at = fallible::text(format_args!("devices/system/cpu/cpu{number}/topology"))?;
@@ -106,6 +109,23 @@ pub(crate) fn tree(online: &[bool]) -> Result<Tree, NoMemory> {
         &huge_pages,
     )?;
     Ok(tree)
+}
+
+/// The file that says whether a CPU is in use.
+struct Switch(usize);
+
+impl Display for Switch {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "devices/system/cpu/cpu{}/online", self.0)
+    }
+}
+
+/// The CPU whose switch a path leads to.
+pub(crate) fn switched(path: &str) -> Option<usize> {
+    let number = path
+        .strip_prefix("devices/system/cpu/cpu")?
+        .strip_suffix("/online")?;
+    number.parse().ok()
 }
 
 #[cfg(test)]

@@ -98,3 +98,63 @@ fn sched0073_no_burst_when_cpus_leave() {
     let found = measure(&mut machine, millis(100), &[cid]);
     assert!(found[0] <= 54.0, "{} points", found[0]);
 }
+
+/// SCHED0074: a CPU that has been told to leave gives up its thread at the next look, and one stays whoever is told.
+#[test]
+fn sched0074_one_is_never_recalled() {
+    let mut machine = machine(3, "wlm");
+    let cid = machine.partition(1, 1);
+    (0..3).for_each(|_| {
+        machine.spawn(cid, Busy);
+    });
+    machine.run(seconds(1));
+    let now = machine.now();
+    let scheduler = &mut machine.scheduler;
+    assert_eq!(scheduler.recall(Cpu(3)), Err(Refusal::Cpu));
+    assert!(!scheduler.must_preempt(Cpu(1), now));
+    let told = scheduler.recall(Cpu(1)).expect("there are others");
+    assert!(told.preempt.contains(Cpu(1)));
+    assert!(scheduler.is_recalled(Cpu(1)) && scheduler.must_preempt(Cpu(1), now));
+    assert_eq!(scheduler.recall(Cpu(1)), Err(Refusal::Cpu));
+    let _told = scheduler.recall(Cpu(0)).expect("there is another");
+    assert_eq!(scheduler.recall(Cpu(2)), Err(Refusal::Busy));
+    for cpu in [0, 1] {
+        machine.unplug(cpu).expect("it has been told");
+        assert!(!machine.scheduler.is_recalled(Cpu(cpu)));
+    }
+    assert_eq!(machine.scheduler.recall(Cpu(2)), Err(Refusal::Busy));
+}
+
+/// SCHED0075: what a CPU has spent never becomes less, whether it is there or not, and is what the accounts add up to.
+#[test]
+fn sched0075_times_of_cpus_go_on() {
+    let mut machine = machine(2, "wlm");
+    let cid = machine.partition(1, 1);
+    machine.spawn(cid, Busy);
+    let mut before = std::vec![0; 2];
+    for round in 0..6 {
+        match round % 3 {
+            1 => machine.unplug(0).expect("there is another"),
+            2 => machine.plug(0),
+            _ => {}
+        }
+        machine.run(millis(300));
+        let now = machine.now();
+        let spent: std::vec::Vec<u64> = machine
+            .scheduler
+            .spent(now)
+            .map(|(_, _, account, idle)| account.total().0 + idle.0)
+            .collect();
+        let online: std::vec::Vec<bool> =
+            machine.scheduler.spent(now).map(|(_, is, ..)| is).collect();
+        assert_eq!(online, [round % 3 != 1, true]);
+        assert!(spent.iter().zip(&before).all(|(now, then)| now >= then));
+        let snapshot = machine.scheduler.snapshot(now).expect("memory");
+        assert_eq!(
+            spent.iter().sum::<u64>(),
+            snapshot.elapsed.0,
+            "round {round}"
+        );
+        before = spent;
+    }
+}

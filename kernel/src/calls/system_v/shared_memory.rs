@@ -130,7 +130,7 @@ fn attachment(space: &AddressSpace, address: u64) -> Option<(u64, i32)> {
 
 /// `man 2 shmdt`.
 pub(super) fn detach(call: &mut Call<'_>, address: u64) -> Called {
-    let found = attachment(&*call.user.space()?.lock(), address);
+    let found = attachment(&call.user.space()?.lock(), address);
     let (end, id) = found.ok_or(Errno::EINVAL)?;
     thin(call, address, end - address)?;
     call.user.space()?.lock().unmap(address, end - address)?;

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub mod chcpu;
 pub mod chwpar;
 pub mod clogin;
 pub mod enter;
@@ -7,6 +8,7 @@ pub mod errpt;
 pub mod hostname;
 pub mod init;
 pub mod lparstat;
+pub mod lscpu;
 pub mod lsrset;
 pub mod lswpar;
 pub mod mkrset;

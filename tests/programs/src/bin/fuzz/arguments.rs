@@ -248,7 +248,7 @@ impl<'a> Generator<'a> {
             Kind::Program => {
                 let program = self.random.pick(&[
                     "/bin/true",
-                    "/tmp/fuzz",
+                    "/usr/lib/corral-tests/fuzz",
                     "/tmp/f/a",
                     "user.a",
                     "/a",

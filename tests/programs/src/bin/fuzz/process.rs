@@ -189,10 +189,18 @@ pub fn ends_within(pid: i32, milliseconds: i32) -> bool {
     }
 }
 
-/// Whether a child could be reaped; none is left when not.
-pub fn reap() -> bool {
-    // SAFETY: asks for no status.
-    unsafe { libc::waitpid(-1, ptr::null_mut(), 0) > 0 }
+/// Reaps a child that has ended: `None` when there is no child, false when none has ended within a few milliseconds.
+pub fn reap() -> Option<bool> {
+    // SAFETY: asks for no status, and polls no descriptor.
+    unsafe {
+        match libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) {
+            0 => {
+                libc::poll(ptr::null_mut(), 0, 2);
+                Some(false)
+            }
+            pid => (pid > 0).then_some(true),
+        }
+    }
 }
 
 /// Kills everybody in the partition but its init and the caller.

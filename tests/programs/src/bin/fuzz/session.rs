@@ -1,7 +1,6 @@
 //! A session in Global: partitions made, fuzzed and removed, and what they leave.
 
 use crate::{Words, witness};
-use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -16,6 +15,9 @@ const LIMITS: &[&str] = &[
     "totalProcesses=200",
     "totalThreads=300",
 ];
+
+/// The program inside: on `/usr`, which a partition cannot write, so that no call truncates what it is running.
+const PROGRAM: &str = "/usr/lib/corral-tests/fuzz";
 
 /// Memory that may be missing at the end, for what the kernel keeps for the next time (KiB).
 const TOLERANCE: u64 = 512;
@@ -126,9 +128,7 @@ fn autopsy(name: &str) {
 
 fn make(name: &str, limits: &[&str]) -> io::Result<()> {
     perform(Command::new("mkwpar").args(["-n", name]).args(limits))?;
-    perform(Command::new("startwpar").arg(name))?;
-    fs::copy(env::current_exe()?, format!("/wpars/{name}/tmp/fuzz"))?;
-    Ok(())
+    perform(Command::new("startwpar").arg(name))
 }
 
 fn remove(name: &str) -> io::Result<()> {
@@ -140,7 +140,7 @@ fn inside(name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("clogin");
     command
         .arg(name)
-        .arg("/tmp/fuzz")
+        .arg(PROGRAM)
         .args(arguments)
         .stdin(Stdio::null());
     command

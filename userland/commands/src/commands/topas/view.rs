@@ -151,7 +151,7 @@ fn line(row: &Row<'_>) -> String {
 }
 
 fn megabytes(pages: Pages) -> u64 {
-    pages.0 * abi::PAGE_SIZE as u64 >> 20
+    (pages.0 * abi::PAGE_SIZE as u64) >> 20
 }
 
 fn percent(part: Ticks, whole: f64) -> f64 {
