@@ -165,8 +165,9 @@ impl PosixTimers {
 struct ClockChange(Weak<PosixTimer>);
 
 impl Sleeper for ClockChange {
-    fn wake(&self, ticket: Ticket, _completion: Option<i64>) -> bool {
-        let Some(timer) = self.0.upgrade() else {
+    /// Told by a completion that there is no memory to watch with, it watches no more.
+    fn wake(&self, ticket: Ticket, completion: Option<i64>) -> bool {
+        let Some(timer) = self.0.upgrade().filter(|_| completion.is_none()) else {
             return false;
         };
         let mut state = timer.state.lock();
@@ -184,11 +185,11 @@ impl Sleeper for ClockChange {
             return Some(link);
         };
         let mut state = timer.state.lock();
-        if state.ticket == ticket {
-            state.link.replace(link)
-        } else {
-            Some(link)
+        if state.ticket != ticket {
+            return Some(link);
         }
+        state.link = Some(link);
+        None
     }
 }
 

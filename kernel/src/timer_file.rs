@@ -54,10 +54,10 @@ pub struct Setting {
 struct ClockChange(Weak<TimerFile>);
 
 impl Sleeper for ClockChange {
-    fn wake(&self, ticket: Ticket, _completion: Option<i64>) -> bool {
-        self.0
-            .upgrade()
-            .is_some_and(|timer| timer.wall_clock_set(ticket))
+    /// Told by a completion that there is no memory to watch with, it watches no more.
+    fn wake(&self, ticket: Ticket, completion: Option<i64>) -> bool {
+        let timer = self.0.upgrade().filter(|_| completion.is_none());
+        timer.is_some_and(|timer| timer.wall_clock_set(ticket))
     }
 
     fn linked(&self, ticket: Ticket, link: Link) -> Option<Link> {
@@ -153,14 +153,14 @@ impl TimerFile {
         });
     }
 
-    /// Notes a link of the present watch; gives back one of an earlier.
+    /// Notes the link of the present watch, in place of one that has been woken; gives back one of an earlier setting.
     fn linked(&self, ticket: Ticket, link: Link) -> Option<Link> {
         let mut state = self.state.lock();
-        if state.ticket == ticket {
-            state.link.replace(link)
-        } else {
-            Some(link)
+        if state.ticket != ticket {
+            return Some(link);
         }
+        state.link = Some(link);
+        None
     }
 
     fn wall_clock_set(&self, ticket: Ticket) -> bool {
