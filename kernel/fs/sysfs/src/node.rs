@@ -173,7 +173,10 @@ impl Inode for Node {
         if self.kind == FileKind::Directory {
             return Ok(None);
         }
-        let text = self.tree(cx)?.remove(self.path.as_str()).ok_or(Errno::ENOENT)?;
+        let text = self
+            .tree(cx)?
+            .remove(self.path.as_str())
+            .ok_or(Errno::ENOENT)?;
         let text = TextFile(text.into_bytes());
         match switched(&self.path) {
             Some(number) => Ok(Some(fallible::arc(Switch {

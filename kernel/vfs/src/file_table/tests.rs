@@ -137,7 +137,7 @@ fn vfs0002_the_lowest_gap_is_found_behind_full_words() {
     let mut numbers = Numbers::new();
     for number in 0..64 * 64 * 2 {
         assert_eq!(numbers.lowest_free(0), number);
-        numbers.reserve(number).unwrap();
+        numbers.reserve(number).expect("memory");
         numbers.set(number);
     }
     for gap in [4095, 4096, 64, 63, 8191] {
@@ -145,7 +145,7 @@ fn vfs0002_the_lowest_gap_is_found_behind_full_words() {
         assert_eq!(numbers.lowest_free(0), gap);
         assert_eq!(numbers.lowest_free(gap), gap);
         assert_eq!(numbers.lowest_free(gap + 1), 8192);
-        numbers.reserve(gap).unwrap();
+        numbers.reserve(gap).expect("memory");
         numbers.set(gap);
     }
 }
