@@ -44,6 +44,8 @@ pub(crate) struct CpuBlock {
     pub(crate) hardware: AtomicU64,
     /// Odd while the CPU may use translations of the active address space; see [`crate::exposure`].
     pub(crate) exposed: AtomicU64,
+    /// When the decrementer interrupts; `u64::MAX` when nobody waits for that.
+    pub(crate) alarm: AtomicU64,
     /// Where the kernel's stack begins.
     stack: AtomicU64,
     /// The CPU has come from firmware and is set up.
@@ -96,6 +98,7 @@ impl CpuBlock {
             vectors_live: AtomicBool::new(false),
             hardware: AtomicU64::new(0),
             exposed: AtomicU64::new(0),
+            alarm: AtomicU64::new(u64::MAX),
             stack: AtomicU64::new(0),
             up: AtomicBool::new(false),
         }

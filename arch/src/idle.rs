@@ -22,7 +22,7 @@ unsafe extern "C" {
     safe fn cede();
 }
 
-/// Gives the CPU back to the hypervisor until an interrupt arrives, or until the timebase reaches `until`.
+/// Gives the CPU back to the hypervisor until an interrupt arrives, or until the timebase reaches `until` at the latest.
 ///
 /// Interrupts stay off from the caller's last look at its queues until the hypervisor turns them on as part of
 /// ceding, so a wake-up in between is not lost. May return with no flag set, and a long wait ends early with
@@ -30,9 +30,8 @@ unsafe extern "C" {
 pub fn idle(until: Option<Ticks>) -> Wakeup {
     let block = cpu::block();
     block.arrived.store(0, Ordering::Relaxed);
-    match until {
-        Some(until) => time::set_decrementer(until.saturating_sub(time::now())),
-        None => time::disarm(),
+    if let Some(until) = until {
+        time::interrupt_by(until);
     }
     cede();
     Wakeup::from_bits_truncate(block.arrived.swap(0, Ordering::Relaxed))

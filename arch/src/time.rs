@@ -1,23 +1,43 @@
 //! The timebase and the decrementer (Power ISA, Book II "Time Base", Book III "Decrementer").
 
+use crate::cpu;
 use crate::registers::{self, Spr};
 use crate::trap::LONGEST_SPAN;
 use abi::Ticks;
+use core::sync::atomic::Ordering;
 
 /// The timebase: ticks since the machine was switched on, the same on every CPU.
 pub fn now() -> Ticks {
     Ticks(registers::read::<{ Spr::TB }>())
 }
 
-/// Arms the decrementer of this CPU: it interrupts once, `span` from now; a span that is too long for the register
-/// (31 bits, 4 s at 512 MHz) is cut, so the receiver of the interrupt looks at the clock.
-pub fn set_decrementer(span: Ticks) {
-    let span = span.0.clamp(1, LONGEST_SPAN.0);
-    // SAFETY: interrupts are off in the kernel; the interrupt is expected at idle and in user mode.
-    unsafe { registers::write::<{ Spr::DEC }>(span) };
+/// Has the decrementer interrupt this CPU once, at a point of time or before: an interrupt that is to come earlier anyway
+/// stays the next, and a span that is too long for the register (31 bits, 4 s at 512 MHz) is cut. So whoever receives the
+/// interrupt looks at the clock and asks anew.
+///
+/// Most returns to a program ask for the end of a slice that has been asked for before. They leave the register alone: a
+/// write of it is a few cycles on a processor, but an emulator reprograms a timer of its host for each.
+pub fn interrupt_by(at: Ticks) {
+    if at.0 < cpu::block().alarm.load(Ordering::Relaxed) {
+        set_decrementer(at.saturating_sub(now()));
+    }
 }
 
-/// Puts the next interrupt as far away as possible.
+/// Has the decrementer interrupt this CPU once, `span` from now, whatever was asked before; too long a span is cut.
+pub fn set_decrementer(span: Ticks) {
+    let span = Ticks(span.0.clamp(1, LONGEST_SPAN.0));
+    let at = now().saturating_add(span);
+    cpu::block().alarm.store(at.0, Ordering::Relaxed);
+    write_decrementer(span);
+}
+
+/// Puts the next interrupt as far away as possible: nobody waits for it.
 pub fn disarm() {
-    set_decrementer(LONGEST_SPAN);
+    cpu::block().alarm.store(u64::MAX, Ordering::Relaxed);
+    write_decrementer(LONGEST_SPAN);
+}
+
+fn write_decrementer(span: Ticks) {
+    // SAFETY: interrupts are off in the kernel; the interrupt is expected at idle and in user mode.
+    unsafe { registers::write::<{ Spr::DEC }>(span.0) };
 }

@@ -15,7 +15,7 @@ use core::sync::atomic::Ordering;
 pub enum Trap {
     /// It executed `sc`; the next instruction is behind it.
     SystemCall,
-    /// The time that [`time::set_decrementer`] gave is over; the decrementer is disarmed.
+    /// The time that [`time::interrupt_by`] gave is over; the decrementer is disarmed.
     Decrementer,
     /// A device or another CPU wants attention: see [`crate::interrupts`].
     External,

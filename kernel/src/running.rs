@@ -192,7 +192,9 @@ impl<'a> Running<'a> {
         if !others::leave() {
             return Turn::On;
         }
-        arch::time::set_decrementer(alarm.map_or(Ticks(u64::MAX), |at| at.saturating_sub(now)));
+        if let Some(at) = alarm {
+            arch::time::interrupt_by(at);
+        }
         self.clock.enter_user(now);
         latency::end(now);
         let trap = arch::run_user(&mut body.context);
