@@ -23,6 +23,10 @@ use process::{AlarmClock, VPid};
 use sync::{Rank, SpinLock};
 use wait::WeakWaiter;
 
+/// No look comes sooner and no interval is shorter, so that the program goes on between two signals. Linux looks at its
+/// ticks, which are 1 to 10 ms apart.
+const LEAST: Nanos = Nanos(500_000);
+
 /// What time counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -169,6 +173,22 @@ struct Entry {
     sleeper: Option<WeakWaiter>,
 }
 
+impl Entry {
+    /// How often it has expired when `used` is used up. Signals of an interval timer are not counted, so nobody misses those
+    /// that an interval shorter than [`LEAST`] would bring more.
+    fn take(&mut self, used: Nanos) -> u64 {
+        let times = self.alarm.take(used);
+        let interval = self.alarm.interval();
+        if times > 0
+            && matches!(self.which, Which::Interval(_))
+            && (1..LEAST.0).contains(&interval.0)
+        {
+            self.alarm = AlarmClock::new(Some(used.saturating_add(LEAST)), interval);
+        }
+        times
+    }
+}
+
 /// The timers of a process that count CPU time.
 pub struct CpuTimers {
     armed: AtomicBool,
@@ -275,7 +295,7 @@ pub fn look(process: &Arc<Process>, now: Ticks) -> Option<Ticks> {
             let Some(entry) = entries.get_mut(at) else {
                 continue;
             };
-            let expired = used.map_or(1, |used| entry.alarm.take(used)) > 0;
+            let expired = used.map_or(1, |used| entry.take(used)) > 0;
             match (used, entry.alarm.next()) {
                 (Ok(used), Some(next)) => {
                     let left = next.saturating_sub(used);
@@ -296,14 +316,10 @@ pub fn look(process: &Arc<Process>, now: Ticks) -> Option<Ticks> {
 
 /// How long one of the threads that may run may do so until all together can have used up `left`.
 fn share(process: &Process, left: Nanos) -> Ticks {
-    /// No shorter span is worth a look.
-    const LEAST: Nanos = Nanos(20_000);
     let threads = process.with(|state| state.threads.len()).max(1);
     let cpus = system().dispatch.cpus().0.count_ones().max(1) as usize;
     let span = Nanos(left.0 / threads.min(cpus) as u64);
-    system()
-        .timebase
-        .ticks(span.max(LEAST.min(left)).max(Nanos(1)))
+    system().timebase.ticks(span.max(LEAST))
 }
 
 fn happen(process: &Arc<Process>, which: &Which, sleeper: Option<WeakWaiter>) {

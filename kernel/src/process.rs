@@ -21,7 +21,7 @@ use crate::thread::{Phase, Thread};
 use crate::timers::TimerHandle;
 use abi::linux::TASK_COMM_LEN;
 use abi::linux::{RLIM_INFINITY, Resource, SigInfo, SignalNumber};
-use abi::{Cid, Errno, Pid, Ticks};
+use abi::{Cid, Errno, Nanos, Pid, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::WparKind;
@@ -37,6 +37,9 @@ use wait::{WaitQueue, Waiter};
 
 /// What stands for the number of a parent that the process has not asked for: no process has this number.
 const UNKNOWN_PARENT: u32 = u32::MAX;
+
+/// No shorter time is between two signals of an interval timer, so that the program goes on in it. Pending ones are one.
+const LEAST_PAUSE: Nanos = Nanos(500_000);
 
 /// The serial number of the next process.
 static NEXT_PROCESS: AtomicU64 = AtomicU64::new(1);
@@ -517,7 +520,8 @@ impl Process {
             state.alarm.interval
         };
         if interval.0 > 0 {
-            self.set_alarm(Some(now.saturating_add(interval)), interval);
+            let pause = interval.max(system().timebase.ticks(LEAST_PAUSE));
+            self.set_alarm(Some(now.saturating_add(pause)), interval);
         }
         signals::post(
             &self,

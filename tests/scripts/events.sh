@@ -156,6 +156,10 @@ check EVENT0039 'interval timers of CPU time expire when it is used' <<'END'
 $T/timers interval
 END
 
+check EVENT0046 'a program goes on whose interval timers are shorter than a signal takes' <<'END'
+timeout -s KILL 20 $T/timers short-interval
+END
+
 check EVENT0040 'clocks of CPU time are those of the process, its threads and others' <<'END'
 $T/timers clocks
 END

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod bare;
+pub mod conform;
 mod console;
 mod consoles;
 mod harness;
@@ -22,5 +23,6 @@ mod suites;
 mod target;
 
 pub use report::Report;
+pub use script::needs;
 pub use suites::{names, run, want_debug_kernel};
-pub use target::{Needs, RamDisks, Target};
+pub use target::{Needs, RamDisks, Talk, Target};

@@ -276,6 +276,26 @@ static void interval(void)
 	WANT_ERROR(setitimer(ITIMER_PROF, &never, NULL), EINVAL);
 }
 
+/* Intervals that are shorter than a signal takes leave the program time to go on. */
+static void short_interval(void)
+{
+	static const struct {
+		int which, signal;
+	} kinds[] = { { ITIMER_REAL, SIGALRM }, { ITIMER_VIRTUAL, SIGVTALRM }, { ITIMER_PROF, SIGPROF } };
+	for (int at = 0; at < 3; at++) {
+		struct itimerval new = { { 0, 1 }, { 0, 1 } };
+		WANT(signal(kinds[at].signal, counting) != SIG_ERR);
+		count = 0;
+		WANT(setitimer(kinds[at].which, &new, NULL) == 0);
+		for (volatile int step = 0; step < 100000; step++)
+			;
+		while (count < 10)
+			;
+		new = (struct itimerval){ 0 };
+		WANT(setitimer(kinds[at].which, &new, NULL) == 0);
+	}
+}
+
 static void *burning(void *stop)
 {
 	while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED))
@@ -344,6 +364,7 @@ static const struct check checks[] = {
 	{ "signals", signals }, { "overrun", overrun }, { "merged", merged },
 	{ "thread", thread }, { "inherited", inherited }, { "refused", refused },
 	{ "cpu_timer", cpu_timer }, { "interval", interval }, { "clocks", clocks },
+	{ "cpu_timer", cpu_timer }, { "short-interval", short_interval },
 	{ "limit", limit },
 };
 MAIN(checks)

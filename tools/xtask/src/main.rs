@@ -11,6 +11,7 @@
 
 mod bench;
 mod compile;
+mod conform;
 mod debian;
 mod disk;
 mod emulator;
@@ -53,6 +54,8 @@ enum Task {
     Lint,
     /// Fetch Debian packages for ppc64el with their dependencies and unpack them into a tree for `run --add`
     Debian(tree::Options),
+    /// Run test programs of others in a partition, and compare with what is known of each case
+    Conform(conform::Options),
     /// Fork, thread, signal, map and talk in four partitions for minutes; all memory must be back at the end
     Stress(stress::Options),
     /// Measure, alone or beside Linux
@@ -89,6 +92,7 @@ fn perform(task: Task) -> Result<u8> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Lint => lint::run(&workspace),
         Task::Debian(options) => tree::run(&workspace, &options).map(|()| 0),
+        Task::Conform(options) => conform::run(&workspace, &options),
         Task::Stress(options) => stress::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),

@@ -1,0 +1,214 @@
+//! Conformance: many cases of somebody else's test program, and what is known of each.
+//!
+//! A suite is two files of `tests/conform`. `NAME.sh` defines the shell function `conform CASE`, whose status is 0 when the
+//! case has passed and 77 when it does not apply here; its head says what the machine has, as with script suites.
+//! `NAME.cases` has the cases, one a line, and with each that does not pass the reason: `CASE: REASON`.
+//!
+//! A run is good when every case without a reason passes and every case with one does not: who repairs something has
+//! to say so in the list.
+
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
+
+/// What a case without a meaning here answers.
+const SKIPPED: i32 = 77;
+
+/// A line of a list of cases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// How the suite's program names it.
+    pub name: String,
+    /// Why it is known not to pass.
+    pub reason: Option<String>,
+}
+
+/// The cases of a list; empty lines and those that begin with `#` are none.
+///
+/// # Errors
+/// When a name is there twice, is more than a word, or has a reason that is empty.
+pub fn cases(list: &str) -> Result<Vec<Case>> {
+    let mut names = BTreeSet::new();
+    let lines = list
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, reason) = match line.split_once(": ") {
+                Some((name, reason)) => (name, Some(reason.to_owned())),
+                None => (line, None),
+            };
+            let word = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
+            if name.is_empty() || !name.chars().all(word) {
+                bail!("not CASE or CASE: REASON: {line}");
+            }
+            if !names.insert(name) {
+                bail!("{name} is there twice");
+            }
+            Ok(Case {
+                name: name.to_owned(),
+                reason,
+            })
+        })
+        .collect()
+}
+
+/// What came of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It has passed.
+    Passed,
+    /// It has failed, or the machine has.
+    Failed,
+    /// The program says that it does not apply.
+    Skipped,
+}
+
+impl Verdict {
+    /// The verdict of the status that the guest has told.
+    #[must_use]
+    pub fn of(status: i32) -> Self {
+        match status {
+            0 => Self::Passed,
+            SKIPPED => Self::Skipped,
+            _ => Self::Failed,
+        }
+    }
+
+    /// The word in a table.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "FAILED",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl Case {
+    /// What is wrong with a verdict, if anything.
+    #[must_use]
+    pub fn objection(&self, verdict: Verdict) -> Option<&'static str> {
+        match (&self.reason, verdict) {
+            (None, Verdict::Failed) => Some("it is expected to pass"),
+            (None, Verdict::Skipped) => Some("it is expected to run and to pass"),
+            (Some(_), Verdict::Passed) => Some("it passes although the list has a reason why not"),
+            _ => None,
+        }
+    }
+}
+
+/// A line of the guest that is about a case.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Said<'a> {
+    /// A case has begun.
+    Begin(&'a str),
+    /// A case is over, with this status.
+    End(&'a str, i32),
+}
+
+/// Takes a line of the guest apart; what is not about a case is a line of its log.
+#[must_use]
+pub fn said(line: &str) -> Option<Said<'_>> {
+    if let Some(name) = line.strip_prefix("conform begin ") {
+        return Some(Said::Begin(name));
+    }
+    let (name, status) = line.strip_prefix("conform end ")?.split_once(' ')?;
+    Some(Said::End(name, status.parse().ok()?))
+}
+
+/// What init runs: `suite`, and then each of `names` in turn.
+#[must_use]
+pub fn script(suite: &str, names: &[&str]) -> String {
+    format!(
+        "{suite}\nfor name in {}; do\n\
+         echo \"conform begin $name\"\n\
+         (conform \"$name\") </dev/null >/tmp/conform.log 2>&1\n\
+         status=$?\n\
+         test $status -eq 0 || tail -n 12 /tmp/conform.log\n\
+         echo \"conform end $name $status\"\n\
+         done\n",
+        names.join(" ")
+    )
+}
+
+/// The text of a suite's file.
+///
+/// # Errors
+/// When there is no such suite.
+pub fn read(suite: &str, extension: &str) -> Result<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conform");
+    let file = folder.join(format!("{suite}.{extension}"));
+    std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Case, Said, Verdict, cases, said, script};
+
+    fn case(name: &str, reason: Option<&str>) -> Case {
+        Case {
+            name: name.to_owned(),
+            reason: reason.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_list_has_cases_and_reasons() {
+        let list = "# sense\n\naccess\nkvm: there is no /dev/kvm: never\n";
+        let expected = [
+            case("access", None),
+            case("kvm", Some("there is no /dev/kvm: never")),
+        ];
+        assert_eq!(cases(list).expect("a list"), expected);
+    }
+
+    #[test]
+    fn what_would_be_overlooked_is_refused() {
+        for list in ["a\na\n", "a\na: late\n", "a b\n", ": why\n", "$(reboot)\n"] {
+            assert!(cases(list).is_err(), "{list}");
+        }
+    }
+
+    #[test]
+    fn regressions_and_repairs_are_objected_to() {
+        let (good, bad) = (case("a", None), case("b", Some("because")));
+        assert!(good.objection(Verdict::Passed).is_none());
+        assert!(good.objection(Verdict::Failed).is_some());
+        assert!(good.objection(Verdict::Skipped).is_some());
+        assert!(bad.objection(Verdict::Passed).is_some());
+        assert!(bad.objection(Verdict::Failed).is_none());
+        assert!(bad.objection(Verdict::Skipped).is_none());
+    }
+
+    #[test]
+    fn the_guest_is_understood() {
+        assert_eq!(said("conform begin a"), Some(Said::Begin("a")));
+        assert_eq!(said("conform end a 77"), Some(Said::End("a", 77)));
+        assert_eq!(said("conform end a"), None);
+        assert_eq!(said("conform end a x"), None);
+        assert_eq!(said("a line"), None);
+        assert_eq!(Verdict::of(77), Verdict::Skipped);
+        assert_eq!(Verdict::of(1), Verdict::Failed);
+        assert!(script("x", &["a", "b"]).contains("for name in a b; do"));
+    }
+
+    #[test]
+    fn every_list_of_the_tree_is_well_formed() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conform");
+        let mut lists = 0;
+        for entry in std::fs::read_dir(folder).expect("conform") {
+            let path = entry.expect("an entry").path();
+            let text = std::fs::read_to_string(&path).expect("text");
+            if path.extension().is_some_and(|kind| kind == "cases") {
+                assert!(!cases(&text).expect("well formed").is_empty());
+                assert!(path.with_extension("sh").exists());
+                lists += 1;
+            } else {
+                assert!(text.contains("conform() {"), "{}", path.display());
+                crate::needs(&text).expect("a head");
+            }
+        }
+        assert!(lists > 0);
+    }
+}
