@@ -223,11 +223,16 @@ impl Dispatch {
     /// Makes a partition known.
     ///
     /// # Errors
-    /// ENOMEM when there is no room for it.
+    /// ENOMEM when there is no room for it, EEXIST when it is known, EINVAL for an entitlement that cannot be.
     pub fn add_partition(&self, cid: Cid, entitlement: Entitlement) -> Result<(), Errno> {
         let now = arch::time::now();
         self.with(|scheduler| scheduler.add_partition(cid, entitlement, now))
-            .map_err(|_| Errno::ENOMEM)
+            .map_err(|refusal| match refusal {
+                Refusal::Full => Errno::ENOMEM,
+                Refusal::Partition => Errno::EEXIST,
+                Refusal::Stale | Refusal::Busy | Refusal::Running => Errno::EBUSY,
+                Refusal::Cpu | Refusal::Range => Errno::EINVAL,
+            })
     }
 
     /// Gives a partition other shares and limits.

@@ -19,7 +19,6 @@ use control::{
 };
 use core::fmt;
 use devpts::Devpts;
-use fallible::NoMemory;
 use memory::frames;
 use partition::{NotActivated, Refused, Subsystem, Subsystems, Wpar};
 use sched::{CpuSet, Entitlement};
@@ -157,12 +156,9 @@ fn check_resource_set(controls: &ResourceControls) -> Result<(), Refusal> {
 /// All resource sets.
 ///
 /// # Errors
-/// [`NoMemory`].
-pub fn resource_sets() -> Result<Vec<ResourceSet>, NoMemory> {
-    // Few, and named by Global: a line each.
-    Ok(fallible::assured(|| {
-        system().resource_sets.all(machine_cpus())
-    }))
+/// ENOMEM.
+pub fn resource_sets() -> Result<Vec<ResourceSet>, Errno> {
+    system().resource_sets.all(machine_cpus())
 }
 
 /// Makes a resource set.

@@ -178,11 +178,11 @@ pub fn is_killed(thread: &Thread) -> bool {
 
 /// Stops a process; its threads leave their CPUs at their next return to user mode.
 pub fn stop(process: &Arc<Process>, signal: SignalNumber) {
-    let threads = process.with(|state| {
-        state.stopped = state.end.is_none();
-        state.threads.clone()
-    });
-    threads.iter().for_each(|thread| thread.interrupt());
+    process.with(|state| state.stopped = state.end.is_none());
+    process
+        .threads()
+        .iter()
+        .for_each(|thread| thread.interrupt());
     let notice = system().tree.lock().stop(process.pid, signal);
     if let Some(notice) = notice {
         family::tell(&notice);
@@ -191,16 +191,14 @@ pub fn stop(process: &Arc<Process>, signal: SignalNumber) {
 
 /// Makes a stopped process go on.
 fn resume(process: &Arc<Process>) {
-    let (was_stopped, threads) = process.with(|state| {
-        (
-            core::mem::replace(&mut state.stopped, false),
-            state.threads.clone(),
-        )
-    });
+    let was_stopped = process.with(|state| core::mem::replace(&mut state.stopped, false));
     if !was_stopped {
         return;
     }
-    threads.iter().for_each(|thread| thread.interrupt());
+    process
+        .threads()
+        .iter()
+        .for_each(|thread| thread.interrupt());
     let notice = system().tree.lock().resume(process.pid);
     if let Some(notice) = notice {
         family::tell(&notice);

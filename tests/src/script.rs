@@ -3,7 +3,7 @@
 //! A suite is a file of `check ID 'sentence' <<'END' … END` paragraphs (see `tests/scripts/prelude.sh`).
 //! The guest prints `begin ID` and then `ok ID` or `not ok ID`; lines between them belong to that test. When
 //! the machine stops answering, the test that had begun has failed, and a new machine goes on after it. The guest's last
-//! lines tell how long the kernel has kept interrupts waiting.
+//! lines tell how long the kernel has kept interrupts waiting. A line `note: TEXT` between tests is shown.
 
 use crate::Report;
 use crate::target::{Needs, PATIENCE, Talk, Target};
@@ -130,6 +130,8 @@ fn one_machine(
                 report.fail(&test.id, &test.sentence, &log);
             }
             running = None;
+        } else if let (None, Some(text)) = (&running, line.strip_prefix("note: ")) {
+            report.note(text);
         } else if let (None, Some(figures)) = (&running, line.strip_prefix("latency: ")) {
             report.note(&format!("latency {figures}"));
         } else {

@@ -8,9 +8,9 @@
 
 use abi::Errno;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use fallible::Map;
 use security::{Credential, Mode, Privileges};
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, Metadata};
@@ -90,20 +90,20 @@ pub struct MessageQueue<N> {
 }
 
 impl<N> MessageQueue<N> {
-    fn new(capacity: Capacity, metadata: Metadata) -> Arc<Self> {
+    fn new(capacity: Capacity, metadata: Metadata) -> Result<Arc<Self>, Errno> {
         let state = State {
             messages: Vec::new(),
             bytes: 0,
             notice: None,
         };
-        Arc::new(Self {
+        Ok(fallible::arc(Self {
             capacity,
             metadata,
             state: SpinLock::new(Rank::Stream, state),
             receivers: WaitQueue::new(),
             senders: WaitQueue::new(),
             watchers: WaitQueue::new(),
-        })
+        })?)
     }
 
     /// How much it holds.
@@ -257,14 +257,14 @@ impl<N: Send + Sync + 'static> FileOperations for MessageQueue<N> {
     }
 }
 
-type Named<N> = BTreeMap<Box<[u8]>, Arc<MessageQueue<N>>>;
+type Named<N> = Map<Box<[u8]>, Arc<MessageQueue<N>>>;
 
 /// The queues of a partition, by their names.
 pub struct QueueNames<N>(SpinLock<Named<N>>);
 
 impl<N> Default for QueueNames<N> {
     fn default() -> Self {
-        Self(SpinLock::new(Rank::Stream, BTreeMap::new()))
+        Self(SpinLock::new(Rank::Stream, Map::new()))
     }
 }
 
@@ -307,12 +307,9 @@ impl<N> QueueNames<N> {
         if names.len() >= QUEUES {
             return Err(Errno::ENOSPC);
         }
-        let mut key = Vec::new();
-        key.try_reserve_exact(name.len())
-            .map_err(|_| Errno::ENOMEM)?;
-        key.extend_from_slice(name);
-        let queue = MessageQueue::new(capacity, metadata());
-        names.insert(key.into_boxed_slice(), queue.clone());
+        let key = fallible::copy(name)?.into_boxed_slice();
+        let queue = MessageQueue::new(capacity, metadata())?;
+        names.insert(key, queue.clone())?;
         Ok(queue)
     }
 
@@ -385,7 +382,7 @@ mod tests {
             messages: 2,
             size: 4,
         };
-        MessageQueue::new(capacity, metadata(1))
+        MessageQueue::new(capacity, metadata(1)).expect("memory")
     }
 
     const FULL: Result<&dyn MayWait, Errno> = Err(Errno::EAGAIN);
@@ -476,7 +473,7 @@ mod tests {
         #[test]
         fn order(sent in proptest::collection::vec(0u32..4, 1..40)) {
             let capacity = Capacity { messages: 40, size: 8 };
-            let queue = MessageQueue::<u8>::new(capacity, metadata(1));
+            let queue = MessageQueue::<u8>::new(capacity, metadata(1)).expect("memory");
             for (number, priority) in (0u8..).zip(&sent) {
                 queue.send(*priority, &[number], FULL).unwrap();
             }

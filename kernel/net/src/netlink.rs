@@ -57,19 +57,21 @@ impl NetlinkSocket {
     const ANSWERS: usize = 64;
 
     /// A socket; `metadata` is what `fstat` tells.
-    #[must_use]
-    pub fn new(metadata: Metadata) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn new(metadata: Metadata) -> Result<Arc<Self>, Errno> {
         let state = State {
             send_buffer: 212_992,
             receive_buffer: 212_992,
             ..State::default()
         };
-        Arc::new(Self {
+        Ok(fallible::arc(Self {
             state: SpinLock::new(Rank::Stream, state),
             readers: WaitQueue::new(),
             timeouts: Timeouts::default(),
             metadata,
-        })
+        })?)
     }
 
     /// How long calls wait.
@@ -458,7 +460,7 @@ mod tests {
     }
 
     fn ask(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
-        let socket = NetlinkSocket::new(metadata());
+        let socket = NetlinkSocket::new(metadata()).expect("memory");
         assert_eq!(socket.send(&mut SliceSource::new(bytes)), Ok(bytes.len()));
         assert_ne!(socket.port(), 0);
         let found = next(&socket).unwrap();
@@ -500,7 +502,7 @@ mod tests {
 
     #[test]
     fn addresses_are_given_once() {
-        let socket = NetlinkSocket::new(metadata());
+        let socket = NetlinkSocket::new(metadata()).expect("memory");
         assert_eq!(socket.bind(&NetlinkSocket::address(5)), Ok(()));
         assert_eq!(socket.bind(&NetlinkSocket::address(0)), Ok(()));
         assert_eq!(
@@ -513,7 +515,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_taken(bytes: Vec<u8>) {
-            let socket = NetlinkSocket::new(metadata());
+            let socket = NetlinkSocket::new(metadata()).expect("memory");
             let sent = socket.send(&mut SliceSource::new(&bytes));
             prop_assert_eq!(sent, Ok(bytes.len()));
         }

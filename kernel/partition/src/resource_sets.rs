@@ -4,11 +4,10 @@
 //! the machine's own, all CPUs and each alone, and nobody makes or removes them. The list is kept until power-off.
 
 use abi::Errno;
-use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use control::{CpuList, ResourceSet};
+use fallible::{Map, NoMemory, Push};
 use sync::{Rank, SpinLock};
 
 /// The namespace of the machine's own sets.
@@ -21,7 +20,7 @@ const LIMIT: usize = 1024;
 /// The sets that have been made.
 #[derive(Debug)]
 pub struct ResourceSets {
-    made: SpinLock<BTreeMap<String, CpuList>>,
+    made: SpinLock<Map<String, CpuList>>,
 }
 
 impl Default for ResourceSets {
@@ -35,24 +34,21 @@ impl ResourceSets {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            made: SpinLock::new(Rank::Partition, BTreeMap::new()),
+            made: SpinLock::new(Rank::Partition, Map::new()),
         }
     }
 
     /// The CPUs of a set of a machine with these; they may have gone since.
     #[must_use]
     pub fn find(&self, name: &str, machine: CpuList) -> Option<CpuList> {
-        own(machine)
-            .find(|set| set.name == name)
-            .map(|set| set.cpus)
-            .or_else(|| self.made.lock().get(name).copied())
+        own_of_name(name, machine).or_else(|| self.made.lock().get(name).copied())
     }
 
     /// Makes a set.
     ///
     /// # Errors
     /// EINVAL: no name of two parts, or one of the machine's CPUs is not in it; EPERM: a name of the machine's;
-    /// EEXIST; ENOSPC.
+    /// EEXIST; ENOSPC; ENOMEM.
     pub fn define(&self, name: &str, cpus: CpuList, machine: CpuList) -> Result<(), Errno> {
         if !is_name(name) || cpus.0 == 0 || cpus.0 & !machine.0 != 0 {
             return Err(Errno::EINVAL);
@@ -67,7 +63,7 @@ impl ResourceSets {
         if made.len() >= LIMIT {
             return Err(Errno::ENOSPC);
         }
-        made.insert(String::from(name), cpus);
+        made.insert(fallible::string(name)?, cpus)?;
         Ok(())
     }
 
@@ -84,31 +80,48 @@ impl ResourceSets {
     }
 
     /// All sets of a machine with these CPUs, by name.
-    #[must_use]
-    pub fn all(&self, machine: CpuList) -> Vec<ResourceSet> {
-        let mut sets: Vec<_> = own(machine).collect();
-        let made = self.made.lock();
-        sets.extend(made.iter().map(|(name, &cpus)| ResourceSet {
-            name: name.clone(),
-            cpus,
-        }));
-        sets.sort_by(|one, other| one.name.cmp(&other.name));
-        sets
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn all(&self, machine: CpuList) -> Result<Vec<ResourceSet>, Errno> {
+        let mut sets = Vec::new();
+        for set in own(machine) {
+            sets.try_push(set?)?;
+        }
+        for (name, &cpus) in &*self.made.lock() {
+            let name = fallible::string(name)?;
+            sets.try_push(ResourceSet { name, cpus })?;
+        }
+        sets.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(sets)
     }
 }
 
+/// The machine's own set of a name.
+fn own_of_name(name: &str, machine: CpuList) -> Option<CpuList> {
+    if name == WHOLE {
+        return Some(machine);
+    }
+    let digits = name.strip_prefix(SYSTEM)?.strip_prefix("cpu.")?;
+    let is_number = digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let cpu: u32 = is_number.then(|| digits.parse().ok()).flatten()?;
+    let mask = 1u64.checked_shl(cpu)?;
+    (machine.0 & mask != 0).then_some(CpuList(mask))
+}
+
 /// The machine's own sets.
-fn own(machine: CpuList) -> impl Iterator<Item = ResourceSet> {
+fn own(machine: CpuList) -> impl Iterator<Item = Result<ResourceSet, NoMemory>> {
     let each = (0..u64::BITS)
         .filter(move |cpu| machine.0 >> cpu & 1 == 1)
-        .map(|cpu| ResourceSet {
-            name: format!("{SYSTEM}cpu.{cpu:05}"),
-            cpus: CpuList(1 << cpu),
+        .map(|cpu| {
+            let name = fallible::text(format_args!("{SYSTEM}cpu.{cpu:05}"))?;
+            let cpus = CpuList(1 << cpu);
+            Ok(ResourceSet { name, cpus })
         });
-    let whole = ResourceSet {
-        name: String::from(WHOLE),
+    let whole = fallible::string(WHOLE).map(|name| ResourceSet {
+        name,
         cpus: machine,
-    };
+    });
     core::iter::once(whole).chain(each)
 }
 
@@ -124,6 +137,7 @@ fn is_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
 
     const TWO: CpuList = CpuList(0b11);
 
@@ -134,11 +148,28 @@ mod tests {
         assert_eq!(sets.define("test/one", CpuList(2), TWO), Ok(()));
         assert_eq!(sets.define("test/one", CpuList(1), TWO), Err(Errno::EEXIST));
         assert_eq!(sets.find("test/one", TWO), Some(CpuList(2)));
-        let names: Vec<_> = sets.all(TWO).into_iter().map(|set| set.name).collect();
+        let names: Vec<_> = sets
+            .all(TWO)
+            .expect("memory")
+            .into_iter()
+            .map(|set| set.name)
+            .collect();
         assert_eq!(
             names,
             ["sys/cpu.00000", "sys/cpu.00001", "sys/sys0", "test/one"]
         );
+        for set in sets.all(TWO).expect("memory") {
+            assert_eq!(sets.find(&set.name, TWO), Some(set.cpus), "{}", set.name);
+        }
+        for name in [
+            "sys/cpu.1",
+            "sys/cpu.+0001",
+            "sys/cpu.00064",
+            "sys/cpu.",
+            "sys/",
+        ] {
+            assert_eq!(sets.find(name, CpuList(u64::MAX)), None, "{name}");
+        }
         assert_eq!(sets.remove("test/one"), Ok(()));
         assert_eq!(sets.remove("test/one"), Err(Errno::ENOENT));
         assert_eq!(sets.find("test/one", TWO), None);

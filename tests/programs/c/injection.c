@@ -8,6 +8,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <mqueue.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <pty.h>
@@ -20,9 +22,13 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/sem.h>
 #include <sys/sendfile.h>
+#include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -572,6 +578,81 @@ static void work_terminals(void)
 	}
 }
 
+static void work_queues(void)
+{
+	char text[3000] = "text";
+	int sets[3];
+	for (int at = 0; at < 3; at++) {
+		sets[at] = semget(at ? 0x1234 + at : IPC_PRIVATE, 10, IPC_CREAT | 0600);
+		struct sembuf operations[2] = {{1, 3, SEM_UNDO}, {2, 1, 0}}, waits = {3, -1, IPC_NOWAIT};
+		sink(semop(sets[at], operations, 2));
+		sink(semop(sets[at], &waits, 1));
+		unsigned short values[10];
+		sink(semctl(sets[at], 0, GETALL, values));
+		sink(semctl(sets[at], 0, SETALL, values));
+	}
+	int queue = msgget(0x77, IPC_CREAT | 0600);
+	struct {
+		long kind;
+		char text[2000];
+	} message = {1, "text"};
+	for (int at = 0; at < 4; at++)
+		sink(msgsnd(queue, &message, 500 * at, IPC_NOWAIT));
+	sink(msgrcv(queue, &message, 2000, 0, IPC_NOWAIT));
+	int segment = shmget(0x78, 200000, IPC_CREAT | 0600);
+	char *memory = shmat(segment, NULL, 0);
+	if (memory != (void *)-1) {
+		memory[100000] = 1;
+		sink(shmdt(memory));
+	}
+	struct mq_attr capacity = {.mq_maxmsg = 4, .mq_msgsize = sizeof text};
+	mqd_t named = mq_open("/injection", O_CREAT | O_RDWR | O_NONBLOCK, 0600, &capacity);
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGCONT};
+	sink(mq_notify(named, &event));
+	for (unsigned at = 0; at < 3; at++)
+		sink(mq_send(named, text, 1000, at));
+	sink(mq_receive(named, text, sizeof text, NULL));
+	mq_close(named);
+	mq_unlink("/injection");
+	sink(msgctl(queue, IPC_RMID, NULL));
+	sink(shmctl(segment, IPC_RMID, NULL));
+	for (int at = 0; at < 3; at++)
+		sink(semctl(sets[at], 0, IPC_RMID));
+}
+
+static void work_network(void)
+{
+	char text[9000] = "text";
+	struct sockaddr_in place = {.sin_family = AF_INET, .sin_port = htons(7070), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int server = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
+	sink(setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
+	sink(bind(server, (void *)&place, sizeof place));
+	sink(listen(server, 5));
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	sink(connect(client, (void *)&place, sizeof place));
+	int accepted = accept4(server, NULL, NULL, SOCK_NONBLOCK);
+	sink(send(client, text, sizeof text, MSG_NOSIGNAL));
+	sink(recv(accepted, text, sizeof text, 0));
+	sink(send(accepted, text, 10, MSG_NOSIGNAL));
+	sink(shutdown(client, SHUT_WR));
+	close(client), close(accepted), close(server);
+	int sender = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), receiver = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	sink(bind(receiver, (void *)&place, sizeof place));
+	sink(sendto(sender, text, 3000, 0, (void *)&place, sizeof place));
+	sink(connect(sender, (void *)&place, sizeof place));
+	sink(send(sender, text, 3000, 0));
+	sink(recv(receiver, text, sizeof text, 0));
+	sink(socket(AF_INET6, SOCK_STREAM, 0));
+	int links = socket(AF_NETLINK, SOCK_RAW, 0);
+	struct {
+		int length;
+		short kind, flags;
+		int sequence, port, family;
+	} request = {20, 18, 0x301, 1, 0, 0};
+	sink(send(links, &request, 20, 0));
+	sink(recv(links, text, sizeof text, MSG_DONTWAIT));
+}
+
 static void work_everything(void);
 
 static const struct check works[] = {
@@ -583,6 +664,8 @@ static const struct check works[] = {
 	{"events", work_events},
 	{"sockets", work_sockets},
 	{"terminals", work_terminals},
+	{"queues", work_queues},
+	{"network", work_network},
 	{"everything", work_everything},
 };
 

@@ -342,11 +342,13 @@ impl Messages {
     }
 
     /// All queues, whoever may read them (`/proc/sysvipc/msg`).
-    #[must_use]
-    pub fn all(&self) -> Vec<MessageStatus> {
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn all(&self) -> Result<Vec<MessageStatus>, Errno> {
         let registry = self.0.lock();
         let each = registry.iter();
-        each.map(|object| object.value.status(object.id, object.permission))
-            .collect()
+        let each = each.map(|object| object.value.status(object.id, object.permission));
+        Ok(fallible::collect(each)?)
     }
 }

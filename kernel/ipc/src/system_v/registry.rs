@@ -1,8 +1,8 @@
 //! Objects by number and by key, and who may do what with them.
 
 use abi::Errno;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use fallible::Map;
 use security::{Credential, Privileges};
 
 /// Objects of one kind that a partition may have, at the very most (IPCMNI): numbers are made of a place below this and of
@@ -142,7 +142,7 @@ struct Place<T> {
 pub(super) struct Registry<T> {
     places: Vec<Place<T>>,
     free: Vec<u32>,
-    keys: BTreeMap<u32, u32>,
+    keys: Map<u32, u32>,
 }
 
 impl<T> Registry<T> {
@@ -150,7 +150,7 @@ impl<T> Registry<T> {
         Self {
             places: Vec::new(),
             free: Vec::new(),
-            keys: BTreeMap::new(),
+            keys: Map::new(),
         }
     }
 
@@ -195,6 +195,12 @@ impl<T> Registry<T> {
             Some(index) => index,
             None => self.grow()?,
         };
+        if wanted.key != 0
+            && let Err(no_memory) = self.keys.insert(wanted.key, index)
+        {
+            self.free.push(index);
+            return Err(no_memory.into());
+        }
         let place = self.places.get_mut(index as usize).ok_or(Errno::ENOSPC)?;
         let (uid, gid) = (maker.identity.euid, maker.identity.egid);
         let id = (place.sequence * PLACES + index).cast_signed();
@@ -211,9 +217,6 @@ impl<T> Registry<T> {
             },
             value,
         });
-        if wanted.key != 0 {
-            self.keys.insert(wanted.key, index);
-        }
         Ok(id)
     }
 

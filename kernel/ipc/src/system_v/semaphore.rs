@@ -7,8 +7,8 @@
 
 use super::registry::{Access, Create, Ownership, Permission, Registry, Visit};
 use abi::Errno;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use fallible::Map;
 use sync::{Rank, SpinLock};
 use wait::{Attempt, MayWait, Stop, WaitQueue};
 
@@ -85,7 +85,7 @@ struct Set {
     operated: i64,
     changed: i64,
     /// What ending processes add, by their serial numbers.
-    undo: BTreeMap<u64, Vec<i16>>,
+    undo: Map<u64, Vec<i16>>,
     /// Who waits; the key is that of [`key`].
     waiting: WaitQueue,
 }
@@ -113,7 +113,7 @@ impl Set {
             semaphores,
             operated: 0,
             changed: now,
-            undo: BTreeMap::new(),
+            undo: Map::new(),
             waiting: WaitQueue::new(),
         })
     }
@@ -202,7 +202,7 @@ pub struct Semaphores(SpinLock<Sets>);
 struct Sets {
     registry: Registry<Set>,
     /// Sets in which a process has something to take back, by its serial number.
-    undoers: BTreeMap<u64, Vec<i32>>,
+    undoers: Map<u64, Vec<i32>>,
     total: u32,
 }
 
@@ -220,7 +220,7 @@ impl Semaphores {
             Rank::Stream,
             Sets {
                 registry: Registry::new(),
-                undoers: BTreeMap::new(),
+                undoers: Map::new(),
                 total: 0,
             },
         ))
@@ -289,7 +289,7 @@ impl Semaphores {
             return Err(Errno::EFBIG.into());
         }
         object.permission.require(visit.credential, access)?;
-        let undo = Undo::prepare(set, undoers, process, operations)?;
+        let undo = Undo::prepare(set, id, undoers, process, operations)?;
         let before: Vec<u16> = {
             let mut values = Vec::new();
             values
@@ -309,7 +309,7 @@ impl Semaphores {
                 .enrol_keyed(waiter.waiter(), key(blocked.number, blocked.waiting));
             return Err(Stop::Park);
         }
-        undo.commit(set, id, undoers);
+        undo.commit(set);
         set.operated = visit.now;
         for (operation, before) in operations.iter().zip(before) {
             if let Ok(semaphore) = set.semaphore(operation.number, Errno::EFBIG) {
@@ -531,12 +531,14 @@ impl Semaphores {
     }
 
     /// All sets, whoever may read them (`/proc/sysvipc/sem`).
-    #[must_use]
-    pub fn all(&self) -> Vec<SemaphoreStatus> {
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn all(&self) -> Result<Vec<SemaphoreStatus>, Errno> {
         let sets = self.0.lock();
         let each = sets.registry.iter();
-        each.map(|object| object.value.status(object.id, object.permission))
-            .collect()
+        let each = each.map(|object| object.value.status(object.id, object.permission));
+        Ok(fallible::collect(each)?)
     }
 }
 
@@ -554,9 +556,12 @@ struct Undo {
 }
 
 impl Undo {
+    /// Afterwards the process is known to the set, and the set to the process, even when nothing is done in the end: its
+    /// end clears both.
     fn prepare(
         set: &mut Set,
-        undoers: &mut BTreeMap<u64, Vec<i32>>,
+        id: i32,
+        undoers: &mut Map<u64, Vec<i32>>,
         process: u64,
         operations: &[Operation],
     ) -> Result<Self, Errno> {
@@ -568,10 +573,10 @@ impl Undo {
         changes
             .try_reserve_exact(count)
             .map_err(|_| Errno::ENOMEM)?;
-        match set.undo.get(&process) {
-            Some(present) => changes.extend_from_slice(present),
-            None => changes.resize(count, 0),
+        if let Some(present) = set.undo.get(&process) {
+            changes.extend_from_slice(present);
         }
+        changes.resize(count, 0);
         for operation in operations.iter().filter(|operation| operation.undo) {
             if let Some(change) = changes.get_mut(usize::from(operation.number)) {
                 let sum = i32::from(*change) - i32::from(operation.change);
@@ -582,18 +587,20 @@ impl Undo {
                     .ok_or(Errno::ERANGE)?;
             }
         }
-        let ids = undoers.entry(process).or_default();
-        ids.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        let ids = undoers.get_or_insert_with(process, Vec::new)?;
+        if !set.undo.contains_key(&process) {
+            ids.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            set.undo.insert(process, Vec::new())?;
+            ids.push(id);
+        }
         Ok(Self { process, changes })
     }
 
-    fn commit(self, set: &mut Set, id: i32, undoers: &mut BTreeMap<u64, Vec<i32>>) {
-        if self.changes.is_empty() {
-            return;
-        }
-        let first = set.undo.insert(self.process, self.changes).is_none();
-        if first && let Some(ids) = undoers.get_mut(&self.process) {
-            ids.push(id);
+    fn commit(self, set: &mut Set) {
+        if !self.changes.is_empty()
+            && let Some(present) = set.undo.get_mut(&self.process)
+        {
+            *present = self.changes;
         }
     }
 }

@@ -172,10 +172,17 @@ impl SharedMemory {
         if entry.is_gone() {
             // It is new: its pages know its number.
             let pages = size.div_ceil(PAGE_SIZE as u64);
-            entry.hold = Hold::Kept(Arc::new(Segment {
+            let made = fallible::arc(Segment {
                 id,
                 pages: SharedPages::new(visit.credential.cid, pages),
-            }));
+            });
+            match made {
+                Ok(segment) => entry.hold = Hold::Kept(segment),
+                Err(no_memory) => {
+                    registry.remove(id);
+                    return Err(no_memory.into());
+                }
+            }
         }
         Ok(id)
     }
@@ -333,13 +340,15 @@ impl SharedMemory {
     }
 
     /// All segments, whoever may read them (`/proc/sysvipc/shm`).
-    #[must_use]
-    pub fn all(&self) -> Vec<SegmentStatus> {
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn all(&self) -> Result<Vec<SegmentStatus>, Errno> {
         let mut registry = self.0.lock();
         Self::sweep(&mut registry);
         let each = registry.iter();
-        each.map(|object| object.value.status(object.id, object.permission))
-            .collect()
+        let each = each.map(|object| object.value.status(object.id, object.permission));
+        Ok(fallible::collect(each)?)
     }
 
     /// Forgets all segments: their partition ends.

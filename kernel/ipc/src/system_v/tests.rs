@@ -145,6 +145,17 @@ fn what_is_set_by_hand_is_not_taken_back() {
     sets.ended(9, 9, 0);
     assert_eq!(sets.values(me, id).unwrap(), [3, 0]);
     assert!(!sets.has_undo(9));
+    // What was asked for and could not be done is not taken back, and nothing of it stays.
+    let lower = Operation {
+        change: -4,
+        ..raise(0)
+    };
+    let refused = sets.operate(me, id, 9, &[lower], None);
+    assert_eq!(refused, Err(Errno::EAGAIN.into()));
+    sets.set_value(me, id, 0, 3).unwrap();
+    sets.ended(9, 9, 0);
+    assert_eq!(sets.values(me, id).unwrap(), [3, 0]);
+    assert!(!sets.has_undo(9));
     // A set that has gone leaves nothing to take back.
     sets.operate(me, id, 9, &[raise(0)], None).unwrap();
     sets.remove(me, id).unwrap();
@@ -253,7 +264,7 @@ fn a_removed_segment_goes_with_its_last_area() {
     assert!(segments.attach(me, id, Access::Read).is_ok());
     drop(child);
     assert!(segments.attach(me, id, Access::Read).is_err());
-    assert_eq!(segments.all().len(), 1);
+    assert_eq!(segments.all().expect("memory").len(), 1);
 }
 
 #[derive(Clone, Debug)]

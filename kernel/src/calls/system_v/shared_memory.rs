@@ -11,8 +11,6 @@ use abi::linux::{
 };
 use abi::mmu::{Access as MemoryAccess, Protection};
 use abi::{Errno, PAGE_SIZE};
-use alloc::format;
-use alloc::sync::Arc;
 use ipc::system_v::{Access, SEGMENTS, Segment, SegmentStatus, SharedMemory};
 use memory::space::{AddressSpace, Backing, Fixed, MapRequest, Mapping};
 
@@ -76,6 +74,7 @@ pub(super) fn attach(call: &mut Call<'_>, id: u64, address: u64, flags: u64) -> 
     let environment = call.process().environment();
     let segments = &environment.system_v.shared_memory;
     let (source, length, key) = segments.attach(visit(call), id, access)?;
+    let name = fallible::text(format_args!("/SYSV{key:08x} (deleted)"))?;
     let request = MapRequest {
         hint: address,
         fixed: match (address, replaces) {
@@ -87,7 +86,7 @@ pub(super) fn attach(call: &mut Call<'_>, id: u64, address: u64, flags: u64) -> 
         protection,
         maximum,
         mapping: Mapping::Shared(Backing { source, first: 0 }),
-        name: Some(Arc::from(format!("/SYSV{key:08x} (deleted)"))),
+        name: Some(fallible::arc_str(&name)?),
     };
     let limit = limit(call);
     if replaces {
