@@ -35,14 +35,18 @@ END
 
 check SYSV0009 'objects of a partition are seen by nobody else, and gone with it' <<'END'
 $T/system_v leave
+free_memory() { awk '/^MemFree:/ { print $2 }' /proc/meminfo; }
 mkwpar -n talkers
-startwpar talkers
-clogin talkers $T/system_v absent
-clogin talkers $T/system_v leave
-used=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
-stopwpar -F talkers
-freed=$(awk '/^MemFree:/ { print $2 }' /proc/meminfo)
-test $((freed - used)) -ge 1000
+# What stays of one run is a mebibyte; Global takes and gives less than that for itself meanwhile.
+for run in first second third fourth; do
+    startwpar talkers
+    clogin talkers $T/system_v absent
+    clogin talkers $T/system_v leave
+    stopwpar -F talkers
+    test $run != first || before=$(free_memory)
+done
+cat /proc/meminfo
+test $((before - $(free_memory))) -lt 1000
 ! $T/system_v absent 2>/dev/null
 rmwpar talkers
 END
