@@ -24,6 +24,8 @@ use wait::WaitQueue;
 
 /// Files that the epoll instances of a partition may watch, all together (`man 7 epoll`, max_user_watches).
 const WATCHES: usize = 1 << 16;
+/// The inotify instances of a partition (`man 7 inotify`, max_user_instances: Linux allows each user 128).
+const INOTIFY_INSTANCES: usize = 512;
 
 /// Global or a loaded partition.
 pub struct Environment {
@@ -35,6 +37,10 @@ pub struct Environment {
     pub ptys: Devpts,
     /// Files that its epoll instances watch.
     pub watches: Arc<Quota>,
+    /// Its inotify instances.
+    pub inotify_instances: Arc<Quota>,
+    /// The files that they watch.
+    pub inotify_watches: Arc<Quota>,
     /// Names of its sockets that are in no file system.
     pub abstract_names: AbstractNames,
     /// Its System V semaphores, message queues and shared memory.
@@ -75,6 +81,8 @@ impl Environment {
             mounts,
             ptys,
             watches: fallible::arc(Quota::new(WATCHES))?,
+            inotify_instances: fallible::arc(Quota::new(INOTIFY_INSTANCES))?,
+            inotify_watches: fallible::arc(Quota::new(WATCHES))?,
             abstract_names: AbstractNames::new(),
             system_v: SystemV::default(),
             message_queues: QueueNames::default(),

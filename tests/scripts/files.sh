@@ -190,3 +190,55 @@ clogin names sh -c "cd /tmp && mkdir m && cd m && $T/nameless anonymous write-se
 stopwpar -F names
 rmwpar names
 END
+
+check FILES0025 'who watches a directory and a file is told what is done to the contents' <<'END'
+$T/inotify contents
+END
+
+check FILES0026 'a watch tells of changes to metadata' <<'END'
+$T/inotify metadata
+END
+
+check FILES0027 'a watched directory tells of names that come, go and move, with a cookie for both halves' <<'END'
+$T/inotify names
+END
+
+check FILES0028 'a watch ends with its file, which is when nobody has it open any more' <<'END'
+$T/inotify end
+END
+
+check FILES0029 'watches that fire once, are added to, replaced, ended, and leave out unlinked names' <<'END'
+$T/inotify manners
+END
+
+check FILES0030 'what inotify cannot do is refused as the manual page says' <<'END'
+$T/inotify refused
+END
+
+check FILES0031 'epoll, poll and FIONREAD of an inotify instance' <<'END'
+$T/inotify waiting
+END
+
+check FILES0032 'events that are the same are one, and those that are lost are told' <<'END'
+$T/inotify overflow
+END
+
+check FILES0033 'inotify instances are counted, and their places come back' <<'END'
+$T/inotify limits
+END
+
+check FILES0034 'a partition that watches a file of all is not told who else looks at it' <<'END'
+mkwpar -n watcher
+startwpar watcher
+mkfifo go
+clogin watcher sh -c "cd /tmp && $T/inotify others" <go >told 2>&1 &
+watcher=$!
+exec 8>go
+until grep -q watching told; do kill -0 $watcher; done
+/usr/bin/busybox true
+echo >&8
+exec 8>&-
+wait $watcher
+stopwpar -F watcher
+rmwpar watcher
+END

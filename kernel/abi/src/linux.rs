@@ -6,6 +6,7 @@
 mod file;
 mod frame;
 mod futex;
+mod inotify;
 mod memory;
 mod message_queue;
 mod process;
@@ -21,6 +22,7 @@ mod time;
 pub use file::*;
 pub use frame::*;
 pub use futex::*;
+pub use inotify::*;
 pub use memory::*;
 pub use message_queue::*;
 pub use process::*;

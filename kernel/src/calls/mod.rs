@@ -16,6 +16,7 @@ pub mod exec;
 pub mod file;
 pub mod futex;
 pub mod identity;
+pub mod inotify;
 pub mod job;
 pub mod light;
 pub mod memory;
@@ -360,6 +361,10 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::EpollWait => epoll::epoll_wait(call),
         S::EpollPwait => epoll::epoll_pwait(call),
         S::EpollPwait2 => epoll::epoll_pwait2(call),
+        S::InotifyInit => inotify::inotify_init(call),
+        S::InotifyInit1 => inotify::inotify_init1(call),
+        S::InotifyAddWatch => inotify::inotify_add_watch(call),
+        S::InotifyRmWatch => inotify::inotify_rm_watch(call),
         S::Eventfd => event::eventfd(call),
         S::Eventfd2 => event::eventfd2(call),
 

@@ -4,6 +4,7 @@
 //! may read and write the file, `trusted.` to the administrator, `security.` is read by all and written by the
 //! administrator. POSIX ACLs (`system.`) are not kept.
 
+use crate::observe::Events;
 use crate::{Change, FileKind, Location, Metadata, Mode, Walk};
 use abi::Errno;
 use alloc::boxed::Box;
@@ -224,7 +225,8 @@ impl Walk<'_> {
         }
         change(inode.attributes().ok_or(Errno::EOPNOTSUPP)?)?;
         // The time of change is that of now.
-        inode.change(&self.io, &Change::default())
+        inode.change(&self.io, &Change::default())?;
+        self.tell(location, Events::ATTRIB)
     }
 
     /// Whether the caller is the administrator of its environment, as far as attributes are concerned.

@@ -1,6 +1,7 @@
 //! What is asked of and done to a file that has been found: stat, access, chmod, chown, utimens, truncate.
 
 use crate::inode_file::without_set_id;
+use crate::observe::{self, Events};
 use crate::{
     Change, FileKind, FileSystemStatus, Follow, Location, Metadata, Mode, MountFlags, NewTime, Walk,
 };
@@ -93,7 +94,8 @@ impl Walk<'_> {
                 mode: Some(mode),
                 ..Change::default()
             },
-        )
+        )?;
+        self.tell(location, Events::ATTRIB)
     }
 
     /// Sets owner and group; `None` leaves one as it is. Set-id bits of a file that is not a directory go
@@ -129,7 +131,11 @@ impl Walk<'_> {
                 gid,
                 ..Change::default()
             },
-        )
+        )?;
+        if untouched {
+            return Ok(());
+        }
+        self.tell(location, Events::ATTRIB)
     }
 
     /// Sets times; `None` leaves one as it is (`man 2 utimensat`).
@@ -159,7 +165,13 @@ impl Walk<'_> {
                 modified,
                 ..Change::default()
             },
-        )
+        )?;
+        let events = match (accessed, modified) {
+            (Some(_), None) => Events::ACCESS,
+            (None, Some(_)) => Events::MODIFY,
+            _ => Events::ATTRIB,
+        };
+        self.tell(location, events)
     }
 
     /// Sets the size of a regular file (`man 2 truncate`).
@@ -180,7 +192,14 @@ impl Walk<'_> {
                 size: Some(size),
                 ..Change::default()
             },
-        )
+        )?;
+        self.tell(location, Events::MODIFY)
+    }
+
+    /// Tells who watches the file; what has been done is done.
+    pub(crate) fn tell(&self, location: &Location, events: Events) -> Attempt<()> {
+        observe::file(location, self.io.credential.cid, events);
+        Ok(())
     }
 
     /// The metadata of a file that the caller owns or may treat so.

@@ -1,5 +1,6 @@
 //! Directory entries as programs read them.
 
+use crate::observe::Events;
 use crate::{DirectoryEntry, FileKind, Flow, IoContext, NAME_LIMIT, OpenFile};
 use abi::Errno;
 use wait::{Attempt, Sink, Stop};
@@ -28,7 +29,7 @@ pub fn fill_dirents(file: &OpenFile, cx: &IoContext<'_>, sink: &mut dyn Sink) ->
         .entry()
         .parent()
         .map_or(number, |parent| parent.inode().id().number);
-    file.with_position(|position| {
+    let count = file.with_position(|position| {
         let mut filled = Filled {
             sink,
             bytes: 0,
@@ -63,7 +64,9 @@ pub fn fill_dirents(file: &OpenFile, cx: &IoContext<'_>, sink: &mut dyn Sink) ->
             return Err(Stop::Error(Errno::EINVAL));
         }
         Ok(filled.bytes)
-    })
+    })?;
+    file.moved(cx, count, Events::ACCESS);
+    Ok(count)
 }
 
 struct Filled<'a> {

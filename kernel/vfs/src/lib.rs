@@ -36,6 +36,7 @@ mod make;
 mod metadata;
 mod mount;
 mod name;
+pub mod observe;
 mod open;
 mod open_file;
 mod place;

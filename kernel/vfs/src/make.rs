@@ -1,5 +1,6 @@
 //! New names: mkdir, mknod, symlink, link.
 
+use crate::observe::{self, Events};
 use crate::walk::{Last, Walker};
 use crate::{FileKind, Location, Mode, NewNode, NodeContent, PATH_LIMIT, Walk};
 use abi::Errno;
@@ -97,6 +98,15 @@ impl Walk<'_> {
                 return Err(no_memory.into());
             }
         };
+        drop(below);
+        let actor = self.io.credential.cid;
+        observe::name(
+            &**entry.inode(),
+            name,
+            &**made.inode(),
+            actor,
+            Events::CREATE,
+        );
         Ok(Location::new(directory.mount().clone(), made))
     }
 
@@ -138,7 +148,7 @@ impl Walk<'_> {
         };
         let directory = &walker.here;
         self.require_stored(directory, &name)?;
-        let _below = directory.entry().lock();
+        let below = directory.entry().lock();
         self.require_free(directory, &name)?;
         if slash {
             return Err(Errno::ENOENT.into());
@@ -150,7 +160,13 @@ impl Walk<'_> {
         if existing.is_directory() {
             return Err(Errno::EPERM.into());
         }
-        directory.inode().link(&self.io, &name, existing.inode())
+        let (above, file) = (directory.inode(), existing.inode());
+        above.link(&self.io, &name, file)?;
+        drop(below);
+        let actor = self.io.credential.cid;
+        observe::itself(&**file, actor, Events::ATTRIB);
+        observe::name(&**above, &name, &**file, actor, Events::CREATE);
+        Ok(())
     }
 
     /// Fails in a directory where nothing can be made, with the errors of Linux: ENOENT for what is not there.

@@ -1,5 +1,6 @@
 //! Opening files (`man 2 open`).
 
+use crate::observe::{self, Events};
 use crate::walk::{Last, Walker};
 use crate::{
     Access, Change, FileKind, FileOperations, Follow, InodeFile, Location, Mode, MountFlags,
@@ -180,14 +181,19 @@ impl Walk<'_> {
                     ..Change::default()
                 },
             )?;
+            observe::file(&location, owner, Events::MODIFY);
         }
-        Ok(OpenFile::new(
+        let file = OpenFile::new(
             operations,
             Some(location),
             owner,
             options.access,
             options.flags,
-        )?)
+        )?;
+        if let Some(location) = file.location() {
+            observe::file(location, owner, Events::OPEN);
+        }
+        Ok(file)
     }
 
     fn may_open(&self, location: &Location, kind: FileKind, options: &OpenOptions) -> Attempt<()> {

@@ -1,5 +1,6 @@
 //! What a descriptor refers to (`man 2 open`, "open file description").
 
+use crate::observe::{self, Events};
 use crate::{
     FileOperations, FileSystemStatus, Inode, IoContext, IoctlArgument, Location, Metadata, Seek,
     Whence,
@@ -182,6 +183,19 @@ impl OpenFile {
     /// # Errors
     /// EBADF when not open for reading; see [`FileOperations::read`].
     pub fn read(&self, cx: &IoContext<'_>, sink: &mut dyn Sink) -> Attempt<usize> {
+        let count = self.read_on(cx, sink)?;
+        self.moved(cx, count, Events::ACCESS);
+        Ok(count)
+    }
+
+    /// Tells who watches the file that bytes of it were read or written.
+    pub(crate) fn moved(&self, cx: &IoContext<'_>, count: usize, events: Events) {
+        if let Some(location) = self.location.as_ref().filter(|_| count > 0) {
+            observe::file(location, cx.credential.cid, events);
+        }
+    }
+
+    fn read_on(&self, cx: &IoContext<'_>, sink: &mut dyn Sink) -> Attempt<usize> {
         self.require(Access::READ)?;
         let cx = self.context(cx);
         if self.operations.seek() != Seek::Yes {
@@ -198,6 +212,12 @@ impl OpenFile {
     /// # Errors
     /// EBADF when not open for writing; see [`FileOperations::write`].
     pub fn write(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<usize> {
+        let count = self.write_on(cx, source)?;
+        self.moved(cx, count, Events::MODIFY);
+        Ok(count)
+    }
+
+    fn write_on(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<usize> {
         self.require(Access::WRITE)?;
         let cx = self.context(cx);
         if self.operations.seek() != Seek::Yes {
@@ -219,7 +239,9 @@ impl OpenFile {
     /// ESPIPE without a position, EINVAL for a negative offset, as [`OpenFile::read`].
     pub fn read_at(&self, cx: &IoContext<'_>, offset: i64, sink: &mut dyn Sink) -> Attempt<usize> {
         let offset = self.explicit(Access::READ, offset)?;
-        self.operations.read(&self.context(cx), offset, sink)
+        let count = self.operations.read(&self.context(cx), offset, sink)?;
+        self.moved(cx, count, Events::ACCESS);
+        Ok(count)
     }
 
     /// Writes at `offset`; the position stays. A file opened for appending appends (`man 2 pwrite`, "BUGS").
@@ -234,10 +256,13 @@ impl OpenFile {
     ) -> Attempt<usize> {
         let offset = self.explicit(Access::WRITE, offset)?;
         let cx = self.context(cx);
-        if self.flags().contains(StatusFlags::APPEND) {
-            return self.operations.append(&cx, source).map(|(_, count)| count);
-        }
-        self.operations.write(&cx, offset, source)
+        let count = if self.flags().contains(StatusFlags::APPEND) {
+            self.operations.append(&cx, source)?.1
+        } else {
+            self.operations.write(&cx, offset, source)?
+        };
+        self.moved(&cx, count, Events::MODIFY);
+        Ok(count)
     }
 
     fn explicit(&self, access: Access, offset: i64) -> Result<u64, Errno> {
@@ -345,7 +370,9 @@ impl OpenFile {
                 size: Some(size),
                 ..Default::default()
             },
-        )
+        )?;
+        observe::file(location, cx.credential.cid, Events::MODIFY);
+        Ok(())
     }
 
     /// Runs `act` with the position of a directory iteration and stores what it leaves there on success. The lock is
@@ -367,6 +394,15 @@ impl Drop for OpenFile {
             }
         }
         self.operations.released();
+        let opened = self.location.as_ref().filter(|_| !self.access.is_empty());
+        if let Some(location) = opened {
+            let events = if self.access.contains(Access::WRITE) {
+                Events::CLOSE_WRITE
+            } else {
+                Events::CLOSE_NOWRITE
+            };
+            observe::file(location, self.owner, events);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Names taken away: unlink, rmdir.
 
+use crate::observe::{self, Events};
 use crate::walk::{Last, Walker};
 use crate::{Entry, FileKind, Inode, Location, Mode, Walk};
 use abi::Errno;
@@ -69,6 +70,13 @@ impl Walk<'_> {
             parent.inode().unlink(&self.io, name)?;
         }
         Entry::forget(&mut below, name);
+        drop(below);
+        let (inode, actor) = (victim.inode(), self.io.credential.cid);
+        if inode.kind() != FileKind::Directory {
+            // The number of its names is one of its metadata.
+            observe::itself(&**inode, actor, Events::ATTRIB);
+        }
+        observe::name(&**parent.inode(), name, &**inode, actor, Events::DELETE);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Moving names (`man 2 rename`).
 
 use crate::name::Below;
+use crate::observe;
 use crate::walk::{Last, Walker};
 use crate::{Entry, FileKind, Location, RenameFlags, Walk};
 use abi::Errno;
@@ -133,7 +134,28 @@ impl Walk<'_> {
             Entry::moved(moved, to.directory.entry(), names.to(), new_name);
         }
         drop(names);
+        self.tell_move(&from, &to, &source, replaced.as_ref(), flags);
         Ok(())
+    }
+
+    fn tell_move(
+        &self,
+        from: &End,
+        to: &End,
+        source: &Arc<Entry>,
+        other: Option<&Arc<Entry>>,
+        flags: RenameFlags,
+    ) {
+        let actor = self.io.credential.cid;
+        let old = (&**from.directory.inode(), &from.name[..]);
+        let new = (&**to.directory.inode(), &to.name[..]);
+        let exchanged = other.filter(|_| flags.contains(RenameFlags::EXCHANGE));
+        let replaced = other.filter(|_| exchanged.is_none());
+        let replaced = replaced.map(|entry| &**entry.inode());
+        observe::moved(old, new, &**source.inode(), replaced, actor);
+        if let Some(exchanged) = exchanged {
+            observe::moved(new, old, &**exchanged.inode(), None, actor);
+        }
     }
 
     fn end(&self, (base, path): (Option<&Location>, &[u8]), otherwise: Errno) -> Attempt<End> {

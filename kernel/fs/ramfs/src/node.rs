@@ -612,6 +612,7 @@ impl Drop for Node {
     /// Drops what is below one by one: a deep tree must not use up the kernel's stack.
     fn drop(&mut self) {
         self.shared.give_inode(self.owner());
+        vfs::observe::gone(self.id(), self.state.get_mut().links == 0);
         let mut doomed = Vec::new();
         let mut below = self.state.get_mut().names.drain();
         loop {
