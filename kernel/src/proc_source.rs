@@ -9,6 +9,7 @@ use crate::mounts::WallClock;
 use crate::process::Process;
 use crate::system::{Numbered, system};
 use crate::thread::{Phase, Thread};
+use abi::linux::{Resource, Rlimit};
 use abi::{Cid, Nanos, PAGE_SIZE, Pages, Pid, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -204,6 +205,11 @@ impl ProcSource for View {
 
     fn executable(&self, process: ProcessRef) -> Option<Location> {
         self.find(process)?.with(|state| state.executable.clone())
+    }
+
+    fn limits(&self, process: ProcessRef) -> Known<[Rlimit; Resource::COUNT]> {
+        let found = self.find(process);
+        Ok(found.map(|found| found.with(|state| state.limits.all())))
     }
 
     fn mounts(&self, process: ProcessRef) -> Known<Vec<MountLine>> {

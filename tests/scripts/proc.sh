@@ -148,3 +148,27 @@ check PROC0022 'the number of an open pipe leads to the pipe' <<'END'
 test "$(true | stat -L -c %F /dev/fd/0)" = fifo
 test "$(true | stat -c %F /proc/self/fd/0)" = 'symbolic link'
 END
+
+check PROC0023 'mountinfo says of each mount what mounts says, and where it lies' <<'END'
+awk '{ for (at = 7; $at != "-"; at++); print $(at + 2), $5, $(at + 1), $6 }' /proc/self/mountinfo >informed
+awk '{ print $1, $2, $3, $4 }' /proc/mounts >mounted
+cmp informed mounted
+# Each number once; the root lies on itself, every other mount on one that is there.
+test -z "$(cut -d ' ' -f 1 /proc/self/mountinfo | sort | uniq -d)"
+awk '{ id[$1] = 1; on[NR] = $2; if ($5 == "/") root = $1 == $2 }
+    END { for (n in on) if (!(on[n] in id)) exit 1; exit !root }' /proc/self/mountinfo
+device=$(stat -c %d /proc)
+test "$(awk '$5 == "/proc" { print $3 }' /proc/self/mountinfo)" = "$((device / 256)):$((device % 256))"
+wparexec -n mounted /bin/sh -c 'cut -d " " -f 5 /proc/self/mountinfo >/tmp/test/inside; cut -d " " -f 2 /proc/mounts | cmp - /tmp/test/inside'
+END
+
+check PROC0024 'limits says what ulimit says' <<'END'
+(
+    ulimit -S -n 100
+    ulimit -H -n 200
+    exec cat /proc/self/limits >limits
+)
+test "$(awk '/^Max open files/ { print $4, $5, $6 }' limits)" = '100 200 files'
+test "$(wc -l <limits)" = 17
+grep -q '^Max cpu time  *unlimited  *unlimited  *seconds' limits
+END

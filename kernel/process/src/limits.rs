@@ -44,6 +44,12 @@ impl Limits {
             .unwrap_or_default()
     }
 
+    /// All limits with their ceilings, by their numbers.
+    #[must_use]
+    pub fn all(&self) -> [Rlimit; Resource::COUNT] {
+        self.limits
+    }
+
     /// The limit in force.
     #[must_use]
     pub fn current(&self, resource: Resource) -> u64 {

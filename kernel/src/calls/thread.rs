@@ -6,10 +6,12 @@ use crate::outcome::{Called, Continuation, Outcome};
 use crate::system::{Numbered, system};
 use crate::thread::Thread;
 use abi::Errno;
-use abi::linux::CloneFlags;
+use abi::linux::{CloneFlags, SignalNumber};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use process::VPid;
+use memory::FaultError;
+use process::{ExitStatus, VPid};
+use trace::Severity;
 
 /// A further thread of the caller's process.
 pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
@@ -68,10 +70,26 @@ pub fn leave_user_traces(thread: &Arc<Thread>) {
     if address == 0 || thread.process.threads().len() < 2 {
         return;
     }
-    // A program that gave a bad address is told nothing: it has no thread left to tell.
-    if space.lock().write(address, &0u32.to_le_bytes()).is_ok() {
-        super::futex::wake_at(&space, address, 1);
+    let cleared = space.lock().write(address, &0u32.to_le_bytes());
+    match cleared {
+        Ok(()) => super::futex::wake_at(&space, address, 1),
+        Err(FaultError::OutOfMemory) => out_of_memory(thread),
+        // A program that gave a bad address is told nothing: it has no thread left to tell.
+        Err(_) => {}
     }
+}
+
+/// There is no page for the number that a thread's end clears: whoever waits for that would wait for ever, so the process
+/// goes, as at any touch of memory that there is none for.
+fn out_of_memory(thread: &Thread) {
+    let process = &thread.process;
+    let text = format_args!("process {} killed: no memory for a thread's end", process.pid);
+    // The record must not be lost for want of memory: a line.
+    fallible::assured(|| system().log(process.cid(), Severity::Permanent, "memory", text));
+    process.end(ExitStatus::Killed {
+        signal: SignalNumber::SIGKILL,
+        core: false,
+    });
 }
 
 /// `man 2 gettid`.

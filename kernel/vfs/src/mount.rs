@@ -1,7 +1,7 @@
 //! Mounts and the mount namespace of a partition.
 
 use crate::name::EntryId;
-use crate::{Entry, Location};
+use crate::{DeviceNumber, Entry, Location};
 use abi::{Cid, Errno};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -172,9 +172,17 @@ struct Shown {
     source: Arc<str>,
 }
 
-/// One line of `/proc/mounts`.
+/// One line of `/proc/mounts` and `/proc/self/mountinfo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountLine {
+    /// Its number, which no other mount ever has.
+    pub id: u64,
+    /// The number of the mount that it lies on; its own for the root.
+    pub parent: u64,
+    /// The file system (`st_dev`).
+    pub device: DeviceNumber,
+    /// The directory of the file system that is shown.
+    pub directory: Vec<u8>,
     /// What is mounted.
     pub source: Arc<str>,
     /// Where, from the root that was asked for.
@@ -461,14 +469,24 @@ impl MountNamespace {
 fn mount_line(mount: Arc<Mount>, root: &Location) -> Result<Option<MountLine>, NoMemory> {
     let (source, kind, flags) = (mount.source.clone(), mount.kind, mount.flags());
     let top = mount.root().clone();
-    let path = if root.mount().id() == mount.id() {
+    let (id, device) = (mount.id().0, top.inode().id().device);
+    let directory = top.path_within()?;
+    let is_root = root.mount().id() == mount.id();
+    let beneath = mount.place().filter(|_| !is_root);
+    let parent = beneath.map_or(id, |place| place.mount().id().0);
+    let path = if is_root {
         // The mount that holds the root itself is shown at `/`.
         Some(fallible::of_one(b'/')?)
     } else {
         let path = Location::new(mount, top).path(root)?;
         path.map(|path| path.bytes)
     };
-    Ok(path.map(|path| MountLine {
+    let Some(path) = path else { return Ok(None) };
+    Ok(Some(MountLine {
+        id,
+        parent,
+        device,
+        directory,
         source,
         path,
         kind,

@@ -140,6 +140,17 @@ impl Entry {
         self.place.lock().parent.is_none()
     }
 
+    /// The path from the root of the file system.
+    pub(crate) fn path_within(&self) -> Result<Vec<u8>, NoMemory> {
+        let mut names = Vec::new();
+        let mut at = self.parent_and_name();
+        while let Some((parent, name)) = at {
+            names.try_push(name)?;
+            at = parent.parent_and_name();
+        }
+        spelled(&names)
+    }
+
     pub(crate) fn parent_and_name(&self) -> Option<(Arc<Entry>, Arc<[u8]>)> {
         let place = self.place.lock();
         place
@@ -436,15 +447,21 @@ impl Location {
             names.try_push(name)?;
             at = parent;
         }
-        let length = names.iter().map(|name| name.len() + 1).sum::<usize>();
-        let mut bytes = fallible::list(length.max(1))?;
-        for name in names.iter().rev() {
-            bytes.push(b'/');
-            bytes.extend_from_slice(name);
-        }
-        if bytes.is_empty() {
-            bytes.push(b'/');
-        }
+        let bytes = spelled(&names)?;
         Ok(Some(Path { bytes, removed }))
     }
+}
+
+/// The absolute path whose names are these, the last one first.
+fn spelled(names: &[Arc<[u8]>]) -> Result<Vec<u8>, NoMemory> {
+    let length = names.iter().map(|name| name.len() + 1).sum::<usize>();
+    let mut bytes = fallible::list(length.max(1))?;
+    for name in names.iter().rev() {
+        bytes.push(b'/');
+        bytes.extend_from_slice(name);
+    }
+    if bytes.is_empty() {
+        bytes.push(b'/');
+    }
+    Ok(bytes)
 }

@@ -1,7 +1,8 @@
 //! Files that tell of a process or thread.
 
 use crate::source::{MapLine, ProcSource, ProcessMemory, ProcessRef, Task};
-use crate::system_files::{kib, mounts, ticks};
+use crate::system_files::{kib, mount_information, mounts, ticks};
+use abi::linux::{RLIM_INFINITY, Resource, Rlimit};
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE, Pid};
 use alloc::vec::Vec;
@@ -22,10 +23,12 @@ pub(crate) enum ProcessFile {
     Maps,
     MemoryStat,
     Mounts,
+    MountInformation,
+    Limits,
 }
 
 /// The files of `/proc/PID` and of `/proc/PID/task/TID`, with their modes.
-pub(crate) const FILES: [(&str, ProcessFile, u32); 9] = [
+pub(crate) const FILES: [(&str, ProcessFile, u32); 11] = [
     ("stat", ProcessFile::Stat, 0o444),
     ("status", ProcessFile::Status, 0o444),
     ("comm", ProcessFile::Name, 0o444),
@@ -35,6 +38,8 @@ pub(crate) const FILES: [(&str, ProcessFile, u32); 9] = [
     ("maps", ProcessFile::Maps, 0o444),
     ("statm", ProcessFile::MemoryStat, 0o444),
     ("mounts", ProcessFile::Mounts, 0o444),
+    ("mountinfo", ProcessFile::MountInformation, 0o444),
+    ("limits", ProcessFile::Limits, 0o444),
 ];
 
 /// The contents of a file of thread `tid`.
@@ -60,6 +65,14 @@ pub(crate) fn text(
             let lines = source.mounts(process)?.ok_or(Errno::ESRCH)?;
             Ok(mounts(&lines)?)
         }
+        ProcessFile::MountInformation => {
+            let lines = source.mounts(process)?.ok_or(Errno::ESRCH)?;
+            Ok(mount_information(&lines)?)
+        }
+        ProcessFile::Limits => {
+            let limits = source.limits(process)?.ok_or(Errno::ESRCH)?;
+            Ok(written(|out| resource_limits(out, &limits))?)
+        }
         ProcessFile::Maps => {
             let lines = source.maps(process)?.ok_or(Errno::ESRCH)?;
             Ok(maps(&lines)?)
@@ -69,6 +82,42 @@ pub(crate) fn text(
             Ok(written(|out| memory_stat(out, &memory))?)
         }
     }
+}
+
+/// The limits with their units, in the order of their numbers (`man 5 proc`).
+const LIMITS: [(&str, &str); Resource::COUNT] = [
+    ("Max cpu time", "seconds"),
+    ("Max file size", "bytes"),
+    ("Max data size", "bytes"),
+    ("Max stack size", "bytes"),
+    ("Max core file size", "bytes"),
+    ("Max resident set", "bytes"),
+    ("Max processes", "processes"),
+    ("Max open files", "files"),
+    ("Max locked memory", "bytes"),
+    ("Max address space", "bytes"),
+    ("Max file locks", "locks"),
+    ("Max pending signals", "signals"),
+    ("Max msgqueue size", "bytes"),
+    ("Max nice priority", ""),
+    ("Max realtime priority", ""),
+    ("Max realtime timeout", "us"),
+];
+
+fn resource_limits(out: &mut Text, limits: &[Rlimit; Resource::COUNT]) -> Result {
+    let [soft, hard] = ["Soft Limit", "Hard Limit"];
+    writeln!(out, "{:<25} {soft:<20} {hard:<20} {:<10}", "Limit", "Units")?;
+    for ((name, unit), limit) in LIMITS.iter().zip(limits) {
+        write!(out, "{name:<25} ")?;
+        for value in [limit.current, limit.maximum] {
+            match value {
+                RLIM_INFINITY => write!(out, "{:<20} ", "unlimited")?,
+                value => write!(out, "{value:<20} ")?,
+            }
+        }
+        writeln!(out, "{unit:<10}")?;
+    }
+    Ok(())
 }
 
 fn memory_stat(out: &mut Text, memory: &ProcessMemory) -> Result {

@@ -1,5 +1,6 @@
 //! What the kernel tells of its processes and of itself.
 
+use abi::linux::{Resource, Rlimit};
 use abi::{Nanos, Pages, Pid};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -62,6 +63,9 @@ pub trait ProcSource: Send + Sync {
 
     /// The program.
     fn executable(&self, process: ProcessRef) -> Option<Location>;
+
+    /// Its resource limits, by their numbers.
+    fn limits(&self, process: ProcessRef) -> Known<[Rlimit; Resource::COUNT]>;
 
     /// What is mounted below the process's root directory.
     fn mounts(&self, process: ProcessRef) -> Known<Vec<MountLine>>;

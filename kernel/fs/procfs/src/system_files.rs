@@ -241,20 +241,44 @@ fn mount_line(out: &mut Text, line: &MountLine) -> core::fmt::Result {
     escaped(out, line.source.as_bytes())?;
     out.byte(b' ')?;
     escaped(out, &line.path)?;
+    write!(out, " {} ", line.kind)?;
+    mount_options(out, line.flags)?;
+    out.write_str(" 0 0\n")
+}
+
+/// `/proc/PID/mountinfo` (`man 5 proc`). No mount is shared with another namespace, and a file system is read-only where
+/// a mount of it is, so there are no optional fields and nothing but `rw` is said of the file system itself.
+pub(crate) fn mount_information(lines: &[MountLine]) -> Result<Vec<u8>, NoMemory> {
+    written(|out| lines.iter().try_for_each(|line| mount_identity(out, line)))
+}
+
+fn mount_identity(out: &mut Text, line: &MountLine) -> core::fmt::Result {
+    let device = line.device;
+    write!(out, "{} {} ", line.id, line.parent)?;
+    write!(out, "{}:{} ", device.major, device.minor)?;
+    escaped(out, &line.directory)?;
     out.byte(b' ')?;
-    out.write_str(line.kind)?;
-    let read_only = line.flags.contains(MountFlags::READ_ONLY);
-    out.write_str(if read_only { " ro" } else { " rw" })?;
+    escaped(out, &line.path)?;
+    out.byte(b' ')?;
+    mount_options(out, line.flags)?;
+    write!(out, " - {} ", line.kind)?;
+    escaped(out, line.source.as_bytes())?;
+    out.write_str(" rw\n")
+}
+
+fn mount_options(out: &mut Text, flags: MountFlags) -> core::fmt::Result {
+    let read_only = flags.contains(MountFlags::READ_ONLY);
+    out.write_str(if read_only { "ro" } else { "rw" })?;
     for (flag, option) in [
         (MountFlags::NO_SET_ID, ",nosuid"),
         (MountFlags::NO_DEVICES, ",nodev"),
         (MountFlags::NO_EXECUTE, ",noexec"),
     ] {
-        if line.flags.contains(flag) {
+        if flags.contains(flag) {
             out.write_str(option)?;
         }
     }
-    out.write_str(" 0 0\n")
+    Ok(())
 }
 
 /// A word of a line: what would end it or the line is written as an octal number.

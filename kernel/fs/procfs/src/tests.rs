@@ -1,4 +1,5 @@
 use super::*;
+use abi::linux::{RLIM_INFINITY, Resource, Rlimit};
 use abi::mmu::Protection;
 use abi::{Errno, Nanos, Pages, Pid};
 use alloc::string::{String, ToString};
@@ -187,9 +188,24 @@ impl ProcSource for Source {
     fn executable(&self, _: ProcessRef) -> Option<Location> {
         None
     }
+    fn limits(&self, _: ProcessRef) -> Known<[Rlimit; Resource::COUNT]> {
+        let mut limits = [Rlimit {
+            current: RLIM_INFINITY,
+            maximum: RLIM_INFINITY,
+        }; Resource::COUNT];
+        limits[Resource::OpenFiles as usize] = Rlimit {
+            current: 1024,
+            maximum: 4096,
+        };
+        Ok(Some(limits))
+    }
     fn mounts(&self, _: ProcessRef) -> Known<Vec<MountLine>> {
         let flags = MountFlags::READ_ONLY | MountFlags::NO_DEVICES;
         Ok(Some(vec![MountLine {
+            id: 21,
+            parent: 20,
+            device: vfs::DeviceNumber::new(0, 30),
+            directory: b"/".to_vec(),
             source: Arc::from("/usr"),
             path: b"/a b".to_vec(),
             kind: "ramfs",
@@ -463,6 +479,20 @@ fn procfs03_files_of_a_process() {
         world.read("/proc/mounts").unwrap(),
         "/usr /a\\040b ramfs ro,nodev 0 0\n"
     );
+    assert_eq!(
+        world.read("/proc/3/mountinfo").unwrap(),
+        "21 20 0:30 / /a\\040b ro,nodev - ramfs /usr rw\n"
+    );
+    let limits = world.read("/proc/3/limits").unwrap();
+    assert_eq!(limits.lines().count(), 1 + Resource::COUNT);
+    for line in [
+        "Limit                     Soft Limit           Hard Limit           Units     ",
+        "Max cpu time              unlimited            unlimited            seconds   ",
+        "Max open files            1024                 4096                 files     ",
+        "Max nice priority         unlimited            unlimited                      ",
+    ] {
+        assert!(limits.lines().any(|other| other == line), "{limits}");
+    }
     assert_eq!(
         world.read("/proc/3/maps").unwrap(),
         "10000000-10001000 r-xp 00002000 08:03 123                                /bin/sh\n\
