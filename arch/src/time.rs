@@ -17,9 +17,13 @@ pub fn now() -> Ticks {
 ///
 /// Most returns to a program ask for the end of a slice that has been asked for before. They leave the register alone: a
 /// write of it is a few cycles on a processor, but an emulator reprograms a timer of its host for each.
+///
+/// An interrupt whose time has passed is asked for anew: should it have got lost, with a CPU that was stopped for one, the
+/// next would otherwise never be asked for.
 pub fn interrupt_by(at: Ticks) {
-    if at.0 < cpu::block().alarm.load(Ordering::Relaxed) {
-        set_decrementer(at.saturating_sub(now()));
+    let (now, alarm) = (now(), cpu::block().alarm.load(Ordering::Relaxed));
+    if at.0 < alarm || alarm <= now.0 {
+        set_decrementer(at.saturating_sub(now));
     }
 }
 

@@ -83,7 +83,10 @@ pub fn leave_user_traces(thread: &Arc<Thread>) {
 /// goes, as at any touch of memory that there is none for.
 fn out_of_memory(thread: &Thread) {
     let process = &thread.process;
-    let text = format_args!("process {} killed: no memory for a thread's end", process.pid);
+    let text = format_args!(
+        "process {} killed: no memory for a thread's end",
+        process.pid
+    );
     // The record must not be lost for want of memory: a line.
     fallible::assured(|| system().log(process.cid(), Severity::Permanent, "memory", text));
     process.end(ExitStatus::Killed {
