@@ -1,6 +1,7 @@
 # Attacks out of a partition (mob) while another one (calm) works and Global's shell goes on; the mob is then removed in the
 # midst of it. Each attack runs twice: with the limits that an administrator would set, and without any.
 # cpus: 2
+# patience: 90
 
 cat >/tmp/attacks.sh <<'EOF'
 free_now() { awk '/^MemFree/ { print $2 }' /proc/meminfo; }
