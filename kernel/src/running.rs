@@ -11,7 +11,6 @@ use crate::dispatch::earlier;
 use crate::latency::{self, Work};
 use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
-use crate::process::Process;
 use crate::shortage::{self, Relief};
 use crate::signal_frame;
 use crate::signals;
@@ -25,13 +24,11 @@ use abi::{Errno, Pages, Ticks};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use arch::Trap;
-use core::fmt;
 use core::sync::atomic::Ordering;
 use memory::{FaultError, frames};
 use process::signal::{Action, Delivery, Interrupted, interruption};
 use process::{ExitStatus, VPid};
 use sched::{CpuClock, Reason};
-use trace::Severity;
 
 /// Pages given back between two looks at whether somebody else is due.
 const STEP: usize = 512;
@@ -270,41 +267,23 @@ impl<'a> Running<'a> {
     fn out_of_memory(&self) {
         let process = &self.thread.process;
         let cid = process.cid();
-        let killed = |victim: &Arc<Process>, why: fmt::Arguments<'_>| {
-            let text = format_args!("process {} killed: {why}", victim.pid);
-            // The record of a death for want of memory must not be lost for want of memory: a line.
-            let log = || system().log(victim.cid(), Severity::Permanent, "memory", text);
-            fallible::assured(log);
-        };
         // What was wanted may be a table of several pages.
         let used = frames::usage(cid).total() + LARGEST;
         let maximum = frames::maximum(cid).filter(|&most| used >= most);
-        let victim = match maximum {
-            Some(maximum) => {
-                let pages = maximum.0;
-                killed(
-                    process,
-                    format_args!("the partition holds its maximum of {pages} pages"),
-                );
-                process.clone()
+        if let Some(Pages(most)) = maximum {
+            let why = format_args!("the partition holds its maximum of {most} pages");
+            return shortage::kill(process, why);
+        }
+        match fallible::assured(|| shortage::relieve(process)) {
+            Relief::Coming => {}
+            Relief::Kill(victim) if victim.cid() == cid => {
+                shortage::kill(&victim, format_args!("no memory"));
             }
-            None => match fallible::assured(|| shortage::relieve(process)) {
-                Relief::Coming => return,
-                Relief::Kill(victim) => {
-                    if victim.cid() == cid {
-                        killed(&victim, format_args!("no memory"));
-                    } else {
-                        let why = "no memory, and the partition is furthest above its part";
-                        killed(&victim, format_args!("{why}"));
-                    }
-                    victim
-                }
-            },
-        };
-        victim.end(ExitStatus::Killed {
-            signal: SignalNumber::SIGKILL,
-            core: false,
-        });
+            Relief::Kill(victim) => {
+                let why = "no memory, and the partition is furthest above its part";
+                shortage::kill(&victim, format_args!("{why}"));
+            }
+        }
     }
 
     /// Any other trap that a program can cause is a signal to it.

@@ -7,12 +7,16 @@
 use crate::partitions::part_of_memory;
 use crate::process::Process;
 use crate::system::{Numbered, system};
+use abi::linux::SignalNumber;
 use abi::{Cid, Pages};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::ResourceControls;
+use core::fmt;
 use memory::frames;
 use partition::{Holding, Wpar, who_gives};
+use process::ExitStatus;
+use trace::Severity;
 
 /// A partition whose programs hold less than this has nothing to give that would help.
 const WORTHWHILE: Pages = Pages(256);
@@ -42,6 +46,17 @@ pub fn relieve(asker: &Arc<Process>) -> Relief {
         .into_iter()
         .max_by_key(|process| (own_memory(process), process.pid));
     Relief::Kill(largest.unwrap_or_else(|| asker.clone()))
+}
+
+/// Ends a process for want of memory, and records why.
+pub fn kill(victim: &Process, why: fmt::Arguments<'_>) {
+    let text = format_args!("process {} killed: {why}", victim.pid);
+    // The record of a death for want of memory must not be lost for want of memory: a line.
+    fallible::assured(|| system().log(victim.cid(), Severity::Permanent, "memory", text));
+    victim.end(ExitStatus::Killed {
+        signal: SignalNumber::SIGKILL,
+        core: false,
+    });
 }
 
 /// The partition that is furthest above its part; Global never is.

@@ -3,15 +3,15 @@
 use super::Call;
 use super::process::Request;
 use crate::outcome::{Called, Continuation, Outcome};
+use crate::shortage;
 use crate::system::{Numbered, system};
 use crate::thread::Thread;
 use abi::Errno;
-use abi::linux::{CloneFlags, SignalNumber};
+use abi::linux::CloneFlags;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use memory::FaultError;
-use process::{ExitStatus, VPid};
-use trace::Severity;
+use process::VPid;
 
 /// A further thread of the caller's process.
 pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
@@ -73,26 +73,16 @@ pub fn leave_user_traces(thread: &Arc<Thread>) {
     let cleared = space.lock().write(address, &0u32.to_le_bytes());
     match cleared {
         Ok(()) => super::futex::wake_at(&space, address, 1),
-        Err(FaultError::OutOfMemory) => out_of_memory(thread),
+        // Whoever waits for it would wait for ever: the process goes, as at any touch of memory that there is none for.
+        Err(FaultError::OutOfMemory) => {
+            shortage::kill(
+                &thread.process,
+                format_args!("no memory for a thread's end"),
+            );
+        }
         // A program that gave a bad address is told nothing: it has no thread left to tell.
         Err(_) => {}
     }
-}
-
-/// There is no page for the number that a thread's end clears: whoever waits for that would wait for ever, so the process
-/// goes, as at any touch of memory that there is none for.
-fn out_of_memory(thread: &Thread) {
-    let process = &thread.process;
-    let text = format_args!(
-        "process {} killed: no memory for a thread's end",
-        process.pid
-    );
-    // The record must not be lost for want of memory: a line.
-    fallible::assured(|| system().log(process.cid(), Severity::Permanent, "memory", text));
-    process.end(ExitStatus::Killed {
-        signal: SignalNumber::SIGKILL,
-        core: false,
-    });
 }
 
 /// `man 2 gettid`.
