@@ -7,7 +7,6 @@
 use crate::thread::Thread;
 use abi::Errno;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use arch::Callers;
 use arch::cpu::PerCpu;
 use core::fmt::{self, Write};
@@ -16,8 +15,8 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 use devfs::{Device, Export, Item};
 use memory::injection;
 use process::VPid;
-use vfs::{Access, DeviceNumber, FileOperations, IoContext};
-use wait::{Attempt, Sink, Source};
+use vfs::{Access, DeviceNumber, FileOperations, IoContext, OrderFile, Orders, TextFile};
+use wait::Attempt;
 
 /// A number of the range that is free for local use.
 const NUMBER: DeviceNumber = DeviceNumber::new(240, 2);
@@ -96,18 +95,12 @@ pub fn describe(out: &mut dyn Write) -> fmt::Result {
 
 struct InjectionDevice;
 
-/// An open file: the figures as of its opening, and how much of them has been read.
-struct Figures {
-    text: Vec<u8>,
-    read: AtomicUsize,
-}
-
 impl Device for InjectionDevice {
     fn open(&self, _cx: &IoContext<'_>, _access: Access) -> Attempt<Arc<dyn FileOperations>> {
         let text = fallible::written(|out| describe(out))?;
-        Ok(fallible::arc(Figures {
-            text,
-            read: AtomicUsize::new(0),
+        Ok(fallible::arc(OrderFile {
+            text: TextFile(text),
+            orders: Self,
         })?)
     }
 }
@@ -135,28 +128,9 @@ fn obey(line: &str) -> Result<(), Errno> {
     }
 }
 
-impl FileOperations for Figures {
-    fn read(&self, _cx: &IoContext<'_>, _position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
-        let read = self.read.load(Relaxed);
-        let rest = self.text.get(read..).unwrap_or_default();
-        let part = rest.get(..sink.room()).unwrap_or(rest);
-        sink.put(part)?;
-        self.read.store(read + part.len(), Relaxed);
-        Ok(part.len())
-    }
-
-    fn write(
-        &self,
-        _cx: &IoContext<'_>,
-        _position: u64,
-        source: &mut dyn Source,
-    ) -> Attempt<usize> {
-        let mut line = [0; 128];
-        let length = source.remaining().min(line.len());
-        let text = line.get_mut(..length).unwrap_or_default();
-        source.take(text)?;
-        let text = core::str::from_utf8(text).map_err(|_| Errno::EINVAL)?;
-        obey(text)?;
-        Ok(length)
+impl Orders for InjectionDevice {
+    fn carry_out(&self, _cx: &IoContext<'_>, order: &[u8]) -> Attempt<()> {
+        let line = core::str::from_utf8(order).map_err(|_| Errno::EINVAL)?;
+        Ok(obey(line)?)
     }
 }

@@ -6,15 +6,13 @@ use crate::system::system;
 use abi::Errno;
 use abi::linux::SystemCall;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicUsize, Ordering};
 use devfs::{Device, Export, Item};
 use fallible::Text;
 use sync::Rank;
 use sync::contention::{self, Contention};
-use vfs::{Access, DeviceNumber, FileOperations, IoContext};
-use wait::{Attempt, Sink, Source};
+use vfs::{Access, DeviceNumber, FileOperations, IoContext, OrderFile, Orders, TextFile};
+use wait::Attempt;
 
 /// A number of the range that is free for local use.
 const NUMBER: DeviceNumber = DeviceNumber::new(240, 1);
@@ -35,12 +33,6 @@ pub fn register(devices: &devfs::Devices) -> Result<(), Errno> {
 
 struct LatencyDevice;
 
-/// An open file: the figures as of its opening, and how much of them has been read.
-struct Figures {
-    text: Vec<u8>,
-    read: AtomicUsize,
-}
-
 impl Device for LatencyDevice {
     fn open(&self, _cx: &IoContext<'_>, _access: Access) -> Attempt<Arc<dyn FileOperations>> {
         let text = fallible::written(|out| {
@@ -52,9 +44,9 @@ impl Device for LatencyDevice {
             }
             Ok(())
         })?;
-        Ok(fallible::arc(Figures {
-            text,
-            read: AtomicUsize::new(0),
+        Ok(fallible::arc(OrderFile {
+            text: TextFile(text),
+            orders: Self,
         })?)
     }
 }
@@ -95,24 +87,10 @@ fn lock_line(out: &mut Text, rank: Rank, contention: Contention) -> fmt::Result 
     )
 }
 
-impl FileOperations for Figures {
-    fn read(&self, _cx: &IoContext<'_>, _position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
-        let read = self.read.load(Ordering::Relaxed);
-        let rest = self.text.get(read..).unwrap_or_default();
-        let part = rest.get(..sink.room()).unwrap_or(rest);
-        sink.put(part)?;
-        self.read.store(read + part.len(), Ordering::Relaxed);
-        Ok(part.len())
-    }
-
-    fn write(
-        &self,
-        _cx: &IoContext<'_>,
-        _position: u64,
-        source: &mut dyn Source,
-    ) -> Attempt<usize> {
+impl Orders for LatencyDevice {
+    fn carry_out(&self, _cx: &IoContext<'_>, _order: &[u8]) -> Attempt<()> {
         super::reset();
         contention::forget();
-        Ok(source.remaining())
+        Ok(())
     }
 }

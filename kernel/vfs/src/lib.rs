@@ -62,7 +62,7 @@ pub use name::{Entry, Location, Path};
 pub use open::{OpenHow, OpenOptions};
 pub use open_file::{Access, OpenFile, SpecialFiles, StatusFlags, Watcher};
 pub use place::Place;
-pub use text_file::TextFile;
+pub use text_file::{OrderFile, Orders, TextFile};
 pub use walk::{Follow, NAME_LIMIT, PATH_LIMIT, Walk};
 
 #[cfg(doc)]

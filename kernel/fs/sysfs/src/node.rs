@@ -10,9 +10,9 @@ use core::ops::Bound;
 use fallible::{NoMemory, Push};
 use vfs::{
     Access, Change, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow,
-    Inode, InodeId, IoContext, Metadata, Mode, NAME_LIMIT, Seek, TextFile,
+    Inode, InodeId, IoContext, Metadata, Mode, NAME_LIMIT, OrderFile, Orders, TextFile,
 };
-use wait::{Attempt, Sink, Source};
+use wait::Attempt;
 
 /// `SYSFS_MAGIC` of linux/magic.h.
 const MAGIC: u32 = 0x6265_6572;
@@ -179,11 +179,11 @@ impl Inode for Node {
             .ok_or(Errno::ENOENT)?;
         let text = TextFile(text.into_bytes());
         match switched(&self.path) {
-            Some(number) => Ok(Some(fallible::arc(Switch {
-                shared: self.shared.clone(),
-                number,
-                text,
-            })?)),
+            Some(number) => {
+                let shared = self.shared.clone();
+                let orders = Switch { shared, number };
+                Ok(Some(fallible::arc(OrderFile { text, orders })?))
+            }
             None if access.contains(Access::WRITE) => Err(Errno::EACCES.into()),
             None => Ok(Some(fallible::arc(text)?)),
         }
@@ -213,39 +213,21 @@ impl Inode for Node {
     }
 }
 
-/// The open switch of a CPU.
+/// The switch of a CPU.
 struct Switch {
     shared: Arc<Shared>,
     number: usize,
-    /// What it said when it was opened.
-    text: TextFile,
 }
 
-impl FileOperations for Switch {
-    fn read(&self, cx: &IoContext<'_>, position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
-        self.text.read(cx, position, sink)
-    }
+impl Orders for Switch {
+    const LONGEST: usize = 8;
 
-    fn seek(&self) -> Seek {
-        self.text.seek()
-    }
-
-    fn size(&self, cx: &IoContext<'_>) -> Attempt<u64> {
-        self.text.size(cx)
-    }
-
-    fn write(&self, cx: &IoContext<'_>, _position: u64, source: &mut dyn Source) -> Attempt<usize> {
-        const LONGEST: usize = 8;
-        let length = source.remaining();
-        let mut written = [0; LONGEST];
-        let written = written.get_mut(..length).ok_or(Errno::EINVAL)?;
-        source.take(written)?;
-        let online = match written.trim_ascii() {
+    fn carry_out(&self, cx: &IoContext<'_>, order: &[u8]) -> Attempt<()> {
+        let online = match order.trim_ascii() {
             b"1" => true,
             b"0" => false,
             _ => return Err(Errno::EINVAL.into()),
         };
-        self.shared.machine.set_cpu(cx, self.number, online)?;
-        Ok(length)
+        self.shared.machine.set_cpu(cx, self.number, online)
     }
 }
