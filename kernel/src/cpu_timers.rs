@@ -11,6 +11,7 @@ use crate::process::Process;
 use crate::signals::{self, Origin};
 use crate::system::system;
 use crate::thread::Thread;
+use crate::timers::LEAST_PAUSE;
 use abi::linux::{
     CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, RLIM_INFINITY, Resource, SigInfo,
     SignalNumber,
@@ -22,10 +23,6 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use process::{AlarmClock, VPid};
 use sync::{Rank, SpinLock};
 use wait::WeakWaiter;
-
-/// No look comes sooner and no interval is shorter, so that the program goes on between two signals. Linux looks at its
-/// ticks, which are 1 to 10 ms apart.
-const LEAST: Nanos = Nanos(500_000);
 
 /// What time counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,16 +171,13 @@ struct Entry {
 }
 
 impl Entry {
-    /// How often it has expired when `used` is used up. Signals of an interval timer are not counted, so nobody misses those
-    /// that an interval shorter than [`LEAST`] would bring more.
+    /// How often it has expired when `used` is used up; it does not again before [`LEAST_PAUSE`] is. Signals of an interval
+    /// timer are not counted, so nobody misses those that a shorter interval would bring more.
     fn take(&mut self, used: Nanos) -> u64 {
         let times = self.alarm.take(used);
         let interval = self.alarm.interval();
-        if times > 0
-            && matches!(self.which, Which::Interval(_))
-            && (1..LEAST.0).contains(&interval.0)
-        {
-            self.alarm = AlarmClock::new(Some(used.saturating_add(LEAST)), interval);
+        if times > 0 && (1..LEAST_PAUSE.0).contains(&interval.0) {
+            self.alarm = AlarmClock::new(Some(used.saturating_add(LEAST_PAUSE)), interval);
         }
         times
     }
@@ -319,7 +313,7 @@ fn share(process: &Process, left: Nanos) -> Ticks {
     let threads = process.with(|state| state.threads.len()).max(1);
     let cpus = system().dispatch.cpus().0.count_ones().max(1) as usize;
     let span = Nanos(left.0 / threads.min(cpus) as u64);
-    system().timebase.ticks(span.max(LEAST))
+    system().timebase.ticks(span.max(LEAST_PAUSE))
 }
 
 fn happen(process: &Arc<Process>, which: &Which, sleeper: Option<WeakWaiter>) {

@@ -18,10 +18,10 @@ use crate::signals::{self, Origin};
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Phase, Thread};
-use crate::timers::TimerHandle;
+use crate::timers::{LEAST_PAUSE, TimerHandle};
 use abi::linux::TASK_COMM_LEN;
 use abi::linux::{RLIM_INFINITY, Resource, SigInfo, SignalNumber};
-use abi::{Cid, Errno, Nanos, Pid, Ticks};
+use abi::{Cid, Errno, Pid, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::WparKind;
@@ -37,9 +37,6 @@ use wait::{WaitQueue, Waiter};
 
 /// What stands for the number of a parent that the process has not asked for: no process has this number.
 const UNKNOWN_PARENT: u32 = u32::MAX;
-
-/// No shorter time is between two signals of an interval timer, so that the program goes on in it. Pending ones are one.
-const LEAST_PAUSE: Nanos = Nanos(500_000);
 
 /// The serial number of the next process.
 static NEXT_PROCESS: AtomicU64 = AtomicU64::new(1);

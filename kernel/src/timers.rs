@@ -12,7 +12,7 @@ use crate::latency;
 use crate::process::Process;
 use crate::system::system;
 use crate::thread::WeakThread;
-use abi::Ticks;
+use abi::{Nanos, Ticks};
 use alloc::sync::{Arc, Weak};
 use arch::cpu::{CpuNumber, PerCpu};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +20,10 @@ use fallible::NoMemory;
 use process::timer::{self, TimerQueue};
 use sync::{Rank, SpinLock};
 use wait::{Sleeper, Ticket, WeakWaiter};
+
+/// No shorter time is between two signals of one timer, so that the program goes on in it. Linux looks at timers of CPU time
+/// at its ticks, which are 1 to 10 ms apart.
+pub const LEAST_PAUSE: Nanos = Nanos(500_000);
 
 /// A timer that can be cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
