@@ -13,7 +13,7 @@ use crate::process::Process;
 use crate::signals::{self, Posted};
 use crate::system::system;
 use crate::thread::Thread;
-use crate::timers::{Expire, Timeout, TimerHandle};
+use crate::timers::{Expire, LEAST_PAUSE, Timeout, TimerHandle};
 use abi::linux::{Detail, SI_TIMER, SigInfo, SignalNumber};
 use abi::{Errno, Nanos, Ticks};
 use alloc::sync::{Arc, Weak};
@@ -241,7 +241,7 @@ impl PosixTimer {
         if wall && value.0 > 0 {
             self.watch_wall_clock(ticket);
         }
-        self.arm_cpu();
+        self.arm_cpu(Nanos(0));
         old
     }
 
@@ -256,7 +256,7 @@ impl PosixTimer {
             state.link.take()
         };
         link.into_iter().for_each(Link::withdraw);
-        self.arm_cpu();
+        self.arm_cpu(Nanos(0));
     }
 
     fn watch_wall_clock(&self, ticket: Ticket) {
@@ -288,8 +288,8 @@ impl PosixTimer {
         state.handle = system().timers.add(at, Timeout::Expire(timer));
     }
 
-    /// Says when to look at it next, if it counts CPU time.
-    fn arm_cpu(&self) {
+    /// Says when to look at it next, if it counts CPU time: not before so much of it as `earliest` says.
+    fn arm_cpu(&self, earliest: Nanos) {
         let TimerClock::Cpu(clock) = &self.clock else {
             return;
         };
@@ -297,7 +297,8 @@ impl PosixTimer {
             Notice::None => None,
             Notice::Signal { .. } => {
                 let state = self.state.lock();
-                state.alarm.next().filter(|_| !state.queued)
+                let next = state.alarm.next().filter(|_| !state.queued);
+                next.map(|next| next.max(earliest))
             }
         };
         let Some(process) = clock.process() else {
@@ -341,7 +342,7 @@ impl PosixTimer {
         let mut state = self.state.lock();
         self.arm(&mut state, Some(PATIENCE));
         drop(state);
-        self.arm_cpu();
+        self.arm_cpu(Nanos(0));
     }
 
     fn is_pending(&self, process: &Process) -> bool {
@@ -389,7 +390,8 @@ impl PosixTimer {
         signals::post_timer(process, thread.as_ref(), info)
     }
 
-    /// The program gets its signal: tells how often it has expired besides, and sets it for its next time.
+    /// The program gets its signal: tells how often it has expired besides, and sets it for its next time, which leaves the
+    /// program a pause. What expires in that is told the next time.
     fn delivered(&self, overrun: &mut i32) {
         let used = self.now();
         {
@@ -402,9 +404,9 @@ impl PosixTimer {
             state.overrun = i32::try_from(missed).unwrap_or(i32::MAX);
             *overrun = state.overrun;
             (state.queued, state.missed) = (false, 0);
-            self.arm(&mut state, None);
+            self.arm(&mut state, Some(LEAST_PAUSE));
         }
-        self.arm_cpu();
+        self.arm_cpu(used.unwrap_or_default().saturating_add(LEAST_PAUSE));
     }
 }
 

@@ -183,3 +183,7 @@ END
 check EVENT0045 'who dies with a robust lock leaves it to the next, by whichever end' <<'END'
 $T/futexes died
 END
+
+check EVENT0047 'a program goes on whose POSIX timers are shorter than a signal takes, and is told what it missed' <<'END'
+timeout -s KILL 20 $T/timers short-timer
+END

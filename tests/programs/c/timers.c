@@ -296,6 +296,27 @@ static void short_interval(void)
 	}
 }
 
+/* Nor does a POSIX timer of any clock keep its program from going on; what it leaves out is told as overrun. */
+static void short_timer(void)
+{
+	static const clockid_t kinds[] = { CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID };
+	for (int at = 0; at < 3; at++) {
+		struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+		struct itimerspec new = { { 0, 1000 }, { 0, 1000 } };
+		timer_t timer;
+		WANT(signal(SIGUSR1, counting) != SIG_ERR);
+		count = 0;
+		WANT(timer_create(kinds[at], &event, &timer) == 0);
+		WANT(timer_settime(timer, 0, &new, NULL) == 0);
+		for (volatile int step = 0; step < 100000; step++)
+			;
+		while (count < 10)
+			;
+		WANT(timer_getoverrun(timer) > 0);
+		WANT(timer_delete(timer) == 0);
+	}
+}
+
 static void *burning(void *stop)
 {
 	while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED))
@@ -365,6 +386,7 @@ static const struct check checks[] = {
 	{ "thread", thread }, { "inherited", inherited }, { "refused", refused },
 	{ "cpu_timer", cpu_timer }, { "interval", interval }, { "clocks", clocks },
 	{ "cpu_timer", cpu_timer }, { "short-interval", short_interval },
+	{ "short-timer", short_timer },
 	{ "limit", limit },
 };
 MAIN(checks)
