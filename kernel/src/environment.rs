@@ -136,10 +136,7 @@ impl Environment {
     /// # Errors
     /// EAGAIN at `totalProcesses`, or when the partition is being killed.
     pub fn admit_process(&self) -> Result<(), Errno> {
-        if !self.wpar.is_open() {
-            return Err(Errno::EAGAIN);
-        }
-        self.wpar.processes.enter().map_err(|_| Errno::EAGAIN)
+        self.wpar.admit_process().map_err(|_| Errno::EAGAIN)
     }
 
     /// Counts a process that has been reaped. Called without a lock: the last one of an application partition

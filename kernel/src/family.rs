@@ -2,6 +2,7 @@
 //!
 //! The tree answers what has to be told to whom; it is told here, after the tree's lock is released.
 
+use crate::environment::{self, Environment};
 use crate::process::Process;
 use crate::signals::{self, Origin};
 use crate::system::{Numbered, Tree, system};
@@ -58,7 +59,12 @@ pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
         crate::terminals::hang_up(terminal);
     }
     if let Some(cid) = ended_partition {
-        kill_partition(cid);
+        if cid.is_global() {
+            panic!("init of Global has ended");
+        }
+        if let Some(environment) = environment::find(cid) {
+            kill_partition(&environment);
+        }
     }
 }
 
@@ -113,21 +119,19 @@ pub fn forget(object: Numbered) {
 }
 
 /// Kills everything in a partition: its init has ended or it is stopped by force.
-pub fn kill_partition(cid: Cid) {
-    if cid.is_global() {
-        panic!("init of Global has ended");
-    }
+///
+/// Nobody escapes by being made meanwhile: after it has been closed nobody is admitted, and who was admitted before and
+/// joins the tree later looks whether it is closed ([`Process::end_if_closed`]).
+pub fn kill_partition(environment: &Environment) {
+    environment.wpar.close();
     let processes: Vec<_> = {
         let tree = system().tree.lock();
         let process = |pid| tree.pids.by_pid(pid).and_then(Numbered::process);
-        let all = tree.of_partition(cid).filter_map(process);
+        let all = tree.of_partition(environment.cid()).filter_map(process);
         // Nobody may be left over: a word for each of them.
         fallible::assured(|| all.collect())
     };
     for process in processes {
-        process.end(ExitStatus::Killed {
-            signal: SignalNumber::SIGKILL,
-            core: false,
-        });
+        process.end(ExitStatus::KILLED);
     }
 }

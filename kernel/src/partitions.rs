@@ -362,8 +362,7 @@ pub fn quiesce(environment: &Arc<Environment>, force: bool) -> Result<(), Refusa
     }
     subsystems().quiesce(wpar);
     if force {
-        wpar.close();
-        family::kill_partition(wpar.cid());
+        family::kill_partition(environment);
         return Ok(());
     }
     let init = system().tree.lock().init(wpar.cid());

@@ -304,7 +304,16 @@ impl Process {
             reserved.handle,
             crate::system::Numbered::Process(process.clone()),
         );
+        drop(tree);
+        process.end_if_closed();
         Ok(process)
+    }
+
+    /// A partition that is being killed takes those with it who were admitted before and are in the tree only now.
+    fn end_if_closed(&self) {
+        if !self.environment().wpar.is_open() {
+            self.end(ExitStatus::KILLED);
+        }
     }
 
     /// The number that its first thread has too.
@@ -596,6 +605,7 @@ impl Process {
         }
         old.thread_left();
         old.process_left();
+        self.end_if_closed();
         Ok(())
     }
 

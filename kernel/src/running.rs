@@ -548,10 +548,7 @@ impl<'a> Running<'a> {
                 // After vfork the child has the memory, execve has sent the other threads away, a range is half changed.
                 // Only the end of everything counts.
                 if signals::is_killed(&thread) {
-                    process.end(ExitStatus::Killed {
-                        signal: SignalNumber::SIGKILL,
-                        core: false,
-                    });
+                    process.end(ExitStatus::KILLED);
                     continue;
                 }
                 return Turn::On;

@@ -7,7 +7,6 @@
 use crate::partitions::part_of_memory;
 use crate::process::Process;
 use crate::system::{Numbered, system};
-use abi::linux::SignalNumber;
 use abi::{Cid, Pages};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -53,10 +52,7 @@ pub fn kill(victim: &Process, why: fmt::Arguments<'_>) {
     let text = format_args!("process {} killed: {why}", victim.pid);
     // The record of a death for want of memory must not be lost for want of memory: a line.
     fallible::assured(|| system().log(victim.cid(), Severity::Permanent, "memory", text));
-    victim.end(ExitStatus::Killed {
-        signal: SignalNumber::SIGKILL,
-        core: false,
-    });
+    victim.end(ExitStatus::KILLED);
 }
 
 /// The partition that is furthest above its part; Global never is.

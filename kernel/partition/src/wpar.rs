@@ -1,6 +1,6 @@
 //! One partition.
 
-use crate::Population;
+use crate::population::{Full, Population};
 use crate::promises::{Promise, Promises};
 use abi::{Cid, WparKey};
 use alloc::string::String;
@@ -194,6 +194,18 @@ impl Wpar {
     /// Whether a process may be made in it.
     pub fn is_open(&self) -> bool {
         !self.settings.lock().closed
+    }
+
+    /// Counts one more process. After [`Self::close`] has returned, nobody comes any more.
+    ///
+    /// # Errors
+    /// [`Full`] at the limit, or when it is closed.
+    pub fn admit_process(&self) -> Result<(), Full> {
+        let settings = self.settings.lock();
+        if settings.closed {
+            return Err(Full);
+        }
+        self.processes.enter()
     }
 
     /// What `uname -n` gives inside.

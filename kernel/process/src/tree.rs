@@ -39,6 +39,14 @@ pub enum ExitStatus {
     },
 }
 
+impl ExitStatus {
+    /// By SIGKILL, which never leaves a core.
+    pub const KILLED: Self = Self::Killed {
+        signal: SignalNumber::SIGKILL,
+        core: false,
+    };
+}
+
 /// What a parent is told of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {

@@ -18,7 +18,7 @@ use crate::vdso;
 use abi::linux::{
     ADDR_NO_RANDOMIZE, AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS,
     AT_GID, AT_HWCAP, AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE,
-    AT_SYMLINK_NOFOLLOW, AT_SYSINFO_EHDR, AT_UID, Resource, SignalNumber, TASK_COMM_LEN,
+    AT_SYMLINK_NOFOLLOW, AT_SYSINFO_EHDR, AT_UID, Resource, TASK_COMM_LEN,
 };
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE};
@@ -130,10 +130,7 @@ fn execute(
     if let Err(Outcome::Failed(_)) = outcome {
         // What could be executed when the others were sent away cannot be any more. The process is no longer the one
         // that called, so there is nobody to whom an error would mean anything (Linux's point of no return).
-        call.process().end(ExitStatus::Killed {
-            signal: SignalNumber::SIGKILL,
-            core: false,
-        });
+        call.process().end(ExitStatus::KILLED);
     }
     outcome
 }
