@@ -60,8 +60,10 @@ pub struct Environment {
 
 /// All environments, by cid.
 pub struct Environments {
-    /// States, names and keys.
+    /// States, names and keys. A partition that is being unloaded stays here until nothing of it is left.
     pub table: WparTable,
+    /// Threads that wait for a partition to be unloaded by somebody else.
+    pub departures: WaitQueue,
     places: SpinLock<Vec<Option<Arc<Environment>>>>,
     global: Arc<Environment>,
 }
@@ -172,6 +174,7 @@ impl Environments {
         let places = fallible::of_one(Some(global.clone()))?;
         Ok(Self {
             table,
+            departures: WaitQueue::new(),
             places: SpinLock::new(Rank::Partition, places),
             global,
         })

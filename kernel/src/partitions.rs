@@ -379,7 +379,7 @@ pub fn quiesce(environment: &Arc<Environment>, force: bool) -> Result<(), Refusa
 /// Destroys an empty partition.
 ///
 /// # Errors
-/// EBUSY with processes left, EINVAL in a state from which it may not vanish.
+/// EBUSY with processes left, EINVAL in a state from which it may not vanish, ESRCH when somebody else is at it.
 pub fn unload(environment: &Arc<Environment>) -> Result<(), Refusal> {
     let wpar = &environment.wpar;
     if !wpar.state().may_vanish() {
@@ -401,6 +401,7 @@ pub fn unload(environment: &Arc<Environment>) -> Result<(), Refusal> {
     subsystems().destroy(wpar);
     system().environments.table.remove(wpar);
     removed.emptied.wake_all();
+    system().environments.departures.wake_all();
     Ok(())
 }
 

@@ -52,7 +52,8 @@ pub enum Request {
         /// Whether to kill everything.
         force: bool,
     },
-    /// Destroys the object and gives back all that it holds; from T or B. EBUSY with processes left. [`Answer::Done`].
+    /// Destroys the object and gives back all that it holds; from T or B. EBUSY with processes left. Where somebody else is
+    /// at it, the answer waits for that to be over: ESRCH then. [`Answer::Done`].
     Unload(WparHandle),
     /// Waits until the WPAR has no process, or is gone. [`Answer::Awaited`].
     Await {

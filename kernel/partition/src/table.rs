@@ -122,6 +122,13 @@ impl WparTable {
             .flatten()
     }
 
+    /// Whether the partition of a loading is still here.
+    #[must_use]
+    pub fn holds(&self, handle: WparHandle) -> bool {
+        self.get(handle.cid)
+            .is_some_and(|wpar| wpar.handle() == handle)
+    }
+
     /// Global.
     #[must_use]
     pub fn global(&self) -> Option<Arc<Wpar>> {
@@ -215,6 +222,21 @@ mod tests {
             assert_eq!(wpar.cid(), Cid(1));
             table.remove(&wpar);
         }
+    }
+
+    #[test]
+    fn who_is_closed_admits_nobody_and_stays_until_removed() {
+        let table = table();
+        let wpar = insert(&table, 1).expect("room");
+        wpar.admit_process().expect("open");
+        wpar.close();
+        assert_eq!(wpar.admit_process(), Err(crate::Full));
+        assert_eq!(wpar.processes.count(), 1);
+        assert!(table.holds(wpar.handle()));
+        table.remove(&wpar);
+        assert!(!table.holds(wpar.handle()));
+        insert(&table, 2).expect("room");
+        assert!(!table.holds(wpar.handle()), "the same cid, another loading");
     }
 
     #[test]

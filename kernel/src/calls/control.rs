@@ -184,9 +184,7 @@ impl ControlFile {
             Request::Quiesce { wpar, force } => {
                 Ok(partitions::quiesce(&partitions::of_handle(wpar)?, force).map(done)?)
             }
-            Request::Unload(wpar) => {
-                Ok(partitions::unload(&partitions::of_handle(wpar)?).map(done)?)
-            }
+            Request::Unload(wpar) => unload(cx, wpar).map(done),
             Request::Await { wpar, timeout } => self.await_empty(cx, wpar, timeout),
             Request::Break(wpar) => {
                 Ok(partitions::break_down(&partitions::of_handle(wpar)?).map(done)?)
@@ -283,6 +281,21 @@ impl ControlFile {
             }
             None => Err(Unanswered::Park),
         }
+    }
+}
+
+/// Unloads a partition, or waits until whoever is at it has done so: then nothing of it is left in either case.
+fn unload(cx: &IoContext<'_>, wpar: control::WparHandle) -> Result<(), Unanswered> {
+    let environments = &system().environments;
+    // Enrolled first, looked at then: whoever ends it in between wakes this run.
+    environments.departures.enrol(cx.waiter());
+    let unloaded =
+        partitions::of_handle(wpar).and_then(|environment| partitions::unload(&environment));
+    match unloaded {
+        Err(refusal) if refusal.known() == Some(Errno::ESRCH) && environments.table.holds(wpar) => {
+            Err(Unanswered::Park)
+        }
+        other => Ok(other?),
     }
 }
 
