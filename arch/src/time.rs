@@ -11,18 +11,18 @@ pub fn now() -> Ticks {
     Ticks(registers::read::<{ Spr::TB }>())
 }
 
-/// Has the decrementer interrupt this CPU once, at a point of time or before: an interrupt that is to come earlier anyway
-/// stays the next, and a span that is too long for the register (31 bits, 4 s at 512 MHz) is cut. So whoever receives the
-/// interrupt looks at the clock and asks anew.
+/// Has the decrementer interrupt this CPU once, at `at` or before; an interrupt that is to come by `latest` anyway will do
+/// as well. It stays the next then, and a span that is too long for the register (31 bits, 4 s at 512 MHz) is cut. So
+/// whoever receives the interrupt looks at the clock and asks anew.
 ///
-/// Most returns to a program ask for the end of a slice that has been asked for before. They leave the register alone: a
-/// write of it is a few cycles on a processor, but an emulator reprograms a timer of its host for each.
+/// Most returns to a program ask for the end of a slice that has been asked for before, or a moment earlier. They leave the
+/// register alone: a write of it is a few cycles on a processor, but an emulator reprograms a timer of its host for each.
 ///
 /// An interrupt whose time has passed is asked for anew: should it have got lost, with a CPU that was stopped for one, the
 /// next would otherwise never be asked for.
-pub fn interrupt_by(at: Ticks) {
+pub fn interrupt_by(at: Ticks, latest: Ticks) {
     let (now, alarm) = (now(), cpu::block().alarm.load(Ordering::Relaxed));
-    if at.0 < alarm || alarm <= now.0 {
+    if latest.0 < alarm || alarm <= now.0 {
         set_decrementer(at.saturating_sub(now));
     }
 }

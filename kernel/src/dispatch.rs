@@ -15,7 +15,7 @@ use crate::others;
 use crate::running::Running;
 use crate::system::system;
 use crate::thread::Thread;
-use abi::{Cid, Errno, Ticks, Timebase};
+use abi::{Cid, Errno, Nanos, Ticks, Timebase};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -27,9 +27,15 @@ use sched::{
 };
 use sync::{Rank, SpinLock};
 
+/// By how much the end of a slice may come late where an interrupt comes by then anyway. When threads wake each other
+/// the end moves by a microsecond or two each time, and programming the decrementer anew would cost more than the wake-up.
+const SLACK: Nanos = Nanos(20_000);
+
 /// The scheduler and the threads that it knows by number.
 pub struct Dispatch {
     state: SpinLock<State>,
+    /// `SLACK` in ticks.
+    pub slack: Ticks,
 }
 
 struct State {
@@ -56,6 +62,7 @@ impl Dispatch {
         };
         Self {
             state: SpinLock::new(Rank::Scheduler, state),
+            slack: timebase.ticks(SLACK),
         }
     }
 

@@ -185,12 +185,13 @@ impl<'a> Running<'a> {
         };
         let system = system();
         let now = arch::time::now();
-        let alarm = earlier(until, system.timers.next());
+        let timer = system.timers.next();
         if !others::leave() {
             return Turn::On;
         }
-        if let Some(at) = alarm {
-            arch::time::interrupt_by(at);
+        if let Some(at) = earlier(until, timer) {
+            let end = until.map(|until| until.saturating_add(system.dispatch.slack));
+            arch::time::interrupt_by(at, earlier(end, timer).unwrap_or(at));
         }
         self.clock.enter_user(now);
         latency::end(now);
