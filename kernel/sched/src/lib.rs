@@ -50,6 +50,7 @@ mod fair;
 mod guard;
 mod ledger;
 mod load;
+mod minimum;
 mod nice;
 mod offline;
 mod policy;

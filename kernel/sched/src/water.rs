@@ -108,17 +108,22 @@ impl Water {
         self.capacity = capacity;
     }
 
+    /// How the member's part comes about. One whose minimum is all that it can use is full at any level.
     pub fn class(&self, index: u32) -> Class {
-        self.entries
-            .get(index as usize)
-            .map_or(Class::Away, |entry| entry.class)
+        match self.entries.get(index as usize) {
+            Some(Entry { want, class }) if *class == Class::Floor && want.least == want.most => {
+                Class::Full
+            }
+            Some(entry) => entry.class,
+            None => Class::Away,
+        }
     }
 
     /// The member wants this from now on; who was away is in the pool first.
     pub fn set(&mut self, index: u32, want: Want) {
-        let class = match self.class(index) {
-            Class::Away => Class::Pool,
-            class => class,
+        let class = match self.entries.get(index as usize).map(|entry| entry.class) {
+            None | Some(Class::Away) => Class::Pool,
+            Some(class) => class,
         };
         self.put(index, want, class);
     }
@@ -192,12 +197,12 @@ impl Water {
         }
     }
 
-    /// Changes the class of one member that is in the wrong one, and says which and to what; `None`: all is right.
-    pub fn step(&mut self) -> Option<(u32, Class)> {
+    /// Changes the class of one member that is in the wrong one, and says which; `None`: all is right.
+    pub fn step(&mut self) -> Option<u32> {
         let (index, class) = self.wrong()?;
         let want = self.entries.get(index as usize)?.want;
         self.put(index, want, class);
-        Some((index, class))
+        Some(index)
     }
 
     fn wrong(&self) -> Option<(u32, Class)> {

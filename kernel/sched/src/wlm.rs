@@ -2,13 +2,13 @@
 //!
 //! [`Water`] knows whose part comes from the weights and whose does not. When a CPU is free, these are asked in order:
 //!
-//! 1. **Minimum.** Is there a partition that has had less than its minimum? Each with a minimum has a clock
-//!    that advances by its service divided by its minimum; while the clock is behind real time it is owed. Of
-//!    those the one whose owed slice is due first is taken: with minima that sum to at most the machine this
-//!    meets them all. What it gets from its shares counts, so a minimum is a floor and not an addition.
-//! 2. **Full.** Who gets all that it can use because its weight is worth more (one thread, several CPUs) goes first.
-//! 3. **Shares.** Of the pool, and below their soft maximum, the one that [`Group`] picks.
-//! 4. **Rest.** The CPU would be idle: who has its minimum already, or is above its soft maximum, may have it.
+//! 1. **Late.** Is there a partition that lacks so much to its minimum as it can only where threads are bound to CPUs?
+//! 2. **Full.** Who gets all that it can use, because its weight is worth more (one thread, several CPUs) or its minimum
+//!    is, goes next: it can make up for nothing later. Together the full leave what minima need.
+//! 3. **Minimum.** Is there a partition that has had less than its minimum ([`Minimum`])? What it gets from its shares
+//!    counts, so a minimum is a floor and not an addition.
+//! 4. **Shares.** Of the pool, and below their soft maximum, the one that [`Group`] picks.
+//! 5. **Rest.** The CPU would be idle: who has its minimum already, or is above its soft maximum, may have it.
 //!
 //! CPUs decide one after the other while what they run is not charged yet. So a slice is charged when it is
 //! *promised*, and what was not used of it is given back: decisions of many CPUs come out as if one fast CPU had
@@ -19,6 +19,7 @@
 
 use crate::bucket::Bucket;
 use crate::fair::{Bounds, Group, Members};
+use crate::minimum::{self, Minimum};
 use crate::policy::{Choice, Claim, Demand, Machine, Policy, Running};
 use crate::table::Table;
 use crate::tree::{ANYWHERE, Nodes, Tree};
@@ -27,15 +28,6 @@ use crate::{Cpu, Refusal};
 use abi::{BasisPoints, Cid, Ticks};
 use alloc::vec::Vec;
 
-/// Virtual time of a minimum: 32 bits of fraction.
-const FRACTION: u32 = 32;
-
-/// What a minimum is served beyond itself, in ten-thousandths of a CPU: slices come in lumps, and without it a
-/// window of 200 ms that begins after a lump and ends before one would lack a slice.
-const MARGIN: u64 = 100;
-/// But no more than this part of the minimum, so that a small one stays small.
-const MARGIN_PART: u64 = 25;
-
 /// How many classes change at one event at most; the rest is left to the next.
 const STEPS: usize = 64;
 
@@ -43,10 +35,7 @@ const STEPS: usize = 64;
 struct Partition {
     claim: Claim,
     demand: Demand,
-    /// Clock of the minimum: service divided by the minimum, in ticks of real time with a fraction.
-    floor_clock: i128,
-    /// By how much a tick of service advances it; zero where there is no minimum.
-    floor_step: u64,
+    minimum: Minimum,
     /// Promised to CPUs and not used yet, in ticks.
     promised: u64,
     /// The soft maximum, where there is one that the hard one does not cover.
@@ -103,8 +92,7 @@ const NOTHING: Partition = Partition {
         waiting: 0,
         running: 0,
     },
-    floor_clock: 0,
-    floor_step: 0,
+    minimum: Minimum::NONE,
     promised: 0,
     soft: None,
     over: false,
@@ -155,7 +143,7 @@ impl Wlm {
         self.full.remove(&mut self.full_nodes, index);
         self.floors.remove(&mut self.floor_nodes, index);
         self.over.remove(&mut self.over_nodes, index);
-        let Machine { slice, quantum, .. } = self.machine;
+        let quantum = self.machine.quantum;
         let Some(partition) = self.partitions.get_mut(usize::from(cid.0)) else {
             return;
         };
@@ -169,9 +157,9 @@ impl Wlm {
             return;
         }
         let class = partition.class;
-        if partition.claim.minimum.0 > 0 {
-            let clock = self.planned_clock(cid);
-            let due = clock + self.floor_span(cid, slice.0);
+        if partition.minimum.exists() {
+            let clock = partition.minimum.after(partition.promised);
+            let due = partition.minimum.due(clock, &self.machine);
             self.floors.insert(&mut self.floor_nodes, index, clock, due);
         }
         match class {
@@ -191,7 +179,7 @@ impl Wlm {
         let Some(partition) = self.get(cid) else {
             return;
         };
-        let least = self.floor_rate(&partition.claim);
+        let least = minimum::rate(&partition.claim, &self.machine);
         let Demand { waiting, running } = partition.demand;
         let Claim {
             weight,
@@ -212,10 +200,11 @@ impl Wlm {
                 most,
             };
             self.water.set(index, want);
+            self.set_rate(now, cid, want.least);
         }
         self.adopt(now, cid);
         for _ in 0..STEPS {
-            let Some((index, _)) = self.water.step() else {
+            let Some(index) = self.water.step() else {
                 return;
             };
             self.adopt(now, Cid(index as u16));
@@ -267,43 +256,16 @@ impl Wlm {
         }
     }
 
-    /// The rate at which a minimum is served, in ten-thousandths of a CPU.
-    fn floor_rate(&self, claim: &Claim) -> u64 {
-        let cpus = self.machine.cpus as u64;
-        if claim.minimum.0 == 0 {
-            return 0;
-        }
-        let exact = u64::from(claim.minimum.0) * cpus;
-        let margin = MARGIN.min(exact / MARGIN_PART);
-        (exact + margin).min(u64::from(claim.soft_maximum.0) * cpus)
-    }
-
-    /// How much real time a tick of service is worth at that rate.
-    fn floor_step(&self, claim: &Claim) -> u64 {
-        match self.floor_rate(claim) {
-            0 => 0,
-            rate => (u64::from(BasisPoints::WHOLE.0) << FRACTION) / rate,
+    /// Serves the minimum at this rate from now on.
+    fn set_rate(&mut self, now: Ticks, cid: Cid, rate: u64) {
+        if self.at(cid).is_some_and(|it| it.minimum.set_rate(rate)) {
+            self.file(now, cid);
         }
     }
 
-    /// Whether the partition has a minimum that can be served.
-    fn has_floor(&self, cid: Cid) -> bool {
-        self.get(cid)
-            .is_some_and(|partition| partition.floor_step > 0)
-    }
-
-    /// Real time that so many ticks of service are worth at the partition's minimum.
-    fn floor_span(&self, cid: Cid, ticks: u64) -> i128 {
-        let step = self.get(cid).map_or(0, |partition| partition.floor_step);
-        i128::from(ticks) * i128::from(step)
-    }
-
-    /// The clock of the minimum when all that is promised has been used.
-    fn planned_clock(&self, cid: Cid) -> i128 {
-        let Some(partition) = self.get(cid) else {
-            return 0;
-        };
-        partition.floor_clock + self.floor_span(cid, partition.promised)
+    /// Whether the partition has a minimum.
+    fn has_minimum(&self, cid: Cid) -> bool {
+        self.get(cid).is_some_and(|it| it.minimum.exists())
     }
 
     /// Lets those go on that are below their soft maximum again.
@@ -326,14 +288,16 @@ impl Wlm {
 
     /// Whether the partition has had less than its minimum; `planned`: also when it has had what is promised.
     fn owed(&self, now: Ticks, cid: Cid, planned: bool) -> bool {
-        self.get(cid).is_some_and(|partition| {
-            let clock = if planned {
-                self.planned_clock(cid)
-            } else {
-                partition.floor_clock
-            };
-            partition.claim.minimum.0 > 0 && !partition.over && clock <= instant(now)
+        self.get(cid).is_some_and(|it| {
+            let promised = if planned { it.promised } else { 0 };
+            it.minimum.exists() && !it.over && Minimum::is_owed(it.minimum.after(promised), now)
         })
+    }
+
+    /// Whether what it lacks to its minimum is so much that the full wait, too.
+    fn late(&self, now: Ticks, cid: Cid) -> bool {
+        self.get(cid)
+            .is_some_and(|it| it.minimum.is_late(it.promised, now, &self.machine))
     }
 
     /// Whether it has something waiting and is below its soft maximum.
@@ -361,7 +325,7 @@ impl Wlm {
                 weighed,
             });
         }
-        if self.has_floor(cid) {
+        if self.has_minimum(cid) {
             self.file(now, cid);
         }
     }
@@ -385,7 +349,7 @@ impl Wlm {
             self.ahead = self.ahead.saturating_sub(left);
             self.group.refund(&mut self.members, u32::from(cid.0), left);
         }
-        if self.has_floor(cid) {
+        if self.has_minimum(cid) {
             self.file(now, cid);
         }
     }
@@ -426,11 +390,9 @@ impl Wlm {
 
     fn apply(&mut self, now: Ticks, cid: Cid, claim: Claim) {
         let Machine { cpus, quantum, .. } = self.machine;
-        let floor_step = self.floor_step(&claim);
         if let Some(partition) = self.at(cid) {
             let before = partition.claim.soft_maximum;
             partition.claim = claim;
-            partition.floor_step = floor_step;
             if claim.soft_maximum >= claim.hard_maximum {
                 partition.soft = None;
                 partition.over = false;
@@ -444,6 +406,7 @@ impl Wlm {
                 partition.over = claim.soft_maximum.0 == 0;
             }
         }
+        self.set_rate(now, cid, minimum::rate(&claim, &self.machine));
     }
 }
 
@@ -462,10 +425,6 @@ fn bounds(machine: &Machine) -> Bounds {
         // The water knows who can use how much, but not where: whose CPUs are wanted by others gets less.
         limit: Some(longest.saturating_mul(8)),
     }
-}
-
-fn instant(now: Ticks) -> i128 {
-    i128::from(now.0) << FRACTION
 }
 
 impl Policy for Wlm {
@@ -499,13 +458,10 @@ impl Policy for Wlm {
         for number in 0..self.partitions.len() {
             let cid = Cid(number as u16);
             let claim = self.get(cid).map_or(NOTHING.claim, |it| it.claim);
-            let floor_step = self.floor_step(&claim);
-            if let Some(partition) = self.at(cid) {
-                partition.floor_step = floor_step;
-                if let Some(bucket) = partition.soft.as_mut() {
-                    bucket.set_rate(claim.soft_maximum, machine.cpus);
-                }
+            if let Some(bucket) = self.at(cid).and_then(|it| it.soft.as_mut()) {
+                bucket.set_rate(claim.soft_maximum, machine.cpus);
             }
+            self.set_rate(now, cid, minimum::rate(&claim, &self.machine));
             // Percentages are of the new machine.
             self.water.clear(u32::from(cid.0));
             self.classify(now, cid);
@@ -514,10 +470,8 @@ impl Policy for Wlm {
 
     fn attach(&mut self, now: Ticks, cid: Cid, claim: Claim) {
         if let Some(partition) = self.at(cid) {
-            *partition = Partition {
-                floor_clock: instant(now),
-                ..NOTHING
-            };
+            *partition = NOTHING;
+            partition.minimum.begin(now);
         }
         self.group
             .introduce(&mut self.members, u32::from(cid.0), u32::from(claim.weight));
@@ -544,7 +498,7 @@ impl Policy for Wlm {
         let before = core::mem::replace(&mut partition.demand, demand);
         if before == Demand::default() && demand != before {
             // Nothing is owed for the time in which nothing was wanted.
-            partition.floor_clock = partition.floor_clock.max(instant(now));
+            partition.minimum.begin(now);
             if let Some(bucket) = partition.soft.as_mut() {
                 bucket.fill(now, ceiling);
                 bucket.spill(quantum);
@@ -565,22 +519,12 @@ impl Policy for Wlm {
     }
 
     fn charge(&mut self, now: Ticks, cpu: Cpu, cid: Cid, ran: Ticks) {
-        let Machine {
-            slice,
-            longest_slice,
-            ..
-        } = self.machine;
+        let longest_slice = self.machine.longest_slice;
         let beyond = ran.0 - self.absorb(cpu, cid, ran.0);
         let mut refile = false;
-        if self.has_floor(cid) {
-            // More than the minimum today is no reason for less tomorrow.
-            let ahead = instant(now) + self.floor_span(cid, slice.0);
-            let span = self.floor_span(cid, ran.0);
-            if let Some(partition) = self.at(cid) {
-                let clock = partition.floor_clock + span;
-                partition.floor_clock = clock.min(ahead);
-                refile |= clock > ahead || beyond > 0;
-            }
+        let machine = self.machine;
+        if let Some(partition) = self.at(cid).filter(|it| it.minimum.exists()) {
+            refile = partition.minimum.charge(ran.0, now, &machine) || beyond > 0;
         }
         let Some(partition) = self.at(cid) else {
             return;
@@ -616,19 +560,25 @@ impl Policy for Wlm {
             .get_mut(usize::from(cpu.0))
             .and_then(Option::take)
             .filter(|&cid| self.waits(cid) && may(cid));
+        let due = |clock: i128| Minimum::is_owed(clock, now);
+        let owed = self
+            .floors
+            .least_rank(&self.floor_nodes, ANYWHERE, &due, &allowed);
         let chosen = challenger
             .map(|cid| u32::from(cid.0))
-            .or_else(|| {
-                let due = |clock: i128| clock <= instant(now);
-                self.floors
-                    .least_rank(&self.floor_nodes, ANYWHERE, &due, &allowed)
-            })
+            .or_else(|| owed.filter(|&index| self.late(now, Cid(index as u16))))
             .or_else(|| self.full.first_that(&self.full_nodes, &allowed))
+            .or(owed)
             .or_else(|| self.group.pick(&self.members, ANYWHERE, &allowed))
             .or_else(|| self.floors.first_that(&self.floor_nodes, &allowed))
             .or_else(|| self.over.first_that(&self.over_nodes, &allowed))?;
         let cid = Cid(chosen as u16);
-        let slice = self.slice(cid);
+        let slice = if owed == Some(chosen) {
+            let minimum = self.get(cid).map_or(Minimum::NONE, |it| it.minimum);
+            self.slice(cid).min(minimum.instalment(&self.machine))
+        } else {
+            self.slice(cid)
+        };
         self.promise(now, cpu, cid, slice.0);
         Some(Choice { cid, slice })
     }
@@ -638,10 +588,16 @@ impl Policy for Wlm {
             return None;
         }
         let old = *self.get(running.cid)?;
-        let owed = self.owed(now, challenger, true) && !self.owed(now, running.cid, false);
+        let owed = self.owed(now, challenger, true)
+            && !self.owed(now, running.cid, false)
+            && (old.class != Class::Full || self.late(now, challenger));
         let new = self.get(challenger)?.class;
-        let after = if old.over || owed || (new == Class::Full && old.class != Class::Full) {
+        let after = if old.over || owed {
             Some(0)
+        } else if new == Class::Full && old.class != Class::Full {
+            // Rather than one that is owed its minimum, another one gives way.
+            let spared = self.owed(now, running.cid, false);
+            Some(if spared { self.machine.quantum.0 } else { 0 })
         } else if new == Class::Pool && old.class == Class::Pool {
             let (new, old) = (u32::from(challenger.0), u32::from(running.cid.0));
             let promise = self.promises.get(usize::from(running.cpu.0));

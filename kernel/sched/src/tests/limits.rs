@@ -1,9 +1,9 @@
 //! Minima and maxima.
 
 use super::*;
-use crate::Entitlement;
 use crate::simulation::Behaviour::{Busy, Periodic};
 use crate::simulation::{micros, millis};
+use crate::{Attributes, CpuSet, Entitlement};
 use abi::BasisPoints;
 use std::vec::Vec;
 
@@ -86,6 +86,27 @@ fn sched0022_no_burst_after_sleep() {
     assert!(found[0] <= 11.0, "{} %", found[0]);
 }
 
+fn with_minimum(shares: u16, minimum: u16) -> Entitlement {
+    Entitlement {
+        shares: Some(shares),
+        minimum: BasisPoints(minimum),
+        ..Entitlement::default()
+    }
+}
+
+/// The least that a partition has in a window of 200 ms, in points, over a second.
+fn least_in_200_ms(machine: &mut Machine, cid: Cid) -> f64 {
+    let mut snapshots = Vec::new();
+    for _ in 0..250 {
+        snapshots.push(machine.snapshot());
+        machine.run(millis(4));
+    }
+    let windows = snapshots.iter().zip(snapshots.iter().skip(50));
+    windows
+        .map(|(before, after)| points(before, after, cid))
+        .fold(f64::MAX, f64::min)
+}
+
 /// SCHED0023: a minimum is met against any shares, in every window of 200 ms, on any number of CPUs, and is not
 /// much more than it was asked to be.
 #[test]
@@ -119,6 +140,71 @@ fn sched0023_minimum_against_big_shares() {
             assert!(found >= least, "{cpus} CPUs: {found} points");
             assert!(found <= least + 2.5, "{cpus} CPUs: {found} points");
         }
+    }
+}
+
+/// SCHED0065: with few threads a minimum is met as far as they can use it, in every window of 200 ms, whether the others
+/// need whole CPUs or not.
+#[test]
+fn sched0065_minimum_of_few_threads() {
+    for (cpus, busy) in [(2, 1), (2, 2), (3, 1), (4, 4), (6, 2), (8, 1), (16, 16)] {
+        for threads in 1..=cpus / 3 + 2 {
+            let mut machine = machine(cpus, "wlm");
+            let cid = machine.partition_with(1, with_minimum(1, 3000));
+            (0..threads).for_each(|_| {
+                machine.spawn(cid, Busy);
+            });
+            for number in 2..22 {
+                let other = machine.partition(number, 1000);
+                (0..busy).for_each(|_| {
+                    machine.spawn(other, Busy);
+                });
+            }
+            machine.run(millis(50));
+            let due = (30.0 * cpus as f64).min(100.0 * threads as f64);
+            let least = least_in_200_ms(&mut machine, cid);
+            assert!(
+                least > due - 0.001,
+                "{threads} threads on {cpus} CPUs: {least} of {due} points"
+            );
+        }
+    }
+}
+
+/// SCHED0066: a minimum that a partition's threads could not use, because they were too few or bound to a CPU that others
+/// want, is not owed to it when they can: it takes nothing of another's minimum.
+#[test]
+fn sched0066_what_could_not_be_used_is_not_saved_up() {
+    for bound in [false, true] {
+        let mut machine = machine(4, "wlm");
+        let cids = [
+            machine.partition_with(1, with_minimum(1, 5000)),
+            machine.partition_with(2, with_minimum(1, 4000)),
+        ];
+        (0..4).for_each(|_| {
+            machine.spawn(cids[1], Busy);
+        });
+        let (count, cpus) = if bound {
+            (4, CpuSet(1))
+        } else {
+            (1, CpuSet::ALL)
+        };
+        let there = Attributes {
+            cpus,
+            ..Attributes::default()
+        };
+        let first: Vec<_> = (0..count)
+            .map(|_| machine.spawn_with(cids[0], Busy, there))
+            .collect();
+        machine.run(seconds(10));
+        first
+            .into_iter()
+            .for_each(|id| machine.set_attributes(id, Attributes::default()));
+        (0..4).for_each(|_| {
+            machine.spawn(cids[0], Busy);
+        });
+        let least = least_in_200_ms(&mut machine, cids[1]);
+        assert!(least > 157.0, "{least} of 160 points");
     }
 }
 

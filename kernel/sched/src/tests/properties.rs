@@ -261,6 +261,46 @@ proptest! {
         }
     }
 
+    /// SCHED0064: whatever the others' shares and threads, who has a minimum and keeps its threads busy lacks in no
+    /// window of 200 ms more than two slices a CPU of what it is due, or of as much of it as its threads can use.
+    #[test]
+    fn sched0064_minima_hold_in_every_window(
+        cpus in 1usize..17,
+        partitions in proptest::collection::vec((1u16..1_000, 0u32..1_000, 1usize..20), 1..12),
+        others in proptest::collection::vec((1u16..1_000, behaviour(), 1usize..20), 0..4),
+    ) {
+        let mut machine = machine(cpus, "wlm");
+        let all: u32 = partitions.iter().map(|&(_, minimum, _)| minimum).sum();
+        let mut floors = Vec::new();
+        for (number, &(shares, minimum, threads)) in (1u16..).zip(&partitions) {
+            // Global has 5 %.
+            let minimum = (minimum * 9_500 / all.max(9_500 / 3)).min(9_500) as u16;
+            let entitlement = Entitlement { shares: Some(shares), minimum: BasisPoints(minimum), ..Entitlement::default() };
+            let cid = machine.partition_with(number, entitlement);
+            (0..threads).for_each(|_| { machine.spawn(cid, Behaviour::Busy); });
+            floors.push((cid, (f64::from(minimum) / 10_000.0 * cpus as f64).min(threads as f64)));
+        }
+        for (number, &(shares, behaviour, threads)) in (100u16..).zip(&others) {
+            let cid = machine.partition(number, shares);
+            (0..threads).for_each(|_| { machine.spawn(cid, behaviour); });
+        }
+        machine.run(millis(100));
+        let mut snapshots = Vec::new();
+        for _ in 0..150 {
+            snapshots.push(machine.snapshot());
+            machine.run(micros(4_321));
+        }
+        for (before, after) in snapshots.iter().zip(snapshots.iter().skip(47)) {
+            for &(cid, least) in &floors {
+                let found = points(before, after, cid);
+                // Two of the longest slices for each CPU that it needs: its threads may need nearly all of them, and others
+                // come and go. That nothing lacks in calmer cases, SCHED0023 and SCHED0065 say.
+                let lump = 4.0 * least.ceil();
+                prop_assert!(found + lump >= 100.0 * least, "{:?}: {} points of {}", cid, found, 100.0 * least);
+            }
+        }
+    }
+
     /// SCHED0063: no CPU is idle that a thread could use: of busy threads that are bound to any CPUs, as many run as can be
     /// placed at all, after a few slices.
     #[test]
