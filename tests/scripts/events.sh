@@ -187,3 +187,7 @@ END
 check EVENT0047 'a program goes on whose POSIX timers are shorter than a signal takes, and is told what it missed' <<'END'
 timeout -s KILL 20 $T/timers short-timer
 END
+
+check EVENT0052 'the directory of a process in /proc takes signals as a pidfd does' <<'END'
+$T/pidfd directory
+END

@@ -1,4 +1,4 @@
-# The Rust standard library: each test is a check of a program in tests/programs.
+# The Rust standard library, and tokio: each test is a check of a program in tests/programs or tests/tokio.
 
 check RUST0001 'Rust: threads return values' <<'END'
 $T/std threads
@@ -102,4 +102,69 @@ END
 
 check RUST0026 'Rust: the number of CPUs' <<'END'
 $T/std parallelism
+END
+
+check RUST0027 'tokio: thousands of tasks end, each once' <<'END'
+$T/tokio tasks
+END
+
+check RUST0028 'tokio: channels lose and double nothing' <<'END'
+$T/tokio channels
+END
+
+check RUST0029 'tokio: locks, barriers and semaphores of tasks hold' <<'END'
+$T/tokio locks
+END
+
+check RUST0030 'tokio: threads of the pool block without holding up tasks' <<'END'
+$T/tokio blocking
+END
+
+check RUST0031 'tokio: sleeps and intervals are never too short' <<'END'
+$T/tokio timers
+END
+
+check RUST0032 'tokio: a task that is cancelled lets its sockets go' <<'END'
+$T/tokio cancel
+END
+
+check RUST0033 'tokio: a hundred clients, and bytes in both directions' <<'END'
+$T/tokio tcp
+END
+
+check RUST0034 'tokio: a connection to nobody is refused' <<'END'
+$T/tokio refused
+END
+
+check RUST0035 'tokio: datagrams keep their bounds' <<'END'
+$T/tokio udp
+END
+
+check RUST0036 'tokio: local sockets tell who is there' <<'END'
+$T/tokio unix
+END
+
+check RUST0037 'tokio: children and what they say, thirty at once' <<'END'
+$T/tokio process
+END
+
+check RUST0038 'tokio: children are killed, with the handle that is dropped too' <<'END'
+$T/tokio kill
+END
+
+check RUST0039 'tokio: signals come to every task that waits' <<'END'
+$T/tokio signal
+END
+
+check RUST0040 'tokio: files through a pool of threads' <<'END'
+$T/tokio fs
+END
+
+check RUST0041 'tokio: all of it in a system WPAR' <<'END'
+mkwpar -n tokio
+startwpar tokio
+clogin tokio $T/tokio $($T/tokio) >out
+cat out; ! [ -s out ]
+stopwpar -F tokio
+rmwpar tokio
 END

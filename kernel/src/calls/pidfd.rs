@@ -15,7 +15,7 @@ use alloc::sync::Arc;
 use fallible::NoMemory;
 use process::VPid;
 use security::Privileges;
-use vfs::{Access, Descriptor, OpenFile, StatusFlags};
+use vfs::{Access, Descriptor, Location, OpenFile, StatusFlags};
 
 /// A file that refers to `process`.
 ///
@@ -53,6 +53,25 @@ pub fn pidfd_open(call: &mut Call<'_>) -> Called {
     install(call, file, true)
 }
 
+/// The process that `file` refers to: a pidfd, or its directory in `/proc` as the caller's environment numbers it.
+///
+/// # Errors
+/// EBADF for a file of another kind, ESRCH when nothing is left of the process.
+fn named_by(call: &Call<'_>, file: &OpenFile) -> Result<Arc<Process>, Errno> {
+    let inode = file.location().map(Location::inode);
+    let found = inode.and_then(|inode| procfs::process_of(&**inode, call.credential()));
+    let Some(named) = found else {
+        return PidFile::process_of(file);
+    };
+    let tree = system().tree.lock();
+    let process = tree.pids.find(call.credential(), VPid(named.pid.0));
+    let process = process.map_err(|absent| absent.no_process())?.process();
+    // The number may be somebody else's by now.
+    process
+        .filter(|process| process.serial == named.key)
+        .ok_or(Errno::ESRCH)
+}
+
 /// `man 2 pidfd_send_signal`.
 ///
 /// # Errors
@@ -61,7 +80,7 @@ pub fn pidfd_send_signal(call: &mut Call<'_>) -> Called {
     if call.argument(3) as u32 != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let target = PidFile::process_of(&*opened(call, 0)?)?;
+    let target = named_by(call, &*opened(call, 0)?)?;
     let signal = number_or_check(call.argument(1))?;
     let given = match (call.argument(2), signal) {
         (0, _) | (_, None) => None,

@@ -44,6 +44,36 @@ static pid_t sleeper(void)
 	return child;
 }
 
+/* The directory of a process in /proc serves as well, for signals alone. */
+static void directory(void)
+{
+	siginfo_t info = { 0 };
+	pid_t child = sleeper();
+	char path[40];
+	int status, fd, file, tasks;
+	sprintf(path, "/proc/%d", child);
+	fd = open(path, O_RDONLY | O_DIRECTORY);
+	WANT(fd >= 0);
+	strcat(path, "/task");
+	tasks = open(path, O_RDONLY | O_DIRECTORY);
+	sprintf(path, "/proc/%d/stat", child);
+	file = open(path, O_RDONLY);
+	WANT(tasks >= 0 && file >= 0);
+	WANT_ERROR(pidfd_send_signal(tasks, 0, NULL, 0), EBADF);
+	WANT_ERROR(pidfd_send_signal(file, 0, NULL, 0), EBADF);
+	WANT_ERROR(pidfd_send_signal(fd, 0, NULL, 1), EINVAL);
+	WANT_ERROR(waitid(P_PIDFD, fd, &info, WEXITED | WNOHANG), EBADF);
+	WANT(pidfd_send_signal(fd, 0, NULL, 0) == 0);
+	WANT(pidfd_send_signal(fd, SIGTERM, NULL, 0) == 0);
+	WANT(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	WANT_ERROR(pidfd_send_signal(fd, 0, NULL, 0), ESRCH);
+	/* The root of /proc and folders elsewhere are nobody's. */
+	fd = open("/proc", O_RDONLY | O_DIRECTORY);
+	WANT_ERROR(pidfd_send_signal(fd, 0, NULL, 0), EBADF);
+	fd = open("/", O_RDONLY | O_DIRECTORY);
+	WANT_ERROR(pidfd_send_signal(fd, 0, NULL, 0), EBADF);
+}
+
 static void life(void)
 {
 	siginfo_t info = { 0 };
@@ -261,7 +291,7 @@ static void loop(void)
 }
 
 static const struct check checks[] = {
-	{ "life", life }, { "refused", refused }, { "getfd", getfd }, { "cloned", cloned },
+	{ "life", life }, { "directory", directory }, { "refused", refused }, { "getfd", getfd }, { "cloned", cloned },
 	{ "cleared", cleared }, { "signals", signals }, { "loop", loop },
 };
 MAIN(checks)

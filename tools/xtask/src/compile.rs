@@ -116,6 +116,7 @@ pub fn test_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
         programs.push((name, path));
     }
     programs.push(fuzzer(workspace)?);
+    programs.push(("tokio".to_owned(), tokio(workspace)?));
     let folder = workspace.folder("test-programs")?;
     for source in files(&workspace.root.join("tests/programs/c"), &["c"])? {
         let name = stem(&source)?;
@@ -155,6 +156,18 @@ pub fn fuzzer(workspace: &Workspace) -> Result<(String, PathBuf)> {
         .context("the test programs do not build")?;
     let path = built(workspace.target.join(PROGRAMS).join("userland/fuzz"))?;
     Ok(("fuzz".to_owned(), path))
+}
+
+/// The checks of tokio; a package of its own, so that the other programs do not wait for it.
+fn tokio(workspace: &Workspace) -> Result<PathBuf> {
+    perform(for_programs(workspace.cargo(), "build").args(["--package", "tokio-checks"]))
+        .context("the checks of tokio do not build")?;
+    built(
+        workspace
+            .target
+            .join(PROGRAMS)
+            .join("userland/tokio-checks"),
+    )
 }
 
 /// What the dynamically linked ones of [`test_programs`] need: files of the cross compiler's libc, and their places.

@@ -29,9 +29,10 @@ pub use source::{Network, SocketLine};
 
 use abi::Cid;
 use alloc::sync::Arc;
+use core::any::Any;
 use fallible::NoMemory;
 use node::{Node, What};
-use security::Tagged;
+use security::{Credential, Tagged};
 use vfs::{DeviceNumber, Inode};
 
 /// The process file system of one environment.
@@ -67,6 +68,13 @@ impl Procfs {
         let root: Arc<dyn Inode> = fallible::arc(Node::new(&self.0, What::Root))?;
         Ok(root)
     }
+}
+
+/// The process whose directory (`/proc/PID`) an inode is, numbered as in its view; `None` for any other inode, and for
+/// one of a view that `credential` does not reach.
+pub fn process_of(inode: &dyn Inode, credential: &Credential) -> Option<ProcessRef> {
+    let inode: &dyn Any = inode;
+    inode.downcast_ref::<Node>()?.directory_of(credential)
 }
 
 #[cfg(test)]

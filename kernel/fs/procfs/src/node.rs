@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use fallible::NoMemory;
-use security::{Absent, Privileges};
+use security::{Absent, Credential, Privileges};
 use vfs::{
     Access, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow, Inode,
     InodeId, IoContext, Link, Location, Metadata, Mode, NAME_LIMIT, OpenFile, Path, TextFile,
@@ -152,6 +152,15 @@ impl Node {
         Self {
             view: view.clone(),
             what,
+        }
+    }
+
+    /// The process whose directory this is, for who may see the view.
+    pub(crate) fn directory_of(&self, credential: &Credential) -> Option<ProcessRef> {
+        self.view.source.reach(credential).ok()?;
+        match self.what {
+            What::Process(process) => Some(process),
+            _ => None,
         }
     }
 

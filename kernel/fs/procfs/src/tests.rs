@@ -671,3 +671,20 @@ fn procfs09_another_partition_finds_nothing() {
     assert_eq!(names(Cid::GLOBAL), Ok(()));
     assert_eq!(names(Cid(2)), Err(Stop::Error(Errno::ENOENT)));
 }
+
+#[test]
+fn procfs10_a_directory_tells_its_process_to_who_may_see_it() {
+    let world = world();
+    let told = |path: &[u8], cid| {
+        let inode = with_walk(&world.place, &credential(Cid(1), 0), |walk| {
+            walk.resolve(None, path, Follow::Yes)
+                .map(|found| found.inode().clone())
+        });
+        process_of(&*inode.unwrap(), &credential(cid, 0)).map(|process| process.pid)
+    };
+    assert_eq!(told(b"/proc/3", Cid(1)), Some(THREE));
+    assert_eq!(told(b"/proc/3", Cid(2)), None);
+    for other in [&b"/proc"[..], b"/proc/3/fd", b"/proc/3/stat", b"/f", b"/"] {
+        assert_eq!(told(other, Cid(1)), None);
+    }
+}
