@@ -6,9 +6,36 @@
 
 use arch::cpu::{CpuNumber, PerCpu};
 use arch::interrupts::controller;
+use core::sync::atomic::{AtomicU64, Ordering, fence};
+use sched::{Cpu, CpuSet};
 use sync::Doorbell;
 
 static BELLS: PerCpu<Doorbell> = PerCpu::new([const { Doorbell::new() }; arch::MAX_CPUS]);
+
+/// The number of the latest barrier that was asked of CPUs.
+static BARRIER: AtomicU64 = AtomicU64::new(0);
+/// The latest that each CPU has gone through.
+static PASSED: PerCpu<AtomicU64> = PerCpu::new([const { AtomicU64::new(0) }; arch::MAX_CPUS]);
+
+/// Begins a barrier of memory that other CPUs are to go through; answers its number.
+///
+/// What the caller has stored before is seen by every CPU that [`has_passed`], and the other way round.
+pub fn begin_barrier() -> u64 {
+    BARRIER.fetch_add(1, Ordering::SeqCst) + 1
+}
+
+/// Whether all of these CPUs have been in the kernel since the barrier with this number began; those that have not are called.
+pub fn have_passed(cpus: CpuSet, barrier: u64) -> bool {
+    fence(Ordering::SeqCst);
+    let mut all = true;
+    for Cpu(cpu) in cpus.iter() {
+        if PASSED.of(CpuNumber(cpu)).load(Ordering::SeqCst) < barrier {
+            ring(usize::from(cpu));
+            all = false;
+        }
+    }
+    all
+}
 
 /// Makes a CPU look, at once if it is away.
 pub fn ring(cpu: usize) {
@@ -28,7 +55,16 @@ pub fn answer() -> bool {
 #[must_use = "a CPU that has not left must answer"]
 pub fn leave() -> bool {
     sync::order::assert_nothing_held();
-    BELLS.mine().leave()
+    let left = BELLS.mine().leave();
+    if left {
+        let barrier = BARRIER.load(Ordering::Relaxed);
+        let passed = PASSED.mine();
+        if passed.load(Ordering::Relaxed) != barrier {
+            passed.store(barrier, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+        }
+    }
+    left
 }
 
 /// This CPU is in the kernel again.

@@ -67,6 +67,8 @@ pub enum Continuation {
     Forked(Pid),
     /// The first of two steps is done: `sched_yield` has given way.
     Begun,
+    /// A barrier of memory with this number has been asked of the CPUs of other threads.
+    Barrier(u64),
     /// `execve` has asked the other threads to end.
     Executing,
     /// A range of addresses is dealt with up to this one, which is a whole number of pages.

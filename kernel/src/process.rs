@@ -20,7 +20,7 @@ use crate::system::system;
 use crate::thread::{Phase, Thread};
 use crate::timers::{LEAST_PAUSE, TimerHandle};
 use abi::linux::TASK_COMM_LEN;
-use abi::linux::{RLIM_INFINITY, Resource, SigInfo, SignalNumber};
+use abi::linux::{Membarrier, RLIM_INFINITY, Resource, SigInfo, SignalNumber};
 use abi::{Cid, Errno, Pid, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -129,6 +129,8 @@ pub struct State {
     pub persona: u32,
     /// What `prctl` has set.
     pub conduct: Conduct,
+    /// Which barriers of memory it has announced (`man 2 membarrier`).
+    pub barriers: Membarrier,
 }
 
 /// What `prctl` sets of a process.
@@ -233,6 +235,7 @@ impl Process {
             new.auxiliary = state.auxiliary;
             new.persona = state.persona;
             new.conduct = state.conduct.inherited();
+            new.barriers = state.barriers;
             new
         };
         let limited = state.limits.current(Resource::Cpu) != RLIM_INFINITY;
@@ -705,6 +708,7 @@ impl State {
             alarm: Alarm::default(),
             persona: 0,
             conduct: Conduct::default(),
+            barriers: Membarrier::empty(),
         }
     }
 }

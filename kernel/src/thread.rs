@@ -52,6 +52,8 @@ pub struct Thread {
     pub clear_child_tid: AtomicU64,
     /// Head of the robust futex list (`man 2 set_robust_list`); 0 for none.
     pub robust_list: AtomicU64,
+    /// Class and level in which it would use disks (`man 2 ioprio_set`).
+    pub io_priority: AtomicU32,
 }
 
 /// What a thread is made of while it does not run.
@@ -147,6 +149,7 @@ impl Thread {
             cpu: AtomicU32::new(0),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
+            io_priority: AtomicU32::new(0),
         })
     }
 
@@ -160,6 +163,12 @@ impl Thread {
         self.tid.store(self.process.pid.0, Ordering::Relaxed);
         self.virtual_tid
             .store(self.process.virtual_pid().0, Ordering::Relaxed);
+    }
+
+    /// Takes over what a thread hands on to one that it makes.
+    pub fn inherit(&self, maker: &Thread) {
+        let priority = maker.io_priority.load(Ordering::Relaxed);
+        self.io_priority.store(priority, Ordering::Relaxed);
     }
 
     /// The number inside the partition.

@@ -117,6 +117,28 @@ impl User {
         self.bytes(from).map(u64::from_le_bytes)
     }
 
+    /// A structure of `size` bytes that may be shorter or longer than the kernel's; what is missing is zero, and so must be
+    /// what is beyond.
+    ///
+    /// # Errors
+    /// E2BIG when something is beyond, EFAULT, ENOMEM.
+    pub fn extensible<const N: usize>(&self, from: u64, size: usize) -> Result<[u8; N], Errno> {
+        if size > PAGE_SIZE {
+            return Err(Errno::E2BIG);
+        }
+        let mut buffer = [0; N];
+        let known = size.min(N);
+        if let Some(given) = buffer.get_mut(..known) {
+            self.read(from, given)?;
+        }
+        for at in known..size {
+            if self.bytes::<1>(from.wrapping_add(at as u64))? != [0] {
+                return Err(Errno::E2BIG);
+            }
+        }
+        Ok(buffer)
+    }
+
     /// Bytes up to a NUL, which is not part of the result, at most `limit` with it.
     ///
     /// # Errors

@@ -299,3 +299,16 @@ END
 check SYNC0001 'the calls that write files back check what they are given' <<'END'
 $T/attributes synchronizing
 END
+
+check CLOCK0004 'the discipline of the clock is told, and changed by Global alone' <<'END'
+$T/clock discipline
+wparexec -n clocks env INSIDE=1 $T/clock discipline
+END
+
+check PRIORITY0001 'priorities for disks are kept, inherited and refused when they cannot be' <<'END'
+$T/attributes disk-priorities
+END
+
+check BARRIER0001 'membarrier does what it says it does, and what has been announced' <<'END'
+$T/barriers arguments
+END

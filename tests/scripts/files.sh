@@ -242,3 +242,28 @@ wait $watcher
 stopwpar -F watcher
 rmwpar watcher
 END
+
+check FILES0035 'openat2 stays below the directory that it starts from' <<'END'
+$T/restricted beneath
+END
+
+check FILES0036 'openat2 takes that directory for the root' <<'END'
+$T/restricted in-root
+END
+
+check FILES0037 'openat2 follows no links that it must not' <<'END'
+$T/restricted links
+END
+
+check FILES0038 'openat2 stays in one mount' <<'END'
+$T/restricted crossing
+END
+
+check FILES0039 'openat2 refuses what it does not know' <<'END'
+$T/restricted arguments
+wparexec -n walks $T/restricted arguments
+END
+
+check FILES0040 'the flags of preadv2 and pwritev2 hold' <<'END'
+$T/files transfer-flags
+END

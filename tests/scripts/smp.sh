@@ -141,3 +141,11 @@ END
 check SMP0020 'a page that is taken from a thread on another CPU never changes again' <<'END'
 $T/smp late
 END
+
+check BARRIER0002 'a barrier of the one side does for the other' <<'END'
+$T/barriers ordering
+END
+
+check BARRIER0003 'threads that ask for barriers wait for each other, and can be killed' <<'END'
+$T/barriers crossing
+END

@@ -14,6 +14,11 @@ const COMPILER: &str = "powerpc64le-linux-gnu-gcc";
 
 const HEADERS: &[&str] = &[
     "linux/memfd.h",
+    "linux/fs.h",
+    "linux/timex.h",
+    "linux/ioprio.h",
+    "linux/membarrier.h",
+    "linux/openat2.h",
     "linux/mqueue.h",
     "linux/ipc.h",
     "linux/sem.h",
@@ -75,6 +80,7 @@ macro_rules! structure {
 }
 
 const STRUCTURES: &[Structure] = &[
+    structure!("struct open_how", "", OpenHow),
     structure!("struct stat", "st_", Stat),
     structure!("struct statx", "stx_", Statx),
     structure!("struct statx_timestamp", "tv_", StatxTimestamp),
@@ -117,6 +123,7 @@ const STRUCTURES: &[Structure] = &[
     structure!("struct __kernel_itimerspec", "it_", Itimerspec),
     structure!("struct itimerval", "it_", Itimerval),
     structure!("struct tms", "tms_", Tms),
+    structure!("struct __kernel_timex", "", Timex),
     structure!(
         "struct timezone",
         "tz_",
@@ -324,6 +331,19 @@ const CONSTANTS: &[(&str, i128)] = constants![
     CLOCK_BOOTTIME,
     TIMER_ABSTIME,
     STATX_BASIC_STATS,
+    ADJ_SETOFFSET,
+    ADJ_NANO,
+    ADJ_OFFSET_SS_READ,
+    STA_UNSYNC,
+    TIME_ERROR,
+    IOPRIO_CLASS_SHIFT,
+    IOPRIO_CLASS_NONE,
+    IOPRIO_CLASS_RT,
+    IOPRIO_CLASS_BE,
+    IOPRIO_CLASS_IDLE,
+    IOPRIO_WHO_PROCESS,
+    IOPRIO_WHO_PGRP,
+    IOPRIO_WHO_USER,
     AT_FDCWD,
     AT_EMPTY_PATH,
     AT_REMOVEDIR,
@@ -400,6 +420,9 @@ fn assertions() -> String {
     flags::<l::CloneFlags>("CLONE_", &[], &mut out);
     // O_SYNC of the header contains O_DSYNC, and O_TMPFILE contains O_DIRECTORY.
     flags::<l::OpenFlags>("O_", &["SYNC", "TMPFILE", "ASYNC"], &mut out);
+    flags::<l::Membarrier>("MEMBARRIER_CMD_", &["GET_REGISTRATIONS"], &mut out);
+    flags::<l::TransferFlags>("RWF_", &[], &mut out);
+    flags::<l::ResolveFlags>("RESOLVE_", &[], &mut out);
     flags::<l::MemfdFlags>("MFD_", &["NOEXEC_SEAL", "EXEC"], &mut out);
     flags::<l::MapFlags>("MAP_", &[], &mut out);
     flags::<l::ProtectionFlags>("PROT_", &[], &mut out);

@@ -9,7 +9,7 @@ pub(super) mod opening;
 
 pub use current::{chdir, chroot, fchdir, getcwd, umask};
 pub use mounting::{mount, umount};
-pub use opening::{creat, open, openat};
+pub use opening::{creat, open, openat, openat2};
 
 use super::Call;
 use super::descriptor::opened;
@@ -25,7 +25,7 @@ use fallible::NoMemory;
 use security::Credential;
 use vfs::{
     DeviceNumber, FileKind, Follow, IoContext, Location, Mode, MountNamespace, NodeContent, Place,
-    RenameFlags, Walk, fill_dirents,
+    RenameFlags, Restrictions, Walk, fill_dirents,
 };
 use wait::Attempt;
 
@@ -53,8 +53,27 @@ pub(super) fn with_walk_as<T>(
         root: &place.root,
         cwd: &place.cwd,
         special: &KERNEL_FILES,
+        restrictions: Restrictions::empty(),
     };
     Ok(act(&walk)?)
+}
+
+/// As [`with_walk`], on restricted ways; `base` is where the walk starts.
+fn with_restricted_walk<T>(
+    call: &Call<'_>,
+    base: Option<&Location>,
+    restrictions: Restrictions,
+    act: impl FnOnce(&Walk<'_>) -> Attempt<T>,
+) -> Result<T, Outcome> {
+    with_walk(call, |walk| {
+        let start = base.unwrap_or(walk.cwd);
+        let scoped = restrictions.intersects(Restrictions::SCOPED);
+        act(&Walk {
+            root: if scoped { start } else { walk.root },
+            restrictions,
+            ..*walk
+        })
+    })
 }
 
 /// Carries out an operation of the kernel on names of a namespace, from its root, on behalf of no thread.
@@ -74,6 +93,7 @@ pub fn walk_as<T>(
             root,
             cwd: root,
             special: &KERNEL_FILES,
+            restrictions: Restrictions::empty(),
         })
     })
 }
@@ -128,6 +148,17 @@ impl Named {
         Ok(Self { base, path })
     }
 
+    /// The path in an argument, from the directory of the descriptor in another whatever it begins with.
+    ///
+    /// # Errors
+    /// As [`Named::at`].
+    fn below(call: &Call<'_>, descriptor: usize, path: usize) -> Result<Self, Errno> {
+        Ok(Self {
+            base: base(call, descriptor)?,
+            path: call.path(path)?,
+        })
+    }
+
     /// The working directory itself.
     ///
     /// # Errors
@@ -160,8 +191,13 @@ impl Named {
 
 /// The mode bits in an argument, the umask applied.
 pub(super) fn masked(call: &Call<'_>, index: usize) -> Result<Mode, Errno> {
+    mode_masked(call, call.argument(index) as u32)
+}
+
+/// Mode bits, the umask applied.
+fn mode_masked(call: &Call<'_>, bits: u32) -> Result<Mode, Errno> {
     let umask = place(call)?.umask;
-    Ok(Mode::new(call.argument(index) as u32 & !umask))
+    Ok(Mode::new(bits & !umask))
 }
 
 /// `man 2 mkdir`.

@@ -18,7 +18,7 @@ use crate::vdso;
 use abi::linux::{
     ADDR_NO_RANDOMIZE, AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS,
     AT_GID, AT_HWCAP, AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE,
-    AT_SYMLINK_NOFOLLOW, AT_SYSINFO_EHDR, AT_UID, Resource, TASK_COMM_LEN,
+    AT_SYMLINK_NOFOLLOW, AT_SYSINFO_EHDR, AT_UID, Membarrier, Resource, TASK_COMM_LEN,
 };
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE};
@@ -540,6 +540,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
             state.conduct.death_signal = None;
         }
         state.conduct.dumpable = !secure;
+        state.barriers = Membarrier::empty();
         state.name = name.iter().copied().take(TASK_COMM_LEN - 1).collect();
         state.executable = Some(program.location);
         state.arguments = stack.arguments;

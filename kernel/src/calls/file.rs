@@ -22,7 +22,7 @@ use crate::signals::{self, Origin};
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::linux::{
     MAX_RW_COUNT, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
-    SigInfo, SignalNumber, SystemCall,
+    SigInfo, SignalNumber, SystemCall, TransferFlags,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, PAGE_SIZE};
@@ -48,7 +48,7 @@ pub fn read(call: &mut Call<'_>) -> Called {
 /// EBADF, EFAULT, EINVAL, EAGAIN, EPIPE, ENOSPC, EFBIG, EIO.
 pub fn write(call: &mut Call<'_>) -> Called {
     let segments = [buffer(call)?];
-    write_from(call, &segments, None)
+    write_from(call, &segments, To::Position)
 }
 
 /// `man 2 readv`.
@@ -66,7 +66,7 @@ pub fn readv(call: &mut Call<'_>) -> Called {
 /// As [`write()`]; EINVAL for too many segments or bytes.
 pub fn writev(call: &mut Call<'_>) -> Called {
     let segments = call.user.segments(call.argument(1), call.argument(2))?;
-    write_from(call, &segments, None)
+    write_from(call, &segments, To::Position)
 }
 
 /// `man 2 pread`.
@@ -84,7 +84,7 @@ pub fn pread(call: &mut Call<'_>) -> Called {
 /// As [`write()`]; ESPIPE, EINVAL for a negative offset.
 pub fn pwrite(call: &mut Call<'_>) -> Called {
     let segments = [buffer(call)?];
-    write_from(call, &segments, Some(offset(call, 3)?))
+    write_from(call, &segments, To::Offset(offset(call, 3)?))
 }
 
 /// `man 2 preadv`. The fifth argument, upper bits of the offset for 32-bit programs, is of no effect here.
@@ -102,33 +102,49 @@ pub fn preadv(call: &mut Call<'_>) -> Called {
 /// As [`writev`] and [`pwrite`].
 pub fn pwritev(call: &mut Call<'_>) -> Called {
     let segments = call.user.segments(call.argument(1), call.argument(2))?;
-    write_from(call, &segments, Some(offset(call, 3)?))
+    write_from(call, &segments, To::Offset(offset(call, 3)?))
 }
 
 /// `man 2 preadv2`; an offset of -1 means the position.
 ///
 /// # Errors
-/// As [`preadv`]; EOPNOTSUPP for any flag.
+/// As [`preadv`]; EOPNOTSUPP for RWF_APPEND and unknown flags; EAGAIN with RWF_NOWAIT.
 pub fn preadv2(call: &mut Call<'_>) -> Called {
     let at = offset_or_position(call)?;
+    let flags = transfer_flags(call)?;
+    if flags.contains(TransferFlags::APPEND) {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
     let segments = call.user.segments(call.argument(1), call.argument(2))?;
+    call.nonblocking |= flags.contains(TransferFlags::NOWAIT);
     read_into(call, &segments, at)
 }
 
-/// `man 2 pwritev2`; an offset of -1 means the position.
+/// `man 2 pwritev2`; an offset of -1 means the position. What is written is where it will be, so RWF_SYNC and RWF_DSYNC ask
+/// for nothing more.
 ///
 /// # Errors
-/// As [`pwritev`]; EOPNOTSUPP for any flag.
+/// As [`pwritev`]; EOPNOTSUPP for unknown flags; EAGAIN with RWF_NOWAIT.
 pub fn pwritev2(call: &mut Call<'_>) -> Called {
     let at = offset_or_position(call)?;
+    let flags = transfer_flags(call)?;
     let segments = call.user.segments(call.argument(1), call.argument(2))?;
-    write_from(call, &segments, at)
+    call.nonblocking |= flags.contains(TransferFlags::NOWAIT);
+    let to = match at {
+        _ if flags.contains(TransferFlags::APPEND) => To::End {
+            moves: at.is_none(),
+        },
+        Some(at) => To::Offset(at),
+        None => To::Position,
+    };
+    write_from(call, &segments, to)
+}
+
+fn transfer_flags(call: &Call<'_>) -> Result<TransferFlags, Errno> {
+    TransferFlags::from_bits(call.argument(5) as u32).ok_or(Errno::EOPNOTSUPP)
 }
 
 fn offset_or_position(call: &Call<'_>) -> Result<Option<i64>, Errno> {
-    if call.argument(5) as u32 != 0 {
-        return Err(Errno::EOPNOTSUPP);
-    }
     if call.argument(3) == u64::MAX {
         return Ok(None);
     }
@@ -238,7 +254,7 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
         let room = sink.rest();
         // A stream that has given something is not waited for.
         let cx = IoContext {
-            nonblocking: stream && done > 0,
+            nonblocking: call.nonblocking || stream && done > 0,
             ..call.io()
         };
         let answer = match at {
@@ -260,8 +276,26 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
     }
 }
 
-fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Called {
+/// Where in a file bytes are written.
+#[derive(Clone, Copy)]
+enum To {
+    /// At its position, which moves.
+    Position,
+    /// At an offset; the position stays.
+    Offset(i64),
+    /// At its end.
+    End {
+        /// The position moves there.
+        moves: bool,
+    },
+}
+
+fn write_from(call: &mut Call<'_>, segments: &[Segment], to: To) -> Called {
     let file = opened(call, 0)?;
+    let at = match to {
+        To::Offset(at) => Some(at),
+        To::Position | To::End { .. } => None,
+    };
     require(&file, Access::WRITE, at)?;
     if socket::is_socket(&file) {
         return socket::write(call, &file, segments);
@@ -279,6 +313,10 @@ fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Cal
     }
     let mut done = before;
     let here = at.map(|at| at.saturating_add(done as i64).cast_unsigned());
+    let here = match to {
+        To::End { .. } if is_regular(&file) => Some(file.operations().size(&call.io())?),
+        _ => here,
+    };
     let total = done + allowed(call, &file, here, wanted.saturating_sub(done), done > 0)?;
     while done < total {
         let step = STEP.min(total - done);
@@ -289,9 +327,10 @@ fn write_from(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Cal
             Err(errno) => return Err(errno.into()),
         };
         let cx = call.io();
-        let answer = match at {
-            None => file.write(&cx, &mut source),
-            Some(at) => file.write_at(&cx, at.saturating_add(done as i64), &mut source),
+        let answer = match to {
+            To::Position => file.write(&cx, &mut source),
+            To::End { moves } => file.append(&cx, &mut source, moves),
+            To::Offset(at) => file.write_at(&cx, at.saturating_add(done as i64), &mut source),
         };
         match answer {
             Ok(0) => break,

@@ -6,10 +6,12 @@
 //! between two runs is its [`Continuation`].
 
 pub mod attribute;
+mod barrier;
 pub mod clock;
 pub mod control;
 pub mod descriptor;
 pub mod directory;
+mod discipline;
 pub mod epoll;
 pub mod event;
 pub mod exec;
@@ -17,6 +19,7 @@ pub mod file;
 pub mod futex;
 pub mod identity;
 pub mod inotify;
+mod io_priority;
 pub mod job;
 pub mod light;
 pub mod memory;
@@ -68,6 +71,8 @@ pub struct Call<'a> {
     pub body: &'a mut Body,
     /// Its memory.
     pub user: User,
+    /// It fails with EAGAIN rather than wait, whatever the file says.
+    pub nonblocking: bool,
     number: u64,
     progress: Continuation,
     waiter: OnceCell<Waiter>,
@@ -86,6 +91,7 @@ impl<'a> Call<'a> {
             thread,
             body,
             user: User::new(space),
+            nonblocking: false,
             number: pending.number,
             progress: pending.progress,
             waiter: OnceCell::new(),
@@ -129,7 +135,7 @@ impl<'a> Call<'a> {
         IoContext {
             credential: self.credential(),
             caller: self,
-            nonblocking: false,
+            nonblocking: self.nonblocking,
         }
     }
 
@@ -227,6 +233,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
 
         S::Open => directory::open(call),
         S::Openat => directory::openat(call),
+        S::Openat2 => directory::openat2(call),
         S::Creat => directory::creat(call),
         S::Mkdir => directory::mkdir(call),
         S::Mkdirat => directory::mkdirat(call),
@@ -417,6 +424,9 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Nice => schedule::nice(call),
         S::Getcpu => thread::getcpu(call),
         S::Futex => futex::futex(call),
+        S::Membarrier => barrier::membarrier(call),
+        S::IoprioGet => io_priority::ioprio_get(call),
+        S::IoprioSet => io_priority::ioprio_set(call),
 
         S::Setpgid => job::setpgid(call),
         S::Getpgid => job::getpgid(call),
@@ -458,6 +468,8 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::ClockGettime => clock::clock_gettime(call),
         S::ClockGetres => clock::clock_getres(call),
         S::ClockSettime => clock::clock_settime(call),
+        S::Adjtimex => discipline::adjtimex(call),
+        S::ClockAdjtime => discipline::clock_adjtime(call),
         S::ClockNanosleep => clock::clock_nanosleep(call),
         S::Nanosleep => clock::nanosleep(call),
         S::Gettimeofday => clock::gettimeofday(call),

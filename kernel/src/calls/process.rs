@@ -97,7 +97,7 @@ pub fn clone3(call: &mut Call<'_>) -> Called {
     if size < FIRST_SIZE {
         return Err(Errno::EINVAL.into());
     }
-    let args = CloneArgs::decode(&clone3::extensible(call, address, size)?);
+    let args = CloneArgs::decode(&call.user.extensible(address, size)?);
     let flags = CloneFlags::from_bits_retain(args.flags);
     clone3::check(&args, flags)?;
     let exit_signal = match args.exit_signal {
@@ -347,6 +347,7 @@ fn with_space(
         .inspect_err(|_| environment.thread_left())?;
     let begun = (|| {
         let thread = Thread::new(child.number(), child.clone(), context, own)?;
+        thread.inherit(call.thread);
         request.leave_number(&thread, &child);
         child.add_thread(&thread)?;
         let pidfd = request.leave_pidfd(call, &child)?;

@@ -68,7 +68,7 @@ fn named(call: &Call<'_>) -> Result<Arc<Thread>, Errno> {
 }
 
 /// Whether the caller is who the thread's program runs as (`man 2 setpriority`, "ERRORS").
-fn owns(call: &Call<'_>, thread: &Thread) -> bool {
+pub(super) fn owns(call: &Call<'_>, thread: &Thread) -> bool {
     let (mine, theirs) = (call.credential(), thread.process.credential());
     mine.shares_users_with(&theirs)
         && [theirs.identity.uid, theirs.identity.euid].contains(&mine.identity.euid)
@@ -342,7 +342,7 @@ pub fn sched_setaffinity(call: &mut Call<'_>) -> Called {
 
 /// `man 2 getpriority`: 20 minus the nice value, so that the result is never negative.
 pub fn getpriority(call: &mut Call<'_>) -> Called {
-    let best = whom(call)?
+    let best = whom_of(call)?
         .iter()
         .map(|thread| thread.attributes().nice)
         .min()
@@ -353,7 +353,7 @@ pub fn getpriority(call: &mut Call<'_>) -> Called {
 /// `man 2 setpriority`.
 pub fn setpriority(call: &mut Call<'_>) -> Called {
     let nice = (call.argument(2) as i32).clamp(-20, 19) as i8;
-    let whom = whom(call)?;
+    let whom = whom_of(call)?;
     if whom.is_empty() {
         return Err(Errno::ESRCH.into());
     }
@@ -379,11 +379,16 @@ fn renice(call: &Call<'_>, thread: &Arc<Thread>, nice: i8) -> Result<(), Errno> 
     give(call, thread, change, Errno::EACCES)
 }
 
-/// The threads that `which` and `who` mean.
-fn whom(call: &Call<'_>) -> Result<Vec<Arc<Thread>>, Errno> {
+/// The threads that the first two arguments of `getpriority` mean.
+fn whom_of(call: &Call<'_>) -> Result<Vec<Arc<Thread>>, Errno> {
     let (which, who) = (call.argument(0) as u32, call.argument(1) as u32);
+    whom(call, u64::from(which), who)
+}
+
+/// The threads that `which`, in the numbers of `getpriority`, and `who` mean.
+pub(super) fn whom(call: &Call<'_>, which: u64, who: u32) -> Result<Vec<Arc<Thread>>, Errno> {
     let credential = call.credential();
-    let processes: Vec<Arc<Process>> = match u64::from(which) {
+    let processes: Vec<Arc<Process>> = match which {
         PRIO_PROCESS => return Ok(fallible::of_one(target(call, who.into())?)?),
         PRIO_PGRP => {
             let tree = system().tree.lock();

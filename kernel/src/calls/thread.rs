@@ -34,6 +34,7 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
             .pids
             .bind(number.handle, Numbered::Thread(thread.clone()));
         process.add_thread(&thread).map_err(undo)?;
+        thread.inherit(call.thread);
         request.leave_number(&thread, process);
         let tid = VPid(thread.virtual_tid().0);
         if request.flags.contains(CloneFlags::PARENT_SETTID) {

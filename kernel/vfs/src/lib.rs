@@ -63,7 +63,7 @@ pub use open::{OpenHow, OpenOptions};
 pub use open_file::{Access, OpenFile, SpecialFiles, StatusFlags, Watcher};
 pub use place::Place;
 pub use text_file::{OrderFile, Orders, TextFile};
-pub use walk::{Follow, NAME_LIMIT, PATH_LIMIT, Walk};
+pub use walk::{Follow, NAME_LIMIT, PATH_LIMIT, Restrictions, Walk};
 
 #[cfg(doc)]
 use sync::Rank;

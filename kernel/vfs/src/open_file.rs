@@ -233,6 +233,31 @@ impl OpenFile {
         Ok(count)
     }
 
+    /// Writes at the end, whatever the file was opened for; the position stays unless it `moves` (`man 2 pwritev2`).
+    ///
+    /// # Errors
+    /// As [`OpenFile::write`].
+    pub fn append(
+        &self,
+        cx: &IoContext<'_>,
+        source: &mut dyn Source,
+        moves: bool,
+    ) -> Attempt<usize> {
+        self.require(Access::WRITE)?;
+        let cx = self.context(cx);
+        if self.operations.seek() != Seek::Yes {
+            return self.write(&cx, source);
+        }
+        let mut position = self.position.lock();
+        let (at, count) = self.operations.append(&cx, source)?;
+        if moves {
+            *position = at.saturating_add(count as u64);
+        }
+        drop(position);
+        self.moved(&cx, count, Events::MODIFY);
+        Ok(count)
+    }
+
     /// Reads from `offset`; the position stays (`man 2 pread`).
     ///
     /// # Errors

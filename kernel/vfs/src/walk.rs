@@ -5,6 +5,7 @@ use abi::Errno;
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bitflags::bitflags;
 use security::{Mode as Wanted, Privileges};
 use wait::{Attempt, Stop};
 
@@ -24,6 +25,28 @@ pub enum Follow {
     No,
 }
 
+bitflags! {
+    /// Ways that a walk does not take (`man 2 openat2`).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Restrictions: u32 {
+        /// From one mount to another: EXDEV.
+        const NO_CROSSING = 1;
+        /// Links of `/proc` that lead to a file rather than to a path: ELOOP.
+        const NO_MAGIC_LINKS = 2;
+        /// Any symbolic link: ELOOP.
+        const NO_LINKS = 4;
+        /// Out of the directory that it starts from, which is [`Walk::root`]: EXDEV.
+        const BENEATH = 8;
+        /// The directory that it starts from is the root, which links of `/proc` leave: EXDEV.
+        const IN_ROOT = 16;
+    }
+}
+
+impl Restrictions {
+    /// The walk stays in a directory that is not the process's root.
+    pub const SCOPED: Self = Self::BENEATH.union(Self::IN_ROOT);
+}
+
 /// A process as it looks up names: who it is, where its root and working directory are, what it sees mounted.
 ///
 /// Every operation on names is a method: see also the ones that open, make, remove and change.
@@ -39,6 +62,8 @@ pub struct Walk<'a> {
     pub cwd: &'a Location,
     /// Who opens fifos and devices.
     pub special: &'a dyn SpecialFiles,
+    /// Which ways it does not take.
+    pub restrictions: Restrictions,
 }
 
 /// The last component of a path.
@@ -89,8 +114,30 @@ impl Walk<'_> {
         Ok(credential.may_access(metadata.uid, metadata.gid, metadata.st_mode(), wanted)?)
     }
 
+    fn forbids(&self, ways: Restrictions) -> bool {
+        self.restrictions.intersects(ways)
+    }
+
+    /// Fails when the walk may not go from one mount to another and these two are in different ones.
+    fn may_cross(&self, from: &Location, to: &Location) -> Attempt<()> {
+        let crosses = !Arc::ptr_eq(from.mount(), to.mount());
+        if crosses && self.forbids(Restrictions::NO_CROSSING) {
+            return Err(Errno::EXDEV.into());
+        }
+        Ok(())
+    }
+
     /// The directory above, which is the root itself at the root.
-    fn above(&self, here: &Location) -> Location {
+    fn above(&self, here: &Location) -> Attempt<Location> {
+        if here == self.root && self.forbids(Restrictions::BENEATH) {
+            return Err(Errno::EXDEV.into());
+        }
+        let above = self.parent(here);
+        self.may_cross(here, &above)?;
+        Ok(above)
+    }
+
+    fn parent(&self, here: &Location) -> Location {
         let mut at = here.clone();
         loop {
             if at == *self.root {
@@ -164,6 +211,9 @@ impl<'w, 'a> Walker<'w, 'a> {
             return Err(Errno::ENAMETOOLONG.into());
         }
         let absolute = path.first() == Some(&b'/');
+        if absolute && walk.forbids(Restrictions::BENEATH) {
+            return Err(Errno::EXDEV.into());
+        }
         let start = if absolute {
             walk.root
         } else {
@@ -209,7 +259,7 @@ impl<'w, 'a> Walker<'w, 'a> {
             match name {
                 b"." => last = Last::Dot,
                 b".." => {
-                    self.here = self.walk.above(&self.here);
+                    self.here = self.walk.above(&self.here)?;
                     self.climbed = true;
                     last = Last::DotDot;
                 }
@@ -245,6 +295,12 @@ impl<'w, 'a> Walker<'w, 'a> {
             return Ok(());
         }
         match &self.boundary {
+            // As `man 2 openat2` has it, the caller may try again.
+            Some(boundary)
+                if !self.here.is_within(boundary) && self.walk.forbids(Restrictions::SCOPED) =>
+            {
+                Err(Errno::EAGAIN.into())
+            }
             Some(boundary) if !self.here.is_within(boundary) => Err(Errno::ENOENT.into()),
             _ => Ok(()),
         }
@@ -253,10 +309,10 @@ impl<'w, 'a> Walker<'w, 'a> {
     /// What is seen under a name of the directory that the walk has come to.
     pub(crate) fn child(&self, name: &[u8]) -> Attempt<Location> {
         let entry = self.here.entry().child(&self.walk.io, name)?;
-        Ok(self
-            .walk
-            .mounts
-            .topmost(Location::new(self.here.mount().clone(), entry)))
+        let found = Location::new(self.here.mount().clone(), entry);
+        let found = self.walk.mounts.topmost(found);
+        self.walk.may_cross(&self.here, &found)?;
+        Ok(found)
     }
 
     /// Goes to `found`. A symbolic link is followed when `follow` says so; answers whether one was whose path is
@@ -267,10 +323,14 @@ impl<'w, 'a> Walker<'w, 'a> {
             return Ok(false);
         }
         self.links += 1;
-        if self.links > LINK_LIMIT {
+        if self.links > LINK_LIMIT || self.walk.forbids(Restrictions::NO_LINKS) {
             return Err(Errno::ELOOP.into());
         }
-        match found.inode().follow(&self.walk.io)? {
+        let link = found.inode().follow(&self.walk.io)?;
+        if !matches!(link, Link::Path) {
+            self.may_jump()?;
+        }
+        match link {
             Link::Opaque => self.here = found,
             Link::To(location) => self.jump(location)?,
             Link::Path => {
@@ -281,7 +341,19 @@ impl<'w, 'a> Walker<'w, 'a> {
         Ok(false)
     }
 
+    /// Whether a link may be followed that leads to a file and not to a path.
+    fn may_jump(&self) -> Attempt<()> {
+        if self.walk.forbids(Restrictions::NO_MAGIC_LINKS) {
+            return Err(Errno::ELOOP.into());
+        }
+        if self.walk.forbids(Restrictions::SCOPED) {
+            return Err(Errno::EXDEV.into());
+        }
+        Ok(())
+    }
+
     fn jump(&mut self, location: Location) -> Attempt<()> {
+        self.walk.may_cross(&self.here, &location)?;
         self.boundary = self.walk.boundary(&location);
         if self.boundary.is_none() && !self.walk.oversees_partitions() {
             return Err(Errno::EACCES.into());
@@ -295,6 +367,10 @@ impl<'w, 'a> Walker<'w, 'a> {
             return Err(Stop::Error(Errno::ENOENT));
         }
         if target.first() == Some(&b'/') {
+            if self.walk.forbids(Restrictions::BENEATH) {
+                return Err(Errno::EXDEV.into());
+            }
+            self.walk.may_cross(&self.here, self.walk.root)?;
             self.here = self.walk.root.clone();
             self.boundary = Some(self.walk.root.clone());
         }

@@ -127,7 +127,49 @@ static void synchronizing(void)
 	WANT_ERROR(sync_file_range(gate[0], 0, 0, 0), ESPIPE);
 }
 
+static long disk_priority(int which, int who, int value)
+{
+	return value < 0 ? syscall(SYS_ioprio_get, which, who) : syscall(SYS_ioprio_set, which, who, value);
+}
+
+static void disk_priorities(void)
+{
+	enum { REALTIME = 1 << 13, SHARING = 2 << 13, IDLE = 3 << 13 };
+	WANT(disk_priority(1, 0, -1) == 0);
+	WANT(disk_priority(1, 0, SHARING | 7) == 0 && disk_priority(1, 0, -1) == (SHARING | 7));
+	int status;
+	pid_t child = fork();
+	if (child == 0)
+		_exit(disk_priority(1, 0, -1) != (SHARING | 7));
+	WANT(waitpid(child, &status, 0) == child && status == 0);
+	WANT_ERROR(disk_priority(1, 0, SHARING | 8), EINVAL);
+	WANT_ERROR(disk_priority(1, 0, 1), EINVAL);
+	WANT_ERROR(disk_priority(1, 0, 4 << 13), EINVAL);
+	WANT_ERROR(disk_priority(0, 0, -1), EINVAL);
+	WANT_ERROR(disk_priority(4, 0, IDLE), EINVAL);
+	WANT_ERROR(disk_priority(1, 1 << 22, -1), ESRCH);
+	WANT(disk_priority(1, 0, REALTIME | 1) == 0);
+	/* The best of a group is told. */
+	child = fork();
+	if (child == 0) {
+		setpgid(0, 0);
+		disk_priority(1, 0, IDLE);
+		pid_t second = fork();
+		if (second == 0) {
+			disk_priority(1, 0, SHARING | 2);
+			_exit(disk_priority(2, 0, -1) != (SHARING | 2));
+		}
+		WANT(waitpid(second, &status, 0) == second && status == 0);
+		WANT(setuid(1000) == 0);
+		WANT_ERROR(disk_priority(1, 0, REALTIME | 1), EPERM);
+		WANT_ERROR(disk_priority(1, getppid(), IDLE), EPERM);
+		_exit(0);
+	}
+	WANT(waitpid(child, &status, 0) == child && status == 0);
+}
+
 static const struct check checks[] = {
+	{ "disk-priorities", disk_priorities },
 	{ "death-signal", death_signal },
 	{ "flags", flags },
 	{ "no-new-privileges", no_new_privileges },

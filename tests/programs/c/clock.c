@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/timex.h>
 
 static int64_t by_call(int clock)
 {
@@ -135,7 +136,39 @@ static void everywhere(void)
 		WANT(pthread_join(threads[cpu], NULL) == 0);
 }
 
+/* What `adjtimex` tells, and who may change what by it. */
+static void discipline(void)
+{
+	struct timex asked = { 0 };
+	int64_t before = by_call(CLOCK_REALTIME);
+	WANT(adjtimex(&asked) == TIME_ERROR && (asked.status & STA_UNSYNC));
+	WANT(asked.tick == 10000 && asked.freq == 0);
+	WANT(asked.time.tv_sec >= before / 1000000000 && asked.time.tv_usec < 1000000);
+	WANT_ERROR(clock_adjtime(CLOCK_MONOTONIC, &asked), EOPNOTSUPP);
+	WANT_ERROR(clock_adjtime(99, &asked), EINVAL);
+	WANT_ERROR(syscall(SYS_adjtimex, 8), EFAULT);
+	asked.modes = ADJ_FREQUENCY;
+	WANT_ERROR(adjtimex(&asked), getuid() == 0 && getenv("INSIDE") == NULL ? EINVAL : EPERM);
+	asked = (struct timex){ .modes = ADJ_SETOFFSET | ADJ_NANO, .time = { 100, 5 } };
+	if (getenv("INSIDE") != NULL) {
+		WANT_ERROR(adjtimex(&asked), EPERM);
+		return;
+	}
+	before = by_call(CLOCK_REALTIME);
+	WANT(adjtimex(&asked) == TIME_ERROR);
+	WANT(by_vdso(CLOCK_REALTIME) - before >= 100000000000);
+	asked.time.tv_sec = -100;
+	asked.modes = ADJ_SETOFFSET;
+	WANT(adjtimex(&asked) == TIME_ERROR);
+	WANT(by_call(CLOCK_REALTIME) - before < 100000000000);
+	asked.time.tv_usec = -1;
+	WANT_ERROR(adjtimex(&asked), EINVAL);
+	asked = (struct timex){ .modes = ADJ_SETOFFSET, .time = { INT64_MIN, 0 } };
+	WANT_ERROR(adjtimex(&asked), EINVAL);
+}
+
 static const struct check checks[] = {
+	{ "discipline", discipline },
 	{ "same", same }, { "others", others }, { "set", set }, { "everywhere", everywhere },
 };
 MAIN(checks)

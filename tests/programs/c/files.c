@@ -1,6 +1,7 @@
 /* Extended attributes and transfers between files: run in an empty folder, as root. */
 
 #include "check.h"
+#include <sys/uio.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sendfile.h>
@@ -156,7 +157,30 @@ static void send(void)
 	WANT_ERROR(sendfile(from, ends[0], NULL, 1), EINVAL);
 }
 
+/* The flags of preadv2 and pwritev2. */
+static void transfer_flags(void)
+{
+	char text[16] = "";
+	struct iovec one = { "abc", 3 }, into = { text, sizeof text };
+	int fd = open("flags", O_RDWR | O_CREAT, 0600);
+	WANT(pwritev2(fd, &one, 1, 0, RWF_SYNC | RWF_DSYNC | RWF_HIPRI) == 3);
+	/* The position moves only without an offset. */
+	WANT(pwritev2(fd, &one, 1, 0, RWF_APPEND) == 3 && lseek(fd, 0, SEEK_CUR) == 0);
+	WANT(pwritev2(fd, &one, 1, -1, RWF_APPEND) == 3 && lseek(fd, 0, SEEK_CUR) == 9);
+	WANT(preadv2(fd, &into, 1, 0, RWF_NOWAIT) == 9 && memcmp(text, "abcabcabc", 9) == 0);
+	WANT_ERROR(preadv2(fd, &into, 1, 0, RWF_APPEND), EOPNOTSUPP);
+	WANT_ERROR(preadv2(fd, &into, 1, 0, 1 << 20), EOPNOTSUPP);
+	WANT_ERROR(pwritev2(fd, &one, 1, 0, 1 << 20), EOPNOTSUPP);
+	int ends[2];
+	WANT(pipe(ends) == 0);
+	WANT_ERROR(preadv2(ends[0], &into, 1, -1, RWF_NOWAIT), EAGAIN);
+	WANT(pwritev2(ends[1], &one, 1, -1, RWF_NOWAIT | RWF_APPEND) == 3);
+	WANT(preadv2(ends[0], &into, 1, -1, RWF_NOWAIT) == 3);
+	WANT_ERROR(preadv2(ends[0], &into, 1, 0, 0), ESPIPE);
+}
+
 static const struct check checks[] = {
+	{ "transfer-flags", transfer_flags },
 	{ "attributes", attributes },	      { "attribute-names", attribute_names },
 	{ "attributes-of-others", attributes_of_others }, { "copy-range", copy_range },
 	{ "copy-range-errors", copy_range_errors },	      { "send", send },

@@ -45,6 +45,47 @@ bitflags! {
     }
 }
 
+impl OpenFlags {
+    /// Those that there are (`man 2 openat2`: others are refused).
+    pub const KNOWN: Self = Self::from_bits_retain(0o37_777_700);
+}
+
+bitflags! {
+    /// Flags of `preadv2` and `pwritev2` (linux/fs.h).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct TransferFlags: u32 {
+        /// With priority.
+        const HIPRI = 1;
+        /// Data reach the medium before the call returns.
+        const DSYNC = 2;
+        /// The file does.
+        const SYNC = 4;
+        /// Fail rather than wait.
+        const NOWAIT = 8;
+        /// Write at the end.
+        const APPEND = 16;
+    }
+}
+
+bitflags! {
+    /// How `openat2` walks a path (linux/openat2.h).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct ResolveFlags: u64 {
+        /// Not from one mount to another.
+        const NO_XDEV = 1;
+        /// Not through links of `/proc` that lead to a file.
+        const NO_MAGICLINKS = 2;
+        /// Through no symbolic link.
+        const NO_SYMLINKS = 4;
+        /// Not out of the directory that it starts from.
+        const BENEATH = 8;
+        /// With the directory that it starts from as root.
+        const IN_ROOT = 16;
+        /// Only as far as nothing has to be waited for.
+        const CACHED = 32;
+    }
+}
+
 bitflags! {
     /// Flags of `memfd_create` (linux/memfd.h).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -189,6 +230,16 @@ pub const UTIME_NOW: i64 = 0x3fff_ffff;
 pub const UTIME_OMIT: i64 = 0x3fff_fffe;
 
 record! {
+    /// `struct open_how`.
+    OpenHow [24] {
+        /// As those of `open`.
+        0 flags: u64,
+        /// Permissions of a new file.
+        8 mode: u64,
+        /// [`ResolveFlags`].
+        16 resolve: u64,
+    }
+
     /// `struct stat` of powerpc64.
     Stat [144] {
         /// Device that holds the file.

@@ -4,6 +4,40 @@ use super::record::record;
 use bitflags::bitflags;
 
 bitflags! {
+    /// Commands of `membarrier` (linux/membarrier.h), as its query tells them.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Membarrier: u32 {
+        /// Every thread of the process goes through a barrier.
+        const PRIVATE_EXPEDITED = 8;
+        /// The process will ask for that.
+        const REGISTER_PRIVATE_EXPEDITED = 16;
+        /// Every thread synchronizes its instructions too.
+        const PRIVATE_EXPEDITED_SYNC_CORE = 32;
+        /// The process will ask for that.
+        const REGISTER_PRIVATE_EXPEDITED_SYNC_CORE = 64;
+        /// Which of these the process has announced.
+        const GET_REGISTRATIONS = 512;
+    }
+}
+
+/// `ioprio_set`: bits of the class above those of the level.
+pub const IOPRIO_CLASS_SHIFT: u32 = 13;
+/// `ioprio_set`: no class.
+pub const IOPRIO_CLASS_NONE: u32 = 0;
+/// `ioprio_set`: before all others.
+pub const IOPRIO_CLASS_RT: u32 = 1;
+/// `ioprio_set`: time sharing.
+pub const IOPRIO_CLASS_BE: u32 = 2;
+/// `ioprio_set`: when nobody else wants the disk.
+pub const IOPRIO_CLASS_IDLE: u32 = 3;
+/// `ioprio_get`: a thread.
+pub const IOPRIO_WHO_PROCESS: u32 = 1;
+/// `ioprio_get`: a group.
+pub const IOPRIO_WHO_PGRP: u32 = 2;
+/// `ioprio_get`: a user.
+pub const IOPRIO_WHO_USER: u32 = 3;
+
+bitflags! {
     /// Flags of `clone` and `clone3`; the low byte of `clone`'s word is the exit signal.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct CloneFlags: u64 {

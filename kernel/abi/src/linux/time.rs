@@ -37,6 +37,17 @@ pub const ITIMER_PROF: u64 = 2;
 /// Clock ticks in a second, as `times` counts (AT_CLKTCK).
 pub const CLOCK_TICKS_PER_SECOND: u64 = 100;
 
+/// `adjtimex`: change the time at once.
+pub const ADJ_SETOFFSET: u32 = 0x100;
+/// `adjtimex`: its fraction is in nanoseconds.
+pub const ADJ_NANO: u32 = 0x2000;
+/// `adjtimex`: only tell what `adjtime` has still to do.
+pub const ADJ_OFFSET_SS_READ: u32 = 0xa001;
+/// `adjtimex`: nobody keeps the clock right.
+pub const STA_UNSYNC: i32 = 0x40;
+/// `adjtimex`: the result that says the same.
+pub const TIME_ERROR: u64 = 5;
+
 /// `sigevent`: a signal.
 pub const SIGEV_SIGNAL: i32 = 0;
 /// `sigevent`: nothing.
@@ -57,6 +68,32 @@ record! {
         12 notify: i32,
         /// The thread, for [`SIGEV_THREAD_ID`].
         16 tid: i32,
+    }
+
+    /// `struct timex` (`man 2 adjtimex`), without the fields of a signal that comes each second.
+    Timex [208] {
+        /// What to change.
+        0 modes: u32,
+        /// Correction that is still to be made.
+        8 offset: i64,
+        /// Correction of the frequency.
+        16 freq: i64,
+        /// Greatest error, microseconds.
+        24 maxerror: i64,
+        /// Error that is to be expected, microseconds.
+        32 esterror: i64,
+        /// STA_ bits.
+        40 status: i32,
+        /// Time constant of the loop.
+        48 constant: i64,
+        /// Precision, microseconds.
+        56 precision: i64,
+        /// Greatest correction of the frequency.
+        64 tolerance: i64,
+        /// The time, or by how much to change it.
+        72 time: Timeval,
+        /// Microseconds of a tick.
+        88 tick: i64,
     }
 
     /// `struct timespec`.

@@ -345,6 +345,7 @@ fn with_walk<T>(place: &Place, credential: &Credential, act: impl FnOnce(&Walk<'
         root: &place.root,
         cwd: &place.cwd,
         special: &NoSpecial,
+        restrictions: vfs::Restrictions::empty(),
     })
 }
 

@@ -1,11 +1,13 @@
 //! `open` and its kin: flags become options, the file goes into a descriptor.
 
 use super::super::{Call, descriptor, terminal};
-use super::{Named, masked, with_walk};
+use super::{Named, mode_masked, with_restricted_walk};
 use crate::outcome::Called;
 use abi::Errno;
-use abi::linux::{O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags};
-use vfs::{Access, Mode, OpenHow, OpenOptions, StatusFlags};
+use abi::linux::{
+    O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags, OpenHow as HowAsked, ResolveFlags,
+};
+use vfs::{Access, Mode, OpenHow, OpenOptions, Restrictions, StatusFlags};
 
 /// `man 2 open`.
 ///
@@ -13,7 +15,8 @@ use vfs::{Access, Mode, OpenHow, OpenOptions, StatusFlags};
 /// EINVAL, EMFILE, those of [`vfs::Walk::open`]; parks at fifos without another end.
 pub fn open(call: &mut Call<'_>) -> Called {
     let named = Named::new(call, 0)?;
-    open_named(call, &named, call.argument(1) as u32, 2)
+    let (bits, mode) = (call.argument(1) as u32, call.argument(2) as u32);
+    open_named(call, &named, bits, mode, Restrictions::empty())
 }
 
 /// `man 2 openat`.
@@ -22,7 +25,8 @@ pub fn open(call: &mut Call<'_>) -> Called {
 /// As [`open`]; EBADF, ENOTDIR.
 pub fn openat(call: &mut Call<'_>) -> Called {
     let named = Named::at(call, 0, 1)?;
-    open_named(call, &named, call.argument(2) as u32, 3)
+    let (bits, mode) = (call.argument(2) as u32, call.argument(3) as u32);
+    open_named(call, &named, bits, mode, Restrictions::empty())
 }
 
 /// `man 2 creat`.
@@ -32,16 +36,76 @@ pub fn openat(call: &mut Call<'_>) -> Called {
 pub fn creat(call: &mut Call<'_>) -> Called {
     let named = Named::new(call, 0)?;
     let flags = OpenFlags::CREAT | OpenFlags::TRUNC;
-    open_named(call, &named, O_WRONLY | flags.bits(), 1)
+    let (bits, mode) = (O_WRONLY | flags.bits(), call.argument(1) as u32);
+    open_named(call, &named, bits, mode, Restrictions::empty())
 }
 
-fn open_named(call: &Call<'_>, named: &Named, bits: u32, mode: usize) -> Called {
+/// `man 2 openat2`. All files are in memory, so there is nothing that RESOLVE_CACHED would have to wait for.
+///
+/// # Errors
+/// As [`openat`]; E2BIG for a structure with more in it than is known here, EINVAL for anything unknown or contradictory
+/// in it, EXDEV, ELOOP and EAGAIN for ways that it forbids.
+pub fn openat2(call: &mut Call<'_>) -> Called {
+    let size = call.argument(3) as usize;
+    if size < HowAsked::SIZE {
+        return Err(Errno::EINVAL.into());
+    }
+    let how = HowAsked::decode(&call.user.extensible(call.argument(2), size)?);
+    let bits = u32::try_from(how.flags).map_err(|_| Errno::EINVAL)?;
+    let resolve = ResolveFlags::from_bits(how.resolve).ok_or(Errno::EINVAL)?;
+    check_how(bits, how.mode, resolve)?;
+    let named = if resolve.contains(ResolveFlags::IN_ROOT) {
+        Named::below(call, 0, 1)?
+    } else {
+        Named::at(call, 0, 1)?
+    };
+    let restrictions = [
+        (ResolveFlags::NO_XDEV, Restrictions::NO_CROSSING),
+        (ResolveFlags::NO_MAGICLINKS, Restrictions::NO_MAGIC_LINKS),
+        (ResolveFlags::NO_SYMLINKS, Restrictions::NO_LINKS),
+        (ResolveFlags::BENEATH, Restrictions::BENEATH),
+        (ResolveFlags::IN_ROOT, Restrictions::IN_ROOT),
+    ]
+    .into_iter()
+    .filter(|(flag, _)| resolve.contains(*flag))
+    .fold(Restrictions::empty(), |all, (_, one)| all | one);
+    open_named(call, &named, bits, how.mode as u32, restrictions)
+}
+
+/// What `openat2` refuses and `openat` passes over.
+fn check_how(bits: u32, mode: u64, resolve: ResolveFlags) -> Result<(), Errno> {
+    let flags = OpenFlags::from_bits_retain(bits & !O_ACCMODE);
+    let with_path =
+        OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NOFOLLOW | OpenFlags::CLOEXEC;
+    let makes = flags.intersects(OpenFlags::CREAT | OpenFlags::TMPFILE);
+    let wrong = !OpenFlags::KNOWN.contains(flags)
+        || flags.contains(OpenFlags::PATH) && (!with_path.contains(flags) || bits & O_ACCMODE != 0)
+        || mode & !0o7777 != 0
+        || mode != 0 && !makes
+        || resolve.contains(ResolveFlags::BENEATH | ResolveFlags::IN_ROOT);
+    if wrong {
+        return Err(Errno::EINVAL);
+    }
+    let changes = makes || flags.contains(OpenFlags::TRUNC);
+    if resolve.contains(ResolveFlags::CACHED) && changes {
+        return Err(Errno::EAGAIN);
+    }
+    Ok(())
+}
+
+fn open_named(
+    call: &Call<'_>,
+    named: &Named,
+    bits: u32,
+    mode: u32,
+    restrictions: Restrictions,
+) -> Called {
     let flags = OpenFlags::from_bits_retain(bits);
     if flags.contains(OpenFlags::TMPFILE) {
         require_nameless(bits, flags)?;
     }
     let options = OpenOptions {
-        mode: masked(call, mode)?,
+        mode: mode_masked(call, mode)?,
         ..open_options(bits, flags)?
     };
     if flags.intersects(OpenFlags::CREAT | OpenFlags::TRUNC | OpenFlags::TMPFILE) {
@@ -49,7 +113,7 @@ fn open_named(call: &Call<'_>, named: &Named, bits: u32, mode: usize) -> Called 
         descriptor::require_room(call)?;
     }
     let (base, path) = named.parts();
-    let file = with_walk(call, |walk| {
+    let file = with_restricted_walk(call, base, restrictions, |walk| {
         if flags.contains(OpenFlags::TMPFILE) {
             walk.open_nameless(base, path, &options)
         } else {

@@ -1,30 +1,7 @@
-//! The structure of `clone3`, and what can be wrong with it.
+//! What can be wrong with the structure of `clone3`.
 
-use crate::calls::Call;
+use abi::Errno;
 use abi::linux::{CloneArgs, CloneFlags};
-use abi::{Errno, PAGE_SIZE};
-
-/// A structure that may be longer than the kernel's, if what is longer is zero.
-pub(super) fn extensible<const N: usize>(
-    call: &Call<'_>,
-    address: u64,
-    size: usize,
-) -> Result<[u8; N], Errno> {
-    if size > PAGE_SIZE {
-        return Err(Errno::E2BIG);
-    }
-    let mut bytes = [0; N];
-    let known = size.min(N);
-    if let Some(given) = bytes.get_mut(..known) {
-        call.user.read(address, given)?;
-    }
-    for at in known..size {
-        if call.user.bytes::<1>(address.wrapping_add(at as u64))? != [0] {
-            return Err(Errno::E2BIG);
-        }
-    }
-    Ok(bytes)
-}
 
 /// What `clone3` refuses and `clone` cannot ask for.
 pub(super) fn check(args: &CloneArgs, flags: CloneFlags) -> Result<(), Errno> {

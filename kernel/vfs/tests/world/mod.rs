@@ -134,6 +134,7 @@ impl Process {
             root: &self.place.root,
             cwd: &self.place.cwd,
             special: &NoSpecial,
+            restrictions: Restrictions::empty(),
         }
     }
 
