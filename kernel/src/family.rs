@@ -3,6 +3,7 @@
 //! The tree answers what has to be told to whom; it is told here, after the tree's lock is released.
 
 use crate::process::Process;
+use crate::ptrace;
 use crate::signals::{self, Origin};
 use crate::system::{Numbered, Tree, system};
 use abi::linux::{ActionFlags, SigInfo, SignalNumber};
@@ -31,6 +32,21 @@ pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
             careless.contains(&reaper)
         })
     };
+    follow(exit);
+}
+
+/// Tells the parent of a process that has ended, of which so far only its tracer has known.
+pub fn hand_over(pid: Pid) {
+    let exit = {
+        let mut tree = system().tree.lock();
+        let careless = careless_reapers(&tree, pid);
+        tree.hand_over(pid, |reaper| careless.contains(&reaper))
+    };
+    follow(exit);
+}
+
+/// Does what follows from an end.
+fn follow(exit: Exit<Numbered>) {
     let Exit {
         notices,
         freed,
@@ -38,8 +54,9 @@ pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
         lost_terminal,
         ended_partition,
         orphans,
-        ..
+        tracees,
     } = exit;
+    tracees.into_iter().for_each(ptrace::tracer_ended);
     for orphan in orphans.into_iter().filter_map(find) {
         orphan.know_parent(None);
         let wanted = orphan.with(|state| state.conduct.death_signal);
@@ -78,13 +95,12 @@ pub fn tell(notice: &Notice) {
     let Some(parent) = find(notice.parent) else {
         return;
     };
-    let (vpid, uid) = match find(notice.child) {
-        Some(child) => (
-            system().tree.lock().pids.seen(child.pid, parent.cid()),
-            child.credential().identity.uid,
-        ),
-        None => (process::VPid::NONE, 0),
+    let (vpid, child) = {
+        let tree = system().tree.lock();
+        let child = tree.pids.by_pid(notice.child).map(Numbered::owner);
+        (tree.pids.seen(notice.child, parent.cid()), child)
     };
+    let uid = child.map_or(0, |child| child.credential().identity.uid);
     if let Some(signal) = notice.signal {
         let stop_only = !matches!(notice.report, Report::Ended(_));
         let unwanted = stop_only && {
