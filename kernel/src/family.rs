@@ -4,6 +4,7 @@
 
 use crate::environment::{self, Environment};
 use crate::process::Process;
+use crate::ptrace;
 use crate::signals::{self, Origin};
 use crate::system::{Numbered, Tree, system};
 use abi::linux::{ActionFlags, SigInfo, SignalNumber};
@@ -32,6 +33,21 @@ pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
             careless.contains(&reaper)
         })
     };
+    follow(exit);
+}
+
+/// Tells the parent of a process that has ended, of which so far only its tracer has known.
+pub fn hand_over(pid: Pid) {
+    let exit = {
+        let mut tree = system().tree.lock();
+        let careless = careless_reapers(&tree, pid);
+        tree.hand_over(pid, |reaper| careless.contains(&reaper))
+    };
+    follow(exit);
+}
+
+/// Does what follows from an end.
+fn follow(exit: Exit<Numbered>) {
     let Exit {
         notices,
         freed,
@@ -39,8 +55,9 @@ pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
         lost_terminal,
         ended_partition,
         orphans,
-        ..
+        tracees,
     } = exit;
+    tracees.into_iter().for_each(ptrace::tracer_ended);
     for orphan in orphans.into_iter().filter_map(find) {
         orphan.know_parent(None);
         let wanted = orphan.with(|state| state.conduct.death_signal);
@@ -84,13 +101,12 @@ pub fn tell(notice: &Notice) {
     let Some(parent) = find(notice.parent) else {
         return;
     };
-    let (vpid, uid) = match find(notice.child) {
-        Some(child) => (
-            system().tree.lock().pids.seen(child.pid, parent.cid()),
-            child.credential().identity.uid,
-        ),
-        None => (process::VPid::NONE, 0),
+    let (vpid, child) = {
+        let tree = system().tree.lock();
+        let child = tree.pids.by_pid(notice.child).map(Numbered::owner);
+        (tree.pids.seen(notice.child, parent.cid()), child)
     };
+    let uid = child.map_or(0, |child| child.credential().identity.uid);
     if let Some(signal) = notice.signal {
         let stop_only = !matches!(notice.report, Report::Ended(_));
         let unwanted = stop_only && {

@@ -43,6 +43,7 @@ pub mod posix_timers;
 pub mod power;
 pub mod proc_source;
 pub mod process;
+pub mod ptrace;
 mod report;
 pub mod room;
 pub mod running;

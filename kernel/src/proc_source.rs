@@ -7,6 +7,7 @@ use crate::current;
 use crate::environment;
 use crate::mounts::WallClock;
 use crate::process::Process;
+use crate::ptrace;
 use crate::system::{Numbered, system};
 use crate::thread::{Phase, Thread};
 use abi::linux::{Resource, Rlimit};
@@ -271,6 +272,13 @@ fn state_of(process: &Process, thread: Option<&Arc<Thread>>) -> TaskState {
     if process.has_ended() {
         return TaskState::Zombie;
     }
+    let first = process.threads().first().cloned();
+    if thread
+        .or(first.as_ref())
+        .is_some_and(|thread| ptrace::is_halted(thread))
+    {
+        return TaskState::Traced;
+    }
     if process.with(|state| state.stopped) {
         return TaskState::Stopped;
     }
@@ -305,7 +313,7 @@ fn task(
     thread: Option<&Arc<Thread>>,
 ) -> Result<Task, NoMemory> {
     let usage = process.usage(arch::time::now());
-    let (parent, job, children) = {
+    let (parent, tracer, job, children) = {
         let tree = system().tree.lock();
         let seen = |pid: Option<Pid>| pid.map_or(0, |pid| tree.pids.seen(pid, view.cid()).0);
         let job = tree.job(process.pid);
@@ -315,6 +323,7 @@ fn task(
         );
         (
             seen(tree.parent(process.pid)),
+            seen(tree.tracer(thread.map_or(process.pid, |thread| thread.tid()))),
             (numbers, job.and_then(|job| job.terminal)),
             tree.children_usage(process.pid),
         )
@@ -336,6 +345,7 @@ fn task(
         tid,
         pid,
         parent,
+        tracer,
         group,
         session,
         name: fallible::copy(&name)?,

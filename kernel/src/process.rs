@@ -14,6 +14,7 @@ use crate::cpu_timers::{self, CpuTimers};
 use crate::current;
 use crate::environment::Environment;
 use crate::posix_timers::{self, PosixTimers};
+use crate::ptrace;
 use crate::signals::{self, Origin};
 use crate::space::Space;
 use crate::system::system;
@@ -103,8 +104,14 @@ pub struct State {
     pub end: Option<ExitStatus>,
     /// The thread that executes a program and waits for the others to end.
     pub executing: Option<Pid>,
+    /// SIGKILL ends it.
+    pub killed: bool,
     /// A signal has stopped it.
     pub stopped: bool,
+    /// How often it has been stopped.
+    pub stops: u32,
+    /// By which signal.
+    pub stop_signal: SignalNumber,
     /// The last component of the program's path, at most 15 bytes (`man 5 proc`, comm).
     pub name: TaskName,
     /// The program.
@@ -448,8 +455,12 @@ impl Process {
     /// first thread.
     pub fn lead(&self, thread: &Thread) {
         if thread.tid() != self.pid {
+            let mut tree = system().tree.lock();
+            tree.leads(thread.tid(), self.pid);
             thread.become_first();
-            let _thread = system().tree.lock().pids.unbind(thread.handle);
+            let unbound = tree.pids.unbind(thread.handle);
+            drop(tree);
+            drop(unbound);
         }
     }
 
@@ -476,6 +487,8 @@ impl Process {
             let mut state = self.state.lock();
             state.end.get_or_insert(status);
             state.stopped = false;
+            let kill = SignalNumber::SIGKILL;
+            state.killed |= matches!(status, ExitStatus::Killed { signal, .. } if signal == kill);
         }
         self.ending.store(true, Ordering::Release);
         self.threads().iter().for_each(|thread| thread.interrupt());
@@ -647,7 +660,14 @@ impl Process {
             (state.threads.is_empty(), state.end)
         };
         if thread.tid() != self.pid {
-            let _thread = system().tree.lock().pids.unbind(thread.handle);
+            let how = ptrace::end_of(thread, status);
+            let (told, unbound) = {
+                let mut tree = system().tree.lock();
+                let told = tree.thread_ended(thread.tid(), how);
+                (told, tree.pids.unbind(thread.handle))
+            };
+            drop(unbound);
+            ptrace::tell(told);
         }
         self.environment().thread_left();
         self.threads_gone.wake_all();
@@ -695,7 +715,10 @@ impl State {
             threads: Vec::new(),
             end: None,
             executing: None,
+            killed: false,
             stopped: false,
+            stops: 0,
+            stop_signal: SignalNumber::SIGSTOP,
             name: TaskName::new(),
             executable: None,
             arguments: (0, 0),

@@ -4,6 +4,8 @@
 //! done, then whether somebody else is due, then the program. Only here is a thread parked, only here is it
 //! decided what a signal does to a call that waits.
 
+mod traced;
+
 use crate::calls::{self, Call};
 use crate::cpu_timers;
 use crate::current;
@@ -11,6 +13,7 @@ use crate::dispatch::earlier;
 use crate::latency::{self, Work};
 use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
+use crate::ptrace::{self, Mode};
 use crate::shortage::{self, Relief};
 use crate::signal_frame;
 use crate::signals;
@@ -29,6 +32,7 @@ use memory::{FaultError, frames};
 use process::signal::{Action, Delivery, Interrupted, interruption};
 use process::{ExitStatus, VPid};
 use sched::{CpuClock, Reason};
+use traced::Traced;
 
 /// Pages given back between two looks at whether somebody else is due.
 const STEP: usize = 512;
@@ -111,8 +115,11 @@ impl<'a> Running<'a> {
         }
         // Answered first: whoever rings has published before.
         let asked = others::answer();
-        if self.thread.take_attention() && self.attend() == Turn::Off {
-            return Turn::Off;
+        if self.thread.take_attention() {
+            let turn = self.attend();
+            if turn == Turn::Off || self.thread.wants_attention() {
+                return turn;
+            }
         }
         if self.is_preempted(asked) {
             return self.leave(Reason::Preempted);
@@ -122,9 +129,15 @@ impl<'a> Running<'a> {
             return Turn::On;
         }
         match self.body.as_ref().and_then(|body| body.call) {
+            Some(_) if self.enters_call() => self.halt_at_call(),
             Some(call) => self.call(call),
             None => self.program(),
         }
+    }
+
+    /// Whether a tracer is to be told of the call before it is made.
+    fn enters_call(&self) -> bool {
+        self.thread.is_traced() && ptrace::enters_call(&self.thread)
     }
 
     /// The call that the thread was parked in.
@@ -167,6 +180,16 @@ impl<'a> Running<'a> {
                 Ok(value) => body.context.succeed(value),
                 Err(errno) => body.context.fail(errno),
             }
+        }
+        self.call_is_over();
+    }
+
+    /// The call is over, and a tracer may have to be told.
+    fn call_is_over(&self) {
+        if self.thread.is_traced()
+            && let Some(body) = &self.body
+        {
+            ptrace::call_is_over(&self.thread, body.context.nip);
         }
     }
 
@@ -216,6 +239,9 @@ impl<'a> Running<'a> {
                     wait: None,
                 };
                 body.call = Some(call);
+                if self.enters_call() {
+                    return self.halt_at_call();
+                }
                 self.call(call)
             }
             Trap::Decrementer => {
@@ -296,7 +322,14 @@ impl<'a> Running<'a> {
         let info = match trap {
             Trap::Privileged => SigInfo::fault(SignalNumber::SIGILL, linux::ILL_PRVOPC, at),
             Trap::Breakpoint => SigInfo::fault(SignalNumber::SIGTRAP, linux::TRAP_BRKPT, at),
-            Trap::SingleStep => SigInfo::fault(SignalNumber::SIGTRAP, linux::TRAP_TRACE, at),
+            Trap::SingleStep => {
+                body.context.set_single_step(false);
+                if ptrace::mode(&self.thread) != Mode::Step {
+                    // Its tracer has ended meanwhile.
+                    return Turn::On;
+                }
+                SigInfo::fault(SignalNumber::SIGTRAP, linux::TRAP_TRACE, at)
+            }
             Trap::Alignment { address } => {
                 SigInfo::fault(SignalNumber::SIGBUS, linux::BUS_ADRALN, address)
             }
@@ -362,6 +395,7 @@ impl<'a> Running<'a> {
                 let former = self.space.take();
                 self.enter_space();
                 self.retire(former);
+                self.call_is_over();
             }
             Outcome::Exit => return self.exit(),
             Outcome::Park(_) => {}
@@ -399,9 +433,19 @@ impl<'a> Running<'a> {
 
     /// Puts the body back and parks; answers why the thread goes on at once, if it does.
     fn step_off(&mut self, reason: Reason) -> Option<Resumption> {
-        let mut body = self.body.take()?;
-        body.context.leave();
-        self.thread.put_body(body);
+        self.put_body_back();
+        self.park_here(reason)
+    }
+
+    fn put_body_back(&mut self) {
+        if let Some(mut body) = self.body.take() {
+            body.context.leave();
+            self.thread.put_body(body);
+        }
+    }
+
+    /// Parks, with the body back in its place.
+    fn park_here(&mut self, reason: Reason) -> Option<Resumption> {
         let cpu = self.cpu;
         let now = arch::time::now();
         let resumption = self
@@ -435,10 +479,7 @@ impl<'a> Running<'a> {
 
     /// Leaves the CPU but stays runnable.
     fn leave(&mut self, reason: Reason) -> Turn {
-        if let Some(mut body) = self.body.take() {
-            body.context.leave();
-            self.thread.put_body(body);
-        }
+        self.put_body_back();
         system()
             .dispatch
             .put_back(self.cpu, arch::time::now(), reason);
@@ -447,6 +488,11 @@ impl<'a> Running<'a> {
 
     /// The thread is over.
     fn exit(&mut self) -> Turn {
+        if self.thread.is_traced()
+            && let Some(turn) = self.halt_at_end()
+        {
+            return turn;
+        }
         let at = self.body.as_ref().map_or(0, |body| body.context.nip);
         latency::working(Work::Exit, at);
         if let Some(body) = &mut self.body
@@ -535,7 +581,15 @@ impl<'a> Running<'a> {
             {
                 return self.exit();
             }
-            if process.with(|state| state.stopped) {
+            let traced = thread.is_traced();
+            if traced {
+                match self.attend_tracer() {
+                    Traced::Free => {}
+                    Traced::Anew => continue,
+                    Traced::Over(turn) => return turn,
+                }
+            }
+            if process.with(|state| state.stopped) && !(traced && ptrace::passes_stop(&thread)) {
                 match self.step_off(Reason::Blocked) {
                     None => return Turn::Off,
                     Some(_) => {
@@ -554,20 +608,42 @@ impl<'a> Running<'a> {
                 }
                 return Turn::On;
             }
-            match signals::next(&thread) {
-                None => return Turn::On,
-                Some(Delivery::Stop(signal)) => signals::stop(process, signal),
-                Some(Delivery::Terminate { signal, core }) => {
-                    process.end(ExitStatus::Killed {
-                        signal,
-                        core: core && crate::calls::CORE_FILES,
-                    });
-                }
-                Some(Delivery::Handle { info, action, mask }) => {
-                    self.interrupt_call(&action);
-                    self.enter_handler(&info, &action, mask);
+            if traced {
+                match self.attend_traced_signal() {
+                    Traced::Free => return Turn::On,
+                    Traced::Anew => continue,
+                    Traced::Over(turn) => return turn,
                 }
             }
+            match signals::next(&thread) {
+                None => return Turn::On,
+                Some(delivery) => self.deliver(delivery),
+            }
+        }
+    }
+
+    /// Does what a signal does.
+    fn deliver(&mut self, delivery: Delivery) {
+        let process = &self.thread.process;
+        match delivery {
+            Delivery::Stop(signal) => signals::stop(process, signal),
+            Delivery::Terminate { signal, core } => {
+                process.end(ExitStatus::Killed {
+                    signal,
+                    core: core && crate::calls::CORE_FILES,
+                });
+            }
+            Delivery::Handle { info, action, mask } => {
+                self.interrupt_call(&action);
+                self.enter_handler(&info, &action, mask);
+            }
+        }
+    }
+
+    /// Does what a signal does that has been taken from those that are pending.
+    fn act_on(&mut self, info: SigInfo) {
+        if let Some(delivery) = signals::act(&self.thread, info) {
+            self.deliver(delivery);
         }
     }
 

@@ -13,7 +13,7 @@ use abi::linux::{Resource, SigInfo, SignalNumber, SignalSet};
 use abi::{Cid, Errno, Pid};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use process::signal::{Delivery, Effects, Pending, deliver, effects, force, may_signal};
+use process::signal::{self, Delivery, Effects, Pending, deliver, effects, force, may_signal};
 use security::{Credential, Tagged};
 use smallvec::SmallVec;
 
@@ -104,7 +104,10 @@ fn bring(
             None => &threads[..],
         };
         let blocked = !concerned.iter().any(|thread| open(&thread));
-        if !shared.discards(signal, blocked, origin == Origin::Outside) {
+        // A tracer is told of every signal, but for SIGKILL.
+        let traced =
+            signal != SignalNumber::SIGKILL && concerned.iter().any(|thread| thread.is_traced());
+        if traced || !shared.discards(signal, blocked, origin == Origin::Outside) {
             let post = |pending: &mut Pending| {
                 let merged = !signal.is_realtime() && pending.set().contains(signal);
                 pending.post(info, limit).map(|()| {
@@ -138,7 +141,12 @@ fn bring(
 /// Makes the thread that runs here take a fault.
 pub fn fault(thread: &Arc<Thread>, info: SigInfo) {
     let mut shared = thread.process.signals.lock();
+    let protected = shared.protected;
     force(&mut thread.signals.lock(), &mut shared, info);
+    if thread.is_traced() {
+        // What the tracer makes of it is not known yet: a breakpoint in an init is no reason for its end.
+        shared.protected = protected;
+    }
     thread.call_attention();
 }
 
@@ -153,12 +161,7 @@ pub fn next(thread: &Thread) -> Option<Delivery> {
         }
         !deliverable.intersection(SignalSet::STOPPING).is_empty()
     };
-    let orphaned = stopping
-        && system()
-            .tree
-            .lock()
-            .job(thread.process.pid)
-            .is_none_or(|job| job.orphaned);
+    let orphaned = stopping && is_orphaned(thread);
     let mut delivery = {
         let mut shared = thread.process.signals.lock();
         deliver(&mut thread.signals.lock(), &mut shared, || orphaned)
@@ -167,6 +170,36 @@ pub fn next(thread: &Thread) -> Option<Delivery> {
         posix_timers::delivered(&thread.process, info);
     }
     delivery
+}
+
+/// Whether stops from the keyboard are of no effect on the thread's process.
+fn is_orphaned(thread: &Thread) -> bool {
+    let job = system().tree.lock().job(thread.process.pid);
+    job.is_none_or(|job| job.orphaned)
+}
+
+/// Whether a signal could be delivered to a thread now.
+pub fn has_deliverable(thread: &Thread) -> bool {
+    let shared = thread.process.signals.lock();
+    let own = thread.signals.lock();
+    !own.deliverable(&shared).is_empty()
+}
+
+/// Takes the next signal of a thread, for its tracer to see.
+pub fn take(thread: &Thread) -> Option<SigInfo> {
+    let mut taken = {
+        let mut shared = thread.process.signals.lock();
+        signal::take(&mut thread.signals.lock(), &mut shared)?
+    };
+    posix_timers::delivered(&thread.process, &mut taken);
+    Some(taken)
+}
+
+/// What a signal does to a thread that has been taken from those that are pending.
+pub fn act(thread: &Thread, info: SigInfo) -> Option<Delivery> {
+    let orphaned = SignalSet::STOPPING.contains(info.signal) && is_orphaned(thread);
+    let mut shared = thread.process.signals.lock();
+    signal::act(&mut thread.signals.lock(), &mut shared, info, || orphaned)
 }
 
 /// Whether SIGKILL is pending for a thread.
@@ -178,7 +211,11 @@ pub fn is_killed(thread: &Thread) -> bool {
 
 /// Stops a process; its threads leave their CPUs at their next return to user mode.
 pub fn stop(process: &Arc<Process>, signal: SignalNumber) {
-    process.with(|state| state.stopped = state.end.is_none());
+    process.with(|state| {
+        state.stopped = state.end.is_none();
+        state.stops = state.stops.wrapping_add(1);
+        state.stop_signal = signal;
+    });
     process
         .threads()
         .iter()

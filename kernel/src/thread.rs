@@ -8,11 +8,12 @@
 //! answered [`Outcome::Park`](crate::outcome::Outcome::Park); a wake-up that comes between the enrolment and
 //! the park is remembered in `Run::woken`, and the park then does not take place. No wake-up is lost.
 //!
-//! Locks: `run`, `body` and `signals` each of rank `Thread`, never two of them together.
+//! Locks: `run`, `body`, `signals` and `tracing` each of rank `Thread`, never two of them together.
 
 use crate::others;
 use crate::outcome::{Continuation, Wait};
 use crate::process::Process;
+use crate::ptrace::Tracing;
 use crate::space::Space;
 use crate::system::system;
 use crate::timers::{Timeout, TimerHandle};
@@ -44,6 +45,10 @@ pub struct Thread {
     body: SpinLock<Option<Box<Body>>>,
     /// Mask, private pending signals and alternate stack.
     pub signals: SpinLock<ThreadSignals>,
+    /// How it is traced, if it is.
+    pub tracing: SpinLock<Option<Box<Tracing>>>,
+    /// Whether that has to be looked at.
+    pub traced: AtomicBool,
     /// Something other than the program's own instructions is due before the next return to user mode.
     attention: AtomicBool,
     /// The CPU that runs it or has run it last, counted from 1; 0 before the first.
@@ -145,6 +150,8 @@ impl Thread {
             ),
             body: SpinLock::new(Rank::Thread, Some(body)),
             signals: SpinLock::new(Rank::Thread, signals),
+            tracing: SpinLock::new(Rank::Thread, None),
+            traced: AtomicBool::new(false),
             attention: AtomicBool::new(true),
             cpu: AtomicU32::new(0),
             clear_child_tid: AtomicU64::new(0),
@@ -189,6 +196,16 @@ impl Thread {
     /// Puts the body back after a run.
     pub fn put_body(&self, body: Box<Body>) {
         *self.body.lock() = Some(body);
+    }
+
+    /// Looks at or changes the body of a thread that does not run; `None` when a CPU has it.
+    pub fn with_body<T>(&self, act: impl FnOnce(&mut Body) -> T) -> Option<T> {
+        self.body.lock().as_deref_mut().map(act)
+    }
+
+    /// Whether it is traced, or has just been.
+    pub fn is_traced(&self) -> bool {
+        self.traced.load(Ordering::Acquire)
     }
 
     /// The thread's place in the scheduler.

@@ -680,3 +680,69 @@ fn a_page_that_becomes_writable_loses_its_translation() {
     process.access(BASE, Access::Write).unwrap();
     assert_eq!(process.faults, before);
 }
+
+/// MEMORY0215: a tracer reads and writes what the program may not, text in a copy of the process alone.
+#[test]
+fn a_tracer_passes_over_protections() {
+    let _alone = host::alone();
+    let file = File::new(CID, 2);
+    let text = MapRequest {
+        protection: Protection::READ | Protection::EXECUTE,
+        ..request(
+            BASE,
+            2,
+            Mapping::Private(Backing {
+                source: file.clone(),
+                first: 0,
+            }),
+        )
+    };
+    let (mut one, mut other) = (Process::new(CID), Process::new(CID));
+    one.space.map(text.clone()).unwrap();
+    other.space.map(text.clone()).unwrap();
+    let before = one.load(BASE).unwrap();
+    assert_eq!(other.load(BASE), Ok(before));
+    assert_eq!(one.space.write(BASE, &[1; 8]), Err(FaultError::Denied));
+    one.space.poke(BASE, &[7; 8]).unwrap();
+    assert_eq!(one.load(BASE), Ok(u64::from_le_bytes([7; 8])));
+    assert_eq!(other.load(BASE), Ok(before));
+    // The program may write it no more than before, and a second breakpoint finds the same copy.
+    assert_eq!(one.access(BASE, Access::Write), Err(FaultError::Denied));
+    one.space.poke(BASE + 4090, &[8; 12]).unwrap();
+    let mut bytes = [0; 12];
+    one.space.peek(BASE + 4090, &mut bytes).unwrap();
+    assert_eq!(bytes, [8; 12]);
+    // A child has the breakpoint, and takes it out of a copy of its own.
+    let mut child = one.fork().unwrap();
+    child.space.poke(BASE, &before.to_le_bytes()).unwrap();
+    assert_eq!(child.load(BASE), Ok(before));
+    assert_eq!(one.load(BASE), Ok(u64::from_le_bytes([7; 8])));
+    // What is shared is not written against its protection, and what is not there is not made.
+    let shared = MapRequest {
+        protection: Protection::READ,
+        ..request(
+            BASE + 0x10000,
+            1,
+            Mapping::Shared(Backing {
+                source: file,
+                first: 0,
+            }),
+        )
+    };
+    one.space.map(shared).unwrap();
+    let refused = one.space.poke(BASE + 0x10000, &[1]);
+    assert_eq!(refused, Err(FaultError::Denied));
+    let absent = one.space.poke(BASE + 0x20000, &[1]);
+    assert_eq!(absent, Err(FaultError::NoMapping));
+    let none = MapRequest {
+        protection: Protection::empty(),
+        ..anonymous(BASE + 0x30000, 1)
+    };
+    one.space.map(none).unwrap();
+    one.space.poke(BASE + 0x30000, &[9]).unwrap();
+    let mut byte = [0];
+    one.space.peek(BASE + 0x30000, &mut byte).unwrap();
+    assert_eq!(byte, [9]);
+    one.space.check();
+    child.space.check();
+}

@@ -302,35 +302,49 @@ pub fn deliver(
     orphaned: impl Fn() -> bool,
 ) -> Option<Delivery> {
     loop {
-        let allowed = SignalSet(!thread.mask.0);
-        let synchronous = allowed.intersection(SignalSet::SYNCHRONOUS);
-        let kill = SignalSet::of(&[SignalNumber::SIGKILL]);
-        let info = thread
-            .pending
-            .take(kill)
-            .or_else(|| process.pending.take(kill))
-            .or_else(|| thread.pending.take(synchronous))
-            .or_else(|| thread.pending.take(allowed))
-            .or_else(|| process.pending.take(allowed))?;
-        let signal = info.signal;
-        let action = process.actions.get(signal);
-        match action.handler {
-            Handler::Ignore => {}
-            Handler::Function(_) => return Some(handle(thread, process, info, action)),
-            Handler::Default if process.protected && !SignalSet::UNBLOCKABLE.contains(signal) => {}
-            Handler::Default => match default_action(signal) {
-                DefaultAction::Ignore | DefaultAction::Continue => {}
-                DefaultAction::Stop if signal != SignalNumber::SIGSTOP && orphaned() => {}
-                DefaultAction::Stop => return Some(Delivery::Stop(signal)),
-                DefaultAction::Terminate => {
-                    return Some(Delivery::Terminate {
-                        signal,
-                        core: false,
-                    });
-                }
-                DefaultAction::Core => return Some(Delivery::Terminate { signal, core: true }),
-            },
+        let info = take(thread, process)?;
+        if let Some(delivery) = act(thread, process, info, &orphaned) {
+            return Some(delivery);
         }
+    }
+}
+
+/// Takes the signal that is to be delivered next: SIGKILL, then what an instruction of the thread has caused, then the
+/// thread's own.
+pub fn take(thread: &mut ThreadSignals, process: &mut ProcessSignals) -> Option<SigInfo> {
+    let allowed = SignalSet(!thread.mask.0);
+    let synchronous = allowed.intersection(SignalSet::SYNCHRONOUS);
+    let kill = SignalSet::of(&[SignalNumber::SIGKILL]);
+    let own = thread.pending.take(kill);
+    own.or_else(|| process.pending.take(kill))
+        .or_else(|| thread.pending.take(synchronous))
+        .or_else(|| thread.pending.take(allowed))
+        .or_else(|| process.pending.take(allowed))
+}
+
+/// What a signal does that has been taken; `None` when that is nothing.
+pub fn act(
+    thread: &mut ThreadSignals,
+    process: &mut ProcessSignals,
+    info: SigInfo,
+    orphaned: impl Fn() -> bool,
+) -> Option<Delivery> {
+    let signal = info.signal;
+    let action = process.actions.get(signal);
+    match action.handler {
+        Handler::Ignore => None,
+        Handler::Function(_) => Some(handle(thread, process, info, action)),
+        Handler::Default if process.protected && !SignalSet::UNBLOCKABLE.contains(signal) => None,
+        Handler::Default => match default_action(signal) {
+            DefaultAction::Ignore | DefaultAction::Continue => None,
+            DefaultAction::Stop if signal != SignalNumber::SIGSTOP && orphaned() => None,
+            DefaultAction::Stop => Some(Delivery::Stop(signal)),
+            DefaultAction::Terminate => Some(Delivery::Terminate {
+                signal,
+                core: false,
+            }),
+            DefaultAction::Core => Some(Delivery::Terminate { signal, core: true }),
+        },
     }
 }
 

@@ -10,6 +10,7 @@
 //! children that have a report; a group has members, a session has groups, and both hold their number.
 
 mod jobs;
+mod trace;
 mod wait;
 
 pub use jobs::{Job, TerminalId};
@@ -18,12 +19,14 @@ pub use wait::{Selector, Waited};
 use crate::pids::{PidHandle, PidTable, Reserved, VPid};
 use crate::usage::Usage;
 use abi::linux::{
-    CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, Detail, SigInfo, SignalNumber,
+    CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, CLD_TRAPPED, Detail, SigInfo,
+    SignalNumber,
 };
 use abi::{Cid, Errno, Nanos, Pid};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use jobs::{Group, Session};
+use trace::Traces;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub enum Report {
     Stopped(SignalNumber),
     /// It has been made to go on.
     Continued,
+    /// It has stopped for its tracer: the signal, and the event in the second byte (`man 2 ptrace`).
+    Trapped(u16),
 }
 
 impl Report {
@@ -69,6 +74,7 @@ impl Report {
             }
             Self::Stopped(signal) => i32::from(signal.get()) << 8 | 0x7f,
             Self::Continued => 0xffff,
+            Self::Trapped(code) => i32::from(code) << 8 | 0x7f,
         }
     }
 
@@ -83,6 +89,7 @@ impl Report {
             ),
             Self::Stopped(signal) => (CLD_STOPPED, i32::from(signal.get())),
             Self::Continued => (CLD_CONTINUED, i32::from(SignalNumber::SIGCONT.get())),
+            Self::Trapped(code) => (CLD_TRAPPED, i32::from(code)),
         }
     }
 
@@ -151,6 +158,22 @@ pub struct Exit<T> {
     pub lost_terminal: Option<TerminalId>,
     /// The partition whose init this was: everything in it must be killed.
     pub ended_partition: Option<Cid>,
+    /// The threads that the process has traced, still marked as traced by it.
+    pub tracees: Vec<Pid>,
+}
+
+impl<T> Exit<T> {
+    const fn new() -> Self {
+        Self {
+            notices: Vec::new(),
+            freed: Vec::new(),
+            orphans: Vec::new(),
+            hang_up: Vec::new(),
+            lost_terminal: None,
+            ended_partition: None,
+            tracees: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -181,6 +204,7 @@ pub struct ProcessTree<T> {
     sessions: BTreeMap<Pid, Session>,
     inits: BTreeMap<Cid, Pid>,
     subreapers: usize,
+    traces: Traces,
 }
 
 impl<T> Default for ProcessTree<T> {
@@ -200,6 +224,7 @@ impl<T> ProcessTree<T> {
             sessions: BTreeMap::new(),
             inits: BTreeMap::new(),
             subreapers: 0,
+            traces: Traces::new(),
         }
     }
 
@@ -364,14 +389,7 @@ impl<T> ProcessTree<T> {
         usage: Usage,
         leaves_no_zombie: impl Fn(Pid) -> bool,
     ) -> Exit<T> {
-        let mut exit = Exit {
-            notices: Vec::new(),
-            freed: Vec::new(),
-            orphans: Vec::new(),
-            hang_up: Vec::new(),
-            lost_terminal: None,
-            ended_partition: None,
-        };
+        let mut exit = Exit::new();
         let Some(node) = self.nodes.get_mut(&pid).filter(|node| !node.ended) else {
             return exit;
         };
@@ -391,6 +409,7 @@ impl<T> ProcessTree<T> {
                 .get_mut(&session)
                 .and_then(|session| session.terminal.take());
         }
+        exit.tracees = self.leave_tracees(pid);
         let concerned = self.groups_kept_by(pid, group, &children);
         for child in children {
             self.give_to_reaper(child, pid, &leaves_no_zombie, &mut exit);
@@ -399,16 +418,32 @@ impl<T> ProcessTree<T> {
             .into_iter()
             .filter(|group| self.orphaned_and_stopped(*group))
             .collect();
-        self.report_end(pid, Report::Ended(status), &leaves_no_zombie, &mut exit);
+        match self.is_told_to_tracer(pid) {
+            Some(_) => {
+                if let Some(node) = self.nodes.get_mut(&pid) {
+                    node.report = Some(Report::Ended(status));
+                }
+                exit.notices.extend(self.tell_tracer(pid, status));
+            }
+            None => {
+                let _its_own_parents_now = self.untrace(pid);
+                self.report_end(pid, Report::Ended(status), &leaves_no_zombie, &mut exit);
+            }
+        }
         exit
     }
 
-    /// Marks a process as stopped and reports that to its parent.
+    /// Marks a process as stopped and reports that to its parent. One that traces it is told by [`ProcessTree::trapped`].
     pub fn stop(&mut self, pid: Pid, signal: SignalNumber) -> Option<Notice> {
-        self.nodes.get(&pid).filter(|node| !node.ended)?;
+        let parent = self.nodes.get(&pid).filter(|node| !node.ended)?.parent;
+        let told = parent.is_some() && self.tracer(pid) == parent;
         fallible::assured(|| {
             self.mark_stopped(pid, true);
-            self.report(pid, Report::Stopped(signal))
+            if told {
+                None
+            } else {
+                self.report(pid, Report::Stopped(signal))
+            }
         })
     }
 
@@ -425,7 +460,7 @@ impl<T> ProcessTree<T> {
     /// the terminal that it was started from reaches it. With `init` it becomes the partition's init.
     ///
     /// # Errors
-    /// ESRCH when there is no such process; EPERM when it has children or is an init; EBUSY when the
+    /// ESRCH when there is no such process; EPERM when it has children, is an init, traces or is traced; EBUSY when the
     /// partition has an init or numbers in use already and `init` is asked for; EAGAIN when no number is left.
     pub fn enter(&mut self, pid: Pid, cid: Cid, init: bool) -> Result<VPid, Errno> {
         let node = self
@@ -433,7 +468,8 @@ impl<T> ProcessTree<T> {
             .get(&pid)
             .filter(|node| !node.ended)
             .ok_or(Errno::ESRCH)?;
-        if !node.children.is_empty() || self.is_init(pid) {
+        let traces = self.tracer(pid).is_some() || self.has_tracees(pid);
+        if !node.children.is_empty() || self.is_init(pid) || traces {
             return Err(Errno::EPERM);
         }
         if init && (self.inits.contains_key(&cid) || self.pids.population(cid) > 0) {
@@ -489,15 +525,17 @@ impl<T> ProcessTree<T> {
         node.parent = reaper;
         node.exit_signal = Some(SignalNumber::SIGCHLD);
         let (ended, report) = (node.ended, node.report);
+        // Its end is not told to its parent yet, whoever that is.
+        let withheld = ended && self.tracer(child).is_some();
         if let Some(reaper) = reaper.and_then(|reaper| self.nodes.get_mut(&reaper)) {
             reaper.children.insert(child);
-            if report.is_some() {
+            if report.is_some() && !withheld {
                 reaper.reportable.insert(child);
             }
         }
         if !ended {
             exit.orphans.push(child);
-        } else if let Some(report) = report {
+        } else if let Some(report) = report.filter(|_| !withheld) {
             self.report_end(child, report, leaves_no_zombie, exit);
         }
     }

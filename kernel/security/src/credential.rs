@@ -165,6 +165,28 @@ impl Credential {
         }
     }
 
+    /// Whether the holder may look into a process that has the credential `target` (`man 2 ptrace`, "Ptrace access mode
+    /// checking"): one of its partition, of its real user and group and with no privilege that it has not itself, as far
+    /// as that process is `dumpable`; with the privilege over identities, any of its partition.
+    ///
+    /// # Errors
+    /// EPERM.
+    pub fn may_inspect(&self, target: &Credential, dumpable: bool) -> Result<(), Errno> {
+        if !self.shares_users_with(target) {
+            return Err(Errno::EPERM);
+        }
+        let (mine, theirs) = (&self.identity, &target.identity);
+        let same = dumpable
+            && [theirs.uid, theirs.euid, theirs.suid] == [mine.uid; 3]
+            && [theirs.gid, theirs.egid, theirs.sgid] == [mine.gid; 3]
+            && self.privileges.contains(target.privileges);
+        if same {
+            Ok(())
+        } else {
+            self.require(Privileges::IDENTITY)
+        }
+    }
+
     /// Checks mode bits (`man 7 path_resolution`, "Permissions").
     ///
     /// `mode` is the whole `st_mode`; execution of a regular file by a privileged process still needs one
@@ -192,5 +214,48 @@ impl Credential {
             return Ok(());
         }
         Err(Errno::EACCES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(cid: u16, number: u32) -> Credential {
+        Credential::new(
+            Cid(cid),
+            Identity::user(number, number),
+            Privileges::empty(),
+        )
+    }
+
+    fn root(cid: Cid) -> Credential {
+        Credential::new(cid, Identity::ROOT, Privileges::of_root(cid))
+    }
+
+    #[test]
+    fn one_looks_into_processes_of_the_own_user_and_partition() {
+        let mine = user(3, 1000);
+        assert_eq!(mine.may_inspect(&user(3, 1000), true), Ok(()));
+        assert_eq!(mine.may_inspect(&user(3, 1000), false), Err(Errno::EPERM));
+        assert_eq!(mine.may_inspect(&user(3, 1001), true), Err(Errno::EPERM));
+        assert_eq!(mine.may_inspect(&user(4, 1000), true), Err(Errno::EPERM));
+        assert_eq!(mine.may_inspect(&root(Cid(3)), true), Err(Errno::EPERM));
+        let mut changed = user(3, 1000);
+        changed.identity.suid = 0;
+        assert_eq!(mine.may_inspect(&changed, true), Err(Errno::EPERM));
+        let mut privileged = user(3, 1000);
+        privileged.privileges = Privileges::PORTS;
+        assert_eq!(mine.may_inspect(&privileged, true), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn root_looks_into_its_own_partition_only() {
+        for target in [user(3, 1000), root(Cid(3))] {
+            assert_eq!(root(Cid(3)).may_inspect(&target, false), Ok(()));
+            assert_eq!(root(Cid(4)).may_inspect(&target, true), Err(Errno::EPERM));
+            let global = root(Cid::GLOBAL);
+            assert_eq!(global.may_inspect(&target, true), Err(Errno::EPERM));
+        }
     }
 }

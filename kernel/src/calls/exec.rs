@@ -12,6 +12,7 @@ use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::placement::Placement;
 use crate::process::Files;
 use crate::process::Process;
+use crate::ptrace;
 use crate::space::{Space, USER_LIMIT};
 use crate::system::system;
 use crate::vdso;
@@ -507,6 +508,7 @@ fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
 /// From here on nothing fails: the process becomes the program.
 fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     let process = call.process();
+    let former = call.thread.virtual_tid();
     process.lead(call.thread);
     let Loaded {
         space,
@@ -560,6 +562,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     context.gpr[STACK_POINTER] = stack.pointer;
     // ELFv2: r12 holds the address of the function that is entered.
     context.gpr[12] = entry;
+    ptrace::executed(call.thread, former);
 }
 
 /// A copy of the table of open files for the process alone, when others have it too.

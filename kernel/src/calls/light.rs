@@ -8,10 +8,16 @@ use crate::thread::Thread;
 use abi::linux::{
     KernelSigaction, SIG_SETMASK, SignalNumber, SignalSet, SystemCall, check_set_size,
 };
+use alloc::sync::Arc;
 use arch::light::{self, Answer};
 use arch::user;
 use process::signal::Action;
 use security::Identity;
+
+/// The thread that has made the call, when nobody else is to be told of it: a tracer sees ordinary calls only.
+fn caller() -> Option<Arc<Thread>> {
+    current::thread().filter(|thread| !thread.is_traced())
+}
 
 /// Installs all light calls.
 pub fn install() {
@@ -27,14 +33,20 @@ pub fn install() {
 }
 
 fn told(tell: impl FnOnce(&Thread) -> Option<u32>) -> Answer {
-    current::with(tell)
-        .flatten()
-        .map_or(Answer::NOT_NOW, |number| Answer::value(u64::from(number)))
+    current::with(|thread| {
+        if thread.is_traced() {
+            None
+        } else {
+            tell(thread)
+        }
+    })
+    .flatten()
+    .map_or(Answer::NOT_NOW, |number| Answer::value(u64::from(number)))
 }
 
 fn of_identity(get: impl FnOnce(&Identity) -> u32) -> Answer {
-    current::process().map_or(Answer::NOT_NOW, |process| {
-        let number = process.with(|state| get(&state.credential.identity));
+    caller().map_or(Answer::NOT_NOW, |thread| {
+        let number = thread.process.with(|state| get(&state.credential.identity));
         Answer::value(u64::from(number))
     })
 }
@@ -87,7 +99,7 @@ fn change_mask(how: u64, new: u64, old: u64, size: u64) -> Option<()> {
         0 => None,
         address => Some(SignalSet(user::load_u64(address).ok()?)),
     };
-    let thread = current::thread()?;
+    let thread = caller()?;
     let before = thread.signals.lock().mask;
     if old != 0 {
         user::store_u64(old, before.0).ok()?;
@@ -119,7 +131,7 @@ fn change_action(signal: u64, new: u64, old: u64, size: u64) -> Option<()> {
             Some(Action::from(KernelSigaction::decode(&bytes)))
         }
     };
-    let thread = current::thread()?;
+    let thread = caller()?;
     let mut shared = thread.process.signals.lock();
     if old != 0 {
         let before = KernelSigaction::from(shared.actions.get(signal));

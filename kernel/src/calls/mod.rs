@@ -29,6 +29,7 @@ pub mod pidfd;
 pub mod poll;
 mod prctl;
 pub mod process;
+pub mod ptrace;
 pub mod schedule;
 pub mod signal;
 pub mod signalfd;
@@ -399,6 +400,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Execveat => exec::execveat(call),
         S::Getpid => Ok(process::getpid(call)),
         S::Getppid => Ok(process::getppid(call)),
+        S::Ptrace => ptrace::ptrace(call),
         S::Prctl => prctl::prctl(call),
         S::Unshare => prctl::unshare(call),
         S::Setns => prctl::setns(call),

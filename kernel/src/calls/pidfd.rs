@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::descriptor::{install, opened, require_room};
+use super::ptrace::may_inspect;
 use super::signal::{from_caller, number_or_check};
 use crate::outcome::Called;
 use crate::pid_file::PidFile;
@@ -14,7 +15,6 @@ use abi::linux::{OpenFlags, SI_TKILL, SI_USER, SIGINFO_SIZE, SigInfo};
 use alloc::sync::Arc;
 use fallible::NoMemory;
 use process::VPid;
-use security::Privileges;
 use vfs::{Access, Descriptor, Location, OpenFile, StatusFlags};
 
 /// A file that refers to `process`.
@@ -114,27 +114,7 @@ pub fn pidfd_getfd(call: &mut Call<'_>) -> Called {
         return Err(Errno::EINVAL.into());
     }
     let target = PidFile::process_of(&*opened(call, 0)?)?;
-    let (mine, theirs) = (call.credential(), target.credential());
-    let user = mine.identity.uid;
-    let group = mine.identity.gid;
-    let same = mine.shares_users_with(&theirs)
-        && target.with(|state| state.conduct.dumpable)
-        && [
-            theirs.identity.uid,
-            theirs.identity.euid,
-            theirs.identity.suid,
-        ] == [user; 3]
-        && [
-            theirs.identity.gid,
-            theirs.identity.egid,
-            theirs.identity.sgid,
-        ] == [group; 3];
-    if !same {
-        if mine.cid != theirs.cid {
-            return Err(Errno::EPERM.into());
-        }
-        mine.require(Privileges::IDENTITY)?;
-    }
+    may_inspect(call, &target)?;
     let descriptor = Descriptor::from_register(call.argument(1))?;
     let file = target.files()?.lock().get(descriptor)?;
     install(call, file, true)

@@ -8,12 +8,13 @@ use crate::family;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::pid_file::PidFile;
 use crate::process::{Inheritance, Process};
+use crate::ptrace;
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::{
     CloneArgs, CloneFlags, P_ALL, P_PGID, P_PID, P_PIDFD, Rusage, SignalNumber, Timeval,
-    WaitOptions,
+    TraceEvent, WaitOptions,
 };
 use abi::mmu::{Access, PageNumber};
 use abi::{Errno, Pid};
@@ -136,6 +137,17 @@ impl Request {
         }
     }
 
+    /// What a tracer is told of the call (`man 2 ptrace`).
+    pub fn event(&self) -> TraceEvent {
+        if self.flags.contains(CloneFlags::VFORK) {
+            TraceEvent::Vfork
+        } else if self.exit_signal == Some(SignalNumber::SIGCHLD) {
+            TraceEvent::Fork
+        } else {
+            TraceEvent::Clone
+        }
+    }
+
     /// What cannot be asked for, or not together.
     fn check(&self) -> Result<(), Errno> {
         let namespaces = CloneFlags::NEWTIME
@@ -150,7 +162,7 @@ impl Request {
             // Partitions are made by Global's administrator; a program cannot make namespaces.
             return Err(Errno::EPERM);
         }
-        let unsupported = CloneFlags::INTO_CGROUP | CloneFlags::PARENT | CloneFlags::PTRACE;
+        let unsupported = CloneFlags::INTO_CGROUP | CloneFlags::PARENT;
         let has = |flags| self.flags.contains(flags);
         let thread = has(CloneFlags::THREAD);
         let bad = self.flags.intersects(unsupported)
@@ -220,6 +232,7 @@ fn make(call: &mut Call<'_>, request: Request) -> Called {
             .write(request.parent_tid, &seen.0.to_le_bytes())
             .ok();
     }
+    ptrace::happened(call.thread, request.event(), u64::from(seen.0));
     if request.flags.contains(CloneFlags::VFORK) {
         call.set_progress(Continuation::Forked(child.pid));
         return await_vfork(call, child.pid);
@@ -243,7 +256,9 @@ fn await_vfork(call: &mut Call<'_>, child: Pid) -> Called {
     if waits {
         Err(Outcome::Park(Wait::retry()))
     } else {
-        Ok(u64::from(number.0))
+        let number = u64::from(number.0);
+        ptrace::happened(call.thread, TraceEvent::VforkDone, number);
+        Ok(number)
     }
 }
 
@@ -351,9 +366,14 @@ fn with_space(
         request.leave_number(&thread, &child);
         child.add_thread(&thread)?;
         let pidfd = request.leave_pidfd(call, &child)?;
+        let traced = ptrace::inherit(call.thread, &thread, request.flags, request.event());
+        traced.inspect_err(|_| close_again(call, pidfd))?;
         let attributes = call.thread.attributes().for_child();
         let admitted = system().dispatch.admit(&thread, child.cid(), attributes);
-        admitted.inspect_err(|_| close_again(call, pidfd))
+        admitted.inspect_err(|_| {
+            ptrace::disinherit(&thread);
+            close_again(call, pidfd);
+        })
     })();
     if let Err(errno) = begun {
         // The thread and its process refer to each other.
@@ -423,7 +443,11 @@ pub fn exit_group(call: &mut Call<'_>) -> Called {
 
 /// `man 2 _exit`: ends the thread, with the last one the process.
 pub fn exit(call: &mut Call<'_>) -> Outcome {
-    let status = ExitStatus::Exited(call.argument(0) as u8);
+    let code = call.argument(0) as u8;
+    if let Some(tracing) = call.thread.tracing.lock().as_mut() {
+        tracing.exit_code = Some(code);
+    }
+    let status = ExitStatus::Exited(code);
     call.process().with(|state| {
         if state.threads.len() == 1 {
             state.end.get_or_insert(status);
@@ -596,6 +620,9 @@ fn reap(
     match found {
         Some((number, mut found)) => {
             found.reaped.take().into_iter().for_each(family::forget);
+            if found.handed_over {
+                family::hand_over(found.pid);
+            }
             Ok(Some((number, found)))
         }
         None if options.contains(WaitOptions::NOHANG) => Ok(None),

@@ -3,6 +3,7 @@
 use super::Call;
 use super::process::Request;
 use crate::outcome::{Called, Continuation, Outcome};
+use crate::ptrace;
 use crate::shortage;
 use crate::system::{Numbered, system};
 use crate::thread::Thread;
@@ -35,6 +36,11 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
             .bind(number.handle, Numbered::Thread(thread.clone()));
         process.add_thread(&thread).map_err(undo)?;
         thread.inherit(call.thread);
+        let withdraw = |errno| {
+            process.with(|state| state.threads.retain(|other| !Arc::ptr_eq(other, &thread)));
+            undo(errno)
+        };
+        ptrace::inherit(call.thread, &thread, request.flags, request.event()).map_err(withdraw)?;
         request.leave_number(&thread, process);
         let tid = VPid(thread.virtual_tid().0);
         if request.flags.contains(CloneFlags::PARENT_SETTID) {
@@ -49,10 +55,12 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
             call.thread.attributes().for_child(),
         );
         admitted.map_err(|errno| {
-            process.with(|state| state.threads.retain(|other| !Arc::ptr_eq(other, &thread)));
-            undo(errno)
+            ptrace::disinherit(&thread);
+            withdraw(errno)
         })?;
-        Ok(u64::from(tid.0))
+        let number = u64::from(tid.0);
+        ptrace::happened(call.thread, request.event(), number);
+        Ok(number)
     })();
     made.map_err(|errno: Errno| {
         environment.thread_left();

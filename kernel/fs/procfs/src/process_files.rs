@@ -232,8 +232,8 @@ fn status_fields(out: &mut Text, task: &Task) -> Result {
     )?;
     writeln!(
         out,
-        "Tgid:\t{}\nNgid:\t0\nPid:\t{}\nPPid:\t{}\nTracerPid:\t0",
-        task.pid, task.tid, task.parent
+        "Tgid:\t{}\nNgid:\t0\nPid:\t{}\nPPid:\t{}\nTracerPid:\t{}",
+        task.pid, task.tid, task.parent, task.tracer
     )?;
     for (name, ids) in [("Uid", task.uid), ("Gid", task.gid)] {
         writeln!(

@@ -207,6 +207,8 @@ pub struct Task {
     pub pid: Pid,
     /// The pid of the parent, 0 when it has none in this view.
     pub parent: u32,
+    /// The pid of its tracer, 0 when it has none.
+    pub tracer: u32,
     /// Process group, 0 when not of this view.
     pub group: u32,
     /// Session, 0 when not of this view.

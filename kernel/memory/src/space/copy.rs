@@ -9,7 +9,7 @@ use super::chunk::{PAGES, SHIFT};
 use super::fault::permits;
 use super::{AddressSpace, FaultError};
 use crate::frames::Frame;
-use abi::mmu::Access;
+use abi::mmu::{Access, PageNumber};
 use abi::{PAGE_SHIFT, PAGE_SIZE};
 
 /// Calls `each` with (address, offset in the copy, length) for every page of a range of addresses.
@@ -106,6 +106,43 @@ impl AddressSpace {
         )
     }
 
+    /// Copies from a program's memory for one who may look at all of it: what the program may not read as well.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::fault`], but for [`FaultError::Denied`]; the part of `into` before the failing page is filled then.
+    pub fn peek(&mut self, address: u64, into: &mut [u8]) -> Result<(), FaultError> {
+        let length = into.len();
+        by_page(address, length, FaultError::NoMapping, |at, done, part| {
+            let frame = self.frame_by_force(at, Access::Read)?;
+            if let Some(into) = into.get_mut(done..done + part) {
+                frame.read(offset_in_page(at), into);
+            }
+            Ok(())
+        })
+    }
+
+    /// Copies to a program's memory for one who may change all of it. What the program may not write is written in a copy
+    /// that is its own (breakpoints in its text); the instructions are seen by fetches.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::fault`]; [`FaultError::Denied`] for a shared object that the program may not write. The bytes
+    /// before the failing page are written then.
+    pub fn poke(&mut self, address: u64, from: &[u8]) -> Result<(), FaultError> {
+        by_page(
+            address,
+            from.len(),
+            FaultError::NoMapping,
+            |at, done, part| {
+                let frame = self.frame_by_force(at, Access::Write)?;
+                if let Some(from) = from.get(done..done + part) {
+                    frame.write(offset_in_page(at), from);
+                }
+                self.install_anew(at);
+                Ok(())
+            },
+        )
+    }
+
     /// Copies from pages that exist; `None` when one of them does not (what `into` holds is unspecified then).
     pub fn read_resident(&self, address: u64, into: &mut [u8]) -> Option<()> {
         let copied = by_page(address, into.len(), (), |at, done, part| {
@@ -145,6 +182,18 @@ impl AddressSpace {
         self.frame_if_ready(address, access)
             .cloned()
             .ok_or(FaultError::NoMapping)
+    }
+
+    /// Drops the translation of the page that holds `address`: when it is installed again, its instructions are
+    /// synchronized.
+    fn install_anew(&mut self, address: u64) {
+        let page = address >> PAGE_SHIFT;
+        if let Some(chunk) = self.chunks.get_mut(page >> SHIFT)
+            && chunk.installed & 1 << (page % PAGES) != 0
+        {
+            self.translations.remove(PageNumber(page), 1);
+            chunk.installed &= !(1 << (page % PAGES));
+        }
     }
 
     /// Whether the page that holds `address` has a translation; it allows what the page is ready for.

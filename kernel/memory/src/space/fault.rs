@@ -14,6 +14,7 @@
 use super::area::{Area, Mapping};
 use super::chunk::{self, Chunk, PAGES, SHIFT};
 use super::{AddressSpace, FaultError};
+use crate::frames::Frame;
 use crate::sorted::Sorted;
 use abi::PAGE_SHIFT;
 use abi::mmu::{Access, FrameNumber, PageNumber, Protection};
@@ -105,14 +106,42 @@ impl AddressSpace {
 
     /// Makes the page that holds `address` exist and ready for `access`, without a translation.
     pub(super) fn resolve(&mut self, address: u64, access: Access) -> Result<(), FaultError> {
+        if let Err(FaultError::NoMapping) = locate(&self.areas, address, access) {
+            self.grow_stack(address)?;
+        }
+        locate(&self.areas, address, access)?;
+        self.make_ready(address, access)
+    }
+
+    /// The frame that holds `address`, ready for `access` whether the program may or not; a private one for a store.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::fault`]; [`FaultError::Denied`] for a store to an object that the program shares and may not
+    /// change.
+    pub(super) fn frame_by_force(
+        &mut self,
+        address: u64,
+        access: Access,
+    ) -> Result<&Frame, FaultError> {
+        let area = self.area_at(address).ok_or(FaultError::NoMapping)?;
+        if area.mapping.is_shared() && access == Access::Write && !permits(area, access) {
+            return Err(FaultError::Denied);
+        }
+        self.make_ready(address, access)?;
         let page = address >> PAGE_SHIFT;
-        let area = match locate(&self.areas, address, access) {
-            Err(FaultError::NoMapping) => {
-                self.grow_stack(address)?;
-                locate(&self.areas, address, access)?
-            }
-            found => found?,
-        };
+        let chunk = self.chunks.get(page >> SHIFT);
+        let frame = chunk.and_then(|chunk| chunk.frames.get((page % PAGES) as usize)?.as_ref());
+        frame.ok_or(FaultError::NoMapping)
+    }
+
+    /// Makes the page that holds `address`, which lies in an area, exist and ready for `access`.
+    fn make_ready(&mut self, address: u64, access: Access) -> Result<(), FaultError> {
+        let page = address >> PAGE_SHIFT;
+        let area = self
+            .areas
+            .at_or_below(address)
+            .map(|(_, area)| area)
+            .ok_or(FaultError::NoMapping)?;
         let chunk = self.chunks.get_or_insert(page >> SHIFT, Chunk::new)?;
         let before = chunk.writable;
         let result = chunk.ready(area, self.owner, page, access);

@@ -449,3 +449,141 @@ proptest! {
         prop_assert_eq!(tree.nodes.len(), 1);
     }
 }
+
+fn wait_for(tree: &mut ProcessTree<u32>, parent: u32, pid: u32) -> Option<(u32, Report)> {
+    let selector = Selector::Process(Pid(pid));
+    let options = EXITED | WaitOptions::UNTRACED | WaitOptions::CONTINUED;
+    let found = tree.wait(Pid(parent), selector, options).unwrap()?;
+    if found.handed_over {
+        tree.hand_over(found.pid, |_| false);
+    }
+    Some((found.pid.0, found.report))
+}
+
+#[test]
+fn a_tracer_is_told_before_the_parent() {
+    let mut tree = tree();
+    let (tracer, parent) = (fork(&mut tree, 1), fork(&mut tree, 1));
+    let child = fork(&mut tree, parent);
+    let pid = Pid(child);
+    assert_eq!(tree.trace(pid, pid, pid), Err(Errno::EPERM));
+    tree.trace(Pid(tracer), pid, pid).unwrap();
+    assert_eq!(tree.trace(Pid(parent), pid, pid), Err(Errno::EPERM));
+    assert_eq!(tree.tracer(pid), Some(Pid(tracer)));
+    let notice = tree.trapped(pid, 5).unwrap();
+    assert_eq!((notice.parent.0, notice.child.0), (tracer, child));
+    assert_eq!(wait_for(&mut tree, parent, child), None);
+    assert_eq!(
+        wait_for(&mut tree, tracer, child),
+        Some((child, Report::Trapped(5)))
+    );
+    assert_eq!(wait_for(&mut tree, tracer, child), None);
+    // A stop that is over is told to nobody.
+    tree.trapped(pid, 19);
+    tree.released(pid);
+    assert_eq!(wait_for(&mut tree, tracer, child), None);
+    let ended = exit(&mut tree, child);
+    assert_eq!(ended.notices[0].parent.0, tracer);
+    assert_eq!(wait_for(&mut tree, parent, child), None);
+    let told = Some((child, Report::Ended(DONE)));
+    assert_eq!(wait_for(&mut tree, tracer, child), told);
+    assert_eq!(tree.tracer(pid), None);
+    assert_eq!(wait_for(&mut tree, parent, child), told);
+    assert!(!tree.contains(pid));
+}
+
+#[test]
+fn what_a_tracer_leaves_is_the_parents() {
+    let mut tree = tree();
+    let (tracer, parent) = (fork(&mut tree, 1), fork(&mut tree, 1));
+    let child = fork(&mut tree, parent);
+    tree.trace(Pid(tracer), Pid(child), Pid(child)).unwrap();
+    exit(&mut tree, child);
+    // A parent that ends meanwhile passes it on untold.
+    exit(&mut tree, parent);
+    assert_eq!(wait_for(&mut tree, 1, child), None);
+    let left = exit(&mut tree, tracer);
+    assert_eq!(left.tracees, [Pid(child)]);
+    assert!(tree.untrace(Pid(child)));
+    tree.hand_over(Pid(child), |_| false);
+    let told = Some((child, Report::Ended(DONE)));
+    assert_eq!(wait_for(&mut tree, 1, child), told);
+}
+
+#[test]
+fn a_traced_thread_keeps_its_number_until_its_end_is_known() {
+    let mut tree = tree();
+    let (tracer, child) = (fork(&mut tree, 1), fork(&mut tree, 1));
+    let thread = tree.pids.reserve(Cid::GLOBAL).unwrap();
+    let tid = thread.pid();
+    tree.trace(Pid(tracer), tid, Pid(child)).unwrap();
+    tree.thread_ended(tid, DONE).unwrap();
+    tree.pids.unbind(thread.handle);
+    assert_eq!(tree.pids.seen(tid, Cid::GLOBAL).0, tid.0);
+    let told = Some((tid.0, Report::Ended(DONE)));
+    assert_eq!(wait_for(&mut tree, tracer, tid.0), told);
+    assert_eq!(tree.pids.seen(tid, Cid::GLOBAL), VPid::NONE);
+    // One that executes a program is traced by the number of its process.
+    let thread = tree.pids.reserve(Cid::GLOBAL).unwrap();
+    tree.trace(Pid(tracer), thread.pid(), Pid(child)).unwrap();
+    tree.leads(thread.pid(), Pid(child));
+    tree.pids.unbind(thread.handle);
+    assert_eq!(tree.tracer(thread.pid()), None);
+    assert_eq!(tree.tracer(Pid(child)), Some(Pid(tracer)));
+    assert_eq!(tree.pids.seen(thread.pid(), Cid::GLOBAL), VPid::NONE);
+}
+
+proptest! {
+    /// Whatever traces, stops, ends and waits: nobody is traced by two or by one that is gone, no number stays in use, and
+    /// each end is told to the parent once.
+    #[test]
+    fn tracing_stays_consistent(steps in proptest::collection::vec((0..5u8, 0..6u32, 0..6u32), 1..60)) {
+        let mut tree = tree();
+        let people: Vec<u32> = (0..6).map(|_| fork(&mut tree, 1)).collect();
+        for (step, one, other) in steps {
+            let (one, other) = (people[one as usize], people[other as usize]);
+            match step {
+                0 => {
+                    tree.trace(Pid(one), Pid(other), Pid(other)).ok();
+                }
+                1 => {
+                    tree.trapped(Pid(one), 5);
+                }
+                2 if !tree.is_zombie(Pid(one)) && tree.contains(Pid(one)) => {
+                    for tracee in exit(&mut tree, one).tracees {
+                        if tree.untrace(tracee) {
+                            tree.hand_over(tracee, |_| false);
+                        }
+                    }
+                }
+                3 => {
+                    if let Ok(Some(found)) = tree.wait(Pid(one), Selector::Any, EXITED)
+                        && found.handed_over
+                    {
+                        tree.hand_over(found.pid, |_| false);
+                    }
+                }
+                _ => {
+                    if tree.untrace(Pid(one)) {
+                        tree.hand_over(Pid(one), |_| false);
+                    }
+                }
+            }
+            for person in &people {
+                let tracer = tree.tracer(Pid(*person));
+                prop_assert!(tracer.is_none_or(|tracer| tree.contains(tracer)));
+            }
+        }
+        for person in &people {
+            if tree.contains(Pid(*person)) && !tree.is_zombie(Pid(*person)) {
+                for tracee in exit(&mut tree, *person).tracees {
+                    if tree.untrace(tracee) {
+                        tree.hand_over(tracee, |_| false);
+                    }
+                }
+            }
+        }
+        while let Ok(Some(_)) = tree.wait(Pid(1), Selector::Any, EXITED) {}
+        prop_assert_eq!(tree.pids.population(Cid::GLOBAL), 1);
+    }
+}

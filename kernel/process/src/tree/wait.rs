@@ -27,10 +27,12 @@ pub struct Waited<T> {
     pub usage: Usage,
     /// The object of a child that has been reaped, to be dropped after the tree's lock is released.
     pub reaped: Option<T>,
+    /// It is an ended process that was traced by the caller, and its parent has to be told: [`ProcessTree::hand_over`].
+    pub handed_over: bool,
 }
 
 impl<T> ProcessTree<T> {
-    /// Looks for a child with something to report, and takes the report unless [`WaitOptions::NOWAIT`].
+    /// Looks for a traced thread or a child with something to report, and takes the report unless [`WaitOptions::NOWAIT`].
     ///
     /// Nothing means that the caller has to wait: it enrols in its own queue of children under the tree's
     /// lock. NOHANG is the caller's to see. A number that cannot be resolved is ECHILD as well.
@@ -43,6 +45,9 @@ impl<T> ProcessTree<T> {
         selector: Selector,
         options: WaitOptions,
     ) -> Result<Option<Waited<T>>, Errno> {
+        if let Some(traced) = self.wait_traced(parent, selector, options) {
+            return Ok(Some(traced));
+        }
         let node = self.nodes.get(&parent).ok_or(Errno::ECHILD)?;
         let matches = |pid: Pid| {
             self.nodes
@@ -67,7 +72,7 @@ impl<T> ProcessTree<T> {
                 Selector::Process(pid) => node.children.contains(&pid) && matches(pid),
                 _ => node.children.iter().any(|pid| matches(*pid)),
             };
-            return if possible {
+            return if possible || self.may_be_told(parent, selector) {
                 Ok(None)
             } else {
                 Err(Errno::ECHILD)
@@ -86,6 +91,7 @@ impl<T> ProcessTree<T> {
             report,
             usage,
             reaped: None,
+            handed_over: false,
         };
         if options.contains(WaitOptions::NOWAIT) {
             return Some(waited);
@@ -124,6 +130,6 @@ fn wanted(child: &Node, options: WaitOptions) -> bool {
         Some(Report::Ended(_)) => options.contains(WaitOptions::EXITED),
         Some(Report::Stopped(_)) => options.contains(WaitOptions::UNTRACED),
         Some(Report::Continued) => options.contains(WaitOptions::CONTINUED),
-        None => false,
+        Some(Report::Trapped(_)) | None => false,
     }
 }
