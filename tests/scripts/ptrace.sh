@@ -85,3 +85,7 @@ END
 check PTRACE0021 'tracer and traced run on two CPUs, and anybody may be killed' <<'END'
 $T/ptrace race
 END
+
+check PTRACE0029 'no tracer gets rights by a program that has more' <<'END'
+$T/ptrace rights
+END
