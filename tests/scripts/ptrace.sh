@@ -1,6 +1,13 @@
 # Tracing (man 2 ptrace): each test is a check of tests/programs/c/ptrace.c, but for those of Debian's programs.
 #
+# packages: strace gdb
+# memory: 2G
 # cpus: 2
+
+if lswpar -q deb >/dev/null 2>&1; then :; else
+	mkwpar -n deb >/dev/null
+	startwpar deb >/dev/null
+fi
 
 check PTRACE0001 'a child lets its parent trace it' <<'END'
 $T/ptrace traceme
@@ -84,6 +91,72 @@ END
 
 check PTRACE0021 'tracer and traced run on two CPUs, and anybody may be killed' <<'END'
 $T/ptrace race
+END
+
+check PTRACE0022 'another process is read, written and compared without being traced' <<'END'
+$T/ptrace remote
+END
+
+check PTRACE0023 'each thread has its name' <<'END'
+$T/ptrace names
+END
+
+check PTRACE0024 'a partition traces what is in it, and Global does not' <<'END'
+cp $T/ptrace /wpars/deb/tmp/ptrace
+clogin deb /tmp/ptrace attach refused
+clogin deb sleep 1234 &
+until clogin deb sh -c 'pidof sleep' >/dev/null; do sleep 0.1; done
+found=0
+for folder in /proc/[0-9]*; do
+	if grep -q 1234 $folder/cmdline 2>/dev/null && grep -q sleep $folder/comm; then
+		found=$((found + 1))
+		$T/ptrace stranger ${folder#/proc/}
+	fi
+done
+test $found -gt 0
+clogin deb sh -c 'kill $(pidof sleep)'
+rm /wpars/deb/tmp/ptrace
+END
+
+check PTRACE0025 'strace shows calls, signals and children of a shell' <<'END'
+clogin deb strace -f -o /tmp/trace sh -c '(kill -USR1 $$; exit 3) & trap "echo got" USR1; wait; wait' >out || true
+grep -q 'execve("[^"]*sh", \["sh", "-c"' /wpars/deb/tmp/trace
+grep -q 'clone(.*CLONE_CHILD_SETTID' /wpars/deb/tmp/trace
+grep -q -- '--- SIGUSR1 {si_signo=SIGUSR1, si_code=SI_USER' /wpars/deb/tmp/trace
+grep -q 'exited with 3' /wpars/deb/tmp/trace
+clogin deb strace -f -c -o /tmp/table sh -c 'ls / >/dev/null; ls / >/dev/null'
+grep -q 'getdents64' /wpars/deb/tmp/table
+clogin deb strace -e trace=openat -o /tmp/some cat /proc/self/comm >/dev/null
+grep -q 'openat(AT_FDCWD, "/proc/self/comm", O_RDONLY' /wpars/deb/tmp/some
+! grep -q 'execve' /wpars/deb/tmp/some
+END
+
+check PTRACE0026 'strace attaches to a process that waits, and lets it go' <<'END'
+clogin deb sh -c 'sleep 1000 & pid=$!; timeout 3 strace -o /tmp/trace -p $pid; kill -0 $pid && kill $pid'
+grep -q 'clock_nanosleep\|nanosleep' /wpars/deb/tmp/trace
+END
+
+check PTRACE0027 'gdb stops at a breakpoint, finishes a function, steps, and goes on' <<'END'
+cat >/wpars/deb/tmp/commands <<'GDB'
+break write
+run
+bt 1
+finish
+stepi
+stepi
+info registers r1 pc
+delete
+continue
+GDB
+clogin deb gdb -nx -batch -x /tmp/commands --args /usr/bin/dpkg --version </dev/null >out 2>&1
+grep -q '^Breakpoint 1, .* in write ()' out
+grep -q 'exited normally' out
+END
+
+check PTRACE0028 'gdb attaches to a process, and lets it go' <<'END'
+clogin deb sh -c 'sleep 1000 & gdb -nx -batch -ex "info registers pc" -ex detach -p $! </dev/null; kill $!' >out 2>&1
+grep -q '^pc ' out
+grep -q 'Inferior 1 .* detached' out
 END
 
 check PTRACE0029 'no tracer gets rights by a program that has more' <<'END'

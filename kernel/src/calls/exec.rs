@@ -514,6 +514,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     let process = call.process();
     let former = call.thread.virtual_tid();
     process.lead(call.thread);
+    call.thread.forget_name();
     // Who may not read a program may not look into it while it runs either.
     let Metadata { uid, gid, mode, .. } = program.metadata;
     let readable = call

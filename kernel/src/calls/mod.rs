@@ -27,6 +27,7 @@ pub mod poll;
 mod prctl;
 pub mod process;
 pub mod ptrace;
+pub mod remote;
 pub mod schedule;
 pub mod signal;
 pub mod signalfd;
@@ -394,6 +395,9 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Getpid => Ok(process::getpid(call)),
         S::Getppid => Ok(process::getppid(call)),
         S::Ptrace => ptrace::ptrace(call),
+        S::ProcessVmReadv => remote::process_vm_readv(call),
+        S::ProcessVmWritev => remote::process_vm_writev(call),
+        S::Kcmp => remote::kcmp(call),
         S::Prctl => prctl::prctl(call),
         S::Unshare => prctl::unshare(call),
         S::Setns => prctl::setns(call),
