@@ -10,6 +10,7 @@
 //!
 //! Locks: `run`, `body`, `signals`, `own_name` and `tracing` each of rank `Thread`, never two of them together.
 
+use crate::calls::core_file::CoreDump;
 use crate::others;
 use crate::outcome::{Continuation, Wait};
 use crate::process::{Process, TaskName};
@@ -51,6 +52,8 @@ pub struct Thread {
     pub tracing: SpinLock<Option<Box<Tracing>>>,
     /// Whether that has to be looked at.
     pub traced: AtomicBool,
+    /// It is held for a core file, and counts as such in its process.
+    pub held: AtomicBool,
     /// Something other than the program's own instructions is due before the next return to user mode.
     attention: AtomicBool,
     /// The CPU that runs it or has run it last, counted from 1; 0 before the first.
@@ -72,6 +75,8 @@ pub struct Body {
     pub former: Option<Arc<Space>>,
     /// The child's memory in a `fork` that is not done.
     pub copy: Option<Box<AddressSpace>>,
+    /// The core file that it writes. A checkpoint finishes it first.
+    pub core: Option<Box<CoreDump>>,
 }
 
 /// A system call that has not completed.
@@ -131,6 +136,7 @@ impl Thread {
             call: None,
             former: None,
             copy: None,
+            core: None,
         })?;
         fallible::arc(Self {
             tid: AtomicU32::new(number.pid().0),
@@ -153,6 +159,7 @@ impl Thread {
             own_name: SpinLock::new(Rank::Thread, None),
             tracing: SpinLock::new(Rank::Thread, None),
             traced: AtomicBool::new(false),
+            held: AtomicBool::new(false),
             attention: AtomicBool::new(true),
             cpu: AtomicU32::new(0),
             clear_child_tid: AtomicU64::new(0),

@@ -8,6 +8,7 @@
 pub mod attribute;
 pub mod clock;
 pub mod control;
+pub mod core_file;
 pub mod descriptor;
 pub mod directory;
 pub mod epoll;
@@ -58,9 +59,6 @@ use sync::{Rank, SpinLock};
 use trace::Severity;
 use vfs::{Descriptor, IoContext, OpenFile};
 use wait::{MayWait, Waiter};
-
-/// Whether core files are written; the size limit for them is 0 as long as not.
-pub const CORE_FILES: bool = false;
 
 /// One run of a system call.
 pub struct Call<'a> {

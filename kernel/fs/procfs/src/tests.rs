@@ -414,6 +414,8 @@ fn procfs01_directories_list_what_can_be_looked_up() {
     assert_eq!(
         world.list("/proc/sys/kernel"),
         [
+            "core_pattern",
+            "core_uses_pid",
             "hostname",
             "osrelease",
             "ostype",
