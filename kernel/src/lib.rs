@@ -32,6 +32,7 @@ pub mod injection;
 mod latency;
 #[cfg(debug_assertions)]
 mod lock_order;
+pub mod memory_file;
 pub mod mounts;
 pub mod options;
 pub mod others;

@@ -5,13 +5,14 @@
 
 use crate::current;
 use crate::environment;
+use crate::memory_file::MemoryFile;
 use crate::mounts::WallClock;
 use crate::process::Process;
 use crate::ptrace;
 use crate::system::{Numbered, system};
 use crate::thread::{Phase, Thread};
-use abi::linux::{Resource, Rlimit};
-use abi::{Cid, Nanos, PAGE_SIZE, Pages, Pid, Ticks};
+use abi::linux::{Resource, Rlimit, TASK_COMM_LEN};
+use abi::{Cid, Errno, Nanos, PAGE_SIZE, Pages, Pid, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{ProcessState, ProcessStatus};
@@ -27,7 +28,7 @@ use procfs::{
 };
 use sched::{Attributes, CpuSet};
 use security::{Credential, Identity, Privileges};
-use vfs::{Clock, Descriptor, Location, MountLine, OpenFile};
+use vfs::{Clock, Descriptor, FileOperations, Location, MountLine, OpenFile};
 
 /// The processes of an environment.
 pub struct View {
@@ -160,6 +161,39 @@ impl ProcSource for View {
         let found = self.find(process);
         let strings = |found: Arc<Process>| strings(&found, found.with(|state| state.auxiliary));
         found.map(strings).transpose()
+    }
+
+    fn memory(
+        &self,
+        process: ProcessRef,
+        credential: &Credential,
+    ) -> Result<Arc<dyn FileOperations>, Errno> {
+        let found = self.find(process).ok_or(Errno::ESRCH)?;
+        let own = current::process().is_some_and(|current| Arc::ptr_eq(&current, &found));
+        let dumpable = found.with(|state| state.conduct.dumpable);
+        if !own {
+            let allowed = credential.may_inspect(&found.credential(), dumpable);
+            allowed.map_err(|_| Errno::EACCES)?;
+        }
+        Ok(MemoryFile::new(&found)?)
+    }
+
+    fn rename(&self, process: ProcessRef, tid: Pid, name: &[u8]) -> Result<(), Errno> {
+        let found = self.find(process).ok_or(Errno::ESRCH)?;
+        let own = current::process().is_some_and(|current| Arc::ptr_eq(&current, &found));
+        if !own {
+            return Err(Errno::EINVAL);
+        }
+        let threads = found.threads();
+        let thread = threads
+            .iter()
+            .find(|thread| self.seen(thread.tid()) == tid.0);
+        let length = name.iter().position(|byte| matches!(byte, 0 | b'\n'));
+        let name = name.iter().copied().take(length.unwrap_or(name.len()));
+        thread
+            .ok_or(Errno::ESRCH)?
+            .set_name(name.take(TASK_COMM_LEN - 1).collect());
+        Ok(())
     }
 
     fn maps(&self, process: ProcessRef) -> Known<Vec<MapLine>> {
@@ -332,6 +366,7 @@ fn task(
     let signals = signals_of(process, thread);
     let first = process.threads().first().cloned();
     let scheduling = scheduling_of(thread.or(first.as_ref()));
+    let of_thread = thread.map(|thread| thread.name());
     let (name, identity, started, threads) = process.with(|state| {
         (
             state.name.clone(),
@@ -348,7 +383,7 @@ fn task(
         tracer,
         group,
         session,
-        name: fallible::copy(&name)?,
+        name: fallible::copy(&of_thread.unwrap_or(name))?,
         state: state_of(process, thread.filter(|_| tid != pid)),
         terminal: terminal.map_or(0, crate::terminals::device_number),
         terminal_group: terminal

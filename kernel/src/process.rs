@@ -104,6 +104,10 @@ pub struct State {
     pub end: Option<ExitStatus>,
     /// The thread that executes a program and waits for the others to end.
     pub executing: Option<Pid>,
+    /// The thread that writes a core file.
+    pub dumping: Option<Pid>,
+    /// How many threads are held until it has done so.
+    pub held: usize,
     /// SIGKILL ends it.
     pub killed: bool,
     /// A signal has stopped it.
@@ -715,6 +719,8 @@ impl State {
             threads: Vec::new(),
             end: None,
             executing: None,
+            dumping: None,
+            held: 0,
             killed: false,
             stopped: false,
             stops: 0,

@@ -21,6 +21,7 @@ use abi::{Errno, Pid};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use process::{ExitStatus, Notice};
+use security::Privileges;
 
 /// How a thread is traced.
 #[derive(Clone, Copy, Debug)]
@@ -279,6 +280,22 @@ pub fn executed(thread: &Arc<Thread>, former: Pid) {
         let info = SigInfo::sent(SignalNumber::SIGTRAP, SI_USER, pid.0, uid);
         signals::send(&thread.process, Some(thread), info, Origin::Inside).ok();
     }
+}
+
+/// Whether a program gives the thread no more rights than it has: its tracer could use them without having them.
+pub fn withholds_rights(thread: &Thread) -> bool {
+    if !thread.is_traced() {
+        return false;
+    }
+    let tracer = {
+        let tree = system().tree.lock();
+        let tracer = tree.tracer(thread.tid());
+        tracer.and_then(|tracer| tree.pids.by_pid(tracer)?.process())
+    };
+    tracer.is_some_and(|tracer| {
+        let credential = tracer.credential();
+        credential.require(Privileges::IDENTITY).is_err()
+    })
 }
 
 /// Whether the call that the thread which runs here is about to run has to be told first.

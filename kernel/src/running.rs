@@ -4,6 +4,7 @@
 //! done, then whether somebody else is due, then the program. Only here is a thread parked, only here is it
 //! decided what a signal does to a call that waits.
 
+mod dumping;
 mod traced;
 
 use crate::calls::{self, Call};
@@ -115,14 +116,14 @@ impl<'a> Running<'a> {
         }
         // Answered first: whoever rings has published before.
         let asked = others::answer();
-        if self.thread.take_attention() {
-            let turn = self.attend();
-            if turn == Turn::Off || self.thread.wants_attention() {
-                return turn;
-            }
+        if (self.thread.take_attention() || self.is_dumping()) && self.attend() == Turn::Off {
+            return Turn::Off;
         }
         if self.is_preempted(asked) {
             return self.leave(Reason::Preempted);
+        }
+        if self.thread.wants_attention() || self.is_dumping() {
+            return Turn::On;
         }
         if self.clear_former() {
             self.cut = true;
@@ -495,6 +496,9 @@ impl<'a> Running<'a> {
         }
         let at = self.body.as_ref().map_or(0, |body| body.context.nip);
         latency::working(Work::Exit, at);
+        if let Some(body) = &mut self.body {
+            body.core = None;
+        }
         if let Some(body) = &mut self.body
             && let Some(copy) = body.copy.take()
         {
@@ -576,10 +580,17 @@ impl<'a> Running<'a> {
         let thread = self.thread.clone();
         let process = &thread.process;
         loop {
+            let sent_away = |tid| tid != thread.tid();
             if process.is_ending()
-                || process.with(|state| state.executing.is_some_and(|tid| tid != thread.tid()))
+                || process
+                    .with(|state| state.dumping.is_none() && state.executing.is_some_and(sent_away))
             {
                 return self.exit();
+            }
+            match self.attend_dump() {
+                Traced::Free => {}
+                Traced::Anew => continue,
+                Traced::Over(turn) => return turn,
             }
             let traced = thread.is_traced();
             if traced {
@@ -627,12 +638,7 @@ impl<'a> Running<'a> {
         let process = &self.thread.process;
         match delivery {
             Delivery::Stop(signal) => signals::stop(process, signal),
-            Delivery::Terminate { signal, core } => {
-                process.end(ExitStatus::Killed {
-                    signal,
-                    core: core && crate::calls::CORE_FILES,
-                });
-            }
+            Delivery::Terminate { signal, core } => self.end_by(signal, core),
             Delivery::Handle { info, action, mask } => {
                 self.interrupt_call(&action);
                 self.enter_handler(&info, &action, mask);

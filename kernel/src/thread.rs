@@ -8,11 +8,12 @@
 //! answered [`Outcome::Park`](crate::outcome::Outcome::Park); a wake-up that comes between the enrolment and
 //! the park is remembered in `Run::woken`, and the park then does not take place. No wake-up is lost.
 //!
-//! Locks: `run`, `body`, `signals` and `tracing` each of rank `Thread`, never two of them together.
+//! Locks: `run`, `body`, `signals`, `own_name` and `tracing` each of rank `Thread`, never two of them together.
 
+use crate::calls::core_file::CoreDump;
 use crate::others;
 use crate::outcome::{Continuation, Wait};
-use crate::process::Process;
+use crate::process::{Process, TaskName};
 use crate::ptrace::Tracing;
 use crate::space::Space;
 use crate::system::system;
@@ -45,10 +46,14 @@ pub struct Thread {
     body: SpinLock<Option<Box<Body>>>,
     /// Mask, private pending signals and alternate stack.
     pub signals: SpinLock<ThreadSignals>,
+    /// Its name; that of its process for the first thread and one that has got no other.
+    own_name: SpinLock<Option<TaskName>>,
     /// How it is traced, if it is.
     pub tracing: SpinLock<Option<Box<Tracing>>>,
     /// Whether that has to be looked at.
     pub traced: AtomicBool,
+    /// It is held for a core file, and counts as such in its process.
+    pub held: AtomicBool,
     /// Something other than the program's own instructions is due before the next return to user mode.
     attention: AtomicBool,
     /// The CPU that runs it or has run it last, counted from 1; 0 before the first.
@@ -72,6 +77,8 @@ pub struct Body {
     pub former: Option<Arc<Space>>,
     /// The child's memory in a `fork` that is not done.
     pub copy: Option<Box<AddressSpace>>,
+    /// The core file that it writes. A checkpoint finishes it first.
+    pub core: Option<Box<CoreDump>>,
 }
 
 /// A system call that has not completed.
@@ -131,6 +138,7 @@ impl Thread {
             call: None,
             former: None,
             copy: None,
+            core: None,
         })?;
         fallible::arc(Self {
             tid: AtomicU32::new(number.pid().0),
@@ -150,8 +158,10 @@ impl Thread {
             ),
             body: SpinLock::new(Rank::Thread, Some(body)),
             signals: SpinLock::new(Rank::Thread, signals),
+            own_name: SpinLock::new(Rank::Thread, None),
             tracing: SpinLock::new(Rank::Thread, None),
             traced: AtomicBool::new(false),
+            held: AtomicBool::new(false),
             attention: AtomicBool::new(true),
             cpu: AtomicU32::new(0),
             clear_child_tid: AtomicU64::new(0),
@@ -196,6 +206,26 @@ impl Thread {
     /// Puts the body back after a run.
     pub fn put_body(&self, body: Box<Body>) {
         *self.body.lock() = Some(body);
+    }
+
+    /// Its name (`man 2 prctl`, PR_GET_NAME).
+    pub fn name(&self) -> TaskName {
+        let own = self.own_name.lock().clone();
+        own.unwrap_or_else(|| self.process.with(|state| state.name.clone()))
+    }
+
+    /// Gives it a name; the first thread's is that of the process.
+    pub fn set_name(&self, name: TaskName) {
+        if self.tid() == self.process.pid {
+            self.process.with(|state| state.name = name);
+        } else {
+            *self.own_name.lock() = Some(name);
+        }
+    }
+
+    /// Gives it the name of its process: `execve`.
+    pub fn forget_name(&self) {
+        *self.own_name.lock() = None;
     }
 
     /// Looks at or changes the body of a thread that does not run; `None` when a CPU has it.

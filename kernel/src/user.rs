@@ -265,7 +265,7 @@ pub struct UserBuffer<'a> {
 
 /// A place in a list of segments.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+pub struct Place<'a> {
     segments: &'a [Segment],
     /// Bytes of the first segment that are done.
     done: usize,
@@ -285,12 +285,7 @@ impl<'a> UserBuffer<'a> {
         length: usize,
         access: Access,
     ) -> Result<Self, Errno> {
-        let mut place = Place {
-            segments,
-            done: 0,
-            rest: usize::MAX,
-        };
-        place.advance(skip);
+        let mut place = Place::new(segments, skip);
         let left = place
             .segments
             .iter()
@@ -347,7 +342,19 @@ impl<'a> UserBuffer<'a> {
     }
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// The place behind the first `skip` bytes.
+    pub fn new(segments: &'a [Segment], skip: usize) -> Self {
+        let mut place = Place {
+            segments,
+            done: 0,
+            rest: usize::MAX,
+        };
+        place.advance(skip);
+        place.rest = usize::MAX;
+        place
+    }
+
     /// Whether all that is to be moved lies in one page.
     fn is_within_a_page(&self) -> bool {
         self.segments.first().is_some_and(|first| {
@@ -357,7 +364,7 @@ impl Place<'_> {
     }
 
     /// Takes the next run of at most `limit` bytes that lies in one segment.
-    fn next_piece(&mut self, limit: usize) -> Option<Segment> {
+    pub fn next_piece(&mut self, limit: usize) -> Option<Segment> {
         loop {
             let first = self.segments.first()?;
             let length = (first.length - self.done).min(self.rest).min(limit);

@@ -491,6 +491,7 @@ fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
     let metadata = &program.metadata;
     let bound = call.process().with(|state| state.conduct.no_new_privileges);
     let no_set_id = bound
+        || ptrace::withholds_rights(call.thread)
         || program
             .location
             .mount()
@@ -510,6 +511,13 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     let process = call.process();
     let former = call.thread.virtual_tid();
     process.lead(call.thread);
+    call.thread.forget_name();
+    // Who may not read a program may not look into it while it runs either.
+    let Metadata { uid, gid, mode, .. } = program.metadata;
+    let readable = call
+        .credential()
+        .may_access(uid, gid, mode.bits(), security::Mode::READ)
+        .is_ok();
     let Loaded {
         space,
         stack,
@@ -541,7 +549,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
             state.persona = 0;
             state.conduct.death_signal = None;
         }
-        state.conduct.dumpable = !secure;
+        state.conduct.dumpable = !secure && readable;
         state.barriers = Membarrier::empty();
         state.name = name.iter().copied().take(TASK_COMM_LEN - 1).collect();
         state.executable = Some(program.location);

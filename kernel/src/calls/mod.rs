@@ -9,6 +9,7 @@ pub mod attribute;
 mod barrier;
 pub mod clock;
 pub mod control;
+pub mod core_file;
 pub mod descriptor;
 pub mod directory;
 mod discipline;
@@ -30,6 +31,7 @@ pub mod poll;
 mod prctl;
 pub mod process;
 pub mod ptrace;
+pub mod remote;
 pub mod schedule;
 pub mod signal;
 pub mod signalfd;
@@ -60,9 +62,6 @@ use sync::{Rank, SpinLock};
 use trace::Severity;
 use vfs::{Descriptor, IoContext, OpenFile};
 use wait::{MayWait, Waiter};
-
-/// Whether core files are written; the size limit for them is 0 as long as not.
-pub const CORE_FILES: bool = false;
 
 /// One run of a system call.
 pub struct Call<'a> {
@@ -401,6 +400,9 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Getpid => Ok(process::getpid(call)),
         S::Getppid => Ok(process::getppid(call)),
         S::Ptrace => ptrace::ptrace(call),
+        S::ProcessVmReadv => remote::process_vm_readv(call),
+        S::ProcessVmWritev => remote::process_vm_writev(call),
+        S::Kcmp => remote::kcmp(call),
         S::Prctl => prctl::prctl(call),
         S::Unshare => prctl::unshare(call),
         S::Setns => prctl::setns(call),

@@ -86,13 +86,13 @@ fn set_name(call: &Call<'_>, address: u64) -> Called {
     let length = bytes.iter().position(|byte| *byte == 0);
     let length = length.unwrap_or(TASK_COMM_LEN - 1);
     let name = bytes.into_iter().take(length).collect();
-    call.process().with(|state| state.name = name);
+    call.thread.set_name(name);
     Ok(0)
 }
 
 fn get_name(call: &Call<'_>, address: u64) -> Called {
     let mut bytes = [0; TASK_COMM_LEN];
-    let name = call.process().with(|state| state.name.clone());
+    let name = call.thread.name();
     bytes
         .iter_mut()
         .zip(name)

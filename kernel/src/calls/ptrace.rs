@@ -64,6 +64,12 @@ pub fn ptrace(call: &mut Call<'_>) -> Called {
     }
     let halt = ptrace::halt_of(tracer, &thread)?;
     match request {
+        // A program that it has executed meanwhile may not be the tracer's to read.
+        R::PeekText | R::PeekData | R::PokeText | R::PokeData
+            if may_inspect(call, &thread.process).is_err() =>
+        {
+            Err(Errno::EIO.into())
+        }
         R::PeekText | R::PeekData => {
             let word = peek(&thread, address)?;
             store(call, data, &word)

@@ -29,6 +29,7 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
         };
         let thread = Thread::new(number, process.clone(), context, signals);
         let thread = thread.map_err(|no_memory| undo(no_memory.into()))?;
+        thread.set_name(call.thread.name());
         system()
             .tree
             .lock()

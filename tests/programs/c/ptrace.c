@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -914,6 +915,147 @@ static void race(void)
 	}
 }
 
+/* Without tracing: /proc/PID/mem, process_vm_readv and its like, kcmp. */
+static char block[300000];
+
+static void remote(void)
+{
+	static char copy[sizeof block];
+	char path[64];
+	for (size_t n = 0; n < sizeof block; n++)
+		block[n] = n * 7;
+	pid_t pid = child(wait_for_ever);
+	await_state(pid, 'S');
+	struct iovec to[2] = { { copy, 1000 }, { copy + 1000, sizeof copy - 1000 } };
+	struct iovec from[3] = { { block, 5 }, { block + 5, 200000 }, { block + 200005, sizeof block - 200005 } };
+	WANT(process_vm_readv(pid, to, 2, from, 3, 0) == sizeof block);
+	WANT(memcmp(block, copy, sizeof block) == 0);
+	memset(copy, 1, sizeof copy);
+	WANT(process_vm_writev(pid, to, 2, from, 3, 0) == sizeof block && block[9] == 63);
+	memset(copy, 2, sizeof copy);
+	WANT(process_vm_readv(pid, to, 1, from, 3, 0) == 1000 && copy[999] == 1 && copy[1000] == 2);
+	WANT_ERROR(process_vm_readv(pid, to, 2, from, 3, 1), EINVAL);
+	WANT_ERROR(process_vm_readv(pid, to, 2, &(struct iovec){ (void *)8, 8 }, 1, 0), EFAULT);
+	WANT_ERROR(process_vm_readv(pid, &(struct iovec){ (void *)8, 8 }, 1, from, 3, 0), EFAULT);
+	WANT_ERROR(process_vm_readv(4000000, to, 2, from, 3, 0), ESRCH);
+	/* Text is not written so, but through the file. */
+	struct iovec text = { *(void **)(void *)&(void *){ (void *)nothing }, 4 };
+	WANT_ERROR(process_vm_writev(pid, to, 1, &text, 1, 0), EFAULT);
+	snprintf(path, sizeof path, "/proc/%d/mem", pid);
+	int fd = open(path, O_RDWR);
+	WANT(fd >= 0);
+	WANT(pwrite(fd, "abcd", 4, (off_t)text.iov_base) == 4);
+	WANT(pread(fd, copy, 8, (off_t)text.iov_base) == 8 && memcmp(copy, "abcd", 4) == 0);
+	WANT(memcmp(text.iov_base, "abcd", 4) != 0);
+	WANT_ERROR(pread(fd, copy, 8, 8), EIO);
+	WANT(pread(fd, copy, sizeof copy, (off_t)block) == sizeof copy);
+	WANT(syscall(SYS_kcmp, pid, getpid(), 1, 0, 0) == 3 && syscall(SYS_kcmp, pid, pid, 1, 0, 0) == 0);
+	WANT(syscall(SYS_kcmp, pid, getpid(), 0, 0, 0) == 0);
+	WANT_ERROR(syscall(SYS_kcmp, pid, getpid(), 0, 0, 77), EBADF);
+	WANT_ERROR(syscall(SYS_kcmp, pid, getpid(), 99, 0, 0), EINVAL);
+	pid_t other = fork();
+	if (other == 0) {
+		WANT(setgid(1000) == 0 && setuid(1000) == 0);
+		WANT_ERROR(process_vm_readv(pid, to, 2, from, 3, 0), EPERM);
+		WANT_ERROR(syscall(SYS_kcmp, pid, getpid(), 1, 0, 0), EPERM);
+		WANT_ERROR(open(path, O_RDONLY), EACCES);
+		_exit(0);
+	}
+	want_end(other, 0);
+	WANT(kill(pid, SIGKILL) == 0);
+	want_killed(pid, SIGKILL);
+	WANT(pread(fd, copy, 8, (off_t)block) == 0);
+}
+
+/* Each thread has its name. */
+static void *named(void *unused)
+{
+	char path[64], text[32] = "", name[16];
+	WANT(prctl(PR_GET_NAME, name) == 0 && strcmp(name, "first") == 0);
+	WANT(prctl(PR_SET_NAME, "second") == 0);
+	WANT(prctl(PR_GET_NAME, name) == 0 && strcmp(name, "second") == 0);
+	pid_t tid = syscall(SYS_gettid);
+	snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
+	int fd = open(path, O_RDWR);
+	WANT(fd >= 0 && read(fd, text, sizeof text) == 7 && strcmp(text, "second\n") == 0);
+	WANT(pwrite(fd, "a name that is too long\n", 24, 0) == 24);
+	WANT(prctl(PR_GET_NAME, name) == 0 && strcmp(name, "a name that is ") == 0);
+	return unused;
+}
+
+static void names(void)
+{
+	pthread_t thread;
+	char text[32] = "";
+	WANT(prctl(PR_SET_NAME, "first") == 0);
+	WANT(pthread_create(&thread, NULL, named, NULL) == 0);
+	WANT(pthread_join(thread, NULL) == 0);
+	int fd = open("/proc/self/comm", O_RDONLY);
+	WANT(read(fd, text, sizeof text) == 6 && strcmp(text, "first\n") == 0);
+	fd = open("/proc/1/comm", O_WRONLY);
+	WANT(fd < 0 || write(fd, "x", 1) == -1);
+}
+
+/* A program that would give more rights than its tracer has does not, and one that nobody may read is not read. */
+static const char *program;
+
+static void execute_program(void)
+{
+	execl(program, program, "show", NULL);
+}
+
+static void rights(void)
+{
+	char copy[64];
+	snprintf(copy, sizeof copy, "/tmp/set-id.%d", getpid());
+	program = copy;
+	char own[128], command[300];
+	ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+	WANT(length > 0);
+	own[length] = 0;
+	snprintf(command, sizeof command, "cp %s %s", own, copy);
+	WANT(system(command) == 0);
+	WANT(chmod(copy, 04711) == 0);
+	pid_t pid = fork();
+	WANT(pid >= 0);
+	if (pid == 0) {
+		unsigned long nip, word;
+		WANT(setgid(1000) == 0 && setuid(1000) == 0);
+		/* Untraced it is root's, */
+		want_end(child(execute_program), 100);
+		/* traced it is not, and its text is hidden. */
+		pid_t own = traced(execute_program);
+		PT(PTRACE_SETOPTIONS, own, 0, PTRACE_O_TRACEEXEC);
+		PT(PTRACE_CONT, own, 0, 0);
+		want_stop(own, SIGTRAP, PTRACE_EVENT_EXEC);
+		PT(PTRACE_PEEKUSER, own, PT_NIP * 8, &nip);
+		WANT_ERROR(request(PTRACE_PEEKTEXT, own, nip, (long)&word), EIO);
+		PT(PTRACE_CONT, own, 0, 0);
+		want_end(own, 101);
+		_exit(0);
+	}
+	want_end(pid, 0);
+	WANT(unlink(copy) == 0);
+}
+
+static void show(void)
+{
+	_exit(geteuid() == 0 ? 100 : 101);
+}
+
+/* A process of another partition is not to be looked into. */
+static void stranger(pid_t pid)
+{
+	char path[64];
+	struct iovec one = { block, 8 };
+	WANT_ERROR(request(PTRACE_ATTACH, pid, 0, 0), EPERM);
+	WANT_ERROR(request(PTRACE_SEIZE, pid, 0, 0), EPERM);
+	WANT_ERROR(process_vm_readv(pid, &one, 1, &one, 1, 0), EPERM);
+	WANT_ERROR(syscall(SYS_kcmp, pid, pid, 1, 0, 0), EPERM);
+	snprintf(path, sizeof path, "/proc/%d/mem", pid);
+	WANT_ERROR(open(path, O_RDONLY), EACCES);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check checks[] = {
@@ -939,6 +1081,14 @@ int main(int argc, char **argv)
 		{ "waits", waits },
 		{ "many", many },
 		{ "race", race },
+		{ "remote", remote },
+		{ "names", names },
+		{ "rights", rights },
+		{ "show", show },
 	};
+	if (argc == 3 && strcmp(argv[1], "stranger") == 0) {
+		stranger(atoi(argv[2]));
+		return 0;
+	}
 	return run_checks(checks, sizeof checks / sizeof *checks, argc, argv);
 }

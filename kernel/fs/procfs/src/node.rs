@@ -14,7 +14,8 @@ use fallible::NoMemory;
 use security::{Absent, Credential, Privileges};
 use vfs::{
     Access, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow, Inode,
-    InodeId, IoContext, Link, Location, Metadata, Mode, NAME_LIMIT, OpenFile, Path, TextFile,
+    InodeId, IoContext, Link, Location, Metadata, Mode, NAME_LIMIT, OpenFile, OrderFile, Orders,
+    Path, TextFile,
 };
 use wait::Attempt;
 
@@ -376,6 +377,20 @@ impl Inode for Node {
         let text = match self.what {
             What::System(file) => system_files::text(file, &source.system()?)?,
             What::Network(file) => network_files::text(file, &source.network()?)?,
+            What::File(process, _, ProcessFile::Memory) => {
+                return Ok(Some(source.memory(process, cx.credential)?));
+            }
+            What::File(process, tid, ProcessFile::Name) if access.contains(Access::WRITE) => {
+                let tid = tid.unwrap_or(process.pid);
+                let text = process_files::text(source, process, tid, ProcessFile::Name)?;
+                let orders = Naming {
+                    view: self.view.clone(),
+                    process,
+                    tid,
+                };
+                let text = TextFile(text);
+                return Ok(Some(fallible::arc(OrderFile { text, orders })?));
+            }
             What::File(process, tid, file) => {
                 if file == ProcessFile::Environment {
                     self.may_inspect(cx, process)?;
@@ -411,6 +426,21 @@ impl Inode for Node {
             device: self.view.device,
             ..FileSystemStatus::default()
         }
+    }
+}
+
+/// Gives a thread the name that is written.
+struct Naming {
+    view: Arc<View>,
+    process: ProcessRef,
+    tid: Pid,
+}
+
+impl Orders for Naming {
+    fn carry_out(&self, cx: &IoContext<'_>, order: &[u8]) -> Attempt<()> {
+        let source = self.view.source.reach(cx.credential);
+        let source = source.map_err(Absent::no_entry)?;
+        Ok(source.rename(self.process, self.tid, order)?)
     }
 }
 

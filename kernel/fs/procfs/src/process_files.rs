@@ -25,13 +25,14 @@ pub(crate) enum ProcessFile {
     Mounts,
     MountInformation,
     Limits,
+    Memory,
 }
 
 /// The files of `/proc/PID` and of `/proc/PID/task/TID`, with their modes.
-pub(crate) const FILES: [(&str, ProcessFile, u32); 11] = [
+pub(crate) const FILES: [(&str, ProcessFile, u32); 12] = [
     ("stat", ProcessFile::Stat, 0o444),
     ("status", ProcessFile::Status, 0o444),
-    ("comm", ProcessFile::Name, 0o444),
+    ("comm", ProcessFile::Name, 0o644),
     ("cmdline", ProcessFile::CommandLine, 0o444),
     ("environ", ProcessFile::Environment, 0o400),
     ("auxv", ProcessFile::Auxiliary, 0o400),
@@ -40,6 +41,7 @@ pub(crate) const FILES: [(&str, ProcessFile, u32); 11] = [
     ("mounts", ProcessFile::Mounts, 0o444),
     ("mountinfo", ProcessFile::MountInformation, 0o444),
     ("limits", ProcessFile::Limits, 0o444),
+    ("mem", ProcessFile::Memory, 0o600),
 ];
 
 /// The contents of a file of thread `tid`.
@@ -58,6 +60,8 @@ pub(crate) fn text(
             name.try_push(b'\n')?;
             Ok(name)
         }
+        // It is no text: see `Node::open`.
+        ProcessFile::Memory => Err(Errno::EINVAL),
         ProcessFile::CommandLine => source.command_line(process)?.ok_or(Errno::ESRCH),
         ProcessFile::Environment => source.environment(process)?.ok_or(Errno::ESRCH),
         ProcessFile::Auxiliary => source.auxiliary(process)?.ok_or(Errno::ESRCH),

@@ -1,13 +1,14 @@
 //! What the kernel tells of its processes and of itself.
 
 use abi::linux::{Resource, Rlimit};
-use abi::{Nanos, Pages, Pid};
+use abi::{Errno, Nanos, Pages, Pid};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use fallible::NoMemory;
-use vfs::{Clock, Location, MountLine, OpenFile};
+use security::Credential;
+use vfs::{Clock, FileOperations, Location, MountLine, OpenFile};
 
 /// A process, and no later one that happens to get the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,22 @@ pub trait ProcSource: Send + Sync {
 
     /// The auxiliary vector that the program was started with, as it stands on its stack.
     fn auxiliary(&self, process: ProcessRef) -> Known<Vec<u8>>;
+
+    /// The memory, for one who may look into the process.
+    ///
+    /// # Errors
+    /// EACCES, ESRCH, ENOMEM.
+    fn memory(
+        &self,
+        process: ProcessRef,
+        credential: &Credential,
+    ) -> Result<Arc<dyn FileOperations>, Errno>;
+
+    /// Gives a thread of the process that asks another name.
+    ///
+    /// # Errors
+    /// EINVAL for a thread of another process, ESRCH.
+    fn rename(&self, process: ProcessRef, tid: Pid, name: &[u8]) -> Result<(), Errno>;
 
     /// The areas of the address space in ascending order; none for a zombie.
     fn maps(&self, process: ProcessRef) -> Known<Vec<MapLine>>;

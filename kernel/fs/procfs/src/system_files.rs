@@ -40,6 +40,8 @@ pub(crate) enum SystemFile {
     OpenLimit,
     /// How much of where programs are put is random.
     Randomization,
+    CorePattern,
+    CoreUsesPid,
 }
 
 /// The files of `/proc`.
@@ -55,7 +57,9 @@ pub(crate) const ROOT_FILES: [(&str, SystemFile); 8] = [
 ];
 
 /// The files of `/proc/sys/kernel`.
-pub(crate) const KERNEL_FILES: [(&str, SystemFile); 6] = [
+pub(crate) const KERNEL_FILES: [(&str, SystemFile); 8] = [
+    ("core_pattern", SystemFile::CorePattern),
+    ("core_uses_pid", SystemFile::CoreUsesPid),
     ("hostname", SystemFile::HostName),
     ("osrelease", SystemFile::OsRelease),
     ("ostype", SystemFile::OsType),
@@ -75,6 +79,9 @@ pub(crate) fn text(file: SystemFile, system: &System) -> Result<Vec<u8>, NoMemor
 fn write(out: &mut Text, file: SystemFile, system: &System) -> core::fmt::Result {
     match file {
         SystemFile::CommandLine => writeln!(out, "{}", system.command_line),
+        // The name of core files is not to be chosen.
+        SystemFile::CorePattern => out.write_str("core\n"),
+        SystemFile::CoreUsesPid => out.write_str("0\n"),
         SystemFile::CpuInfo => cpu_info(out, system),
         SystemFile::FileSystems => system
             .file_systems

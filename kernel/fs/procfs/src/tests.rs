@@ -152,6 +152,12 @@ impl ProcSource for Source {
     fn auxiliary(&self, _: ProcessRef) -> Known<Vec<u8>> {
         Ok(Some(b"\x06\0".to_vec()))
     }
+    fn memory(&self, _: ProcessRef, _: &Credential) -> Result<Arc<dyn FileOperations>, Errno> {
+        Err(Errno::EACCES)
+    }
+    fn rename(&self, _: ProcessRef, _: Pid, _: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
     fn maps(&self, _: ProcessRef) -> Known<Vec<MapLine>> {
         let line = |start, name: &str| MapLine {
             start,
@@ -409,6 +415,8 @@ fn procfs01_directories_list_what_can_be_looked_up() {
     assert_eq!(
         world.list("/proc/sys/kernel"),
         [
+            "core_pattern",
+            "core_uses_pid",
             "hostname",
             "osrelease",
             "ostype",

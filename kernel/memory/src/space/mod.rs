@@ -265,6 +265,15 @@ impl AddressSpace {
         })
     }
 
+    /// Whether a page between two addresses is the space's own, and not an object's.
+    #[must_use]
+    pub fn has_own_page(&self, start: u64, end: u64) -> bool {
+        let pages = Self::page_range(start, end);
+        chunk::runs(&self.chunks, pages, |chunk| chunk.own)
+            .next()
+            .is_some()
+    }
+
     /// RLIMIT_AS (`man 2 getrlimit`) in whole pages; what is mapped beyond it stays.
     pub fn set_limit(&mut self, limit: Pages) {
         self.limit = limit.0;

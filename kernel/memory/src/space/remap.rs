@@ -195,8 +195,9 @@ impl AddressSpace {
         }
     }
 
-    /// The first page that exists from `page` on and below `end`.
-    fn next_page(&self, page: u64, end: u64) -> Option<u64> {
+    /// The first page that exists from `page` on and below `end`, by number.
+    #[must_use]
+    pub fn next_page(&self, page: u64, end: u64) -> Option<u64> {
         let inside = self.chunks.entries(page >> SHIFT);
         inside
             .take_while(|(key, _)| key << SHIFT < end)
