@@ -44,6 +44,8 @@ pub mod power;
 pub mod proc_source;
 pub mod process;
 mod report;
+pub mod request;
+pub mod ring;
 pub mod room;
 pub mod running;
 pub mod shortage;

@@ -18,6 +18,7 @@ mod system;
 mod system_v;
 mod terminal;
 mod time;
+mod uring;
 
 pub use file::*;
 pub use frame::*;
@@ -34,3 +35,4 @@ pub use system::*;
 pub use system_v::*;
 pub use terminal::*;
 pub use time::*;
+pub use uring::*;
