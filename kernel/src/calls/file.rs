@@ -9,7 +9,7 @@ mod anonymous;
 mod between;
 
 pub use anonymous::memfd_create;
-pub use between::{copy_file_range, sendfile};
+pub use between::{copy_file_range, sendfile, splice, tee, vmsplice};
 
 use super::Call;
 use super::descriptor::{opened, pipe_of};
