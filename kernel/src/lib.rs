@@ -46,6 +46,8 @@ pub mod proc_source;
 pub mod process;
 pub mod ptrace;
 mod report;
+pub mod request;
+pub mod ring;
 pub mod room;
 pub mod running;
 pub mod shortage;

@@ -19,7 +19,7 @@ static PASSED: PerCpu<AtomicU64> = PerCpu::new([const { AtomicU64::new(0) }; arc
 
 /// Begins a barrier of memory that other CPUs are to go through; answers its number.
 ///
-/// What the caller has stored before is seen by every CPU that [`has_passed`], and the other way round.
+/// What the caller has stored before is seen by every CPU that [has passed](have_passed), and the other way round.
 pub fn begin_barrier() -> u64 {
     BARRIER.fetch_add(1, Ordering::SeqCst) + 1
 }

@@ -594,6 +594,8 @@ impl Process {
         if thread.tid() != self.pid {
             return Err(Errno::EBUSY);
         }
+        // What it has submitted was to be done outside.
+        crate::calls::uring::cancel_all(thread);
         let old = self.environment();
         let place = Place::at_root(&environment.mounts);
         let place = fallible::arc(SpinLock::new(Rank::FileTable, place))?;

@@ -504,15 +504,11 @@ impl<'a> Running<'a> {
         {
             body.former = fallible::assured(|| Space::of_copy(copy)).ok();
         }
-        while self.clear_former() {
-            look();
-            let asked = others::answer();
-            if self.is_preempted(asked) {
-                self.thread.call_attention();
-                return self.leave(Reason::Preempted);
-            }
-        }
-        if self.clear_memory() == Turn::Off {
+        let thread = self.thread.clone();
+        if self.by_steps(Self::clear_former) == Turn::Off
+            || self.by_steps(|_| calls::uring::cancel_some(&thread, |_| true)) == Turn::Off
+            || self.clear_memory() == Turn::Off
+        {
             return Turn::Off;
         }
         if let Some(mut body) = self.body.take() {
@@ -564,7 +560,13 @@ impl<'a> Running<'a> {
         // From here on the thread comes back here whenever it is picked.
         process.end(status.unwrap_or(ExitStatus::Exited(0)));
         calls::thread::leave_user_traces(&self.thread);
-        while !space.lock().clear_step(STEP) {
+        self.by_steps(|_| !space.lock().clear_step(STEP))
+    }
+
+    /// Works as long as a step says that there is more to do. When somebody else is due, the thread leaves and is brought back
+    /// to the same place by the attention that it asks for.
+    fn by_steps(&mut self, mut step: impl FnMut(&mut Self) -> bool) -> Turn {
+        while step(self) {
             look();
             let asked = others::answer();
             if self.is_preempted(asked) {
@@ -618,6 +620,9 @@ impl<'a> Running<'a> {
                     continue;
                 }
                 return Turn::On;
+            }
+            if let Some(body) = &mut self.body {
+                calls::uring::attend(&thread, body, self.space.as_ref());
             }
             if traced {
                 match self.attend_traced_signal() {

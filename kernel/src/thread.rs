@@ -15,6 +15,7 @@ use crate::others;
 use crate::outcome::{Continuation, Wait};
 use crate::process::{Process, TaskName};
 use crate::ptrace::Tracing;
+use crate::request::Requests;
 use crate::space::Space;
 use crate::system::system;
 use crate::timers::{Timeout, TimerHandle};
@@ -64,6 +65,8 @@ pub struct Thread {
     pub robust_list: AtomicU64,
     /// Class and level in which it would use disks (`man 2 ioprio_set`).
     pub io_priority: AtomicU32,
+    /// What it has submitted to rings and is not done.
+    pub requests: Requests,
 }
 
 /// What a thread is made of while it does not run.
@@ -167,6 +170,7 @@ impl Thread {
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
             io_priority: AtomicU32::new(0),
+            requests: Requests::new(),
         })
     }
 

@@ -312,3 +312,11 @@ END
 check BARRIER0001 'membarrier does what it says it does, and what has been announced' <<'END'
 $T/barriers arguments
 END
+
+check IPC0014 'splice, tee and vmsplice move and copy what is in pipes' <<'END'
+$T/ipc splicing
+END
+
+check IPC0015 'what is spliced from pipe to socket to pipe comes whole and in order' <<'END'
+$T/ipc spliced-stream
+END

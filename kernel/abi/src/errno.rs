@@ -123,6 +123,8 @@ errno! {
     ETIME = 62,
     /// Value too large for defined data type.
     EOVERFLOW = 75,
+    /// File descriptor in bad state.
+    EBADFD = 77,
     /// Invalid or incomplete multibyte character.
     EILSEQ = 84,
     /// Socket operation on non-socket.

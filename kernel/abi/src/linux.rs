@@ -19,6 +19,7 @@ mod system;
 mod system_v;
 mod terminal;
 mod time;
+mod uring;
 
 pub use file::*;
 pub use frame::*;
@@ -36,3 +37,4 @@ pub use system::*;
 pub use system_v::*;
 pub use terminal::*;
 pub use time::*;
+pub use uring::*;

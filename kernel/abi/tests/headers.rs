@@ -14,6 +14,7 @@ const COMPILER: &str = "powerpc64le-linux-gnu-gcc";
 
 const HEADERS: &[&str] = &[
     "linux/memfd.h",
+    "linux/io_uring.h",
     "linux/fs.h",
     "linux/timex.h",
     "linux/ioprio.h",
@@ -80,6 +81,20 @@ macro_rules! structure {
 }
 
 const STRUCTURES: &[Structure] = &[
+    structure!("struct io_sqring_offsets", "", UringSubmissionOffsets),
+    structure!("struct io_cqring_offsets", "", UringCompletionOffsets),
+    structure!("struct io_uring_params", "", UringParams),
+    structure!(
+        "struct io_uring_sqe",
+        "",
+        UringEntry,
+        "op_flags" = "rw_flags"
+    ),
+    structure!("struct io_uring_cqe", "", UringCompletion),
+    structure!("struct io_uring_getevents_arg", "", UringWait),
+    structure!("struct io_uring_files_update", "", UringFilesUpdate),
+    structure!("struct io_uring_probe", "", UringProbe),
+    structure!("struct io_uring_probe_op", "", UringProbeOperation),
     structure!("struct open_how", "", OpenHow),
     structure!("struct stat", "st_", Stat),
     structure!("struct statx", "stx_", Statx),
@@ -344,6 +359,24 @@ const CONSTANTS: &[(&str, i128)] = constants![
     IOPRIO_WHO_PROCESS,
     IOPRIO_WHO_PGRP,
     IOPRIO_WHO_USER,
+    IORING_OFF_SQ_RING,
+    IORING_OFF_CQ_RING,
+    IORING_OFF_SQES,
+    IORING_SQ_CQ_OVERFLOW,
+    IORING_CQ_EVENTFD_DISABLED,
+    IORING_REGISTER_BUFFERS,
+    IORING_UNREGISTER_BUFFERS,
+    IORING_REGISTER_FILES,
+    IORING_UNREGISTER_FILES,
+    IORING_REGISTER_EVENTFD,
+    IORING_UNREGISTER_EVENTFD,
+    IORING_REGISTER_FILES_UPDATE,
+    IORING_REGISTER_EVENTFD_ASYNC,
+    IORING_REGISTER_PROBE,
+    IORING_REGISTER_ENABLE_RINGS,
+    IORING_REGISTER_FILES_SKIP,
+    IO_URING_OP_SUPPORTED,
+    IORING_FSYNC_DATASYNC,
     AT_FDCWD,
     AT_EMPTY_PATH,
     AT_REMOVEDIR,
@@ -422,6 +455,17 @@ fn assertions() -> String {
     flags::<l::OpenFlags>("O_", &["SYNC", "TMPFILE", "ASYNC"], &mut out);
     flags::<l::Membarrier>("MEMBARRIER_CMD_", &["GET_REGISTRATIONS"], &mut out);
     flags::<l::TransferFlags>("RWF_", &[], &mut out);
+    flags::<l::UringSetup>("IORING_SETUP_", &[], &mut out);
+    flags::<l::UringFeatures>("IORING_FEAT_", &[], &mut out);
+    flags::<l::UringFlags>("IOSQE_", &[], &mut out);
+    flags::<l::UringEnter>("IORING_ENTER_", &[], &mut out);
+    flags::<l::UringTimeout>("IORING_TIMEOUT_", &[], &mut out);
+    flags::<l::UringCancel>("IORING_ASYNC_CANCEL_", &[], &mut out);
+    for operation in l::UringOperation::ALL {
+        let name = operation_name(&format!("{operation:?}"));
+        let number = *operation as u8;
+        writeln!(out, "CHECK(IORING_OP_{name} == {number}, \"{name}\");").unwrap();
+    }
     flags::<l::ResolveFlags>("RESOLVE_", &[], &mut out);
     flags::<l::MemfdFlags>("MFD_", &["NOEXEC_SEAL", "EXEC"], &mut out);
     flags::<l::MapFlags>("MAP_", &[], &mut out);
@@ -436,6 +480,18 @@ fn assertions() -> String {
     );
     flags::<l::HardwareFeatures2>("PPC_FEATURE2_", &["VEC_CRYPTO", "IEEE128"], &mut out);
     out
+}
+
+/// `PollAdd` as the header writes it: `POLL_ADD`.
+fn operation_name(ours: &str) -> String {
+    let mut name = String::new();
+    for letter in ours.chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(letter.to_uppercase());
+    }
+    name
 }
 
 #[test]

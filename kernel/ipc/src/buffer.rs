@@ -3,7 +3,7 @@
 use abi::{Errno, PAGE_SIZE};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use fallible::PushBack;
+use fallible::{NoMemory, PushBack};
 use wait::{Attempt, Sink, Source, Stop};
 
 /// A queue of bytes in pages.
@@ -126,6 +126,64 @@ impl Buffer {
         }
         self.length += count;
         Ok(count)
+    }
+
+    /// Takes the first `limit` bytes out, or all when there are fewer.
+    ///
+    /// # Errors
+    /// ENOMEM; the queue is as it was.
+    pub fn split_front(&mut self, limit: usize) -> Attempt<Buffer> {
+        let mut front = Buffer::default();
+        let wanted = limit.min(self.length);
+        let (mut whole, mut bytes) = (0, 0);
+        for page in &self.pages {
+            if bytes + (page.end - page.start) > wanted {
+                break;
+            }
+            bytes += page.end - page.start;
+            whole += 1;
+        }
+        front.pages.try_reserve(whole + 1).map_err(NoMemory::from)?;
+        let rest = wanted - bytes;
+        if rest > 0 {
+            let mut part = Page::new()?;
+            let from = self.pages.get(whole).map_or(&[][..], |page| {
+                page.bytes
+                    .get(page.start..page.start + rest)
+                    .unwrap_or_default()
+            });
+            for (place, byte) in part.bytes.iter_mut().zip(from) {
+                *place = *byte;
+            }
+            part.end = from.len();
+            front.pages.extend(self.pages.drain(..whole));
+            front.pages.push_back(part);
+            self.length -= bytes;
+            self.discard(rest);
+        } else {
+            front.pages.extend(self.pages.drain(..whole));
+            self.length -= bytes;
+        }
+        front.length = wanted;
+        Ok(front)
+    }
+
+    /// Puts bytes that were taken out back to the front.
+    ///
+    /// They have left their places and nobody could be told that there is no memory: the list of pages grows from the reserve.
+    pub fn put_front(&mut self, mut bytes: Buffer) {
+        fallible::assured(|| self.pages.reserve(bytes.pages.len()));
+        while let Some(page) = bytes.pages.pop_back() {
+            self.pages.push_front(page);
+        }
+        self.length += bytes.length;
+    }
+
+    /// Puts bytes at the end, as [`Buffer::put_front`] does.
+    pub fn put_back(&mut self, mut bytes: Buffer) {
+        fallible::assured(|| self.pages.reserve(bytes.pages.len()));
+        self.pages.append(&mut bytes.pages);
+        self.length += bytes.length;
     }
 
     /// Takes up to `wanted` bytes into the last page, or into a new one when that is full.

@@ -55,7 +55,7 @@ pub use inbox::{Ancillary, Name, Sender};
 pub use inotify::Inotify;
 pub use listener::{AbstractNames, Bound, SocketPlace, StreamSocket};
 pub use message_queue::{Capacity, MessageQueue, Opening, PRIORITIES, QUEUES, QueueNames};
-pub use pipe::{Pipe, PipeEnd};
+pub use pipe::{Claim, Collector, Pipe, PipeEnd, Room};
 pub use quota::{Quota, Share};
 pub use timeouts::Timeouts;
 

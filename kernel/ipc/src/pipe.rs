@@ -1,5 +1,9 @@
 //! Pipes (`man 7 pipe`) and fifos (`man 7 fifo`).
 
+mod passage;
+
+pub use passage::{Claim, Collector, Room};
+
 use crate::buffer::Buffer;
 use abi::linux::FIONREAD;
 use abi::{Errno, PAGE_SIZE};
@@ -34,6 +38,8 @@ struct State {
     writers: Ends,
     /// Whether there has been a writer since the pipe was last without any end: no hang-up before that.
     had_writer: bool,
+    /// Bytes that have been taken out and may come back, and room that is promised.
+    claimed: usize,
 }
 
 /// Open ends of one kind.
@@ -84,6 +90,7 @@ impl Pipe {
             readers: Ends::default(),
             writers: Ends::default(),
             had_writer: false,
+            claimed: 0,
         };
         Self {
             state: SpinLock::new(Rank::Stream, state),
@@ -182,7 +189,7 @@ impl Pipe {
             cx.credential.require(Privileges::LIMITS)?;
         }
         let mut state = self.state.lock();
-        if state.buffer.len() > capacity {
+        if state.buffer.len() + state.claimed > capacity {
             return Err(Errno::EBUSY);
         }
         state.capacity = capacity;
@@ -196,7 +203,7 @@ impl Pipe {
         }
         let mut state = self.state.lock();
         if state.buffer.is_empty() {
-            if !state.writers.present() {
+            if !state.may_fill() {
                 return Ok(0);
             }
             return cx.wait(|waiter| self.readers.enrol(waiter));
@@ -218,7 +225,7 @@ impl Pipe {
         if !state.readers.present() {
             return Err(Errno::EPIPE.into());
         }
-        let room = state.capacity.saturating_sub(state.buffer.len());
+        let room = state.room();
         // A blocking writer of more waits for a page's worth, so that a slow reader does not wake it for every byte.
         let enough = if wanted <= Self::ATOMIC {
             wanted
@@ -304,7 +311,17 @@ impl Pipe {
 impl State {
     /// Whether any atomic write fits: what `poll` calls writable.
     fn writable(&self) -> bool {
-        self.buffer.len() + Pipe::ATOMIC <= self.capacity
+        self.room() >= Pipe::ATOMIC
+    }
+
+    fn room(&self) -> usize {
+        self.capacity
+            .saturating_sub(self.buffer.len() + self.claimed)
+    }
+
+    /// Whether there may be more bytes than there are.
+    fn may_fill(&self) -> bool {
+        self.writers.present() || self.claimed > 0
     }
 }
 

@@ -530,6 +530,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     if let Ok(old) = process.space() {
         super::futex::release_robust(call.thread, &old);
     }
+    super::uring::cancel_all(call.thread);
     process.replace_space(space);
     process.release_vfork();
     crate::posix_timers::delete_all(process);

@@ -9,7 +9,7 @@ mod anonymous;
 mod between;
 
 pub use anonymous::memfd_create;
-pub use between::{copy_file_range, sendfile};
+pub use between::{copy_file_range, sendfile, splice, tee, vmsplice};
 
 use super::Call;
 use super::descriptor::{opened, pipe_of};
@@ -112,12 +112,8 @@ pub fn pwritev(call: &mut Call<'_>) -> Called {
 pub fn preadv2(call: &mut Call<'_>) -> Called {
     let at = offset_or_position(call)?;
     let flags = transfer_flags(call)?;
-    if flags.contains(TransferFlags::APPEND) {
-        return Err(Errno::EOPNOTSUPP.into());
-    }
     let segments = call.user.segments(call.argument(1), call.argument(2))?;
-    call.nonblocking |= flags.contains(TransferFlags::NOWAIT);
-    read_into(call, &segments, at)
+    read_flagged(call, &segments, at, flags)
 }
 
 /// `man 2 pwritev2`; an offset of -1 means the position. What is written is where it will be, so RWF_SYNC and RWF_DSYNC ask
@@ -129,6 +125,36 @@ pub fn pwritev2(call: &mut Call<'_>) -> Called {
     let at = offset_or_position(call)?;
     let flags = transfer_flags(call)?;
     let segments = call.user.segments(call.argument(1), call.argument(2))?;
+    write_flagged(call, &segments, at, flags)
+}
+
+/// Reads as `preadv2` does from the file of the first argument; no offset means the position.
+///
+/// # Errors
+/// As [`preadv2`].
+pub(super) fn read_flagged(
+    call: &mut Call<'_>,
+    segments: &[Segment],
+    at: Option<i64>,
+    flags: TransferFlags,
+) -> Called {
+    if flags.contains(TransferFlags::APPEND) {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
+    call.nonblocking |= flags.contains(TransferFlags::NOWAIT);
+    read_into(call, segments, at)
+}
+
+/// Writes as `pwritev2` does to the file of the first argument; no offset means the position.
+///
+/// # Errors
+/// As [`pwritev2`].
+pub(super) fn write_flagged(
+    call: &mut Call<'_>,
+    segments: &[Segment],
+    at: Option<i64>,
+    flags: TransferFlags,
+) -> Called {
     call.nonblocking |= flags.contains(TransferFlags::NOWAIT);
     let to = match at {
         _ if flags.contains(TransferFlags::APPEND) => To::End {
@@ -137,7 +163,7 @@ pub fn pwritev2(call: &mut Call<'_>) -> Called {
         Some(at) => To::Offset(at),
         None => To::Position,
     };
-    write_from(call, &segments, to)
+    write_from(call, segments, to)
 }
 
 fn transfer_flags(call: &Call<'_>) -> Result<TransferFlags, Errno> {

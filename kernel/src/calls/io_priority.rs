@@ -28,7 +28,7 @@ pub fn ioprio_get(call: &mut Call<'_>) -> Called {
         .map(|thread| thread.io_priority.load(Ordering::Relaxed));
     // Without a class a thread counts as of the middle of time sharing.
     let rank = |value: &u32| match value >> IOPRIO_CLASS_SHIFT {
-        IOPRIO_CLASS_NONE => IOPRIO_CLASS_BE << IOPRIO_CLASS_SHIFT | LEVELS / 2,
+        IOPRIO_CLASS_NONE => (IOPRIO_CLASS_BE << IOPRIO_CLASS_SHIFT) + LEVELS / 2,
         _ => *value,
     };
     Ok(u64::from(set.min_by_key(rank).ok_or(Errno::ESRCH)?))

@@ -42,6 +42,7 @@ mod terminal;
 pub mod thread;
 pub mod timer;
 pub mod timerfd;
+pub mod uring;
 
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::process::Process;
@@ -60,7 +61,7 @@ use fallible::Map;
 use security::Credential;
 use sync::{Rank, SpinLock};
 use trace::Severity;
-use vfs::{Descriptor, IoContext, OpenFile};
+use vfs::{Descriptor, IoContext, OpenFile, StatusFlags};
 use wait::{MayWait, Waiter};
 
 /// One run of a system call.
@@ -73,6 +74,12 @@ pub struct Call<'a> {
     pub user: User,
     /// It fails with EAGAIN rather than wait, whatever the file says.
     pub nonblocking: bool,
+    /// It waits whatever the socket says: a ring waits for it.
+    pub is_patient: bool,
+    /// In place of those in the registers, for a call that a ring has brought.
+    pub arguments: Option<[u64; 6]>,
+    /// The file that [`Call::HELD`] means.
+    pub held: Option<Arc<OpenFile>>,
     number: u64,
     progress: Continuation,
     waiter: OnceCell<Waiter>,
@@ -80,6 +87,9 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
+    /// In place of a descriptor: the file that is held. No register of a program has this value as a descriptor.
+    pub const HELD: u64 = 1 << 32;
+
     /// A run of a call.
     pub fn new(
         thread: &'a Arc<Thread>,
@@ -92,6 +102,9 @@ impl<'a> Call<'a> {
             body,
             user: User::new(space),
             nonblocking: false,
+            is_patient: false,
+            arguments: None,
+            held: None,
             number: pending.number,
             progress: pending.progress,
             waiter: OnceCell::new(),
@@ -101,7 +114,12 @@ impl<'a> Call<'a> {
 
     /// An argument, 0 to 5 (r3 to r8).
     pub fn argument(&self, index: usize) -> u64 {
-        self.body.context.gpr.get(index + 3).copied().unwrap_or(0)
+        match &self.arguments {
+            Some(arguments) => arguments.get(index),
+            None => self.body.context.gpr.get(index + 3),
+        }
+        .copied()
+        .unwrap_or(0)
     }
 
     /// The process that calls.
@@ -154,8 +172,35 @@ impl<'a> Call<'a> {
     /// # Errors
     /// EBADF.
     pub fn file(&self, index: usize) -> Result<Arc<OpenFile>, Errno> {
-        let descriptor = Descriptor::from_register(self.argument(index))?;
+        self.file_of(self.argument(index))
+    }
+
+    /// The open file of a descriptor.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn file_of(&self, descriptor: u64) -> Result<Arc<OpenFile>, Errno> {
+        if let Some(held) = self.held.as_ref().filter(|_| descriptor == Self::HELD) {
+            return Ok(held.clone());
+        }
+        let descriptor = Descriptor::from_register(descriptor)?;
         self.process().files()?.lock().get(descriptor)
+    }
+
+    /// Whether a call on a socket fails rather than wait.
+    pub fn is_hurried(&self, file: &OpenFile) -> bool {
+        self.nonblocking || !self.is_patient && file.flags().contains(StatusFlags::NONBLOCKING)
+    }
+
+    /// Lets somebody else than the thread be enrolled where the call has to wait.
+    pub fn act_for(&mut self, waiter: Waiter) {
+        self.waiter = OnceCell::from(waiter);
+    }
+
+    /// Makes a run of another call, with [`Call::arguments`].
+    pub fn run_as(&mut self, number: SystemCall) -> Called {
+        self.number = u64::from(number.number());
+        dispatch(number, self)
     }
 
     /// The path that an argument points to.
@@ -221,6 +266,9 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Llseek => file::llseek(call),
         S::Sendfile => file::sendfile(call),
         S::CopyFileRange => file::copy_file_range(call),
+        S::Splice => file::splice(call),
+        S::Tee => file::tee(call),
+        S::Vmsplice => file::vmsplice(call),
         S::Ftruncate => file::ftruncate(call),
         S::Truncate => file::truncate(call),
         S::Fsync | S::Fdatasync => file::fsync(call),
@@ -362,6 +410,9 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::TimerfdCreate => timerfd::timerfd_create(call),
         S::TimerfdSettime => timerfd::timerfd_settime(call),
         S::TimerfdGettime => timerfd::timerfd_gettime(call),
+        S::IoUringSetup => uring::io_uring_setup(call),
+        S::IoUringEnter => uring::io_uring_enter(call),
+        S::IoUringRegister => uring::io_uring_register(call),
         S::EpollCreate => epoll::epoll_create(call),
         S::EpollCreate1 => epoll::epoll_create1(call),
         S::EpollCtl => epoll::epoll_ctl(call),

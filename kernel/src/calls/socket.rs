@@ -41,9 +41,7 @@ use ipc::{
 use messages::{recvfrom, recvmmsg, recvmsg, sendmmsg, sendmsg, sendto};
 use names::{Address, Shown};
 use net::{Domain, Given, NetlinkSocket, TcpSocket, UdpSocket};
-use vfs::{
-    Access, Descriptor, FileKind, FileOperations, IoContext, Metadata, Mode, OpenFile, StatusFlags,
-};
+use vfs::{Access, FileKind, FileOperations, IoContext, Metadata, Mode, OpenFile, StatusFlags};
 use wait::Stop;
 
 /// The arguments of a call, as registers or `socketcall` have them.
@@ -201,8 +199,7 @@ fn halted(call: &mut Call<'_>, done: usize, stop: Stop, span: Option<Nanos>) -> 
 
 /// The open file of a descriptor.
 fn opened(call: &Call<'_>, descriptor: u64) -> Result<Arc<OpenFile>, Errno> {
-    let descriptor = Descriptor::from_register(descriptor)?;
-    let file = call.process().files()?.lock().get(descriptor)?;
+    let file = call.file_of(descriptor)?;
     if file.access().is_empty() {
         Err(Errno::EBADF)
     } else {
@@ -394,7 +391,7 @@ fn connect(call: &mut Call<'_>, &[descriptor, address, length, ..]: &Arguments) 
     let file = opened(call, descriptor)?;
     let socket = require_socket(&file)?;
     let cx = IoContext {
-        nonblocking: file.flags().contains(StatusFlags::NONBLOCKING),
+        nonblocking: call.is_hurried(&file),
         ..call.io()
     };
     match socket {
@@ -514,7 +511,7 @@ fn accept(
         _ => Some(names::gather(call, address, length_at)?),
     };
     let cx = IoContext {
-        nonblocking: file.flags().contains(StatusFlags::NONBLOCKING),
+        nonblocking: call.is_hurried(&file),
         ..call.io()
     };
     let accepted = match socket {

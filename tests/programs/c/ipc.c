@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -309,7 +310,116 @@ static void many_files(void)
 	WANT(open("/dev/null", O_RDONLY) == last);
 }
 
+/* splice, tee and vmsplice. */
+static void splicing(void)
+{
+	char text[16] = "";
+	int other[2], file = open("f", O_RDWR | O_CREAT, 0600);
+	loff_t at = 2;
+	open_pipe(0);
+	WANT(pipe(other) == 0);
+	WANT(write(file, "0123456789", 10) == 10);
+	/* From a file: at an offset, and at the position. */
+	WANT(splice(file, &at, ends[1], NULL, 3, 0) == 3 && at == 5 && lseek(file, 0, SEEK_CUR) == 10);
+	WANT(lseek(file, 7, SEEK_SET) == 7);
+	WANT(splice(file, NULL, ends[1], NULL, 100, 0) == 3 && lseek(file, 0, SEEK_CUR) == 10);
+	WANT(splice(file, NULL, ends[1], NULL, 100, 0) == 0);
+	/* Copied, and still there. */
+	WANT(tee(ends[0], other[1], 4, 0) == 4);
+	WANT(read(other[0], text, 16) == 4 && memcmp(text, "2347", 4) == 0);
+	/* From pipe to pipe, and to a file. */
+	WANT(splice(ends[0], NULL, other[1], NULL, 2, SPLICE_F_MOVE) == 2);
+	at = 0;
+	WANT(splice(other[0], NULL, file, &at, 100, 0) == 2 && at == 2);
+	WANT(splice(ends[0], NULL, file, NULL, 100, 0) == 4 && lseek(file, 0, SEEK_CUR) == 14);
+	WANT(pread(file, text, 16, 0) == 14 && memcmp(text, "23234567894789", 14) == 0);
+	/* Memory. */
+	struct iovec parts[2] = { { "ab", 2 }, { "c", 1 } }, into = { text, 8 };
+	WANT(vmsplice(ends[1], parts, 2, SPLICE_F_GIFT) == 3);
+	WANT(vmsplice(ends[0], &into, 1, 0) == 3 && memcmp(text, "abc", 3) == 0);
+	/* What is refused. */
+	WANT_ERROR(splice(ends[0], NULL, ends[1], NULL, 1, 0), EINVAL);
+	WANT_ERROR(splice(file, NULL, file, NULL, 1, 0), EINVAL);
+	WANT_ERROR(splice(file, NULL, ends[1], NULL, 1, 1 << 10), EINVAL);
+	WANT_ERROR(splice(ends[0], &at, file, NULL, 1, 0), ESPIPE);
+	WANT_ERROR(splice(file, NULL, ends[1], &at, 1, 0), ESPIPE);
+	WANT_ERROR(splice(ends[1], NULL, file, NULL, 1, 0), EBADF);
+	WANT_ERROR(splice(file, (void *)8, ends[1], NULL, 1, 0), EFAULT);
+	WANT_ERROR(splice(-1, NULL, ends[1], NULL, 1, 0), EBADF);
+	at = -1;
+	WANT_ERROR(splice(file, &at, ends[1], NULL, 1, 0), EINVAL);
+	WANT_ERROR(splice(ends[0], NULL, open("f", O_WRONLY | O_APPEND), NULL, 1, 0), EINVAL);
+	WANT_ERROR(tee(ends[0], ends[1], 1, 0), EINVAL);
+	WANT_ERROR(tee(ends[0], file, 1, 0), EINVAL);
+	WANT_ERROR(vmsplice(file, parts, 2, 0), EBADF);
+	WANT_ERROR(splice(ends[0], NULL, file, NULL, 1, SPLICE_F_NONBLOCK), EAGAIN);
+	WANT_ERROR(tee(ends[0], other[1], 1, SPLICE_F_NONBLOCK), EAGAIN);
+	WANT(splice(ends[0], NULL, file, NULL, 0, 0) == 0);
+	/* It waits for bytes and for room, and the end of the writers is the end. */
+	pid_t child = fork();
+	if (child == 0) {
+		usleep(10000);
+		_exit(write(ends[1], "x", 1) != 1);
+	}
+	close(ends[1]);
+	WANT(splice(ends[0], NULL, other[1], NULL, 10, 0) == 1);
+	WANT(waitpid(child, NULL, 0) == child);
+	WANT(splice(ends[0], NULL, other[1], NULL, 10, 0) == 0);
+	WANT(tee(ends[0], other[1], 10, 0) == 0);
+	signal(SIGPIPE, SIG_IGN);
+	close(other[0]);
+	WANT_ERROR(splice(file, NULL, other[1], NULL, 1, 0), EPIPE);
+}
+
+/* Bytes go through two pipes and a socket in any portions, and none is lost or moved. */
+static void spliced_stream(void)
+{
+	enum { WORDS = 64, ROUNDS = 1000 };
+	unsigned words[WORDS];
+	int status, second[2], sockets[2];
+	const int length = ROUNDS * sizeof words;
+	open_pipe(0);
+	WANT(pipe(second) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
+	if (fork() == 0) {
+		for (unsigned at = 0; at < ROUNDS; at++) {
+			for (unsigned word = 0; word < WORDS; word++)
+				words[word] = at * WORDS + word;
+			WANT(write(ends[1], words, sizeof words) == sizeof words);
+		}
+		_exit(0);
+	}
+	if (fork() == 0) {
+		for (int done = 0; done < length;) {
+			int moved = splice(ends[0], NULL, sockets[0], NULL, 5000, 0);
+			WANT(moved > 0);
+			done += moved;
+		}
+		_exit(0);
+	}
+	if (fork() == 0) {
+		for (int done = 0; done < length;) {
+			int moved = splice(sockets[1], NULL, second[1], NULL, 7000, 0);
+			WANT(moved > 0);
+			done += moved;
+		}
+		_exit(0);
+	}
+	for (unsigned at = 0; at < ROUNDS; at++) {
+		for (size_t have = 0; have < sizeof words;) {
+			int count = read(second[0], (char *)words + have, sizeof words - have);
+			WANT(count > 0);
+			have += count;
+		}
+		for (unsigned word = 0; word < WORDS; word++)
+			if (words[word] != at * WORDS + word)
+				FAIL("%u at %u", words[word], at * WORDS + word);
+	}
+	for (int at = 0; at < 3; at++)
+		WANT(wait(&status) > 0 && status == 0);
+}
+
 static const struct check checks[] = {
+	{ "splicing", splicing }, { "spliced-stream", spliced_stream },
 	{ "ends-of-pipe", ends_of_pipe }, { "broken-pipe", broken_pipe }, { "non-blocking", non_blocking },
 	{ "atomic-writes", atomic_writes }, { "large-transfer", large_transfer }, { "vectors", vectors },
 	{ "poll", polling }, { "poll-timeout", polling_timeout_kept }, { "select", selecting }, { "futex", futexes },

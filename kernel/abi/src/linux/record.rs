@@ -61,7 +61,8 @@ macro_rules! record {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct $name { $($(#[$field_doc])* pub $field: $kind,)* }
 
-        $(const _: () = assert!($offset + <$kind as $crate::linux::Field>::SIZE <= $size);)*
+        $(#[allow(clippy::int_plus_one, reason = "some offsets are 1")]
+        const _: () = assert!($offset + <$kind as $crate::linux::Field>::SIZE <= $size);)*
 
         impl Default for $name {
             /// All bytes zero.

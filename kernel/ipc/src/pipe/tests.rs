@@ -327,3 +327,108 @@ proptest! {
         }
     }
 }
+
+#[derive(Clone, Debug)]
+enum Move {
+    Write(Vec<u8>),
+    Read(usize),
+    /// Takes so many out, of which so many are delivered.
+    Claim(usize, usize),
+    /// Promises room for so many, of which so many come.
+    Reserve(usize, usize),
+    Copy(usize),
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 1..6000).prop_map(Move::Write),
+        (1usize..6000).prop_map(Move::Read),
+        (1usize..9000, 0usize..9000).prop_map(|(taken, moved)| Move::Claim(taken, moved)),
+        (1usize..9000, 0usize..9000).prop_map(|(room, came)| Move::Reserve(room, came)),
+        (1usize..9000).prop_map(Move::Copy),
+    ]
+}
+
+proptest! {
+    /// IPC0140: what is taken out and not delivered is where it was, what comes by a promise is in order, and a pipe
+    /// never holds more than it can.
+    #[test]
+    fn ipc0140_claims_lose_nothing(steps in prop::collection::vec(moves(), 1..60)) {
+        let world = World::new();
+        let (reader, writer) = pair();
+        let end: &dyn core::any::Any = &**reader.operations();
+        let pipe = end.downcast_ref::<PipeEnd>().unwrap().pipe().clone();
+        let mut model = std::collections::VecDeque::new();
+        for step in steps {
+            match step {
+                Move::Write(bytes) => {
+                    if let Ok(count) = world.write(&writer, &bytes, true) {
+                        model.extend(&bytes[..count]);
+                    }
+                }
+                Move::Read(room) => match world.read(&reader, room, true) {
+                    Ok(bytes) => {
+                        for byte in bytes {
+                            prop_assert_eq!(Some(byte), model.pop_front());
+                        }
+                    }
+                    Err(stop) => prop_assert!(stop == AGAIN && model.is_empty()),
+                },
+                Move::Claim(limit, moved) => match world.run(true, |cx| pipe.claim(cx, limit)) {
+                    Ok(mut claim) => {
+                        prop_assert_eq!(claim.bytes.len(), limit.min(model.len()));
+                        let moved = moved.min(claim.bytes.len());
+                        let mut out = vec![0; moved];
+                        claim.bytes.copy(&mut SliceSink::new(&mut out), moved, true).unwrap();
+                        claim.bytes.discard(moved);
+                        if claim.bytes.len() == model.len() {
+                            // Nobody takes it for the end of the file meanwhile.
+                            prop_assert_eq!(world.read(&reader, 1, true), Err(AGAIN));
+                        }
+                        pipe.settle(claim);
+                        for byte in out {
+                            prop_assert_eq!(Some(byte), model.pop_front());
+                        }
+                    }
+                    Err(stop) => prop_assert!(stop == AGAIN && model.is_empty()),
+                },
+                Move::Reserve(limit, came) => match world.run(true, |cx| pipe.reserve(cx, limit)) {
+                    Ok(room) => {
+                        let bytes: Vec<u8> = (0..came.min(room.bytes())).map(|at| at as u8).collect();
+                        let mut collector = Collector::new(room.bytes());
+                        collector.put(&bytes).unwrap();
+                        pipe.fill(room, collector.bytes);
+                        model.extend(&bytes);
+                    }
+                    Err(stop) => prop_assert!(stop == AGAIN && model.len() == Pipe::CAPACITY),
+                },
+                Move::Copy(limit) => {
+                    let mut out = vec![0; limit];
+                    let sink = &mut SliceSink::new(&mut out);
+                    match world.run(true, |cx| pipe.copy(cx, sink, limit)) {
+                        Ok(count) => prop_assert!(out[..count].iter().eq(model.iter().take(limit))),
+                        Err(stop) => prop_assert!(stop == AGAIN && model.is_empty()),
+                    }
+                }
+            }
+            prop_assert!(model.len() <= Pipe::CAPACITY);
+        }
+    }
+}
+
+/// IPC0141: who waits for bytes is woken when some come back, and when none can any more.
+#[test]
+fn ipc0141_claims_wake() {
+    let (world, other) = (World::new(), World::new());
+    let (reader, writer) = pair();
+    let end: &dyn core::any::Any = &**reader.operations();
+    let pipe = end.downcast_ref::<PipeEnd>().unwrap().pipe().clone();
+    world.write(&writer, b"abc", false).unwrap();
+    let claim = world.run(false, |cx| pipe.claim(cx, 8)).ok().unwrap();
+    drop(writer);
+    assert_eq!(other.read(&reader, 8, false), Err(PARK));
+    pipe.settle(claim);
+    assert!(other.thread.woken().is_some());
+    assert_eq!(other.read(&reader, 8, false), Ok(b"abc".to_vec()));
+    assert_eq!(other.read(&reader, 8, false), Ok(Vec::new()));
+}

@@ -72,6 +72,7 @@ pub fn interruption(call: SystemCall, timed: bool) -> Interrupted {
         | C::EpollPwait2
         | C::RtSigtimedwait
         | C::IoGetevents
+        | C::IoUringEnter
         | C::IoPgetevents => Interrupted::Never,
         // Sockets with a timeout (`man 7 signal`).
         C::Read

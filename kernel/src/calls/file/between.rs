@@ -3,9 +3,9 @@
 //! The place of either file moves after each step, in the file or in the program's memory, so an interrupted or cut
 //! call has said all that it has done.
 
-use super::{SLICE, allowed, cut, raise, require, stopped, transferred};
+use super::{SLICE, allowed, cut, raise, readv, require, stopped, transferred, writev};
 use crate::calls::Call;
-use crate::calls::descriptor::opened;
+use crate::calls::descriptor::{opened, pipe_of};
 use crate::outcome::{Called, Outcome};
 use crate::user::{STEP, Segment};
 use abi::Errno;
@@ -13,8 +13,9 @@ use abi::linux::{MAX_RW_COUNT, SignalNumber};
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use vfs::{Access, FileKind, OpenFile, Seek, StatusFlags, Whence};
-use wait::{SliceSink, SliceSource, Stop};
+use ipc::{Collector, Pipe};
+use vfs::{Access, FileKind, IoContext, OpenFile, Seek, StatusFlags, Whence};
+use wait::{SliceSink, SliceSource, Source, Stop};
 
 /// One side of a transfer: a file, and where the program keeps its offset if not in the file.
 struct Side {
@@ -107,6 +108,196 @@ pub fn copy_file_range(call: &mut Call<'_>) -> Called {
         }
     }
     transfer(call, &from, &to.file, Some(&to), length)
+}
+
+/// Flags of `splice` and its kin: moving, not waiting for a pipe, more is coming, giving away.
+const SPLICE_FLAGS: u32 = 15;
+const SPLICE_NONBLOCK: u32 = 2;
+
+/// What is asked of pipes: nobody waits for them with SPLICE_F_NONBLOCK.
+fn pipe_context<'a>(call: &'a Call<'_>, file: &OpenFile, flags: u32) -> IoContext<'a> {
+    let nonblocking = flags & SPLICE_NONBLOCK != 0
+        || call.nonblocking
+        || file.flags().contains(StatusFlags::NONBLOCKING);
+    IoContext {
+        nonblocking,
+        ..call.io()
+    }
+}
+
+/// `man 2 splice`: between a pipe and any file, what can be moved in one step.
+///
+/// # Errors
+/// EBADF, ESPIPE for an offset into a pipe, EFAULT; EINVAL without a pipe, with one and the same, for flags, for an output
+/// that is opened for appending, and for an offset into a file without positions; EAGAIN, EPIPE, and those of the files.
+pub fn splice(call: &mut Call<'_>) -> Called {
+    let (from, to) = (opened(call, 0)?, opened(call, 2)?);
+    let [_, offset_from, _, offset_to, length, flags] =
+        core::array::from_fn(|index| call.argument(index));
+    let (length, flags) = (length as usize, flags as u32);
+    if flags & !SPLICE_FLAGS != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    if length == 0 {
+        return Ok(0);
+    }
+    require(&from, Access::READ, None)?;
+    require(&to, Access::WRITE, None)?;
+    let length = length.min(STEP);
+    match (pipe_of(&from), pipe_of(&to)) {
+        (Ok(_), _) if offset_from != 0 => Err(Errno::ESPIPE.into()),
+        (_, Ok(_)) if offset_to != 0 => Err(Errno::ESPIPE.into()),
+        (Ok(from), Ok(to)) if Arc::ptr_eq(from, to) => Err(Errno::EINVAL.into()),
+        (Ok(pipe), _) => {
+            let side = Side {
+                file: to.clone(),
+                offset: offset_to,
+            };
+            let cx = pipe_context(call, &from, flags);
+            out_of(call, pipe, &cx, &side, length)
+        }
+        (_, Ok(pipe)) => {
+            let side = Side {
+                file: from.clone(),
+                offset: offset_from,
+            };
+            let cx = pipe_context(call, &to, flags);
+            into(call, pipe, &cx, &side, length)
+        }
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+/// Where the bytes of a side are; none for the position, which moves by itself, and for what has no position.
+fn explicit(call: &Call<'_>, side: &Side) -> Result<Option<i64>, Outcome> {
+    if side.offset == 0 {
+        return Ok(None);
+    }
+    if side.file.operations().seek() == Seek::No {
+        return Err(Errno::EINVAL.into());
+    }
+    side.at(call).map(Some)
+}
+
+/// From a pipe to another file.
+fn out_of(call: &Call<'_>, pipe: &Pipe, cx: &IoContext<'_>, to: &Side, length: usize) -> Called {
+    if to.file.flags().contains(StatusFlags::APPEND) {
+        return Err(Errno::EINVAL.into());
+    }
+    let at = explicit(call, to)?;
+    let length = allowed(call, &to.file, at.map(i64::cast_unsigned), length, false)?;
+    // A file may take bytes and fail all the same, so it gets a copy, and those that it answers for go.
+    let mut copy = fallible::filled(0u8, length)?;
+    let mut claim = pipe.claim(cx, length)?;
+    let copied = claim
+        .bytes
+        .copy(&mut SliceSink::new(&mut copy), length, true);
+    let out = IoContext {
+        // Linux does not wait for a second pipe either then.
+        nonblocking: cx.nonblocking && pipe_of(&to.file).is_ok(),
+        ..call.io()
+    };
+    let source = &mut SliceSource::new(copy.get(..copied.unwrap_or(0)).unwrap_or_default());
+    let written = match at {
+        _ if source.remaining() == 0 => Ok(0),
+        Some(at) => to.file.write_at(&out, at, source),
+        None => to.file.write(&out, source),
+    };
+    claim.bytes.discard(written.unwrap_or(0));
+    pipe.settle(claim);
+    let moved = written.inspect_err(|stop| {
+        if *stop == Stop::Error(Errno::EPIPE) {
+            raise(call, SignalNumber::SIGPIPE);
+        }
+    })?;
+    if let Some(at) = at {
+        to.move_to(call, at.saturating_add(moved as i64))?;
+    }
+    Ok(moved as u64)
+}
+
+/// From another file into a pipe.
+fn into(call: &Call<'_>, pipe: &Pipe, cx: &IoContext<'_>, from: &Side, length: usize) -> Called {
+    let at = explicit(call, from)?;
+    let room = match pipe.reserve(cx, length) {
+        Ok(room) => room,
+        Err(stop) => {
+            if stop == Stop::Error(Errno::EPIPE) {
+                raise(call, SignalNumber::SIGPIPE);
+            }
+            return Err(stop.into());
+        }
+    };
+    let mut collector = Collector::new(room.bytes());
+    let read = match at {
+        Some(at) => from.file.read_at(&call.io(), at, &mut collector),
+        None => from.file.read(&call.io(), &mut collector),
+    };
+    let moved = collector.bytes.len();
+    pipe.fill(room, collector.bytes);
+    if moved == 0 {
+        return Ok(read? as u64);
+    }
+    if let Some(at) = at {
+        from.move_to(call, at.saturating_add(moved as i64))?;
+    }
+    Ok(moved as u64)
+}
+
+/// `man 2 tee`: copies what is in one pipe to another.
+///
+/// # Errors
+/// EBADF; EINVAL for what is no pipe, one and the same, and flags; EAGAIN, EPIPE.
+pub fn tee(call: &mut Call<'_>) -> Called {
+    let (from, to) = (opened(call, 0)?, opened(call, 1)?);
+    let (length, flags) = (call.argument(2) as usize, call.argument(3) as u32);
+    if flags & !SPLICE_FLAGS != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    if length == 0 {
+        return Ok(0);
+    }
+    require(&from, Access::READ, None)?;
+    require(&to, Access::WRITE, None)?;
+    let (Ok(source), Ok(target)) = (pipe_of(&from), pipe_of(&to)) else {
+        return Err(Errno::EINVAL.into());
+    };
+    if Arc::ptr_eq(source, target) {
+        return Err(Errno::EINVAL.into());
+    }
+    let room = match target.reserve(&pipe_context(call, &to, flags), length.min(STEP)) {
+        Ok(room) => room,
+        Err(stop) => {
+            if stop == Stop::Error(Errno::EPIPE) {
+                raise(call, SignalNumber::SIGPIPE);
+            }
+            return Err(stop.into());
+        }
+    };
+    let mut collector = Collector::new(room.bytes());
+    let limit = room.bytes();
+    let copied = source.copy(&pipe_context(call, &from, flags), &mut collector, limit);
+    target.fill(room, collector.bytes);
+    Ok(copied? as u64)
+}
+
+/// `man 2 vmsplice`: as `writev` into the one end of a pipe, as `readv` out of the other. Memory is copied, not moved.
+///
+/// # Errors
+/// EBADF for what is no pipe; EINVAL for flags; as `writev` and `readv`.
+pub fn vmsplice(call: &mut Call<'_>) -> Called {
+    let file = opened(call, 0)?;
+    let flags = call.argument(3) as u32;
+    pipe_of(&file)?;
+    if flags & !SPLICE_FLAGS != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    call.nonblocking |= flags & SPLICE_NONBLOCK != 0;
+    if file.access().contains(Access::WRITE) {
+        writev(call)
+    } else {
+        readv(call)
+    }
 }
 
 /// Moves up to `total` bytes, of which earlier runs of the call have moved some.

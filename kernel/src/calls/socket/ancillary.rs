@@ -2,6 +2,7 @@
 
 use super::super::Call;
 use super::super::descriptor::insert;
+use crate::ring::RingFile;
 use crate::system::system;
 use crate::user::Segment;
 use abi::Errno;
@@ -97,7 +98,12 @@ fn add_files(call: &Call<'_>, data: &[u8], into: &mut Vec<Arc<OpenFile>>) -> Res
     let files = files.lock();
     for at in 0..count {
         let descriptor = Descriptor::from_register(u64::from(word(data, 4 * at)))?;
-        into.push(files.get(descriptor)?);
+        let file = files.get(descriptor)?;
+        if RingFile::is(&file) {
+            // It could keep the socket that it is sent through.
+            return Err(Errno::EINVAL);
+        }
+        into.push(file);
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use core::cell::Cell;
 use core::net::SocketAddr;
 use ipc::{Ancillary, Bound, ChannelEnd, ChannelKind, DatagramSocket, Received, Sender, Timeouts};
 use net::{Given, NetlinkSocket, TcpSocket, UdpSocket};
-use vfs::{IoContext, OpenFile, StatusFlags};
+use vfs::{IoContext, OpenFile};
 use wait::{Attempt, Sink, Source, Stop};
 
 /// What bytes go to, or come from.
@@ -487,8 +487,8 @@ fn answer(received: Received, flags: MessageFlags) -> u64 {
     length as u64
 }
 
-fn is_nonblocking(file: &OpenFile, flags: MessageFlags) -> bool {
-    flags.contains(MessageFlags::DONTWAIT) || file.flags().contains(StatusFlags::NONBLOCKING)
+fn is_nonblocking(call: &Call<'_>, file: &OpenFile, flags: MessageFlags) -> bool {
+    flags.contains(MessageFlags::DONTWAIT) || call.is_hurried(file)
 }
 
 /// Sends the bytes of `segments`, on a stream in steps as `write` does, otherwise as one record.
@@ -531,7 +531,7 @@ fn send(
                 Err(errno) => return Err(errno.into()),
             };
         let cx = IoContext {
-            nonblocking: is_nonblocking(file, flags),
+            nonblocking: is_nonblocking(call, file, flags),
             ..call.io()
         };
         match end.send(&cx, &mut source, &mut with) {
@@ -572,7 +572,7 @@ fn receive(
     let peek = flags.contains(MessageFlags::PEEK);
     let at_once = peek || end.kind().keeps_records();
     let all = flags.contains(MessageFlags::WAITALL);
-    let nonblocking = is_nonblocking(file, flags);
+    let nonblocking = is_nonblocking(call, file, flags);
     let whole = |count: usize| Received {
         count,
         length: count,
@@ -652,7 +652,7 @@ fn throw_away(
     flags: MessageFlags,
 ) -> Result<Received, Outcome> {
     let cx = IoContext {
-        nonblocking: is_nonblocking(file, flags),
+        nonblocking: is_nonblocking(call, file, flags),
         ..call.io()
     };
     let peek = flags.contains(MessageFlags::PEEK);

@@ -23,6 +23,18 @@ pub struct Made {
     pub words: [u64; 6],
 }
 
+/// A ring of io_uring.
+pub struct Ring {
+    /// Its descriptor.
+    pub descriptor: u64,
+    /// The first page of its entries.
+    pub entries: Arena,
+    /// The first page of both rings.
+    pub rings: Arena,
+    /// Where it is told how many entries there are.
+    pub tail: usize,
+}
+
 /// Whom calls may reach: processes of the fuzzer itself.
 #[derive(Clone, Copy, Default)]
 pub struct Family {
@@ -39,6 +51,8 @@ pub struct Generator<'a> {
     random: Random,
     arena: &'a Arena,
     used: usize,
+    /// A ring, where calls can be put too.
+    ring: Option<&'a Ring>,
     /// Whom it may name.
     pub family: Family,
 }
@@ -121,11 +135,12 @@ const REACHES_OTHERS: &[SystemCall] = &[
 
 impl<'a> Generator<'a> {
     /// A generator for one thread of one sequence.
-    pub fn new(random: Random, arena: &'a Arena) -> Self {
+    pub fn new(random: Random, arena: &'a Arena, ring: Option<&'a Ring>) -> Self {
         Self {
             random,
             arena,
             used: 0,
+            ring,
             family: Family::default(),
         }
     }
@@ -258,9 +273,75 @@ impl<'a> Generator<'a> {
                 self.put(format!("{}\0", program.unwrap_or("")).as_bytes())
             }
             Kind::CloneArgs => self.clone_args(),
+            Kind::Ring => self.submission(),
+            Kind::How => self.how(),
             Kind::Either if self.random.one_in(2) => self.random.any(),
             Kind::Either => self.memory(),
         }
+    }
+
+    /// A ring, after entries were put into it; now and then anything is put anywhere.
+    fn submission(&mut self) -> u64 {
+        const ENTRY: usize = 64;
+        /// Operations that there are, and some that there are not.
+        const OPERATIONS: usize = 48;
+        for place in 0..PAGE / ENTRY / 8 {
+            let mut entry = [0; ENTRY];
+            let (file, at) = (self.file(), self.word(Kind::At));
+            let descriptor = if self.random.one_in(3) { at } else { file };
+            let address = match self.random.below(5) {
+                0 => self.path(),
+                1 => self.vector(),
+                2 => self.span(1),
+                3 => self.address(),
+                _ => self.memory(),
+            };
+            let offset = match self.random.below(3) {
+                0 => u64::MAX,
+                1 => self.memory(),
+                _ => self.random.below(3) as u64,
+            };
+            let length = self.length() as u32;
+            entry[0] = self.random.below(OPERATIONS) as u8;
+            if self.random.one_in(3) {
+                entry[1] = 1 << self.random.below(8);
+            }
+            let fields = [
+                (4, &(descriptor as u32).to_le_bytes()[..]),
+                (8, &offset.to_le_bytes()),
+                (16, &address.to_le_bytes()),
+                (24, &length.to_le_bytes()),
+                (32, &(self.random.below(4) as u64).to_le_bytes()),
+            ];
+            for (field, bytes) in fields {
+                if let Some(into) = entry.get_mut(field..field + bytes.len()) {
+                    into.copy_from_slice(bytes);
+                }
+            }
+            if self.random.one_in(4) {
+                entry[28] = 1 << self.random.below(8);
+            }
+            if let Some(ring) = self.ring {
+                ring.entries.put(ENTRY * place, &entry);
+            }
+        }
+        let (tail, anything) = (self.random.next() as u32, self.random.next() as u32);
+        let anywhere = 4 * self.random.below(PAGE / 4);
+        let scribbles = self.random.one_in(8);
+        let Some(ring) = self.ring else {
+            return self.file();
+        };
+        ring.rings.put(ring.tail, &tail.to_le_bytes());
+        if scribbles {
+            ring.rings.put(anywhere, &anything.to_le_bytes());
+        }
+        ring.descriptor
+    }
+
+    fn how(&mut self) -> u64 {
+        let flags = self.word(Kind::Bits(&[0, 1, 2, 0o100, 0o4000, 0o40000, 0o2000000]));
+        let resolve = self.word(Kind::Bits(&[0, 1, 2, 4, 8, 16, 32]));
+        self.put(&[flags, 0, resolve].map(u64::to_le_bytes).concat())
     }
 
     /// Puts bytes into the arena for this call; now and then so that they end where memory ends.

@@ -41,6 +41,20 @@ impl Arena {
         Ok(Self { base, size })
     }
 
+    /// What the ring of io_uring behind a descriptor shares at an offset; none when the descriptor is no ring.
+    pub fn of_ring(descriptor: u64, offset: u64) -> Option<Self> {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let descriptor = i32::try_from(descriptor).ok()?;
+        let offset = offset.cast_signed();
+        let place = ptr::null_mut();
+        // SAFETY: a new mapping at an address that the kernel chooses touches nothing that exists.
+        let base = unsafe { libc::mmap(place, PAGE, access, libc::MAP_SHARED, descriptor, offset) };
+        (base != libc::MAP_FAILED).then(|| Self {
+            base: base.cast(),
+            size: PAGE,
+        })
+    }
+
     /// Where it begins.
     pub fn base(&self) -> u64 {
         self.base as u64
@@ -58,6 +72,14 @@ impl Arena {
         // SAFETY: the range is inside the mapping; no reference to it exists, and `bytes` is not in it.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(at), length) };
         self.base() + at as u64
+    }
+
+    /// Reads what is at `at`, as far as it is there.
+    pub fn get(&self, at: usize, into: &mut [u8]) {
+        let at = at.min(self.size);
+        let length = into.len().min(self.size - at);
+        // SAFETY: the range is inside the mapping; `into` is not in it.
+        unsafe { ptr::copy_nonoverlapping(self.base.add(at), into.as_mut_ptr(), length) };
     }
 }
 

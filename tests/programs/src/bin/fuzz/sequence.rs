@@ -1,9 +1,9 @@
 //! One sequence: a process with descriptors of every kind that makes calls, alone or with threads and children.
 
-use crate::arguments::{Family, Generator, Made};
+use crate::arguments::{Family, Generator, Made, Ring};
 use crate::process::{self, Arena, Counter};
 use crate::random::Random;
-use abi::linux::SystemCall;
+use abi::linux::{SystemCall, UringParams};
 use std::collections::BTreeSet;
 use std::io;
 use std::thread;
@@ -54,7 +54,7 @@ impl Plan {
 pub fn explain(plan: &Plan) -> io::Result<()> {
     for thread in 0..plan.threads() {
         let arena = Arena::new(4)?;
-        let mut generator = Generator::new(plan.random(thread), &arena);
+        let mut generator = Generator::new(plan.random(thread), &arena, None);
         generator.family.harmless = plan.is_harmless();
         for place in 0..CALLS {
             let made = generator.next();
@@ -85,6 +85,7 @@ pub fn perform(plan: &Plan, counter: Counter) -> io::Result<()> {
     let arena = Arena::new(4)?;
     call(SystemCall::Setsid, [0; 6]);
     furnish(&arena);
+    let ring = make_ring(&arena);
     if plan.is_harmless() {
         call(SystemCall::Setgroups, [0; 6]);
         call(SystemCall::Setresgid, [65534, 65534, 65534, 0, 0, 0]);
@@ -95,11 +96,11 @@ pub fn perform(plan: &Plan, counter: Counter) -> io::Result<()> {
         for thread in 1..plan.threads() {
             scope.spawn(move || {
                 if let Ok(arena) = Arena::new(4) {
-                    work(plan, thread, &arena, counter);
+                    work(plan, thread, &arena, ring, counter);
                 }
             });
         }
-        work(plan, 0, &arena, counter);
+        work(plan, 0, &arena, ring, counter);
     });
     Ok(())
 }
@@ -158,6 +159,29 @@ fn furnish(arena: &Arena) {
     call(SystemCall::InotifyInit1, [0o4000, 0, 0, 0, 0, 0]);
 }
 
+/// Makes a ring of io_uring; its descriptor, and where it is told how many entries there are.
+fn make_ring(arena: &Arena) -> Option<(u64, usize)> {
+    let mut params = [0; UringParams::SIZE];
+    let at = arena.put(64, &params);
+    let made = call(SystemCall::IoUringSetup, [8, at, 0, 0, 0, 0]);
+    let descriptor = u64::try_from(made).ok()?;
+    arena.get(64, &mut params);
+    let told = UringParams::decode(&params);
+    Some((descriptor, told.sq_off.tail as usize))
+}
+
+/// A ring as one thread sees it.
+fn map_ring((descriptor, tail): (u64, usize)) -> Option<Ring> {
+    /// Where its entries begin.
+    const ENTRIES: u64 = 0x1000_0000;
+    Some(Ring {
+        descriptor,
+        entries: Arena::of_ring(descriptor, ENTRIES)?,
+        rings: Arena::of_ring(descriptor, 0)?,
+        tail,
+    })
+}
+
 fn call(call: SystemCall, words: [u64; 6]) -> i64 {
     process::call(u64::from(call.number()), words)
 }
@@ -173,8 +197,9 @@ fn is_end(generator: &mut Generator<'_>, made: &Made) -> bool {
 }
 
 /// The calls of one thread.
-fn work(plan: &Plan, thread: u64, arena: &Arena, counter: Counter) {
-    let mut generator = Generator::new(plan.random(thread), arena);
+fn work(plan: &Plan, thread: u64, arena: &Arena, ring: Option<(u64, usize)>, counter: Counter) {
+    let ring = ring.and_then(map_ring);
+    let mut generator = Generator::new(plan.random(thread), arena, ring.as_ref());
     generator.family = Family {
         own: call(SystemCall::Getpid, [0; 6]).cast_unsigned(),
         child: 0,

@@ -59,6 +59,10 @@ pub enum Kind {
     CloneArgs,
     /// What `fcntl` and `ioctl` get with their command.
     Either,
+    /// A ring of io_uring, with entries in it.
+    Ring,
+    /// How `openat2` opens.
+    How,
 }
 
 use Kind::*;
@@ -175,7 +179,7 @@ pub const TABLE: &[(SystemCall, &[Kind])] = &[
     (Fadvise64, &[File, Offset, Length, Small]),
     (Open, &[Path, OPEN, MODE]),
     (Openat, &[At, Path, OPEN, MODE]),
-    (Openat2, &[At, Path, Memory, One(&[24, 16, 32])]),
+    (Openat2, &[At, Path, How, One(&[24, 24, 24, 16, 32])]),
     (Creat, &[Path, MODE]),
     (Mkdir, &[Path, MODE]),
     (Mkdirat, &[At, Path, MODE]),
@@ -320,6 +324,37 @@ pub const TABLE: &[(SystemCall, &[Kind])] = &[
     (TimerfdCreate, &[CLOCK, Bits(&[0, 0o4000, 0o2000000])]),
     (TimerfdSettime, &[File, Small, Spans, Memory]),
     (TimerfdGettime, &[File, Memory]),
+    (IoUringSetup, &[Small, Memory]),
+    (
+        IoUringEnter,
+        &[
+            Ring,
+            Small,
+            One(&[0, 0, 1]),
+            Bits(&[0, 1, 8]),
+            Memory,
+            One(&[0, 8, 24]),
+        ],
+    ),
+    (
+        IoUringEnter,
+        &[Ring, Small, One(&[0]), Bits(&[0, 1]), One(&[0])],
+    ),
+    (
+        IoUringRegister,
+        &[Ring, Small, Either, One(&[0, 1, 2, 16, 64])],
+    ),
+    (
+        Membarrier,
+        &[Bits(&[0, 8, 16, 32, 64, 512, 1]), One(&[0, 0, 0, 1])],
+    ),
+    (IoprioGet, &[One(&[1, 2, 3]), Process]),
+    (
+        IoprioSet,
+        &[One(&[1, 2, 3]), Process, Bits(&[0, 4, 7, 0x2000, 0x4000])],
+    ),
+    (Adjtimex, &[Memory]),
+    (ClockAdjtime, &[CLOCK, Memory]),
     (EpollCreate1, &[Bits(&[0, 0o2000000])]),
     (EpollCtl, &[File, One(&[1, 1, 2, 3, 4]), File, Memory]),
     (EpollWait, &[File, Memory, Count, Small]),

@@ -1,0 +1,329 @@
+//! Files that are rings of asynchronous calls (`man 7 io_uring`).
+//!
+//! A ring belongs to the partition that has made it, and nobody else reaches it. What it knows of registered files and
+//! buffers, and where its completions go, is here; calls that are not done are with the threads that have submitted them
+//! (`request.rs`), which the ring knows, so that they end them when it is closed.
+//!
+//! Lock: `state`, of rank `Stream`. Whoever waits for completions is woken under it.
+
+use crate::special;
+use crate::thread::Thread;
+use crate::user::Segment;
+use abi::Errno;
+use abi::linux::{UringCompletion, UringEntry, UringFlags};
+use alloc::collections::VecDeque;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::any::Any;
+use core::sync::atomic::{AtomicBool, Ordering};
+use fallible::{NoMemory, PushBack};
+use security::{Credential, Tagged};
+use sync::{Guard, Rank, SpinLock};
+use uring::{RingPages, Rings, Taken};
+use vfs::{FileOperations, Metadata, OpenFile};
+use wait::{PollEvents, SliceSource, WaitQueue, Waiter};
+
+/// A ring.
+pub struct Ring {
+    state: SpinLock<State>,
+    /// Threads that wait for a number of completions, by the count at which there are so many.
+    waiters: WaitQueue,
+    /// Timeouts that are over after a number of completions, in the same way.
+    counting: WaitQueue,
+    /// Those that watch the file.
+    watchers: WaitQueue,
+    /// On whose behalf its events are counted.
+    credential: Arc<Credential>,
+    /// Nobody has its file any more.
+    closed: AtomicBool,
+}
+
+/// What changes of a ring.
+pub struct State {
+    /// The memory that it shares with the program.
+    pub rings: Rings,
+    /// Entries may be taken.
+    pub enabled: bool,
+    /// Registered buffers.
+    pub buffers: Vec<Segment>,
+    /// Registered files.
+    pub files: Vec<Option<Arc<OpenFile>>>,
+    /// A counter of events for completions.
+    pub events: Option<Events>,
+    /// Completions so far, and 1.
+    count: u64,
+    /// Threads that have submitted something.
+    users: Vec<Weak<Thread>>,
+}
+
+/// Where completions are counted.
+pub struct Events {
+    /// The counter.
+    pub file: Arc<OpenFile>,
+    /// Only those that were not done at once.
+    pub only_late: bool,
+}
+
+impl Ring {
+    /// A ring.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(
+        rings: Rings,
+        enabled: bool,
+        credential: &Arc<Credential>,
+    ) -> Result<Arc<Self>, NoMemory> {
+        let state = State {
+            rings,
+            enabled,
+            buffers: Vec::new(),
+            files: Vec::new(),
+            events: None,
+            count: 1,
+            users: Vec::new(),
+        };
+        fallible::arc(Self {
+            state: SpinLock::new(Rank::Stream, state),
+            waiters: WaitQueue::new(),
+            counting: WaitQueue::new(),
+            watchers: WaitQueue::new(),
+            credential: credential.clone(),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Looks at or changes its state.
+    pub fn lock(&self) -> Guard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Notes a thread that submits.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn note_user(&self, thread: &Arc<Thread>) -> Result<(), NoMemory> {
+        let mut state = self.state.lock();
+        let known = |user: &Weak<Thread>| core::ptr::eq(user.as_ptr(), Arc::as_ptr(thread));
+        if state.users.iter().any(known) {
+            return Ok(());
+        }
+        state.users.retain(|user| user.strong_count() > 0);
+        state.users.try_reserve(1)?;
+        state.users.push(Arc::downgrade(thread));
+        Ok(())
+    }
+
+    /// The threads that have submitted something and live.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn users(&self) -> Result<Vec<Arc<Thread>>, NoMemory> {
+        let state = self.state.lock();
+        fallible::collect(state.users.iter().filter_map(Weak::upgrade))
+    }
+
+    /// Takes entries up to one that no other is linked to, at most `most`; none when there is nothing.
+    ///
+    /// # Errors
+    /// EBUSY as long as completions are kept that do not fit, ENOMEM.
+    pub fn take_chain(&self, most: usize) -> Result<VecDeque<UringEntry>, Errno> {
+        let mut state = self.state.lock();
+        state.rings.flush();
+        if state.rings.has_overflowed() {
+            return Err(Errno::EBUSY);
+        }
+        let mut chain = VecDeque::new();
+        let links = UringFlags::IO_LINK | UringFlags::IO_HARDLINK;
+        while chain.len() < most {
+            // Reserved before it is taken: one that was taken is begun.
+            chain.try_reserve(1).map_err(NoMemory::from)?;
+            match state.rings.take() {
+                Some(Taken::Entry(entry)) => {
+                    chain.try_push_back(entry)?;
+                    if !UringFlags::from_bits_retain(entry.flags).intersects(links) {
+                        break;
+                    }
+                }
+                Some(Taken::Nothing) | None => break,
+            }
+        }
+        Ok(chain)
+    }
+
+    /// Tells the program what has become of an entry; `late` when that was not at once.
+    pub fn complete(&self, entry: &UringEntry, result: i32, late: bool) {
+        let flags = UringFlags::from_bits_retain(entry.flags);
+        if result >= 0 && flags.contains(UringFlags::CQE_SKIP_SUCCESS) {
+            return;
+        }
+        let completion = UringCompletion {
+            user_data: entry.user_data,
+            res: result,
+            flags: 0,
+        };
+        let events = {
+            let mut state = self.state.lock();
+            state.rings.post(completion);
+            state.count += 1;
+            let count = state.count;
+            self.waiters.wake_where(usize::MAX, None, |at| at <= count);
+            self.counting.wake_where(usize::MAX, None, |at| at <= count);
+            self.watchers.wake_all();
+            let wanted = !state.rings.wants_no_events();
+            let events = state.events.as_ref();
+            events
+                .filter(|events| wanted && (late || !events.only_late))
+                .map(|events| events.file.clone())
+        };
+        if let Some(events) = events {
+            // A counter that is full has told what there is to tell.
+            special::at_once(&self.credential, |io| {
+                events.write(io, &mut SliceSource::new(&1u64.to_le_bytes()))
+            })
+            .ok();
+        }
+    }
+
+    /// Whether there are `wanted` completions; enrols the waiter if there are not.
+    pub fn wait_for(&self, wanted: usize, waiter: Option<&Waiter>) -> bool {
+        let mut state = self.state.lock();
+        state.rings.flush();
+        let wanted = wanted.min(state.rings.layout().completions as usize);
+        let missing = wanted.saturating_sub(state.rings.completed());
+        if missing == 0 {
+            return true;
+        }
+        if let Some(waiter) = waiter {
+            let at = state.count + missing as u64;
+            self.waiters.enrol_keyed(waiter, at);
+        }
+        false
+    }
+
+    /// The count of completions at which there are `more`.
+    pub fn count_after(&self, more: u64) -> u64 {
+        self.state.lock().count.saturating_add(more)
+    }
+
+    /// Whether the count of completions has come to `target`; enrols the waiter if it has not.
+    pub fn has_counted(&self, target: u64, waiter: &Waiter) -> bool {
+        let state = self.state.lock();
+        let counted = state.count >= target;
+        if !counted {
+            self.counting.enrol_keyed(waiter, target);
+        }
+        counted
+    }
+
+    /// A registered file.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn registered(&self, place: i32) -> Result<Arc<OpenFile>, Errno> {
+        let state = self.state.lock();
+        let place = usize::try_from(place).map_err(|_| Errno::EBADF)?;
+        let file = state.files.get(place).cloned().flatten();
+        file.ok_or(Errno::EBADF)
+    }
+
+    fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
+        let mut state = self.state.lock();
+        state.rings.flush();
+        let mut ready = PollEvents::empty();
+        if state.rings.completed() > 0 {
+            ready |= PollEvents::READABLE;
+        }
+        if state.rings.submitted() < state.rings.layout().entries {
+            ready |= PollEvents::WRITABLE;
+        }
+        ready &= wanted | PollEvents::ALWAYS;
+        if let Some(waiter) = ready.to_enrol(waiter) {
+            self.watchers.enrol(waiter);
+        }
+        ready
+    }
+
+    /// Whether nobody can see its completions any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Everything that was submitted is to end; the threads that have submitted it see to that.
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let users = core::mem::take(&mut self.state.lock().users);
+        for thread in users.iter().filter_map(Weak::upgrade) {
+            thread.requests.orphan();
+            thread.interrupt();
+        }
+    }
+}
+
+/// The file of a ring.
+pub struct RingFile {
+    ring: Arc<Ring>,
+    /// The same for those who want to use it.
+    tagged: Tagged<Arc<Ring>>,
+    pages: Arc<RingPages>,
+    metadata: Metadata,
+}
+
+impl RingFile {
+    /// A file of the partition of `credential`; `metadata` is what `fstat` tells.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(
+        ring: Arc<Ring>,
+        credential: &Credential,
+        metadata: Metadata,
+    ) -> Result<Arc<Self>, NoMemory> {
+        let pages = ring.lock().rings.pages().clone();
+        fallible::arc(Self {
+            tagged: Tagged::new(credential.cid, ring.clone()),
+            ring,
+            pages,
+            metadata,
+        })
+    }
+
+    fn of(file: &OpenFile) -> Option<&Self> {
+        let operations: &dyn Any = &**file.operations();
+        operations.downcast_ref()
+    }
+
+    /// Whether an open file is a ring.
+    pub fn is(file: &OpenFile) -> bool {
+        Self::of(file).is_some()
+    }
+
+    /// The ring of an open file.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP when it is none, ENOENT when it is another partition's.
+    pub fn ring(file: &OpenFile, credential: &Credential) -> Result<Arc<Ring>, Errno> {
+        let own = Self::of(file).ok_or(Errno::EOPNOTSUPP)?;
+        let ring = own.tagged.reach(credential);
+        Ok(ring.map_err(|absent| absent.no_entry())?.clone())
+    }
+}
+
+impl FileOperations for RingFile {
+    /// Readable when there are completions, writable when there is a place for an entry.
+    fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
+        self.ring.poll(wanted, waiter)
+    }
+
+    fn pages(&self) -> Option<Arc<dyn memory::PageSource>> {
+        Some(self.pages.clone())
+    }
+
+    fn metadata(&self) -> Option<Metadata> {
+        Some(self.metadata)
+    }
+
+    fn released(&self) {
+        self.ring.close();
+    }
+}
