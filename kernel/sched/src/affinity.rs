@@ -4,7 +4,7 @@
 //! it waits that may run there. Where nothing has ever been bound, nothing of this is looked at.
 
 use crate::entity::State;
-use crate::scheduler::{Partition, claim, reach};
+use crate::scheduler::{Partition, Processor, claim, reach};
 use crate::tree::{ANYWHERE, Places};
 use crate::{Class, Cpu, CpuSet, Demand, EntityId, Refusal, Scheduler};
 use abi::{Cid, Ticks};
@@ -64,20 +64,45 @@ impl Scheduler {
     }
 
     /// An entity that is about to wait, having run on `cpu`, leaves that to those who are bound there, where there is an
-    /// idle CPU for it: until it runs again it is for idle ones only.
+    /// idle CPU for it, or one whose thread can leave it for an idle one, and so on: until it runs again it is for that
+    /// one only. (A step of an augmenting path: Berge, "Two theorems in graph theory", 1957.)
     pub(crate) fn leave_to_the_bound(&mut self, index: u32, cpu: Cpu) {
         if self.wanted() & place(cpu) == 0 {
             return;
         }
-        let idle = (0_u16..).map(Cpu).zip(&self.processors);
-        let idle = idle
-            .filter(|(_, it)| it.clock.is_some() && it.turn.is_none() && !it.kicked)
-            .fold(0, |places, (other, _)| places | place(other))
-            & !place(cpu);
-        let places = self.entities.members.places(index) & idle;
-        if places != 0 {
-            self.entities.members.place(index, places);
+        let places = self.entities.members.places(index) & !place(cpu);
+        let idle = self.places_of(|it| it.turn.is_none());
+        let mut open = idle;
+        while open != 0 && places & open == 0 {
+            let leaves = |it: &Processor| {
+                let there = it.run.map_or(0, |it| self.entities.members.places(it));
+                there & open != 0
+            };
+            let more = self.places_of(leaves) & !open & !place(cpu);
+            if more == 0 {
+                return;
+            }
+            open |= more;
         }
+        let next = (0..).map(Cpu).take(self.processors.len());
+        let Some(next) = next.into_iter().find(|&it| places & open & place(it) != 0) else {
+            return;
+        };
+        self.entities.members.place(index, place(next));
+        if idle & place(next) == 0
+            && let Some(processor) = self.processors.get_mut(usize::from(next.0))
+        {
+            processor.kicked = true;
+            self.untold.preempt.insert(next);
+        }
+    }
+
+    /// The CPUs that are at work, have not been told to pick, and of which this is so.
+    fn places_of(&self, so: impl Fn(&Processor) -> bool) -> Places {
+        let processors = (0_u16..).map(Cpu).zip(&self.processors);
+        processors
+            .filter(|(_, it)| it.clock.is_some() && !it.kicked && so(it))
+            .fold(0, |places, (cpu, _)| places | place(cpu))
     }
 
     /// Whether neither the partition nor the wish leaves out a CPU, be it online or not.

@@ -4,7 +4,7 @@ use crate::affinity::place;
 use crate::entity::State;
 use crate::policy::Choice;
 use crate::tuning::Tuning;
-use crate::{Cpu, Decision, EntityId, Reason, Scheduler, Wakeup};
+use crate::{Cpu, Decision, EntityId, Reason, Scheduler};
 use abi::{Cid, Ticks};
 
 /// What a CPU may use of a hard maximum in one go.
@@ -28,7 +28,7 @@ impl Scheduler {
             self.put_back(cpu, now, Reason::Preempted);
         }
         if let Some(id) = self.continue_turn(cpu, now) {
-            let mut others = Wakeup::default();
+            let mut others = core::mem::take(&mut self.untold);
             self.spread(Some(cpu), now, &mut others);
             return Decision {
                 run: Some(id),

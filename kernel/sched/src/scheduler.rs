@@ -121,7 +121,7 @@ pub struct Scheduler {
     /// On how many partitions' behalf something waits that may run anywhere, and on each CPU.
     pub(crate) waiting_anywhere: u32,
     pub(crate) waiting_at: [u32; CpuSet::LIMIT],
-    /// What CPUs are asked to do since one has come, and will be told by its first pick.
+    /// What CPUs are asked to do, and will be told by the next pick of any.
     pub(crate) untold: Wakeup,
     /// Something is bound to CPUs, or has been: where a thread waits must be looked at.
     pub(crate) binding: bool,

@@ -312,7 +312,8 @@ impl Wlm {
             return;
         };
         partition.promised += ticks;
-        let weighed = partition.class == Class::Pool;
+        let class = partition.class;
+        let weighed = class == Class::Pool;
         if weighed {
             self.ahead += ticks;
             self.group
@@ -325,7 +326,8 @@ impl Wlm {
                 weighed,
             });
         }
-        if self.has_minimum(cid) {
+        // Of the full that wait in one place, each is served in its turn, however many threads it has there.
+        if class == Class::Full || self.has_minimum(cid) {
             self.file(now, cid);
         }
     }

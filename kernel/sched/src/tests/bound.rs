@@ -182,3 +182,20 @@ fn sched0085_a_thread_whose_cpus_are_gone_runs_elsewhere() {
     machine.run(millis(10));
     assert_eq!(on(&machine), [2], "back");
 }
+
+/// SCHED0068: partitions whose threads are all bound to one CPU of several follow each other there, whoever has more of them.
+#[test]
+fn sched0068_who_crowds_on_one_cpu_takes_turns() {
+    for policy in ["wlm", "stride", "round-robin"] {
+        let mut machine = machine(4, policy);
+        let cids = [machine.partition(2, 1), machine.partition(3, 1)];
+        for cid in [cids[0], cids[0], cids[1]] {
+            machine.spawn_with(cid, Busy, bound(1 << 3));
+        }
+        machine.run(seconds(1));
+        let found = measure(&mut machine, seconds(2), &cids);
+        assert_near(found[0], 50.0, 1.0, policy);
+        assert_near(found[1], 50.0, 1.0, policy);
+        assert_eq!(machine.scheduler.take_event(), None);
+    }
+}
