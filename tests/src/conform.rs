@@ -2,10 +2,12 @@
 //!
 //! A suite is two files of `tests/conform`. `NAME.sh` defines the shell function `conform CASE`, whose status is 0 when the
 //! case has passed and 77 when it does not apply here; its head says what the machine has, as with script suites.
-//! `NAME.cases` has the cases, one a line, and with each that does not pass the reason: `CASE: REASON`.
+//! `NAME.cases` has the cases, one a line, and with each that does not pass the reason: `CASE: REASON`. A case that is
+//! many tests names those that fail, `CASE [TEST TEST]: REASON`, and `conform` tells of each in a line
+//! `conform part TEST`.
 //!
-//! A run is good when every case without a reason passes and every case with one does not: who repairs something has
-//! to say so in the list.
+//! A run is good when every case without a reason passes and every case with one does not, in those tests and no others:
+//! who repairs something has to say so in the list.
 
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
@@ -13,11 +15,16 @@ use std::collections::BTreeSet;
 /// What a case without a meaning here answers.
 const SKIPPED: i32 = 77;
 
+/// How much of the log of a case that has not passed the guest tells.
+const TAIL: usize = 40;
+
 /// A line of a list of cases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
     /// How the suite's program names it.
     pub name: String,
+    /// Which of its tests are known to fail; none when they have no names, or when it passes.
+    pub parts: BTreeSet<String>,
     /// Why it is known not to pass.
     pub reason: Option<String>,
 }
@@ -33,19 +40,25 @@ pub fn cases(list: &str) -> Result<Vec<Case>> {
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| {
-            let (name, reason) = match line.split_once(": ") {
-                Some((name, reason)) => (name, Some(reason.to_owned())),
+            let (subject, reason) = match line.split_once(": ") {
+                Some((subject, reason)) => (subject, Some(reason.to_owned())),
                 None => (line, None),
             };
+            let listed = subject.strip_suffix(']').filter(|_| reason.is_some());
+            let (name, parts) = listed
+                .and_then(|subject| subject.split_once(" ["))
+                .unwrap_or((subject, ""));
+            let parts: BTreeSet<String> = parts.split_whitespace().map(str::to_owned).collect();
             let word = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
             if name.is_empty() || !name.chars().all(word) {
-                bail!("not CASE or CASE: REASON: {line}");
+                bail!("not CASE, CASE: REASON or CASE [TEST…]: REASON: {line}");
             }
             if !names.insert(name) {
                 bail!("{name} is there twice");
             }
             Ok(Case {
                 name: name.to_owned(),
+                parts,
                 reason,
             })
         })
@@ -86,14 +99,33 @@ impl Verdict {
 }
 
 impl Case {
-    /// What is wrong with a verdict, if anything.
+    /// What is wrong with a verdict, if anything; `failing` are the tests that have failed, where they have names.
     #[must_use]
-    pub fn objection(&self, verdict: Verdict) -> Option<&'static str> {
-        match (&self.reason, verdict) {
-            (None, Verdict::Failed) => Some("it is expected to pass"),
-            (None, Verdict::Skipped) => Some("it is expected to run and to pass"),
-            (Some(_), Verdict::Passed) => Some("it passes although the list has a reason why not"),
-            _ => None,
+    pub fn objection(&self, verdict: Verdict, failing: &BTreeSet<String>) -> Option<String> {
+        let said = match (&self.reason, verdict) {
+            (None, Verdict::Failed) => "it is expected to pass",
+            (None, Verdict::Skipped) => "it is expected to run and to pass",
+            (Some(_), Verdict::Passed) => "it passes although the list has a reason why not",
+            (Some(_), _) if !self.parts.is_empty() => return self.difference(failing),
+            _ => return None,
+        };
+        Some(said.to_owned())
+    }
+
+    /// How the tests that have failed differ from those that are listed.
+    fn difference(&self, failing: &BTreeSet<String>) -> Option<String> {
+        let list = |one: &BTreeSet<String>, other: &BTreeSet<String>| -> String {
+            let names: Vec<&str> = one.difference(other).map(String::as_str).collect();
+            names.join(" ")
+        };
+        let (new, mended) = (list(failing, &self.parts), list(&self.parts, failing));
+        match (new.is_empty(), mended.is_empty()) {
+            (true, true) => None,
+            (false, true) => Some(format!("these fail besides: {new}")),
+            (true, false) => Some(format!("these do not fail: {mended}")),
+            (false, false) => Some(format!(
+                "these fail besides: {new}; these do not fail: {mended}"
+            )),
         }
     }
 }
@@ -103,6 +135,8 @@ impl Case {
 pub enum Said<'a> {
     /// A case has begun.
     Begin(&'a str),
+    /// A test of it has failed.
+    Part(&'a str),
     /// A case is over, with this status.
     End(&'a str, i32),
 }
@@ -113,6 +147,9 @@ pub fn said(line: &str) -> Option<Said<'_>> {
     if let Some(name) = line.strip_prefix("conform begin ") {
         return Some(Said::Begin(name));
     }
+    if let Some(name) = line.strip_prefix("conform part ") {
+        return Some(Said::Part(name));
+    }
     let (name, status) = line.strip_prefix("conform end ")?.split_once(' ')?;
     Some(Said::End(name, status.parse().ok()?))
 }
@@ -120,15 +157,16 @@ pub fn said(line: &str) -> Option<Said<'_>> {
 /// What init runs: `suite`, and then each of `names` in turn.
 #[must_use]
 pub fn script(suite: &str, names: &[&str]) -> String {
+    let names = names.join(" ");
     format!(
-        "{suite}\nfor name in {}; do\n\
+        "{suite}\nfor name in {names}; do\n\
          echo \"conform begin $name\"\n\
          (conform \"$name\") </dev/null >/tmp/conform.log 2>&1\n\
          status=$?\n\
-         test $status -eq 0 || tail -n 12 /tmp/conform.log\n\
+         grep '^conform part ' /tmp/conform.log | sort -u\n\
+         test $status -eq 0 || grep -v '^conform part ' /tmp/conform.log | tail -n {TAIL}\n\
          echo \"conform end $name $status\"\n\
-         done\n",
-        names.join(" ")
+         done\n"
     )
 }
 
@@ -145,12 +183,18 @@ pub fn read(suite: &str, extension: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::{Case, Said, Verdict, cases, said, script};
+    use std::collections::BTreeSet;
 
     fn case(name: &str, reason: Option<&str>) -> Case {
         Case {
             name: name.to_owned(),
+            parts: BTreeSet::new(),
             reason: reason.map(str::to_owned),
         }
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
     }
 
     #[test]
@@ -165,7 +209,15 @@ mod tests {
 
     #[test]
     fn what_would_be_overlooked_is_refused() {
-        for list in ["a\na\n", "a\na: late\n", "a b\n", ": why\n", "$(reboot)\n"] {
+        for list in [
+            "a\na\n",
+            "a\na: late\n",
+            "a b\n",
+            "a [b]\n",
+            "a b]: why\n",
+            ": why\n",
+            "$(reboot)\n",
+        ] {
             assert!(cases(list).is_err(), "{list}");
         }
     }
@@ -173,16 +225,38 @@ mod tests {
     #[test]
     fn regressions_and_repairs_are_objected_to() {
         let (good, bad) = (case("a", None), case("b", Some("because")));
-        assert!(good.objection(Verdict::Passed).is_none());
-        assert!(good.objection(Verdict::Failed).is_some());
-        assert!(good.objection(Verdict::Skipped).is_some());
-        assert!(bad.objection(Verdict::Passed).is_some());
-        assert!(bad.objection(Verdict::Failed).is_none());
-        assert!(bad.objection(Verdict::Skipped).is_none());
+        let objects = |case: &Case, verdict| case.objection(verdict, &set(&["x"])).is_some();
+        assert!(!objects(&good, Verdict::Passed));
+        assert!(objects(&good, Verdict::Failed));
+        assert!(objects(&good, Verdict::Skipped));
+        assert!(objects(&bad, Verdict::Passed));
+        assert!(!objects(&bad, Verdict::Failed));
+        assert!(!objects(&bad, Verdict::Skipped));
+    }
+
+    #[test]
+    fn tests_that_fail_are_held_to_be_those_of_the_list() {
+        let listed = cases("a [one two]: because: [x]\n").expect("a list");
+        let [case] = &listed[..] else {
+            panic!("{listed:?}")
+        };
+        assert_eq!(case.parts, set(&["one", "two"]));
+        assert_eq!(case.reason.as_deref(), Some("because: [x]"));
+        let objection = |failing: &[&str]| case.objection(Verdict::Failed, &set(failing));
+        assert_eq!(objection(&["two", "one"]), None);
+        assert_eq!(
+            objection(&["one", "three"]).as_deref(),
+            Some("these fail besides: three; these do not fail: two")
+        );
+        assert!(objection(&["one"]).is_some_and(|text| text.ends_with("not fail: two")));
+        // A machine that has died has told nothing.
+        assert!(objection(&[]).is_some());
+        assert!(case.objection(Verdict::Passed, &set(&[])).is_some());
     }
 
     #[test]
     fn the_guest_is_understood() {
+        assert_eq!(said("conform part x.y"), Some(Said::Part("x.y")));
         assert_eq!(said("conform begin a"), Some(Said::Begin("a")));
         assert_eq!(said("conform end a 77"), Some(Said::End("a", 77)));
         assert_eq!(said("conform end a"), None);

@@ -10,15 +10,13 @@ use crate::{image, tree};
 use anyhow::Result;
 use clap::Args;
 use qemu::Machine;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process;
 use std::time::{Duration, Instant};
 use tests::conform::{Case, Said, Verdict};
 use tests::{Needs, Talk};
-
-/// How much of the log of an unexpected failure is shown.
-const TAIL: usize = 12;
 
 /// After so many machines without a verdict the suite is given up.
 const BARREN: usize = 2;
@@ -56,11 +54,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
         Checks::Off
     };
     let mut image = image::build(workspace, checks)?;
-    if !needs.packages.is_empty() {
-        image
-            .disk
-            .packages(&tree::kept(workspace, &needs.packages)?)?;
-    }
+    tree::put_into(workspace, &mut image.disk, &needs)?;
     let folder = workspace.folder(&format!("run/{}", process::id()))?;
     let mut counts = Counts::default();
     let mut barren = 0;
@@ -76,7 +70,12 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
     }
     fs::remove_dir_all(&folder)?;
     for case in left {
-        counts.note(&case, Verdict::Failed, "no machine has come to it");
+        counts.note(
+            &case,
+            Verdict::Failed,
+            &BTreeSet::new(),
+            "no machine has come to it",
+        );
     }
     Ok(counts.conclude())
 }
@@ -118,15 +117,20 @@ fn one_machine(
 ) -> Result<()> {
     let mut running = None;
     let mut log = String::new();
+    let mut failing = BTreeSet::new();
     while let Ok(Some(line)) = talk.line(Instant::now() + needs.patience) {
         match tests::conform::said(&line) {
             Some(Said::Begin(name)) => {
                 running = Some(name.to_owned());
                 log.clear();
+                failing.clear();
+            }
+            Some(Said::Part(name)) => {
+                failing.insert(name.to_owned());
             }
             Some(Said::End(name, status)) => {
                 if let Some(case) = take(left, name) {
-                    counts.note(&case, Verdict::of(status), &log);
+                    counts.note(&case, Verdict::of(status), &failing, &log);
                 }
                 running = None;
             }
@@ -139,7 +143,7 @@ fn one_machine(
     let (outcome, _) = talk.end(Duration::from_secs(5))?;
     if let Some(case) = running.and_then(|name| take(left, &name)) {
         log.push_str(&format!("the machine has ended: {outcome}"));
-        counts.note(&case, Verdict::Failed, &log);
+        counts.note(&case, Verdict::Failed, &failing, &log);
     } else if !left.is_empty() {
         println!("{log}the machine has ended with cases left: {outcome}");
     }
@@ -153,7 +157,7 @@ fn take(left: &mut Vec<Case>, name: &str) -> Option<Case> {
 
 impl Counts {
     /// Prints and counts one verdict.
-    fn note(&mut self, case: &Case, verdict: Verdict, log: &str) {
+    fn note(&mut self, case: &Case, verdict: Verdict, failing: &BTreeSet<String>, log: &str) {
         match verdict {
             Verdict::Passed => self.passed += 1,
             Verdict::Failed => self.failed += 1,
@@ -161,9 +165,8 @@ impl Counts {
         }
         let known = case.reason.as_deref().unwrap_or_default();
         println!("{:<8} {:<24} {known}", verdict.word(), case.name);
-        if let Some(objection) = case.objection(verdict) {
-            let lines: Vec<&str> = log.lines().collect();
-            for line in &lines[lines.len().saturating_sub(TAIL)..] {
+        if let Some(objection) = case.objection(verdict, failing) {
+            for line in log.lines() {
                 println!("         | {line}");
             }
             self.objections.push(format!("{}: {objection}", case.name));

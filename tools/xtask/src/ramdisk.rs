@@ -59,7 +59,7 @@ const TEXTS: &[(&str, u32, &str)] = &[
         "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     ),
     ("etc/group", 0o644, "system:x:0:root\nnogroup:x:65534:\n"),
-    ("etc/shadow", 0o600, "root:*:0:::::: \nnobody:*:0:::::: \n"),
+    ("etc/shadow", 0o600, "root:*:0::::::\nnobody:*:0::::::\n"),
     (
         "etc/corral/consoles",
         0o644,
