@@ -1,7 +1,7 @@
 //! The checks of `arch` on the bare machine: an image without a kernel, which prints a verdict a line.
 
 use crate::Report;
-use crate::target::{PATIENCE, Talk, Target};
+use crate::target::{Needs, PATIENCE, Talk, Target};
 use anyhow::{Result, bail};
 use qemu::Machine;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use std::time::Instant;
 pub fn run(target: &Target, report: &Report) -> Result<()> {
     let folder = target.folder()?;
     let archive = folder.join("ramdisk.cpio");
-    target.disks.make(None, &[], &archive)?;
+    target.disks.make(None, &Needs::default(), &archive)?;
     let mut talk = Talk::start(&Machine::new(&target.arch_image, &archive), &folder)?;
     let mut notes = String::new();
     let mut summary = None;

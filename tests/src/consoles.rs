@@ -76,7 +76,7 @@ impl Seat {
 pub fn three_seats(target: &Target) -> Result<()> {
     let folder = target.folder()?;
     let archive = folder.join("ramdisk.cpio");
-    target.disks.make(None, &[], &archive)?;
+    target.disks.make(None, &Needs::default(), &archive)?;
     let sockets = ["hvc1", "hvc2"].map(|name| folder.join(name));
     let mut machine = Machine::new(&target.kernel, &archive);
     machine.consoles = sockets

@@ -1,6 +1,6 @@
 //! What `cargo xtask run` promises: statuses, panics, hangs, bad boots.
 
-use crate::target::{PATIENCE, Talk, Target};
+use crate::target::{Needs, PATIENCE, Talk, Target};
 use crate::{Report, consoles};
 use anyhow::{Context, Result, ensure};
 use qemu::{Machine, Outcome};
@@ -183,7 +183,7 @@ const TESTS: &[Test] = &[
         "a RAM disk that was cut short is named in one line, and the machine stops",
         |target| {
             let archive = target.folder()?.join("short.cpio");
-            target.disks.make(None, &[], &archive)?;
+            target.disks.make(None, &Needs::default(), &archive)?;
             let whole = fs::read(&archive)?;
             fs::write(&archive, &whole[..whole.len() / 2])?;
             refused(target, &Machine::new(&target.kernel, &archive))
@@ -288,7 +288,7 @@ fn refused(target: &Target, machine: &Machine) -> Result<()> {
 /// Two of three CPUs are used at first; in the end only the third is.
 fn spare_cpus(target: &Target, properties: &str) -> Result<()> {
     let archive = target.folder()?.join("ramdisk.cpio");
-    target.disks.make(None, &[], &archive)?;
+    target.disks.make(None, &Needs::default(), &archive)?;
     let mut machine = Machine::new(&target.kernel, &archive);
     machine.smp = 3;
     machine.append = "maxcpus=2".to_owned();
@@ -323,7 +323,7 @@ fn spare_cpus(target: &Target, properties: &str) -> Result<()> {
 /// Each start has an empty `/tmp`, the same memory, and all CPUs; the last one powers off.
 fn boots_twice(target: &Target) -> Result<()> {
     let archive = target.folder()?.join("ramdisk.cpio");
-    target.disks.make(None, &[], &archive)?;
+    target.disks.make(None, &Needs::default(), &archive)?;
     let mut machine = Machine::new(&target.kernel, &archive);
     machine.smp = 2;
     machine.reboots = true;

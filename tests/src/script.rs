@@ -42,7 +42,7 @@ pub fn announced(text: &str) -> Result<Vec<Announced>> {
 }
 
 /// What the script asks for before its first test, in lines `# cpus: N`, `# memory: SIZE`, `# packages: NAME…`,
-/// `# kernel: debug`, `# time: counted` and `# patience: SECONDS`.
+/// `# minbase: WPAR`, `# kernel: debug`, `# time: counted` and `# patience: SECONDS`.
 pub fn needs(text: &str) -> Result<Needs> {
     let mut needs = Needs::default();
     for line in text.lines().take_while(|line| !line.starts_with("check ")) {
@@ -61,6 +61,8 @@ pub fn needs(text: &str) -> Result<Needs> {
         } else if let Some(names) = line.strip_prefix("# packages:") {
             let names = names.split_whitespace().map(str::to_owned);
             needs.packages.extend(names);
+        } else if let Some(name) = line.strip_prefix("# minbase:") {
+            needs.minbase = Some(name.trim().to_owned());
         } else if let Some(kind) = line.strip_prefix("# time:") {
             needs.counted = match kind.trim() {
                 "counted" => true,
@@ -191,12 +193,13 @@ mod tests {
 
     #[test]
     fn the_head_describes_the_machine() {
-        let head = "# x\n\n# cpus: 4\n# memory: 2G\n# kernel: debug\n# time: counted\n# packages: bash\n# packages: perl git\n";
+        let head = "# x\n\n# cpus: 4\n# memory: 2G\n# kernel: debug\n# time: counted\n# packages: bash\n# packages: perl git\n# minbase: b\n";
         let wanted = needs(head).expect("well formed");
         assert_eq!((wanted.cpus, wanted.memory.as_str()), (4, "2G"));
         assert!(wanted.debug && wanted.counted);
         assert!(needs("# kernel: fast\n").is_err());
         assert_eq!(wanted.packages, ["bash", "perl", "git"]);
+        assert_eq!(wanted.minbase.as_deref(), Some("b"));
         assert_eq!(
             needs("# x\ncheck A1 'x' <<'END'\n# cpus: 4\nEND\n").expect("none"),
             super::Needs::default()

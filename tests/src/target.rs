@@ -11,12 +11,12 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Makes RAM disks that hold the test programs.
 pub trait RamDisks: Sync {
-    /// Writes a RAM disk to `archive`; init runs `script`, or a shell when there is none. The files of Debian's
-    /// `packages` are in it, and of those that they depend on.
+    /// Writes a RAM disk to `archive`; init runs `script`, or a shell when there is none. What `needs` says of files is
+    /// in it.
     ///
     /// # Errors
     /// When the archive cannot be written, or the packages cannot be fetched.
-    fn make(&self, script: Option<&[u8]>, packages: &[String], archive: &Path) -> Result<()>;
+    fn make(&self, script: Option<&[u8]>, needs: &Needs, archive: &Path) -> Result<()>;
 }
 
 /// What a suite needs of its machine.
@@ -26,8 +26,10 @@ pub struct Needs {
     pub cpus: u32,
     /// Memory as QEMU spells it.
     pub memory: String,
-    /// Debian's packages in the RAM disk.
+    /// Debian's packages in the RAM disk, and what they depend on.
     pub packages: Vec<String>,
+    /// The WPAR for which Debian's minimal root is there.
+    pub minbase: Option<String>,
     /// The kernel with debug assertions.
     pub debug: bool,
     /// Whether an instruction takes a nanosecond, so that times come out the same on every host.
@@ -42,6 +44,7 @@ impl Default for Needs {
             cpus: 1,
             memory: "1G".to_owned(),
             packages: Vec::new(),
+            minbase: None,
             debug: false,
             counted: false,
             patience: PATIENCE,
@@ -90,7 +93,7 @@ impl Target<'_> {
     pub fn boot_with(&self, script: Option<&[u8]>, needs: &Needs) -> Result<Talk> {
         let folder = self.folder()?;
         let archive = folder.join("ramdisk.cpio");
-        self.disks.make(script, &needs.packages, &archive)?;
+        self.disks.make(script, needs, &archive)?;
         let kernel = if needs.debug {
             &self.checked_kernel
         } else {

@@ -111,6 +111,15 @@ impl Archive {
         command
     }
 
+    /// The packages without which Debian is none: essential ones, those of priority required, and apt. The one that
+    /// says that `/bin` leads to `/usr/bin` saves another that would make it so.
+    pub fn required(&self) -> Result<Vec<String>> {
+        let available = capture(self.command("apt-cache").arg("dumpavail"))?;
+        let mut names = required(&available);
+        names.extend(["?essential", "apt", "usr-is-merged"].map(str::to_owned));
+        Ok(names)
+    }
+
     /// Where packages are kept that have been fetched with what they depend on.
     pub fn packages(&self) -> PathBuf {
         self.folder.join("cache/archives")
@@ -142,6 +151,23 @@ impl Archive {
         }
         Ok(tree)
     }
+}
+
+/// The names of packages whose priority is required, in a list of paragraphs.
+fn required(available: &str) -> Vec<String> {
+    fn name(paragraph: &str) -> Option<&str> {
+        let mut lines = paragraph.lines();
+        lines.find_map(|line| line.strip_prefix("Package: "))
+    }
+    let mut names: Vec<String> = available
+        .split("\n\n")
+        .filter(|paragraph| paragraph.contains("\nPriority: required\n"))
+        .filter_map(name)
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// `MIRROR RELEASE` of the machine's main Debian archive.
@@ -196,6 +222,7 @@ fn configure(folder: &Path, architecture: &str, source: &str) -> Result<PathBuf>
              Acquire::Languages \"none\";\nAcquire::Check-Valid-Until \"false\";\n\
              Dir::Etc \"{at}/etc\";\nDir::Etc::main \"/dev/null\";\nDir::Etc::parts \"{at}/etc/parts\";\n\
              Dir::Etc::sourcelist \"{at}/etc/sources.list\";\nDir::Etc::sourceparts \"{at}/etc/sources\";\n\
+             Dir::Etc::preferencesparts \"{at}/etc/parts\";\n\
              Dir::State \"{at}/state\";\nDir::State::status \"{at}/state/status\";\nDir::Cache \"{at}/cache\";\n"
         ),
     )?;
@@ -259,7 +286,14 @@ pub fn hide_applets(busybox: &mut [u8], names: &[&str]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{applets, hide_applets};
+    use super::{applets, hide_applets, required};
+
+    #[test]
+    fn packages_of_priority_required_are_found() {
+        let text = "Package: b\nPriority: required\n\nPackage: x\nPriority: optional\n\n\
+                    Package: a\nVersion: 1\nPriority: required\nDescription: x\n\nPackage: b\nPriority: required\n";
+        assert_eq!(required(text), ["a", "b"]);
+    }
 
     #[test]
     fn hidden_names_leave_the_table_in_order() {

@@ -19,6 +19,7 @@ mod fuzz;
 mod image;
 mod lines;
 mod lint;
+mod minbase;
 mod packages;
 mod ramdisk;
 mod run;

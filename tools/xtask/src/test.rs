@@ -5,7 +5,7 @@ use crate::image::Image;
 use crate::ramdisk::RamDisk;
 use crate::workspace::Workspace;
 use crate::{compile, image, lint, packages, tree};
-use ::tests::{RamDisks, Report, Target};
+use ::tests::{Needs, RamDisks, Report, Target};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::fs;
@@ -205,14 +205,14 @@ struct Disks<'a> {
 }
 
 impl RamDisks for Disks<'_> {
-    fn make(&self, script: Option<&[u8]>, packages: &[String], archive: &Path) -> Result<()> {
+    fn make(&self, script: Option<&[u8]>, needs: &Needs, archive: &Path) -> Result<()> {
         let mut disk = self.disk.clone();
-        if !packages.is_empty() {
+        {
             let _one = self
                 .fetching
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            disk.packages(&tree::kept(self.workspace, packages)?)?;
+            tree::put_into(self.workspace, &mut disk, needs)?;
         }
         if let Some(text) = script {
             disk.script(text);

@@ -1,10 +1,14 @@
 //! `cargo xtask debian`: a folder with Debian packages for ppc64el and all that they depend on.
 //!
-//! Packages are unpacked, not installed: no program of theirs runs, so their configuration scripts do not either.
+//! Packages are unpacked, not installed: no program of theirs runs, so their configuration scripts do not either. A
+//! minimal root ([`minbase`]) has dpkg's database besides, and is configured by dpkg where it runs.
 //! What is fetched stays in the cache of [`Archive`]; the folder is made anew by every call, in one step.
 
 use crate::debian::{self, Archive, Release};
+use crate::minbase;
+use crate::ramdisk::RamDisk;
 use crate::workspace::{Workspace, capture};
+use ::tests::Needs;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::fs;
@@ -21,8 +25,11 @@ pub struct Options {
     /// Make the tree there [default: debian/root in the build folder]
     #[arg(long, value_name = "FOLDER")]
     into: Option<PathBuf>,
-    /// Names of packages, or patterns as apt has them: '?essential' for a minimal root
-    #[arg(value_name = "PACKAGE", required = true)]
+    /// A minimal root with dpkg's database, for `mkwpar -l -p`; `dpkg --configure -a` inside does the rest
+    #[arg(long)]
+    minbase: bool,
+    /// Names of packages, or patterns as apt has them
+    #[arg(value_name = "PACKAGE", required_unless_present = "minbase")]
     packages: Vec<String>,
 }
 
@@ -35,30 +42,68 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if tree.is_relative() {
         bail!("{}: the folder must be an absolute path", tree.display());
     }
-    let count = make(workspace, &options.packages, &tree)?;
+    let kind = if options.minbase {
+        Kind::Minbase
+    } else {
+        Kind::Files
+    };
+    let count = make(workspace, &options.packages, kind, &tree)?;
+    let place = match kind {
+        Kind::Files => "/",
+        Kind::Minbase => "/wpars/NAME",
+    };
     println!("{count} packages in {}", tree.display());
-    println!("cargo xtask run --mem 2G --add {}:/", tree.display());
+    println!("cargo xtask run --mem 2G --add {}:{place}", tree.display());
     Ok(())
 }
 
-/// A tree with `packages` that is kept from one call to the next, made the first time.
-pub fn kept(workspace: &Workspace, packages: &[String]) -> Result<PathBuf> {
-    let tree = workspace.folder("debian/trees")?.join(packages.join("+"));
+/// A tree that is kept from one call to the next, made the first time.
+fn kept(workspace: &Workspace, packages: &[String], kind: Kind) -> Result<PathBuf> {
+    let name = match kind {
+        Kind::Files => packages.join("+"),
+        Kind::Minbase => "minbase".to_owned(),
+    };
+    let tree = workspace.folder("debian/trees")?.join(name);
     if !tree.exists() {
-        make(workspace, packages, &tree)?;
+        make(workspace, packages, kind, &tree)?;
     }
     Ok(tree)
 }
 
+/// Puts what a suite needs of Debian into its RAM disk.
+pub fn put_into(workspace: &Workspace, disk: &mut RamDisk, needs: &Needs) -> Result<()> {
+    if !needs.packages.is_empty() {
+        disk.packages(&kept(workspace, &needs.packages, Kind::Files)?)?;
+    }
+    if let Some(partition) = &needs.minbase {
+        let root = kept(workspace, &[], Kind::Minbase)?;
+        disk.add(&root, &format!("/wpars/{partition}"))?;
+    }
+    Ok(())
+}
+
+/// What a tree is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Files of packages, to go over what is there.
+    Files,
+    /// A root of its own, with what Debian requires and the database of dpkg.
+    Minbase,
+}
+
 /// Makes `tree` of `packages` and what they depend on; the result is their number.
-fn make(workspace: &Workspace, packages: &[String], tree: &Path) -> Result<usize> {
-    eprintln!("fetching {} for {}", packages.join(" "), debian::TARGET);
+fn make(workspace: &Workspace, packages: &[String], kind: Kind, tree: &Path) -> Result<usize> {
     let archive = Archive::open(&workspace.folder("debian")?, debian::TARGET, Release::Main)?;
+    let mut packages = packages.to_vec();
+    if kind == Kind::Minbase {
+        packages.extend(archive.required()?);
+    }
+    eprintln!("fetching {} for {}", packages.join(" "), debian::TARGET);
     let install = |how: &str| {
         let mut command = archive.apt_get();
         command
             .args(["--yes", "--no-install-recommends", how, "install"])
-            .args(packages);
+            .args(&packages);
         command
     };
     let wanted = chosen(&capture(&mut install("--simulate"))?);
@@ -72,11 +117,18 @@ fn make(workspace: &Workspace, packages: &[String], tree: &Path) -> Result<usize
             .with_context(|| format!("cannot remove {}", partial.display()))?;
     }
     prepare(&partial)?;
-    for name in &wanted {
-        unpack(&archive.packages().join(name), &partial)?;
+    let files: Vec<PathBuf> = wanted
+        .iter()
+        .map(|name| archive.packages().join(name))
+        .collect();
+    for file in &files {
+        unpack(file, &partial)?;
+    }
+    if kind == Kind::Minbase {
+        minbase::register(&partial, &files)?;
     }
     replace(&partial, tree)?;
-    Ok(wanted.len())
+    Ok(files.len())
 }
 
 /// The files of the packages that a simulated installation names, in its order.
