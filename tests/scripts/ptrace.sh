@@ -1,4 +1,4 @@
-# Tracing (man 2 ptrace): each test is a check of tests/programs/c/ptrace.c, but for those of Debian's programs.
+# Tracing (man 2 ptrace): each test is a check of tests/programs/c/ptrace.c or tracers.c, but for those of Debian's programs.
 #
 # packages: strace gdb
 # memory: 2G
@@ -58,27 +58,27 @@ $T/ptrace group-stop
 END
 
 check PTRACE0013 'children are traced from their start, and told of' <<'END'
-$T/ptrace family
+$T/tracers family
 END
 
 check PTRACE0014 'threads are traced one by one to their end' <<'END'
-$T/ptrace threads
+$T/tracers threads
 END
 
 check PTRACE0015 'execve is told, and a thread that executes keeps its tracer' <<'END'
-$T/ptrace exec
+$T/tracers exec
 END
 
 check PTRACE0016 'the death of a tracer sets free, or kills' <<'END'
-$T/ptrace tracer-dies
+$T/tracers tracer-dies
 END
 
 check PTRACE0017 'tracer and traced may die in any stop' <<'END'
-$T/ptrace killed
+$T/tracers killed
 END
 
 check PTRACE0018 'who may not trace is told so, and bad arguments are' <<'END'
-$T/ptrace refused
+$T/tracers refused
 END
 
 check PTRACE0019 'waitid tells of traced processes too' <<'END'
@@ -86,36 +86,37 @@ $T/ptrace waits
 END
 
 check PTRACE0020 'hundreds are traced at once' <<'END'
-$T/ptrace many
+$T/tracers many
 END
 
 check PTRACE0021 'tracer and traced run on two CPUs, and anybody may be killed' <<'END'
-$T/ptrace race
+$T/tracers race
 END
 
 check PTRACE0022 'another process is read, written and compared without being traced' <<'END'
-$T/ptrace remote
+$T/tracers remote
 END
 
 check PTRACE0023 'each thread has its name' <<'END'
-$T/ptrace names
+$T/tracers names
 END
 
 check PTRACE0024 'a partition traces what is in it, and Global does not' <<'END'
-cp $T/ptrace /wpars/deb/tmp/ptrace
-clogin deb /tmp/ptrace attach refused
+cp $T/ptrace $T/tracers /wpars/deb/tmp
+clogin deb /tmp/ptrace attach
+clogin deb /tmp/tracers refused
 clogin deb sleep 1234 &
 until clogin deb sh -c 'pidof sleep' >/dev/null; do sleep 0.1; done
 found=0
 for folder in /proc/[0-9]*; do
 	if grep -q 1234 $folder/cmdline 2>/dev/null && grep -q sleep $folder/comm; then
 		found=$((found + 1))
-		$T/ptrace stranger ${folder#/proc/}
+		$T/tracers stranger ${folder#/proc/}
 	fi
 done
 test $found -gt 0
 clogin deb sh -c 'kill $(pidof sleep)'
-rm /wpars/deb/tmp/ptrace
+rm /wpars/deb/tmp/ptrace /wpars/deb/tmp/tracers
 END
 
 check PTRACE0025 'strace shows calls, signals and children of a shell' <<'END'
@@ -160,7 +161,7 @@ grep -q 'Inferior 1 .* detached' out
 END
 
 check PTRACE0029 'no tracer gets rights by a program that has more' <<'END'
-$T/ptrace rights
+$T/tracers rights
 END
 
 check CORE0001 'a signal that says so leaves a core file, of a large process too' <<'END'
