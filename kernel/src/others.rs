@@ -47,7 +47,10 @@ pub fn ring(cpu: usize) {
 
 /// Whether something was asked of this CPU since the last time.
 pub fn answer() -> bool {
-    BELLS.mine().answer()
+    let rung = BELLS.mine().answer();
+    // Two CPUs that wait in the kernel for each other's barriers do not leave it before.
+    pass();
+    rung
 }
 
 /// This CPU goes to a program or to rest: calls come as interrupts until [`back`]. False when there is something to
@@ -57,14 +60,21 @@ pub fn leave() -> bool {
     sync::order::assert_nothing_held();
     let left = BELLS.mine().leave();
     if left {
-        let barrier = BARRIER.load(Ordering::Relaxed);
-        let passed = PASSED.mine();
-        if passed.load(Ordering::Relaxed) != barrier {
-            passed.store(barrier, Ordering::SeqCst);
-            fence(Ordering::SeqCst);
-        }
+        pass();
     }
     left
+}
+
+/// This CPU goes through all barriers that have begun. It is in the kernel: what its program has done is done, and what it
+/// will do comes later.
+fn pass() {
+    let barrier = BARRIER.load(Ordering::Relaxed);
+    let passed = PASSED.mine();
+    if passed.load(Ordering::Relaxed) != barrier {
+        fence(Ordering::SeqCst);
+        passed.store(barrier, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
 }
 
 /// This CPU is in the kernel again.

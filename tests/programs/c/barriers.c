@@ -84,7 +84,7 @@ static void ordering(void)
 static void *asking(void *unused)
 {
 	(void)unused;
-	for (int at = 0; at < 5000; at++)
+	for (int at = 0; at < 500; at++)
 		WANT(barrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0);
 	return NULL;
 }
