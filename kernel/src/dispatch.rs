@@ -270,6 +270,14 @@ impl Dispatch {
         }
     }
 
+    /// This CPU's time goes to the account of a partition from `since` on, until a thread is picked; answers whose it was.
+    /// `None`: it is not there any more.
+    pub fn charge_to(&self, since: Ticks, cid: Cid) -> Option<Cid> {
+        let cpu = Cpu(arch::cpu::this().0);
+        self.with(|scheduler| scheduler.charge_to(cpu, since, cid))
+            .ok()
+    }
+
     /// Forgets a partition without threads.
     pub fn remove_partition(&self, cid: Cid) {
         // One that is not there needs no forgetting; one with threads is not unloaded.
@@ -312,7 +320,7 @@ pub fn run() -> ! {
         let now = arch::time::now();
         latency::end(now);
         latency::working(Work::Dispatch, 0);
-        system.timers.expire(now);
+        system.timers.expire(now, now);
         while let Some(event) = system.dispatch.next_event() {
             system.log_scheduler_event(&event);
         }

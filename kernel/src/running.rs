@@ -224,10 +224,10 @@ impl<'a> Running<'a> {
         self.clock.enter_kernel(now);
         latency::begin(now, Work::from(&trap), body.context.nip);
         others::back();
-        self.trapped(trap)
+        self.trapped(trap, now)
     }
 
-    fn trapped(&mut self, trap: Trap) -> Turn {
+    fn trapped(&mut self, trap: Trap, since: Ticks) -> Turn {
         match trap {
             Trap::SystemCall => {
                 let Some(body) = &mut self.body else {
@@ -246,7 +246,7 @@ impl<'a> Running<'a> {
                 self.call(call)
             }
             Trap::Decrementer => {
-                system().timers.expire(arch::time::now());
+                system().timers.expire(arch::time::now(), since);
                 Turn::On
             }
             Trap::External => {
@@ -731,7 +731,7 @@ fn look() {
     system.serve_interrupts();
     let now = arch::time::now();
     latency::end(now);
-    system.timers.expire(now);
+    system.timers.expire(now, now);
 }
 
 /// The result that a waker has stored: an error when negative.

@@ -5,14 +5,18 @@
 //! CPU ever has to tell another about a timer. Lock: rank `Timers`; a timer's effect takes place after the lock is
 //! released.
 //!
+//! What a timer costs when its time has come, the interrupt included, is charged to the partition that has set it, and not
+//! to that of the program which it interrupts: a partition with thousands of timers uses up its own part.
+//!
 //! A CPU that goes out of use leaves its queue where it is, and another one serves it beside its own: no handle becomes
 //! stale. Who serves what changes under the scheduler's lock only (`dispatch.rs`).
 
+use crate::current;
 use crate::latency;
 use crate::process::Process;
 use crate::system::system;
 use crate::thread::WeakThread;
-use abi::{Nanos, Ticks};
+use abi::{Cid, Nanos, Ticks};
 use alloc::sync::{Arc, Weak};
 use arch::cpu::{CpuNumber, PerCpu};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -55,6 +59,22 @@ pub enum Timeout {
     Alarm(Weak<Process>),
 }
 
+impl Timeout {
+    /// Who pays for it when it is set now: whom this CPU works for, but for what all need.
+    fn payer(&self) -> Cid {
+        match self {
+            Timeout::Dormant | Timeout::ConsoleOutput(_) => Cid::GLOBAL,
+            _ => current::partition(),
+        }
+    }
+}
+
+/// What stands in a queue.
+struct Entry {
+    payer: Cid,
+    timeout: Timeout,
+}
+
 /// A timer of a program, which is told when its time has come.
 pub trait Expire: Send + Sync {
     /// The time has come; no lock is held.
@@ -63,7 +83,7 @@ pub trait Expire: Send + Sync {
 
 /// The timers of every CPU.
 pub struct Timers {
-    queues: PerCpu<SpinLock<TimerQueue<Timeout>>>,
+    queues: PerCpu<SpinLock<TimerQueue<Entry>>>,
     /// The queues that each CPU serves, a bit each.
     served: PerCpu<AtomicU64>,
 }
@@ -95,7 +115,7 @@ impl Timers {
     }
 
     /// The queues that this CPU serves.
-    fn mine(&self) -> impl Iterator<Item = &SpinLock<TimerQueue<Timeout>>> {
+    fn mine(&self) -> impl Iterator<Item = &SpinLock<TimerQueue<Entry>>> {
         let mut left = self.served.mine().load(Ordering::Relaxed);
         core::iter::from_fn(move || {
             let cpu = (left != 0).then(|| left.trailing_zeros() as u16)?;
@@ -109,9 +129,11 @@ impl Timers {
     /// # Errors
     /// [`NoMemory`].
     pub fn try_add(&self, at: Ticks, timeout: Timeout) -> Result<TimerHandle, NoMemory> {
+        let payer = timeout.payer();
+        let entry = Entry { payer, timeout };
         Ok(TimerHandle {
             cpu: arch::cpu::this(),
-            place: self.queues.mine().lock().schedule(at, timeout)?,
+            place: self.queues.mine().lock().schedule(at, entry)?,
         })
     }
 
@@ -127,7 +149,7 @@ impl Timers {
     /// Takes a timer back; nothing happens when it has expired.
     pub fn cancel(&self, handle: TimerHandle) {
         // Dropped after the lock is released: the timeout may be the last owner of something.
-        let _timeout = self.queues.of(handle.cpu).lock().cancel(handle.place);
+        let _entry = self.queues.of(handle.cpu).lock().cancel(handle.place);
     }
 
     /// When the next timer of this CPU is due.
@@ -135,18 +157,72 @@ impl Timers {
         self.mine().filter_map(|queue| queue.lock().next()).min()
     }
 
-    /// Lets everything happen on this CPU whose time has come.
-    pub fn expire(&self, now: Ticks) {
+    /// Lets everything happen on this CPU whose time has come. `since`: when it was interrupted for that, or now.
+    pub fn expire(&self, now: Ticks, since: Ticks) {
+        let mut bill: Option<Bill> = None;
         for queue in self.mine() {
-            while let Some(due) = take_due(queue, now) {
-                take_effect(due, now);
+            while let Some(Entry { payer, timeout }) = take_due(queue, now) {
+                bill.get_or_insert_with(|| Bill::begin(since)).to(payer);
+                take_effect(timeout, now);
             }
+        }
+        if let Some(bill) = bill {
+            bill.end();
+        }
+    }
+}
+
+/// Who pays for this CPU's time and memory while timers expire.
+struct Bill {
+    /// For whom the CPU works otherwise.
+    works_for: Cid,
+    /// Whose account its time goes to now, where that is known, and went to before.
+    payer: Option<Cid>,
+    former: Option<Cid>,
+    /// From when on the first payer pays.
+    since: Option<Ticks>,
+}
+
+impl Bill {
+    fn begin(since: Ticks) -> Self {
+        let works_for = current::partition();
+        Self {
+            works_for,
+            // Without a thread it is the account of the last one until the next is picked.
+            payer: current::with(|_| works_for),
+            former: None,
+            since: Some(since),
+        }
+    }
+
+    /// This partition pays from now on.
+    fn to(&mut self, payer: Cid) {
+        let since = self.since.take();
+        current::set_partition(payer);
+        if self.payer == Some(payer) {
+            return;
+        }
+        // One that is gone cannot pay; then it goes on as before.
+        if let Some(before) = system()
+            .dispatch
+            .charge_to(since.unwrap_or_else(arch::time::now), payer)
+        {
+            self.payer = Some(payer);
+            self.former = self.former.or(Some(before));
+        }
+    }
+
+    /// All is as it was.
+    fn end(self) {
+        current::set_partition(self.works_for);
+        if let Some(former) = self.former {
+            system().dispatch.charge_to(arch::time::now(), former);
         }
     }
 }
 
 /// The first timer of a queue whose time has come.
-fn take_due(queue: &SpinLock<TimerQueue<Timeout>>, now: Ticks) -> Option<Timeout> {
+fn take_due(queue: &SpinLock<TimerQueue<Entry>>, now: Ticks) -> Option<Entry> {
     let mut queue = queue.lock();
     if let Some(at) = queue.next().filter(|at| *at <= now) {
         latency::late(Ticks(now.0 - at.0));

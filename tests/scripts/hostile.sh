@@ -181,3 +181,22 @@ stopwpar -F enemy
 rmwpar enemy
 test -z "$(lswpar -q)"
 END
+
+check HOSTILE0022 'what timers do when they interrupt another WPAR is charged to the one that has set them' <<'END'
+mkwpar -n ticker -R CPU=0%-40%,40%
+mkwpar -n victim
+startwpar ticker
+startwpar victim
+cp $T/ticks /wpars/ticker/tmp/ticks
+clogin victim sh -c 'while :; do :; done' &
+clogin victim sh -c 'while :; do :; done' &
+until test "$(ps -e -@ victim -o args= | grep -c 'while :')" -ge 2; do :; done
+clogin ticker /tmp/ticks 50 5000 &
+until test "$(ps -e -@ ticker -o args= | grep -c '[t]icks')" -ge 50; do :; done
+# Its processes sleep with the signal blocked: all that it uses is its timers' expiry.
+wlmstat -@ ALL 4 1 >account
+cat account
+awk '$1 == "ticker" { paid = $2 >= 2 } $1 == "TOTAL" { sum = $2 <= 100.01 } END { exit !(paid && sum) }' account
+for name in ticker victim; do stopwpar -F $name; rmwpar $name; done
+wait || true
+END

@@ -164,7 +164,10 @@ true
 END
 
 check SCHEDULE0015 'schedo lists, explains, changes and resets' <<'END'
-test "$(schedo -a)" = 'policy = wlm'
+test "$(schedo -a)" = 'policy = wlm
+slice_us = 2000
+wakeup_grain_us = 50
+wakeup_preemption = 1'
 schedo -o policy=stride
 test "$(schedo -o policy)" = 'policy = stride'
 schedo -L policy | tail -n 1 | grep -Eq '^policy +stride +wlm'
@@ -178,6 +181,35 @@ grep -q 'speed is no tunable' err
 schedo && exit 1
 clogin chosen schedo -o policy=edf && exit 1
 true
+END
+
+check SCHEDULE0017 'tunables of the scheduler keep to their ranges, and partitions go on whatever they are' <<'END'
+schedo -L | grep -Eq '^NAME +CUR +DEF +BOOT +MIN +MAX +UNIT +TYPE'
+schedo -L slice_us | tail -n 1 | grep -Eq '^slice_us +2000 +2000 +2000 +500 +4000 +microseconds +D'
+for bad in slice_us=499 slice_us=4001 slice_us= slice_us=-1 slice_us=2ms slice_us=99999999999 wakeup_preemption=2 wakeup_grain_us=9; do
+	schedo -o $bad 2>err && exit 1
+	grep -Eq "^.*${bad%%=*} .* must be from [0-9]+ to [0-9]+" err
+done
+schedo -h wakeup_grain_us | grep -q 'takes its CPU'
+clogin chosen schedo -o slice_us=1000 && exit 1
+clogin chosen sh -c 'for i in 1 2 3; do (while :; do :; done) & done; wait' &
+until test "$(ps -e -@ chosen -o args= | grep -c 'while :')" -ge 3; do :; done
+for slice in 500 4000; do
+	schedo -o slice_us=$slice
+	test "$(schedo -o slice_us)" = "slice_us = $slice"
+	wlmstat -@ chosen 1 1 | awk '$1 == "chosen" { busy = $2 > 50 } END { exit !busy }'
+done
+schedo -o wakeup_preemption=0 -o wakeup_grain_us=500
+test "$(schedo -a | wc -l)" -eq 4
+schedo -d wakeup_grain_us
+test "$(schedo -o wakeup_grain_us)" = 'wakeup_grain_us = 50'
+schedo -D
+test "$(schedo -a)" = 'policy = wlm
+slice_us = 2000
+wakeup_grain_us = 50
+wakeup_preemption = 1'
+stopwpar -F chosen
+startwpar chosen
 END
 
 check SCHEDULE0016 'topas shows partitions live, and leaves the terminal as it was' <<'END'

@@ -42,8 +42,8 @@ pub use frame::{
 };
 pub use message::{
     AccountOf, Accounts, Answer, BindMount, ErrorLogEntry, Identity, Load, PagesByKind,
-    ProcessState, ProcessStatus, Refusal, Reply, Request, ResourceSet, Scope, WparHandle, WparKind,
-    WparStatus,
+    ProcessState, ProcessStatus, Refusal, Reply, Request, ResourceSet, Scope, Tunable, WparHandle,
+    WparKind, WparStatus,
 };
 pub use name::{NameError, WparName};
 pub use percent::{Percent, PercentLimits};

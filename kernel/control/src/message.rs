@@ -93,6 +93,15 @@ pub enum Request {
         /// Its name.
         name: String,
     },
+    /// What can be tuned in the scheduler. [`Answer::Tunables`].
+    Tunables,
+    /// Tunes something; ENOENT for an unknown name, EINVAL for a value out of its range. [`Answer::Done`].
+    Tune {
+        /// Its name.
+        name: String,
+        /// Its value from now on.
+        value: u32,
+    },
     /// The resource sets, by name. [`Answer::ResourceSets`].
     ResourceSets,
     /// Makes a resource set. EINVAL for a bad name or a CPU that is not there, EPERM in the machine's namespace, EEXIST,
@@ -204,8 +213,27 @@ pub enum Answer {
     ErrorLog(Vec<ErrorLogEntry>),
     /// To [`Request::Policies`].
     Policies(Vec<String>),
+    /// To [`Request::Tunables`].
+    Tunables(Vec<Tunable>),
     /// To [`Request::ResourceSets`].
     ResourceSets(Vec<ResourceSet>),
+}
+
+/// Something that can be tuned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tunable {
+    /// Its name.
+    pub name: String,
+    /// Its value now.
+    pub value: u32,
+    /// Its value at boot.
+    pub default: u32,
+    /// The least that is allowed.
+    pub least: u32,
+    /// The most that is allowed.
+    pub most: u32,
+    /// What it counts.
+    pub unit: String,
 }
 
 /// An answer, or why there is none.

@@ -50,6 +50,11 @@ impl Scheduler {
     /// Settles one CPU's time and tells the policy: before the CPU has another owner.
     pub(crate) fn settle(&mut self, number: usize, now: Ticks) {
         self.read_clock(number, now);
+        self.tell_spent(number, now);
+    }
+
+    /// Tells the policy what it has not been told yet of a CPU's time.
+    fn tell_spent(&mut self, number: usize, now: Ticks) {
         let Some(processor) = self.processors.get_mut(number) else {
             return;
         };
@@ -123,18 +128,21 @@ impl Scheduler {
         }
     }
 
-    /// Time on `cpu` from `now` on goes to the account of `cid` (an interrupt or a packet for it), until the next
-    /// call or pick. Answers whose account it went to before, so that the caller can go back to it.
+    /// Time on `cpu` from `since` on goes to the account of `cid` (an interrupt or a packet for it), until the next
+    /// call or pick. `since` may be past, as far as the trap by which the CPU has come into the kernel: only then it is
+    /// known whom the interrupt is for. Answers whose account it went to before, so that the caller can go back to it.
     ///
     /// # Errors
     /// [`Refusal::Partition`]; [`Refusal::Cpu`]: not online.
-    pub fn charge_to(&mut self, cpu: Cpu, now: Ticks, cid: Cid) -> Result<Cid, Refusal> {
-        let now = self.at(now);
+    pub fn charge_to(&mut self, cpu: Cpu, since: Ticks, cid: Cid) -> Result<Cid, Refusal> {
+        let now = self.at(since);
         if self.partition(cid).is_none() {
             return Err(Refusal::Partition);
         }
         let number = usize::from(cpu.0);
-        self.settle(number, now);
+        // What has been settled beyond `since` meanwhile, because another CPU has decided, stays where it is.
+        self.read_clock(number, since);
+        self.tell_spent(number, now);
         let processor = self
             .processors
             .get_mut(number)

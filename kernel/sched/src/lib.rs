@@ -75,10 +75,11 @@ mod wlm;
 pub use attributes::{Allowance, Attributes, Class, Priority};
 pub use clock::CpuClock;
 pub use edf::Edf;
-pub use policy::{Choice, Claim, Demand, Machine, Policy, Running, policy_by_name};
+pub use policy::{Choice, Claim, Demand, Machine, Policy, Running, policy_by_name, policy_names};
 pub use round_robin::RoundRobin;
 pub use scheduler::Scheduler;
 pub use stride::Stride;
+pub use tuning::Tunable;
 pub use types::{
     Account, Cpu, CpuSet, Decision, Entitlement, EntityId, Event, Fault, Reason, Refusal, Snapshot,
     Wakeup,

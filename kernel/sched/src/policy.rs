@@ -143,14 +143,25 @@ pub trait Policy: Send {
     }
 }
 
-/// The shipped policy of this name: `wlm`, `edf`, `stride` or `round-robin`.
+/// Makes a policy that knows no partition yet.
+type Make = fn() -> Box<dyn Policy>;
+
+/// What is shipped, by name.
+const SHIPPED: [(&str, Make); 4] = [
+    ("wlm", || Box::new(Wlm::new())),
+    ("edf", || Box::new(Edf::new())),
+    ("stride", || Box::new(Stride::new())),
+    ("round-robin", || Box::new(RoundRobin::new())),
+];
+
+/// The shipped policy of this name.
 #[must_use]
 pub fn policy_by_name(name: &str) -> Option<Box<dyn Policy>> {
-    match name {
-        "wlm" => Some(Box::new(Wlm::new())),
-        "edf" => Some(Box::new(Edf::new())),
-        "stride" => Some(Box::new(Stride::new())),
-        "round-robin" => Some(Box::new(RoundRobin::new())),
-        _ => None,
-    }
+    let (_, make) = SHIPPED.iter().find(|(known, _)| *known == name)?;
+    Some(make())
+}
+
+/// The names of the shipped policies.
+pub fn policy_names() -> impl Iterator<Item = &'static str> {
+    SHIPPED.iter().map(|(name, _)| *name)
 }

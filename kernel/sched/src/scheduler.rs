@@ -13,7 +13,7 @@ use crate::load::Load;
 use crate::table::Table;
 use crate::threads::Threads;
 use crate::tree::{Nodes, Places, Tree};
-use crate::tuning::Tuning;
+use crate::tuning::{Tunable, Tuning};
 use crate::watch::Watch;
 use crate::{
     Account, Claim, Cpu, CpuClock, CpuSet, Demand, Entitlement, EntityId, Event, Machine, Policy,
@@ -322,6 +322,35 @@ impl Scheduler {
         } else {
             Some(Bucket::new(hard, cpus, self.tuning.quantum, now))
         };
+    }
+
+    /// What is tuned now.
+    #[must_use]
+    pub fn tuned(&self, tunable: Tunable) -> u32 {
+        self.tuning.value(tunable)
+    }
+
+    /// Tunes something. It holds for slices and wake-ups from now on: a slice that has begun goes on to its end.
+    ///
+    /// # Errors
+    /// [`Refusal::Range`].
+    pub fn tune(&mut self, tunable: Tunable, value: u32, now: Ticks) -> Result<(), Refusal> {
+        let now = self.at(now);
+        let (least, most) = tunable.range();
+        if value < least || value > most {
+            return Err(Refusal::Range);
+        }
+        self.settle_all(now);
+        self.tuning.set(tunable, value);
+        let bounds = self.thread_bounds();
+        for number in 0..self.partitions.len() {
+            if let Some(partition) = self.partition_mut(Cid(number as u16)) {
+                partition.threads.set_bounds(bounds);
+            }
+        }
+        let machine = self.machine();
+        self.deciders.machine(now, machine);
+        Ok(())
     }
 
     /// New values, with effect at once: CPUs that run the partition are told to pick.

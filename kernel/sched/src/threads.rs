@@ -58,6 +58,11 @@ impl Threads {
         }
     }
 
+    /// Other limits, of slices above all.
+    pub fn set_bounds(&mut self, bounds: Bounds) {
+        self.fair.set_bounds(bounds);
+    }
+
     /// A fresh thread, which wants nothing yet.
     pub fn introduce(&self, entities: &mut Entities, index: u32) {
         let Some(weight) = entities.get(index).map(weight) else {

@@ -159,9 +159,12 @@ impl Scheduler {
             let threads = &self.partition(cid)?.threads;
             match threads.overtakes(&self.entities, challenger, index) {
                 Overtaking::Now => return Some(now),
-                Overtaking::After(ticks) => Ticks(ticks),
+                Overtaking::After(ticks) if self.tuning.wake_ups => Ticks(ticks),
+                Overtaking::After(_) => return None,
                 Overtaking::Never => return None,
             }
+        } else if !self.tuning.wake_ups {
+            return None;
         } else {
             let running = Running {
                 cpu: Cpu(number as u16),

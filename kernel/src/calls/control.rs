@@ -17,7 +17,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::{
     AccountOf, Accounts, Answer, CpuList, ErrorLogEntry, FrameError, Identity, PagesByKind,
-    Refusal, Reply, Request, Scope, WparName, WparStatus, decode_request, encode_reply,
+    Refusal, Reply, Request, Scope, Tunable, WparName, WparStatus, decode_request, encode_reply,
 };
 use devfs::{Device, Export, Item};
 use fallible::{NoMemory, Push};
@@ -204,6 +204,14 @@ impl ControlFile {
                 system().dispatch.set_policy(policy);
                 Ok(Answer::Done)
             }
+            Request::Tune { name, value } => {
+                let tunable = sched::Tunable::by_name(&name).ok_or(Errno::ENOENT)?;
+                let now = arch::time::now();
+                let tuned = system()
+                    .dispatch
+                    .with(|scheduler| scheduler.tune(tunable, value, now));
+                Ok(tuned.map(done).map_err(|_| Errno::EINVAL)?)
+            }
             Request::DefineResourceSet(set) => Ok(partitions::define_resource_set(&set).map(done)?),
             Request::RemoveResourceSet { name } => {
                 Ok(partitions::remove_resource_set(&name).map(done)?)
@@ -311,6 +319,7 @@ fn inspect(cx: &IoContext<'_>, request: &Request) -> Option<Answered> {
             .map(Answer::ErrorLog)
             .map_err(Unanswered::from),
         Request::Policies => policies().map(Answer::Policies).map_err(Unanswered::from),
+        Request::Tunables => tunables().map(Answer::Tunables).map_err(Unanswered::from),
         Request::ResourceSets => partitions::resource_sets()
             .map(Answer::ResourceSets)
             .map_err(Unanswered::from),
@@ -443,11 +452,25 @@ fn error_log(viewer: Cid) -> Result<Vec<ErrorLogEntry>, NoMemory> {
     })
 }
 
+fn tunables() -> Result<Vec<Tunable>, NoMemory> {
+    let mut found = Vec::new();
+    for tunable in sched::Tunable::ALL {
+        let (least, most) = tunable.range();
+        found.try_push(Tunable {
+            name: fallible::string(tunable.name())?,
+            value: system().dispatch.with(|scheduler| scheduler.tuned(tunable)),
+            default: tunable.default(),
+            least,
+            most,
+            unit: fallible::string(tunable.unit())?,
+        })?;
+    }
+    Ok(found)
+}
+
 fn policies() -> Result<Vec<String>, NoMemory> {
     let active = system().dispatch.with(|scheduler| scheduler.policy_name());
-    let others = ["wlm", "edf", "stride", "round-robin"]
-        .into_iter()
-        .filter(|name| *name != active);
+    let others = sched::policy_names().filter(|name| *name != active);
     let mut names = Vec::new();
     for name in core::iter::once(active).chain(others) {
         names.try_push(fallible::string(name)?)?;

@@ -4,7 +4,7 @@ use crate::database::reason_of;
 use crate::messages::Message;
 use control::{
     Accounts, Answer, Identity, Load, ProcessStatus, Refusal, Reply, Request, ResourceSet, Scope,
-    WparHandle, WparName, WparStatus,
+    Tunable, WparHandle, WparName, WparStatus,
 };
 use std::fs::File;
 use std::io::{Read, Write};
@@ -152,6 +152,14 @@ impl<'a> Control<'a> {
     pub fn policies(&mut self) -> Result<Vec<String>, Refusal> {
         match self.kernel.ask(&Request::Policies)? {
             Answer::Policies(names) => Ok(names),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// What can be tuned in the scheduler, beside the policy.
+    pub fn tunables(&mut self) -> Result<Vec<Tunable>, Refusal> {
+        match self.kernel.ask(&Request::Tunables)? {
+            Answer::Tunables(tunables) => Ok(tunables),
             _ => Err(unexpected()),
         }
     }

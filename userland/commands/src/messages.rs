@@ -77,6 +77,7 @@ messages! {
     525 Broken { name, reason } "Workload partition {name} is broken: {reason}.";
     526 NoResourceSet { name } "There is no resource set {name}.";
     527 NoTunable { name } "{name} is no tunable parameter: schedo -a lists them.";
+    529 BadTunable { name, value, allowed } "{name} ({value}) must be {allowed}.";
     528 NeedsTerminal {} "A live view needs a terminal; -n COUNT writes so many reports.";
 }
 

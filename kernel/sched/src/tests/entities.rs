@@ -248,3 +248,50 @@ fn sched0046_races_of_clocks_spoil_no_sum() {
         (Ticks(190), 290 + (150 - 20))
     );
 }
+
+/// SCHED0067: an interrupt for another partition is charged to it from the trap on, although whom it is for is known only
+/// later, and although another CPU has read the clock in between.
+#[test]
+fn sched0067_interrupts_are_charged_from_the_trap_on() {
+    let policy = policy_by_name("wlm").expect("shipped");
+    let mut scheduler = Scheduler::new(TIMEBASE, 1, policy);
+    let cpu = Cpu(0);
+    let (one, two) = (Cid(1), Cid(2));
+    let clock = scheduler.online(cpu, Ticks(0)).expect("first");
+    for cid in [one, two] {
+        scheduler
+            .add_partition(cid, Entitlement::default(), Ticks(0))
+            .expect("legal");
+    }
+    let id = scheduler.admit(one, Attributes::default()).expect("room");
+    let _preempt = scheduler.wake(id, Ticks(0)).expect("known");
+    assert_eq!(scheduler.pick(cpu, Ticks(0)).run, Some(id));
+    let account = |user, system| Account {
+        user: Ticks(user),
+        system: Ticks(system),
+    };
+    // Before the thread goes to its program.
+    let mut charged = 40;
+    for (start, read) in [(1_000, None), (2_000, Some(Ticks(2_006)))] {
+        clock.enter_user(Ticks(start - 960));
+        clock.enter_kernel(Ticks(start));
+        if let Some(read) = read {
+            // Somebody else decides: what the clock shows then is settled.
+            let _preempt = scheduler
+                .set_policy(policy_by_name("wlm").expect("shipped"), read)
+                .expect("memory");
+            charged += 6;
+        }
+        assert_eq!(scheduler.charge_to(cpu, Ticks(start), two), Ok(one));
+        assert_eq!(scheduler.charge_to(cpu, Ticks(start + 40), one), Ok(two));
+        clock.enter_user(Ticks(start + 40));
+        let at = Ticks(start + 40);
+        let snapshot = scheduler.snapshot(at).expect("memory");
+        assert_eq!(snapshot.accounted(), snapshot.elapsed);
+        assert_eq!(
+            scheduler.account(one, at).expect("there").system,
+            Ticks(charged)
+        );
+    }
+    assert_eq!(scheduler.account(two, Ticks(2_040)), Ok(account(0, 80 - 6)));
+}

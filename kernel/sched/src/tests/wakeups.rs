@@ -170,3 +170,65 @@ fn sched0034_no_cpu_idles_while_something_waits() {
     machine.run(seconds(2));
     assert_eq!(machine.snapshot().idle, before.idle);
 }
+
+/// SCHED0069: what is tuned holds from then on: slices are as long, and a wake-up takes a CPU or waits for a slice's end.
+#[test]
+fn sched0069_tunables_have_effect() {
+    use crate::{Refusal, Tunable};
+    let mut machine = machine(1, "wlm");
+    let cids = [
+        machine.partition(1, 1),
+        machine.partition(2, 1),
+        machine.partition(3, 1),
+    ];
+    machine.spawn(cids[0], Busy);
+    machine.spawn(cids[1], Busy);
+    let tune = |machine: &mut Machine, tunable, value| {
+        let now = machine.now();
+        machine.scheduler.tune(tunable, value, now)
+    };
+    for (slice, turns) in [(4_000, 250), (500, 2_000), (2_000, 500)] {
+        assert_eq!(tune(&mut machine, Tunable::Slice, slice), Ok(()));
+        machine.run(millis(20));
+        let before = machine.switches;
+        let found = measure(&mut machine, seconds(1), &cids[..2]);
+        assert_near(
+            (machine.switches - before) as f64,
+            f64::from(turns),
+            3.0,
+            "turns",
+        );
+        assert_near(found[0], 50.0, 0.3, "half");
+    }
+    machine.spawn(
+        cids[2],
+        Periodic {
+            run: micros(20),
+            sleep: micros(200),
+        },
+    );
+    let waits = |machine: &mut Machine, percent| {
+        machine.run(millis(50));
+        machine.forget_latencies();
+        machine.run(seconds(1));
+        percentile(&machine.latencies[&cids[2]], percent)
+    };
+    let at_once = waits(&mut machine, 60);
+    assert!(at_once <= micros(60), "{at_once}");
+    assert_eq!(tune(&mut machine, Tunable::Grain, 500), Ok(()));
+    let grain = waits(&mut machine, 60);
+    assert!(grain > micros(200) && grain <= micros(500), "{grain}");
+    assert_eq!(tune(&mut machine, Tunable::WakeUps, 0), Ok(()));
+    let slices = waits(&mut machine, 60);
+    assert!(slices > micros(600), "{slices}");
+    for (tunable, bad) in [
+        (Tunable::Slice, 499),
+        (Tunable::Slice, 4_001),
+        (Tunable::Grain, 0),
+        (Tunable::WakeUps, 2),
+    ] {
+        let before = machine.scheduler.tuned(tunable);
+        assert_eq!(tune(&mut machine, tunable, bad), Err(Refusal::Range));
+        assert_eq!(machine.scheduler.tuned(tunable), before);
+    }
+}
