@@ -137,7 +137,7 @@ pub fn forget(object: Numbered) {
 /// Kills everything in a partition: its init has ended or it is stopped by force.
 ///
 /// Nobody escapes by being made meanwhile: after it has been closed nobody is admitted, and who was admitted before and
-/// joins the tree later looks whether it is closed ([`Process::end_if_closed`]).
+/// joins the tree later looks whether it is closed (`Process::end_if_closed`).
 pub fn kill_partition(environment: &Environment) {
     environment.wpar.close();
     let processes: Vec<_> = {
