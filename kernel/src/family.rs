@@ -8,9 +8,7 @@ use crate::system::{Numbered, Tree, system};
 use abi::linux::{ActionFlags, SigInfo, SignalNumber};
 use abi::{Cid, Pid};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-use process::{Exit, ExitStatus, Notice, Report, Usage};
-use smallvec::SmallVec;
+use process::{ExitStatus, Notice, Report, Step, Usage, VPid};
 
 /// The process with a global number, if it has not been reaped.
 pub fn find(pid: Pid) -> Option<Arc<Process>> {
@@ -22,55 +20,87 @@ pub fn find(pid: Pid) -> Option<Arc<Process>> {
         .and_then(Numbered::process)
 }
 
+/// So many children are let go of at a time.
+const STEP: usize = 16;
+
+/// Whether a process has more children than its end lets go of at once.
+pub fn has_many_children(process: &Process) -> bool {
+    let tree = system().tree.lock();
+    tree.children(process.pid).nth(STEP).is_some()
+}
+
+/// A process whose end is decided, and which has one thread only, lets go of some of its children; false when it has none.
+pub fn part(process: &Process) -> bool {
+    begin_end(process.pid);
+    (0..STEP).all(|_| pass_on(process.pid))
+}
+
 /// A process has let go of everything: tells the tree and everybody concerned.
-pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
-    let exit = {
+pub fn ended(process: &Process, status: ExitStatus, usage: Usage) {
+    let pid = process.pid;
+    begin_end(pid);
+    while pass_on(pid) {}
+    let step = {
         let mut tree = system().tree.lock();
-        let careless = careless_reapers(&tree, process.pid);
-        tree.exit(process.pid, status, usage, |reaper| {
-            careless.contains(&reaper)
-        })
+        let careless = tree
+            .parent(pid)
+            .is_some_and(|parent| is_careless(&tree, parent));
+        tree.report_end(pid, status, usage, careless)
     };
-    let Exit {
-        notices,
+    follow(step);
+}
+
+/// Begins the end of a process in the tree, and does what goes with it.
+fn begin_end(pid: Pid) {
+    let Some(end) = system().tree.lock().end(pid) else {
+        return;
+    };
+    if let Some(terminal) = end.lost_terminal {
+        crate::terminals::hang_up(terminal);
+    }
+    if let Some(cid) = end.ended_partition {
+        kill_partition(cid);
+    }
+}
+
+/// Gives one child of a process that is ending to its next parent; false when there is none left.
+fn pass_on(pid: Pid) -> bool {
+    let step = {
+        let mut tree = system().tree.lock();
+        let careless = tree.heir(pid).is_some_and(|heir| is_careless(&tree, heir));
+        tree.pass_on(pid, careless)
+    };
+    step.map(follow).is_some()
+}
+
+/// Tells everybody concerned of a step in the end of a process.
+fn follow(step: Step<Numbered>) {
+    let Step {
+        notice,
         freed,
+        orphan,
         hang_up,
-        lost_terminal,
-        ended_partition,
-        orphans,
-        ..
-    } = exit;
-    for orphan in orphans.into_iter().filter_map(find) {
+    } = step;
+    if let Some(orphan) = orphan.and_then(find) {
         orphan.know_parent(None);
         let wanted = orphan.with(|state| state.conduct.death_signal);
         if let Some(signal) = wanted {
             signals::post(&orphan, SigInfo::kernel(signal), Origin::Inside);
         }
     }
-    notices.iter().for_each(tell);
+    notice.iter().for_each(tell);
     freed.into_iter().for_each(forget);
-    for group in hang_up {
+    if let Some(group) = hang_up {
         for signal in [SignalNumber::SIGHUP, SignalNumber::SIGCONT] {
             signals::post_to_group(group, SigInfo::kernel(signal));
         }
     }
-    if let Some(terminal) = lost_terminal {
-        crate::terminals::hang_up(terminal);
-    }
-    if let Some(cid) = ended_partition {
-        kill_partition(cid);
-    }
 }
 
-/// Those who may be told of the end of `pid` or of its children and leave no zombie (`man 2 wait`, NOTES).
-fn careless_reapers(tree: &Tree, pid: Pid) -> SmallVec<[Pid; 3]> {
-    let cid = tree.pids.place(pid).map_or(Cid::GLOBAL, |(cid, _)| cid);
-    let reapers = [tree.parent(pid), tree.init(cid), tree.init(Cid::GLOBAL)];
-    let careless = |reaper: &Pid| {
-        let process = tree.pids.by_pid(*reaper).and_then(Numbered::process);
-        process.is_some_and(|process| process.signals.lock().actions.reaps_children_itself())
-    };
-    reapers.into_iter().flatten().filter(careless).collect()
+/// Whether a parent that is told of the end of a child leaves no zombie (`man 2 wait`, NOTES).
+fn is_careless(tree: &Tree, parent: Pid) -> bool {
+    let process = tree.pids.by_pid(parent).and_then(Numbered::process);
+    process.is_some_and(|process| process.signals.lock().actions.reaps_children_itself())
 }
 
 /// Tells a parent of its child.
@@ -83,7 +113,7 @@ pub fn tell(notice: &Notice) {
             system().tree.lock().pids.seen(child.pid, parent.cid()),
             child.credential().identity.uid,
         ),
-        None => (process::VPid::NONE, 0),
+        None => (VPid::NONE, 0),
     };
     if let Some(signal) = notice.signal {
         let stop_only = !matches!(notice.report, Report::Ended(_));
@@ -117,17 +147,34 @@ pub fn kill_partition(cid: Cid) {
     if cid.is_global() {
         panic!("init of Global has ended");
     }
-    let processes: Vec<_> = {
-        let tree = system().tree.lock();
-        let process = |pid| tree.pids.by_pid(pid).and_then(Numbered::process);
-        let all = tree.of_partition(cid).filter_map(process);
-        // Nobody may be left over: a word for each of them.
-        fallible::assured(|| all.collect())
-    };
-    for process in processes {
+    for process in of_partition(cid) {
         process.end(ExitStatus::Killed {
             signal: SignalNumber::SIGKILL,
             core: false,
         });
     }
+}
+
+/// The processes of a group, one after the other by their numbers: signals must come, and need no memory for a list.
+pub fn of_group(group: Pid) -> impl Iterator<Item = Arc<Process>> {
+    let mut from = Pid(0);
+    let next = move || {
+        let tree = system().tree.lock();
+        let member = tree.members_from(group, from).next()?;
+        from = Pid(member.0 + 1);
+        Some(tree.pids.by_pid(member).and_then(Numbered::process))
+    };
+    core::iter::from_fn(next).flatten()
+}
+
+/// The processes of a partition, one after the other by their numbers: so nobody is left out for want of memory for a list.
+pub fn of_partition(cid: Cid) -> impl Iterator<Item = Arc<Process>> {
+    let mut from = VPid::INIT;
+    let next = move || {
+        let tree = system().tree.lock();
+        let (number, object) = tree.pids.next_of(cid, from)?;
+        from = VPid(number.0 + 1);
+        Some(object.process())
+    };
+    core::iter::from_fn(next).flatten()
 }

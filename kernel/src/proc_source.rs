@@ -121,8 +121,9 @@ impl ProcSource for View {
     }
 
     fn thread_from(&self, process: ProcessRef, tid: Pid) -> Option<Pid> {
-        let threads = self.find(process)?.threads();
-        threads
+        let found = self.find(process)?;
+        found
+            .threads
             .iter()
             .map(|thread| Pid(self.seen(thread.tid())))
             .filter(|number| *number >= tid)
@@ -133,14 +134,14 @@ impl ProcSource for View {
         let Some(found) = self.find(process) else {
             return Ok(None);
         };
-        let threads = found.threads();
-        let thread = threads
+        let thread = found
+            .threads
             .iter()
             .find(|thread| self.seen(thread.tid()) == tid.0);
         if thread.is_none() && tid != process.pid {
             return Ok(None);
         }
-        task(self, &found, process.pid, tid, thread).map(Some)
+        task(self, &found, process.pid, tid, thread.as_ref()).map(Some)
     }
 
     fn command_line(&self, process: ProcessRef) -> Known<Vec<u8>> {
@@ -277,7 +278,7 @@ fn state_of(process: &Process, thread: Option<&Arc<Thread>>) -> TaskState {
     let runs = |thread: &Arc<Thread>| thread.phase() == Phase::Ready;
     let running = match thread {
         Some(thread) => runs(thread),
-        None => process.threads().iter().any(runs),
+        None => process.threads.iter().any(|thread| runs(&thread)),
     };
     if running {
         TaskState::Running
@@ -321,14 +322,14 @@ fn task(
     };
     let ((group, session), terminal) = job;
     let signals = signals_of(process, thread);
-    let first = process.threads().first().cloned();
+    let first = process.threads.iter().next();
     let scheduling = scheduling_of(thread.or(first.as_ref()));
     let (name, identity, started, threads) = process.with(|state| {
         (
             state.name.clone(),
             state.credential.identity.clone(),
             state.started,
-            state.threads.len(),
+            process.threads.count(),
         )
     });
     let (uid, gid) = ids(&identity);
@@ -573,7 +574,7 @@ pub fn status(process: &Arc<Process>, viewer: Cid) -> Result<ProcessStatus, NoMe
             state.name.clone(),
             state.credential.identity.euid,
             state.started,
-            state.threads.len(),
+            process.threads.count(),
             state.arguments,
         )
     });

@@ -8,6 +8,7 @@ use crate::calls::{self, Call};
 use crate::cpu_timers;
 use crate::current;
 use crate::dispatch::earlier;
+use crate::family;
 use crate::latency::{self, Work};
 use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
@@ -274,7 +275,7 @@ impl<'a> Running<'a> {
             let why = format_args!("the partition holds its maximum of {most} pages");
             return shortage::kill(process, why);
         }
-        match fallible::assured(|| shortage::relieve(process)) {
+        match shortage::relieve(process) {
             Relief::Coming => {}
             Relief::Kill(victim) if victim.cid() == cid => {
                 shortage::kill(&victim, format_args!("no memory"));
@@ -461,7 +462,7 @@ impl<'a> Running<'a> {
                 return self.leave(Reason::Preempted);
             }
         }
-        if self.clear_memory() == Turn::Off {
+        if self.clear_memory() == Turn::Off || self.part_from_children() == Turn::Off {
             return Turn::Off;
         }
         if let Some(mut body) = self.body.take() {
@@ -506,7 +507,7 @@ impl<'a> Running<'a> {
         };
         // The process, this CPU and this function have it; one more owner is another process.
         const OWNERS: usize = 3;
-        let (last, status) = process.with(|state| (state.threads.len() == 1, state.end));
+        let (last, status) = process.with(|state| (process.threads.count() == 1, state.end));
         if !last || Arc::strong_count(&space) > OWNERS || space.lock().resident().0 <= STEP as u64 {
             return Turn::On;
         }
@@ -514,6 +515,26 @@ impl<'a> Running<'a> {
         process.end(status.unwrap_or(ExitStatus::Exited(0)));
         calls::thread::leave_user_traces(&self.thread);
         while !space.lock().clear_step(STEP) {
+            look();
+            let asked = others::answer();
+            if self.is_preempted(asked) {
+                self.thread.call_attention();
+                return self.leave(Reason::Preempted);
+            }
+        }
+        Turn::On
+    }
+
+    /// The last thread hands the children of its process on in steps, so that many of them keep nobody waiting.
+    fn part_from_children(&mut self) -> Turn {
+        let process = self.thread.process.clone();
+        let (last, status) = process.with(|state| (process.threads.count() == 1, state.end));
+        if !last || !family::has_many_children(&process) {
+            return Turn::On;
+        }
+        // From here on the thread comes back here whenever it is picked.
+        process.end(status.unwrap_or(ExitStatus::Exited(0)));
+        while family::part(&process) {
             look();
             let asked = others::answer();
             if self.is_preempted(asked) {

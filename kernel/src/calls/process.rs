@@ -356,7 +356,7 @@ fn with_space(
     })();
     if let Err(errno) = begun {
         // The thread and its process refer to each other.
-        child.with(|state| state.threads.clear());
+        child.threads.clear();
         environment.thread_left();
         let abandoned = system().tree.lock().abandon(child.pid);
         abandoned.into_iter().for_each(family::forget);
@@ -423,8 +423,9 @@ pub fn exit_group(call: &mut Call<'_>) -> Called {
 /// `man 2 _exit`: ends the thread, with the last one the process.
 pub fn exit(call: &mut Call<'_>) -> Outcome {
     let status = ExitStatus::Exited(call.argument(0) as u8);
+    let threads = &call.process().threads;
     call.process().with(|state| {
-        if state.threads.len() == 1 {
+        if threads.count() == 1 {
             state.end.get_or_insert(status);
         }
     });

@@ -413,6 +413,6 @@ fn whom(call: &Call<'_>) -> Result<Vec<Arc<Thread>>, Errno> {
         }
         _ => return Err(Errno::EINVAL),
     };
-    let threads = processes.iter().flat_map(|process| process.threads());
+    let threads = processes.iter().flat_map(|process| process.threads.iter());
     Ok(fallible::collect(threads)?)
 }

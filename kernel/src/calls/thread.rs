@@ -48,7 +48,7 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
             call.thread.attributes().for_child(),
         );
         admitted.map_err(|errno| {
-            process.with(|state| state.threads.retain(|other| !Arc::ptr_eq(other, &thread)));
+            process.threads.remove(&thread);
             undo(errno)
         })?;
         Ok(u64::from(tid.0))
@@ -67,7 +67,7 @@ pub fn leave_user_traces(thread: &Arc<Thread>) {
         return;
     };
     super::futex::release_robust(thread, &space);
-    if address == 0 || thread.process.threads().len() < 2 {
+    if address == 0 || thread.process.threads.count() < 2 {
         return;
     }
     let cleared = space.lock().write(address, &0u32.to_le_bytes());
