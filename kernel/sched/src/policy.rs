@@ -144,13 +144,19 @@ pub trait Policy: Send {
 }
 
 /// The shipped policy of this name: `wlm`, `edf`, `stride` or `round-robin`.
-#[must_use]
-pub fn policy_by_name(name: &str) -> Option<Box<dyn Policy>> {
+///
+/// # Errors
+/// [`Refusal::Range`]: there is none; [`Refusal::Full`]: there is no memory.
+pub fn policy_by_name(name: &str) -> Result<Box<dyn Policy>, Refusal> {
+    fn shipped(policy: impl Policy + 'static) -> Result<Box<dyn Policy>, Refusal> {
+        let boxed = fallible::boxed(policy).map_err(|_| Refusal::Full)?;
+        Ok(boxed)
+    }
     match name {
-        "wlm" => Some(Box::new(Wlm::new())),
-        "edf" => Some(Box::new(Edf::new())),
-        "stride" => Some(Box::new(Stride::new())),
-        "round-robin" => Some(Box::new(RoundRobin::new())),
-        _ => None,
+        "wlm" => shipped(Wlm::new()),
+        "edf" => shipped(Edf::new()),
+        "stride" => shipped(Stride::new()),
+        "round-robin" => shipped(RoundRobin::new()),
+        _ => Err(Refusal::Range),
     }
 }
