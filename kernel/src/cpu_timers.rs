@@ -246,7 +246,7 @@ impl CpuTimers {
         };
         // Threads that run on other CPUs look at the list on their way back.
         if alarm.next().is_some() {
-            process.threads().iter().for_each(|thread| thread.remind());
+            process.threads.iter().for_each(|thread| thread.remind());
         }
         Ok(old)
     }
@@ -270,16 +270,20 @@ impl CpuTimers {
 /// Lets everything happen whose CPU time has come; answers when a thread that runs from now on has to look again.
 pub fn look(process: &Arc<Process>, now: Ticks) -> Option<Ticks> {
     let timers = &process.cpu_timers;
-    let clocks: Vec<(Which, CpuClock)> = {
-        let entries = timers.entries.lock();
-        let both = entries
-            .iter()
-            .map(|entry| (entry.which.clone(), entry.clock.clone()));
-        // Time limits must hold: as many as the process has timers.
-        fallible::assured(|| both.collect())
-    };
     let mut nearest: Option<Nanos> = None;
-    for (which, clock) in clocks {
+    // From the last one down, so that whoever takes the place of one that is taken out meanwhile has been looked at; one that is
+    // added asks for another look.
+    let mut left = timers.entries.lock().len();
+    while left > 0 {
+        left -= 1;
+        let entry = {
+            let entries = timers.entries.lock();
+            let entry = entries.get(left);
+            entry.map(|entry| (entry.which.clone(), entry.clock.clone()))
+        };
+        let Some((which, clock)) = entry else {
+            continue;
+        };
         let used = clock.now(now);
         let due = {
             let mut entries = timers.entries.lock();
@@ -310,7 +314,7 @@ pub fn look(process: &Arc<Process>, now: Ticks) -> Option<Ticks> {
 
 /// How long one of the threads that may run may do so until all together can have used up `left`.
 fn share(process: &Process, left: Nanos) -> Ticks {
-    let threads = process.with(|state| state.threads.len()).max(1);
+    let threads = process.threads.count().max(1);
     let cpus = system().dispatch.cpus().0.count_ones().max(1) as usize;
     let span = Nanos(left.0 / threads.min(cpus) as u64);
     system().timebase.ticks(span.max(LEAST_PAUSE))

@@ -10,9 +10,7 @@ use crate::system::{Numbered, Tree, system};
 use abi::linux::{ActionFlags, SigInfo, SignalNumber};
 use abi::{Cid, Pid};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-use process::{Exit, ExitStatus, Notice, Report, Usage};
-use smallvec::SmallVec;
+use process::{ExitStatus, Notice, Report, Step, Usage, VPid};
 
 /// The process with a global number, if it has not been reaped.
 pub fn find(pid: Pid) -> Option<Arc<Process>> {
@@ -24,58 +22,55 @@ pub fn find(pid: Pid) -> Option<Arc<Process>> {
         .and_then(Numbered::process)
 }
 
+/// So many tracees and children are let go of at a time.
+const STEP: usize = 16;
+
+/// Whether a process has more tracees and children than its end lets go of at once.
+pub fn has_many_ties(process: &Process) -> bool {
+    let tree = system().tree.lock();
+    let all = tree.tracees(process.pid).chain(tree.children(process.pid));
+    all.take(STEP + 1).count() > STEP
+}
+
+/// A process whose end is decided, and which has one thread only, lets go of some of its tracees and children; false when it
+/// has none.
+pub fn part(process: &Process) -> bool {
+    begin_end(process.pid);
+    (0..STEP).all(|_| let_go_of_one(process.pid))
+}
+
 /// A process has let go of everything: tells the tree and everybody concerned.
-pub fn ended(process: &Arc<Process>, status: ExitStatus, usage: Usage) {
-    let exit = {
+pub fn ended(process: &Process, status: ExitStatus, usage: Usage) {
+    let pid = process.pid;
+    begin_end(pid);
+    while let_go_of_one(pid) {}
+    let step = {
         let mut tree = system().tree.lock();
-        let careless = careless_reapers(&tree, process.pid);
-        tree.exit(process.pid, status, usage, |reaper| {
-            careless.contains(&reaper)
-        })
+        let careless = has_careless_parent(&tree, pid);
+        tree.report_end(pid, status, usage, careless)
     };
-    follow(exit);
+    follow(step);
 }
 
 /// Tells the parent of a process that has ended, of which so far only its tracer has known.
 pub fn hand_over(pid: Pid) {
-    let exit = {
+    let step = {
         let mut tree = system().tree.lock();
-        let careless = careless_reapers(&tree, pid);
-        tree.hand_over(pid, |reaper| careless.contains(&reaper))
+        let careless = has_careless_parent(&tree, pid);
+        tree.hand_over(pid, careless)
     };
-    follow(exit);
+    step.into_iter().for_each(follow);
 }
 
-/// Does what follows from an end.
-fn follow(exit: Exit<Numbered>) {
-    let Exit {
-        notices,
-        freed,
-        hang_up,
-        lost_terminal,
-        ended_partition,
-        orphans,
-        tracees,
-    } = exit;
-    tracees.into_iter().for_each(ptrace::tracer_ended);
-    for orphan in orphans.into_iter().filter_map(find) {
-        orphan.know_parent(None);
-        let wanted = orphan.with(|state| state.conduct.death_signal);
-        if let Some(signal) = wanted {
-            signals::post(&orphan, SigInfo::kernel(signal), Origin::Inside);
-        }
-    }
-    notices.iter().for_each(tell);
-    freed.into_iter().for_each(forget);
-    for group in hang_up {
-        for signal in [SignalNumber::SIGHUP, SignalNumber::SIGCONT] {
-            signals::post_to_group(group, SigInfo::kernel(signal));
-        }
-    }
-    if let Some(terminal) = lost_terminal {
+/// Begins the end of a process in the tree, and does what goes with it.
+fn begin_end(pid: Pid) {
+    let Some(end) = system().tree.lock().end(pid) else {
+        return;
+    };
+    if let Some(terminal) = end.lost_terminal {
         crate::terminals::hang_up(terminal);
     }
-    if let Some(cid) = ended_partition {
+    if let Some(cid) = end.ended_partition {
         if cid.is_global() {
             panic!("init of Global has ended");
         }
@@ -85,15 +80,54 @@ fn follow(exit: Exit<Numbered>) {
     }
 }
 
-/// Those who may be told of the end of `pid` or of its children and leave no zombie (`man 2 wait`, NOTES).
-fn careless_reapers(tree: &Tree, pid: Pid) -> SmallVec<[Pid; 3]> {
-    let cid = tree.pids.place(pid).map_or(Cid::GLOBAL, |(cid, _)| cid);
-    let reapers = [tree.parent(pid), tree.init(cid), tree.init(Cid::GLOBAL)];
-    let careless = |reaper: &Pid| {
-        let process = tree.pids.by_pid(*reaper).and_then(Numbered::process);
-        process.is_some_and(|process| process.signals.lock().actions.reaps_children_itself())
+/// A process that is ending lets go of a tracee or, when it has none, of a child; false when it has neither.
+fn let_go_of_one(pid: Pid) -> bool {
+    ptrace::let_go_of_one(pid) || pass_on(pid)
+}
+
+/// Gives one child of a process that is ending to its next parent; false when there is none left.
+fn pass_on(pid: Pid) -> bool {
+    let step = {
+        let mut tree = system().tree.lock();
+        let careless = tree.heir(pid).is_some_and(|heir| is_careless(&tree, heir));
+        tree.pass_on(pid, careless)
     };
-    reapers.into_iter().flatten().filter(careless).collect()
+    step.map(follow).is_some()
+}
+
+/// Tells everybody concerned of a step in the end of a process.
+fn follow(step: Step<Numbered>) {
+    let Step {
+        notice,
+        freed,
+        orphan,
+        hang_up,
+    } = step;
+    if let Some(orphan) = orphan.and_then(find) {
+        orphan.know_parent(None);
+        let wanted = orphan.with(|state| state.conduct.death_signal);
+        if let Some(signal) = wanted {
+            signals::post(&orphan, SigInfo::kernel(signal), Origin::Inside);
+        }
+    }
+    notice.iter().for_each(tell);
+    freed.into_iter().for_each(forget);
+    if let Some(group) = hang_up {
+        for signal in [SignalNumber::SIGHUP, SignalNumber::SIGCONT] {
+            signals::post_to_group(group, SigInfo::kernel(signal));
+        }
+    }
+}
+
+fn has_careless_parent(tree: &Tree, pid: Pid) -> bool {
+    let parent = tree.parent(pid);
+    parent.is_some_and(|parent| is_careless(tree, parent))
+}
+
+/// Whether a parent that is told of the end of a child leaves no zombie (`man 2 wait`, NOTES).
+fn is_careless(tree: &Tree, parent: Pid) -> bool {
+    let process = tree.pids.by_pid(parent).and_then(Numbered::process);
+    process.is_some_and(|process| process.signals.lock().actions.reaps_children_itself())
 }
 
 /// Tells a parent of its child.
@@ -140,14 +174,31 @@ pub fn forget(object: Numbered) {
 /// joins the tree later looks whether it is closed (`Process::end_if_closed`).
 pub fn kill_partition(environment: &Environment) {
     environment.wpar.close();
-    let processes: Vec<_> = {
-        let tree = system().tree.lock();
-        let process = |pid| tree.pids.by_pid(pid).and_then(Numbered::process);
-        let all = tree.of_partition(environment.cid()).filter_map(process);
-        // Nobody may be left over: a word for each of them.
-        fallible::assured(|| all.collect())
-    };
-    for process in processes {
+    for process in of_partition(environment.cid()) {
         process.end(ExitStatus::KILLED);
     }
+}
+
+/// The processes of a group, one after the other by their numbers: signals must come, and need no memory for a list.
+pub fn of_group(group: Pid) -> impl Iterator<Item = Arc<Process>> {
+    let mut from = Pid(0);
+    let next = move || {
+        let tree = system().tree.lock();
+        let member = tree.members_from(group, from).next()?;
+        from = Pid(member.0 + 1);
+        Some(tree.pids.by_pid(member).and_then(Numbered::process))
+    };
+    core::iter::from_fn(next).flatten()
+}
+
+/// The processes of a partition, one after the other by their numbers: so nobody is left out for want of memory for a list.
+pub fn of_partition(cid: Cid) -> impl Iterator<Item = Arc<Process>> {
+    let mut from = VPid::INIT;
+    let next = move || {
+        let tree = system().tree.lock();
+        let (number, object) = tree.pids.next_of(cid, from)?;
+        from = VPid(number.0 + 1);
+        Some(object.process())
+    };
+    core::iter::from_fn(next).flatten()
 }

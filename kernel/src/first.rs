@@ -39,6 +39,10 @@ const ENVIRONMENT: [&str; 3] = [
 ];
 
 /// The page's bytes, and the addresses of path, argv and envp.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "boot, before there is anybody who could be told"
+)]
 fn page(path: &str) -> (Vec<u8>, [u64; 3]) {
     let code = [
         load_number(SystemCall::Execve),

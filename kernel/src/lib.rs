@@ -60,6 +60,7 @@ mod start;
 pub mod system;
 pub mod terminals;
 pub mod thread;
+mod threads;
 pub mod timer_file;
 pub mod timers;
 pub mod user;

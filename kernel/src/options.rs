@@ -1,11 +1,10 @@
 //! Boot options: the words of the command line.
 
-use alloc::string::{String, ToString};
 use log::LevelFilter;
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct Options<'a> {
     /// `console=UNIT`: the virtual terminal that the system speaks on; the firmware's when absent.
     pub console: Option<u32>,
     /// `result=off`: nothing is told about the end of the run, and the terminal for that is one like the others.
@@ -13,11 +12,11 @@ pub struct Options {
     /// `log=LEVEL`: off, error, warn, info, debug or trace.
     pub log: LevelFilter,
     /// `init=PATH`: the first program.
-    pub init: String,
+    pub init: &'a str,
     /// `maxcpus=N`: use no more CPUs than that.
     pub maxcpus: Option<usize>,
     /// `sched=POLICY`: the scheduling policy.
-    pub sched: String,
+    pub sched: &'a str,
     /// `test=panic`: panic on purpose once the system is up, for the tests of the panic path.
     pub test: Option<SelfTest>,
 }
@@ -29,15 +28,15 @@ pub enum SelfTest {
     Panic,
 }
 
-impl Default for Options {
+impl Default for Options<'_> {
     fn default() -> Self {
         Self {
             console: None,
             result: true,
             log: LevelFilter::Warn,
-            init: "/sbin/init".to_string(),
+            init: "/sbin/init",
             maxcpus: None,
-            sched: "wlm".to_string(),
+            sched: "wlm",
             test: None,
         }
     }
@@ -45,31 +44,28 @@ impl Default for Options {
 
 /// A word of the command line that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadOption {
+pub struct BadOption<'a> {
     /// The word as given.
-    pub word: String,
+    pub word: &'a str,
     /// What was wrong with it.
     pub reason: &'static str,
 }
 
-impl Options {
+impl<'a> Options<'a> {
     /// Reads a command line; a word that cannot be used is reported and otherwise ignored.
     ///
     /// `mem=` is boot's: it is accepted here and has been applied before.
-    pub fn parse(line: &str, mut report: impl FnMut(BadOption)) -> Self {
+    pub fn parse(line: &'a str, mut report: impl FnMut(BadOption<'a>)) -> Self {
         let mut options = Self::default();
         for word in line.split_ascii_whitespace() {
             if let Err(reason) = options.apply(word) {
-                report(BadOption {
-                    word: word.to_string(),
-                    reason,
-                });
+                report(BadOption { word, reason });
             }
         }
         options
     }
 
-    fn apply(&mut self, word: &str) -> Result<(), &'static str> {
+    fn apply(&mut self, word: &'a str) -> Result<(), &'static str> {
         let (name, value) = word.split_once('=').ok_or("unknown option")?;
         match name {
             "console" => self.console = Some(unit(value).ok_or("not a terminal unit")?),
@@ -80,7 +76,7 @@ impl Options {
                     .parse()
                     .map_err(|_| "not off, error, warn, info, debug or trace")?
             }
-            "init" if value.starts_with('/') => self.init = value.to_string(),
+            "init" if value.starts_with('/') => self.init = value,
             "init" => return Err("not an absolute path"),
             // `mem` has been applied; GRUB tells the file that it has loaded.
             "mem" | "BOOT_IMAGE" => {}
@@ -94,8 +90,8 @@ impl Options {
                 )
             }
             "sched" => {
-                sched::policy_by_name(value).ok_or("no such policy")?;
-                self.sched = value.to_string();
+                sched::policy_by_name(value).map_err(|_| "no such policy")?;
+                self.sched = value;
             }
             "test" if value == "panic" => self.test = Some(SelfTest::Panic),
             "test" => return Err("no such test"),

@@ -149,7 +149,7 @@ fn check_resource_set(controls: &ResourceControls) -> Result<(), Refusal> {
     else {
         return Ok(());
     };
-    let detail = alloc::format!("resources.rset ({name}) must be a resource set that exists");
+    let detail = format_args!("resources.rset ({name}) must be a resource set that exists");
     Err(Refusal::with(Errno::EINVAL, detail))
 }
 

@@ -11,7 +11,7 @@ use crate::process::Process;
 use crate::ptrace;
 use crate::system::{Numbered, system};
 use crate::thread::{Phase, Thread};
-use abi::linux::{Resource, Rlimit, TASK_COMM_LEN};
+use abi::linux::{Resource, Rlimit};
 use abi::{Cid, Errno, Nanos, PAGE_SIZE, Pages, Pid, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -123,8 +123,9 @@ impl ProcSource for View {
     }
 
     fn thread_from(&self, process: ProcessRef, tid: Pid) -> Option<Pid> {
-        let threads = self.find(process)?.threads();
-        threads
+        let found = self.find(process)?;
+        found
+            .threads
             .iter()
             .map(|thread| Pid(self.seen(thread.tid())))
             .filter(|number| *number >= tid)
@@ -135,14 +136,14 @@ impl ProcSource for View {
         let Some(found) = self.find(process) else {
             return Ok(None);
         };
-        let threads = found.threads();
-        let thread = threads
+        let thread = found
+            .threads
             .iter()
             .find(|thread| self.seen(thread.tid()) == tid.0);
         if thread.is_none() && tid != process.pid {
             return Ok(None);
         }
-        task(self, &found, process.pid, tid, thread).map(Some)
+        task(self, &found, process.pid, tid, thread.as_ref()).map(Some)
     }
 
     fn command_line(&self, process: ProcessRef) -> Known<Vec<u8>> {
@@ -184,15 +185,13 @@ impl ProcSource for View {
         if !own {
             return Err(Errno::EINVAL);
         }
-        let threads = found.threads();
-        let thread = threads
+        let thread = found
+            .threads
             .iter()
             .find(|thread| self.seen(thread.tid()) == tid.0);
-        let length = name.iter().position(|byte| matches!(byte, 0 | b'\n'));
-        let name = name.iter().copied().take(length.unwrap_or(name.len()));
-        thread
-            .ok_or(Errno::ESRCH)?
-            .set_name(name.take(TASK_COMM_LEN - 1).collect());
+        let name = name.split(|byte| matches!(byte, 0 | b'\n')).next();
+        let name = crate::process::task_name(name.unwrap_or_default());
+        thread.ok_or(Errno::ESRCH)?.set_name(name);
         Ok(())
     }
 
@@ -306,7 +305,7 @@ fn state_of(process: &Process, thread: Option<&Arc<Thread>>) -> TaskState {
     if process.has_ended() {
         return TaskState::Zombie;
     }
-    let first = process.threads().first().cloned();
+    let first = process.threads.iter().next();
     if thread
         .or(first.as_ref())
         .is_some_and(|thread| ptrace::is_halted(thread))
@@ -319,7 +318,7 @@ fn state_of(process: &Process, thread: Option<&Arc<Thread>>) -> TaskState {
     let runs = |thread: &Arc<Thread>| thread.phase() == Phase::Ready;
     let running = match thread {
         Some(thread) => runs(thread),
-        None => process.threads().iter().any(runs),
+        None => process.threads.iter().any(|thread| runs(&thread)),
     };
     if running {
         TaskState::Running
@@ -364,7 +363,7 @@ fn task(
     };
     let ((group, session), terminal) = job;
     let signals = signals_of(process, thread);
-    let first = process.threads().first().cloned();
+    let first = process.threads.iter().next();
     let scheduling = scheduling_of(thread.or(first.as_ref()));
     let of_thread = thread.map(|thread| thread.name());
     let (name, identity, started, threads) = process.with(|state| {
@@ -372,7 +371,7 @@ fn task(
             state.name.clone(),
             state.credential.identity.clone(),
             state.started,
-            state.threads.len(),
+            process.threads.count(),
         )
     });
     let (uid, gid) = ids(&identity);
@@ -618,7 +617,7 @@ pub fn status(process: &Arc<Process>, viewer: Cid) -> Result<ProcessStatus, NoMe
             state.name.clone(),
             state.credential.identity.euid,
             state.started,
-            state.threads.len(),
+            process.threads.count(),
             state.arguments,
         )
     });

@@ -19,15 +19,14 @@ use crate::signals::{self, Origin};
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Phase, Thread};
+use crate::threads::Threads;
 use crate::timers::{LEAST_PAUSE, TimerHandle};
 use abi::linux::TASK_COMM_LEN;
 use abi::linux::{Membarrier, RLIM_INFINITY, Resource, SigInfo, SignalNumber};
 use abi::{Cid, Errno, Pid, Ticks};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use control::WparKind;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use fallible::Push;
 use process::signal::ProcessSignals;
 use process::{Birth, ExitStatus, Limits, Reserved, Usage, VPid};
 use security::{Credential, Identity, Privileges};
@@ -63,6 +62,8 @@ pub struct Process {
     files: SpinLock<Option<Files>>,
     place: SpinLock<Option<SharedPlace>>,
     state: SpinLock<State>,
+    /// Its living threads.
+    pub threads: Threads,
     /// What signals do, and which are pending for the process as a whole.
     pub signals: SpinLock<ProcessSignals>,
     /// Threads that wait for children.
@@ -92,14 +93,17 @@ pub struct Process {
 /// A name of at most 15 bytes, so that it lies where it is used.
 pub type TaskName = SmallVec<[u8; TASK_COMM_LEN]>;
 
+/// As much of a name as a [`TaskName`] has.
+pub fn task_name(name: &[u8]) -> TaskName {
+    TaskName::from_slice(name.get(..TASK_COMM_LEN - 1).unwrap_or(name))
+}
+
 /// What does not need a lock of its own.
 pub struct State {
     /// Who it is.
     pub credential: Arc<Credential>,
     /// What it may use.
     pub limits: Limits,
-    /// Its living threads.
-    pub threads: Vec<Arc<Thread>>,
     /// How it ends, once that is decided.
     pub end: Option<ExitStatus>,
     /// The thread that executes a program and waits for the others to end.
@@ -291,6 +295,7 @@ impl Process {
             files: SpinLock::new(Rank::Process, Some(inheritance.files)),
             place: SpinLock::new(Rank::Process, Some(inheritance.place)),
             state: SpinLock::new(Rank::Process, state),
+            threads: Threads::default(),
             signals: SpinLock::new(Rank::Process, inheritance.signals),
             waiting: WaitQueue::new(),
             signal_readers: WaitQueue::new(),
@@ -428,16 +433,8 @@ impl Process {
 
     /// What its first thread asks of the scheduler.
     pub fn scheduling(&self) -> sched::Attributes {
-        let first = self.state.lock().threads.first().cloned();
+        let first = self.threads.iter().next();
         first.map(|first| first.attributes()).unwrap_or_default()
-    }
-
-    /// Its living threads.
-    ///
-    /// Signals and the end reach threads through this list, so it must not fail: a word for each of them.
-    pub fn threads(&self) -> SmallVec<[Arc<Thread>; 1]> {
-        let state = self.state.lock();
-        fallible::assured(|| state.threads.iter().cloned().collect())
     }
 
     /// Adds a thread.
@@ -445,11 +442,11 @@ impl Process {
     /// # Errors
     /// EAGAIN when the process is ending or executing a program; ENOMEM.
     pub fn add_thread(&self, thread: &Arc<Thread>) -> Result<(), Errno> {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if state.end.is_some() || state.executing.is_some() {
             return Err(Errno::EAGAIN);
         }
-        state.threads.try_push(thread.clone())?;
+        self.threads.add(thread)?;
         Ok(())
     }
 
@@ -475,7 +472,7 @@ impl Process {
 
     /// Whether one of its threads runs or could run.
     pub fn is_runnable(&self) -> bool {
-        self.threads()
+        self.threads
             .iter()
             .any(|thread| thread.phase() == Phase::Ready)
     }
@@ -495,7 +492,7 @@ impl Process {
             state.killed |= matches!(status, ExitStatus::Killed { signal, .. } if signal == kill);
         }
         self.ending.store(true, Ordering::Release);
-        self.threads().iter().for_each(|thread| thread.interrupt());
+        self.threads.iter().for_each(|thread| thread.interrupt());
     }
 
     /// Lets `vfork`'s parent go on.
@@ -511,22 +508,17 @@ impl Process {
 
     /// What it has used, its living threads included.
     pub fn usage(&self, now: Ticks) -> Usage {
-        let (mut account, entities) = {
-            let state = self.state.lock();
-            let threads = state.threads.iter();
-            let entities: SmallVec<[_; 4]> =
-                fallible::assured(|| threads.filter_map(|thread| thread.entity()).collect());
-            (state.ended_threads, entities)
-        };
-        system().dispatch.with(|scheduler| {
-            for used in entities
-                .into_iter()
-                .filter_map(|entity| scheduler.entity_account(entity, now).ok())
-            {
+        let mut account = self.state.lock().ended_threads;
+        let entities = self.threads.iter().filter_map(|thread| thread.entity());
+        for entity in entities {
+            let used = system()
+                .dispatch
+                .with(|scheduler| scheduler.entity_account(entity, now));
+            if let Ok(used) = used {
                 account.user += used.user;
                 account.system += used.system;
             }
-        });
+        }
         let time = |ticks| system().timebase.nanos(ticks);
         let minor_faults = self.minor_faults.load(Ordering::Relaxed);
         Usage {
@@ -586,16 +578,16 @@ impl Process {
         environment: &Arc<Environment>,
         init: bool,
     ) -> Result<(), Errno> {
-        let threads = self.threads();
+        let mut threads = self.threads.iter();
         // A thread that has outlived the first has a number of its own, which would have to move too.
-        let [thread] = &threads[..] else {
+        let (Some(thread), None) = (threads.next(), threads.next()) else {
             return Err(Errno::EBUSY);
         };
         if thread.tid() != self.pid {
             return Err(Errno::EBUSY);
         }
         // What it has submitted was to be done outside.
-        crate::calls::uring::cancel_all(thread);
+        crate::calls::uring::cancel_all(&thread);
         let old = self.environment();
         let place = Place::at_root(&environment.mounts);
         let place = fallible::arc(SpinLock::new(Rank::FileTable, place))?;
@@ -662,8 +654,7 @@ impl Process {
                 state.ended_threads.user += used.user;
                 state.ended_threads.system += used.system;
             }
-            state.threads.retain(|other| !Arc::ptr_eq(other, thread));
-            (state.threads.is_empty(), state.end)
+            (self.threads.remove(thread) == 0, state.end)
         };
         if thread.tid() != self.pid {
             let how = ptrace::end_of(thread, status);
@@ -718,7 +709,6 @@ impl State {
         Self {
             credential,
             limits,
-            threads: Vec::new(),
             end: None,
             executing: None,
             dumping: None,

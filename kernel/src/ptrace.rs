@@ -572,10 +572,14 @@ pub fn listen(tracer: &Process, thread: &Thread) -> Result<(), Errno> {
     Ok(())
 }
 
-/// The tracer of the thread with this number has ended: nobody traces it any more.
-pub fn tracer_ended(tid: Pid) {
-    let (thread, killed, zombie) = {
+/// A process whose end has begun lets go of one thread that it traces, which nobody traces any more; false when it traces
+/// none.
+pub fn let_go_of_one(tracer: Pid) -> bool {
+    let (tid, thread, killed, zombie) = {
         let mut tree = system().tree.lock();
+        let Some(tid) = tree.tracees(tracer).next() else {
+            return false;
+        };
         let thread = tree.pids.by_pid(tid).and_then(|found| found.thread());
         let zombie = tree.untrace(tid);
         let killed = thread.as_ref().is_some_and(|thread| {
@@ -591,17 +595,19 @@ pub fn tracer_ended(tid: Pid) {
             own.let_go(signal);
             options.is_some_and(|options| options.contains(TraceOptions::EXIT_KILL))
         });
-        (thread, killed, zombie)
+        (tid, thread, killed, zombie)
     };
     if zombie {
         family::hand_over(tid);
     }
-    let Some(thread) = thread else { return };
-    if killed {
-        let kill = SigInfo::kernel(SignalNumber::SIGKILL);
-        signals::post(&thread.process, kill, Origin::Outside);
+    if let Some(thread) = thread {
+        if killed {
+            let kill = SigInfo::kernel(SignalNumber::SIGKILL);
+            signals::post(&thread.process, kill, Origin::Outside);
+        }
+        thread.interrupt();
     }
-    thread.interrupt();
+    true
 }
 
 /// A thread that does not lead its process has ended; told under the tree's lock, before its number is given up.

@@ -11,6 +11,7 @@ use crate::calls::{self, Call};
 use crate::cpu_timers;
 use crate::current;
 use crate::dispatch::earlier;
+use crate::family;
 use crate::latency::{self, Work};
 use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
@@ -302,7 +303,7 @@ impl<'a> Running<'a> {
             let why = format_args!("the partition holds its maximum of {most} pages");
             return shortage::kill(process, why);
         }
-        match fallible::assured(|| shortage::relieve(process)) {
+        match shortage::relieve(process) {
             Relief::Coming => {}
             Relief::Kill(victim) if victim.cid() == cid => {
                 shortage::kill(&victim, format_args!("no memory"));
@@ -508,6 +509,7 @@ impl<'a> Running<'a> {
         if self.by_steps(Self::clear_former) == Turn::Off
             || self.by_steps(|_| calls::uring::cancel_some(&thread, |_| true)) == Turn::Off
             || self.clear_memory() == Turn::Off
+            || self.part_from_others() == Turn::Off
         {
             return Turn::Off;
         }
@@ -553,7 +555,7 @@ impl<'a> Running<'a> {
         };
         // The process, this CPU and this function have it; one more owner is another process.
         const OWNERS: usize = 3;
-        let (last, status) = process.with(|state| (state.threads.len() == 1, state.end));
+        let (last, status) = process.with(|state| (process.threads.count() == 1, state.end));
         if !last || Arc::strong_count(&space) > OWNERS || space.lock().resident().0 <= STEP as u64 {
             return Turn::On;
         }
@@ -575,6 +577,18 @@ impl<'a> Running<'a> {
             }
         }
         Turn::On
+    }
+
+    /// The last thread lets go of the tracees and children of its process in steps, so that many of them keep nobody waiting.
+    fn part_from_others(&mut self) -> Turn {
+        let process = self.thread.process.clone();
+        let (last, status) = process.with(|state| (process.threads.count() == 1, state.end));
+        if !last || !family::has_many_ties(&process) {
+            return Turn::On;
+        }
+        // From here on the thread comes back here whenever it is picked.
+        process.end(status.unwrap_or(ExitStatus::Exited(0)));
+        self.by_steps(|_| family::part(&process))
     }
 
     /// Looks at what signals and the fate of the process ask for.

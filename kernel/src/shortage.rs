@@ -4,12 +4,12 @@
 //! of its own is killed, whoever has asked; the one who asks tries again, and while something dies that frees memory
 //! nobody else is killed. Where no partition is above its part the one who asks goes.
 
+use crate::family;
 use crate::partitions::part_of_memory;
 use crate::process::Process;
-use crate::system::{Numbered, system};
+use crate::system::system;
 use abi::{Cid, Pages};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use control::ResourceControls;
 use core::fmt;
 use memory::frames;
@@ -36,14 +36,11 @@ pub fn relieve(asker: &Arc<Process>) -> Relief {
     if giver == asker.cid() {
         return Relief::Kill(asker.clone());
     }
-    let members = members(giver);
-    let dying = |process: &&Arc<Process>| process.is_ending() && !process.has_ended();
-    if members.iter().any(|process| dying(&process)) {
+    if family::of_partition(giver).any(|process| process.is_ending() && !process.has_ended()) {
         return Relief::Coming;
     }
-    let largest = members
-        .into_iter()
-        .max_by_key(|process| (own_memory(process), process.pid));
+    let largest =
+        family::of_partition(giver).max_by_key(|process| (own_memory(process), process.pid));
     Relief::Kill(largest.unwrap_or_else(|| asker.clone()))
 }
 
@@ -55,45 +52,39 @@ pub fn kill(victim: &Process, why: fmt::Arguments<'_>) {
     victim.end(ExitStatus::KILLED);
 }
 
-/// The partition that is furthest above its part; Global never is.
+/// The partition that is furthest above its part; Global never is. Nothing is listed: there is no memory for it.
 fn giver() -> Option<Cid> {
-    let wpars = system().environments.table.all().ok()?;
-    let controls: Vec<_> = wpars.iter().map(|wpar| wpar.controls()).collect();
+    let table = &system().environments.table;
     let finite = |controls: &ResourceControls| controls.active.then_some(controls.memory_shares)?;
     // As for the CPU: unlimited shares weigh as the largest finite ones.
-    let unlimited = controls
-        .iter()
-        .filter_map(finite)
+    let unlimited = table
+        .walk()
+        .filter_map(|wpar| wpar.with_controls(finite))
         .map(|shares| shares.0.get())
         .max()
         .unwrap_or(1);
-    let holding = |(wpar, controls): (&Arc<Wpar>, &ResourceControls)| {
+    let holding = |wpar: Arc<Wpar>| {
         let usage = frames::usage(wpar.cid());
-        let (minimum, soft_maximum) = if controls.active {
-            (
-                part_of_memory(controls.memory.minimum.basis_points()),
-                part_of_memory(controls.memory.soft_maximum.basis_points()),
-            )
-        } else {
-            (Pages(0), frames::total())
-        };
-        Holding {
-            used: usage.total(),
-            minimum,
-            soft_maximum,
-            weight: finite(controls).map_or(unlimited, |shares| shares.0.get()),
-            can_give: !wpar.cid().is_global() && usage.anonymous >= WORTHWHILE,
-        }
+        let holding = wpar.with_controls(|controls| {
+            let (minimum, soft_maximum) = if controls.active {
+                (
+                    part_of_memory(controls.memory.minimum.basis_points()),
+                    part_of_memory(controls.memory.soft_maximum.basis_points()),
+                )
+            } else {
+                (Pages(0), frames::total())
+            };
+            Holding {
+                used: usage.total(),
+                minimum,
+                soft_maximum,
+                weight: finite(controls).map_or(unlimited, |shares| shares.0.get()),
+                can_give: !wpar.cid().is_global() && usage.anonymous >= WORTHWHILE,
+            }
+        });
+        (wpar.cid(), holding)
     };
-    let holdings: Vec<_> = wpars.iter().zip(&controls).map(holding).collect();
-    let index = who_gives(frames::total(), &holdings)?;
-    wpars.get(index).map(|wpar| wpar.cid())
-}
-
-fn members(cid: Cid) -> Vec<Arc<Process>> {
-    let tree = system().tree.lock();
-    let process = |pid| tree.pids.by_pid(pid).and_then(Numbered::process);
-    tree.of_partition(cid).filter_map(process).collect()
+    who_gives(frames::total(), || table.walk().map(holding))
 }
 
 /// Memory that goes with the process.

@@ -7,15 +7,13 @@
 use crate::family;
 use crate::posix_timers;
 use crate::process::Process;
-use crate::system::{Numbered, system};
+use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::{Resource, SigInfo, SignalNumber, SignalSet};
 use abi::{Cid, Errno, Pid};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use process::signal::{self, Delivery, Effects, Pending, deliver, effects, force, may_signal};
 use security::{Credential, Tagged};
-use smallvec::SmallVec;
 
 /// Where a signal comes from, as far as the protection of a partition's init goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +24,6 @@ pub enum Origin {
     Outside,
 }
 
-/// Threads that are made to look: mostly one.
-type Threads = SmallVec<[Arc<Thread>; 1]>;
-
 /// Sends a signal to a process.
 ///
 /// An error that only a real-time signal can meet (a full queue) is of no concern to the kernel's own senders.
@@ -38,16 +33,7 @@ pub fn post(process: &Arc<Process>, info: SigInfo, origin: Origin) {
 
 /// Sends a signal to every process of a group.
 pub fn post_to_group(group: Pid, info: SigInfo) {
-    let members: Vec<_> = {
-        let tree = system().tree.lock();
-        let process = |pid| tree.pids.by_pid(pid).and_then(Numbered::process);
-        // The kernel's own signals (SIGINT of a terminal, SIGHUP) must come: a word for each member.
-        let members = tree.members(group).filter_map(process);
-        fallible::assured(|| members.collect())
-    };
-    members
-        .iter()
-        .for_each(|process| post(process, info, Origin::Inside));
+    family::of_group(group).for_each(|process| post(&process, info, Origin::Inside));
 }
 
 /// Sends a signal to a process or, when given, to one of its threads.
@@ -88,25 +74,33 @@ fn bring(
     limit: u64,
 ) -> Result<Posted, Errno> {
     let signal = info.signal;
-    let threads = process.threads();
     let Effects { cancels, resumes } = effects(signal);
-    let mut looks = Threads::new();
+    // Those that it may be delivered to, one after the other.
+    let concerned = || {
+        let others = thread.is_none().then(|| process.threads.iter());
+        thread
+            .cloned()
+            .into_iter()
+            .chain(others.into_iter().flatten())
+    };
+    // Who has to look.
+    let (mut one, mut all) = (None, false);
     let mut posted = Posted::Nowhere;
     {
         let mut shared = process.signals.lock();
         shared.pending.cancel(cancels);
-        threads
-            .iter()
-            .for_each(|thread| thread.signals.lock().pending.cancel(cancels));
-        let open = |thread: &&Arc<Thread>| !thread.signals.lock().mask.contains(signal);
-        let concerned = match thread {
-            Some(thread) => core::slice::from_ref(thread),
-            None => &threads[..],
-        };
-        let blocked = !concerned.iter().any(|thread| open(&thread));
+        if !cancels.is_empty() {
+            process
+                .threads
+                .iter()
+                .for_each(|thread| thread.signals.lock().pending.cancel(cancels));
+        }
+        let open = |thread: &Arc<Thread>| !thread.signals.lock().mask.contains(signal);
+        let receiver = concerned().find(open);
+        let blocked = receiver.is_none();
         // A tracer is told of every signal, but for SIGKILL.
         let traced =
-            signal != SignalNumber::SIGKILL && concerned.iter().any(|thread| thread.is_traced());
+            signal != SignalNumber::SIGKILL && concerned().any(|thread| thread.is_traced());
         if traced || !shared.discards(signal, blocked, origin == Origin::Outside) {
             let post = |pending: &mut Pending| {
                 let merged = !signal.is_realtime() && pending.set().contains(signal);
@@ -123,9 +117,7 @@ fn bring(
                 None => post(&mut shared.pending)?,
             };
             // A blocked signal may be awaited by sigtimedwait: then whoever waits for it has to look.
-            let most = if blocked { concerned.len() } else { 1 };
-            let woken = concerned.iter().filter(|thread| blocked || open(thread));
-            fallible::assured(|| looks.extend(woken.take(most).cloned()));
+            (one, all) = (receiver, blocked);
         }
     }
     if resumes {
@@ -134,7 +126,8 @@ fn bring(
     if posted != Posted::Nowhere {
         process.signal_readers.wake_all();
     }
-    looks.iter().for_each(|thread| thread.interrupt());
+    let looks = all.then(concerned).into_iter().flatten();
+    looks.chain(one).for_each(|thread| thread.interrupt());
     Ok(posted)
 }
 
@@ -216,10 +209,7 @@ pub fn stop(process: &Arc<Process>, signal: SignalNumber) {
         state.stops = state.stops.wrapping_add(1);
         state.stop_signal = signal;
     });
-    process
-        .threads()
-        .iter()
-        .for_each(|thread| thread.interrupt());
+    process.threads.iter().for_each(|thread| thread.interrupt());
     let notice = system().tree.lock().stop(process.pid, signal);
     if let Some(notice) = notice {
         family::tell(&notice);
@@ -232,10 +222,7 @@ fn resume(process: &Arc<Process>) {
     if !was_stopped {
         return;
     }
-    process
-        .threads()
-        .iter()
-        .for_each(|thread| thread.interrupt());
+    process.threads.iter().for_each(|thread| thread.interrupt());
     let notice = system().tree.lock().resume(process.pid);
     if let Some(notice) = notice {
         family::tell(&notice);

@@ -54,7 +54,7 @@ pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
 
 /// Starts the CPUs that the options allow; the system goes on without one that does not come. The others can be started
 /// later.
-fn start_other_cpus(info: &BootInfo, options: &Options) {
+fn start_other_cpus(info: &BootInfo, options: &Options<'_>) {
     let cpus = &system().cpus;
     cpus.add(arch::cpu::this());
     let others = info.cpus.get(1..).unwrap_or_default();
@@ -81,7 +81,7 @@ fn stop(reason: impl Display) -> ! {
     power::fail()
 }
 
-fn set_terminals(info: &BootInfo, options: &Options) {
+fn set_terminals(info: &BootInfo, options: &Options<'_>) {
     if let Some(unit) = options.console {
         arch::console::set_console(unit);
     }
@@ -125,7 +125,7 @@ fn root_file_system(info: &BootInfo) -> Ramfs {
     root
 }
 
-fn bring_up(info: &BootInfo, options: &Options, root_fs: Ramfs) {
+fn bring_up(info: &BootInfo, options: &Options<'_>, root_fs: Ramfs) {
     let result = (|| -> Result<(), Errno> {
         install(info, options, root_fs)?;
         mount_global()?;
@@ -137,13 +137,13 @@ fn bring_up(info: &BootInfo, options: &Options, root_fs: Ramfs) {
     if let Err(errno) = result {
         stop(format_args!("the system cannot be set up: {errno}"));
     }
-    check_init(&options.init);
-    if let Err(errno) = first::make(&system().global(), &options.init) {
+    check_init(options.init);
+    if let Err(errno) = first::make(&system().global(), options.init) {
         stop(format_args!("the first process cannot be made: {errno}"));
     }
 }
 
-fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Errno> {
+fn install(info: &BootInfo, options: &Options<'_>, root_fs: Ramfs) -> Result<(), Errno> {
     let devices = fallible::arc(Devices::new())?;
     let entropy: Arc<dyn Entropy> = fallible::arc(Random)?;
     register_memory_devices(&devices, &entropy)?;
@@ -168,7 +168,7 @@ fn install(info: &BootInfo, options: &Options, root_fs: Ramfs) -> Result<(), Err
         nanos: arch::rtas::wall_clock().unwrap_or(Nanos(0)),
         at: now,
     };
-    let policy = sched::policy_by_name(&options.sched).ok_or(Errno::EINVAL)?;
+    let policy = sched::policy_by_name(options.sched).map_err(|_| Errno::EINVAL)?;
     let dispatch = Dispatch::new(info.timebase, arch::MAX_CPUS, policy);
     let timebase = info.timebase;
     let parts = Parts {

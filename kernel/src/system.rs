@@ -138,8 +138,8 @@ impl Numbered {
     pub fn thread(&self) -> Option<Arc<Thread>> {
         match self {
             Numbered::Process(process) => process
-                .threads()
-                .into_iter()
+                .threads
+                .iter()
                 .find(|thread| thread.tid() == process.pid),
             Numbered::Thread(thread) => Some(thread.clone()),
         }

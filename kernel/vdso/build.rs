@@ -1,5 +1,7 @@
 //! Links the shared object that every program has mapped, and tells where it has the way back from signal handlers.
 
+#![allow(clippy::disallowed_macros, reason = "it runs on the host")]
+
 use elf::ElfBytes;
 use elf::endian::LittleEndian;
 use std::error::Error;

@@ -32,8 +32,7 @@ sh -e /tmp/survive.sh memory
 END
 
 check INJECT0004 'work with processes survives every failure of an allocation' <<'END'
-# One is known: see "What is not there yet" in kernel/README.md.
-sh -e /tmp/survive.sh processes 1
+sh -e /tmp/survive.sh processes
 END
 
 check INJECT0005 'signals and timers survive every failure of an allocation' <<'END'

@@ -47,5 +47,7 @@ pub use message::{
 };
 pub use name::{NameError, WparName};
 pub use percent::{Percent, PercentLimits};
-pub use resources::{Megabytes, ResourceControls, ResourceError, Shares, check_minimum_sum};
+pub use resources::{
+    Megabytes, ResourceControls, ResourceError, ResourceValue, Shares, check_minimum_sum,
+};
 pub use state::WparState;

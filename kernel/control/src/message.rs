@@ -8,7 +8,7 @@ use crate::name::WparName;
 use crate::resources::{ResourceControls, ResourceError};
 use crate::state::WparState;
 use abi::{Cid, Errno, Nanos, Pages, Pid, Ticks, WparKey};
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -436,12 +436,12 @@ impl Refusal {
         }
     }
 
-    /// A refusal with a line for people.
+    /// A refusal with a line for people, if there is memory for it.
     #[must_use]
-    pub fn with(errno: Errno, detail: impl Into<String>) -> Self {
+    pub fn with(errno: Errno, detail: impl fmt::Display) -> Self {
         Self {
             errno: errno as u16,
-            detail: Some(detail.into()),
+            detail: fallible::text(format_args!("{detail}")).ok(),
         }
     }
 
@@ -466,7 +466,10 @@ impl From<fallible::NoMemory> for Refusal {
 
 impl From<ResourceError> for Refusal {
     fn from(error: ResourceError) -> Self {
-        Self::with(Errno::EINVAL, error.to_string())
+        match error {
+            ResourceError::NoMemory => Self::plain(Errno::ENOMEM),
+            error => Self::with(Errno::EINVAL, error),
+        }
     }
 }
 

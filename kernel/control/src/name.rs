@@ -1,6 +1,5 @@
 //! Names of WPARs.
 
-use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -23,6 +22,8 @@ pub enum NameError {
     BadCharacter,
     /// It is `Global` in any case, the name of the global environment.
     Reserved,
+    /// There is no memory for it.
+    NoMemory,
 }
 
 impl WparName {
@@ -31,11 +32,17 @@ impl WparName {
     /// The name of the global environment.
     pub const GLOBAL: &'static str = "Global";
 
-    /// Checks a text.
+    /// The name that a text is.
     ///
     /// # Errors
-    /// The first rule that the text breaks.
+    /// The first rule that the text breaks; [`NameError::NoMemory`].
     pub fn new(text: &str) -> Result<Self, NameError> {
+        Self::check(text)?;
+        let text = fallible::string(text).map_err(|_| NameError::NoMemory)?;
+        Ok(Self(text))
+    }
+
+    fn check(text: &str) -> Result<(), NameError> {
         let first = text.chars().next().ok_or(NameError::Empty)?;
         if !text
             .chars()
@@ -52,7 +59,7 @@ impl WparName {
         if text.eq_ignore_ascii_case(Self::GLOBAL) {
             return Err(NameError::Reserved);
         }
-        Ok(Self(text.to_owned()))
+        Ok(())
     }
 
     /// The text.
@@ -66,7 +73,8 @@ impl TryFrom<String> for WparName {
     type Error = NameError;
 
     fn try_from(text: String) -> Result<Self, NameError> {
-        Self::new(&text)
+        Self::check(&text)?;
+        Ok(Self(text))
     }
 }
 
@@ -90,6 +98,7 @@ impl fmt::Display for NameError {
             Self::BadStart => "a name cannot begin with '-' or '.'",
             Self::BadCharacter => "a name consists of letters, digits, '_', '-' and '.'",
             Self::Reserved => "the name is reserved for the global environment",
+            Self::NoMemory => "there is no memory for the name",
         })
     }
 }

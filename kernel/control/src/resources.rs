@@ -6,9 +6,7 @@
 
 use crate::percent::{Percent, PercentLimits};
 use abi::BasisPoints;
-use alloc::borrow::ToOwned;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::string::String;
 use core::fmt;
 use core::num::NonZeroU16;
 use serde::{Deserialize, Serialize};
@@ -87,6 +85,25 @@ pub enum ResourceError {
         /// The sum of the others, in hundredths of a percent.
         others: u32,
     },
+    /// There is no memory, be it to say what is wrong.
+    NoMemory,
+}
+
+/// The value of one attribute; [`ResourceControls::set`] reads what it is shown as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResourceValue<'a> {
+    /// `yes` or `no`.
+    Switch(bool),
+    /// A name, or nothing.
+    Name(Option<&'a str>),
+    /// Shares.
+    Shares(Option<Shares>),
+    /// Minimum, soft and hard maximum.
+    Limits(&'a PercentLimits),
+    /// A number of processes or threads.
+    Count(Option<u32>),
+    /// An amount of memory.
+    Memory(Option<Megabytes>),
 }
 
 const SHARES: &str = "a number from 1 to 65535 or unlimited";
@@ -121,9 +138,12 @@ impl ResourceControls {
                     parse_yes_no(value).ok_or_else(|| bad("active", value, "yes or no"))?;
             }
             "rset" => {
-                let text = parse_set_name(value)
-                    .ok_or_else(|| bad("rset", value, "the name of a resource set"))?;
-                self.resource_set = text;
+                if !is_set_name(value) {
+                    return Err(bad("rset", value, "the name of a resource set"));
+                }
+                // The empty name takes the resource set away.
+                let set = (!value.is_empty()).then(|| fallible::string(value));
+                self.resource_set = set.transpose().map_err(|_| ResourceError::NoMemory)?;
             }
             "shares_CPU" => self.cpu_shares = parse_shares("shares_CPU", value)?,
             "CPU" => {
@@ -137,7 +157,7 @@ impl ResourceControls {
             "totalProcesses" => self.total_processes = parse_count("totalProcesses", value)?,
             "totalThreads" => self.total_threads = parse_count("totalThreads", value)?,
             "procVirtMem" => self.process_virtual_memory = parse_memory(value)?,
-            other => return Err(ResourceError::Unknown(other.to_owned())),
+            other => return Err(unknown(other)),
         }
         Ok(())
     }
@@ -158,26 +178,37 @@ impl ResourceControls {
             "totalProcesses" => self.total_processes = default.total_processes,
             "totalThreads" => self.total_threads = default.total_threads,
             "procVirtMem" => self.process_virtual_memory = default.process_virtual_memory,
-            other => return Err(ResourceError::Unknown(other.to_owned())),
+            other => return Err(unknown(other)),
         }
         Ok(())
     }
 
-    /// The attributes and their values as text, in the order of [`Self::ATTRIBUTES`]; [`Self::set`] reads them.
+    /// The attributes and their values, in the order of [`Self::ATTRIBUTES`].
     #[must_use]
-    pub fn to_attributes(&self) -> Vec<(&'static str, String)> {
-        let values = [
-            if self.active { "yes" } else { "no" }.to_owned(),
-            self.resource_set.clone().unwrap_or_default(),
-            or_unlimited(self.cpu_shares),
-            self.cpu.to_string(),
-            or_unlimited(self.memory_shares),
-            self.memory.to_string(),
-            or_unlimited(self.total_processes),
-            or_unlimited(self.total_threads),
-            or_unlimited(self.process_virtual_memory),
-        ];
-        Self::ATTRIBUTES.into_iter().zip(values).collect()
+    pub fn attributes(&self) -> [(&'static str, ResourceValue<'_>); 9] {
+        use ResourceValue::{Count, Limits, Memory, Name, Shares, Switch};
+        let [
+            active,
+            set,
+            cpu_shares,
+            cpu,
+            memory_shares,
+            memory,
+            processes,
+            threads,
+            each,
+        ] = Self::ATTRIBUTES;
+        [
+            (active, Switch(self.active)),
+            (set, Name(self.resource_set.as_deref())),
+            (cpu_shares, Shares(self.cpu_shares)),
+            (cpu, Limits(&self.cpu)),
+            (memory_shares, Shares(self.memory_shares)),
+            (memory, Limits(&self.memory)),
+            (processes, Count(self.total_processes)),
+            (threads, Count(self.total_threads)),
+            (each, Memory(self.process_virtual_memory)),
+        ]
     }
 
     /// Checks the rules within one WPAR: minimum ≤ soft ≤ hard maximum, threads ≥ processes, ranges.
@@ -201,7 +232,7 @@ impl ResourceControls {
         {
             return Err(bad(
                 "procVirtMem",
-                &or_unlimited(self.process_virtual_memory),
+                ResourceValue::Memory(self.process_virtual_memory),
                 MEMORY,
             ));
         }
@@ -265,7 +296,7 @@ pub fn check_minimum_sum(
 
 fn check_order(attribute: &'static str, limits: &PercentLimits) -> Result<(), ResourceError> {
     if !limits.is_valid() {
-        return Err(bad(attribute, &limits.to_string(), LIMITS));
+        return Err(bad(attribute, limits, LIMITS));
     }
     let named = [
         ("minimum", limits.minimum),
@@ -288,10 +319,17 @@ fn check_order(attribute: &'static str, limits: &PercentLimits) -> Result<(), Re
     Ok(())
 }
 
-fn bad(attribute: &'static str, value: &str, expected: &'static str) -> ResourceError {
+fn unknown(attribute: &str) -> ResourceError {
+    fallible::string(attribute).map_or(ResourceError::NoMemory, ResourceError::Unknown)
+}
+
+fn bad(attribute: &'static str, value: impl fmt::Display, expected: &'static str) -> ResourceError {
+    let Ok(value) = fallible::text(format_args!("{value}")) else {
+        return ResourceError::NoMemory;
+    };
     ResourceError::BadValue {
         attribute,
-        value: value.to_owned(),
+        value,
         expected,
     }
 }
@@ -304,13 +342,11 @@ fn parse_yes_no(value: &str) -> Option<bool> {
     }
 }
 
-/// The empty name takes the resource set away.
-fn parse_set_name(value: &str) -> Option<Option<String>> {
-    let good = value.len() <= 255
+fn is_set_name(value: &str) -> bool {
+    value.len() <= 255
         && value
             .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
-    good.then(|| (!value.is_empty()).then(|| value.to_owned()))
+            .all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c))
 }
 
 /// Digits only: no sign, no blanks.
@@ -357,8 +393,19 @@ fn parse_memory(value: &str) -> Result<Option<Megabytes>, ResourceError> {
         .ok_or_else(|| bad("procVirtMem", value, MEMORY))
 }
 
-fn or_unlimited<T: fmt::Display>(value: Option<T>) -> String {
-    value.map_or_else(|| UNLIMITED.to_owned(), |v| v.to_string())
+impl fmt::Display for ResourceValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Switch(true) => f.write_str("yes"),
+            Self::Switch(false) => f.write_str("no"),
+            Self::Name(name) => f.write_str(name.unwrap_or_default()),
+            Self::Shares(Some(shares)) => shares.fmt(f),
+            Self::Limits(limits) => limits.fmt(f),
+            Self::Count(Some(count)) => count.fmt(f),
+            Self::Memory(Some(amount)) => amount.fmt(f),
+            Self::Shares(None) | Self::Count(None) | Self::Memory(None) => f.write_str(UNLIMITED),
+        }
+    }
 }
 
 impl fmt::Display for Shares {
@@ -413,6 +460,7 @@ impl fmt::Display for ResourceError {
                 others / 100,
                 others % 100
             ),
+            Self::NoMemory => f.write_str("there is no memory"),
         }
     }
 }
@@ -422,6 +470,7 @@ impl core::error::Error for ResourceError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
     use proptest::prelude::*;
 
     fn with(attributes: &[(&str, &str)]) -> Result<ResourceControls, ResourceError> {
@@ -460,8 +509,10 @@ mod tests {
 
     #[test]
     fn memory_units() {
-        let stored =
-            |text| with(&[("procVirtMem", text)]).map(|c| or_unlimited(c.process_virtual_memory));
+        let stored = |text| {
+            let controls = with(&[("procVirtMem", text)]);
+            controls.map(|c| ResourceValue::Memory(c.process_virtual_memory).to_string())
+        };
         assert_eq!(stored("1TB").as_deref(), Ok("1048576MB"));
         assert_eq!(stored("3GB").as_deref(), Ok("3072MB"));
         assert_eq!(stored("7").as_deref(), Ok("7MB"));
@@ -535,11 +586,11 @@ mod tests {
         fn attributes_round_trip(controls in valid_controls()) {
             prop_assert_eq!(controls.validate(), Ok(()));
             let mut again = ResourceControls::default();
-            for (attribute, value) in controls.to_attributes() {
-                prop_assert_eq!(again.set(attribute, &value), Ok(()));
+            for (attribute, value) in controls.attributes() {
+                prop_assert_eq!(again.set(attribute, &value.to_string()), Ok(()));
             }
             prop_assert_eq!(&again, &controls);
-            for ((_, a), (_, b)) in again.to_attributes().iter().zip(controls.to_attributes()) {
+            for ((_, a), (_, b)) in again.attributes().iter().zip(controls.attributes()) {
                 prop_assert_eq!(a, &b);
             }
         }

@@ -56,11 +56,17 @@ pub fn boxed<T>(value: T) -> Result<Box<T>, NoMemory> {
 ///
 /// # Errors
 /// [`NoMemory`].
+#[cfg_attr(
+    target_os = "none",
+    expect(
+        clippy::disallowed_methods,
+        reason = "the room is exact, so that nothing is allocated anew"
+    )
+)]
 pub fn boxed_slice<T: Clone>(values: &[T]) -> Result<Box<[T]>, NoMemory> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(values.len())?;
     copy.extend_from_slice(values);
-    // The room is exact, so that nothing is allocated anew.
     Ok(copy.into_boxed_slice())
 }
 

@@ -93,6 +93,13 @@ impl FutexTable {
 
     /// A table with at least `buckets` buckets; a few for each CPU.
     #[must_use]
+    #[cfg_attr(
+        target_os = "none",
+        expect(
+            clippy::disallowed_methods,
+            reason = "boot, before there is anybody who could be told"
+        )
+    )]
     pub fn new(buckets: usize) -> Self {
         let buckets = buckets.max(1).next_power_of_two();
         Self {

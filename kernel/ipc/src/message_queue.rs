@@ -307,7 +307,7 @@ impl<N> QueueNames<N> {
         if names.len() >= QUEUES {
             return Err(Errno::ENOSPC);
         }
-        let key = fallible::copy(name)?.into_boxed_slice();
+        let key = fallible::boxed_slice(name)?;
         let queue = MessageQueue::new(capacity, metadata())?;
         names.insert(key, queue.clone())?;
         Ok(queue)

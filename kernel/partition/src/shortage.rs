@@ -33,12 +33,16 @@ impl Holding {
 
 /// Which of the partitions gives, of those that can: the one furthest above its soft maximum, else the one furthest above its
 /// part; the first of equals. `None`: nobody who can is above.
+///
+/// `holdings` goes through all partitions, and is asked twice: there may be thousands of them and no memory for a list.
 #[must_use]
-pub fn who_gives(total: Pages, holdings: &[Holding]) -> Option<usize> {
-    let weights: u64 = holdings
-        .iter()
-        .filter(|holding| holding.used.0 > 0)
-        .map(|holding| u64::from(holding.weight))
+pub fn who_gives<W, I: Iterator<Item = (W, Holding)>>(
+    total: Pages,
+    holdings: impl Fn() -> I,
+) -> Option<W> {
+    let weights: u64 = holdings()
+        .filter(|(_, holding)| holding.used.0 > 0)
+        .map(|(_, holding)| u64::from(holding.weight))
         .sum();
     let excess = |holding: &Holding| {
         let above_soft = holding
@@ -47,24 +51,29 @@ pub fn who_gives(total: Pages, holdings: &[Holding]) -> Option<usize> {
         let above_part = holding.used.saturating_sub(holding.part(total, weights));
         (above_soft, above_part)
     };
-    let mut found: Option<(usize, (Pages, Pages))> = None;
-    for (index, holding) in holdings.iter().enumerate() {
-        let excess = excess(holding);
-        let more = found.is_none_or(|(_, most)| excess > most);
+    let mut found: Option<(W, (Pages, Pages))> = None;
+    for (who, holding) in holdings() {
+        let excess = excess(&holding);
+        let more = found.as_ref().is_none_or(|(_, most)| excess > *most);
         if holding.can_give && excess.1 > Pages(0) && more {
-            found = Some((index, excess));
+            found = Some((who, excess));
         }
     }
-    found.map(|(index, _)| index)
+    found.map(|(who, _)| who)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Holding;
+    use abi::Pages;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
     const TOTAL: Pages = Pages(1000);
+
+    fn who_gives(total: Pages, holdings: &[Holding]) -> Option<usize> {
+        super::who_gives(total, || holdings.iter().copied().enumerate())
+    }
 
     fn holding(used: u64, minimum: u64, soft: u64, weight: u16) -> Holding {
         Holding {

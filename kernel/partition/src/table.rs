@@ -135,7 +135,21 @@ impl WparTable {
         self.get(Cid::GLOBAL)
     }
 
-    /// All partitions, Global first, by cid.
+    /// The first partition with a cid from `from` on: for walks without a list.
+    #[must_use]
+    pub fn next(&self, from: Cid) -> Option<Arc<Wpar>> {
+        let places = self.places.lock();
+        let rest = places.by_cid.get(usize::from(from.0)..)?;
+        rest.iter().flatten().next().cloned()
+    }
+
+    /// All partitions, Global first, by cid, one after the other: what is loaded and removed meanwhile may be among them or
+    /// not.
+    pub fn walk(&self) -> impl Iterator<Item = Arc<Wpar>> + '_ {
+        core::iter::successors(self.global(), |wpar| self.next(Cid(wpar.cid().0 + 1)))
+    }
+
+    /// All partitions that there are at one instant, Global first, by cid.
     ///
     /// # Errors
     /// [`NoMemory`].
@@ -318,7 +332,9 @@ mod tests {
                     table.remove(&table.get(cid).expect("loaded"));
                     prop_assert!(table.get(cid).is_none());
                 }
-                prop_assert_eq!(table.all().expect("memory").len(), model.len() + 1);
+                let all = table.all().expect("memory");
+                prop_assert_eq!(all.len(), model.len() + 1);
+                prop_assert!(table.walk().map(|wpar| wpar.cid()).eq(all.iter().map(|wpar| wpar.cid())));
             }
         }
     }

@@ -239,6 +239,11 @@ impl Wpar {
         copy(&self.settings.lock().controls)
     }
 
+    /// Reads the resource controls where they are.
+    pub fn with_controls<R>(&self, read: impl FnOnce(&ResourceControls) -> R) -> R {
+        read(&self.settings.lock().controls)
+    }
+
     /// Replaces the resource controls, which have been checked.
     ///
     /// # Errors

@@ -36,6 +36,7 @@ pub use alarm_clock::AlarmClock;
 pub use limits::Limits;
 pub use pids::{PidHandle, PidTable, Reserved, VPid};
 pub use tree::{
-    Birth, Exit, ExitStatus, Job, Notice, ProcessTree, Report, Selector, TerminalId, Waited,
+    Birth, End, ExitStatus, Job, Notice, ProcessTree, Report, Selector, Step, Target, TerminalId,
+    Waited,
 };
 pub use usage::Usage;

@@ -6,8 +6,8 @@
 //! In Global the virtual number is the global number.
 
 use abi::{Cid, Errno, Pid};
-use alloc::collections::BTreeMap;
 use core::ops::Bound;
+use fallible::Map;
 use security::{Absent, Credential, Privileges, Tagged};
 
 /// A process or thread number as seen inside a partition.
@@ -50,8 +50,8 @@ impl Reserved {
 
 /// All numbers and what they are bound to.
 pub struct PidTable<T> {
-    entries: BTreeMap<u32, Entry<T>>,
-    spaces: BTreeMap<Cid, Space>,
+    entries: Map<u32, Entry<T>>,
+    spaces: Map<Cid, Space>,
     limit: u32,
     cursor: u32,
     generation: u64,
@@ -71,14 +71,14 @@ struct Entry<T> {
 #[derive(Default)]
 struct Space {
     cursor: u32,
-    used: BTreeMap<u32, u32>,
+    used: Map<u32, u32>,
 }
 
 /// After a wrap the low numbers, which belong to long-lived services, are left alone.
 const AFTER_WRAP: u32 = 300;
 
 /// The least free number from `cursor` on, wrapping at `limit`.
-fn free_number<V>(used: &BTreeMap<u32, V>, cursor: u32, limit: u32) -> Option<u32> {
+fn free_number<V>(used: &Map<u32, V>, cursor: u32, limit: u32) -> Option<u32> {
     let gap = |from: u32, to: u32| {
         let mut candidate = from;
         for (taken, _) in used.range((Bound::Included(from), Bound::Excluded(to))) {
@@ -115,8 +115,8 @@ impl<T> PidTable<T> {
     #[must_use]
     pub const fn with_limit(limit: u32) -> Self {
         Self {
-            entries: BTreeMap::new(),
-            spaces: BTreeMap::new(),
+            entries: Map::new(),
+            spaces: Map::new(),
             limit,
             cursor: 1,
             generation: 0,
@@ -126,38 +126,35 @@ impl<T> PidTable<T> {
     /// Takes a number for a process or thread of a partition; the first of each partition is 1.
     ///
     /// # Errors
-    /// EAGAIN when one of the spaces is used up.
+    /// EAGAIN when one of the spaces is used up; ENOMEM.
     pub fn reserve(&mut self, cid: Cid) -> Result<Reserved, Errno> {
-        fallible::assured(|| self.take(cid))
-    }
-
-    fn take(&mut self, cid: Cid) -> Result<Reserved, Errno> {
         let pid = free_number(&self.entries, self.cursor, self.limit).ok_or(Errno::EAGAIN)?;
-        let space = self.spaces.entry(cid).or_default();
+        let space = self.spaces.get_or_insert_with(cid, Space::default)?;
         let vpid = if cid.is_global() {
             pid
         } else {
             free_number(&space.used, space.cursor, self.limit).ok_or(Errno::EAGAIN)?
         };
+        space.used.insert(vpid, pid)?;
+        let generation = self.generation + 1;
+        let entry = Entry {
+            generation,
+            vpid: VPid(vpid),
+            holds: 1,
+            tag: Tagged::new(cid, ()),
+            object: None,
+        };
+        if let Err(no_memory) = self.entries.insert(pid, entry) {
+            space.used.remove(&vpid);
+            return Err(no_memory.into());
+        }
         space.cursor = vpid + 1;
-        space.used.insert(vpid, pid);
         self.cursor = pid + 1;
-        self.generation += 1;
+        self.generation = generation;
         let handle = PidHandle {
             pid: Pid(pid),
-            generation: self.generation,
+            generation,
         };
-        let tag = Tagged::new(cid, ());
-        self.entries.insert(
-            pid,
-            Entry {
-                generation: self.generation,
-                vpid: VPid(vpid),
-                holds: 1,
-                tag,
-                object: None,
-            },
-        );
         Ok(Reserved {
             handle,
             cid,
@@ -168,17 +165,17 @@ impl<T> PidTable<T> {
     /// Moves a number in use to another partition: the global number stays, the virtual one is new there.
     ///
     /// # Errors
-    /// ESRCH when the number is not in use, EAGAIN when the partition's space is used up.
+    /// ESRCH when the number is not in use, EAGAIN when the partition's space is used up; ENOMEM.
     pub fn transfer(&mut self, pid: Pid, cid: Cid) -> Result<VPid, Errno> {
         let entry = self.entries.get_mut(&pid.0).ok_or(Errno::ESRCH)?;
-        let space = self.spaces.entry(cid).or_default();
+        let space = self.spaces.get_or_insert_with(cid, Space::default)?;
         let vpid = if cid.is_global() {
             pid.0
         } else {
             free_number(&space.used, space.cursor, self.limit).ok_or(Errno::EAGAIN)?
         };
+        space.used.insert(vpid, pid.0)?;
         space.cursor = vpid + 1;
-        space.used.insert(vpid, pid.0);
         let (before, number) = (entry.tag.owner(), entry.vpid);
         entry.tag = Tagged::new(cid, ());
         entry.vpid = VPid(vpid);
@@ -317,11 +314,7 @@ impl<T> PidTable<T> {
                 .range(from.0..)
                 .find_map(|(pid, entry)| entry.object.as_ref().map(|object| (VPid(*pid), object)));
         }
-        self.spaces
-            .get(&credential.cid)?
-            .used
-            .range(from.0..)
-            .find_map(|(vpid, pid)| self.by_pid(Pid(*pid)).map(|object| (VPid(*vpid), object)))
+        self.next_of(credential.cid, from)
     }
 
     /// The global numbers in use by a partition.
@@ -330,6 +323,16 @@ impl<T> PidTable<T> {
             .get(&cid)
             .into_iter()
             .flat_map(|space| space.used.values().map(|pid| Pid(*pid)))
+    }
+
+    /// The first object of a partition from its number `from` on, with that number: for walks that can be resumed.
+    #[must_use]
+    pub fn next_of(&self, cid: Cid, from: VPid) -> Option<(VPid, &T)> {
+        let space = self.spaces.get(&cid)?;
+        space
+            .used
+            .range(from.0..)
+            .find_map(|(vpid, pid)| self.by_pid(Pid(*pid)).map(|object| (VPid(*vpid), object)))
     }
 
     /// How many numbers a partition uses.

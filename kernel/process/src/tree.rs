@@ -6,14 +6,18 @@
 //! Numbers here are global ([`Pid`]); the calls that take what a program gave translate by the
 //! credential's partition, so another partition's processes are absent.
 //!
-//! Invariants: `children` and `parent` mirror each other; `reportable` of a parent lists exactly its
-//! children that have a report; a group has members, a session has groups, and both hold their number.
+//! Invariants: the chain of children and `parent` mirror each other; the chain of those that report has exactly the
+//! children that have a report; a group has members, a session has groups, and both hold their number. What is made for a
+//! process is made when it is born or changes its group, and fails then; its end takes no memory.
 
+mod chain;
+mod end;
 mod jobs;
 mod trace;
 mod wait;
 
-pub use jobs::{Job, TerminalId};
+pub use end::{End, Step};
+pub use jobs::{Job, Target, TerminalId};
 pub use wait::{Selector, Waited};
 
 use crate::pids::{PidHandle, PidTable, Reserved, VPid};
@@ -23,8 +27,8 @@ use abi::linux::{
     SignalNumber,
 };
 use abi::{Cid, Errno, Nanos, Pid};
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::vec::Vec;
+use chain::{Both, Ends, Kin, Link, Nodes};
+use fallible::{Map, NoMemory};
 use jobs::{Group, Session};
 use trace::Traces;
 
@@ -141,48 +145,13 @@ pub struct Birth {
     pub exit_signal: Option<SignalNumber>,
 }
 
-/// What follows from the end of a process, to be done after the tree's lock is released.
-#[derive(Debug)]
-pub struct Exit<T> {
-    /// Whom to tell of ended children: the parent, and reapers that have inherited zombies.
-    pub notices: Vec<Notice>,
-    /// Objects of processes that left no zombie.
-    pub freed: Vec<T>,
-    /// Children that have a new parent, for `PR_SET_PDEATHSIG`.
-    pub orphans: Vec<Pid>,
-    /// Groups with stopped members that are orphaned now: send SIGHUP, then SIGCONT to each
-    /// (POSIX `_exit`, consequences of process termination).
-    pub hang_up: Vec<Pid>,
-    /// The terminal that the process controlled as leader of its session: send SIGHUP and SIGCONT to its
-    /// foreground group and disassociate it.
-    pub lost_terminal: Option<TerminalId>,
-    /// The partition whose init this was: everything in it must be killed.
-    pub ended_partition: Option<Cid>,
-    /// The threads that the process has traced, still marked as traced by it.
-    pub tracees: Vec<Pid>,
-}
-
-impl<T> Exit<T> {
-    const fn new() -> Self {
-        Self {
-            notices: Vec::new(),
-            freed: Vec::new(),
-            orphans: Vec::new(),
-            hang_up: Vec::new(),
-            lost_terminal: None,
-            ended_partition: None,
-            tracees: Vec::new(),
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Node {
     handle: PidHandle,
     cid: Cid,
     parent: Option<Pid>,
-    children: BTreeSet<Pid>,
-    reportable: BTreeSet<Pid>,
+    chains: Both<Ends>,
+    links: Both<Link>,
     group: Pid,
     session: Pid,
     exit_signal: Option<SignalNumber>,
@@ -191,6 +160,8 @@ struct Node {
     stopped: bool,
     ended: bool,
     report: Option<Report>,
+    /// How it has ended, while its tracer is to know that before its parent.
+    untold: Option<ExitStatus>,
     usage: Usage,
     children_usage: Usage,
 }
@@ -199,10 +170,12 @@ struct Node {
 pub struct ProcessTree<T> {
     /// Numbers and objects.
     pub pids: PidTable<T>,
-    nodes: BTreeMap<Pid, Node>,
-    groups: BTreeMap<Pid, Group>,
-    sessions: BTreeMap<Pid, Session>,
-    inits: BTreeMap<Cid, Pid>,
+    nodes: Nodes,
+    groups: Map<Pid, Group>,
+    /// Groups, and who is in them.
+    members: Map<(Pid, Pid), ()>,
+    sessions: Map<Pid, Session>,
+    inits: Map<Cid, Pid>,
     subreapers: usize,
     traces: Traces,
 }
@@ -219,10 +192,11 @@ impl<T> ProcessTree<T> {
     pub const fn new() -> Self {
         Self {
             pids: PidTable::new(),
-            nodes: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            inits: BTreeMap::new(),
+            nodes: Map::new(),
+            groups: Map::new(),
+            members: Map::new(),
+            sessions: Map::new(),
+            inits: Map::new(),
             subreapers: 0,
             traces: Traces::new(),
         }
@@ -232,12 +206,8 @@ impl<T> ProcessTree<T> {
     /// back with [`ProcessTree::abandon`].
     ///
     /// # Errors
-    /// EAGAIN when there is no number left; ESRCH when the parent is not in the tree or has ended.
+    /// EAGAIN when there is no number left; ESRCH when the parent is not in the tree or has ended; ENOMEM.
     pub fn spawn(&mut self, birth: Birth) -> Result<Reserved, Errno> {
-        fallible::assured(|| self.add(birth))
-    }
-
-    fn add(&mut self, birth: Birth) -> Result<Reserved, Errno> {
         let job = match birth.parent {
             Some(parent) => {
                 let node = self
@@ -252,16 +222,13 @@ impl<T> ProcessTree<T> {
         let reserved = self.pids.reserve(birth.cid)?;
         let pid = reserved.pid();
         let leads = !self.inits.contains_key(&birth.cid);
-        if leads {
-            self.inits.insert(birth.cid, pid);
-        }
         let (group, session) = job.filter(|_| !leads).unwrap_or((pid, pid));
-        let node = Node {
+        let node = fallible::boxed(Node {
             handle: reserved.handle,
             cid: birth.cid,
             parent: birth.parent,
-            children: BTreeSet::new(),
-            reportable: BTreeSet::new(),
+            chains: Both::default(),
+            links: Both::default(),
             group,
             session,
             exit_signal: birth.exit_signal,
@@ -270,15 +237,36 @@ impl<T> ProcessTree<T> {
             stopped: false,
             ended: false,
             report: None,
+            untold: None,
             usage: Usage::default(),
             children_usage: Usage::default(),
-        };
-        self.nodes.insert(pid, node);
-        if let Some(parent) = birth.parent.and_then(|parent| self.nodes.get_mut(&parent)) {
-            parent.children.insert(pid);
+        });
+        if let Err(no_memory) = node.and_then(|node| self.nodes.insert(pid, node)) {
+            self.pids.unbind(reserved.handle);
+            return Err(no_memory.into());
         }
-        self.join(pid, group, session);
+        if let Some(parent) = birth.parent {
+            chain::append(&mut self.nodes, parent, Kin::Children, pid);
+        }
+        if let Err(no_memory) = self.settle(pid, birth.cid, leads, (group, session)) {
+            self.remove(pid);
+            return Err(no_memory.into());
+        }
         Ok(reserved)
+    }
+
+    /// Gives a new process its place in a group, and in its partition when it `leads` that.
+    fn settle(
+        &mut self,
+        pid: Pid,
+        cid: Cid,
+        leads: bool,
+        (group, session): (Pid, Pid),
+    ) -> Result<(), NoMemory> {
+        if leads {
+            self.inits.insert(cid, pid)?;
+        }
+        self.join(pid, group, session)
     }
 
     /// Takes back a process that never ran.
@@ -321,12 +309,9 @@ impl<T> ProcessTree<T> {
         self.nodes.get(&pid)?.parent
     }
 
-    /// The children, zombies included, by ascending number.
+    /// The children, zombies included, in the order in which they came.
     pub fn children(&self, pid: Pid) -> impl Iterator<Item = Pid> + '_ {
-        self.nodes
-            .get(&pid)
-            .into_iter()
-            .flat_map(|node| node.children.iter().copied())
+        chain::iter(&self.nodes, pid, Kin::Children)
     }
 
     /// The first process of a partition, while it lives.
@@ -370,88 +355,21 @@ impl<T> ProcessTree<T> {
             .unwrap_or_default()
     }
 
-    /// Ends a process. It becomes a zombie until its parent reaps it, unless `leaves_no_zombie` says that
-    /// the parent ignores SIGCHLD or has `SA_NOCLDWAIT` on it; it is asked for each parent concerned.
-    pub fn exit(
-        &mut self,
-        pid: Pid,
-        status: ExitStatus,
-        usage: Usage,
-        leaves_no_zombie: impl Fn(Pid) -> bool,
-    ) -> Exit<T> {
-        fallible::assured(|| self.end(pid, status, usage, leaves_no_zombie))
-    }
-
-    fn end(
-        &mut self,
-        pid: Pid,
-        status: ExitStatus,
-        usage: Usage,
-        leaves_no_zombie: impl Fn(Pid) -> bool,
-    ) -> Exit<T> {
-        let mut exit = Exit::new();
-        let Some(node) = self.nodes.get_mut(&pid).filter(|node| !node.ended) else {
-            return exit;
-        };
-        node.ended = true;
-        node.usage = usage;
-        let (cid, group, session) = (node.cid, node.group, node.session);
-        let children: Vec<Pid> = node.children.iter().copied().collect();
-        self.set_subreaper(pid, false);
-        self.mark_stopped(pid, false);
-        if self.inits.get(&cid) == Some(&pid) {
-            self.inits.remove(&cid);
-            exit.ended_partition = Some(cid);
-        }
-        if session == pid {
-            exit.lost_terminal = self
-                .sessions
-                .get_mut(&session)
-                .and_then(|session| session.terminal.take());
-        }
-        exit.tracees = self.leave_tracees(pid);
-        let concerned = self.groups_kept_by(pid, group, &children);
-        for child in children {
-            self.give_to_reaper(child, pid, &leaves_no_zombie, &mut exit);
-        }
-        exit.hang_up = concerned
-            .into_iter()
-            .filter(|group| self.orphaned_and_stopped(*group))
-            .collect();
-        match self.is_told_to_tracer(pid) {
-            Some(_) => {
-                if let Some(node) = self.nodes.get_mut(&pid) {
-                    node.report = Some(Report::Ended(status));
-                }
-                exit.notices.extend(self.tell_tracer(pid, status));
-            }
-            None => {
-                let _its_own_parents_now = self.untrace(pid);
-                self.report_end(pid, Report::Ended(status), &leaves_no_zombie, &mut exit);
-            }
-        }
-        exit
-    }
-
     /// Marks a process as stopped and reports that to its parent. One that traces it is told by [`ProcessTree::trapped`].
     pub fn stop(&mut self, pid: Pid, signal: SignalNumber) -> Option<Notice> {
         let parent = self.nodes.get(&pid).filter(|node| !node.ended)?.parent;
-        let told = parent.is_some() && self.tracer(pid) == parent;
-        fallible::assured(|| {
-            self.mark_stopped(pid, true);
-            if told {
-                None
-            } else {
-                self.report(pid, Report::Stopped(signal))
-            }
-        })
+        self.mark_stopped(pid, true);
+        if parent.is_some() && self.tracer(pid) == parent {
+            return None;
+        }
+        self.report(pid, Report::Stopped(signal))
     }
 
     /// Marks a stopped process as going on and reports that to its parent.
     pub fn resume(&mut self, pid: Pid) -> Option<Notice> {
         self.nodes.get(&pid).filter(|node| node.stopped)?;
         self.mark_stopped(pid, false);
-        fallible::assured(|| self.report(pid, Report::Continued))
+        self.report(pid, Report::Continued)
     }
 
     /// Moves a process into another partition (entering a WPAR, before exec): it gets a number there.
@@ -461,109 +379,37 @@ impl<T> ProcessTree<T> {
     ///
     /// # Errors
     /// ESRCH when there is no such process; EPERM when it has children, is an init, traces or is traced; EBUSY when the
-    /// partition has an init or numbers in use already and `init` is asked for; EAGAIN when no number is left.
+    /// partition has an init or numbers in use already and `init` is asked for; EAGAIN when no number is left; ENOMEM.
     pub fn enter(&mut self, pid: Pid, cid: Cid, init: bool) -> Result<VPid, Errno> {
         let node = self
             .nodes
             .get(&pid)
             .filter(|node| !node.ended)
             .ok_or(Errno::ESRCH)?;
-        let traces = self.tracer(pid).is_some() || self.has_tracees(pid);
-        if !node.children.is_empty() || self.is_init(pid) || traces {
+        let traces = self.tracer(pid).is_some() || self.tracees(pid).next().is_some();
+        if node.first(Kin::Children).is_some() || self.is_init(pid) || traces {
             return Err(Errno::EPERM);
         }
         if init && (self.inits.contains_key(&cid) || self.pids.population(cid) > 0) {
             return Err(Errno::EBUSY);
         }
-        let vpid = fallible::assured(|| self.pids.transfer(pid, cid))?;
+        if init {
+            self.inits.insert(cid, pid)?;
+        }
+        let vpid = self.pids.transfer(pid, cid).inspect_err(|_| {
+            if init {
+                self.inits.remove(&cid);
+            }
+        })?;
         if let Some(node) = self.nodes.get_mut(&pid) {
             node.cid = cid;
-        }
-        if init {
-            fallible::assured(|| self.inits.insert(cid, pid));
         }
         Ok(vpid)
     }
 
-    /// Who takes the children of a process that ends.
-    fn reaper(&self, child: Pid, parent: Pid) -> Option<Pid> {
-        let cid = self.nodes.get(&child)?.cid;
-        let mut ancestor = (self.subreapers > 0).then(|| self.parent(parent)).flatten();
-        while let Some(candidate) = ancestor {
-            let node = self.nodes.get(&candidate)?;
-            if node.cid != cid {
-                break;
-            }
-            if node.subreaper && !node.ended {
-                return Some(candidate);
-            }
-            ancestor = node.parent;
-        }
-        match self.init(cid) {
-            Some(init) if init != child => Some(init),
-            // Init of a partition whose starter has ended belongs to init of Global.
-            Some(_) => self.init(Cid::GLOBAL).filter(|init| *init != child),
-            None => None,
-        }
-    }
-
-    fn give_to_reaper(
-        &mut self,
-        child: Pid,
-        parent: Pid,
-        leaves_no_zombie: &impl Fn(Pid) -> bool,
-        exit: &mut Exit<T>,
-    ) {
-        let reaper = self.reaper(child, parent);
-        if let Some(parent) = self.nodes.get_mut(&parent) {
-            parent.children.remove(&child);
-            parent.reportable.remove(&child);
-        }
-        let Some(node) = self.nodes.get_mut(&child) else {
-            return;
-        };
-        node.parent = reaper;
-        node.exit_signal = Some(SignalNumber::SIGCHLD);
-        let (ended, report) = (node.ended, node.report);
-        // Its end is not told to its parent yet, whoever that is.
-        let withheld = ended && self.tracer(child).is_some();
-        if let Some(reaper) = reaper.and_then(|reaper| self.nodes.get_mut(&reaper)) {
-            reaper.children.insert(child);
-            if report.is_some() && !withheld {
-                reaper.reportable.insert(child);
-            }
-        }
-        if !ended {
-            exit.orphans.push(child);
-        } else if let Some(report) = report.filter(|_| !withheld) {
-            self.report_end(child, report, leaves_no_zombie, exit);
-        }
-    }
-
-    /// Tells the parent of an ended process, or frees it when nobody wants to know.
-    fn report_end(
-        &mut self,
-        pid: Pid,
-        report: Report,
-        leaves_no_zombie: &impl Fn(Pid) -> bool,
-        exit: &mut Exit<T>,
-    ) {
-        let notice = self.report(pid, report);
-        exit.notices.extend(notice);
-        let forgotten = match notice {
-            Some(notice) => {
-                notice.signal == Some(SignalNumber::SIGCHLD) && leaves_no_zombie(notice.parent)
-            }
-            None => true,
-        };
-        if forgotten {
-            exit.freed.extend(self.remove(pid));
-        }
-    }
-
     fn report(&mut self, pid: Pid, report: Report) -> Option<Notice> {
         let node = self.nodes.get_mut(&pid)?;
-        node.report = Some(report);
+        let reports = node.report.replace(report).is_some();
         let parent = node.parent?;
         let ended = matches!(report, Report::Ended(_));
         let signal = if ended {
@@ -578,22 +424,35 @@ impl<T> ProcessTree<T> {
             report,
             usage: node.usage,
         };
-        self.nodes.get_mut(&parent)?.reportable.insert(pid);
+        if !reports {
+            chain::append(&mut self.nodes, parent, Kin::Reporting, pid);
+        }
         Some(notice)
     }
 
     /// Takes a process out of the tree and gives its number up.
     fn remove(&mut self, pid: Pid) -> Option<T> {
         self.leave(pid);
-        let node = self.nodes.remove(&pid)?;
-        if let Some(parent) = node.parent.and_then(|parent| self.nodes.get_mut(&parent)) {
-            parent.children.remove(&pid);
-            parent.reportable.remove(&pid);
+        if let Some(parent) = self.parent(pid) {
+            self.unlink(pid, parent);
         }
+        let node = self.nodes.remove(&pid)?;
         if self.inits.get(&node.cid) == Some(&pid) {
             self.inits.remove(&node.cid);
         }
         self.pids.unbind(node.handle)
+    }
+
+    /// Takes a child out of its parent's chains.
+    fn unlink(&mut self, child: Pid, parent: Pid) {
+        chain::remove(&mut self.nodes, parent, Kin::Children, child);
+        if self
+            .nodes
+            .get(&child)
+            .is_some_and(|node| node.report.is_some())
+        {
+            chain::remove(&mut self.nodes, parent, Kin::Reporting, child);
+        }
     }
 }
 

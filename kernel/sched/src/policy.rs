@@ -144,21 +144,31 @@ pub trait Policy: Send {
 }
 
 /// Makes a policy that knows no partition yet.
-type Make = fn() -> Box<dyn Policy>;
+type Make = fn() -> Result<Box<dyn Policy>, Refusal>;
 
 /// What is shipped, by name.
 const SHIPPED: [(&str, Make); 4] = [
-    ("wlm", || Box::new(Wlm::new())),
-    ("edf", || Box::new(Edf::new())),
-    ("stride", || Box::new(Stride::new())),
-    ("round-robin", || Box::new(RoundRobin::new())),
+    ("wlm", || boxed(Wlm::new())),
+    ("edf", || boxed(Edf::new())),
+    ("stride", || boxed(Stride::new())),
+    ("round-robin", || boxed(RoundRobin::new())),
 ];
 
+fn boxed(policy: impl Policy + 'static) -> Result<Box<dyn Policy>, Refusal> {
+    let policy = fallible::boxed(policy).map_err(|_| Refusal::Full)?;
+    Ok(policy)
+}
+
 /// The shipped policy of this name.
-#[must_use]
-pub fn policy_by_name(name: &str) -> Option<Box<dyn Policy>> {
-    let (_, make) = SHIPPED.iter().find(|(known, _)| *known == name)?;
-    Some(make())
+///
+/// # Errors
+/// [`Refusal::Range`]: there is none; [`Refusal::Full`]: there is no memory.
+pub fn policy_by_name(name: &str) -> Result<Box<dyn Policy>, Refusal> {
+    let (_, make) = SHIPPED
+        .iter()
+        .find(|(known, _)| *known == name)
+        .ok_or(Refusal::Range)?;
+    make()
 }
 
 /// The names of the shipped policies.

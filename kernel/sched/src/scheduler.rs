@@ -150,6 +150,13 @@ impl Scheduler {
     ///
     /// This is boot: it allocates, and a machine without the memory for it cannot start.
     #[must_use]
+    #[cfg_attr(
+        target_os = "none",
+        expect(
+            clippy::disallowed_methods,
+            reason = "boot, before there is anybody who could be told"
+        )
+    )]
     pub fn new(timebase: Timebase, cpus: usize, policy: Box<dyn Policy>) -> Scheduler {
         let processors = Vec::with_capacity(cpus.clamp(1, CpuSet::LIMIT));
         let mut scheduler = Scheduler {
@@ -188,7 +195,7 @@ impl Scheduler {
     /// more. It must [`pick`](Scheduler::pick) next. The clock is what the CPU's trap entry moves.
     ///
     /// # Errors
-    /// [`Refusal::Cpu`]: no such CPU, or it is online already.
+    /// [`Refusal::Cpu`]: no such CPU, or it is online already; [`Refusal::Full`]: there is no memory.
     pub fn online(&mut self, cpu: Cpu, now: Ticks) -> Result<Arc<CpuClock>, Refusal> {
         let now = self.at(now);
         let number = usize::from(cpu.0);
@@ -203,7 +210,7 @@ impl Scheduler {
         if processor.clock.is_some() {
             return Err(Refusal::Cpu);
         }
-        let clock = Arc::new(CpuClock::new(now));
+        let clock = fallible::arc(CpuClock::new(now)).map_err(|_| Refusal::Full)?;
         *processor = Processor {
             clock: Some(clock.clone()),
             online_at: now,

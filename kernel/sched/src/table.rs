@@ -28,6 +28,13 @@ impl<T> Table<T> {
     }
 
     /// Makes room for the indices below `count`, and some more; `make` makes the entry of an index.
+    #[cfg_attr(
+        target_os = "none",
+        expect(
+            clippy::disallowed_methods,
+            reason = "the room is exact, so that nothing is allocated anew"
+        )
+    )]
     pub fn reserve(
         &mut self,
         count: usize,

@@ -75,7 +75,7 @@ fn go_through(call: &mut Call<'_>) -> Called {
         _ => others::begin_barrier(),
     };
     let mut running = CpuSet::NONE;
-    for thread in call.process().threads() {
+    for thread in call.process().threads.iter() {
         if runs(&thread) {
             running.insert(Cpu(thread.last_cpu() as u16));
         }

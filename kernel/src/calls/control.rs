@@ -200,7 +200,10 @@ impl ControlFile {
                 Ok(Answer::Done)
             }
             Request::SetPolicy { name } => {
-                let policy = sched::policy_by_name(&name).ok_or(Errno::EINVAL)?;
+                let policy = sched::policy_by_name(&name).map_err(|refusal| match refusal {
+                    sched::Refusal::Full => Errno::ENOMEM,
+                    _ => Errno::EINVAL,
+                })?;
                 system().dispatch.set_policy(policy);
                 Ok(Answer::Done)
             }

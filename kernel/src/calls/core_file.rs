@@ -199,7 +199,7 @@ fn notes(call: &mut Call<'_>, signal: SignalNumber, space: &Space) -> Result<Not
     notes.add(NT_AUXV, &auxiliary)?;
     notes.add(NT_FILE, &files(space)?)?;
     sets(&mut notes, call.body)?;
-    for thread in process.threads() {
+    for thread in process.threads.iter() {
         if Arc::ptr_eq(&thread, &own) {
             continue;
         }

@@ -111,7 +111,7 @@ pub fn close_range(call: &mut Call<'_>) -> Called {
     }
     let process = call.process();
     if flags & UNSHARE != 0 {
-        if process.threads().len() > 1 {
+        if process.threads.count() > 1 {
             return Err(Errno::EINVAL.into());
         }
         let own = process.files()?.lock().try_clone()?;

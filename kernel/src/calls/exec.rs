@@ -19,7 +19,7 @@ use crate::vdso;
 use abi::linux::{
     ADDR_NO_RANDOMIZE, AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS,
     AT_GID, AT_HWCAP, AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE,
-    AT_SYMLINK_NOFOLLOW, AT_SYSINFO_EHDR, AT_UID, Membarrier, Resource, TASK_COMM_LEN,
+    AT_SYMLINK_NOFOLLOW, AT_SYSINFO_EHDR, AT_UID, Membarrier, Resource,
 };
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE};
@@ -147,7 +147,7 @@ fn alone(call: &Call<'_>) -> Result<bool, Errno> {
     let process = call.process();
     let waiter = call.waiter();
     let others = process.with(|state| {
-        if state.threads.len() <= 1 {
+        if process.threads.count() <= 1 {
             state.executing = None;
             return Ok(None);
         }
@@ -162,12 +162,12 @@ fn alone(call: &Call<'_>) -> Result<bool, Errno> {
     if others.is_none() {
         return Ok(true);
     }
-    let others = process.threads();
-    others
+    process
+        .threads
         .iter()
         .filter(|thread| !Arc::ptr_eq(thread, call.thread))
         .for_each(|thread| thread.interrupt());
-    Ok(others.is_empty())
+    Ok(false)
 }
 
 /// An array of strings that ends with a null pointer; a null array is an empty one.
@@ -552,7 +552,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         }
         state.conduct.dumpable = !secure && readable;
         state.barriers = Membarrier::empty();
-        state.name = name.iter().copied().take(TASK_COMM_LEN - 1).collect();
+        state.name = crate::process::task_name(name);
         state.executable = Some(program.location);
         state.arguments = stack.arguments;
         state.environment = stack.environment;

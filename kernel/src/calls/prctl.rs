@@ -83,10 +83,8 @@ fn store(call: &Call<'_>, address: u64, value: u32) -> Called {
 
 fn set_name(call: &Call<'_>, address: u64) -> Called {
     let bytes: [u8; TASK_COMM_LEN] = call.user.bytes(address)?;
-    let length = bytes.iter().position(|byte| *byte == 0);
-    let length = length.unwrap_or(TASK_COMM_LEN - 1);
-    let name = bytes.into_iter().take(length).collect();
-    call.thread.set_name(name);
+    let name = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    call.thread.set_name(crate::process::task_name(name));
     Ok(0)
 }
 
@@ -124,7 +122,7 @@ pub fn unshare(call: &mut Call<'_>) -> Called {
         return Err(Errno::EINVAL.into());
     }
     let process = call.process();
-    if !flags.is_empty() && process.threads().len() > 1 {
+    if !flags.is_empty() && process.threads.count() > 1 {
         return Err(Errno::EINVAL.into());
     }
     if flags.contains(CloneFlags::FILES) {

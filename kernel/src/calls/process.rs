@@ -377,7 +377,7 @@ fn with_space(
     })();
     if let Err(errno) = begun {
         // The thread and its process refer to each other.
-        child.with(|state| state.threads.clear());
+        child.threads.clear();
         environment.thread_left();
         let abandoned = system().tree.lock().abandon(child.pid);
         abandoned.into_iter().for_each(family::forget);
@@ -448,8 +448,9 @@ pub fn exit(call: &mut Call<'_>) -> Outcome {
         tracing.exit_code = Some(code);
     }
     let status = ExitStatus::Exited(code);
+    let threads = &call.process().threads;
     call.process().with(|state| {
-        if state.threads.len() == 1 {
+        if threads.count() == 1 {
             state.end.get_or_insert(status);
         }
     });

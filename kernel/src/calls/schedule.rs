@@ -418,6 +418,6 @@ pub(super) fn whom(call: &Call<'_>, which: u64, who: u32) -> Result<Vec<Arc<Thre
         }
         _ => return Err(Errno::EINVAL),
     };
-    let threads = processes.iter().flat_map(|process| process.threads());
+    let threads = processes.iter().flat_map(|process| process.threads.iter());
     Ok(fallible::collect(threads)?)
 }

@@ -1,6 +1,7 @@
 //! Signals, as programs send, block, await and answer them.
 
 use super::Call;
+use crate::family;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::posix_timers;
 use crate::process::Process;
@@ -13,8 +14,7 @@ use abi::linux::{
     SignalNumber, SignalSet, StackT, check_set_size,
 };
 use alloc::sync::Arc;
-use process::VPid;
-use smallvec::SmallVec;
+use process::{Target, VPid};
 
 /// A signal number of a call that may also only ask for existence (0).
 pub(super) fn number_or_check(value: u64) -> Result<Option<SignalNumber>, Errno> {
@@ -38,31 +38,37 @@ pub(super) fn from_caller(
 /// `man 2 kill`.
 pub fn kill(call: &mut Call<'_>) -> Called {
     let signal = number_or_check(call.argument(1))?;
-    let targets: SmallVec<[Arc<Process>; 1]> = {
+    let (target, caller, cid) = {
         let tree = system().tree.lock();
-        let found = tree.targets(
-            call.credential(),
-            call.process().pid,
-            call.argument(0) as i32,
-        )?;
-        found
-            .into_iter()
-            .filter_map(|pid| tree.pids.by_pid(pid).map(Numbered::owner))
-            .collect()
+        let caller = call.process().pid;
+        let target = tree.target(call.credential(), caller, call.argument(0) as i32)?;
+        (target, caller, call.cid())
     };
     let mut refused = Errno::ESRCH;
     let mut reached = false;
-    for target in targets {
-        match signals::permit(call.process(), &target, signal) {
+    let mut send = |target: &Arc<Process>| -> Result<(), Errno> {
+        match signals::permit(call.process(), target, signal) {
             Ok(origin) => {
                 reached = true;
                 if let Some(signal) = signal {
                     let info = from_caller(call, signal, SI_USER, target.cid());
-                    signals::send(&target, None, info, origin)?;
+                    signals::send(target, None, info, origin)?;
                 }
             }
             Err(errno) => refused = errno,
         }
+        Ok(())
+    };
+    // One after the other, so that no signal fails for want of memory for a list.
+    match target {
+        Target::Process(pid) => {
+            let owner = system().tree.lock().pids.by_pid(pid).map(Numbered::owner);
+            owner.iter().try_for_each(&mut send)?;
+        }
+        Target::Group(group) => family::of_group(group).try_for_each(|process| send(&process))?,
+        Target::Partition => family::of_partition(cid)
+            .filter(|process| process.pid != caller && !system().tree.lock().is_init(process.pid))
+            .try_for_each(|process| send(&process))?,
     }
     if reached { Ok(0) } else { Err(refused.into()) }
 }

@@ -38,7 +38,7 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
         process.add_thread(&thread).map_err(undo)?;
         thread.inherit(call.thread);
         let withdraw = |errno| {
-            process.with(|state| state.threads.retain(|other| !Arc::ptr_eq(other, &thread)));
+            process.threads.remove(&thread);
             undo(errno)
         };
         ptrace::inherit(call.thread, &thread, request.flags, request.event()).map_err(withdraw)?;
@@ -77,7 +77,7 @@ pub fn leave_user_traces(thread: &Arc<Thread>) {
         return;
     };
     super::futex::release_robust(thread, &space);
-    if address == 0 || thread.process.threads().len() < 2 {
+    if address == 0 || thread.process.threads.count() < 2 {
         return;
     }
     let cleared = space.lock().write(address, &0u32.to_le_bytes());

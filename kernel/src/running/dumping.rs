@@ -49,8 +49,8 @@ impl Running<'_> {
             if let Some(body) = &mut self.body {
                 body.core = Some(dump);
             }
-            let threads = process.threads();
-            let others = threads
+            let others = process
+                .threads
                 .iter()
                 .filter(|thread| !Arc::ptr_eq(thread, &self.thread));
             others.for_each(|thread| thread.interrupt());
@@ -71,10 +71,7 @@ impl Running<'_> {
             return Traced::Free;
         }
         if signals::is_killed(&thread) {
-            process.end(ExitStatus::Killed {
-                signal: SignalNumber::SIGKILL,
-                core: false,
-            });
+            process.end(ExitStatus::KILLED);
             return Traced::Anew;
         }
         if self.is_dumping() {
@@ -93,7 +90,7 @@ impl Running<'_> {
         thread.end_run();
         let waiter = thread.begin_run();
         let waits = process.with(|state| {
-            let waits = state.held + 1 < state.threads.len();
+            let waits = state.held + 1 < process.threads.count();
             if waits {
                 // The end of the process must not fail for want of memory.
                 fallible::assured(|| process.threads_gone.enrol(&waiter));

@@ -7,8 +7,10 @@ pub enum Rank {
     Partition,
     /// The process tree: parents, children, groups, sessions; pid tables.
     ProcessTree,
-    /// One process: its threads, credentials, limits, signal actions.
+    /// One process: credentials, limits, signal actions.
     Process,
+    /// The list of the threads of one process.
+    Threads,
     /// A table of open files.
     FileTable,
     /// A mount namespace.
@@ -59,10 +61,11 @@ pub enum Rank {
 
 impl Rank {
     /// Every rank, in order.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Partition,
         Self::ProcessTree,
         Self::Process,
+        Self::Threads,
         Self::FileTable,
         Self::Mounts,
         Self::Position,

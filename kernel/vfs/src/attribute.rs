@@ -87,7 +87,7 @@ impl AttributeStore {
         } else {
             attributes.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
             attributes.push(Attribute {
-                name: copy(name)?.into_boxed_slice(),
+                name: fallible::boxed_slice(name)?,
                 value,
             });
         }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 
 #define PAGE 4096UL
@@ -284,6 +285,26 @@ static void exec_huge(void)
 
 static void in_child_exec(void) { WANT(in_child(exec_huge) == 0); }
 
+/* Whether interrupts were off for no longer than allowed while something was done. */
+static int is_cut(const char *what, void (*run)(void))
+{
+	char text[256];
+	long off;
+	int device = open("/dev/latency", O_RDWR);
+	WANT(device >= 0 && write(device, "0", 1) == 1 && close(device) == 0);
+	run();
+	device = open("/dev/latency", O_RDONLY);
+	WANT(device >= 0);
+	ssize_t length = read(device, text, sizeof(text) - 1);
+	WANT(length > 0);
+	text[length] = 0;
+	close(device);
+	WANT(sscanf(text, "cpu0 off %ld ns", &off) == 1);
+	if (off >= LONGEST)
+		fprintf(stderr, "%s: %s", what, text);
+	return off < LONGEST;
+}
+
 static void latency(void)
 {
 	static const struct { const char *what; void (*run)(void); } steps[] = {
@@ -294,28 +315,41 @@ static void latency(void)
 	};
 	int wrong = 0;
 	huge = map(HUGE_SIZE);
-	for (size_t at = 0; at < sizeof(steps) / sizeof(*steps); at++) {
-		char text[256];
-		long off;
-		int device = open("/dev/latency", O_RDWR);
-		WANT(device >= 0 && write(device, "0", 1) == 1 && close(device) == 0);
-		steps[at].run();
-		device = open("/dev/latency", O_RDONLY);
-		ssize_t length = read(device, text, sizeof(text) - 1);
-		WANT(length > 0);
-		text[length] = 0;
-		close(device);
-		WANT(sscanf(text, "cpu0 off %ld ns", &off) == 1);
-		if (off >= LONGEST) {
-			fprintf(stderr, "%s: %s", steps[at].what, text);
-			wrong = 1;
-		}
-	}
+	for (size_t at = 0; at < sizeof(steps) / sizeof(*steps); at++)
+		wrong |= !is_cut(steps[at].what, steps[at].run);
 	WANT(!wrong);
 }
+
+static void leave_children(void)
+{
+	/* Some have ended and some have not: these are told of their parent's end, and end by that. */
+	pid_t parent = fork();
+	WANT(parent >= 0);
+	if (parent == 0) {
+		pid_t self = getpid();
+		for (int count = 0; count < 1500; count++) {
+			pid_t child = fork();
+			if (child < 0)
+				_exit(1);
+			if (child == 0 && count % 3 == 0) {
+				prctl(PR_SET_PDEATHSIG, SIGKILL);
+				if (getppid() == self)
+					pause();
+			}
+			if (child == 0)
+				_exit(0);
+		}
+		_exit(0);
+	}
+	int status;
+	WANT(waitpid(parent, &status, 0) == parent && status == 0);
+}
+
+static void orphans(void) { WANT(is_cut("the end of a parent", leave_children)); }
 
 static const struct check checks[] = {
 	{ "ranges", ranges }, { "refusals", refusals }, { "break", program_break }, { "threads", threads },
 	{ "fork", forked }, { "killed", killed }, { "replaced", replaced }, { "latency", latency },
+	{ "orphans", orphans },
 };
 MAIN(checks)

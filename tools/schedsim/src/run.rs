@@ -139,8 +139,9 @@ pub fn simulate(scenario: &Scenario, policy: &str, cpus: usize) -> Result<Course
 
 impl Run {
     fn load(scenario: &Scenario, policy: &str, cpus: usize) -> Result<Self> {
-        let chosen =
-            sched::policy_by_name(policy).with_context(|| format!("no policy {policy:?}"))?;
+        let chosen = sched::policy_by_name(policy)
+            .ok()
+            .with_context(|| format!("no policy {policy:?}"))?;
         let mut machine = Machine::new(cpus, chosen, Ticks(0));
         machine.lateness = scenario.lateness.ticks();
         let mut run = Self {
@@ -278,8 +279,9 @@ impl Run {
 
     fn change(&mut self, change: &Change) -> Result<()> {
         if let Some(name) = &change.policy {
-            let policy =
-                sched::policy_by_name(name).with_context(|| format!("no policy {name:?}"))?;
+            let policy = sched::policy_by_name(name)
+                .ok()
+                .with_context(|| format!("no policy {name:?}"))?;
             let now = self.machine.now();
             let wakeup = self.machine.scheduler.set_policy(policy, now);
             self.machine.tell(wakeup.ok().context("no memory")?);

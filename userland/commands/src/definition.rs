@@ -149,9 +149,9 @@ impl Definition {
         if let Some(script) = &self.script {
             draft.set("script", &**script);
         }
-        let attributes = self.controls.to_attributes().into_iter();
+        let attributes = self.controls.attributes().into_iter();
         draft.resources = attributes
-            .map(|(key, value)| (key.to_owned(), value))
+            .map(|(key, value)| (key.to_owned(), value.to_string()))
             .collect();
         draft
     }

@@ -4,9 +4,9 @@ use crate::Ramfs;
 use crate::archive::{Archive, Member};
 use crate::node::Node;
 use abi::{Cid, Errno};
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::fmt;
+use fallible::Map;
 use vfs::{DeviceNumber, FileKind, Inode, Mode, NAME_LIMIT, NewNode, NodeContent, Timestamp};
 
 /// What is wrong with an archive.
@@ -138,7 +138,9 @@ impl Ramfs {
         set_attributes(&node, member);
         fill(&node, member)?;
         if shares {
-            linked.insert(key, node);
+            linked
+                .insert(key, node)
+                .map_err(|_| Fault::NoSpace(Errno::ENOMEM))?;
         }
         Ok(())
     }
@@ -217,7 +219,7 @@ impl Ramfs {
 type Target<'n> = Option<(Arc<Node>, &'n [u8])>;
 
 /// Files with several names, by what the archive calls them.
-type Linked = BTreeMap<((u32, u32), u32), Arc<Node>>;
+type Linked = Map<((u32, u32), u32), Arc<Node>>;
 
 fn set_attributes(node: &Arc<Node>, member: &Member<'_>) {
     let modified = Timestamp {

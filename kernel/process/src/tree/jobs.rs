@@ -3,8 +3,7 @@
 use super::ProcessTree;
 use crate::pids::VPid;
 use abi::{Cid, Errno, Pid};
-use alloc::collections::BTreeSet;
-use alloc::vec::Vec;
+use fallible::NoMemory;
 use security::Credential;
 
 /// A terminal as sessions know it.
@@ -25,12 +24,24 @@ pub struct Job {
     pub orphaned: bool,
 }
 
+/// Whom a signal is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// One process; the number may be a thread's.
+    Process(Pid),
+    /// The members of a group.
+    Group(Pid),
+    /// All of the caller's own partition but its init and the caller: even in Global, partitions are not ended by accident.
+    Partition,
+}
+
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) session: Pid,
-    pub(super) members: BTreeSet<Pid>,
-    /// Those of them that are stopped.
-    pub(super) stopped: BTreeSet<Pid>,
+    /// How many are in it; who, is in the tree's `members`.
+    pub(super) members: usize,
+    /// How many of them are stopped.
+    pub(super) stopped: usize,
 }
 
 #[derive(Debug)]
@@ -45,7 +56,7 @@ impl<T> ProcessTree<T> {
     /// # Errors
     /// EINVAL for a negative group; ESRCH when `pid` is neither the caller nor a child of it; EACCES when the child has
     /// executed a program; EPERM for a session leader, another session or a group that is not in the
-    /// caller's session.
+    /// caller's session; ENOMEM.
     pub fn setpgid(
         &mut self,
         credential: &Credential,
@@ -93,7 +104,7 @@ impl<T> ProcessTree<T> {
             return Err(Errno::EPERM);
         }
         if node.group != group {
-            fallible::assured(|| self.leave_group_for(target, group, session));
+            self.leave_group_for(target, group, session)?;
         }
         Ok(())
     }
@@ -125,7 +136,7 @@ impl<T> ProcessTree<T> {
     /// `setsid`: starts a session and a group, both led by the caller, without a controlling terminal.
     ///
     /// # Errors
-    /// EPERM when there is a group with the caller's number; ESRCH when the caller is not in the tree.
+    /// EPERM when there is a group with the caller's number; ESRCH when the caller is not in the tree; ENOMEM.
     pub fn setsid(&mut self, caller: Pid) -> Result<(), Errno> {
         if self.groups.contains_key(&caller) {
             return Err(Errno::EPERM);
@@ -133,8 +144,7 @@ impl<T> ProcessTree<T> {
         if !self.nodes.contains_key(&caller) {
             return Err(Errno::ESRCH);
         }
-        fallible::assured(|| self.leave_group_for(caller, caller, caller));
-        Ok(())
+        Ok(self.leave_group_for(caller, caller, caller)?)
     }
 
     /// Group, session and terminal of a process.
@@ -161,10 +171,14 @@ impl<T> ProcessTree<T> {
 
     /// The members of a group, zombies included, by ascending number.
     pub fn members(&self, group: Pid) -> impl Iterator<Item = Pid> + '_ {
-        self.groups
-            .get(&group)
-            .into_iter()
-            .flat_map(|group| group.members.iter().copied())
+        self.members_from(group, Pid(0))
+    }
+
+    /// The members of a group from a number on: for walks that can be resumed.
+    pub fn members_from(&self, group: Pid, first: Pid) -> impl Iterator<Item = Pid> + '_ {
+        self.members
+            .range((group, first)..=(group, Pid(u32::MAX)))
+            .map(|((_, member), ())| *member)
     }
 
     /// Gives a session a controlling terminal, or takes it away; answers the one it had.
@@ -177,42 +191,31 @@ impl<T> ProcessTree<T> {
         core::mem::replace(&mut session.terminal, terminal)
     }
 
-    /// The processes that `kill` with this number means (`man 2 kill`); a positive one may be a thread's.
-    ///
-    /// -1 means all of the caller's own partition but its init and the caller: even in Global, partitions
-    /// are not ended by accident.
+    /// Whom `kill` with this number means (`man 2 kill`).
     ///
     /// # Errors
-    /// ESRCH when there is none, ENOMEM.
-    pub fn targets(
+    /// ESRCH when there is none that the caller may know of.
+    pub fn target(
         &self,
         credential: &Credential,
         caller: Pid,
         number: i32,
-    ) -> Result<Vec<Pid>, Errno> {
-        let found: Vec<Pid> = match number {
-            1.. => return Ok(fallible::of_one(self.meant(credential, caller, number)?)?),
+    ) -> Result<Target, Errno> {
+        match number {
+            1.. => Ok(Target::Process(self.meant(credential, caller, number)?)),
             0 => {
-                let group = self.nodes.get(&caller).ok_or(Errno::ESRCH)?.group;
-                fallible::collect(self.members(group))?
+                let node = self.nodes.get(&caller).ok_or(Errno::ESRCH)?;
+                Ok(Target::Group(node.group))
             }
-            -1 => {
-                let all = self.of_partition(credential.cid);
-                fallible::collect(all.filter(|pid| *pid != caller && !self.is_init(*pid)))?
-            }
+            -1 => Ok(Target::Partition),
             _ => {
                 let group = VPid(number.unsigned_abs());
                 let group = self
                     .pids
                     .resolve(credential, group)
                     .map_err(|absent| absent.no_process())?;
-                fallible::collect(self.members(group))?
+                Ok(Target::Group(group))
             }
-        };
-        if found.is_empty() {
-            Err(Errno::ESRCH)
-        } else {
-            Ok(found)
         }
     }
 
@@ -233,63 +236,75 @@ impl<T> ProcessTree<T> {
             .map_err(|absent| absent.no_process())
     }
 
-    fn leave_group_for(&mut self, pid: Pid, group: Pid, session: Pid) {
+    fn leave_group_for(&mut self, pid: Pid, group: Pid, session: Pid) -> Result<(), NoMemory> {
         // Joined first, so that a session that the process is the last member of survives the change.
         let old = self.nodes.get(&pid).map(|node| node.group);
-        self.join(pid, group, session);
+        self.join(pid, group, session)?;
         if let Some(old) = old {
             self.leave_group(pid, old);
         }
+        Ok(())
     }
 
     /// Puts a process into a group of a session; both are made when there are none.
-    pub(super) fn join(&mut self, pid: Pid, group: Pid, session: Pid) {
+    ///
+    /// # Errors
+    /// [`NoMemory`]; nothing has changed.
+    pub(super) fn join(&mut self, pid: Pid, group: Pid, session: Pid) -> Result<(), NoMemory> {
+        self.members.insert((group, pid), ())?;
+        if let Err(no_memory) = self.found(group, session) {
+            self.members.remove(&(group, pid));
+            return Err(no_memory);
+        }
+        let mut stopped = false;
         if let Some(node) = self.nodes.get_mut(&pid) {
             (node.group, node.session) = (group, session);
-        }
-        if !self.groups.contains_key(&group) {
-            self.pids.hold(group);
-            self.groups.insert(
-                group,
-                Group {
-                    session,
-                    members: BTreeSet::new(),
-                    stopped: BTreeSet::new(),
-                },
-            );
-            if !self.sessions.contains_key(&session) {
-                self.pids.hold(session);
-                self.sessions.insert(
-                    session,
-                    Session {
-                        groups: 0,
-                        terminal: None,
-                    },
-                );
-            }
-            if let Some(session) = self.sessions.get_mut(&session) {
-                session.groups += 1;
-            }
+            stopped = node.stopped;
         }
         if let Some(group) = self.groups.get_mut(&group) {
-            group.members.insert(pid);
+            group.members += 1;
+            group.stopped += usize::from(stopped);
         }
-        self.mark_stopped(pid, self.is_stopped(pid));
+        Ok(())
     }
 
-    /// Keeps a process's state and its group's list of the stopped in step.
+    /// Makes a group and its session when there are none.
+    fn found(&mut self, number: Pid, session_number: Pid) -> Result<(), NoMemory> {
+        if self.groups.contains_key(&number) {
+            return Ok(());
+        }
+        let group = Group {
+            session: session_number,
+            members: 0,
+            stopped: 0,
+        };
+        self.groups.insert(number, group)?;
+        if !self.sessions.contains_key(&session_number) {
+            let session = Session {
+                groups: 0,
+                terminal: None,
+            };
+            if let Err(no_memory) = self.sessions.insert(session_number, session) {
+                self.groups.remove(&number);
+                return Err(no_memory);
+            }
+            self.pids.hold(session_number);
+        }
+        self.pids.hold(number);
+        if let Some(session) = self.sessions.get_mut(&session_number) {
+            session.groups += 1;
+        }
+        Ok(())
+    }
+
+    /// Keeps a process's state and its group's number of the stopped in step.
     pub(super) fn mark_stopped(&mut self, pid: Pid, stopped: bool) {
         let Some(node) = self.nodes.get_mut(&pid) else {
             return;
         };
-        node.stopped = stopped;
-        let Some(group) = self.groups.get_mut(&node.group) else {
-            return;
-        };
-        if stopped {
-            group.stopped.insert(pid);
-        } else {
-            group.stopped.remove(&pid);
+        let before = core::mem::replace(&mut node.stopped, stopped);
+        if let Some(group) = self.groups.get_mut(&node.group) {
+            group.stopped = (group.stopped + usize::from(stopped)) - usize::from(before);
         }
     }
 
@@ -301,12 +316,16 @@ impl<T> ProcessTree<T> {
     }
 
     fn leave_group(&mut self, pid: Pid, number: Pid) {
+        let stopped = self.is_stopped(pid);
         let Some(group) = self.groups.get_mut(&number) else {
             return;
         };
-        group.members.remove(&pid);
-        group.stopped.remove(&pid);
-        if !group.members.is_empty() {
+        if self.members.remove(&(number, pid)).is_none() {
+            return;
+        }
+        group.members -= 1;
+        group.stopped -= usize::from(stopped);
+        if group.members > 0 {
             return;
         }
         let session_number = group.session;
@@ -343,34 +362,7 @@ impl<T> ProcessTree<T> {
         let stopped = self
             .groups
             .get(&group)
-            .is_some_and(|group| !group.stopped.is_empty());
+            .is_some_and(|group| group.stopped > 0);
         stopped && self.orphaned(group)
-    }
-
-    /// Groups that were not orphaned while `leaving` ran, and might be now that it has ended.
-    ///
-    /// Called with `leaving` marked as ended and still parent of its children.
-    pub(super) fn groups_kept_by(&self, leaving: Pid, own: Pid, children: &[Pid]) -> BTreeSet<Pid> {
-        let session = self.nodes.get(&leaving).map(|node| node.session);
-        let others = children
-            .iter()
-            .filter_map(|child| self.nodes.get(child))
-            .filter(|child| Some(child.session) == session && child.group != own);
-        let mut groups: BTreeSet<Pid> = others.map(|child| child.group).collect();
-        if self.keeps_while_ending(leaving, own) {
-            groups.insert(own);
-        }
-        groups
-    }
-
-    /// Whether the parent of `leaving` kept the group up to now.
-    fn keeps_while_ending(&self, leaving: Pid, own: Pid) -> bool {
-        let Some(node) = self.nodes.get(&leaving) else {
-            return false;
-        };
-        let parent = node.parent.and_then(|parent| self.nodes.get(&parent));
-        parent.is_some_and(|parent| {
-            !parent.ended && parent.session == node.session && parent.group != own
-        })
     }
 }

@@ -1,7 +1,9 @@
+use super::chain::Kin;
 use super::*;
 use abi::linux::WaitOptions;
 use proptest::prelude::*;
 use security::{Credential, Identity, Privileges};
+use std::collections::BTreeSet;
 use std::vec;
 use std::vec::Vec;
 
@@ -41,8 +43,85 @@ fn fork_into(tree: &mut ProcessTree<u32>, parent: u32, cid: Cid) -> u32 {
     child.pid().0
 }
 
-fn exit(tree: &mut ProcessTree<u32>, pid: u32) -> Exit<u32> {
-    tree.exit(Pid(pid), DONE, Usage::default(), |_| false)
+/// All that follows from the end of a process.
+#[derive(Default)]
+struct Exit {
+    notices: Vec<Notice>,
+    freed: Vec<u32>,
+    orphans: Vec<Pid>,
+    hang_up: Vec<Pid>,
+    lost_terminal: Option<TerminalId>,
+    ended_partition: Option<Cid>,
+    /// Whom it traced, and who of them is its parent's now.
+    tracees: Vec<Pid>,
+    handed_over: Vec<Pid>,
+}
+
+impl Exit {
+    fn add(&mut self, step: Step<u32>) {
+        self.notices.extend(step.notice);
+        self.freed.extend(step.freed);
+        self.orphans.extend(step.orphan);
+        self.hang_up.extend(step.hang_up);
+    }
+}
+
+/// All steps of an end.
+fn exit_with(
+    tree: &mut ProcessTree<u32>,
+    pid: Pid,
+    usage: Usage,
+    leaves_no_zombie: impl Fn(Pid) -> bool,
+) -> Exit {
+    let mut exit = Exit::default();
+    let Some(end) = tree.end(pid) else {
+        return exit;
+    };
+    (exit.lost_terminal, exit.ended_partition) = (end.lost_terminal, end.ended_partition);
+    exit.tracees = tree.tracees(pid).collect();
+    for tracee in exit.tracees.clone() {
+        if tree.untrace(tracee) {
+            exit.handed_over.push(tracee);
+            let careless = tree.parent(tracee).is_some_and(&leaves_no_zombie);
+            exit.add(tree.hand_over(tracee, careless).unwrap());
+        }
+    }
+    while let Some(step) = {
+        let careless = tree.heir(pid).is_some_and(&leaves_no_zombie);
+        tree.pass_on(pid, careless)
+    } {
+        exit.add(step);
+    }
+    let careless = tree.parent(pid).is_some_and(&leaves_no_zombie);
+    exit.add(tree.report_end(pid, DONE, usage, careless));
+    exit
+}
+
+fn exit(tree: &mut ProcessTree<u32>, pid: u32) -> Exit {
+    exit_with(tree, Pid(pid), Usage::default(), |_| false)
+}
+
+/// Everybody whom `kill` with this number means.
+fn targets(
+    tree: &ProcessTree<u32>,
+    credential: &Credential,
+    caller: Pid,
+    number: i32,
+) -> Result<Vec<Pid>, Errno> {
+    let found: Vec<Pid> = match tree.target(credential, caller, number)? {
+        Target::Process(pid) => vec![pid],
+        Target::Group(group) => tree.members(group).collect(),
+        Target::Partition => {
+            let all = tree.of_partition(credential.cid);
+            all.filter(|pid| *pid != caller && !tree.is_init(*pid))
+                .collect()
+        }
+    };
+    if found.is_empty() {
+        Err(Errno::ESRCH)
+    } else {
+        Ok(found)
+    }
 }
 
 fn setpgid(tree: &mut ProcessTree<u32>, caller: u32, pid: u32, group: u32) -> Result<(), Errno> {
@@ -73,7 +152,7 @@ fn an_ended_child_waits_to_be_reaped() {
         user: Nanos(5),
         ..Usage::default()
     };
-    let end = tree.exit(Pid(child), DONE, used, |_| false);
+    let end = exit_with(&mut tree, Pid(child), used, |_| false);
     let [notice] = end.notices[..] else {
         panic!("one notice")
     };
@@ -105,7 +184,7 @@ fn an_ended_child_waits_to_be_reaped() {
 fn a_parent_that_ignores_sigchld_gets_no_zombies() {
     let mut tree = tree();
     let child = fork(&mut tree, 1);
-    let end = tree.exit(Pid(child), DONE, Usage::default(), |parent| {
+    let end = exit_with(&mut tree, Pid(child), Usage::default(), |parent| {
         parent == Pid(1)
     });
     assert_eq!((end.freed, end.notices.len()), (vec![child], 1));
@@ -272,7 +351,7 @@ fn a_group_keeps_the_number_of_its_dead_leader() {
         Ok(VPid(leader))
     );
     assert_eq!(
-        tree.targets(&root(Cid::GLOBAL), Pid(1), -(leader as i32)),
+        targets(&tree, &root(Cid::GLOBAL), Pid(1), -(leader as i32)),
         Ok(vec![Pid(member)])
     );
     exit(&mut tree, member);
@@ -287,23 +366,23 @@ fn kill_of_everything_stays_in_the_partition() {
     let inside = fork_into(&mut tree, init, Cid(2));
     let (one, two) = (fork(&mut tree, 1), fork(&mut tree, 1));
     assert_eq!(
-        tree.targets(&root(Cid::GLOBAL), Pid(one), -1),
+        targets(&tree, &root(Cid::GLOBAL), Pid(one), -1),
         Ok(vec![Pid(two)])
     );
     assert_eq!(
-        tree.targets(&root(Cid(2)), Pid(init), -1),
+        targets(&tree, &root(Cid(2)), Pid(init), -1),
         Ok(vec![Pid(inside)])
     );
     assert_eq!(
-        tree.targets(&root(Cid(2)), Pid(inside), -1),
+        targets(&tree, &root(Cid(2)), Pid(inside), -1),
         Err(Errno::ESRCH)
     );
     assert_eq!(
-        tree.targets(&root(Cid(2)), Pid(inside), two as i32),
+        targets(&tree, &root(Cid(2)), Pid(inside), two as i32),
         Err(Errno::ESRCH)
     );
     assert_eq!(
-        tree.targets(&root(Cid(2)), Pid(inside), 1),
+        targets(&tree, &root(Cid(2)), Pid(inside), 1),
         Ok(vec![Pid(init)])
     );
 }
@@ -354,41 +433,44 @@ fn many_partitions_come_and_go() {
     assert_eq!(tree.nodes.len(), 1);
 }
 
+fn reporting(tree: &ProcessTree<u32>, parent: Pid) -> BTreeSet<Pid> {
+    chain::iter(&tree.nodes, parent, Kin::Reporting).collect()
+}
+
 /// Everything that must hold between the parts of the tree.
-fn check(tree: &ProcessTree<u32>) {
+fn check(tree: &ProcessTree<u32>, ending: &[Pid]) {
     for (pid, node) in &tree.nodes {
         if let Some(parent) = node.parent {
-            let parent = &tree.nodes[&parent];
-            assert!(parent.children.contains(pid) && !parent.ended);
-            assert_eq!(parent.reportable.contains(pid), node.report.is_some());
+            assert!(tree.children(parent).any(|child| child == *pid));
+            assert!(!tree.nodes.get(&parent).unwrap().ended || ending.contains(&parent));
+            assert_eq!(reporting(tree, parent).contains(pid), node.report.is_some());
         }
+        let children: BTreeSet<Pid> = tree.children(*pid).collect();
+        assert_eq!(children.len(), tree.children(*pid).count());
         assert!(
-            node.children
+            children
                 .iter()
-                .all(|child| tree.nodes[child].parent == Some(*pid))
+                .all(|child| tree.parent(*child) == Some(*pid))
         );
-        assert!(node.reportable.is_subset(&node.children));
+        assert!(reporting(tree, *pid).is_subset(&children));
         assert!(tree.members(node.group).any(|member| member == *pid));
         assert_eq!(tree.session_of_group(node.group), Some(node.session));
         assert_eq!(tree.pids.by_pid(*pid), Some(&pid.0));
     }
     for (number, group) in &tree.groups {
-        assert!(!group.members.is_empty());
+        let members: BTreeSet<Pid> = tree.members(*number).collect();
+        assert!(!members.is_empty());
+        assert_eq!(group.members, members.len());
         assert!(
-            group
-                .members
+            members
                 .iter()
-                .all(|member| tree.nodes[member].group == *number)
+                .all(|member| tree.nodes.get(member).unwrap().group == *number)
         );
         assert!(tree.pids.place(*number).is_some());
-        let stopped: BTreeSet<Pid> = group
-            .members
-            .iter()
-            .copied()
-            .filter(|pid| tree.is_stopped(*pid))
-            .collect();
+        let stopped = members.iter().filter(|pid| tree.is_stopped(**pid)).count();
         assert_eq!(group.stopped, stopped);
     }
+    assert_eq!(tree.members.len(), tree.nodes.len());
     for (number, session) in &tree.sessions {
         let groups = tree
             .groups
@@ -408,18 +490,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// Whatever processes do, the parts of the tree agree, no number is lost and every zombie can be reaped.
     #[test]
-    fn stays_consistent(steps in prop::collection::vec((0u8..9, any::<u8>(), any::<u8>()), 1..120)) {
+    fn stays_consistent(steps in prop::collection::vec((0u8..11, any::<u8>(), any::<u8>()), 1..120)) {
         let mut tree = tree();
+        // Whose end has begun, and is cut.
+        let mut ending: Vec<Pid> = Vec::new();
         for (kind, one, two) in steps {
             let alive: Vec<u32> = tree.nodes.iter().filter(|(_, node)| !node.ended).map(|(pid, _)| pid.0).collect();
             let pick = |choice: u8| alive[usize::from(choice) % alive.len()];
             let (first, second) = (pick(one), pick(two));
-            let cid = tree.nodes[&Pid(first)].cid;
+            let cid = tree.nodes.get(&Pid(first)).unwrap().cid;
             match kind {
                 0..=2 => { fork_into(&mut tree, first, cid); }
                 3 if first == 1 => { fork_into(&mut tree, 1, Cid(u16::from(two % 3))); }
                 3 | 4 if first != 1 => {
-                    tree.exit(Pid(first), DONE, Usage::default(), |parent| parent.0 % 5 == 0);
+                    exit_with(&mut tree, Pid(first), Usage::default(), |parent| parent.0 % 5 == 0);
                 }
                 5 => {
                     let target = tree.pids.seen(Pid(second), cid).0 as i32;
@@ -430,6 +514,17 @@ proptest! {
                     tree.stop(Pid(first), SignalNumber::SIGSTOP);
                     if two % 2 == 0 { tree.resume(Pid(first)); }
                 }
+                8 if first != 1 => {
+                    if tree.end(Pid(first)).is_some() { ending.push(Pid(first)); }
+                }
+                9 if !ending.is_empty() => {
+                    let at = usize::from(one) % ending.len();
+                    let pid = ending[at];
+                    if tree.pass_on(pid, two % 4 == 0).is_none() {
+                        ending.remove(at);
+                        tree.report_end(pid, DONE, Usage::default(), two % 4 == 0);
+                    }
+                }
                 _ => {
                     let options = EXITED | WaitOptions::UNTRACED | WaitOptions::ALL_KINDS;
                     if let Ok(Some(waited)) = tree.wait(Pid(first), Selector::Any, options) {
@@ -437,15 +532,19 @@ proptest! {
                     }
                 }
             }
-            check(&tree);
+            check(&tree, &ending);
         }
         // Everybody but init ends, and init reaps: nothing is left.
+        for pid in ending {
+            while tree.pass_on(pid, false).is_some() {}
+            tree.report_end(pid, DONE, Usage::default(), false);
+        }
         let rest: Vec<Pid> = tree.nodes.keys().copied().filter(|pid| *pid != Pid(1)).collect();
         for pid in rest {
-            tree.exit(pid, DONE, Usage::default(), |_| false);
+            exit_with(&mut tree, pid, Usage::default(), |_| false);
         }
         while tree.wait(Pid(1), Selector::Any, EXITED | WaitOptions::ALL_KINDS).is_ok() {}
-        check(&tree);
+        check(&tree, &[]);
         prop_assert_eq!(tree.nodes.len(), 1);
     }
 }
@@ -455,7 +554,7 @@ fn wait_for(tree: &mut ProcessTree<u32>, parent: u32, pid: u32) -> Option<(u32, 
     let options = EXITED | WaitOptions::UNTRACED | WaitOptions::CONTINUED;
     let found = tree.wait(Pid(parent), selector, options).unwrap()?;
     if found.handed_over {
-        tree.hand_over(found.pid, |_| false);
+        tree.hand_over(found.pid, false).unwrap();
     }
     Some((found.pid.0, found.report))
 }
@@ -504,8 +603,8 @@ fn what_a_tracer_leaves_is_the_parents() {
     assert_eq!(wait_for(&mut tree, 1, child), None);
     let left = exit(&mut tree, tracer);
     assert_eq!(left.tracees, [Pid(child)]);
-    assert!(tree.untrace(Pid(child)));
-    tree.hand_over(Pid(child), |_| false);
+    assert_eq!(left.handed_over, [Pid(child)]);
+    assert_eq!(tree.tracer(Pid(child)), None);
     let told = Some((child, Report::Ended(DONE)));
     assert_eq!(wait_for(&mut tree, 1, child), told);
 }
@@ -533,57 +632,157 @@ fn a_traced_thread_keeps_its_number_until_its_end_is_known() {
     assert_eq!(tree.pids.seen(thread.pid(), Cid::GLOBAL), VPid::NONE);
 }
 
+/// A tracer lets go of a process between the beginning and the end of that one's end: its parent is told once.
+#[test]
+fn a_tracer_that_leaves_an_end_that_is_cut_leaves_nothing_untold() {
+    let mut tree = tree();
+    let (tracer, parent) = (fork(&mut tree, 1), fork(&mut tree, 1));
+    let child = fork(&mut tree, parent);
+    tree.trace(Pid(tracer), Pid(child), Pid(child)).unwrap();
+    tree.end(Pid(child)).unwrap();
+    assert!(!tree.untrace(Pid(child)));
+    assert!(tree.hand_over(Pid(child), false).is_none());
+    let step = tree.report_end(Pid(child), DONE, Usage::default(), false);
+    assert_eq!(step.notice.unwrap().parent.0, parent);
+    let told = Some((child, Report::Ended(DONE)));
+    assert_eq!(wait_for(&mut tree, parent, child), told);
+}
+
+/// A parent that ends between its child's release by a tracer and the telling passes it on, and is not told instead.
+#[test]
+fn an_end_that_is_being_handed_over_goes_to_the_next_parent() {
+    let mut tree = tree();
+    let (tracer, parent) = (fork(&mut tree, 1), fork(&mut tree, 1));
+    let child = fork(&mut tree, parent);
+    tree.trace(Pid(tracer), Pid(child), Pid(child)).unwrap();
+    exit(&mut tree, child);
+    assert!(tree.untrace(Pid(child)));
+    assert!(exit(&mut tree, parent).notices.len() == 1);
+    assert_eq!(wait_for(&mut tree, 1, child), None);
+    let step = tree.hand_over(Pid(child), false).unwrap();
+    assert_eq!(step.notice.unwrap().parent, Pid(1));
+    assert!(tree.hand_over(Pid(child), false).is_none());
+    let told = Some((child, Report::Ended(DONE)));
+    assert_eq!(wait_for(&mut tree, 1, child), told);
+}
+
+/// A stop that the parent has not been told of is still told when the end has to wait for the tracer.
+#[test]
+fn a_stop_is_told_while_the_end_is_the_tracers() {
+    let mut tree = tree();
+    let (tracer, parent) = (fork(&mut tree, 1), fork(&mut tree, 1));
+    let child = fork(&mut tree, parent);
+    tree.trace(Pid(tracer), Pid(child), Pid(child)).unwrap();
+    tree.stop(Pid(child), SignalNumber::SIGSTOP).unwrap();
+    exit(&mut tree, child);
+    let stopped = Some((child, Report::Stopped(SignalNumber::SIGSTOP)));
+    assert_eq!(wait_for(&mut tree, parent, child), stopped);
+    assert_eq!(wait_for(&mut tree, parent, child), None);
+    let told = Some((child, Report::Ended(DONE)));
+    assert_eq!(wait_for(&mut tree, tracer, child), told);
+    assert_eq!(wait_for(&mut tree, parent, child), told);
+}
+
+/// What must hold between tracers, tracees and their processes, besides [`check`].
+fn check_traces(tree: &ProcessTree<u32>, ending: &[Pid]) {
+    let mut traced = 0;
+    for tracer in tree.nodes.keys() {
+        for tid in tree.tracees(*tracer) {
+            assert_eq!(tree.tracer(tid), Some(*tracer));
+            traced += 1;
+        }
+        let ended = tree.is_zombie(*tracer) && !ending.contains(tracer);
+        assert!(!ended || tree.tracees(*tracer).next().is_none());
+    }
+    let all: Vec<Pid> = tree
+        .nodes
+        .keys()
+        .copied()
+        .filter(|pid| tree.tracer(*pid).is_some())
+        .collect();
+    assert_eq!(traced, all.len());
+    for (pid, node) in &tree.nodes {
+        assert!(node.untold.is_none() || node.ended && tree.tracer(*pid).is_some());
+    }
+}
+
 proptest! {
-    /// Whatever traces, stops, ends and waits: nobody is traced by two or by one that is gone, no number stays in use, and
-    /// each end is told to the parent once.
+    /// Whatever traces, stops, ends, also step by step, and waits: nobody is traced by two or by one that is gone, no number
+    /// stays in use, and each end is told to the parent once.
     #[test]
-    fn tracing_stays_consistent(steps in proptest::collection::vec((0..5u8, 0..6u32, 0..6u32), 1..60)) {
+    fn tracing_stays_consistent(steps in proptest::collection::vec((0..9u8, 0..6u32, 0..6u32), 1..90)) {
         let mut tree = tree();
-        let people: Vec<u32> = (0..6).map(|_| fork(&mut tree, 1)).collect();
+        let mut people: Vec<u32> = (0..3).map(|_| fork(&mut tree, 1)).collect();
+        // The others have a parent that may end before them.
+        for parent in 0..3 {
+            people.push(fork(&mut tree, people[parent]));
+        }
+        // Whose end has begun, and is cut.
+        let mut ending: Vec<Pid> = Vec::new();
         for (step, one, other) in steps {
             let (one, other) = (people[one as usize], people[other as usize]);
             match step {
-                0 => {
+                0 | 1 => {
                     tree.trace(Pid(one), Pid(other), Pid(other)).ok();
                 }
-                1 => {
+                2 => {
                     tree.trapped(Pid(one), 5);
                 }
-                2 if !tree.is_zombie(Pid(one)) && tree.contains(Pid(one)) => {
-                    for tracee in exit(&mut tree, one).tracees {
-                        if tree.untrace(tracee) {
-                            tree.hand_over(tracee, |_| false);
-                        }
-                    }
+                3 if !tree.is_zombie(Pid(one)) && tree.contains(Pid(one)) => {
+                    exit(&mut tree, one);
                 }
-                3 => {
+                4 => {
                     if let Ok(Some(found)) = tree.wait(Pid(one), Selector::Any, EXITED)
                         && found.handed_over
                     {
-                        tree.hand_over(found.pid, |_| false);
+                        prop_assert!(tree.hand_over(found.pid, false).is_some());
                     }
+                }
+                5 => {
+                    if tree.end(Pid(one)).is_some() {
+                        ending.push(Pid(one));
+                    }
+                }
+                6 => {
+                    if let Some(pid) = ending.first().copied() {
+                        ending.rotate_left(1);
+                        go_on_ending(&mut tree, pid, &mut ending);
+                    }
+                }
+                7 => {
+                    tree.stop(Pid(one), SignalNumber::SIGSTOP);
                 }
                 _ => {
                     if tree.untrace(Pid(one)) {
-                        tree.hand_over(Pid(one), |_| false);
+                        prop_assert!(tree.hand_over(Pid(one), false).is_some());
                     }
                 }
             }
-            for person in &people {
-                let tracer = tree.tracer(Pid(*person));
-                prop_assert!(tracer.is_none_or(|tracer| tree.contains(tracer)));
-            }
+            check(&tree, &ending);
+            check_traces(&tree, &ending);
+        }
+        while let Some(pid) = ending.first().copied() {
+            go_on_ending(&mut tree, pid, &mut ending);
         }
         for person in &people {
             if tree.contains(Pid(*person)) && !tree.is_zombie(Pid(*person)) {
-                for tracee in exit(&mut tree, *person).tracees {
-                    if tree.untrace(tracee) {
-                        tree.hand_over(tracee, |_| false);
-                    }
-                }
+                exit(&mut tree, *person);
             }
         }
         while let Ok(Some(_)) = tree.wait(Pid(1), Selector::Any, EXITED) {}
         prop_assert_eq!(tree.pids.population(Cid::GLOBAL), 1);
+    }
+}
+
+/// One step in the end of a process; with the last one it leaves those that are `ending`.
+fn go_on_ending(tree: &mut ProcessTree<u32>, pid: Pid, ending: &mut Vec<Pid>) {
+    let tracee = tree.tracees(pid).next();
+    if let Some(tracee) = tracee {
+        if tree.untrace(tracee) {
+            tree.hand_over(tracee, false).unwrap();
+        }
+    } else if tree.pass_on(pid, false).is_none() {
+        ending.retain(|other| *other != pid);
+        tree.report_end(pid, DONE, Usage::default(), false);
     }
 }

@@ -3,14 +3,14 @@
 //! A thread is traced by one process at most, by number. What it does, stopping or ending, its tracer learns from `wait4`
 //! as if it were a child. A process that has ended is its parent's only after its tracer has seen that.
 //!
-//! Invariants: `pairs` holds exactly the threads of `tracees` by their tracers, `reports` those of them that have a
-//! report; a traced number stays in use, so that a report never names somebody else.
+//! Invariants: `pairs` holds exactly the threads of `tracees` by their tracers, and says of each whether it has a report; a
+//! traced number stays in use, so that a report never names somebody else; a tracer that has reported its own end traces
+//! nobody. What is made for a traced thread is made when its tracing begins: to report and to let go take no memory.
 
-use super::{Exit, ExitStatus, Notice, ProcessTree, Report, Selector, Waited};
+use super::{ExitStatus, Notice, ProcessTree, Report, Selector, Step, Waited};
 use crate::usage::Usage;
 use abi::linux::{SignalNumber, WaitOptions};
 use abi::{Errno, Pid};
-use alloc::vec::Vec;
 use fallible::Map;
 
 /// A traced thread.
@@ -28,10 +28,8 @@ struct Tracee {
 #[derive(Debug, Default)]
 pub(super) struct Traces {
     tracees: Map<Pid, Tracee>,
-    /// Tracer and thread.
-    pairs: Map<(Pid, Pid), ()>,
-    /// Those that have a report.
-    reports: Map<(Pid, Pid), ()>,
+    /// Tracer and thread, and whether there is a report.
+    pairs: Map<(Pid, Pid), bool>,
 }
 
 impl Traces {
@@ -39,37 +37,39 @@ impl Traces {
         Self {
             tracees: Map::new(),
             pairs: Map::new(),
-            reports: Map::new(),
         }
     }
 
-    fn of(&self, tracer: Pid) -> impl Iterator<Item = Pid> + '_ {
+    /// The threads that a process traces, each with whether it has a report.
+    fn pairs(&self, tracer: Pid) -> impl Iterator<Item = (Pid, bool)> + '_ {
         let all = (tracer, Pid(0))..=(tracer, Pid(u32::MAX));
-        self.pairs.range(all).map(|((_, tid), ())| *tid)
+        self.pairs
+            .range(all)
+            .map(|((_, tid), reports)| (*tid, *reports))
+    }
+
+    fn of(&self, tracer: Pid) -> impl Iterator<Item = Pid> + '_ {
+        self.pairs(tracer).map(|(tid, _)| tid)
     }
 
     fn reported(&self, tracer: Pid) -> impl Iterator<Item = Pid> + '_ {
-        let all = (tracer, Pid(0))..=(tracer, Pid(u32::MAX));
-        self.reports.range(all).map(|((_, tid), ())| *tid)
+        let all = self.pairs(tracer);
+        all.filter_map(|(tid, reports)| reports.then_some(tid))
     }
 
     fn set_report(&mut self, tid: Pid, report: Option<Report>) -> Option<Pid> {
         let tracee = self.tracees.get_mut(&tid)?;
         tracee.report = report;
-        let key = (tracee.tracer, tid);
-        if report.is_some() {
-            // Nobody could be told that a report is lost.
-            fallible::assured(|| self.reports.insert(key, ())).ok();
-        } else {
-            self.reports.remove(&key);
+        let tracer = tracee.tracer;
+        if let Some(reports) = self.pairs.get_mut(&(tracer, tid)) {
+            *reports = report.is_some();
         }
-        Some(key.0)
+        Some(tracer)
     }
 
     fn remove(&mut self, tid: Pid) -> Option<Tracee> {
         let tracee = self.tracees.remove(&tid)?;
         self.pairs.remove(&(tracee.tracer, tid));
-        self.reports.remove(&(tracee.tracer, tid));
         Some(tracee)
     }
 }
@@ -94,7 +94,7 @@ impl<T> ProcessTree<T> {
             usage: Usage::default(),
         };
         self.traces.tracees.insert(tid, tracee)?;
-        if let Err(no_memory) = self.traces.pairs.insert((tracer, tid), ()) {
+        if let Err(no_memory) = self.traces.pairs.insert((tracer, tid), false) {
             self.traces.tracees.remove(&tid);
             return Err(no_memory.into());
         }
@@ -108,10 +108,10 @@ impl<T> ProcessTree<T> {
         self.traces.tracees.get(&tid).map(|tracee| tracee.tracer)
     }
 
-    /// Whether a process traces anybody.
-    #[must_use]
-    pub fn has_tracees(&self, tracer: Pid) -> bool {
-        self.traces.of(tracer).next().is_some()
+    /// The threads that a process traces, by ascending number. One whose end has begun gets no more of them, and has to
+    /// [`untrace`](Self::untrace) them all before it reports that.
+    pub fn tracees(&self, tracer: Pid) -> impl Iterator<Item = Pid> + '_ {
+        self.traces.of(tracer)
     }
 
     /// A traced thread has stopped: its tracer is to be told.
@@ -141,7 +141,7 @@ impl<T> ProcessTree<T> {
     }
 
     /// A traced thread has ended that does not bear the number of its process; that one's end is told by
-    /// [`ProcessTree::exit`].
+    /// [`ProcessTree::report_end`].
     pub fn thread_ended(&mut self, tid: Pid, status: ExitStatus) -> Option<Notice> {
         let report = Report::Ended(status);
         let parent = self.traces.set_report(tid, Some(report))?;
@@ -165,53 +165,50 @@ impl<T> ProcessTree<T> {
         };
         self.pids.release(tid);
         let key = (tracee.tracer, process);
+        let reports = tracee.report.is_some();
         // There was room for the thread by its old number.
         let moved = fallible::assured(|| {
-            self.traces.pairs.insert(key, ())?;
+            self.traces.pairs.insert(key, reports)?;
             self.traces.tracees.insert(process, tracee)
         });
-        if moved.is_ok() {
-            self.pids.hold(process);
+        match moved {
+            Ok(_) => self.pids.hold(process),
+            Err(_) => {
+                self.traces.pairs.remove(&key);
+            }
         }
     }
 
-    /// Ends the tracing of a thread. True when it is a process that has ended, which is its parent's now: see
-    /// [`ProcessTree::hand_over`].
+    /// Ends the tracing of a thread. True when it is a process whose end only its tracer was told of, which is its parent's
+    /// now: see [`ProcessTree::hand_over`].
     #[must_use]
     pub fn untrace(&mut self, tid: Pid) -> bool {
         if self.traces.remove(tid).is_none() {
             return false;
         }
         self.pids.release(tid);
-        self.is_zombie(tid)
+        self.nodes
+            .get(&tid)
+            .is_some_and(|node| node.untold.is_some())
     }
 
-    /// Tells the parent of an ended process whose tracer knows.
-    pub fn hand_over(&mut self, pid: Pid, leaves_no_zombie: impl Fn(Pid) -> bool) -> Exit<T> {
-        let mut exit = Exit::new();
-        if let Some(report) = self.nodes.get(&pid).and_then(|node| node.report) {
-            fallible::assured(|| self.report_end(pid, report, &leaves_no_zombie, &mut exit));
-        }
-        exit
+    /// Tells the parent of an ended process, which `leaves_no_zombie` is about, what so far only its tracer knew. Nothing
+    /// when that is not so.
+    pub fn hand_over(&mut self, pid: Pid, leaves_no_zombie: bool) -> Option<Step<T>> {
+        let status = self.nodes.get_mut(&pid)?.untold.take()?;
+        Some(self.tell_end(pid, Report::Ended(status), leaves_no_zombie))
     }
 
-    /// The threads that a process which ends has traced; they are traced by nobody from now on.
-    pub(super) fn leave_tracees(&mut self, tracer: Pid) -> Vec<Pid> {
-        self.traces.of(tracer).collect()
-    }
-
-    /// Whether the end of a process is first its tracer's to know, who is not its parent.
-    pub(super) fn is_told_to_tracer(&self, pid: Pid) -> Option<Pid> {
-        self.tracer(pid)
-            .filter(|tracer| self.parent(pid) != Some(*tracer))
-    }
-
-    /// Tells the tracer of an ended process.
+    /// Tells the end of a process to a tracer that is not its parent: that one is told when the tracer knows. Nothing when
+    /// it is the parent's at once.
     pub(super) fn tell_tracer(&mut self, pid: Pid, status: ExitStatus) -> Option<Notice> {
-        let usage = self.nodes.get(&pid).map(|node| node.usage);
-        if let Some(tracee) = self.traces.tracees.get_mut(&pid) {
-            tracee.usage = usage.unwrap_or_default();
+        let node = self.nodes.get_mut(&pid)?;
+        let tracee = self.traces.tracees.get_mut(&pid)?;
+        if node.parent == Some(tracee.tracer) {
+            return None;
         }
+        node.untold = Some(status);
+        tracee.usage = node.usage;
         self.thread_ended(pid, status)
     }
 
@@ -231,7 +228,7 @@ impl<T> ProcessTree<T> {
         };
         let tid = match selector {
             Selector::Process(tid) => {
-                Some(tid).filter(|tid| self.traces.reports.contains_key(&(tracer, *tid)))
+                Some(tid).filter(|tid| self.traces.pairs.get(&(tracer, *tid)) == Some(&true))
             }
             _ => self.traces.reported(tracer).find(wanted),
         };

@@ -1,5 +1,6 @@
 //! What `wait4` and `waitid` find.
 
+use super::chain::{self, Kin};
 use super::{Node, ProcessTree, Report};
 use crate::usage::Usage;
 use abi::linux::{SignalNumber, WaitOptions};
@@ -48,7 +49,10 @@ impl<T> ProcessTree<T> {
         if let Some(traced) = self.wait_traced(parent, selector, options) {
             return Ok(Some(traced));
         }
-        let node = self.nodes.get(&parent).ok_or(Errno::ECHILD)?;
+        if !self.nodes.contains_key(&parent) {
+            return Err(Errno::ECHILD);
+        }
+        let of_parent = |pid: &Pid| self.parent(*pid) == Some(parent);
         let matches = |pid: Pid| {
             self.nodes
                 .get(&pid)
@@ -62,15 +66,13 @@ impl<T> ProcessTree<T> {
                     .is_some_and(|child| wanted(child, options))
         };
         let found = match selector {
-            Selector::Process(pid) => {
-                Some(pid).filter(|pid| node.reportable.contains(pid) && reports(pid))
-            }
-            _ => node.reportable.iter().copied().find(reports),
+            Selector::Process(pid) => Some(pid).filter(|pid| of_parent(pid) && reports(pid)),
+            _ => chain::iter(&self.nodes, parent, Kin::Reporting).find(reports),
         };
         let Some(pid) = found else {
             let possible = match selector {
-                Selector::Process(pid) => node.children.contains(&pid) && matches(pid),
-                _ => node.children.iter().any(|pid| matches(*pid)),
+                Selector::Process(pid) => of_parent(&pid) && matches(pid),
+                _ => self.children(parent).any(matches),
             };
             return if possible || self.may_be_told(parent, selector) {
                 Ok(None)
@@ -96,18 +98,15 @@ impl<T> ProcessTree<T> {
         if options.contains(WaitOptions::NOWAIT) {
             return Some(waited);
         }
-        let ended = child.ended;
-        if !ended {
-            child.report = None;
-        }
-        if let Some(node) = self.nodes.get_mut(&parent) {
-            node.reportable.remove(&pid);
-            if ended {
+        // Not by whether it is ended: one that is ending may still have to report that it was stopped.
+        if matches!(report, Report::Ended(_)) {
+            if let Some(node) = self.nodes.get_mut(&parent) {
                 node.children_usage.add(&usage);
             }
-        }
-        if ended {
             waited.reaped = self.remove(pid);
+        } else {
+            child.report = None;
+            chain::remove(&mut self.nodes, parent, Kin::Reporting, pid);
         }
         Some(waited)
     }

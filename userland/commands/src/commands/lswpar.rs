@@ -426,10 +426,9 @@ fn resources(wpar: &Wpar) -> Vec<String> {
 
 fn value_of(controls: &ResourceControls, at: usize) -> String {
     controls
-        .to_attributes()
-        .into_iter()
-        .nth(at)
-        .map(|(_, value)| value)
+        .attributes()
+        .get(at)
+        .map(|(_, value)| value.to_string())
         .unwrap_or_default()
 }
 
