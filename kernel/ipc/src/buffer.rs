@@ -172,7 +172,7 @@ impl Buffer {
     ///
     /// They have left their places and nobody could be told that there is no memory: the list of pages grows from the reserve.
     pub fn put_front(&mut self, mut bytes: Buffer) {
-        fallible::assured(|| self.pages.reserve(bytes.pages.len()));
+        self.make_room(bytes.pages.len());
         while let Some(page) = bytes.pages.pop_back() {
             self.pages.push_front(page);
         }
@@ -181,9 +181,20 @@ impl Buffer {
 
     /// Puts bytes at the end, as [`Buffer::put_front`] does.
     pub fn put_back(&mut self, mut bytes: Buffer) {
-        fallible::assured(|| self.pages.reserve(bytes.pages.len()));
+        self.make_room(bytes.pages.len());
         self.pages.append(&mut bytes.pages);
         self.length += bytes.length;
+    }
+
+    #[cfg_attr(
+        target_os = "none",
+        expect(
+            clippy::disallowed_methods,
+            reason = "the bytes have left their places, and nobody could be told"
+        )
+    )]
+    fn make_room(&mut self, pages: usize) {
+        fallible::assured(|| self.pages.reserve(pages));
     }
 
     /// Takes up to `wanted` bytes into the last page, or into a new one when that is full.
