@@ -98,12 +98,15 @@ idle=$(slab hoard)
 test "$idle" -gt 0
 all=$(awk '/^MemFree/ { print $2 }' /proc/meminfo)
 for what in pipes connections processes files areas; do
+	# It may be full before anybody has looked, so it is marked as hoarding before it is started.
+	rm -f /wpars/hoard/tmp/begun
+	: >/wpars/hoard/tmp/hoarding
 	# One that is killed for want of a page while it hoards is at the end too.
 	(clogin hoard $T/hoard $what || true; rm -f /wpars/hoard/tmp/hoarding) &
 	# Nothing happens in this shell when it is full, so that is looked for.
 	turns=0
-	until test -e /wpars/hoard/tmp/hoarding; do turns=$((turns + 1)); test $turns -lt 1000; sleep 0.02; done
 	while test -e /wpars/hoard/tmp/hoarding; do turns=$((turns + 1)); test $turns -lt 3000; sleep 0.02; done
+	test -e /wpars/hoard/tmp/begun
 	# All that is gone from the machine is what the partition may have, and a little.
 	now=$(awk '/^MemFree/ { print $2 }' /proc/meminfo)
 	test $((all - now)) -le $((limit + 2048))

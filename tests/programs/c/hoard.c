@@ -1,5 +1,6 @@
 /* Makes as much of one thing as the kernel lets it, for good: processes, pipes and connections (filled), files or areas of memory.
-   When no more is to be had, with ENOMEM (or ENOSPC), it removes /tmp/hoarding, which needs no memory, and waits to be killed. */
+   It makes /tmp/begun first. When no more is to be had, with ENOMEM (or ENOSPC), it removes /tmp/hoarding, which needs no memory, and
+   waits to be killed. */
 
 #include "check.h"
 #include <fcntl.h>
@@ -109,7 +110,7 @@ static const struct check hoards[] = {
 
 int main(int argc, char **argv)
 {
-	close(creat("/tmp/hoarding", 0600));
+	close(creat("/tmp/begun", 0600));
 	for (size_t at = 0; argc == 2 && at < sizeof hoards / sizeof *hoards; at++)
 		if (strcmp(argv[1], hoards[at].name) == 0)
 			hoards[at].run();
