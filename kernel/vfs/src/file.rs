@@ -150,6 +150,12 @@ pub trait FileOperations: Any + Send + Sync {
         Seek::No
     }
 
+    /// Whether what is written goes to a place in the file. Where it is an order instead, the position stays, and its lock is
+    /// not held while the order is carried out.
+    fn places_bytes(&self) -> bool {
+        true
+    }
+
     /// Whether the file moves values of its own size, such as counts: a call is then one operation, however many bytes
     /// it has room for, none included, and is never continued with the rest.
     fn moves_values(&self) -> bool {

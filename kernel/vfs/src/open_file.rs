@@ -207,6 +207,11 @@ impl OpenFile {
         Ok(count)
     }
 
+    /// Whether a write goes to the position, and moves it.
+    fn writes_at_position(&self) -> bool {
+        self.operations.seek() == Seek::Yes && self.operations.places_bytes()
+    }
+
     /// Writes at the position, or at the end when opened for appending, and moves it.
     ///
     /// # Errors
@@ -220,7 +225,7 @@ impl OpenFile {
     fn write_on(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<usize> {
         self.require(Access::WRITE)?;
         let cx = self.context(cx);
-        if self.operations.seek() != Seek::Yes {
+        if !self.writes_at_position() {
             return self.operations.write(&cx, 0, source);
         }
         let mut position = self.position.lock();
@@ -245,7 +250,7 @@ impl OpenFile {
     ) -> Attempt<usize> {
         self.require(Access::WRITE)?;
         let cx = self.context(cx);
-        if self.operations.seek() != Seek::Yes {
+        if !self.writes_at_position() {
             return self.write(&cx, source);
         }
         let mut position = self.position.lock();

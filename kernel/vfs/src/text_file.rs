@@ -65,6 +65,10 @@ impl<O: Orders> FileOperations for OrderFile<O> {
         self.text.size(cx)
     }
 
+    fn places_bytes(&self) -> bool {
+        false
+    }
+
     fn write(&self, cx: &IoContext<'_>, _position: u64, source: &mut dyn Source) -> Attempt<usize> {
         let length = source.remaining();
         let mut order = [0; ROOM];
