@@ -142,6 +142,16 @@ impl Ramfs {
     }
 }
 
+/// What of a capacity `owner` may fill: a sixteenth is kept for Global, so that a partition that fills a file system which both
+/// use does not keep the administrator from ending it.
+fn part_of(capacity: u64, owner: Cid) -> u64 {
+    if owner.is_global() {
+        capacity
+    } else {
+        capacity - capacity / 16
+    }
+}
+
 impl Shared {
     /// Counts one more; false when there is no room.
     fn take(counter: &AtomicU64, limit: u64) -> bool {
@@ -152,7 +162,7 @@ impl Shared {
     }
 
     fn take_inode(&self, owner: Cid) -> Result<u64, Errno> {
-        if !Self::take(&self.inodes, self.capacity.inodes) {
+        if !Self::take(&self.inodes, part_of(self.capacity.inodes, owner)) {
             return Err(Errno::ENOSPC);
         }
         match self.owned.lock().get_or_insert_with(owner, || 0) {
@@ -192,8 +202,8 @@ impl Shared {
         }
     }
 
-    fn take_page(&self) -> bool {
-        Self::take(&self.pages, self.capacity.pages)
+    fn take_page(&self, owner: Cid) -> bool {
+        Self::take(&self.pages, part_of(self.capacity.pages, owner))
     }
 
     fn give_pages(&self, count: u64) {

@@ -130,10 +130,10 @@ impl Pages {
         if let Some(frame) = state.frames.get(&page) {
             return Ok(frame.clone());
         }
-        if !self.shared.take_page() {
+        let owner = Cid(self.owner.load(Ordering::Relaxed));
+        if !self.shared.take_page(owner) {
             return Err(Errno::ENOSPC);
         }
-        let owner = Cid(self.owner.load(Ordering::Relaxed));
         let made = Frame::allocate(owner, Kind::File).ok().filter(|frame| {
             let kept = state.frames.insert(page, frame.clone());
             kept.is_ok()

@@ -121,6 +121,22 @@ fn ramfs01_holes_cost_nothing_and_sizes_have_limits() {
 }
 
 #[test]
+fn ramfs26_what_a_partition_cannot_fill_is_left_to_global() {
+    let fs = ramfs(32, 32);
+    let file_of = |owner| {
+        fs.sealable(owner, &new(NodeContent::Regular), Seals::empty())
+            .unwrap()
+    };
+    let (theirs, ours) = (file_of(Cid(1)), file_of(Cid::GLOBAL));
+    assert_eq!(write(&theirs, 0, &[1; 32 * 4096]), Ok(30 * 4096));
+    assert_eq!(
+        write(&theirs, 30 * 4096, &[1]),
+        Err(Stop::Error(Errno::ENOSPC))
+    );
+    assert_eq!(write(&ours, 0, &[1; 3 * 4096]), Ok(2 * 4096));
+}
+
+#[test]
 fn ramfs02_an_unlinked_file_lives_until_the_last_reference_goes() {
     let fs = ramfs(8, 3);
     let f = file(&fs, "f");
@@ -210,7 +226,7 @@ fn ramfs04_an_append_that_is_run_again_appends_once() {
 
 #[test]
 fn ramfs05_a_deep_tree_goes_without_recursion() {
-    let fs = ramfs(1, 100_001);
+    let fs = ramfs(1, 110_000);
     let mut at = fs.root();
     for _ in 0..100_000 {
         at = with_context(|cx| at.create(cx, b"d", &new(NodeContent::Directory))).unwrap();
