@@ -116,15 +116,7 @@ impl<T> ProcessTree<T> {
 
     /// A traced thread has stopped: its tracer is to be told.
     pub fn trapped(&mut self, tid: Pid, code: u16) -> Option<Notice> {
-        let report = Report::Trapped(code);
-        let parent = self.traces.set_report(tid, Some(report))?;
-        Some(Notice {
-            parent,
-            child: tid,
-            signal: Some(SignalNumber::SIGCHLD),
-            report,
-            usage: Usage::default(),
-        })
+        self.tell_of_thread(tid, Report::Trapped(code))
     }
 
     /// A traced thread goes on: what its tracer has not been told of its stop is void.
@@ -143,7 +135,10 @@ impl<T> ProcessTree<T> {
     /// A traced thread has ended that does not bear the number of its process; that one's end is told by
     /// [`ProcessTree::report_end`].
     pub fn thread_ended(&mut self, tid: Pid, status: ExitStatus) -> Option<Notice> {
-        let report = Report::Ended(status);
+        self.tell_of_thread(tid, Report::Ended(status))
+    }
+
+    fn tell_of_thread(&mut self, tid: Pid, report: Report) -> Option<Notice> {
         let parent = self.traces.set_report(tid, Some(report))?;
         Some(Notice {
             parent,
