@@ -656,7 +656,7 @@ impl<'a> Running<'a> {
     fn deliver(&mut self, delivery: Delivery) {
         let process = &self.thread.process;
         match delivery {
-            Delivery::Stop(signal) => signals::stop(process, signal),
+            Delivery::Stop(signal) => signals::stop(&self.thread, signal),
             Delivery::Terminate { signal, core } => self.end_by(signal, core),
             Delivery::Handle { info, action, mask } => {
                 self.interrupt_call(&action);

@@ -88,6 +88,9 @@ fn bring(
     let mut posted = Posted::Nowhere;
     {
         let mut shared = process.signals.lock();
+        if resumes {
+            shared.note_resumption();
+        }
         shared.pending.cancel(cancels);
         if !cancels.is_empty() {
             process
@@ -202,8 +205,9 @@ pub fn is_killed(thread: &Thread) -> bool {
     own.deliverable(&shared).contains(SignalNumber::SIGKILL)
 }
 
-/// Stops a process; its threads leave their CPUs at their next return to user mode.
-pub fn stop(process: &Arc<Process>, signal: SignalNumber) {
+/// A thread stops its process; all threads leave their CPUs at their next return to user mode.
+pub fn stop(thread: &Thread, signal: SignalNumber) {
+    let process = &thread.process;
     process.with(|state| {
         state.stopped = state.end.is_none();
         state.stops = state.stops.wrapping_add(1);
@@ -214,15 +218,21 @@ pub fn stop(process: &Arc<Process>, signal: SignalNumber) {
     if let Some(notice) = notice {
         family::tell(&notice);
     }
+    // Who has made it go on since the signal was taken may have found nothing that was stopped.
+    let overtaken = {
+        let shared = process.signals.lock();
+        signal::is_overtaken(&thread.signals.lock(), &shared)
+    };
+    if overtaken {
+        resume(process);
+    }
 }
 
 /// Makes a stopped process go on.
 fn resume(process: &Arc<Process>) {
-    let was_stopped = process.with(|state| core::mem::replace(&mut state.stopped, false));
-    if !was_stopped {
-        return;
+    if process.with(|state| core::mem::replace(&mut state.stopped, false)) {
+        process.threads.iter().for_each(|thread| thread.interrupt());
     }
-    process.threads.iter().for_each(|thread| thread.interrupt());
     let notice = system().tree.lock().resume(process.pid);
     if let Some(notice) = notice {
         family::tell(&notice);

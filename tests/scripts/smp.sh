@@ -142,6 +142,10 @@ check SMP0020 'a page that is taken from a thread on another CPU never changes a
 $T/smp late
 END
 
+check SMP0021 'a process that stops itself is killed and made to go on at any moment of it' <<'END'
+$T/signals overtaken-stop
+END
+
 check BARRIER0002 'a barrier of the one side does for the other' <<'END'
 $T/barriers ordering
 END

@@ -31,6 +31,8 @@ pub struct ProcessSignals {
     pub pending: Pending,
     /// Init of a partition: from inside, only signals with a handler reach it.
     pub protected: bool,
+    /// How often it was sent a signal that makes it go on.
+    resumptions: u32,
 }
 
 /// Signal state of a thread.
@@ -46,6 +48,8 @@ pub struct ThreadSignals {
     pub awaiting: SignalSet,
     /// Where handlers with `SA_ONSTACK` run.
     pub stack: AlternateStack,
+    /// The [`resumptions`](ProcessSignals::resumptions) of its process when it took the signal that is to stop that.
+    resumptions: u32,
 }
 
 /// What a signal does at the moment when it is sent, even if it is blocked or ignored.
@@ -109,6 +113,7 @@ impl ProcessSignals {
             actions: Actions::default(),
             pending: Pending::default(),
             protected,
+            resumptions: 0,
         }
     }
 
@@ -119,7 +124,13 @@ impl ProcessSignals {
             actions: self.actions.clone(),
             pending: Pending::default(),
             protected: false,
+            resumptions: 0,
         }
+    }
+
+    /// It was sent a signal that makes it go on.
+    pub fn note_resumption(&mut self) {
+        self.resumptions = self.resumptions.wrapping_add(1);
     }
 
     /// `sigaction`: replaces an action; answers the old one, and the pending signals that are void now, to be
@@ -185,6 +196,7 @@ impl ThreadSignals {
             awaiting: SignalSet::EMPTY,
             pending: Pending::default(),
             stack,
+            resumptions: 0,
         }
     }
 
@@ -338,7 +350,14 @@ pub fn act(
         Handler::Default => match default_action(signal) {
             DefaultAction::Ignore | DefaultAction::Continue => None,
             DefaultAction::Stop if signal != SignalNumber::SIGSTOP && orphaned() => None,
-            DefaultAction::Stop => Some(Delivery::Stop(signal)),
+            // What was left pending while a tracer looked at the stop.
+            DefaultAction::Stop if thread.deliverable(process).contains(SignalNumber::SIGKILL) => {
+                None
+            }
+            DefaultAction::Stop => {
+                thread.resumptions = process.resumptions;
+                Some(Delivery::Stop(signal))
+            }
             DefaultAction::Terminate => Some(Delivery::Terminate {
                 signal,
                 core: false,
@@ -346,6 +365,13 @@ pub fn act(
             DefaultAction::Core => Some(Delivery::Terminate { signal, core: true }),
         },
     }
+}
+
+/// Whether the process was sent a signal that makes it go on after the thread had taken the one that is to stop it: there is
+/// no stop then.
+#[must_use]
+pub fn is_overtaken(thread: &ThreadSignals, process: &ProcessSignals) -> bool {
+    thread.resumptions != process.resumptions
 }
 
 fn handle(

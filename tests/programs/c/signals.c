@@ -411,6 +411,41 @@ static void stop_and_continue(void)
 	WANT(waitpid(pid, &status, 0) == pid && WTERMSIG(status) == SIGKILL);
 }
 
+/* What makes a process go on comes at any moment of its stopping itself on another CPU, and is never lost. */
+static void overtaken_stop(void)
+{
+	volatile int *go = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (int round = 0; round < 3000; round++) {
+		int status, ending = round % 2 ? SIGKILL : SIGCONT;
+		*go = 0;
+		pid_t pid = fork();
+		if (pid == 0) {
+			*go = 1;
+			while (*go == 1)
+				;
+			kill(getpid(), SIGSTOP);
+			_exit(0);
+		}
+		while (*go == 0)
+			;
+		*go = 2;
+		for (volatile int delay = round / 2 % 100 * 200; delay > 0; delay--)
+			;
+		WANT(kill(pid, ending) == 0);
+		/* A SIGCONT that came before the stop has done nothing. */
+		if (ending == SIGCONT) {
+			pid_t seen = waitpid(pid, &status, WUNTRACED);
+			WANT(seen == pid);
+			if (WIFEXITED(status))
+				continue;
+			kill(pid, SIGCONT);
+		}
+		alarm(10);
+		WANT(waitpid(pid, &status, 0) == pid);
+		alarm(0);
+	}
+}
+
 static void bad_frame_body(void)
 {
 	/* A handler whose stack is not there cannot be called: SIGSEGV ends the process. */
@@ -544,7 +579,7 @@ static const struct check checks[] = {
 	{ "wait-for", wait_for }, { "interval", interval }, { "busy-interrupted", busy_interrupted },
 	{ "alternate-stack", alternate_stack }, { "fault", fault }, { "fault-mended", fault_mended },
 	{ "context", context }, { "registers", registers }, { "inherited", inherited },
-	{ "stop-and-continue", stop_and_continue }, { "bad-frame", bad_frame },
+	{ "stop-and-continue", stop_and_continue }, { "overtaken-stop", overtaken_stop }, { "bad-frame", bad_frame },
 	{ "cancel", cancel }, { "red-zone", red_zone },
 	{ "vectors", vectors }, { "words", signal_words },
 };

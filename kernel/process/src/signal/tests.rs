@@ -186,6 +186,24 @@ fn stop_and_continue_cancel_each_other() {
 }
 
 #[test]
+fn what_makes_a_process_go_on_overtakes_a_stop_that_was_taken() {
+    let (mut thread, mut process) = process(false);
+    let stop = SigInfo::kernel(SignalNumber::SIGSTOP);
+    let stopped = Some(Delivery::Stop(SignalNumber::SIGSTOP));
+    process.note_resumption();
+    assert_eq!(act(&mut thread, &mut process, stop, || false), stopped);
+    assert!(!is_overtaken(&thread, &process));
+    process.note_resumption();
+    assert!(is_overtaken(&thread, &process));
+    assert_eq!(act(&mut thread, &mut process, stop, || false), stopped);
+    assert!(!is_overtaken(&thread, &process));
+    // One that was killed while a tracer had the signal does not stop.
+    let kill = SigInfo::kernel(SignalNumber::SIGKILL);
+    process.pending.post(kill, 9).unwrap();
+    assert_eq!(act(&mut thread, &mut process, stop, || false), None);
+}
+
+#[test]
 fn a_handler_runs_with_its_mask_and_the_old_one_comes_back() {
     let (mut thread, mut process) = process(false);
     let usr1 = SignalSet::of(&[SignalNumber::SIGUSR1]);
