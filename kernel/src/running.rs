@@ -654,7 +654,6 @@ impl<'a> Running<'a> {
 
     /// Does what a signal does.
     fn deliver(&mut self, delivery: Delivery) {
-        let process = &self.thread.process;
         match delivery {
             Delivery::Stop(signal) => signals::stop(&self.thread, signal),
             Delivery::Terminate { signal, core } => self.end_by(signal, core),

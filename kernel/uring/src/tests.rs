@@ -8,10 +8,11 @@ use abi::{Cid, Errno, PAGE_SHIFT};
 use memory::{Frame, PageSource};
 use proptest::prelude::*;
 use std::collections::VecDeque;
+use std::sync::MutexGuard;
 use std::vec::Vec;
 
-fn rings(entries: u32, completions: Option<u32>) -> Rings {
-    memory::host::initialize();
+/// Rings of a test that is alone with the allocator: another one makes it fail.
+fn rings(_alone: &MutexGuard<'_, ()>, entries: u32, completions: Option<u32>) -> Rings {
     Rings::new(Cid(3), Layout::new(entries, completions, false).unwrap()).unwrap()
 }
 
@@ -74,7 +75,8 @@ fn uring0001_sizes() {
 /// URING0002: both rings are seen at both offsets, the entries at theirs, and nothing beyond.
 #[test]
 fn uring0002_mappings() {
-    let rings = rings(64, None);
+    let alone = memory::host::alone();
+    let rings = rings(&alone, 64, None);
     store(&rings, word::SUBMISSION_TAIL, 1);
     let other = page(&rings, IORING_OFF_CQ_RING);
     assert_eq!(other.number(), page(&rings, 0).number());
@@ -88,7 +90,8 @@ fn uring0002_mappings() {
 /// URING0003: entries are taken in order through the list of places, and one that cannot be is counted.
 #[test]
 fn uring0003_entries() {
-    let mut rings = rings(4, None);
+    let alone = memory::host::alone();
+    let mut rings = rings(&alone, 4, None);
     let array = rings.layout().submission_offsets().array;
     for (place, index) in [3, 9, 0].into_iter().enumerate() {
         store(&rings, array + 4 * place as u32, index);
@@ -121,7 +124,8 @@ fn uring0003_entries() {
 /// URING0004: what does not fit is kept, in order, and said so.
 #[test]
 fn uring0004_overflow() {
-    let mut rings = rings(1, Some(2));
+    let alone = memory::host::alone();
+    let mut rings = rings(&alone, 1, Some(2));
     for number in 0..5 {
         rings.post(done(number));
     }
@@ -229,7 +233,8 @@ proptest! {
     /// URING0007: an honest program gets every completion once and in order, however many there are.
     #[test]
     fn uring0007_nothing_is_lost(steps in prop::collection::vec(step(), 1..200)) {
-        let mut rings = rings(2, Some(4));
+        let alone = memory::host::alone();
+        let mut rings = rings(&alone, 2, Some(4));
         let (mut sent, mut got, mut head) = (VecDeque::new(), 0, 0u32);
         for step in steps {
             match step {
@@ -257,7 +262,8 @@ proptest! {
     /// URING0008: whatever a program writes into the rings, nothing but the rings changes, and every call ends.
     #[test]
     fn uring0008_hostile_memory(steps in prop::collection::vec(step(), 1..200)) {
-        let mut rings = rings(2, Some(4));
+        let alone = memory::host::alone();
+        let mut rings = rings(&alone, 2, Some(4));
         let mut taken = Vec::new();
         for step in steps {
             match step {
