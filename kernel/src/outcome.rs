@@ -71,7 +71,7 @@ pub enum Continuation {
     Barrier(u64),
     /// `execve` has asked the other threads to end.
     Executing,
-    /// A range of addresses is dealt with up to this one, which is a whole number of pages.
+    /// A range is dealt with up to here: of addresses, in whole pages, or of descriptors.
     Covered(u64),
     /// `fork` has copied what lies below this page. The copy is the body's; without it the fork begins anew.
     Copying {

@@ -3,7 +3,8 @@
 pub mod locks;
 
 use super::{Call, message_queue, socket, terminal};
-use crate::outcome::{Called, Outcome};
+use crate::outcome::{Called, Continuation, Outcome};
+use crate::process::Files;
 use crate::special;
 use crate::user::{Segment, User};
 use abi::Errno;
@@ -109,39 +110,65 @@ pub fn close_range(call: &mut Call<'_>) -> Called {
     if first > last || flags & !(UNSHARE | CLOEXEC) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let process = call.process();
-    if flags & UNSHARE != 0 {
+    let next = match call.progress() {
+        Continuation::Covered(next) => Some(next as u32),
+        _ => None,
+    };
+    if flags & UNSHARE != 0 && next.is_none() {
+        let process = call.process();
         if process.threads.count() > 1 {
             return Err(Errno::EINVAL.into());
         }
         let own = process.files()?.lock().try_clone()?;
         process.replace_files(fallible::arc(SpinLock::new(Rank::FileTable, own))?);
     }
-    let files = process.files()?;
-    if flags & CLOEXEC != 0 {
-        let mut files = files.lock();
-        let mut next = first;
-        loop {
-            let found = files.iter_from(next).next();
-            let Some(descriptor) = found.map(|(descriptor, _)| descriptor) else {
-                return Ok(0);
-            };
-            if descriptor.0 > last {
-                return Ok(0);
-            }
-            files.set_close_on_exec(descriptor, true)?;
-            next = descriptor.0 + 1;
+    let files = call.process().files()?;
+    let mut at = next.unwrap_or(first);
+    for _ in 0..RANGE_STEP {
+        let more = if flags & CLOEXEC != 0 {
+            mark_range(&files, &mut at, last)?
+        } else {
+            close_some(&files, &mut at, last)
+        };
+        if !more {
+            return Ok(0);
         }
     }
-    let mut at = first;
-    loop {
-        let Some(taken) = files.lock().take_range(&mut at, last) else {
-            return Ok(0);
-        };
-        let closed = taken.into_iter().flatten();
-        closed.for_each(|file| locks::closed(&files, file));
-    }
+    call.set_progress(Continuation::Covered(at.into()));
+    Err(Outcome::Again)
 }
+
+/// Closes some descriptors from `at` to `last`; false when there are none.
+fn close_some(files: &Files, at: &mut u32, last: u32) -> bool {
+    let Some(taken) = files.lock().take_range(at, last) else {
+        return false;
+    };
+    let closed = taken.into_iter().flatten();
+    closed.for_each(|file| locks::closed(files, file));
+    true
+}
+
+/// Has some descriptors from `at` to `last` closed by exec; false when there are none.
+fn mark_range(files: &Files, at: &mut u32, last: u32) -> Result<bool, Errno> {
+    let mut files = files.lock();
+    for _ in 0..MARKED_STEP {
+        let next = files
+            .iter_from(*at)
+            .next()
+            .map(|(descriptor, _)| descriptor);
+        let Some(descriptor) = next.filter(|next| next.0 <= last) else {
+            return Ok(false);
+        };
+        files.set_close_on_exec(descriptor, true)?;
+        *at = descriptor.0 + 1;
+    }
+    Ok(true)
+}
+
+/// How many times `close_range` does a part before it looks who else is due.
+const RANGE_STEP: u32 = 8;
+/// Descriptors in such a part that are only marked.
+const MARKED_STEP: u32 = 64;
 
 /// `man 2 dup`.
 ///

@@ -219,18 +219,17 @@ impl FileTable {
     ) -> Option<Taken> {
         let mut taken = Taken::default();
         let mut places = taken.iter_mut();
-        let first = *at as usize;
-        let count = (last as usize).saturating_add(1).saturating_sub(first);
-        let numbered = (0u32..).zip(self.slots.iter_mut());
-        for (number, slot) in numbered.skip(first).take(count) {
-            if slot.as_ref().is_some_and(&wanted) {
+        while let Some(number) = self.used.lowest_used(*at).filter(|number| *number <= last) {
+            *at = number;
+            let slot = self.slots.get_mut(number as usize);
+            if let Some(slot) = slot.filter(|slot| slot.as_ref().is_some_and(&wanted)) {
                 let Some(place) = places.next() else {
-                    *at = number;
                     return Some(taken);
                 };
                 *place = slot.take().map(|slot| slot.file);
                 self.used.clear(number);
             }
+            *at += 1;
         }
         *at = last.saturating_add(1);
         taken.first().is_some_and(Option::is_some).then_some(taken)
@@ -238,7 +237,8 @@ impl FileTable {
 
     /// The open descriptors in ascending order, from `first` on.
     pub fn iter_from(&self, first: u32) -> impl Iterator<Item = (Descriptor, &Arc<OpenFile>)> {
-        let numbered = (0u32..).zip(self.slots.iter()).skip(first as usize);
+        let slots = self.slots.get(first as usize..).unwrap_or_default();
+        let numbered = (first..).zip(slots);
         numbered
             .filter_map(|(number, slot)| slot.as_ref().map(|slot| (Descriptor(number), &slot.file)))
     }
@@ -315,6 +315,22 @@ impl Numbers {
         let word = self.word_with_gap(word + 1);
         let taken = self.words.get(word).copied().unwrap_or(0);
         (word * 64) as u32 + taken.trailing_ones()
+    }
+
+    fn lowest_used(&self, from: u32) -> Option<u32> {
+        let (first, bit) = split(from as usize);
+        let words = self.words.iter().enumerate().skip(first);
+        words
+            .map(|(index, bits)| {
+                let used = if index == first {
+                    bits & !(bit - 1)
+                } else {
+                    *bits
+                };
+                (index, used)
+            })
+            .find(|(_, used)| *used != 0)
+            .map(|(index, used)| (index * 64) as u32 + used.trailing_zeros())
     }
 
     /// The first word from `from` on that is not full.
