@@ -38,6 +38,13 @@ pub(super) fn window(key: u64, pages: &Range<u64>) -> u16 {
     below(high) & !below(low)
 }
 
+/// Bits moved up by so many slots, or down; what leaves the chunk is lost.
+pub(super) fn shifted(bits: u16, by: i32) -> u16 {
+    let wide = u64::from(bits) << PAGES;
+    let moved = if by < 0 { wide >> -by } else { wide << by };
+    (moved >> PAGES) as u16
+}
+
 /// The protection that the hardware can give: it knows no store-only pages.
 pub(super) fn hardware(protection: Protection) -> Protection {
     if protection.contains(Protection::WRITE) {
@@ -273,6 +280,34 @@ impl Chunk {
         self.installed &= !gone;
         self.writable &= !gone;
         self.own &= !gone;
+    }
+
+    /// Takes the pages out whose bits are set; their translations are gone.
+    pub(super) fn take(&mut self, gone: u16) -> Self {
+        let mut taken = Self::new();
+        taken.present = self.present & gone;
+        taken.own = self.own & gone;
+        taken.writable = self.writable & gone;
+        for slot in slots(taken.present) {
+            taken.frames[slot] = self.frames[slot].take();
+        }
+        self.present &= !gone;
+        self.installed &= !gone;
+        self.writable &= !gone;
+        self.own &= !gone;
+        taken
+    }
+
+    /// Takes over the pages of `other` that are in this chunk when slot 0 of `other` is put `by` slots behind this chunk's.
+    pub(super) fn take_over(&mut self, other: &mut Self, by: i32) {
+        let here = shifted(other.present, by);
+        for slot in slots(here) {
+            let from = slot.wrapping_add_signed(-by as isize);
+            self.frames[slot] = other.frames.get_mut(from).and_then(Option::take);
+        }
+        self.present |= here;
+        self.own |= shifted(other.own, by);
+        self.writable |= shifted(other.writable, by);
     }
 
     /// The child's chunk at a fork: the pages in the slots `shared`. Those of `copied` are the child's alone, as far as

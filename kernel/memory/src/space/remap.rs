@@ -166,20 +166,28 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// The first chunk from `key` on with pages in `pages`: its key, and which they are.
+    fn next_chunk(&self, key: u64, pages: &Range<u64>) -> Option<(u64, u16)> {
+        let inside = self.chunks.entries(key.max(pages.start >> SHIFT));
+        inside
+            .take_while(|(key, _)| key << SHIFT < pages.end)
+            .map(|(key, chunk)| (key, chunk.present & chunk::window(key, pages)))
+            .find(|(_, slots)| *slots != 0)
+    }
+
     /// Makes the chunks that the pages `from` need when they begin at `to`.
     fn make_chunks(&mut self, from: Range<u64>, to: u64) -> Result<(), Errno> {
-        let mut at = from.start;
-        while let Some(page) = self.next_page(at, from.end) {
-            let target = page - from.start + to;
-            if self
-                .chunks
-                .get_or_insert(target >> SHIFT, Chunk::new)
-                .is_err()
-            {
-                self.drop_empty_chunks(to, from.end - from.start);
-                return Err(Errno::ENOMEM);
+        let mut next = 0;
+        while let Some((key, slots)) = self.next_chunk(next, &from) {
+            next = key + 1;
+            for (target, by) in targets(key, &from, to) {
+                if chunk::shifted(slots, by) != 0
+                    && self.chunks.get_or_insert(target, Chunk::new).is_err()
+                {
+                    self.drop_empty_chunks(to, from.end - from.start);
+                    return Err(Errno::ENOMEM);
+                }
             }
-            at = page + 1;
         }
         Ok(())
     }
@@ -198,40 +206,35 @@ impl AddressSpace {
     /// The first page that exists from `page` on and below `end`, by number.
     #[must_use]
     pub fn next_page(&self, page: u64, end: u64) -> Option<u64> {
-        let inside = self.chunks.entries(page >> SHIFT);
-        inside
-            .take_while(|(key, _)| key << SHIFT < end)
-            .find_map(|(key, chunk)| {
-                let slots = chunk.present & chunk::window(key, &(page..end));
-                (slots != 0).then(|| (key << SHIFT) + u64::from(slots.trailing_zeros()))
-            })
+        let (key, slots) = self.next_chunk(page >> SHIFT, &(page..end))?;
+        Some((key << SHIFT) + u64::from(slots.trailing_zeros()))
     }
 
     /// Moves pages into chunks that exist.
     fn move_pages(&mut self, from: Range<u64>, to: u64) {
         self.translations
             .remove(PageNumber(from.start), from.end - from.start);
-        let mut at = from.start;
-        while let Some(page) = self.next_page(at, from.end) {
-            at = page + 1;
-            let target = page - from.start + to;
-            let (bit, slot) = (1u16 << (page % PAGES), (page % PAGES) as usize);
-            let Some(source) = self.chunks.get_mut(page >> SHIFT) else {
+        let mut next = 0;
+        while let Some((key, slots)) = self.next_chunk(next, &from) {
+            next = key + 1;
+            let Some(mut taken) = self.chunks.get_mut(key).map(|chunk| chunk.take(slots)) else {
                 return;
             };
-            let frame = source.frames[slot].take();
-            let (own, writable) = (source.own & bit != 0, source.writable & bit != 0);
-            source.drop_pages(bit);
-            let Some(chunk) = self.chunks.get_mut(target >> SHIFT) else {
-                return;
-            };
-            let slot = (target % PAGES) as usize;
-            chunk.frames[slot] = frame;
-            chunk.present |= 1 << slot;
-            chunk.own |= u16::from(own) << slot;
-            chunk.writable |= u16::from(writable) << slot;
+            for (target, by) in targets(key, &from, to) {
+                if let Some(chunk) = self.chunks.get_mut(target) {
+                    chunk.take_over(&mut taken, by);
+                }
+            }
         }
         // Only now: a page may move within its chunk.
         self.drop_empty_chunks(from.start, from.end - from.start);
     }
+}
+
+/// The chunks that the pages of chunk `key` move to when the pages `from` come to begin at `to`, and by how many slots they
+/// are put behind these chunks' own.
+fn targets(key: u64, from: &Range<u64>, to: u64) -> [(u64, i32); 2] {
+    let first = (key << SHIFT).wrapping_sub(from.start).wrapping_add(to);
+    let (target, by) = (first >> SHIFT, (first % PAGES) as i32);
+    [(target, by), (target.wrapping_add(1), by - PAGES as i32)]
 }
