@@ -6,6 +6,7 @@ use abi::{Cid, Pid};
 use alloc::sync::Arc;
 use arch::cpu::PerCpu;
 use core::sync::atomic::{AtomicU16, Ordering};
+use memory::PageMap;
 use memory::heap::Payer;
 use sync::{Rank, SpinLock};
 
@@ -55,6 +56,13 @@ pub fn thread() -> Option<Arc<Thread>> {
 /// Looks at the thread that this CPU runs; nothing may be locked inside.
 pub fn with<T>(look: impl FnOnce(&Thread) -> T) -> Option<T> {
     CURRENT.mine().lock().as_deref().map(look)
+}
+
+/// Keeps what the thread on this CPU has let go of until it returns to its program. Where there is none it is given back now.
+pub fn keep(pages: PageMap) {
+    if let Some(thread) = thread() {
+        thread.leave(pages);
+    }
 }
 
 /// Its process.

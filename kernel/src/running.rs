@@ -126,7 +126,7 @@ impl<'a> Running<'a> {
         if self.thread.wants_attention() || self.is_dumping() {
             return Turn::On;
         }
-        if self.clear_former() {
+        if self.clear_step() {
             self.cut = true;
             return Turn::On;
         }
@@ -506,10 +506,9 @@ impl<'a> Running<'a> {
             body.former = fallible::assured(|| Space::of_copy(copy)).ok();
         }
         let thread = self.thread.clone();
-        if self.by_steps(Self::clear_former) == Turn::Off
+        if self.by_steps(Self::clear_step) == Turn::Off
             || self.by_steps(|_| calls::uring::cancel_some(&thread, |_| true)) == Turn::Off
-            || self.clear_memory() == Turn::Off
-            || self.part_from_others() == Turn::Off
+            || self.let_go() == Turn::Off
         {
             return Turn::Off;
         }
@@ -534,6 +533,14 @@ impl<'a> Running<'a> {
     }
 
     /// Gives back a step of the memory that is to be given back in steps; false when there is none.
+    fn clear_step(&mut self) -> bool {
+        if self.thread.leaves_pages() {
+            self.thread.clear_remains();
+            return true;
+        }
+        self.clear_former()
+    }
+
     fn clear_former(&mut self) -> bool {
         let Some(body) = &mut self.body else {
             return false;
@@ -547,22 +554,53 @@ impl<'a> Running<'a> {
         true
     }
 
-    /// The last thread gives the memory of its process back in steps, so that a large one keeps nobody waiting.
-    fn clear_memory(&mut self) -> Turn {
+    /// The last thread lets go of what its process has in steps, so that nobody waits for the end of a large one.
+    fn let_go(&mut self) -> Turn {
         let process = self.thread.process.clone();
-        let Some(space) = self.space.clone() else {
-            return Turn::On;
-        };
-        // The process, this CPU and this function have it; one more owner is another process.
-        const OWNERS: usize = 3;
         let (last, status) = process.with(|state| (process.threads.count() == 1, state.end));
-        if !last || Arc::strong_count(&space) > OWNERS || space.lock().resident().0 <= STEP as u64 {
+        if !last {
             return Turn::On;
         }
-        // From here on the thread comes back here whenever it is picked.
-        process.end(status.unwrap_or(ExitStatus::Exited(0)));
+        if !process.is_ending() {
+            // From here on the thread comes back here whenever it is picked.
+            process.end(status.unwrap_or(ExitStatus::Exited(0)));
+        }
         calls::thread::leave_user_traces(&self.thread);
-        self.by_steps(|_| !space.lock().clear_step(STEP))
+        if self.clear_memory() == Turn::Off
+            || self.close_files() == Turn::Off
+            || self.by_steps(Self::clear_step) == Turn::Off
+            || family::has_many_ties(&process)
+                && self.by_steps(|_| family::part(&process)) == Turn::Off
+        {
+            return Turn::Off;
+        }
+        Turn::On
+    }
+
+    fn clear_memory(&mut self) -> Turn {
+        // The process, this CPU and this function have it; one more owner is another process.
+        const OWNERS: usize = 3;
+        match self.space.clone() {
+            Some(space) if Arc::strong_count(&space) <= OWNERS => {
+                self.by_steps(|_| !space.lock().clear_step(STEP))
+            }
+            _ => Turn::On,
+        }
+    }
+
+    fn close_files(&mut self) -> Turn {
+        // The process and this function.
+        const OWNERS: usize = 2;
+        match self.thread.process.files() {
+            Ok(files) if Arc::strong_count(&files) <= OWNERS => {
+                let mut at = 0;
+                self.by_steps(|_| {
+                    let closed = files.lock().take_range(&mut at, u32::MAX);
+                    closed.is_some()
+                })
+            }
+            _ => Turn::On,
+        }
     }
 
     /// Works as long as a step says that there is more to do. When somebody else is due, the thread leaves and is brought back
@@ -577,18 +615,6 @@ impl<'a> Running<'a> {
             }
         }
         Turn::On
-    }
-
-    /// The last thread lets go of the tracees and children of its process in steps, so that many of them keep nobody waiting.
-    fn part_from_others(&mut self) -> Turn {
-        let process = self.thread.process.clone();
-        let (last, status) = process.with(|state| (process.threads.count() == 1, state.end));
-        if !last || !family::has_many_ties(&process) {
-            return Turn::On;
-        }
-        // From here on the thread comes back here whenever it is picked.
-        process.end(status.unwrap_or(ExitStatus::Exited(0)));
-        self.by_steps(|_| family::part(&process))
     }
 
     /// Looks at what signals and the fate of the process ask for.

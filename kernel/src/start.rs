@@ -3,6 +3,7 @@
 use crate::calls::control;
 use crate::calls::directory::walk_as;
 use crate::console::Consoles;
+use crate::current;
 use crate::dispatch::{self, Dispatch};
 use crate::environment::{Environment, Environments};
 use crate::first;
@@ -24,7 +25,7 @@ use core::fmt::Display;
 use devfs::{Devices, Entropy, register_memory_devices};
 use log::LevelFilter;
 use memory::LinearMap;
-use memory::frames;
+use memory::{frames, remains};
 use partition::Wpar;
 use ramfs::Ramfs;
 use security::{Credential, Identity, Privileges};
@@ -35,6 +36,7 @@ pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
     #[cfg(debug_assertions)]
     crate::lock_order::watch();
     frames::initialize(map);
+    remains::set_keeper(current::keep);
     report::enable(LevelFilter::Warn);
     let options = Options::parse(info.command_line, |bad| {
         log::warn!("option '{}' ignored: {}", bad.word, bad.reason)

@@ -8,7 +8,7 @@
 //! answered [`Outcome::Park`](crate::outcome::Outcome::Park); a wake-up that comes between the enrolment and
 //! the park is remembered in `Run::woken`, and the park then does not take place. No wake-up is lost.
 //!
-//! Locks: `run`, `body`, `signals`, `own_name` and `tracing` each of rank `Thread`, never two of them together.
+//! Locks: `run`, `body`, `signals`, `own_name`, `tracing` and `remains` each of rank `Thread`, never two of them together.
 
 use crate::calls::core_file::CoreDump;
 use crate::others;
@@ -25,7 +25,7 @@ use alloc::sync::{Arc, Weak};
 use arch::UserContext;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use fallible::NoMemory;
-use memory::AddressSpace;
+use memory::{AddressSpace, PageMap, Remains};
 use process::signal::ThreadSignals;
 use process::{PidHandle, Reserved};
 use sched::{Attributes, EntityId, Scheduler};
@@ -67,6 +67,10 @@ pub struct Thread {
     pub io_priority: AtomicU32,
     /// What it has submitted to rings and is not done.
     pub requests: Requests,
+    /// Pages of objects that it has let go of, which it gives back before it returns to its program.
+    remains: SpinLock<Remains>,
+    /// Whether there are any.
+    leaves: AtomicBool,
 }
 
 /// What a thread is made of while it does not run.
@@ -171,6 +175,8 @@ impl Thread {
             robust_list: AtomicU64::new(0),
             io_priority: AtomicU32::new(0),
             requests: Requests::new(),
+            remains: SpinLock::new(Rank::Thread, Remains::new()),
+            leaves: AtomicBool::new(false),
         })
     }
 
@@ -230,6 +236,26 @@ impl Thread {
     /// Gives it the name of its process: `execve`.
     pub fn forget_name(&self) {
         *self.own_name.lock() = None;
+    }
+
+    /// Adds what the thread gives back before it returns to its program.
+    pub fn leave(&self, pages: PageMap) {
+        self.remains.lock().add(pages);
+        self.leaves.store(true, Ordering::Relaxed);
+        // Not while it waits, either.
+        self.call_attention();
+    }
+
+    /// Whether it has pages to give back; only the CPU that runs it adds some.
+    pub fn leaves_pages(&self) -> bool {
+        self.leaves.load(Ordering::Relaxed)
+    }
+
+    /// Gives a step of them back.
+    pub fn clear_remains(&self) {
+        let mut remains = self.remains.lock();
+        remains.clear_step();
+        self.leaves.store(!remains.is_empty(), Ordering::Relaxed);
     }
 
     /// Looks at or changes the body of a thread that does not run; `None` when a CPU has it.

@@ -48,3 +48,15 @@ $T/cutting orphans
 # All are gone, also those that lived on.
 until test "$(ps -e -o comm= | grep -c cutting)" -eq 0; do :; done
 END
+
+check CUT0010 'what becomes of large files, segments and tables of descriptors keeps interrupts off for no millisecond' <<'END'
+$T/cutting objects
+END
+
+check CUT0011 'a process that is killed while its file is given back leaves nothing of it' <<'END'
+free() { awk '/MemFree/ { print $2 }' /proc/meminfo; }
+before=$(free)
+$T/cutting amid
+# Of each of the files 262144 kB; a tenth of one is the tolerance for what the shell has taken.
+test $((before - $(free))) -lt 26214
+END

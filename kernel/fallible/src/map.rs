@@ -114,6 +114,13 @@ impl<K, V> Map<K, V> {
         (!self.is_empty()).then(|| self.take((0, 0)))?
     }
 
+    /// Takes the last entry out.
+    pub fn pop_last(&mut self) -> Option<(K, V)> {
+        let leaf = self.leaves.len().checked_sub(1)?;
+        let index = self.leaves.get(leaf)?.len().checked_sub(1)?;
+        self.take((leaf, index))
+    }
+
     /// Drops all entries and gives the memory back.
     pub fn clear(&mut self) {
         *self = Self::new();
@@ -322,6 +329,37 @@ impl<K: Ord, V> Map<K, V> {
         before - self.length
     }
 
+    /// Takes the entries from `key` on out, without going through them one by one.
+    ///
+    /// # Errors
+    /// [`NoMemory`]; nothing has changed then.
+    pub fn split_off<Q: Ord + ?Sized>(&mut self, key: &Q) -> Result<Self, NoMemory>
+    where
+        K: Borrow<Q>,
+    {
+        let (leaf, index) = self.partition(|other| other.borrow() < key);
+        if (leaf, index) == (0, 0) {
+            return Ok(core::mem::take(self));
+        }
+        let mut taken = Self::new();
+        let count = self.leaves.len() - leaf;
+        let Some(entries) = self.leaves.get_mut(leaf) else {
+            return Ok(taken);
+        };
+        taken.leaves.try_reserve_exact(count)?;
+        let mut whole = leaf;
+        if index > 0 {
+            let mut part = crate::list(entries.len() - index)?;
+            part.extend(entries.drain(index..));
+            taken.leaves.push(part);
+            whole += 1;
+        }
+        taken.leaves.extend(self.leaves.drain(whole..));
+        taken.length = taken.leaves.iter().map(Vec::len).sum();
+        self.length -= taken.length;
+        Ok(taken)
+    }
+
     /// Takes the value at `key` out.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
@@ -425,8 +463,12 @@ mod tests {
                 prop_assert!(map.leaves.iter().all(|leaf| !leaf.is_empty()));
             }
             prop_assert_eq!(map.keys().copied().collect::<Vec<_>>(), model.keys().copied().collect::<Vec<_>>());
+            let (taken, of_model) = (map.split_off(&170), model.split_off(&170));
+            prop_assert_eq!(taken.as_ref().map(Map::len), Ok(of_model.len()));
+            prop_assert_eq!(taken.into_iter().flatten().collect::<Vec<_>>(), of_model.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(map.truncate(&150), model.split_off(&150).len());
             prop_assert_eq!(map.len(), model.len());
+            prop_assert_eq!(map.pop_last(), model.pop_last());
             map.retain(|key, _| key % 3 == 0);
             model.retain(|key, _| key % 3 == 0);
             prop_assert_eq!(map.len(), model.len());

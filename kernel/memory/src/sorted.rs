@@ -256,11 +256,6 @@ impl<V> Sorted<V> {
         Some(entry)
     }
 
-    /// Drops all entries and gives the memory back.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::new();
-    }
-
     /// A map of the values that `each` makes of this map's entries.
     pub(crate) fn try_filter_map(
         &self,

@@ -1,7 +1,7 @@
 //! Where the pages of shared and file-backed areas come from.
 
 use crate::frames::{Frame, Kind};
-use crate::sorted::Sorted;
+use crate::remains::{self, PageMap};
 use abi::{Cid, Errno};
 use sync::{Rank, SpinLock};
 
@@ -52,7 +52,7 @@ pub trait PageSource: Send + Sync {
 pub struct SharedPages {
     owner: Cid,
     length: u64,
-    pages: SpinLock<Sorted<Frame>>,
+    pages: SpinLock<PageMap>,
 }
 
 impl SharedPages {
@@ -62,7 +62,7 @@ impl SharedPages {
         Self {
             owner,
             length,
-            pages: SpinLock::new(Rank::Pages, Sorted::new()),
+            pages: SpinLock::new(Rank::Pages, PageMap::new()),
         }
     }
 
@@ -85,7 +85,7 @@ impl PageSource for SharedPages {
             return Err(PageError::BeyondEnd);
         }
         let mut pages = self.pages.lock();
-        if let Some(frame) = pages.get(index) {
+        if let Some(frame) = pages.get(&index) {
             return Ok(frame.clone());
         }
         let frame =
@@ -99,9 +99,15 @@ impl PageSource for SharedPages {
     fn resident(&self, first: u64, around: &mut [Option<Frame>]) {
         let pages = self.pages.lock();
         for (index, slot) in (first..).zip(around).filter(|(_, slot)| slot.is_none()) {
-            *slot = pages.get(index).cloned();
+            *slot = pages.get(&index).cloned();
         }
     }
 
     fn dirtied(&self, _index: u64) {}
+}
+
+impl Drop for SharedPages {
+    fn drop(&mut self) {
+        remains::leave(core::mem::take(self.pages.get_mut()));
+    }
 }

@@ -4,7 +4,10 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/ipc.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/time.h>
 
 #define PAGE 4096UL
@@ -347,9 +350,138 @@ static void leave_children(void)
 
 static void orphans(void) { WANT(is_cut("the end of a parent", leave_children)); }
 
+#define FILE_SIZE (256UL << 20)
+#define DESCRIPTORS 60000
+static int file;
+
+static void fill(int file)
+{
+	static char buffer[1 << 20];
+	for (size_t done = 0; done < FILE_SIZE; done += sizeof(buffer))
+		WANT(pwrite(file, buffer, sizeof(buffer), done) == sizeof(buffer));
+}
+
+static int large_file(void)
+{
+	int made = open("/tmp/large", O_RDWR | O_CREAT | O_EXCL, 0600);
+	WANT(made >= 0);
+	fill(made);
+	return made;
+}
+
+static void fill_file(void) { file = large_file(); }
+static void truncate_file(void) { WANT(ftruncate(file, 5 * PAGE + 1) == 0); }
+static void refill_file(void) { fill(file); }
+static void unlink_file(void) { WANT(unlink("/tmp/large") == 0 && close(file) == 0); }
+static void replace_file(void) { close(large_file()); WANT(rename("/tmp/small", "/tmp/large") == 0 && unlink("/tmp/large") == 0); }
+static void open_with_truncation(void) { close(large_file()); WANT((file = open("/tmp/large", O_RDWR | O_TRUNC)) >= 0); }
+
+static void end_with_file(void)
+{
+	/* Its pages go with the process: at the descriptor's end, and at the mapping's. */
+	WANT((file = large_file()) >= 0 && unlink("/tmp/large") == 0);
+}
+
+static void end_with_mapped_file(void)
+{
+	end_with_file();
+	WANT(mmap(NULL, FILE_SIZE, PROT_READ, MAP_SHARED, file, 0) != MAP_FAILED && close(file) == 0);
+}
+
+static void shared_memory(void)
+{
+	char *start = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	WANT(start != MAP_FAILED);
+	touch(start, FILE_SIZE);
+	WANT(munmap(start, FILE_SIZE) == 0);
+}
+
+static void segment(void)
+{
+	int number = shmget(IPC_PRIVATE, FILE_SIZE, 0600);
+	char *start = shmat(number, NULL, 0);
+	WANT(number >= 0 && start != (void *)-1);
+	touch(start, FILE_SIZE);
+	WANT(shmctl(number, IPC_RMID, NULL) == 0 && shmdt(start) == 0);
+}
+
+static void many_descriptors(void)
+{
+	struct rlimit limit = { DESCRIPTORS + 100, DESCRIPTORS + 100 };
+	WANT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	for (int number = 10; number < DESCRIPTORS; number++) {
+		int made = number % 2 == 0 ? memfd_create("one of many", 0) : dup(0);
+		WANT(made >= 0 && dup2(made, number) == number && close(made) == 0);
+	}
+}
+
+static void close_many(void)
+{
+	many_descriptors();
+	WANT(close_range(10, ~0U, CLOSE_RANGE_CLOEXEC) == 0);
+	WANT(fcntl(10, F_GETFD) == FD_CLOEXEC && fcntl(DESCRIPTORS - 1, F_GETFD) == FD_CLOEXEC);
+	WANT(close_range(10, ~0U, 0) == 0);
+	WANT_ERROR(fcntl(10, F_GETFD), EBADF);
+	WANT_ERROR(fcntl(DESCRIPTORS - 1, F_GETFD), EBADF);
+	WANT(fcntl(9, F_GETFD) == -1 && fcntl(0, F_GETFD) == 0);
+}
+
+static void many_areas(void)
+{
+	/* Every second page is an area of its own. */
+	char *start = map(30000 * PAGE);
+	for (size_t at = 0; at < 30000; at += 2)
+		WANT(mprotect(start + at * PAGE, PAGE, PROT_READ) == 0);
+}
+
+static void end_with_many(void) { WANT(in_child(many_descriptors) == 0); }
+static void end_with_open_file(void) { WANT(in_child(end_with_file) == 0); }
+static void end_with_mapping(void) { WANT(in_child(end_with_mapped_file) == 0); }
+static void end_with_areas(void) { WANT(in_child(many_areas) == 0); }
+
+static void objects(void)
+{
+	static const struct { const char *what; void (*run)(void); } steps[] = {
+		{ "write", fill_file }, { "ftruncate", truncate_file }, { "write again", refill_file },
+		{ "unlink and close", unlink_file }, { "rename", replace_file },
+		{ "O_TRUNC", open_with_truncation }, { "unlink and close", unlink_file },
+		{ "exit with a file", end_with_open_file }, { "exit with a mapped file", end_with_mapping },
+		{ "shared memory", shared_memory }, { "shmdt", segment },
+		{ "close_range", close_many }, { "exit with descriptors", end_with_many },
+		{ "exit with areas", end_with_areas },
+	};
+	int wrong = 0;
+	WANT(close(open("/tmp/small", O_RDWR | O_CREAT, 0600)) == 0);
+	for (size_t at = 0; at < sizeof(steps) / sizeof(*steps); at++)
+		wrong |= !is_cut(steps[at].what, steps[at].run);
+	WANT(!wrong);
+}
+
+static void kill_amid(void)
+{
+	/* Killed while its file is given back. */
+	for (int turn = 0; turn < 6; turn++) {
+		pid_t child = fork();
+		WANT(child >= 0);
+		if (child == 0) {
+			end_with_file();
+			_exit(0);
+		}
+		while (access("/tmp/large", F_OK) != 0)
+			;
+		while (access("/tmp/large", F_OK) == 0)
+			;
+		struct timespec moment = { 0, turn * 1370000 };
+		nanosleep(&moment, NULL);
+		kill(child, SIGKILL);
+		int status;
+		WANT(waitpid(child, &status, 0) == child);
+	}
+}
+
 static const struct check checks[] = {
 	{ "ranges", ranges }, { "refusals", refusals }, { "break", program_break }, { "threads", threads },
 	{ "fork", forked }, { "killed", killed }, { "replaced", replaced }, { "latency", latency },
-	{ "orphans", orphans },
+	{ "orphans", orphans }, { "objects", objects }, { "amid", kill_amid },
 };
 MAIN(checks)

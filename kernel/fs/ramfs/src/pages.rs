@@ -4,8 +4,7 @@ use crate::Shared;
 use abi::{Cid, Errno, PAGE_SHIFT, PAGE_SIZE};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use fallible::Map;
-use memory::{Frame, Kind, PageError, PageSource};
+use memory::{Frame, Kind, PageError, PageMap, PageSource, remains};
 use sync::{Rank, SpinLock};
 use vfs::Seals;
 use wait::{Attempt, Sink, Source, Stop};
@@ -28,7 +27,7 @@ pub(crate) struct Pages {
 
 struct State {
     size: u64,
-    frames: Map<u64, Frame>,
+    frames: PageMap,
     seals: Seals,
     /// Mappings through which the contents can be changed; counted only while seals can be added.
     writable_mappings: u64,
@@ -59,7 +58,7 @@ impl Pages {
                 Rank::Pages,
                 State {
                     size: 0,
-                    frames: Map::new(),
+                    frames: PageMap::new(),
                     seals: Seals::SEAL,
                     writable_mappings: 0,
                 },
@@ -250,7 +249,7 @@ impl Pages {
         let cut = {
             let mut state = self.state.lock();
             let kept = page_of(size.saturating_add(PAGE_SIZE as u64 - 1));
-            let cut = state.frames.truncate(&kept);
+            let cut = state.cut_off(kept);
             state.size = state.size.min(size);
             state.clear_tail();
             state.size = size;
@@ -277,6 +276,18 @@ impl State {
         end > self.size && self.seals.contains(Seals::GROW)
     }
 
+    /// Lets go of the pages from `first` on, and answers how many they were.
+    fn cut_off(&mut self, first: u64) -> usize {
+        match self.frames.split_off(&first) {
+            Ok(cut) => {
+                let count = cut.len();
+                remains::leave(cut);
+                count
+            }
+            Err(_) => self.frames.truncate(&first),
+        }
+    }
+
     /// Clears what a mapping may have left behind the end in the last page.
     fn clear_tail(&mut self) {
         let start = within_page(self.size);
@@ -295,8 +306,9 @@ impl State {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        self.shared
-            .give_pages(self.state.get_mut().frames.len() as u64);
+        let frames = core::mem::take(&mut self.state.get_mut().frames);
+        self.shared.give_pages(frames.len() as u64);
+        remains::leave(frames);
     }
 }
 

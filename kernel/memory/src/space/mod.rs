@@ -180,16 +180,23 @@ impl AddressSpace {
         while !self.clear_step(usize::MAX) {}
     }
 
-    /// Unmaps everything in steps of about `budget` pages (at least 16); true when nothing is left. Until then
-    /// the space has no areas, so every fault is refused.
+    /// Unmaps everything in steps of about `budget` areas or pages (at least 16); true when nothing is left.
+    /// Nobody may touch the space meanwhile.
     pub fn clear_step(&mut self, budget: usize) -> bool {
         if !self.areas.is_empty() {
             self.translations.discard();
-            self.areas.clear();
             self.changes += 1;
             self.holes = Holes::below(self.layout.mappings_below);
             self.size = 0;
             (self.heap_start, self.heap_end) = (0, 0);
+            for _ in 0..budget {
+                if self.areas.pop().is_none() {
+                    break;
+                }
+            }
+            if !self.areas.is_empty() {
+                return false;
+            }
         }
         let mut dropped = 0;
         while let Some((_, mut chunk)) = self.chunks.pop() {
