@@ -12,6 +12,7 @@ mod malice;
 mod policies;
 mod properties;
 mod shares;
+mod sleepers;
 mod wakeups;
 
 use crate::simulation::{Machine, TIMEBASE};
