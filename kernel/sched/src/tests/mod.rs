@@ -11,6 +11,7 @@ mod limits;
 mod malice;
 mod policies;
 mod properties;
+mod recordings;
 mod shares;
 mod sleepers;
 mod wakeups;
