@@ -26,6 +26,7 @@ use sched::{
     Refusal, Scheduler, Wakeup,
 };
 use sync::{Rank, SpinLock};
+use trace::Severity;
 
 /// By how much the end of a slice may come late where an interrupt comes by then anyway. When threads wake each other
 /// the end moves by a microsecond or two each time, and programming the decrementer anew would cost more than the wake-up.
@@ -87,6 +88,12 @@ impl Dispatch {
     /// heir cannot leave meanwhile, and whoever leaves later finds what it has inherited.
     pub fn offline(&self, cpu: CpuNumber, now: Ticks) {
         let mut state = self.state.lock();
+        for cid in state.scheduler.confined_to(Cpu(cpu.0)) {
+            let text = format_args!(
+                "the last CPU in use of the resource set of partition {cid} goes: it runs on all others"
+            );
+            system().log(cid, Severity::Temporary, "sched", text);
+        }
         let left = state.scheduler.offline(Cpu(cpu.0), now);
         // A CPU is recalled only while others stay.
         let (Ok(mut wakeup), Some(heir)) = (left, state.scheduler.online_cpus().iter().next())

@@ -45,6 +45,7 @@ pub mod power;
 pub mod proc_source;
 pub mod process;
 pub mod ptrace;
+mod recording;
 mod report;
 pub mod request;
 pub mod ring;

@@ -151,6 +151,7 @@ fn install(info: &BootInfo, options: &Options<'_>, root_fs: Ramfs) -> Result<(),
     register_memory_devices(&devices, &entropy)?;
     control::register(&devices)?;
     latency::device::register(&devices)?;
+    crate::recording::register(&devices)?;
     #[cfg(debug_assertions)]
     crate::injection::register(&devices)?;
     let consoles = Consoles::new(consoles(info))?;

@@ -223,6 +223,11 @@ const TESTS: &[Test] = &[
             Ok(())
         },
     ),
+    (
+        "SCHEDULE0033",
+        "what the scheduler does is recorded, and replayed it gives every partition what it had on the machine",
+        replayed,
+    ),
     ("HARNESS0018", "boot options take effect: mem", |target| {
         let text = "awk '/^MemTotal:/ { exit !($2 <= 524288) }' /proc/meminfo\n";
         script(target, text, &["--append", "mem=512M"])?.expect(0)
@@ -318,6 +323,51 @@ fn spare_cpus(target: &Target, properties: &str) -> Result<()> {
     let (outcome, printed) = talk.end(PATIENCE)?;
     ensure!(outcome == Outcome::Status(0), "{outcome}:\n{printed}");
     Ok(())
+}
+
+/// Busy, sleeping, forking, bound and limited partitions are recorded for some seconds, one appears and one goes meanwhile;
+/// the recording leaves the machine over a terminal of its own.
+fn replayed(target: &Target) -> Result<()> {
+    let text = "set -e\n\
+        for name in busy:shares_CPU=30 sleepy:shares_CPU=20 forking:shares_CPU=10 limited:CPU=0%-10%,10%; do\n\
+            mkwpar -n ${name%%:*} -R ${name#*:}; startwpar ${name%%:*}; done\n\
+        clogin busy sh -c 'for i in 1 2 3; do (while :; do :; done) & done; wait' &\n\
+        clogin limited sh -c 'while :; do :; done' &\n\
+        clogin forking sh -c 'while :; do cat /proc/self/stat >/dev/null; done' &\n\
+        clogin sleepy sh -c 'while :; do sleep 0.01; done' &\n\
+        sleep 1\n\
+        echo stop >/dev/schedule && exit 3\n\
+        echo start 0 >/dev/schedule && exit 4\n\
+        test -z \"$(cat /dev/schedule)\"\n\
+        echo start >/dev/schedule\n\
+        echo start >/dev/schedule && exit 5\n\
+        sleep 1\n\
+        wparexec -n brief sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done'\n\
+        chwpar -R shares_CPU=60 forking\n\
+        sleep 1\n\
+        stopwpar -F sleepy\n\
+        sleep 0.5\n\
+        echo stop >/dev/schedule\n\
+        test \"$(head -n 1 /dev/schedule | wc -c)\" = 96\n\
+        clogin busy sh -c 'test ! -e /dev/schedule'\n\
+        cat /dev/schedule >/dev/hvc1\n";
+    let file = target.folder()?.join("recording");
+    let console = format!("file:{}", file.display());
+    script(target, text, &["--smp", "2", "--console", &console])?.expect(0)?;
+    let mut replay = Command::new(&target.xtask);
+    replay.args([
+        "sim",
+        "--policy",
+        "wlm",
+        "--policy",
+        "round-robin",
+        "--replay",
+    ]);
+    let run = perform(replay.arg(&file))?;
+    for name in ["busy", "limited", "forking", "brief", "round-robin"] {
+        ensure!(run.printed.contains(name), "no {name} in {}", run.printed);
+    }
+    run.expect(0)
 }
 
 /// Each start has an empty `/tmp`, the same memory, and all CPUs; the last one powers off.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The version of this protocol. Every change of a message raises it: both sides are built together.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// The most bytes that a request frame may have.
 pub const REQUEST_LIMIT: usize = 64 * 1024;

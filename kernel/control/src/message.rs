@@ -332,6 +332,8 @@ pub struct Accounts {
     pub cpus: u32,
     /// Idle time of all CPUs together.
     pub idle: Ticks,
+    /// What environments that are gone had used: with the entries and idleness, all time of all CPUs.
+    pub gone: Ticks,
     /// Memory of the machine.
     pub total_pages: Pages,
     /// Memory that nobody uses.

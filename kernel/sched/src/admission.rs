@@ -1,7 +1,8 @@
 //! The life of an entity: admission, change of partition or weight, retirement.
 
 use crate::entity::{Entity, State};
-use crate::{Account, Attributes, Class, Cpu, EntityId, Refusal, Scheduler, Wakeup};
+use crate::recording::Happening;
+use crate::{Account, Attributes, Class, Cpu, EntityId, Reason, Refusal, Scheduler, Wakeup};
 use abi::{Cid, Ticks};
 
 impl Scheduler {
@@ -35,6 +36,7 @@ impl Scheduler {
             partition.threads.introduce(&mut self.entities, id.index);
         }
         self.bind(id.index);
+        self.record_entity(id.index);
         Ok(id)
     }
 
@@ -50,9 +52,14 @@ impl Scheduler {
     }
 
     pub(crate) fn forget_entity(&mut self, index: u32) {
+        let id = self.entities.id(index);
         let Some(entity) = self.entities.remove(index) else {
             return;
         };
+        if let Some(id) = id {
+            let used = entity.account.total();
+            self.record(Happening::Left(id, Reason::Exited, used));
+        }
         if let Some(partition) = self.partition_mut(entity.cid) {
             partition.entities = partition.entities.saturating_sub(1);
         }
@@ -70,6 +77,7 @@ impl Scheduler {
             State::Asleep => Ok(()),
             State::Waiting => {
                 self.settle_all(now);
+                self.record(Happening::Held(id));
                 self.stop_waiting(id.index, entity.cid);
                 self.show(entity.cid, now);
                 Ok(())
@@ -119,6 +127,7 @@ impl Scheduler {
                 wakeup.preempt.insert(cpu);
             }
         }
+        self.record_entity(id.index);
         self.show(entity.cid, now);
         self.show(cid, now);
         self.spread(None, now, &mut wakeup);
@@ -257,6 +266,7 @@ impl Scheduler {
                 }
             }
         }
+        self.record_entity(id.index);
         Ok(wakeup)
     }
 

@@ -3,6 +3,7 @@
 use crate::affinity::place;
 use crate::entity::State;
 use crate::policy::Choice;
+use crate::recording::Happening;
 use crate::tuning::Tuning;
 use crate::{Cpu, Decision, EntityId, Reason, Scheduler};
 use abi::{Cid, Ticks};
@@ -27,6 +28,7 @@ impl Scheduler {
         if self.current(cpu).is_some() {
             self.put_back(cpu, now, Reason::Preempted);
         }
+        self.close_full_recording(now);
         if let Some(id) = self.continue_turn(cpu, now) {
             let mut others = core::mem::take(&mut self.untold);
             self.spread(Some(cpu), now, &mut others);
@@ -291,6 +293,19 @@ impl Scheduler {
             Reason::Exited => false,
         };
         entity.state = State::Asleep;
+        let used = entity.account.total();
+        // One that was woken before it could sleep has only given way.
+        let left = if stays && reason == Reason::Blocked {
+            Reason::Yielded
+        } else {
+            reason
+        };
+        if self.recording.is_some()
+            && reason != Reason::Exited
+            && let Some(id) = self.entities.id(index)
+        {
+            self.record(Happening::Left(id, left, used));
+        }
         if let Some(partition) = self
             .partitions
             .get_mut(usize::from(cid.0))

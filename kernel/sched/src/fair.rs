@@ -300,7 +300,9 @@ impl Group {
             self.leave_pool(member);
         }
         member.active = false;
-        member.left_at = self.time_before(ahead);
+        // Those who stay are owed what it owes, and their average is behind by that: until it is where it was with the debtor
+        // among them, they only get what they were owed, and nothing of the debt is made up for.
+        member.left_at = now;
     }
 
     /// The member can be picked.

@@ -54,6 +54,7 @@ mod minimum;
 mod nice;
 mod offline;
 mod policy;
+pub mod recording;
 mod round_robin;
 mod scheduler;
 #[cfg(any(test, feature = "simulation"))]

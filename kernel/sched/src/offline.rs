@@ -1,7 +1,8 @@
 //! A CPU leaves: what it ran, what it was promised, and its time.
 
-use crate::scheduler::{Processor, reach};
-use crate::{Account, Cpu, Reason, Refusal, Scheduler, Wakeup};
+use crate::recording::Happening;
+use crate::scheduler::{Partition, Processor, reach};
+use crate::{Account, Cpu, CpuSet, Entitlement, Reason, Refusal, Scheduler, Wakeup};
 use abi::{Cid, Ticks};
 
 impl Scheduler {
@@ -35,6 +36,22 @@ impl Scheduler {
         self.processors
             .get(usize::from(cpu.0))
             .is_some_and(|it| it.recalled)
+    }
+
+    /// The partitions that have only `cpu` left of their resource sets: without it they run everywhere.
+    pub fn confined_to(&self, cpu: Cpu) -> impl Iterator<Item = Cid> {
+        let online = self.online_cpus();
+        let mut only = CpuSet::NONE;
+        only.insert(cpu);
+        let confined = move |partition: &Partition| {
+            let Entitlement { active, cpus, .. } = partition.entitlement;
+            active && only != online && CpuSet(cpus.0 & online.0) == only
+        };
+        (0..)
+            .map(Cid)
+            .zip(self.partitions.iter())
+            .filter(move |(_, it)| it.as_ref().is_some_and(confined))
+            .map(|(cid, _)| cid)
     }
 
     /// What each CPU that has ever been online has spent, in programs and in the kernel, and idle, while it was. The second
@@ -80,6 +97,7 @@ impl Scheduler {
             };
         }
         self.online.remove(cpu);
+        self.record(Happening::Offline(cpu));
         self.rebase_caps(now);
         let machine = self.machine();
         self.deciders.machine(now, machine);

@@ -10,6 +10,7 @@ use crate::entity::Entities;
 use crate::fair::Bounds;
 use crate::guard::Deciders;
 use crate::load::Load;
+use crate::recording::{Happening, Recording};
 use crate::table::Table;
 use crate::threads::Threads;
 use crate::tree::{Nodes, Places, Tree};
@@ -142,6 +143,8 @@ pub struct Scheduler {
     /// The latest instant that any call has named.
     pub(crate) latest: Ticks,
     pub(crate) events: VecDeque<Event>,
+    /// What is recorded, where that is wanted.
+    pub(crate) recording: Option<Box<Recording>>,
 }
 
 impl Scheduler {
@@ -183,6 +186,7 @@ impl Scheduler {
             departed: Ticks(0),
             latest: Ticks(0),
             events: VecDeque::with_capacity(EVENTS),
+            recording: None,
         };
         let machine = scheduler.machine();
         scheduler.deciders.machine(Ticks(0), machine);
@@ -219,6 +223,7 @@ impl Scheduler {
         };
         processor.read.at = now.0;
         self.online.insert(cpu);
+        self.record(Happening::Online(cpu));
         self.rebase_caps(now);
         let machine = self.machine();
         self.deciders.machine(now, machine);
@@ -291,6 +296,7 @@ impl Scheduler {
         self.deciders
             .current()
             .attach(now, cid, claim(&entitlement, self.unlimited, online));
+        self.record(Happening::Partition(cid, entitlement));
         self.weigh_unlimited(None, finite(&entitlement), now);
         Ok(())
     }
@@ -389,6 +395,7 @@ impl Scheduler {
         }
         self.throttled
             .remove(&mut self.throttled_nodes, u32::from(cid.0));
+        self.record(Happening::Partition(cid, entitlement));
         self.weigh_unlimited(shares_before, finite(&entitlement), now);
         self.forget_shown(cid, now);
         if rebound {
@@ -444,6 +451,7 @@ impl Scheduler {
         if let Some(place) = self.partitions.get_mut(usize::from(cid.0)) {
             *place = None;
         }
+        self.record_unloaded(cid, account);
         self.gone.user += account.user;
         self.gone.system += account.system;
         self.weigh_unlimited(shares_before, None, now);

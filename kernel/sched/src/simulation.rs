@@ -171,13 +171,9 @@ impl Machine {
         &mut self,
         cid: Cid,
         spans: impl IntoIterator<Item = (Ticks, Ticks)>,
-        nice: i8,
+        attributes: Attributes,
     ) -> EntityId {
         let spans: VecDeque<_> = spans.into_iter().collect();
-        let attributes = Attributes {
-            nice,
-            ..Attributes::default()
-        };
         self.start(cid, Thread::recorded(spans), attributes)
     }
 

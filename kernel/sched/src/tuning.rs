@@ -77,7 +77,7 @@ impl Tunable {
 /// The figures in ticks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tuning {
-    timebase: Timebase,
+    pub timebase: Timebase,
     values: [u32; Tunable::ALL.len()],
     pub longest_slice: u64,
     pub slice: u64,

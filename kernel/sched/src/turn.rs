@@ -6,6 +6,7 @@
 //! between partitions, and a thread that yields at once gives nothing of its partition's part away.
 
 use crate::entity::State;
+use crate::recording::Happening;
 use crate::{Cpu, EntityId, Scheduler};
 use abi::{Cid, Ticks};
 
@@ -88,7 +89,9 @@ impl Scheduler {
         partition.threads.take(&mut self.entities, index);
         partition.waiting = partition.waiting.saturating_sub(1);
         self.show(cid, now);
-        self.entities.id(index)
+        let id = self.entities.id(index)?;
+        self.record(Happening::Placed(id, cpu));
+        Some(id)
     }
 
     /// The turn on `cpu` is over: the policy learns what it has cost. Does nothing where there is none.

@@ -3,6 +3,7 @@
 use crate::affinity::place;
 use crate::entity::State;
 use crate::policy::Running;
+use crate::recording::Happening;
 use crate::scheduler::Processor;
 use crate::threads::Overtaking;
 use crate::tree::Places;
@@ -34,6 +35,7 @@ impl Scheduler {
         }
         self.settle_for(entity.cid, now);
         self.fill_cap(entity.cid, now);
+        self.record(Happening::Woken(id));
         self.start_waiting(id.index, entity.cid, true);
         self.announce(id, entity.cid, now, &mut wakeup);
         Ok(wakeup)

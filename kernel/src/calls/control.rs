@@ -380,9 +380,12 @@ fn accounts() -> Answered {
         .with(|scheduler| scheduler.snapshot(now))
         .map_err(|_| Errno::ENOMEM)?;
     let mut entries = fallible::list(snapshot.partitions.len())?;
+    let mut gone = snapshot.gone.total();
     for (cid, account) in &snapshot.partitions {
         let found: Option<Arc<Environment>> = environment::find(*cid);
         let Some(environment) = found else {
+            // It goes just now.
+            gone += account.total();
             continue;
         };
         let usage = frames::usage(*cid);
@@ -410,6 +413,7 @@ fn accounts() -> Answered {
         ticks_per_second: system.timebase.ticks_per_second,
         cpus: system.dispatch.cpus().count() as u32,
         idle: snapshot.idle,
+        gone,
         total_pages: frames::total(),
         free_pages: frames::free(),
         entries,

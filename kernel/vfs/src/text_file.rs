@@ -45,14 +45,14 @@ pub trait Orders: Send + Sync + 'static {
 }
 
 /// A text that takes orders: each write is one.
-pub struct OrderFile<O> {
+pub struct OrderFile<O, T = TextFile> {
     /// What is read.
-    pub text: TextFile,
+    pub text: T,
     /// Who carries out what is written.
     pub orders: O,
 }
 
-impl<O: Orders> FileOperations for OrderFile<O> {
+impl<O: Orders, T: FileOperations> FileOperations for OrderFile<O, T> {
     fn read(&self, cx: &IoContext<'_>, position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
         self.text.read(cx, position, sink)
     }

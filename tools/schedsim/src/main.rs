@@ -4,7 +4,8 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use schedsim::{Course, Scenario, draw, report, simulate};
+use schedsim::recording::Recording;
+use schedsim::{Course, Scenario, draw, replay, report, simulate};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,8 +14,11 @@ use std::process::ExitCode;
 #[command(name = "cargo xtask sim")]
 struct Arguments {
     /// Scenario files
-    #[arg(required = true, value_name = "SCENARIO")]
+    #[arg(required_unless_present = "replay", value_name = "SCENARIO")]
     scenarios: Vec<PathBuf>,
+    /// Recordings of the machine (`/dev/schedule`) to replay, under its own policy or those named
+    #[arg(long, value_name = "FILE")]
+    replay: Vec<PathBuf>,
     /// Policies, side by side, in place of the scenario's
     #[arg(long, value_name = "NAME")]
     policy: Vec<String>,
@@ -65,11 +69,49 @@ fn run(arguments: &Arguments) -> Result<bool> {
                 courses.push(course);
             }
             if let Some(folder) = &arguments.svg {
-                paint(folder, path, &scenario, &courses)?;
+                paint(folder, path, &scenario.title, &courses)?;
             }
             all.extend(courses);
         }
         println!("{}", report::comparison(&all));
+    }
+    for path in &arguments.replay {
+        met &= play(arguments, path)?;
+    }
+    Ok(met)
+}
+
+/// Replays a recording. Only the policy that the machine had must give what the machine gave.
+fn play(arguments: &Arguments, path: &Path) -> Result<bool> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let recording = Recording::parse(&text).with_context(|| path.display().to_string())?;
+    let title = report::recorded(&recording);
+    println!("{}: {title}", path.display());
+    let own = [recording.policy.clone()];
+    let policies = if arguments.policy.is_empty() {
+        &own[..]
+    } else {
+        &arguments.policy
+    };
+    let (mut courses, mut met) = (Vec::new(), true);
+    for policy in policies {
+        let replayed = replay(&recording, policy)?;
+        if !arguments.quiet {
+            println!("\n  {policy} on {} CPUs", replayed.course.cpus);
+            println!("{}", report::table(&replayed.course, "recorded"));
+        }
+        if *policy == recording.policy {
+            for sentence in replayed.disappointments() {
+                println!("  NOT MET: {policy}: {sentence}");
+                met = false;
+            }
+        }
+        courses.push(replayed.course);
+    }
+    println!("{}", report::comparison(&courses));
+    if let Some(folder) = &arguments.svg {
+        paint(folder, path, &title, &courses)?;
     }
     Ok(met)
 }
@@ -77,7 +119,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
 fn tell(arguments: &Arguments, scenario: &Scenario, course: &Course) -> bool {
     if !arguments.quiet {
         println!("\n  {} on {} CPUs", course.policy, course.cpus);
-        println!("{}", report::table(course));
+        println!("{}", report::table(course, "ideal"));
     }
     // Only the policies that the scenario names have promised anything.
     let promised = scenario.policies.contains(&course.policy);
@@ -96,15 +138,15 @@ fn tell(arguments: &Arguments, scenario: &Scenario, course: &Course) -> bool {
     missed.is_empty() || !promised
 }
 
-fn paint(folder: &Path, path: &Path, scenario: &Scenario, courses: &[Course]) -> Result<()> {
+fn paint(folder: &Path, path: &Path, title: &str, courses: &[Course]) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let stem = path
         .file_stem()
-        .context("a scenario without a name")?
+        .context("a file without a name")?
         .to_string_lossy();
     let cpus = courses.first().map_or(0, |course| course.cpus);
     let file = folder.join(format!("{stem}-{cpus}.svg"));
-    draw::draw(&scenario.title, courses, &file)?;
+    draw::draw(title, courses, &file)?;
     println!("  drawn: {}", file.display());
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Tables for people, and the check of what a scenario expects.
 
-use crate::run::{Course, Part};
+use crate::recording::Recording;
+use crate::run::{Course, Part, percentile};
 use crate::scenario::{PartitionExpectation, Scenario};
 use crate::span::Span;
 use abi::Ticks;
@@ -23,9 +24,25 @@ fn time(ticks: Option<Ticks>) -> String {
     }
 }
 
-/// The partitions of one run.
+/// A recording in a sentence, with how late its threads were on the machine.
 #[must_use]
-pub fn table(course: &Course) -> String {
+pub fn recorded(recording: &Recording) -> String {
+    let mut latencies: Vec<Ticks> = recording.latencies.values().flatten().copied().collect();
+    latencies.sort_unstable();
+    format!(
+        "{:.3} s under {}, {} stays of threads, {} happenings lost, woken within {} (p50), {} (p99)",
+        recording.length.0 as f64 / TIMEBASE.ticks_per_second as f64,
+        recording.policy,
+        recording.lives.len(),
+        recording.lost,
+        time(percentile(&latencies, 50.0)),
+        time(percentile(&latencies, 99.0)),
+    )
+}
+
+/// The partitions of one run; `aim`: what they are compared with.
+#[must_use]
+pub fn table(course: &Course, aim: &str) -> String {
     let mut text = String::new();
     let span = course.span();
     let width = course
@@ -47,7 +64,7 @@ pub fn table(course: &Course) -> String {
     line([
         "partition",
         "points",
-        "ideal",
+        aim,
         "error",
         "wake p50",
         "p99",
@@ -93,18 +110,14 @@ pub fn comparison(courses: &[Course]) -> String {
             .flat_map(|part| part.latencies.iter().copied())
             .collect();
         latencies.sort_unstable();
-        let place = |part: f64| {
-            let last = latencies.len().checked_sub(1)?;
-            latencies.get((part * last as f64).ceil() as usize).copied()
-        };
         let seconds = course.span() / TIMEBASE.ticks_per_second as f64;
         let speed = course.simulated.as_secs_f64() / course.wall.as_secs_f64().max(1e-9);
         let line = format!(
             "  {:<12} {:>4} {mean:>9.4} {largest:>9.4} {:>10} {:>10} {:>11.0} {speed:>9.0}\n",
             course.policy,
             course.cpus,
-            time(place(0.5)),
-            time(place(0.99)),
+            time(percentile(&latencies, 50.0)),
+            time(percentile(&latencies, 99.0)),
             course.switches as f64 / seconds
         );
         text.push_str(&line);

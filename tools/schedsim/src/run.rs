@@ -45,10 +45,15 @@ impl Part {
     /// The latency that `percent` of its wake-ups do not exceed; `None` when it never slept.
     #[must_use]
     pub fn latency(&self, percent: f64) -> Option<Ticks> {
-        let last = self.latencies.len().checked_sub(1)?;
-        let place = (percent / 100.0 * last as f64).ceil() as usize;
-        self.latencies.get(place.min(last)).copied()
+        percentile(&self.latencies, percent)
     }
+}
+
+/// Which of these, in ascending order, `percent` of them do not exceed; `None` when there are none.
+pub(crate) fn percentile(sorted: &[Ticks], percent: f64) -> Option<Ticks> {
+    let last = sorted.len().checked_sub(1)?;
+    let place = (percent / 100.0 * last as f64).ceil() as usize;
+    sorted.get(place.min(last)).copied()
 }
 
 /// What has come of a run.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::simulation::Behaviour::Busy;
 use crate::simulation::{Machine, millis};
-use crate::{Cpu, Entitlement, Refusal};
+use crate::{Cpu, CpuSet, Entitlement, Refusal};
 use abi::BasisPoints;
 
 /// SCHED0070: what a CPU ran when it left runs on the others, and no tick is lost.
@@ -156,5 +156,51 @@ fn sched0075_times_of_cpus_go_on() {
             "round {round}"
         );
         before = spent;
+    }
+}
+
+/// SCHED0103: a partition whose resource set has lost its last CPU runs on the others, within its part of those, and goes back
+/// when the CPU does; so does one that keeps a CPU of its set.
+#[test]
+fn sched0103_a_resource_set_without_cpus() {
+    for policy in ["wlm", "stride", "round-robin"] {
+        let mut machine = machine(4, policy);
+        let confined = |cpus| Entitlement {
+            shares: Some(10),
+            soft_maximum: BasisPoints(5_000),
+            hard_maximum: BasisPoints(5_000),
+            cpus: CpuSet(cpus),
+            ..Entitlement::default()
+        };
+        let lonely = machine.partition_with(1, confined(0b1000));
+        let paired = machine.partition_with(2, confined(0b1100));
+        let other = machine.partition(3, 10);
+        for cid in [lonely, paired, other] {
+            (0..4).for_each(|_| {
+                machine.spawn(cid, Busy);
+            });
+        }
+        machine.run(millis(100));
+        let told = |machine: &Machine| -> std::vec::Vec<_> {
+            machine.scheduler.confined_to(Cpu(3)).collect()
+        };
+        assert_eq!(told(&machine), [lonely]);
+        let before = measure(&mut machine, seconds(2), &[lonely, paired, other]);
+        // Half of one CPU, half of two.
+        assert!(
+            before[0] < 50.1 && before[1] < 100.1,
+            "{policy}: {before:?}"
+        );
+        machine.unplug(3).expect("others stay");
+        let away = measure(&mut machine, seconds(2), &[lonely, paired, other]);
+        // Half of three CPUs is its limit now, its part by shares is less; half of one CPU.
+        assert!(away[0] > 60.0 && away[0] < 150.1, "{policy}: {away:?}");
+        assert!(away[1] < 50.1, "{policy}: {away:?}");
+        assert_near(away.iter().sum(), 300.0, 0.1, policy);
+        machine.plug(3);
+        machine.run(millis(100));
+        let back = measure(&mut machine, seconds(2), &[lonely, paired, other]);
+        assert!(back[0] < 50.1 && back[1] < 100.1, "{policy}: {back:?}");
+        assert_eq!(machine.scheduler.take_event(), None);
     }
 }

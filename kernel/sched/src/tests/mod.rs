@@ -11,7 +11,9 @@ mod limits;
 mod malice;
 mod policies;
 mod properties;
+mod recordings;
 mod shares;
+mod sleepers;
 mod wakeups;
 
 use crate::simulation::{Machine, TIMEBASE};

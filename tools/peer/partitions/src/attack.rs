@@ -1,11 +1,12 @@
-//! What a busy partition loses to a neighbour that forks, faults or calls as fast as it can, against a neighbour of the
-//! same share that computes.
+//! What a busy partition loses to a neighbour that forks, faults, sends or calls as fast as it can, or has timers expire all
+//! the time, against a neighbour of the same share that computes.
 
 use crate::child;
 use crate::output::figure;
 use crate::system::{Isolation, Limits, System};
 use std::hint::black_box;
 use std::io;
+use std::net::UdpSocket;
 use std::time::Duration;
 
 /// Partitions.
@@ -17,7 +18,13 @@ const WINDOW: Duration = Duration::from_millis(1000);
 
 /// Pairs of windows, an ordinary neighbour and one that attacks in turn.
 pub fn measure(system: &mut dyn System, pairs: usize) -> io::Result<()> {
-    let attacks: [(&str, fn() -> !); 3] = [("fork", forks), ("fault", faults), ("call", calls)];
+    let attacks: [(&str, fn() -> !); 5] = [
+        ("fork", forks),
+        ("fault", faults),
+        ("send", sends),
+        ("call", calls),
+        ("timer", timers),
+    ];
     system.create(VICTIM, Limits::ORDINARY)?;
     let victim = system.start(VICTIM, Isolation::Time, &mut || child::spin())?;
     for (name, attack) in attacks {
@@ -69,6 +76,47 @@ fn faults() -> ! {
         memory.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
         black_box(&memory);
     }
+}
+
+/// Datagrams over the loopback interface, to itself.
+fn sends() -> ! {
+    // Where the interface is up already, or nobody may switch it, that is no matter.
+    drop(child::loopback_up());
+    let socket = || -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.connect(socket.local_addr()?)?;
+        Ok(socket)
+    };
+    match socket() {
+        Ok(socket) => {
+            let mut bytes = [0; 64];
+            loop {
+                if let Err(error) = socket.send(&bytes).and_then(|_| socket.recv(&mut bytes)) {
+                    println!("! attack: {error}");
+                }
+            }
+        }
+        Err(error) => println!("! attack: {error}"),
+    }
+    child::exit()
+}
+
+/// Many that sleep for a moment again and again, and one that computes.
+fn timers() -> ! {
+    const SLEEPERS: usize = 20;
+    const MOMENT: Duration = Duration::from_micros(200);
+    for _ in 0..SLEEPERS {
+        match child::fork(&mut || {
+            loop {
+                child::rest(MOMENT);
+            }
+        }) {
+            // Ends with its partition, or with its control group's first process.
+            Ok(child) => std::mem::forget(child),
+            Err(error) => println!("! attack: {error}"),
+        }
+    }
+    child::spin()
 }
 
 fn calls() -> ! {

@@ -87,11 +87,11 @@ impl System for Corral {
         controls
             .set("shares_CPU", &limits.shares.to_string())
             .map_err(io::Error::other)?;
-        if let Some(most) = limits.hard_maximum {
-            let most = format!("{}.{:02}", most / 100, most % 100);
-            controls.cpu = PercentLimits::parse(&format!("0%-{most}%,{most}%"))
-                .ok_or_else(|| io::Error::other("not a percentage"))?;
-        }
+        let percent = |part: u16| format!("{}.{:02}%", part / 100, part % 100);
+        let most = percent(limits.hard_maximum.unwrap_or(10_000));
+        let least = percent(limits.minimum);
+        controls.cpu = PercentLimits::parse(&format!("{least}-{most},{most}"))
+            .ok_or_else(|| io::Error::other("not a percentage"))?;
         let load = Load {
             key: WparKey(u32::try_from(number).map_err(io::Error::other)? + 1),
             hostname: name.clone(),

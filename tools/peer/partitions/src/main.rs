@@ -19,6 +19,7 @@ mod linux;
 mod output;
 mod shares;
 mod system;
+mod windows;
 
 use std::io;
 use std::process::ExitCode;
@@ -49,6 +50,18 @@ fn perform(words: &[&str]) -> io::Result<()> {
         }
         ["share", label, seconds, ref shares @ ..] => {
             shares::division(system, label, number(seconds)?, &shares::groups(shares)?)
+        }
+        ["window", label, seconds, ref shares @ ..] => {
+            windows::shares(system, label, number(seconds)?, &shares::groups(shares)?)
+        }
+        ["most", label, seconds, ref shares @ ..] => {
+            windows::maximum(system, label, number(seconds)?, &shares::groups(shares)?)
+        }
+        ["least", label, seconds, ref shares @ ..] => {
+            windows::minimum(system, label, number(seconds)?, &shares::groups(shares)?)
+        }
+        ["command", label, count, ref shares @ ..] => {
+            windows::command(system, label, number(count)?, &shares::groups(shares)?)
         }
         ["late", count] => lateness::measure(system, number(count)?),
         ["attack", pairs] => attack::measure(system, number(pairs)?),

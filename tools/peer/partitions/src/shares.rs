@@ -1,6 +1,6 @@
 //! How exactly CPU time is divided: what partitions have used, against what their shares and limits give them.
 
-use crate::child;
+use crate::child::{self, Child};
 use crate::gate::Gate;
 use crate::output::figure;
 use crate::system::{Isolation, Limits, System};
@@ -14,8 +14,8 @@ pub struct Group {
     processes: usize,
 }
 
-/// Reads groups as `SHARES`, `SHARESxPROCESSES` or `SHARES@MOST` with MOST in hundredths of a percent; `FIRST..LAST` is a
-/// group for each number of shares.
+/// Reads groups as `SHARES`, `SHARESxPROCESSES`, `SHARES@MOST` or `SHARES+LEAST` with MOST and LEAST in hundredths of a
+/// percent; `FIRST..LAST` is a group for each number of shares.
 pub fn groups(words: &[&str]) -> io::Result<Vec<Group>> {
     let mut groups = Vec::new();
     for word in words {
@@ -30,7 +30,53 @@ pub fn groups(words: &[&str]) -> io::Result<Vec<Group>> {
     Ok(groups)
 }
 
+impl Group {
+    /// Makes its partition, with as many busy processes as it has, which begin when the gate opens.
+    pub fn start(
+        &self,
+        system: &mut dyn System,
+        number: usize,
+        gate: &mut Gate,
+    ) -> io::Result<Child> {
+        system.create(number, self.limits)?;
+        system.start(number, Isolation::Time, &mut || {
+            for _ in 1..self.processes {
+                match child::fork(&mut || {
+                    gate.pass();
+                    child::spin()
+                }) {
+                    // Ends with its partition, or with its control group's first process.
+                    Ok(child) => std::mem::forget(child),
+                    Err(error) => println!("! partition {number}: {error}"),
+                }
+            }
+            gate.pass();
+            child::spin()
+        })
+    }
+
+    /// Its weight against others.
+    pub fn weight(&self) -> f64 {
+        f64::from(self.limits.shares)
+    }
+
+    /// Its minimum, as a part of all CPUs.
+    pub fn least(&self) -> f64 {
+        f64::from(self.limits.minimum) / 10_000.0
+    }
+
+    /// Its hard maximum, as a part of all CPUs; more than all where there is none.
+    pub fn most(&self) -> f64 {
+        let most = self.limits.hard_maximum;
+        most.map_or(f64::INFINITY, |most| f64::from(most) / 10_000.0)
+    }
+}
+
 fn group(word: &str) -> io::Result<Group> {
+    let (word, least) = match word.split_once('+') {
+        Some((word, least)) => (word, crate::number(least)?),
+        None => (word, 0),
+    };
     let (word, most) = match word.split_once('@') {
         Some((word, most)) => (word, Some(crate::number(most)?)),
         None => (word, None),
@@ -40,6 +86,7 @@ fn group(word: &str) -> io::Result<Group> {
         limits: Limits {
             shares: crate::number(shares)?,
             hard_maximum: most,
+            minimum: least,
         },
         processes: crate::number(processes)?,
     })
@@ -86,21 +133,7 @@ pub fn division(
     let mut gate = Gate::new()?;
     let mut children = Vec::new();
     for (number, group) in groups.iter().enumerate() {
-        system.create(number, group.limits)?;
-        children.push(system.start(number, Isolation::Time, &mut || {
-            for _ in 1..group.processes {
-                match child::fork(&mut || {
-                    gate.pass();
-                    child::spin()
-                }) {
-                    // Ends with its partition, or with its control group's first process.
-                    Ok(child) => std::mem::forget(child),
-                    Err(error) => println!("! {label}: {error}"),
-                }
-            }
-            gate.pass();
-            child::spin()
-        })?);
+        children.push(group.start(system, number, &mut gate)?);
     }
     gate.open();
     child::rest(Duration::from_millis(1500));
@@ -125,10 +158,7 @@ pub fn division(
 }
 
 fn report(label: &str, cpus: usize, groups: &[Group], used: &[f64]) {
-    let weights: Vec<f64> = groups
-        .iter()
-        .map(|group| f64::from(group.limits.shares))
-        .collect();
+    let weights: Vec<f64> = groups.iter().map(Group::weight).collect();
     let most: Vec<f64> = groups.iter().map(|group| most(group, cpus)).collect();
     // What others used is not for these groups to divide; where a limit leaves CPUs idle, it is not the others'.
     let wanted: f64 = most.iter().sum();
@@ -158,10 +188,7 @@ fn report(label: &str, cpus: usize, groups: &[Group], used: &[f64]) {
 
 /// The CPUs that a group can use at most.
 fn most(group: &Group, cpus: usize) -> f64 {
-    let limit = group.limits.hard_maximum.map_or(f64::INFINITY, |most| {
-        f64::from(most) / 10_000.0 * cpus as f64
-    });
-    (group.processes.min(cpus) as f64).min(limit)
+    (group.processes.min(cpus) as f64).min(group.most() * cpus as f64)
 }
 
 #[cfg(test)]
@@ -170,8 +197,9 @@ mod tests {
 
     #[test]
     fn groups_are_read() {
-        let read = groups(&["1..3", "100x2@1250"]).expect("groups");
-        assert_eq!(read.len(), 4);
+        let read = groups(&["1..3", "100x2@1250", "5x4+3000"]).expect("groups");
+        assert_eq!(read.len(), 5);
+        assert_eq!((read[4].limits.minimum, read[4].processes), (3000, 4));
         assert_eq!(read[3].limits.hard_maximum, Some(1250));
         assert_eq!((read[3].limits.shares, read[3].processes), (100, 2));
         assert!(groups(&["1x"]).is_err());

@@ -11,6 +11,8 @@ pub struct Limits {
     pub shares: u16,
     /// Most that it may use of all CPUs, in hundredths of a percent.
     pub hard_maximum: Option<u16>,
+    /// What it gets of all CPUs before shares are looked at, where a system knows such a thing, in hundredths of a percent.
+    pub minimum: u16,
 }
 
 impl Limits {
@@ -18,6 +20,7 @@ impl Limits {
     pub const ORDINARY: Self = Self {
         shares: 100,
         hard_maximum: None,
+        minimum: 0,
     };
 }
 

@@ -163,6 +163,16 @@ pub const GOALS: &[Goal] = &[
         1.5,
     ),
     bound("share_error_max", "shares 1:2:5, largest error", 0.02),
+    bound(
+        "share_many_error_max",
+        "the same with four processes each",
+        0.02,
+    ),
+    bound(
+        "share_window_difference",
+        "the same, any window of 1 s, slices a CPU",
+        2.0,
+    ),
     bound("share50_error_mean", "shares 1 to 50, mean error", 0.004),
     bound("share50_error_max", "shares 1 to 50, largest error", 0.013),
     bound("cap_12_error_max", "hard maximum of 12.5 %, error", 0.01),
@@ -173,13 +183,35 @@ pub const GOALS: &[Goal] = &[
         "12.5 % beside a busy partition, error",
         0.01,
     ),
+    bound(
+        "cap_many_error_max",
+        "12.5 % for four processes, error",
+        0.01,
+    ),
+    bound(
+        "cap_window_beyond",
+        "12.5 % in any 100 ms, beyond it, ms",
+        4.0,
+    ),
+    bound(
+        "least_window_lacking",
+        "30 % against 20, lacking in any 200 ms",
+        0.0,
+    ),
     cost("wake_1_busy_p50", "1 ms sleeper beside 1 busy, median", 1.0),
     cost("wake_1_busy_p99", "the same, 99th percentile", 0.5),
     cost("wake_8_busy_p50", "beside 8 busy, median", 1.0),
     cost("wake_8_busy_p99", "the same, 99th percentile", 0.5),
     bound("attack_fork_loss", "lost beside one that forks", 1.0),
     bound("attack_fault_loss", "lost beside one that faults", 1.0),
+    bound("attack_send_loss", "lost beside one that sends", 1.0),
     bound("attack_call_loss", "lost beside one that calls", 1.0),
+    bound("attack_timer_loss", "lost beside one with timers", 1.0),
+    bound(
+        "command_p99",
+        "a command beside 8 that are busy, p99",
+        100_000.0,
+    ),
 ];
 
 /// A suite is lines of the plan that the first process follows.
@@ -214,14 +246,19 @@ const fn timed(name: &'static str, plan: &'static str) -> Suite {
 
 /// Suites that go by one name.
 pub const ALIASES: &[(&str, &[&str])] = &[
-    ("sched", &["share", "share50", "caps", "wakelat", "attack"]),
+    (
+        "sched",
+        &[
+            "share", "share50", "caps", "least", "wakelat", "attack", "command", "turns",
+        ],
+    ),
     (
         "abi",
         &[
             "syscall", "clock", "pipe", "yield", "fork", "exec", "signal", "fault", "pipebw", "net",
         ],
     ),
-    ("partitions", &["cont", "density", "scale"]),
+    ("partitions", &["cont", "density", "scale", "turns"]),
 ];
 
 /// All suites.
@@ -242,20 +279,39 @@ pub const SUITES: &[Suite] = &[
     suite("density", "/b/partitions density 1000"),
     Suite {
         has_peer: false,
-        ..suite(
-            "scale",
-            "/b/partitions life 50 8000\n/b/partitions runnable 8000 100",
-        )
+        ..suite("scale", "/b/partitions life 50 8000")
     },
-    timed("share", "/b/partitions share share 10 100 200 500"),
+    Suite {
+        has_peer: false,
+        ..suite("turns", "/b/partitions runnable 8000 100")
+    },
+    timed(
+        "share",
+        "/b/partitions share share 10 100 200 500\n\
+         /b/partitions share share_many 10 100x4 200x4 500x4\n\
+         /b/partitions window share_window 10 100x4 200x4 500x4",
+    ),
     timed("share50", "/b/partitions share share50 30 1..50"),
     timed(
         "caps",
         "/b/partitions share cap_12 10 100@1250\n\
          /b/partitions share cap_5 10 100@500\n\
          /b/partitions share cap_05 10 100@50\n\
-         /b/partitions share cap_busy 10 100@1250 100",
+         /b/partitions share cap_busy 10 100@1250 100\n\
+         /b/partitions share cap_many 10 100x4@1250\n\
+         /b/partitions most cap_window 10 100x4@1250 100x4",
     ),
+    Suite {
+        has_peer: false,
+        ..timed(
+            "least",
+            "/b/partitions least least_window 10 1x4+3000 981..1000",
+        )
+    },
     timed("wakelat", "/b/partitions late 2000"),
     timed("attack", "/b/partitions attack 3"),
+    timed(
+        "command",
+        "/b/partitions command command 200 100x4 100x4 100x4 100x4 100x4 100x4 100x4 100x4",
+    ),
 ];

@@ -215,6 +215,7 @@ mod tests {
             ticks_per_second: 1000,
             cpus: 1,
             idle: Ticks(0),
+            gone: Ticks(0),
             total_pages: Pages(10_000),
             free_pages: Pages(0),
             entries: vec![entry(0), entry(1)],

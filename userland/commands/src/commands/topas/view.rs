@@ -194,6 +194,7 @@ mod tests {
             ticks_per_second: 1000,
             cpus: 2,
             idle: Ticks(now),
+            gone: Ticks(0),
             total_pages: Pages(10_240),
             free_pages: Pages(256),
             entries: vec![entry(0), entry(1)],
