@@ -9,11 +9,12 @@ use crate::memory_file::MemoryFile;
 use crate::mounts::WallClock;
 use crate::process::Process;
 use crate::ptrace;
+use crate::space::Space;
 use crate::system::{Numbered, system};
 use crate::thread::{Phase, Thread};
 use abi::linux::{Resource, Rlimit};
 use abi::{Cid, Errno, Nanos, PAGE_SIZE, Pages, Pid, Ticks};
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use control::{ProcessState, ProcessStatus};
 use fallible::{NoMemory, Push};
@@ -23,8 +24,8 @@ use net::{Protocol, TcpSocket};
 use process::signal::Handler;
 use process::{TerminalId, VPid};
 use procfs::{
-    CpuDescription, CpuTimes, Ids, Known, MapLine, MemoryUse, Network, ProcSource, ProcessMemory,
-    ProcessRef, Signals, SocketLine, System, Task, TaskState,
+    Areas, CpuDescription, CpuTimes, Ids, Known, MapLine, MemoryUse, Network, ProcSource,
+    ProcessMemory, ProcessRef, Signals, SocketLine, System, Task, TaskState,
 };
 use sched::{Attributes, CpuSet};
 use security::{Credential, Identity, Privileges};
@@ -195,31 +196,13 @@ impl ProcSource for View {
         Ok(())
     }
 
-    fn maps(&self, process: ProcessRef) -> Known<Vec<MapLine>> {
+    fn maps(&self, process: ProcessRef) -> Known<Arc<dyn Areas>> {
         let Some(found) = self.find(process) else {
             return Ok(None);
         };
-        let Ok(space) = found.space() else {
-            return Ok(Some(Vec::new()));
-        };
-        let description = space.lock();
-        let mut lines = Vec::new();
-        for area in description.areas() {
-            lines.try_push(MapLine {
-                start: area.start,
-                end: area.end,
-                allowed: area.protection,
-                // The vDSO is one for all, and yet private as programs see it.
-                shared: area.mapping.is_shared() && !area.label().starts_with('['),
-                offset: area.offset(),
-                identity: area
-                    .mapping
-                    .backing()
-                    .map_or((0, 0), |backing| backing.source.identity()),
-                name: fallible::copy(area.label().as_bytes())?,
-            })?;
-        }
-        Ok(Some(lines))
+        let space = found.space();
+        let space = space.map_or_else(|_| Weak::new(), |space| Arc::downgrade(&space));
+        Ok(Some(fallible::arc(OfSpace(space))?))
     }
 
     fn file_from(&self, process: ProcessRef, from: u32) -> Option<(u32, Arc<OpenFile>)> {
@@ -284,6 +267,35 @@ impl ProcSource for View {
 
     fn clock(&self) -> &dyn Clock {
         &self.clock
+    }
+}
+
+/// The areas of an address space that is not kept by that.
+struct OfSpace(Weak<Space>);
+
+impl Areas for OfSpace {
+    fn lines(&self, from: u64, room: usize) -> Result<Vec<MapLine>, NoMemory> {
+        let Some(space) = self.0.upgrade() else {
+            return Ok(Vec::new());
+        };
+        let mut lines = fallible::list(room)?;
+        let description = space.lock();
+        for area in description.areas_from(from).take(room) {
+            lines.push(MapLine {
+                start: area.start,
+                end: area.end,
+                allowed: area.protection,
+                // The vDSO is one for all, and yet private as programs see it.
+                shared: area.mapping.is_shared() && !area.label().starts_with('['),
+                offset: area.offset(),
+                identity: area
+                    .mapping
+                    .backing()
+                    .map_or((0, 0), |backing| backing.source.identity()),
+                name: fallible::copy(area.label().as_bytes())?,
+            });
+        }
+        Ok(lines)
     }
 }
 

@@ -7,7 +7,8 @@
 //! The source is tagged: whoever shows a credential of another partition finds nothing, however he got here.
 //!
 //! Nothing is kept for a process: an inode is its identity ([`ProcessRef`]), and reading one whose process is gone
-//! fails with ESRCH, though the number may be another process's by then. This crate holds no lock.
+//! fails with ESRCH, though the number may be another process's by then. Only `/proc/PID/maps` is written
+//! as it is read. Lock: the part of it that was written last, rank `Stream`; nothing is called with it held.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@
 extern crate alloc;
 
 mod directory;
+mod maps;
 mod network_files;
 mod node;
 mod process_files;
@@ -22,7 +24,7 @@ mod source;
 mod system_files;
 
 pub use source::{
-    CpuDescription, CpuTimes, Ids, Known, MapLine, MemoryUse, ProcSource, ProcessMemory,
+    Areas, CpuDescription, CpuTimes, Ids, Known, MapLine, MemoryUse, ProcSource, ProcessMemory,
     ProcessRef, Signals, System, Task, TaskState,
 };
 pub use source::{Network, SocketLine};

@@ -2,6 +2,7 @@
 
 use crate::View;
 use crate::directory;
+use crate::maps::MapsFile;
 use crate::network_files::{self, NetworkFile};
 use crate::process_files::{self, FILES, ProcessFile};
 use crate::source::{ProcSource, ProcessRef, Task};
@@ -379,6 +380,13 @@ impl Inode for Node {
             What::Network(file) => network_files::text(file, &source.network()?)?,
             What::File(process, _, ProcessFile::Memory) => {
                 return Ok(Some(source.memory(process, cx.credential)?));
+            }
+            What::File(process, _, ProcessFile::Maps) => {
+                if access.contains(Access::WRITE) {
+                    return Err(Errno::EACCES.into());
+                }
+                let areas = source.maps(process)?.ok_or(Errno::ESRCH)?;
+                return Ok(Some(fallible::arc(MapsFile::new(areas))?));
             }
             What::File(process, tid, ProcessFile::Name) if access.contains(Access::WRITE) => {
                 let tid = tid.unwrap_or(process.pid);

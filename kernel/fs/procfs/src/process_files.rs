@@ -1,14 +1,12 @@
 //! Files that tell of a process or thread.
 
-use crate::source::{MapLine, ProcSource, ProcessMemory, ProcessRef, Task};
+use crate::source::{ProcSource, ProcessMemory, ProcessRef, Task};
 use crate::system_files::{kib, mount_information, mounts, ticks};
 use abi::linux::{RLIM_INFINITY, Resource, Rlimit};
-use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE, Pid};
 use alloc::vec::Vec;
 use core::fmt::{Result, Write};
 use fallible::{NoMemory, Push, Text, written};
-use vfs::DeviceNumber;
 
 /// A file of a process; those up to `Status` also of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +58,8 @@ pub(crate) fn text(
             name.try_push(b'\n')?;
             Ok(name)
         }
-        // It is no text: see `Node::open`.
-        ProcessFile::Memory => Err(Errno::EINVAL),
+        // They are no such texts: see `Node::open`.
+        ProcessFile::Memory | ProcessFile::Maps => Err(Errno::EINVAL),
         ProcessFile::CommandLine => source.command_line(process)?.ok_or(Errno::ESRCH),
         ProcessFile::Environment => source.environment(process)?.ok_or(Errno::ESRCH),
         ProcessFile::Auxiliary => source.auxiliary(process)?.ok_or(Errno::ESRCH),
@@ -76,10 +74,6 @@ pub(crate) fn text(
         ProcessFile::Limits => {
             let limits = source.limits(process)?.ok_or(Errno::ESRCH)?;
             Ok(written(|out| resource_limits(out, &limits))?)
-        }
-        ProcessFile::Maps => {
-            let lines = source.maps(process)?.ok_or(Errno::ESRCH)?;
-            Ok(maps(&lines)?)
         }
         ProcessFile::MemoryStat => {
             let memory = task()?.memory.unwrap_or_default();
@@ -317,52 +311,6 @@ fn status_memory(out: &mut Text, memory: &ProcessMemory) -> Result {
         writeln!(out, "{name}:\t{:>8} kB", kib(pages))?;
     }
     Ok(())
-}
-
-fn maps(lines: &[MapLine]) -> core::result::Result<Vec<u8>, NoMemory> {
-    written(|out| lines.iter().try_for_each(|line| map_line(out, line)))
-}
-
-fn map_line(out: &mut Text, line: &MapLine) -> Result {
-    let before = out.len();
-    map_fields(out, line)?;
-    if !line.name.is_empty() {
-        // The name stands in column 74.
-        let width = 73usize.saturating_sub(out.len() - before).max(1);
-        write!(out, "{:width$}", "")?;
-        for &byte in &line.name {
-            if byte == b'\n' {
-                out.bytes(b"\\012")?;
-            } else {
-                out.byte(byte)?;
-            }
-        }
-    }
-    out.byte(b'\n')
-}
-
-fn map_fields(out: &mut Text, line: &MapLine) -> Result {
-    let flag = |protection, letter| {
-        if line.allowed.contains(protection) {
-            letter
-        } else {
-            '-'
-        }
-    };
-    let (read, write) = (flag(Protection::READ, 'r'), flag(Protection::WRITE, 'w'));
-    let execute = flag(Protection::EXECUTE, 'x');
-    let shared = if line.shared { 's' } else { 'p' };
-    let device = DeviceNumber::decode(line.identity.0);
-    write!(
-        out,
-        "{:08x}-{:08x} {read}{write}{execute}{shared} {:08x}",
-        line.start, line.end, line.offset
-    )?;
-    write!(
-        out,
-        " {:02x}:{:02x} {}",
-        device.major, device.minor, line.identity.1
-    )
 }
 
 /// `/proc/PID/fdinfo/N`.

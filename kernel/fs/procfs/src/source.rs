@@ -66,8 +66,8 @@ pub trait ProcSource: Send + Sync {
     /// EINVAL for a thread of another process, ESRCH.
     fn rename(&self, process: ProcessRef, tid: Pid, name: &[u8]) -> Result<(), Errno>;
 
-    /// The areas of the address space in ascending order; none for a zombie.
-    fn maps(&self, process: ProcessRef) -> Known<Vec<MapLine>>;
+    /// The areas of the address space.
+    fn maps(&self, process: ProcessRef) -> Known<Arc<dyn Areas>>;
 
     /// The open file with the lowest descriptor from `from` on.
     fn file_from(&self, process: ProcessRef, from: u32) -> Option<(u32, Arc<OpenFile>)>;
@@ -290,6 +290,16 @@ pub struct Task {
     pub memory: Option<ProcessMemory>,
     /// How often it gave up the CPU, and how often it was taken.
     pub switches: (u64, u64),
+}
+
+/// The areas of an address space, as whoever has opened `/proc/PID/maps` goes through them.
+pub trait Areas: Send + Sync {
+    /// The first of them that begin at `from` or above, ascending, `room` at the most; none when the memory is gone, as a
+    /// zombie's is.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    fn lines(&self, from: u64, room: usize) -> Result<Vec<MapLine>, NoMemory>;
 }
 
 /// One area of an address space.

@@ -78,6 +78,26 @@ struct Source {
     key_of_three: u64,
 }
 
+/// Areas that do not change.
+struct Lines(Vec<MapLine>);
+impl Areas for Lines {
+    fn lines(&self, from: u64, room: usize) -> Result<Vec<MapLine>, NoMemory> {
+        let lines = self.0.iter().filter(|line| line.start >= from);
+        Ok(lines.take(room).cloned().collect())
+    }
+}
+fn line(start: u64, name: &str) -> MapLine {
+    MapLine {
+        start,
+        end: start + 0x1000,
+        allowed: Protection::READ | Protection::EXECUTE,
+        shared: false,
+        offset: 0x2000,
+        identity: (DeviceNumber::new(8, 3).encode(), 123),
+        name: name.as_bytes().to_vec(),
+    }
+}
+
 const THREE: Pid = Pid(3);
 
 impl ProcSource for Source {
@@ -158,20 +178,9 @@ impl ProcSource for Source {
     fn rename(&self, _: ProcessRef, _: Pid, _: &[u8]) -> Result<(), Errno> {
         Err(Errno::EINVAL)
     }
-    fn maps(&self, _: ProcessRef) -> Known<Vec<MapLine>> {
-        let line = |start, name: &str| MapLine {
-            start,
-            end: start + 0x1000,
-            allowed: Protection::READ | Protection::EXECUTE,
-            shared: false,
-            offset: 0x2000,
-            identity: (DeviceNumber::new(8, 3).encode(), 123),
-            name: name.as_bytes().to_vec(),
-        };
-        Ok(Some(vec![
-            line(0x1000_0000, "/bin/sh"),
-            line(0x7fff_ffff_0000, ""),
-        ]))
+    fn maps(&self, _: ProcessRef) -> Known<Arc<dyn Areas>> {
+        let lines = vec![line(0x1000_0000, "/bin/sh"), line(0x7fff_ffff_0000, "")];
+        Ok(Some(Arc::new(Lines(lines))))
     }
     fn file_from(&self, process: ProcessRef, from: u32) -> Option<(u32, Arc<OpenFile>)> {
         let files = if process.pid == THREE {
@@ -511,6 +520,46 @@ fn procfs03_files_of_a_process() {
         world.read("/proc/3/fdinfo/0").unwrap(),
         "pos:\t0\nflags:\t01\n"
     );
+}
+
+/// However it is read, a long list of areas is the same text.
+#[test]
+fn procfs10_maps_are_read_in_any_order() {
+    let world = world();
+    let lines: Vec<_> = (1..2000)
+        .map(|page| line(page << 13, "/bin/many"))
+        .collect();
+    let file = maps::MapsFile::new(Arc::new(Lines(lines)));
+    let at = |position: u64, count: usize| {
+        let mut bytes = vec![0; count];
+        let read = loop {
+            match world.walk(0, |walk| {
+                file.read(&walk.io, position, &mut SliceSink::new(&mut bytes))
+            }) {
+                Err(Stop::Again) => {}
+                read => break read.unwrap(),
+            }
+        };
+        bytes.truncate(read);
+        bytes
+    };
+    let mut whole = vec![];
+    loop {
+        let part = at(whole.len() as u64, 1000);
+        if part.is_empty() {
+            break;
+        }
+        whole.extend(part);
+    }
+    assert_eq!(whole.split(|byte| *byte == b'\n').count(), 2000);
+    for position in [0, 150_000, 7, 99_999, 60_000, 1, whole.len() - 1] {
+        let part = at(position as u64, 100);
+        assert!(
+            !part.is_empty() && whole[position..].starts_with(&part),
+            "{position}"
+        );
+    }
+    assert!(at(whole.len() as u64 + 5000, 100).is_empty());
 }
 
 #[test]

@@ -209,9 +209,14 @@ impl AddressSpace {
         self.chunks.is_empty()
     }
 
-    /// The areas by address (`/proc/PID/maps`).
+    /// The areas by address.
     pub fn areas(&self) -> impl Iterator<Item = &Area> {
         self.areas.iter().map(|(_, area)| area)
+    }
+
+    /// The areas that begin at an address or above, by address (`/proc/PID/maps`).
+    pub fn areas_from(&self, address: u64) -> impl Iterator<Item = &Area> {
+        self.areas.entries(address).map(|(_, area)| area)
     }
 
     /// The area that holds `address`.
