@@ -349,14 +349,10 @@ impl PosixTimer {
         let Notice::Signal { signal, thread, .. } = &self.notice else {
             return false;
         };
-        let is_own = |info: &SigInfo| {
-            info.code == SI_TIMER
-                && matches!(info.detail, Detail::Timer { id, .. } if id == self.id)
-        };
         let shared = process.signals.lock();
         match thread.as_ref().map(Weak::upgrade) {
-            None => shared.pending.contains(*signal, is_own),
-            Some(Some(thread)) => thread.signals.lock().pending.contains(*signal, is_own),
+            None => shared.pending.has_timer(*signal, self.id),
+            Some(Some(thread)) => thread.signals.lock().pending.has_timer(*signal, self.id),
             Some(None) => false,
         }
     }

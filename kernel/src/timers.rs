@@ -8,6 +8,9 @@
 //! What a timer costs when its time has come, the interrupt included, is charged to the partition that has set it, and not
 //! to that of the program which it interrupts: a partition with thousands of timers uses up its own part.
 //!
+//! However many are due, a CPU lets [`BATCH`] of them expire at once and then does something else for as long as that has
+//! taken: nobody's timers keep a CPU from its programs.
+//!
 //! A CPU that goes out of use leaves its queue where it is, and another one serves it beside its own: no handle becomes
 //! stale. Who serves what changes under the scheduler's lock only (`dispatch.rs`).
 
@@ -28,6 +31,9 @@ use wait::{Sleeper, Ticket, WeakWaiter};
 /// No shorter time is between two signals of one timer, so that the program goes on in it. Linux looks at timers of CPU time
 /// at its ticks, which are 1 to 10 ms apart.
 pub const LEAST_PAUSE: Nanos = Nanos(500_000);
+
+/// Timers that expire on a CPU before it looks for other work.
+const BATCH: usize = 64;
 
 /// A timer that can be cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +92,8 @@ pub struct Timers {
     queues: PerCpu<SpinLock<TimerQueue<Entry>>>,
     /// The queues that each CPU serves, a bit each.
     served: PerCpu<AtomicU64>,
+    /// Until when each CPU, having let many expire, lets none.
+    pauses: PerCpu<AtomicU64>,
 }
 
 impl Timers {
@@ -96,6 +104,7 @@ impl Timers {
                 [const { SpinLock::new(Rank::Timers, TimerQueue::new()) }; arch::MAX_CPUS],
             ),
             served: PerCpu::new([const { AtomicU64::new(0) }; arch::MAX_CPUS]),
+            pauses: PerCpu::new([const { AtomicU64::new(0) }; arch::MAX_CPUS]),
         }
     }
 
@@ -152,19 +161,37 @@ impl Timers {
         let _entry = self.queues.of(handle.cpu).lock().cancel(handle.place);
     }
 
-    /// When the next timer of this CPU is due.
+    /// When the next timer of this CPU is due, or is let expire.
     pub fn next(&self) -> Option<Ticks> {
-        self.mine().filter_map(|queue| queue.lock().next()).min()
+        let next = self.mine().filter_map(|queue| queue.lock().next()).min();
+        next.map(|at| at.max(self.pause()))
+    }
+
+    /// Until when no timer expires on this CPU.
+    fn pause(&self) -> Ticks {
+        Ticks(self.pauses.mine().load(Ordering::Relaxed))
     }
 
     /// Lets everything happen on this CPU whose time has come. `since`: when it was interrupted for that, or now.
     pub fn expire(&self, now: Ticks, since: Ticks) {
+        if now < self.pause() {
+            return;
+        }
         let mut bill: Option<Bill> = None;
+        let mut left = BATCH;
         for queue in self.mine() {
-            while let Some(Entry { payer, timeout }) = take_due(queue, now) {
+            while left > 0
+                && let Some(Entry { payer, timeout }) = take_due(queue, now)
+            {
+                left -= 1;
                 bill.get_or_insert_with(|| Bill::begin(since)).to(payer);
                 take_effect(timeout, now);
             }
+        }
+        if left == 0 {
+            let end = arch::time::now();
+            let until = end.saturating_add(end.saturating_sub(now));
+            self.pauses.mine().store(until.0, Ordering::Relaxed);
         }
         if let Some(bill) = bill {
             bill.end();

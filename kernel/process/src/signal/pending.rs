@@ -1,7 +1,7 @@
 //! Signals that have been sent and not yet delivered.
 
 use abi::Errno;
-use abi::linux::{SI_QUEUE, SI_USER, SigInfo, SignalNumber, SignalSet};
+use abi::linux::{Detail, SI_QUEUE, SI_TIMER, SI_USER, SigInfo, SignalNumber, SignalSet};
 use alloc::collections::VecDeque;
 use fallible::{Map, PushBack};
 use smallvec::SmallVec;
@@ -15,6 +15,8 @@ pub struct Pending {
     /// What came with real-time signals; one in `set` without an entry came when the queue was full, or there was no
     /// memory.
     realtime: Map<SignalNumber, VecDeque<SigInfo>>,
+    /// The timers whose signals are among these.
+    timers: Map<(SignalNumber, i32), ()>,
     queued: u64,
 }
 
@@ -67,6 +69,11 @@ impl Pending {
     /// Keeps what came with a signal; false when there is no memory for it.
     fn queue(&mut self, info: SigInfo) -> bool {
         let kept = if info.signal.is_realtime() {
+            if let Some(timer) = timer_of(&info)
+                && self.timers.insert(timer, ()).is_err()
+            {
+                return false;
+            }
             let queue = self.realtime.get_or_insert_with(info.signal, VecDeque::new);
             let kept = queue.and_then(|queue| queue.try_push_back(info));
             if kept.is_err()
@@ -76,6 +83,9 @@ impl Pending {
                     .is_some_and(VecDeque::is_empty)
             {
                 self.realtime.remove(&info.signal);
+            }
+            if let Some(timer) = timer_of(&info).filter(|_| kept.is_err()) {
+                self.timers.remove(&timer);
             }
             kept.is_ok()
         } else {
@@ -109,6 +119,9 @@ impl Pending {
         if queue.is_empty() {
             self.realtime.remove(&signal);
         }
+        if let Some(timer) = info.as_ref().and_then(timer_of) {
+            self.timers.remove(&timer);
+        }
         info
     }
 
@@ -125,9 +138,14 @@ impl Pending {
         standard.into_iter().chain(realtime)
     }
 
-    /// Whether one of a signal is pending with what `is_it` says that came with it.
-    pub fn contains(&self, signal: SignalNumber, is_it: impl Fn(&SigInfo) -> bool) -> bool {
-        self.infos(signal).any(is_it)
+    /// Whether the signal of a timer is pending.
+    #[must_use]
+    pub fn has_timer(&self, signal: SignalNumber, id: i32) -> bool {
+        if signal.is_realtime() {
+            return self.timers.contains_key(&(signal, id));
+        }
+        let mut infos = self.infos(signal);
+        infos.any(|info| timer_of(info) == Some((signal, id)))
     }
 
     /// What [`Pending::take`] would give.
@@ -147,8 +165,18 @@ impl Pending {
         self.set = self.set.difference(signals);
         self.standard.retain(|info| !gone.contains(info.signal));
         self.realtime.retain(|signal, _| !gone.contains(*signal));
+        self.timers
+            .retain(|(signal, _), ()| !gone.contains(*signal));
         let realtime: usize = self.realtime.values().map(VecDeque::len).sum();
         self.queued = (self.standard.len() + realtime) as u64;
+    }
+}
+
+/// The timer that a signal comes from, if it does.
+fn timer_of(info: &SigInfo) -> Option<(SignalNumber, i32)> {
+    match info.detail {
+        Detail::Timer { id, .. } if info.code == SI_TIMER => Some((info.signal, id)),
+        _ => None,
     }
 }
 
