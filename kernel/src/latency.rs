@@ -140,6 +140,12 @@ pub fn end(now: Ticks) {
     gauge.since.store(now.0, Relaxed);
 }
 
+/// How long the present stretch has lasted.
+pub fn lasting(now: Ticks) -> Ticks {
+    let since = GAUGES.mine().since.load(Relaxed);
+    Ticks(now.0.saturating_sub(since))
+}
+
 /// A timer has had its effect this long after its time.
 pub fn late(span: Ticks) {
     let gauge = GAUGES.mine();

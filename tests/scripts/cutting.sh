@@ -60,3 +60,7 @@ $T/cutting amid
 # Of each of the files 262144 kB; a tenth of one is the tolerance for what the shell has taken.
 test $((before - $(free))) -lt 26214
 END
+
+check CUT0012 'calls that have much to do keep interrupts off for no millisecond' <<'END'
+$T/stretches calls
+END

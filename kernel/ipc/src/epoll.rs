@@ -545,11 +545,13 @@ impl FileOperations for Epoll {
     }
 
     fn released(&self) {
+        let mut place = 0;
         loop {
-            let Some(handle) = self.state.lock().list.any() else {
+            let Some(handle) = self.state.lock().list.from(place) else {
                 return;
             };
             self.forget(handle);
+            place = handle.place();
         }
     }
 }

@@ -15,7 +15,7 @@ use super::Call;
 use super::descriptor::opened;
 use crate::outcome::{Called, Outcome};
 use crate::special::{self, KERNEL_FILES};
-use crate::user::{STEP, Segment, UserBuffer};
+use crate::user::{Segment, UserBuffer};
 use abi::Errno;
 use abi::linux::{AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW};
 use abi::mmu::Access as MemoryAccess;
@@ -446,13 +446,13 @@ fn make_node(call: &Call<'_>, named: &Named, mode: usize) -> Called {
     Ok(0)
 }
 
-/// `man 2 getdents64`; at most [`STEP`] bytes at once.
+/// `man 2 getdents64`; at most [`ENTRIES`] bytes at once.
 ///
 /// # Errors
 /// EBADF, ENOTDIR, EINVAL when the buffer is too small for the next name, ENOENT for a removed directory, EFAULT.
 pub fn getdents64(call: &mut Call<'_>) -> Called {
     let file = opened(call, 0)?;
-    let length = (call.argument(2) as u32 as usize).min(STEP);
+    let length = (call.argument(2) as u32 as usize).min(ENTRIES);
     let segments = [Segment {
         address: call.argument(1),
         length,
@@ -460,3 +460,6 @@ pub fn getdents64(call: &mut Call<'_>) -> Called {
     let mut sink = UserBuffer::new(&call.user, &segments, 0, length, MemoryAccess::Write)?;
     Ok(fill_dirents(&file, &call.io(), &mut sink)? as u64)
 }
+
+/// Bytes of entries that one call tells.
+const ENTRIES: usize = 16 * 1024;

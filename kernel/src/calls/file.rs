@@ -15,17 +15,19 @@ use super::Call;
 use super::descriptor::{opened, pipe_of};
 use super::directory::with_walk;
 use super::{event, socket};
+use crate::latency;
 use crate::outcome::{Called, Continuation, Outcome};
 use crate::process::Process;
 use crate::room;
 use crate::signals::{self, Origin};
+use crate::system::system;
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::linux::{
     MAX_RW_COUNT, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
     SigInfo, SignalNumber, SystemCall, TransferFlags,
 };
 use abi::mmu::Access as MemoryAccess;
-use abi::{Errno, PAGE_SIZE};
+use abi::{Errno, Nanos, PAGE_SIZE};
 use alloc::sync::Arc;
 use vfs::{Access, FileKind, Follow, IoContext, OpenFile, Seek, StatusFlags, Whence};
 use wait::{SliceSource, Stop};
@@ -296,10 +298,16 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
             }
             Err(stop) => return stopped(call, done, stop),
         }
-        if done - before >= SLICE {
+        if done - before >= SLICE || is_long() {
             return cut(call, done);
         }
     }
+}
+
+/// Whether a run has taken so long that others may be due, where bytes are slow to make.
+fn is_long() -> bool {
+    const LONG: Nanos = Nanos(300_000);
+    latency::lasting(arch::time::now()) > system().timebase.ticks(LONG)
 }
 
 /// Where in a file bytes are written.

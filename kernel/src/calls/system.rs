@@ -3,7 +3,7 @@
 use super::Call;
 use super::process::rusage;
 use crate::cpu_timers;
-use crate::outcome::Called;
+use crate::outcome::{Called, Continuation, Outcome};
 use crate::power;
 use crate::system::system;
 use abi::linux::{
@@ -191,24 +191,35 @@ pub fn getrandom(call: &mut Call<'_>) -> Called {
     if flags & !(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) != 0 {
         return Err(Errno::EINVAL.into());
     }
+    let mut done = match call.progress() {
+        Continuation::Transferred(done) => done.min(length),
+        _ => 0,
+    };
+    let end = length.min(done + RANDOM_STEP);
     call.user.gather(
         crate::user::Segment {
-            address,
-            length: length as usize,
+            address: address.wrapping_add(done),
+            length: (end - done) as usize,
         },
         Access::Write,
     )?;
-    let mut done = 0;
     let mut chunk = [0; 256];
-    while done < length {
-        let part = (length - done).min(chunk.len() as u64) as usize;
+    while done < end {
+        let part = (end - done).min(chunk.len() as u64) as usize;
         system().entropy.fill(&mut chunk);
         call.user
             .write(address + done, chunk.get(..part).unwrap_or_default())?;
         done += part as u64;
     }
+    if done < length {
+        call.set_progress(Continuation::Transferred(done));
+        return Err(Outcome::Again);
+    }
     Ok(length)
 }
+
+/// Random bytes that are made before others may run.
+const RANDOM_STEP: u64 = 32 * 1024;
 
 /// `man 2 personality`: there is one, with ADDR_NO_RANDOMIZE or without.
 pub fn personality(call: &mut Call<'_>) -> Called {

@@ -88,20 +88,16 @@ impl Filled<'_> {
             self.refused = true;
             return Ok(Flow::Stop);
         }
-        let fields = entry
-            .number
-            .to_le_bytes()
-            .into_iter()
-            .chain(entry.next.to_le_bytes());
-        let fields = fields
-            .chain((length as u16).to_le_bytes())
-            .chain([entry.kind.directory_type()]);
-        for (to, from) in record
-            .iter_mut()
-            .zip(fields.chain(entry.name.iter().copied()))
-        {
-            *to = from;
-        }
+        let head = u128::from(entry.next) << 64 | u128::from(entry.number);
+        let mut put = |at: usize, bytes: &[u8]| {
+            if let Some(place) = record.get_mut(at..at + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        };
+        put(0, &head.to_le_bytes());
+        put(16, &(length as u16).to_le_bytes());
+        put(18, &[entry.kind.directory_type()]);
+        put(HEADER, entry.name);
         self.sink.put(record)?;
         self.bytes += length;
         Ok(Flow::Continue)

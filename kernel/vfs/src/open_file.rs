@@ -7,10 +7,9 @@ use crate::{
 };
 use abi::{Cid, Errno};
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::sync::atomic::{AtomicU32, Ordering};
-use fallible::NoMemory;
+use fallible::{Map, NoMemory};
 use sync::{Rank, SpinLock};
 use wait::{Attempt, PollEvents, Sink, Source, Stop, Waiter};
 
@@ -66,11 +65,11 @@ pub trait Watcher: Send + Sync {
     fn closed(&self);
 }
 
-/// Who watches an open file, by ascending numbers.
+/// Who watches an open file, by number.
 #[derive(Default)]
 struct Watchers {
     next: u64,
-    entries: Vec<(u64, Weak<dyn Watcher>)>,
+    entries: Map<u64, Weak<dyn Watcher>>,
 }
 
 /// An open file: operations with a position, flags, and the name it was opened by.
@@ -115,22 +114,14 @@ impl OpenFile {
     pub fn watch(&self, watcher: Weak<dyn Watcher>) -> Result<u64, Errno> {
         let mut watchers = self.watchers.lock();
         let number = watchers.next;
-        let room = watchers.entries.try_reserve(1);
-        room.map_err(|_| Errno::ENOMEM)?;
-        watchers.entries.push((number, watcher));
+        watchers.entries.insert(number, watcher)?;
         watchers.next += 1;
         Ok(number)
     }
 
     /// Forgets a watcher.
     pub fn unwatch(&self, number: u64) {
-        let mut watchers = self.watchers.lock();
-        let found = watchers
-            .entries
-            .binary_search_by_key(&number, |(number, _)| *number);
-        if let Ok(at) = found {
-            watchers.entries.remove(at);
-        }
+        let _watcher = self.watchers.lock().entries.remove(&number);
     }
 
     /// What the file does.

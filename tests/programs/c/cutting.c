@@ -1,7 +1,6 @@
 /* Long work is cut: what happens in the middle of it is right, and nobody waits for its end. */
 
-#include "check.h"
-#include <fcntl.h>
+#include "stretch.h"
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/ipc.h>
@@ -13,8 +12,6 @@
 #define PAGE 4096UL
 #define LARGE (96UL << 20)
 #define HUGE_SIZE (512UL << 20)
-/* Interrupts may be off for so long, in nanoseconds. */
-#define LONGEST 1000000L
 
 static char *map(size_t size)
 {
@@ -288,39 +285,16 @@ static void exec_huge(void)
 
 static void in_child_exec(void) { WANT(in_child(exec_huge) == 0); }
 
-/* Whether interrupts were off for no longer than allowed while something was done. */
-static int is_cut(const char *what, void (*run)(void))
-{
-	char text[256];
-	long off;
-	int device = open("/dev/latency", O_RDWR);
-	WANT(device >= 0 && write(device, "0", 1) == 1 && close(device) == 0);
-	run();
-	device = open("/dev/latency", O_RDONLY);
-	WANT(device >= 0);
-	ssize_t length = read(device, text, sizeof(text) - 1);
-	WANT(length > 0);
-	text[length] = 0;
-	close(device);
-	WANT(sscanf(text, "cpu0 off %ld ns", &off) == 1);
-	if (off >= LONGEST)
-		fprintf(stderr, "%s: %s", what, text);
-	return off < LONGEST;
-}
-
 static void latency(void)
 {
-	static const struct { const char *what; void (*run)(void); } steps[] = {
+	static const struct work steps[] = {
 		{ "touching", touch_huge }, { "munmap", unmap_huge }, { "mprotect", protect_huge },
 		{ "mprotect back", open_huge }, { "fork", fork_and_exit }, { "fork and execve", fork_and_exec },
 		{ "execve", in_child_exec }, { "MADV_DONTNEED", drop_huge }, { "touching again", touch_huge },
 		{ "MAP_FIXED", replace_huge },
 	};
-	int wrong = 0;
 	huge = map(HUGE_SIZE);
-	for (size_t at = 0; at < sizeof(steps) / sizeof(*steps); at++)
-		wrong |= !is_cut(steps[at].what, steps[at].run);
-	WANT(!wrong);
+	WANT_CUT(steps);
 }
 
 static void leave_children(void)
@@ -441,7 +415,7 @@ static void end_with_areas(void) { WANT(in_child(many_areas) == 0); }
 
 static void objects(void)
 {
-	static const struct { const char *what; void (*run)(void); } steps[] = {
+	static const struct work steps[] = {
 		{ "write", fill_file }, { "ftruncate", truncate_file }, { "write again", refill_file },
 		{ "unlink and close", unlink_file }, { "rename", replace_file },
 		{ "O_TRUNC", open_with_truncation }, { "unlink and close", unlink_file },
@@ -450,11 +424,8 @@ static void objects(void)
 		{ "close_range", close_many }, { "exit with descriptors", end_with_many },
 		{ "exit with areas", end_with_areas },
 	};
-	int wrong = 0;
 	WANT(close(open("/tmp/small", O_RDWR | O_CREAT, 0600)) == 0);
-	for (size_t at = 0; at < sizeof(steps) / sizeof(*steps); at++)
-		wrong |= !is_cut(steps[at].what, steps[at].run);
-	WANT(!wrong);
+	WANT_CUT(steps);
 }
 
 static void kill_amid(void)

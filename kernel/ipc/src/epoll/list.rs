@@ -24,6 +24,12 @@ pub struct Handle {
     serial: u64,
 }
 
+impl Handle {
+    pub fn place(self) -> u32 {
+        self.place
+    }
+}
+
 /// A file that is watched.
 pub struct Entry {
     pub key: Key,
@@ -195,10 +201,18 @@ impl List {
         }
     }
 
-    /// Some entry, to empty the list one by one.
-    pub fn any(&self) -> Option<Handle> {
-        let place = *self.index.iter().next()?;
-        key_at(&self.places, place).and_then(|key| self.find(key))
+    /// The entry with the first place from `place` on.
+    pub fn from(&self, place: u32) -> Option<Handle> {
+        let places = (place..).zip(self.places.get(place as usize..)?);
+        places
+            .filter_map(|(place, used)| match used {
+                Place::Used { serial, .. } => Some(Handle {
+                    place,
+                    serial: *serial,
+                }),
+                Place::Free { .. } => None,
+            })
+            .next()
     }
 
     /// An entry that is still there.

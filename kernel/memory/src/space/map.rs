@@ -13,6 +13,9 @@ pub(super) fn aligned(value: u64) -> bool {
     value.is_multiple_of(PAGE_SIZE as u64)
 }
 
+/// Areas that are dealt with in one step.
+const AREAS_AT_ONCE: usize = 128;
+
 impl AddressSpace {
     /// Maps an area (`man 2 mmap`); returns its address.
     ///
@@ -178,14 +181,16 @@ impl AddressSpace {
         Some(next)
     }
 
-    /// How many bytes of a range can be dealt with in one step of about `budget` pages that exist: all, or up to the end
-    /// of a whole page. A range that wraps or ends beyond the program's addresses is left whole, for the operation to
+    /// How many bytes of a range can be dealt with in one step of about `budget` pages that exist, and of some areas: all,
+    /// or up to the end of a whole page. A range that wraps or ends beyond the program's addresses is left whole, for the operation to
     /// refuse.
     #[must_use]
     pub fn part(&self, address: u64, length: u64, budget: u64) -> u64 {
         if !self.is_inside(address, length) {
             return length;
         }
+        let beyond = self.covering(address, address + length).nth(AREAS_AT_ONCE);
+        let length = beyond.map_or(length, |area| area.start - address);
         let end = address + length;
         let mut left = budget.max(chunk::PAGES);
         for (key, chunk) in self.chunks.entries(address >> PAGE_SHIFT >> SHIFT) {
