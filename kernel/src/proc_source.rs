@@ -366,15 +366,17 @@ fn task(
     let first = process.threads.iter().next();
     let scheduling = scheduling_of(thread.or(first.as_ref()));
     let of_thread = thread.map(|thread| thread.name());
-    let (name, identity, started, threads) = process.with(|state| {
+    let (name, credential, no_new_privileges, started, threads) = process.with(|state| {
         (
             state.name.clone(),
-            state.credential.identity.clone(),
+            state.credential.clone(),
+            state.conduct.no_new_privileges,
             state.started,
             process.threads.count(),
         )
     });
-    let (uid, gid) = ids(&identity);
+    let identity = &credential.identity;
+    let (uid, gid) = ids(identity);
     Ok(Task {
         tid,
         pid,
@@ -411,6 +413,8 @@ fn task(
         uid,
         gid,
         groups: fallible::copy(identity.groups.as_deref().unwrap_or_default())?,
+        capabilities: credential.capabilities,
+        no_new_privileges,
         umask: process.place().map_or(0, |place| place.lock().umask),
         descriptors: process
             .files()

@@ -631,8 +631,9 @@ impl Process {
         } else {
             Identity::ROOT
         };
-        let privileges = own.privileges & environment.wpar.privileges();
-        Credential::new(environment.cid(), identity, privileges)
+        let mut new = Credential::new(environment.cid(), identity, Privileges::empty());
+        new.set_capabilities(own.capabilities, environment.wpar.privileges());
+        new
     }
 
     /// A thread leaves; the last one ends the process. Called on the thread's own CPU.

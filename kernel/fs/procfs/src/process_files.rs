@@ -270,6 +270,17 @@ fn status_fields(out: &mut Text, task: &Task) -> Result {
     ] {
         writeln!(out, "{name}:\t{set:016x}")?;
     }
+    let own = &task.capabilities;
+    for (name, set) in [
+        ("CapInh", own.inheritable),
+        ("CapPrm", own.permitted),
+        ("CapEff", own.effective),
+        ("CapBnd", own.bounding),
+        ("CapAmb", own.ambient),
+    ] {
+        writeln!(out, "{name}:\t{:016x}", set.bits())?;
+    }
+    writeln!(out, "NoNewPrivs:\t{}", u32::from(task.no_new_privileges))?;
     writeln!(out, "Cpus_allowed:\t{:x}", task.cpus)?;
     writeln!(out, "Cpus_allowed_list:\t{}", CpuList(task.cpus))?;
     writeln!(out, "voluntary_ctxt_switches:\t{}", task.switches.0)?;

@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use fallible::NoMemory;
-use security::Credential;
+use security::{Capabilities, Credential};
 use vfs::{Clock, FileOperations, Location, MountLine, OpenFile};
 
 /// A process, and no later one that happens to get the same number.
@@ -278,6 +278,10 @@ pub struct Task {
     pub gid: Ids,
     /// Other groups.
     pub groups: Vec<u32>,
+    /// Capabilities.
+    pub capabilities: Capabilities,
+    /// It gets no privileges by execve any more.
+    pub no_new_privileges: bool,
     /// File mode mask.
     pub umask: u32,
     /// How many descriptors there is room for.
