@@ -9,8 +9,10 @@ use abi::{Cid, Errno};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use bitflags::bitflags;
+use core::any::Any;
 use core::sync::atomic::{AtomicU32, Ordering};
 use fallible::NoMemory;
+use spin::Once;
 use sync::{Rank, SpinLock};
 use wait::{Attempt, PollEvents, Sink, Source, Stop, Waiter};
 
@@ -82,6 +84,7 @@ pub struct OpenFile {
     flags: AtomicU32,
     position: SpinLock<u64>,
     watchers: SpinLock<Watchers>,
+    kept: Once<Arc<dyn Any + Send + Sync>>,
 }
 
 impl OpenFile {
@@ -105,7 +108,24 @@ impl OpenFile {
             flags: AtomicU32::new(flags.bits()),
             position: SpinLock::new(Rank::Position, 0),
             watchers: SpinLock::new(Rank::OpenFile, Watchers::default()),
+            kept: Once::new(),
         })
+    }
+
+    /// What the kernel keeps as long as the file is open, made by the first who wants it.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn keep(
+        &self,
+        make: impl FnOnce() -> Result<Arc<dyn Any + Send + Sync>, NoMemory>,
+    ) -> Result<&Arc<dyn Any + Send + Sync>, NoMemory> {
+        self.kept.try_call_once(make)
+    }
+
+    /// What has been made by [`OpenFile::keep`].
+    pub fn kept(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.kept.get()
     }
 
     /// Tells `watcher` when the file is closed; answers a number for [`OpenFile::unwatch`].
