@@ -294,3 +294,7 @@ test ! -e /dev/log
 stopwpar -F beside
 rmwpar beside
 END
+
+check FILES0402 'pipes and sockets keep an owner and a mode of their own' <<'END'
+$T/files owners
+END

@@ -39,6 +39,7 @@ mod name;
 pub mod observe;
 mod open;
 mod open_file;
+mod ownership;
 mod place;
 mod remove;
 mod rename;

@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sendfile.h>
 #include <sys/xattr.h>
@@ -144,7 +145,7 @@ static void copy_range_errors(void)
 	WANT(lseek(to, 0, SEEK_END) == 0);
 }
 
-static void send(void)
+static void sending(void)
 {
 	int from = make("from", 0), ends[2];
 	fill(from, 5000);
@@ -242,11 +243,29 @@ static void holes(void)
 	WANT_ERROR(fallocate(sealed, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, page), EPERM);
 }
 
+/* Pipes and sockets have owners and modes too. */
+static void owners(void)
+{
+	int ends[2];
+	struct stat now;
+	WANT(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+	WANT(fchmod(ends[0], 0400) == 0 && fstat(ends[0], &now) == 0 && (now.st_mode & 07777) == 0400);
+	WANT(fstat(ends[1], &now) == 0 && (now.st_mode & 07777) == 0777);
+	WANT(fchown(ends[0], 7, -1) == 0 && fstat(ends[0], &now) == 0 && now.st_uid == 7 && now.st_gid == 0);
+	WANT(pipe(ends) == 0 && fchmod(ends[1], 0200) == 0);
+	as_nobody();
+	WANT_ERROR(fchmod(ends[1], 0777), EPERM);
+	WANT_ERROR(fchown(ends[1], 65534, -1), EPERM);
+	WANT(pipe(ends) == 0 && fchmod(ends[1], 0200) == 0 && fchown(ends[1], 65534, 65534) == 0);
+	WANT_ERROR(fchown(ends[1], 0, -1), EPERM);
+}
+
 static const struct check checks[] = {
+	{ "owners", owners },
 	{ "holes", holes },
 	{ "transfer-flags", transfer_flags },
 	{ "attributes", attributes },	      { "attribute-names", attribute_names },
 	{ "attributes-of-others", attributes_of_others }, { "copy-range", copy_range },
-	{ "copy-range-errors", copy_range_errors },	      { "send", send },
+	{ "copy-range-errors", copy_range_errors },	      { "send", sending },
 };
 MAIN(checks)
