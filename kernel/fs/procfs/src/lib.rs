@@ -15,6 +15,7 @@
 extern crate alloc;
 
 mod directory;
+mod expendability;
 mod network_files;
 mod node;
 mod process_files;

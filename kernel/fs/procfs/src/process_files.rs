@@ -26,10 +26,15 @@ pub(crate) enum ProcessFile {
     MountInformation,
     Limits,
     Memory,
+    Cgroup,
+    /// How readily the process is ended for want of memory.
+    Score,
+    ScoreAdjustment,
+    LoginUser,
 }
 
 /// The files of `/proc/PID` and of `/proc/PID/task/TID`, with their modes.
-pub(crate) const FILES: [(&str, ProcessFile, u32); 12] = [
+pub(crate) const FILES: [(&str, ProcessFile, u32); 16] = [
     ("stat", ProcessFile::Stat, 0o444),
     ("status", ProcessFile::Status, 0o444),
     ("comm", ProcessFile::Name, 0o644),
@@ -42,6 +47,10 @@ pub(crate) const FILES: [(&str, ProcessFile, u32); 12] = [
     ("mountinfo", ProcessFile::MountInformation, 0o444),
     ("limits", ProcessFile::Limits, 0o444),
     ("mem", ProcessFile::Memory, 0o600),
+    ("cgroup", ProcessFile::Cgroup, 0o444),
+    ("oom_score", ProcessFile::Score, 0o444),
+    ("oom_score_adj", ProcessFile::ScoreAdjustment, 0o644),
+    ("loginuid", ProcessFile::LoginUser, 0o444),
 ];
 
 /// The contents of a file of thread `tid`.
@@ -69,6 +78,18 @@ pub(crate) fn text(
             let lines = source.mounts(process)?.ok_or(Errno::ESRCH)?;
             Ok(mounts(&lines)?)
         }
+        // There is one group of everybody.
+        ProcessFile::Cgroup => Ok(written(|out| out.write_str("0::/\n"))?),
+        ProcessFile::Score => {
+            let (_, score) = task()?.expendability;
+            Ok(written(|out| writeln!(out, "{score}"))?)
+        }
+        ProcessFile::ScoreAdjustment => {
+            let (adjustment, _) = task()?.expendability;
+            Ok(written(|out| writeln!(out, "{adjustment}"))?)
+        }
+        // Nobody keeps who has logged in: as for a process that no login has made.
+        ProcessFile::LoginUser => Ok(written(|out| write!(out, "{}", u32::MAX))?),
         ProcessFile::MountInformation => {
             let lines = source.mounts(process)?.ok_or(Errno::ESRCH)?;
             Ok(mount_information(&lines)?)

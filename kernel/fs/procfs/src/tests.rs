@@ -158,6 +158,18 @@ impl ProcSource for Source {
     fn rename(&self, _: ProcessRef, _: Pid, _: &[u8]) -> Result<(), Errno> {
         Err(Errno::EINVAL)
     }
+    fn set_expendability(
+        &self,
+        _: ProcessRef,
+        _: &Credential,
+        adjustment: i16,
+    ) -> Result<(), Errno> {
+        if adjustment < 0 {
+            Err(Errno::EACCES)
+        } else {
+            Ok(())
+        }
+    }
     fn maps(&self, _: ProcessRef) -> Known<Vec<MapLine>> {
         let line = |start, name: &str| MapLine {
             start,
