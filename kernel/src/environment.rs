@@ -56,6 +56,7 @@ pub struct Environment {
     /// When it was loaded.
     pub since: Ticks,
     load: SpinLock<LoadAverage>,
+    boot_id: Once<u128>,
 }
 
 /// All environments, by cid.
@@ -92,6 +93,7 @@ impl Environment {
             next_name: AtomicU32::new(1),
             emptied: WaitQueue::new(),
             since: arch::time::now(),
+            boot_id: Once::new(),
             load: SpinLock::new(Rank::Thread, LoadAverage::new(arch::time::now())),
         })
     }
@@ -113,6 +115,11 @@ impl Environment {
             }
         });
         self.load.lock().at(now, sum, system().timebase)
+    }
+
+    /// A number that nobody else has and that stays the same until it is unloaded (`man 4 random`, boot_id).
+    pub fn boot_id(&self) -> u128 {
+        *self.boot_id.call_once(|| system().random_number())
     }
 
     /// Its ports and connections.

@@ -25,6 +25,7 @@ pub mod dispatch;
 pub mod dormant;
 pub mod environment;
 pub mod family;
+pub mod file_signals;
 mod first;
 pub mod hotplug;
 #[cfg(debug_assertions)]

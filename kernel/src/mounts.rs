@@ -184,7 +184,8 @@ pub fn devfs(cid: Cid, names: Option<&[String]>) -> Result<FileSystem, NoMemory>
             Selection::Only(fallible::arc(only)?)
         }
     };
-    let devfs = Devfs::new(next_device(), cid, devices(), selection, clock()?)?;
+    let files = |owner| Ok(in_memory(owner, Mode::new(0o755))?.root());
+    let devfs = Devfs::new(next_device(), cid, devices(), selection, clock()?, files)?;
     FileSystem::new(devfs.root()?, "devtmpfs", "devtmpfs")
 }
 

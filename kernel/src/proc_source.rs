@@ -28,7 +28,7 @@ use procfs::{
     ProcessMemory, ProcessRef, Signals, SocketLine, System, Task, TaskState,
 };
 use sched::{Attributes, CpuSet};
-use security::{Credential, Identity, Privileges};
+use security::{CapabilitySet, Credential, Identity, Privileges};
 use vfs::{Clock, Descriptor, FileOperations, Location, MountLine, OpenFile};
 
 /// The processes of an environment.
@@ -194,6 +194,30 @@ impl ProcSource for View {
         let name = crate::process::task_name(name.unwrap_or_default());
         thread.ok_or(Errno::ESRCH)?.set_name(name);
         Ok(())
+    }
+
+    fn set_expendability(
+        &self,
+        process: ProcessRef,
+        credential: &Credential,
+        adjustment: i16,
+    ) -> Result<(), Errno> {
+        let found = self.find(process).ok_or(Errno::ESRCH)?;
+        let theirs = found.credential();
+        let own = current::process().is_some_and(|current| Arc::ptr_eq(&current, &found));
+        let permitted = credential
+            .require_capability(CapabilitySet::SYS_RESOURCE)
+            .is_ok();
+        if !own && credential.may_inspect(&theirs, true).is_err() {
+            return Err(Errno::EACCES);
+        }
+        found.with(|state| {
+            if adjustment < state.conduct.expendability && !permitted {
+                return Err(Errno::EACCES);
+            }
+            state.conduct.expendability = adjustment;
+            Ok(())
+        })
     }
 
     fn maps(&self, process: ProcessRef) -> Known<Arc<dyn Areas>> {
@@ -378,15 +402,18 @@ fn task(
     let first = process.threads.iter().next();
     let scheduling = scheduling_of(thread.or(first.as_ref()));
     let of_thread = thread.map(|thread| thread.name());
-    let (name, identity, started, threads) = process.with(|state| {
+    let (name, credential, conduct, started, threads) = process.with(|state| {
         (
             state.name.clone(),
-            state.credential.identity.clone(),
+            state.credential.clone(),
+            state.conduct,
             state.started,
             process.threads.count(),
         )
     });
-    let (uid, gid) = ids(&identity);
+    let identity = &credential.identity;
+    let expendability = conduct.expendability;
+    let (uid, gid) = ids(identity);
     Ok(Task {
         tid,
         pid,
@@ -423,6 +450,12 @@ fn task(
         uid,
         gid,
         groups: fallible::copy(identity.groups.as_deref().unwrap_or_default())?,
+        capabilities: credential.capabilities,
+        expendability: (
+            expendability,
+            crate::shortage::score(process, expendability),
+        ),
+        no_new_privileges: conduct.no_new_privileges,
         umask: process.place().map_or(0, |place| place.lock().umask),
         descriptors: process
             .files()
@@ -553,6 +586,8 @@ fn describe_system(cid: Cid) -> Result<System, NoMemory> {
         version: fallible::string(crate::calls::system::VERSION)?,
         host_name: environment.wpar.hostname()?,
         pid_limit: 4_194_304,
+        boot_id: environment.boot_id(),
+        random: system.random_number(),
         file_systems: fallible::copy(&["ramfs", "proc", "sysfs", "devtmpfs", "devpts"])?,
         ..System::default()
     })

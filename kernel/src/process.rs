@@ -159,6 +159,8 @@ pub struct Conduct {
     pub no_new_privileges: bool,
     /// By how much its timers may be late, in nanoseconds. They are not.
     pub timer_slack: u64,
+    /// How readily it is ended for want of memory, from −1000 (not while there is another) to 1000.
+    pub expendability: i16,
 }
 
 impl Conduct {
@@ -181,6 +183,7 @@ impl Default for Conduct {
             dumpable: true,
             no_new_privileges: false,
             timer_slack: Self::TIMER_SLACK,
+            expendability: 0,
         }
     }
 }
@@ -631,8 +634,9 @@ impl Process {
         } else {
             Identity::ROOT
         };
-        let privileges = own.privileges & environment.wpar.privileges();
-        Credential::new(environment.cid(), identity, privileges)
+        let mut new = Credential::new(environment.cid(), identity, Privileges::empty());
+        new.set_capabilities(own.capabilities, environment.wpar.privileges());
+        new
     }
 
     /// A thread leaves; the last one ends the process. Called on the thread's own CPU.

@@ -294,7 +294,7 @@ pub fn withholds_rights(thread: &Thread) -> bool {
     };
     tracer.is_some_and(|tracer| {
         let credential = tracer.credential();
-        credential.require(Privileges::IDENTITY).is_err()
+        credential.require(Privileges::INSPECTION).is_err()
     })
 }
 

@@ -39,8 +39,10 @@ pub fn relieve(asker: &Arc<Process>) -> Relief {
     if family::of_partition(giver).any(|process| process.is_ending() && !process.has_ended()) {
         return Relief::Coming;
     }
-    let largest =
-        family::of_partition(giver).max_by_key(|process| (own_memory(process), process.pid));
+    let largest = family::of_partition(giver).max_by_key(|process| {
+        let adjustment = process.with(|state| state.conduct.expendability);
+        (score(process, adjustment), own_memory(process), process.pid)
+    });
     Relief::Kill(largest.unwrap_or_else(|| asker.clone()))
 }
 
@@ -85,6 +87,17 @@ fn giver() -> Option<Cid> {
         (wpar.cid(), holding)
     };
     who_gives(frames::total(), || table.walk().map(holding))
+}
+
+/// How readily a process is ended (`man 5 proc`, oom_score): the thousandth part of all memory that goes with it, more or
+/// less by its adjustment; 0 to 2000.
+pub fn score(process: &Process, adjustment: i16) -> u32 {
+    if adjustment == -1000 {
+        return 0;
+    }
+    let part = own_memory(process).0.saturating_mul(1000) / frames::total().0.max(1);
+    let score = i64::try_from(part).unwrap_or(1000).min(1000) + i64::from(adjustment);
+    u32::try_from(score).unwrap_or(0)
 }
 
 /// Memory that goes with the process.

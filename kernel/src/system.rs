@@ -204,6 +204,13 @@ impl System {
         self.environments.global()
     }
 
+    /// A number from the source of random bytes.
+    pub fn random_number(&self) -> u128 {
+        let mut bytes = [0; 16];
+        self.entropy.fill(&mut bytes);
+        u128::from_le_bytes(bytes)
+    }
+
     /// Time since boot.
     pub fn uptime(&self) -> Nanos {
         self.timebase

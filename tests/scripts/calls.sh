@@ -320,3 +320,35 @@ END
 check IPC0015 'what is spliced from pipe to socket to pipe comes whole and in order' <<'END'
 $T/ipc spliced-stream
 END
+
+check CALLS0400 'a daemon keeps one capability over a change of its user, and no other' <<'END'
+$T/capabilities keeping
+wparexec -n capable $T/capabilities keeping
+END
+
+check CALLS0401 'user 0 without a capability is refused what it is for' <<'END'
+$T/capabilities dropping
+wparexec -n capable $T/capabilities dropping
+END
+
+check CALLS0402 'execve gives what the bounding and the ambient set say' <<'END'
+$T/capabilities executing
+END
+
+check CALLS0403 'capabilities that cannot be had are refused' <<'END'
+$T/capabilities arguments
+wparexec -n capable $T/capabilities arguments
+END
+
+check CALLS0404 'sockets, pipes and terminals signal their owner, as long as they are told to' <<'END'
+$T/owners sockets pipes terminals
+END
+
+check CALLS0405 'owners are processes, threads and groups, with a signal of choice' <<'END'
+$T/owners ways
+wparexec -n owners $T/owners ways
+END
+
+check CALLS0406 'a file sends nothing to whom its user could not' <<'END'
+$T/owners others
+END

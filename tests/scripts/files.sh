@@ -267,3 +267,34 @@ END
 check FILES0040 'the flags of preadv2 and pwritev2 hold' <<'END'
 $T/files transfer-flags
 END
+
+check FILES0400 'files get memory in advance and holes afterwards, mapped or not' <<'END'
+$T/files holes
+END
+
+check FILES0401 'files are made beside devices, each environment its own' <<'END'
+cat >inside <<'TEXT'
+set -e
+syslogd -O /tmp/messages
+logger -t me hello
+n=0; until grep -q 'me: hello' /tmp/messages; do n=$((n + 1)); test $n -lt 1000; done
+test -S /dev/log
+mkdir /dev/d; echo text >/dev/d/f; mv /dev/d/f /dev/g; ln -s g /dev/h; test "$(cat /dev/h)" = text
+ls /dev | grep -q '^g$'
+! rm /dev/null 2>/dev/null
+! mv /dev/g /dev/null 2>/dev/null
+! (exec setuidgid nobody touch /dev/x) 2>/dev/null
+rm -r /dev/d /dev/g /dev/h
+TEXT
+mkwpar -n beside
+startwpar beside
+cp inside /wpars/beside/tmp/inside
+clogin beside sh /tmp/inside
+test ! -e /dev/log
+stopwpar -F beside
+rmwpar beside
+END
+
+check FILES0402 'pipes and sockets keep an owner and a mode of their own' <<'END'
+$T/files owners
+END

@@ -172,3 +172,27 @@ test "$(awk '/^Max open files/ { print $4, $5, $6 }' limits)" = '100 200 files'
 test "$(wc -l <limits)" = 17
 grep -q '^Max cpu time  *unlimited  *unlimited  *seconds' limits
 END
+
+check PROC0400 'statistics of memory, swap areas, modules and settings are there to read' <<'END'
+grep -q '^nr_free_pages [1-9]' /proc/vmstat
+test "$(wc -l </proc/swaps)" = 1
+test -z "$(cat /proc/modules)"
+test "$(cat /proc/sys/kernel/cap_last_cap)" = 40
+test "$(cat /proc/sys/vm/overcommit_memory)" = 1
+test "$(cat /proc/self/cgroup)" = 0::/
+grep -Eq '^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' /proc/sys/kernel/random/uuid
+test "$(cat /proc/sys/kernel/random/uuid)" != "$(cat /proc/sys/kernel/random/uuid)"
+test "$(cat /proc/sys/kernel/random/boot_id)" = "$(cat /proc/sys/kernel/random/boot_id)"
+grep -q '^CapEff:	000001ffffffffff$' /proc/self/status
+END
+
+check PROC0401 'who is ended first for want of memory can be said, and by a user only to his own harm' <<'END'
+test "$(cat /proc/self/oom_score_adj)" = 0
+echo -500 >/proc/$$/oom_score_adj
+test "$(cat /proc/self/oom_score_adj)" = -500
+echo 1000 >/proc/$$/oom_score_adj
+test "$(cat /proc/self/oom_score)" -ge 1000
+! echo 1001 >/proc/$$/oom_score_adj
+setuidgid nobody sh -c '! echo 999 >/proc/$$/oom_score_adj'
+setuidgid nobody sh -c '! echo 1000 >/proc/1/oom_score_adj'
+END

@@ -189,3 +189,7 @@ grep -q 'AT_PAGESZ .* 4096' out
 grep -q '^\$1 = 11' out
 rm /wpars/deb/tmp/core /wpars/deb/tmp/core-test
 END
+
+check PTRACE0400 'registers can be read at every stop of a thread that signals disturb' <<'END'
+$T/tracers registers-at-every-stop
+END

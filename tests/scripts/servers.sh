@@ -2,6 +2,7 @@
 # test makes.
 #
 # packages: bash coreutils python3 redis-server redis-tools nginx-light curl
+# packages: util-linux openssh-server openssh-client rsync lighttpd haproxy socat rsyslog
 # memory: 2G
 # cpus: 2
 # patience: 120
@@ -124,5 +125,81 @@ kill -QUIT $server
 wait $server
 ! curl -s http://127.0.0.1:8080/
 cd /; rm -r /tmp/web
+' 2>err || { cat err; exit 1; }
+END
+
+check SERVER0060 'nginx with a master and two workers takes a new configuration' <<'END'
+clogin net bash -c '
+set -e
+mkdir -p /tmp/web/root /var/lib/nginx /var/log/nginx; chmod 755 /tmp/web /tmp/web/root; cd /tmp/web
+conf() {
+cat >conf <<CONF
+user nobody nogroup; worker_processes 2; pid /tmp/web/pid; error_log /tmp/web/error.log;
+events { worker_connections 64; }
+http { access_log off; server { listen 127.0.0.1:$1; root /tmp/web/root; } }
+CONF
+}
+answers() { end=$((SECONDS + 60)); until test "$(curl -s http://127.0.0.1:$1/)" = hello; do test $SECONDS -lt $end; done; }
+echo hello >root/index.html
+conf 8090; nginx -c /tmp/web/conf; answers 8090
+conf 8091; nginx -c /tmp/web/conf -s reload; answers 8091
+master=$(cat pid); nginx -c /tmp/web/conf -s quit
+end=$((SECONDS + 60)); while kill -0 $master 2>/dev/null; do test $SECONDS -lt $end; done
+cd /; rm -r /tmp/web
+' 2>err || { cat err; exit 1; }
+END
+
+check SERVER0061 'sshd runs commands, gives terminals, and copies files' <<'END'
+clogin net bash -c '
+set -e
+mkdir -p /run/sshd /root/.ssh /tmp/ssh; cd /tmp/ssh
+ssh-keygen -q -t ed25519 -N "" -f host; ssh-keygen -q -t ed25519 -N "" -f own; cp own.pub /root/.ssh/authorized_keys
+grep -q ^sshd: /etc/passwd || echo sshd:x:101:65534::/run/sshd:/bin/false >>/etc/passwd
+echo Subsystem sftp internal-sftp >conf
+/usr/sbin/sshd -D -e -f $PWD/conf -p 2222 -h $PWD/host -o StrictModes=no -o PidFile=none 2>log & server=$!
+how="-i own -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -o LogLevel=ERROR"
+end=$((SECONDS + 60)); until ssh -p 2222 $how root@127.0.0.1 true; do test $SECONDS -lt $end; done
+test "$(ssh -p 2222 $how root@127.0.0.1 id -u)" = 0
+ssh -p 2222 -tt $how root@127.0.0.1 tty | grep -q ^/dev/pts
+seq 20000 >x; scp -q -P 2222 $how x root@127.0.0.1:/tmp/ssh/y; cmp x y
+rsync -a -e "ssh -p 2222 $how" x root@127.0.0.1:/tmp/ssh/z; cmp x z
+kill $server; cd /; rm -r /tmp/ssh /root/.ssh
+' 2>err || { cat err; exit 1; }
+END
+
+check SERVER0062 'rsyslogd takes what is sent to /dev/log; haproxy leads to lighttpd' <<'END'
+clogin net bash -c '
+set -e
+mkdir -p /tmp/three/root /var/spool/rsyslog; cd /tmp/three
+printf "module(load=\"imuxsock\")\n*.* /tmp/three/log\n" >conf; rsyslogd -f $PWD/conf -i $PWD/syslog
+end=$((SECONDS + 60)); until test -S /dev/log; do test $SECONDS -lt $end; done
+logger -t me hello; until grep -q "me: hello" log; do test $SECONDS -lt $end; done
+echo light >root/index.html
+cat >light <<CONF
+server.document-root="/tmp/three/root"
+server.port=8092
+server.bind="127.0.0.1"
+server.pid-file="/tmp/three/lighttpd"
+index-file.names=("index.html")
+CONF
+cat >ha <<CONF
+global
+  nbthread 2
+  stats socket /tmp/three/stats
+defaults
+  mode http
+  timeout connect 30s
+  timeout client 30s
+  timeout server 30s
+frontend f
+  bind 127.0.0.1:8093
+  default_backend b
+backend b
+  server s 127.0.0.1:8092
+CONF
+lighttpd -f light; haproxy -f ha -D -p $PWD/haproxy
+until test "$(curl -s http://127.0.0.1:8093/)" = light; do test $SECONDS -lt $end; done
+echo show info | socat - UNIX:stats | grep -q "^Name: HAProxy"
+kill $(cat syslog lighttpd haproxy); cd /; rm -r /tmp/three
 ' 2>err || { cat err; exit 1; }
 END

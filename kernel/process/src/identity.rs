@@ -1,11 +1,11 @@
 //! Changes of user and group numbers (`man 7 credentials`), and the privileges that go with them.
 //!
 //! Every function changes the credential or fails with it unchanged. `of_root` is what user 0 may do in the
-//! partition; it comes when the effective user becomes 0 and goes when it ceases to be 0. `None` stands
-//! for the -1 with which a program leaves a number as it is.
+//! partition, and the most that capabilities allow there. `None` stands for the -1 with which a program leaves a
+//! number as it is.
 
 use abi::Errno;
-use security::{Credential, Identity, Privileges};
+use security::{CapabilitySet, Credential, Identity, Privileges, SecureBits};
 
 /// The value with which a program leaves a number as it is.
 #[must_use]
@@ -16,19 +16,38 @@ pub fn unless_unchanged(number: u64) -> Option<u32> {
 /// Greatest number of supplementary groups (`NGROUPS_MAX`).
 pub const GROUPS_MAX: usize = 65_536;
 
+/// Takes new numbers, with what that does to capabilities (`man 7 capabilities`, "Effect of user ID changes on
+/// capabilities").
 fn apply(credential: &mut Credential, new: Identity, of_root: Privileges) {
-    let before = credential.identity.euid;
-    credential.privileges = match (before, new.euid) {
-        (0, 0) => credential.privileges,
-        (_, 0) => of_root,
-        (0, _) => Privileges::empty(),
-        _ => credential.privileges,
-    };
-    credential.identity = new;
+    let old = core::mem::replace(&mut credential.identity, new);
+    let new = &credential.identity;
+    let root = |identity: &Identity| [identity.uid, identity.euid, identity.suid].contains(&0);
+    let mut own = credential.capabilities;
+    if own.secure_bits.contains(SecureBits::NO_SETUID_FIXUP) {
+        return;
+    }
+    if root(&old) && !root(new) {
+        own.ambient = CapabilitySet::empty();
+        if !own.secure_bits.contains(SecureBits::KEEP_CAPABILITIES) {
+            own.permitted = CapabilitySet::empty();
+        }
+    }
+    match (old.euid, new.euid) {
+        (0, 0) => {}
+        (_, 0) => own.effective = own.permitted,
+        (0, _) => own.effective = CapabilitySet::empty(),
+        _ => {}
+    }
+    own.effective &= own.permitted;
+    credential.set_capabilities(own, of_root);
 }
 
 fn privileged(credential: &Credential) -> bool {
     credential.privileges.contains(Privileges::IDENTITY)
+}
+
+fn privileged_over_groups(credential: &Credential) -> bool {
+    credential.privileges.contains(Privileges::GROUPS)
 }
 
 /// `setuid`: all three numbers with the privilege, else the effective one.
@@ -58,7 +77,7 @@ pub fn setuid(
 /// EINVAL for -1; EPERM when `group` is neither the real nor the saved number.
 pub fn setgid(credential: &mut Credential, group: Option<u32>) -> Result<(), Errno> {
     let group = group.ok_or(Errno::EINVAL)?;
-    let privileged = privileged(credential);
+    let privileged = privileged_over_groups(credential);
     let identity = &mut credential.identity;
     if privileged {
         (identity.gid, identity.sgid) = (group, group);
@@ -118,7 +137,7 @@ pub fn setregid(
     let old = &credential.identity;
     let allowed = permitted(&[real], &[old.gid, old.egid])
         && permitted(&[effective], &[old.gid, old.egid, old.sgid]);
-    if !allowed && !privileged(credential) {
+    if !allowed && !privileged_over_groups(credential) {
         return Err(Errno::EPERM);
     }
     let mut new = old.clone();
@@ -166,7 +185,7 @@ pub fn setresgid(
 ) -> Result<(), Errno> {
     let old = &credential.identity;
     if !permitted(&[real, effective, saved], &[old.gid, old.egid, old.sgid])
-        && !privileged(credential)
+        && !privileged_over_groups(credential)
     {
         return Err(Errno::EPERM);
     }
@@ -180,7 +199,7 @@ pub fn setresgid(
 }
 
 /// `setfsuid`: changes the user for file access if that is allowed; answers the old one either way.
-pub fn setfsuid(credential: &mut Credential, user: Option<u32>) -> u32 {
+pub fn setfsuid(credential: &mut Credential, user: Option<u32>, of_root: Privileges) -> u32 {
     let privileged = privileged(credential);
     let identity = &mut credential.identity;
     let old = identity.fsuid;
@@ -188,13 +207,23 @@ pub fn setfsuid(credential: &mut Credential, user: Option<u32>) -> u32 {
         && (privileged || [identity.uid, identity.euid, identity.suid, old].contains(&user))
     {
         identity.fsuid = user;
+        let mut own = credential.capabilities;
+        if !own.secure_bits.contains(SecureBits::NO_SETUID_FIXUP) {
+            match (old, user) {
+                (0, 0) => {}
+                (0, _) => own.effective -= CapabilitySet::OF_FILES,
+                (_, 0) => own.effective |= own.permitted & CapabilitySet::OF_FILES,
+                _ => {}
+            }
+            credential.set_capabilities(own, of_root);
+        }
     }
     old
 }
 
 /// `setfsgid`: changes the group for file access if that is allowed; answers the old one either way.
 pub fn setfsgid(credential: &mut Credential, group: Option<u32>) -> u32 {
-    let privileged = privileged(credential);
+    let privileged = privileged_over_groups(credential);
     let identity = &mut credential.identity;
     let old = identity.fsgid;
     if let Some(group) = group
@@ -210,7 +239,7 @@ pub fn setfsgid(credential: &mut Credential, group: Option<u32>) -> u32 {
 /// # Errors
 /// EPERM without the privilege; EINVAL for more than [`GROUPS_MAX`]; ENOMEM.
 pub fn setgroups(credential: &mut Credential, groups: &[u32]) -> Result<(), Errno> {
-    credential.require(Privileges::IDENTITY)?;
+    credential.require(Privileges::GROUPS)?;
     if groups.len() > GROUPS_MAX {
         return Err(Errno::EINVAL);
     }
@@ -223,7 +252,8 @@ pub fn setgroups(credential: &mut Credential, groups: &[u32]) -> Result<(), Errn
 }
 
 /// What execve does to the numbers (`man 2 execve`): set-user-ID and set-group-ID bits of `mode`, then the
-/// saved numbers become the effective ones. Answers whether the program got more than its caller (AT_SECURE).
+/// saved numbers become the effective ones; and to capabilities (`man 7 capabilities`, "Transformation of capabilities
+/// during execve()"), of which no file has any. Answers whether the program got more than its caller (AT_SECURE).
 pub fn execute(
     credential: &mut Credential,
     mode: u32,
@@ -233,7 +263,8 @@ pub fn execute(
 ) -> bool {
     const SET_USER: u32 = 0o4000;
     const SET_GROUP: u32 = 0o2010;
-    let mut new = credential.identity.clone();
+    let new = &mut credential.identity;
+    let before = [new.euid, new.egid];
     if mode & SET_USER != 0 {
         new.euid = owner;
     }
@@ -243,7 +274,19 @@ pub fn execute(
     }
     (new.suid, new.fsuid, new.sgid, new.fsgid) = (new.euid, new.euid, new.egid, new.egid);
     let secure = new.euid != new.uid || new.egid != new.gid;
-    apply(credential, new, of_root);
+    let mut own = credential.capabilities;
+    if before != [new.euid, new.egid] {
+        own.ambient = CapabilitySet::empty();
+    }
+    (own.permitted, own.effective) = (own.ambient, own.ambient);
+    if [new.uid, new.euid].contains(&0) && !own.secure_bits.contains(SecureBits::NO_ROOT) {
+        own.permitted |= own.inheritable | own.bounding;
+        if new.euid == 0 {
+            own.effective = own.permitted;
+        }
+    }
+    own.secure_bits.remove(SecureBits::KEEP_CAPABILITIES);
+    credential.set_capabilities(own, of_root);
     secure
 }
 
@@ -296,8 +339,9 @@ mod tests {
         assert_eq!(me.privileges, Privileges::empty());
         setreuid(&mut me, None, Some(0), OF_ROOT).unwrap();
         assert_eq!(me.privileges, OF_ROOT);
-        assert_eq!(setfsuid(&mut me, Some(7)), 0);
-        assert_eq!(setfsuid(&mut me, None), 7);
+        assert_eq!(setfsuid(&mut me, Some(7), OF_ROOT), 0);
+        assert!(!me.privileges.contains(Privileges::FILE_ACCESS));
+        assert_eq!(setfsuid(&mut me, None, OF_ROOT), 7);
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 //!   [`PidTable`], because groups and sessions keep numbers in use.
 //! - [`signal`]: pending signals, actions, what happens at the return to a program.
 //! - [`identity`]: changes of user and group numbers.
+//! - [`capabilities`]: changes of what privileges come from.
 //! - [`Limits`], [`Usage`], [`timer`].
 //!
 //! It must never run, park or wake anything: it answers what has to be done, and the kernel does it.
@@ -24,6 +25,7 @@ extern crate alloc;
 extern crate std;
 
 mod alarm_clock;
+pub mod capabilities;
 pub mod identity;
 mod limits;
 mod pids;

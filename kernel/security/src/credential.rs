@@ -1,5 +1,6 @@
 //! Credentials, privileges and the mode-bit check.
 
+use crate::{Capabilities, CapabilitySet};
 use abi::{Cid, Errno};
 use alloc::sync::Arc;
 use bitflags::bitflags;
@@ -12,11 +13,11 @@ bitflags! {
         const PARTITIONS = 1 << 0;
         /// Pass over mode bits for reading, writing and searching.
         const FILE_ACCESS = 1 << 1;
-        /// Change owners and modes of files that belong to others.
+        /// Treat files of others as their owner may.
         const FILE_OWNER = 1 << 2;
         /// Signal processes of other users.
         const SIGNAL = 1 << 3;
-        /// Change own user and group ids at will.
+        /// Change own user ids at will.
         const IDENTITY = 1 << 4;
         /// Raise limits.
         const LIMITS = 1 << 5;
@@ -36,6 +37,14 @@ bitflags! {
         const PORTS = 1 << 12;
         /// Take any priority, and change that of other users' threads: within the part of the partition that one is in.
         const PRIORITY = 1 << 13;
+        /// Give files to other users and groups.
+        const CHANGE_OWNER = 1 << 14;
+        /// Change own group ids and other groups at will.
+        const GROUPS = 1 << 15;
+        /// Look into processes of other users and trace them.
+        const INSPECTION = 1 << 16;
+        /// Pass over mode bits for reading, and for searching directories.
+        const FILE_READING = 1 << 17;
     }
 }
 
@@ -55,6 +64,10 @@ impl Privileges {
             .union(Self::HOST_NAME)
             .union(Self::PORTS)
             .union(Self::PRIORITY)
+            .union(Self::CHANGE_OWNER)
+            .union(Self::GROUPS)
+            .union(Self::INSPECTION)
+            .union(Self::FILE_READING)
     }
 }
 
@@ -119,8 +132,10 @@ pub struct Credential {
     pub cid: Cid,
     /// Its user and groups.
     pub identity: Identity,
-    /// Its privileges.
+    /// Its privileges: what the effective capabilities allow, less what its partition does not have.
     pub privileges: Privileges,
+    /// Its capabilities.
+    pub capabilities: Capabilities,
 }
 
 /// Which of a file's mode bits an access needs.
@@ -137,13 +152,37 @@ impl Mode {
 }
 
 impl Credential {
-    /// A credential.
+    /// A credential; with privileges it has all capabilities, without any it has none.
     #[must_use]
     pub const fn new(cid: Cid, identity: Identity, privileges: Privileges) -> Self {
+        let capabilities = if privileges.is_empty() {
+            Capabilities::NONE
+        } else {
+            Capabilities::FULL
+        };
         Self {
             cid,
             identity,
             privileges,
+            capabilities,
+        }
+    }
+
+    /// Takes other capabilities; `possible` is what the partition has of privileges.
+    pub fn set_capabilities(&mut self, capabilities: Capabilities, possible: Privileges) {
+        self.privileges = capabilities.effective.privileges() & possible;
+        self.capabilities = capabilities;
+    }
+
+    /// Whether a capability is in effect.
+    ///
+    /// # Errors
+    /// EPERM when not.
+    pub fn require_capability(&self, wanted: CapabilitySet) -> Result<(), Errno> {
+        if self.capabilities.effective.contains(wanted) {
+            Ok(())
+        } else {
+            Err(Errno::EPERM)
         }
     }
 
@@ -166,8 +205,8 @@ impl Credential {
     }
 
     /// Whether the holder may look into a process that has the credential `target` (`man 2 ptrace`, "Ptrace access mode
-    /// checking"): one of its partition, of its real user and group and with no privilege that it has not itself, as far
-    /// as that process is `dumpable`; with the privilege over identities, any of its partition.
+    /// checking"): one of its partition, of its real user and group and with no capability that it has not itself, as far
+    /// as that process is `dumpable`; with the privilege of inspection, any of its partition.
     ///
     /// # Errors
     /// EPERM.
@@ -179,11 +218,11 @@ impl Credential {
         let same = dumpable
             && [theirs.uid, theirs.euid, theirs.suid] == [mine.uid; 3]
             && [theirs.gid, theirs.egid, theirs.sgid] == [mine.gid; 3]
-            && self.privileges.contains(target.privileges);
+            && (self.capabilities.permitted).contains(target.capabilities.permitted);
         if same {
             Ok(())
         } else {
-            self.require(Privileges::IDENTITY)
+            self.require(Privileges::INSPECTION)
         }
     }
 
@@ -208,6 +247,11 @@ impl Credential {
             return Ok(());
         }
         let executable = mode & FORMAT == DIRECTORY || mode & 0o111 != 0;
+        let seeks =
+            wanted == Mode::READ || mode & FORMAT == DIRECTORY && wanted.0 & Mode::WRITE.0 == 0;
+        if seeks && self.privileges.contains(Privileges::FILE_READING) {
+            return Ok(());
+        }
         if self.privileges.contains(Privileges::FILE_ACCESS)
             && (wanted.0 & Mode::EXECUTE.0 == 0 || executable)
         {
@@ -245,7 +289,7 @@ mod tests {
         changed.identity.suid = 0;
         assert_eq!(mine.may_inspect(&changed, true), Err(Errno::EPERM));
         let mut privileged = user(3, 1000);
-        privileged.privileges = Privileges::PORTS;
+        privileged.capabilities.permitted = CapabilitySet::NET_BIND_SERVICE;
         assert_eq!(mine.may_inspect(&privileged, true), Err(Errno::EPERM));
     }
 

@@ -12,8 +12,10 @@
 
 extern crate alloc;
 
+mod capabilities;
 mod credential;
 mod tagged;
 
+pub use capabilities::{Capabilities, CapabilitySet, SecureBits};
 pub use credential::{Credential, Identity, Mode, Privileges};
 pub use tagged::{Absent, Tagged};

@@ -1,6 +1,7 @@
 //! Descriptors: closing and duplicating them, their flags, requests to devices, locks, pipes.
 
 pub mod locks;
+mod owner;
 
 use super::{Call, message_queue, socket, terminal};
 use crate::outcome::{Called, Continuation, Outcome};
@@ -10,8 +11,10 @@ use crate::user::{Segment, User};
 use abi::Errno;
 use abi::linux::{
     F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLK, F_GETOWN,
-    F_GETPIPE_SZ, F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETPIPE_SZ, FD_CLOEXEC, FIOCLEX, FIONBIO,
-    FIONCLEX, FIONREAD, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags, Resource, TIOCGPTPEER,
+    F_GETOWN_EX, F_GETPIPE_SZ, F_GETSIG, F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETOWN,
+    F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, FD_CLOEXEC, FIOASYNC, FIOCLEX, FIOGETOWN, FIONBIO,
+    FIONCLEX, FIONREAD, FIOSETOWN, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags, Resource, SIOCGPGRP,
+    SIOCSPGRP, TIOCGPTPEER,
 };
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
@@ -223,11 +226,10 @@ fn duplicate(call: &Call<'_>, from: Descriptor, to: Descriptor, close_on_exec: b
 
 /// `man 2 fcntl`.
 ///
-/// There is no SIGIO: F_GETOWN answers 0, for nobody, and F_SETOWN fails. Leases, notifications, seals and locks of
-/// open files (F_OFD_SETLK) are EINVAL.
+/// Leases, notifications and locks of open files (F_OFD_SETLK) are EINVAL.
 ///
 /// # Errors
-/// EBADF, EINVAL, EMFILE; EAGAIN for a lock held by another, ENOLCK, EBUSY and EPERM for a pipe's capacity and for seals.
+/// EBADF, EINVAL, EMFILE, ESRCH; EAGAIN for a lock held by another, ENOLCK, EBUSY and EPERM for a pipe's capacity and for seals.
 pub fn fcntl(call: &mut Call<'_>) -> Called {
     let file = call.file(0)?;
     let descriptor = Descriptor::from_register(call.argument(0))?;
@@ -268,13 +270,24 @@ pub fn fcntl(call: &mut Call<'_>) -> Called {
                 StatusFlags::NONBLOCKING,
                 flags.contains(OpenFlags::NONBLOCK),
             );
+            let asynchronous = flags.contains(OpenFlags::ASYNC);
+            match owner::set_asynchronous(&file, asynchronous) {
+                // What never changes sends nothing.
+                Ok(()) | Err(Errno::ENOTTY) => {}
+                Err(errno) => return Err(errno.into()),
+            }
             file.set_flags(status);
             Ok(0)
         }
         F_GETLK => locks::test(call, &files, &file),
         F_SETLK => locks::set(call, &files, &file, false),
         F_SETLKW => locks::set(call, &files, &file, true),
-        F_GETOWN => Ok(0),
+        F_GETOWN => Ok(i64::from(owner::plain(call, &file)).cast_unsigned()),
+        F_SETOWN => owner::set_plain(call, &file, argument as i32),
+        F_GETOWN_EX => owner::tell(call, &file, argument),
+        F_SETOWN_EX => owner::set_told(call, &file, argument),
+        F_GETSIG => Ok(owner::signal(&file)),
+        F_SETSIG => owner::set_signal(call, &file, argument),
         F_GET_SEALS => Ok(u64::from(inode_of(&file)?.seals()?.bits())),
         F_ADD_SEALS => {
             if !file.access().contains(Access::WRITE) {
@@ -320,6 +333,7 @@ fn status(file: &OpenFile) -> u32 {
         OpenFlags::NONBLOCK,
         file.flags().contains(StatusFlags::NONBLOCKING),
     );
+    flags.set(OpenFlags::ASYNC, owner::is_asynchronous(file));
     access | flags.bits()
 }
 
@@ -375,6 +389,19 @@ pub fn ioctl(call: &mut Call<'_>) -> Called {
             let mut flags = file.flags();
             flags.set(StatusFlags::NONBLOCKING, call.user.u32(address)? != 0);
             file.set_flags(flags);
+            return Ok(0);
+        }
+        FIOASYNC => {
+            owner::set_asynchronous(&file, call.user.u32(address)? != 0)?;
+            return Ok(0);
+        }
+        FIOSETOWN | SIOCSPGRP if socket::is_socket(&file) => {
+            let number = call.user.u32(address)?.cast_signed();
+            return owner::set_plain(call, &file, number);
+        }
+        FIOGETOWN | SIOCGPGRP if socket::is_socket(&file) => {
+            let number = owner::plain(call, &file);
+            call.user.write(address, &number.to_le_bytes())?;
             return Ok(0);
         }
         FIONREAD if is_regular(&file) => {

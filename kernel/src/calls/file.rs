@@ -23,14 +23,14 @@ use crate::signals::{self, Origin};
 use crate::system::system;
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::linux::{
-    MAX_RW_COUNT, RLIM_INFINITY, Resource, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
-    SigInfo, SignalNumber, SystemCall, TransferFlags,
+    FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, MAX_RW_COUNT, RLIM_INFINITY, Resource, SEEK_CUR,
+    SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET, SigInfo, SignalNumber, SystemCall, TransferFlags,
 };
 use abi::mmu::Access as MemoryAccess;
-use abi::{Errno, Nanos, PAGE_SIZE};
+use abi::{Errno, Nanos};
 use alloc::sync::Arc;
-use vfs::{Access, FileKind, Follow, IoContext, OpenFile, Seek, StatusFlags, Whence};
-use wait::{SliceSource, Stop};
+use vfs::{Access, Allocation, FileKind, Follow, IoContext, OpenFile, Seek, StatusFlags, Whence};
+use wait::Stop;
 
 /// How much is transferred before others may run.
 pub(super) const SLICE: usize = 4 * STEP;
@@ -546,27 +546,29 @@ pub fn sync_file_range(call: &mut Call<'_>) -> Called {
     Ok(0)
 }
 
-/// `man 2 fallocate`, mode 0: the file is made longer by zeros that have their pages.
-///
-/// Holes cannot be filled here without a race, so a file with holes, a range that begins beyond its end, and every
-/// other mode are EOPNOTSUPP; the C library then writes instead.
+/// `man 2 fallocate`: fills holes and makes them. The other modes are EOPNOTSUPP, as in Linux's file system in memory.
 ///
 /// # Errors
-/// EBADF, EINVAL, ENODEV for what is no regular file, ESPIPE for a pipe, EFBIG, EOPNOTSUPP, ENOSPC.
+/// EBADF, EINVAL, ENODEV for what is no regular file, ESPIPE for a pipe, EFBIG, EOPNOTSUPP, ENOSPC; EPERM when a seal
+/// forbids it.
 pub fn fallocate(call: &mut Call<'_>) -> Called {
     let file = opened(call, 0)?;
     let (at, length) = (offset(call, 2)?, offset(call, 3)?);
     if length == 0 {
         return Err(Errno::EINVAL.into());
     }
-    if call.argument(1) as u32 != 0 {
-        return Err(Errno::EOPNOTSUPP.into());
-    }
+    let how = match call.argument(1) as u32 {
+        0 => Allocation::Extend,
+        FALLOC_FL_KEEP_SIZE => Allocation::Reserve,
+        mode if mode == FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE => Allocation::Punch,
+        _ => return Err(Errno::EOPNOTSUPP.into()),
+    };
     let end = at.checked_add(length).ok_or(Errno::EFBIG)?.cast_unsigned();
     if !file.access().contains(Access::WRITE) {
         return Err(Errno::EBADF.into());
     }
-    if !is_regular(&file) {
+    let location = file.location().filter(|_| is_regular(&file));
+    let Some(location) = location else {
         let is_pipe = file.operations().seek() == Seek::No;
         return Err(if is_pipe {
             Errno::ESPIPE
@@ -574,29 +576,19 @@ pub fn fallocate(call: &mut Call<'_>) -> Called {
             Errno::ENODEV
         }
         .into());
+    };
+    if how == Allocation::Extend {
+        allow_size(call, end)?;
     }
-    allow_size(call, end)?;
-    let metadata = file.metadata(&call.io())?;
-    let has_holes = metadata.blocks.saturating_mul(512) < metadata.size;
-    if has_holes || at.cast_unsigned() > metadata.size {
-        return Err(Errno::EOPNOTSUPP.into());
-    }
-    extend(call, &file, metadata.size, end)
-}
-
-/// Appends zeros up to a size. A run that is cut leaves a file without holes, from where the next run goes on.
-fn extend(call: &Call<'_>, file: &OpenFile, mut size: u64, end: u64) -> Called {
-    let zeros = [0u8; PAGE_SIZE];
-    let mut done = 0;
-    while size < end {
-        let length = (end - size).min(PAGE_SIZE as u64) as usize;
-        let part = zeros.get(..length).unwrap_or_default();
-        let (at, count) = file
-            .operations()
-            .append(&call.io(), &mut SliceSource::new(part))?;
-        size = at.saturating_add(count as u64);
-        done += count;
-        if done >= SLICE && size < end {
+    let mut at = match call.progress() {
+        Continuation::Covered(next) => next,
+        _ => at.cast_unsigned(),
+    };
+    let slice = at.saturating_add(4 * SLICE as u64);
+    while at < end {
+        at = location.inode().allocate(&call.io(), at..end, how)?;
+        if at >= slice && at < end {
+            call.set_progress(Continuation::Covered(at));
             return Err(Outcome::Again);
         }
     }

@@ -8,7 +8,7 @@ use process::identity::{self, GROUPS_MAX, unless_unchanged};
 use security::{Credential, Identity, Privileges};
 
 /// Changes the caller's credential, or leaves it as it is when the change is refused.
-fn change<T>(
+pub(super) fn change<T>(
     call: &Call<'_>,
     act: impl FnOnce(&mut Credential, Privileges) -> Result<T, Errno>,
 ) -> Result<T, Errno> {
@@ -101,8 +101,8 @@ pub fn setresgid(call: &mut Call<'_>) -> Called {
 
 /// `man 2 setfsuid`: answers the number before.
 pub fn setfsuid(call: &mut Call<'_>) -> Called {
-    let before = change(call, |credential, _| {
-        Ok(identity::setfsuid(credential, number(call, 0)))
+    let before = change(call, |credential, of_root| {
+        Ok(identity::setfsuid(credential, number(call, 0), of_root))
     })?;
     Ok(u64::from(before))
 }
@@ -164,38 +164,5 @@ pub fn setgroups(call: &mut Call<'_>) -> Called {
     change(call, |credential, _| {
         identity::setgroups(credential, &groups)
     })?;
-    Ok(0)
-}
-
-/// `man 2 capget`, version 3: Linux's capabilities that match what the caller may do.
-///
-/// Corral's privileges are not Linux's capabilities; a program that asks is told "all" or "none", so that it
-/// behaves as for root or for a user.
-pub fn capget(call: &mut Call<'_>) -> Called {
-    const VERSION_3: u32 = 0x2008_0522;
-    const ALL: u64 = (1 << 41) - 1;
-    let (header, data) = (call.argument(0), call.argument(1));
-    if call.user.u32(header)? != VERSION_3 {
-        call.user.write(header, &VERSION_3.to_le_bytes())?;
-        return if data == 0 {
-            Ok(0)
-        } else {
-            Err(Errno::EINVAL.into())
-        };
-    }
-    if data == 0 {
-        return Ok(0);
-    }
-    let held = if call.credential().identity.euid == 0 {
-        ALL
-    } else {
-        0
-    };
-    let (low, high) = (held as u32, (held >> 32) as u32);
-    // effective, permitted, inheritable; low words, then high words.
-    let words = [low, low, 0, high, high, 0];
-    for (word, at) in words.iter().zip((data..).step_by(size_of::<u32>())) {
-        call.user.write(at, &word.to_le_bytes())?;
-    }
     Ok(0)
 }

@@ -49,6 +49,14 @@ impl Target {
         Ok(Target::Named(Named::at(call, 0, 1)?, follow))
     }
 
+    /// The open file, when it has no name.
+    fn nameless(&self) -> Option<&OpenFile> {
+        match self {
+            Target::Opened(file) if file.location().is_none() => Some(file),
+            _ => None,
+        }
+    }
+
     fn metadata(&self, call: &Call<'_>) -> Result<Metadata, Outcome> {
         match self {
             Target::Opened(file) => Ok(file.metadata(&call.io())?),
@@ -367,7 +375,7 @@ pub fn chmod(call: &mut Call<'_>) -> Called {
 /// `man 2 fchmod`.
 ///
 /// # Errors
-/// EBADF, EPERM, EROFS, EOPNOTSUPP for a file without name.
+/// EBADF, EPERM, EROFS.
 pub fn fchmod(call: &mut Call<'_>) -> Called {
     change_mode(call, &Target::Opened(opened(call, 0)?), 1)
 }
@@ -398,6 +406,10 @@ pub fn fchmodat2(call: &mut Call<'_>) -> Called {
 
 fn change_mode(call: &Call<'_>, target: &Target, mode: usize) -> Called {
     let mode = Mode::new(call.argument(mode) as u32);
+    if let Some(file) = target.nameless() {
+        file.change_mode(&call.io(), mode)?;
+        return Ok(0);
+    }
     target.change(call, |walk, location| walk.change_mode(location, mode))
 }
 
@@ -420,7 +432,7 @@ pub fn lchown(call: &mut Call<'_>) -> Called {
 /// `man 2 fchown`.
 ///
 /// # Errors
-/// EBADF, EPERM, EROFS, EOPNOTSUPP for a file without name.
+/// EBADF, EPERM, EROFS.
 pub fn fchown(call: &mut Call<'_>) -> Called {
     change_owner(call, &Target::Opened(opened(call, 0)?), 1)
 }
@@ -438,6 +450,10 @@ fn change_owner(call: &Call<'_>, target: &Target, first: usize) -> Called {
     // -1 leaves a number as it is.
     let number = |index| Some(call.argument(index) as u32).filter(|number| *number != u32::MAX);
     let (uid, gid) = (number(first), number(first + 1));
+    if let Some(file) = target.nameless() {
+        file.change_owner(&call.io(), uid, gid)?;
+        return Ok(0);
+    }
     target.change(call, |walk, location| walk.change_owner(location, uid, gid))
 }
 

@@ -7,6 +7,7 @@
 
 pub mod attribute;
 mod barrier;
+mod capability;
 pub mod clock;
 pub mod control;
 pub mod core_file;
@@ -518,7 +519,8 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Setfsgid => identity::setfsgid(call),
         S::Getgroups => identity::getgroups(call),
         S::Setgroups => identity::setgroups(call),
-        S::Capget => identity::capget(call),
+        S::Capget => capability::capget(call),
+        S::Capset => capability::capset(call),
 
         S::ClockGettime => clock::clock_gettime(call),
         S::ClockGetres => clock::clock_getres(call),

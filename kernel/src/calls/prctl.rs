@@ -1,21 +1,19 @@
 //! What a process sets of itself (`man 2 prctl`, `man 2 unshare`).
 
-use super::Call;
+use super::{Call, capability};
 use crate::outcome::Called;
 use crate::process::Conduct;
 use crate::system::system;
 use abi::Errno;
 use abi::linux::{
-    CloneFlags, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_IS_SET,
-    PR_CAP_AMBIENT_LOWER, PR_CAP_AMBIENT_RAISE, PR_CAPBSET_READ, PR_GET_CHILD_SUBREAPER,
-    PR_GET_DUMPABLE, PR_GET_NAME, PR_GET_NO_NEW_PRIVS, PR_GET_PDEATHSIG, PR_GET_SECUREBITS,
-    PR_GET_TIMERSLACK, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS,
-    PR_SET_PDEATHSIG, PR_SET_TIMERSLACK, SignalNumber, TASK_COMM_LEN,
+    CloneFlags, PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_CAPBSET_READ, PR_GET_CHILD_SUBREAPER,
+    PR_GET_DUMPABLE, PR_GET_KEEPCAPS, PR_GET_NAME, PR_GET_NO_NEW_PRIVS, PR_GET_PDEATHSIG,
+    PR_GET_SECUREBITS, PR_GET_TIMERSLACK, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
+    PR_SET_NAME, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, PR_SET_SECUREBITS, PR_SET_TIMERSLACK,
+    SignalNumber, TASK_COMM_LEN,
 };
+use security::SecureBits;
 use sync::{Rank, SpinLock};
-
-/// The capability with the highest number (`CAP_CHECKPOINT_RESTORE`).
-const LAST_CAPABILITY: u64 = 40;
 
 /// `man 2 prctl`.
 ///
@@ -63,12 +61,22 @@ pub fn prctl(call: &mut Call<'_>) -> Called {
             let adopts = system().tree.lock().is_subreaper(call.process().pid);
             store(call, argument, u32::from(adopts))
         }
-        // Root has all capabilities of its partition in every program that it runs, and nobody else has any.
-        PR_CAPBSET_READ if argument <= LAST_CAPABILITY => Ok(1),
-        PR_GET_SECUREBITS => Ok(0),
-        PR_CAP_AMBIENT => ambient(argument, third, [fourth, fifth]),
+        PR_CAPBSET_READ => capability::is_in_bounding_set(call, argument),
+        PR_CAPBSET_DROP => capability::drop_from_bounding_set(call, argument),
+        PR_GET_SECUREBITS => Ok(u64::from(secure_bits(call).bits())),
+        PR_SET_SECUREBITS => capability::set_secure_bits(call, argument),
+        PR_GET_KEEPCAPS => {
+            let keeps = secure_bits(call).contains(SecureBits::KEEP_CAPABILITIES);
+            Ok(u64::from(keeps))
+        }
+        PR_SET_KEEPCAPS => capability::keep(call, argument),
+        PR_CAP_AMBIENT => capability::ambient(call, [argument, third, fourth, fifth]),
         _ => Err(Errno::EINVAL.into()),
     }
+}
+
+fn secure_bits(call: &Call<'_>) -> SecureBits {
+    call.credential().capabilities.secure_bits
 }
 
 fn set(call: &Call<'_>, act: impl FnOnce(&mut Conduct)) -> Called {
@@ -97,17 +105,6 @@ fn get_name(call: &Call<'_>, address: u64) -> Called {
         .for_each(|(place, byte)| *place = byte);
     call.user.write(address, &bytes)?;
     Ok(0)
-}
-
-/// The ambient set is always empty.
-fn ambient(operation: u64, capability: u64, rest: [u64; 2]) -> Called {
-    let known = capability <= LAST_CAPABILITY && rest == [0; 2];
-    match operation {
-        PR_CAP_AMBIENT_CLEAR_ALL if capability == 0 && rest == [0; 2] => Ok(0),
-        PR_CAP_AMBIENT_IS_SET | PR_CAP_AMBIENT_LOWER if known => Ok(0),
-        PR_CAP_AMBIENT_RAISE if known => Err(Errno::EPERM.into()),
-        _ => Err(Errno::EINVAL.into()),
-    }
 }
 
 /// `man 2 unshare`: files, place and semaphores to take back. The threads of a process have these together here.

@@ -2,13 +2,13 @@
 
 use super::Call;
 use super::thread::target;
-use crate::outcome::Called;
+use crate::outcome::{Called, Outcome};
 use crate::process::Process;
 use crate::ptrace::registers::{self, GENERAL, LARGEST, RegisterSet, Restart};
 use crate::ptrace::{self, Halt, Mode, Relation};
 use crate::signals::{self, Origin};
 use crate::system::{Numbered, system};
-use crate::thread::Thread;
+use crate::thread::{Body, Thread};
 use crate::user::Segment;
 use abi::linux::{
     AUDIT_ARCH, Field, SIGINFO_SIZE, SigInfo, SignalNumber, SignalSet, TraceCallInfo, TraceOptions,
@@ -221,11 +221,16 @@ fn poke(thread: &Thread, address: u64, bytes: &[u8]) -> Called {
     }
 }
 
+/// Looks at or changes the body of a thread that has halted. It may just be looking itself whether it is to go on, on another
+/// CPU, and then has it: the call is run again.
+fn with_body<T>(thread: &Thread, act: impl FnOnce(&mut Body) -> T) -> Result<T, Outcome> {
+    thread.with_body(act).ok_or(Outcome::Again)
+}
+
 /// The general registers.
-fn general(call: &Call<'_>, thread: &Thread, halt: Halt) -> Result<[u64; GENERAL], Errno> {
+fn general(call: &Call<'_>, thread: &Thread, halt: Halt) -> Result<[u64; GENERAL], Outcome> {
     let argument = ptrace::with(call.process(), thread, |_, own| Ok(own.argument))?;
-    let words = thread.with_body(|body| registers::general(body, halt, argument));
-    words.ok_or(Errno::ESRCH)
+    with_body(thread, |body| registers::general(body, halt, argument))
 }
 
 fn set_general(
@@ -233,17 +238,17 @@ fn set_general(
     thread: &Thread,
     halt: Halt,
     words: &[u64; GENERAL],
-) -> Result<(), Errno> {
-    let restart = thread.with_body(|body| {
+) -> Result<(), Outcome> {
+    let restart = with_body(thread, |body| {
         let mut restart = Restart::default();
         registers::set_general(body, &mut restart, halt, words);
         restart
-    });
-    let restart = restart.ok_or(Errno::ESRCH)?;
+    })?;
     ptrace::with(call.process(), thread, |_, own| {
         own.set_restart(restart);
         Ok(())
-    })
+    })?;
+    Ok(())
 }
 
 /// The bytes of a set of registers.
@@ -267,7 +272,7 @@ fn read_set(
     thread: &Thread,
     halt: Halt,
     set: RegisterSet,
-) -> Result<Bytes, Errno> {
+) -> Result<Bytes, Outcome> {
     let mut bytes = Bytes {
         bytes: [0; LARGEST],
         size: set.size(),
@@ -275,8 +280,7 @@ fn read_set(
     if set == RegisterSet::General {
         general(call, thread, halt)?.put(bytes.get_mut());
     } else {
-        let read = thread.with_body(|body| set.read(&body.context, bytes.get_mut()));
-        read.ok_or(Errno::ESRCH)?;
+        with_body(thread, |body| set.read(&body.context, bytes.get_mut()))?;
     }
     Ok(bytes)
 }
@@ -287,12 +291,13 @@ fn write_set(
     halt: Halt,
     set: RegisterSet,
     bytes: &Bytes,
-) -> Result<(), Errno> {
+) -> Result<(), Outcome> {
     if set == RegisterSet::General {
         return set_general(call, thread, halt, &Field::get(bytes.get()));
     }
-    let written = thread.with_body(|body| set.write(&mut body.context, bytes.get()));
-    written.ok_or(Errno::ESRCH)?
+    Ok(with_body(thread, |body| {
+        set.write(&mut body.context, bytes.get())
+    })??)
 }
 
 fn get_all(call: &Call<'_>, thread: &Thread, halt: Halt, set: RegisterSet) -> Called {
@@ -359,11 +364,11 @@ fn user_place(address: u64) -> Result<UserPlace, Errno> {
     }
 }
 
-fn peek_user(call: &Call<'_>, thread: &Thread, halt: Halt, address: u64) -> Result<u64, Errno> {
+fn peek_user(call: &Call<'_>, thread: &Thread, halt: Halt, address: u64) -> Called {
     match user_place(address)? {
         UserPlace::General(word) => {
             let words = general(call, thread, halt)?;
-            words.get(word).copied().ok_or(Errno::EIO)
+            Ok(words.get(word).copied().ok_or(Errno::EIO)?)
         }
         UserPlace::Floating(word) => {
             let bytes = read_set(call, thread, halt, RegisterSet::Floating)?;

@@ -117,7 +117,7 @@ impl Walk<'_> {
         let fitting_gid = gid.is_none_or(|gid| gid == metadata.gid || identity.in_group(gid));
         let untouched = uid.is_none() && gid.is_none();
         let own_choice = owns && keeps_uid && fitting_gid;
-        if !(self.holds(Privileges::FILE_OWNER) || untouched || own_choice) {
+        if !(self.holds(Privileges::CHANGE_OWNER) || untouched || own_choice) {
             return Err(Errno::EPERM.into());
         }
         let kept = without_set_id(metadata.mode);

@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::any::Any;
+use core::ops::Range;
 use fallible::NoMemory;
 use sync::{Rank, SpinLock};
 use wait::{Attempt, Sink, Source};
@@ -153,6 +154,17 @@ impl Attachment {
         };
         Ok(attached.downcast().ok())
     }
+}
+
+/// What [`Inode::allocate`] does to a part of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// Its holes get memory, and the file reaches to its end at least.
+    Extend,
+    /// Its holes get memory; the file keeps its size.
+    Reserve,
+    /// It becomes a hole; the file keeps its size.
+    Punch,
 }
 
 /// A file of any kind, as its file system keeps it.
@@ -337,6 +349,15 @@ pub trait Inode: Any + Send + Sync {
     /// As [`Inode::write_at`].
     fn append(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<(u64, usize)> {
         Err(Errno::EINVAL.into())
+    }
+
+    /// Gives or takes back the memory of a part of a regular file, some of it at a time; answers up to where it has been
+    /// done.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP where files have no holes, ENOSPC; EPERM when a seal forbids it.
+    fn allocate(&self, cx: &IoContext<'_>, part: Range<u64>, how: Allocation) -> Attempt<u64> {
+        Err(Errno::EOPNOTSUPP.into())
     }
 
     /// The pages of a regular file, for mmap and exec.

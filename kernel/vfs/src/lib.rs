@@ -39,6 +39,7 @@ mod name;
 pub mod observe;
 mod open;
 mod open_file;
+mod ownership;
 mod place;
 mod remove;
 mod rename;
@@ -50,7 +51,8 @@ pub use dirent::fill_dirents;
 pub use file::{FileOperations, IoContext, IoctlArgument, Seek, Whence};
 pub use file_table::{DESCRIPTOR_LIMIT, Descriptor, FileTable, Taken};
 pub use inode::{
-    Attachment, DirectoryEntry, Flow, Inode, Link, NewNode, NodeContent, RenameFlags, Seals,
+    Allocation, Attachment, DirectoryEntry, Flow, Inode, Link, NewNode, NodeContent, RenameFlags,
+    Seals,
 };
 pub use inode_file::InodeFile;
 pub use metadata::{

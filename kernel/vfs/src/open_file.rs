@@ -1,15 +1,18 @@
 //! What a descriptor refers to (`man 2 open`, "open file description").
 
 use crate::observe::{self, Events};
+use crate::ownership::Ownership;
 use crate::{
-    FileOperations, FileSystemStatus, Inode, IoContext, IoctlArgument, Location, Metadata, Seek,
-    Whence,
+    FileOperations, FileSystemStatus, Inode, IoContext, IoctlArgument, Location, Metadata, Mode,
+    Seek, Whence,
 };
 use abi::{Cid, Errno};
 use alloc::sync::{Arc, Weak};
 use bitflags::bitflags;
+use core::any::Any;
 use core::sync::atomic::{AtomicU32, Ordering};
 use fallible::{Map, NoMemory};
+use spin::Once;
 use sync::{Rank, SpinLock};
 use wait::{Attempt, PollEvents, Sink, Source, Stop, Waiter};
 
@@ -81,6 +84,8 @@ pub struct OpenFile {
     flags: AtomicU32,
     position: SpinLock<u64>,
     watchers: SpinLock<Watchers>,
+    kept: Once<Arc<dyn Any + Send + Sync>>,
+    ownership: Ownership,
 }
 
 impl OpenFile {
@@ -104,7 +109,25 @@ impl OpenFile {
             flags: AtomicU32::new(flags.bits()),
             position: SpinLock::new(Rank::Position, 0),
             watchers: SpinLock::new(Rank::OpenFile, Watchers::default()),
+            kept: Once::new(),
+            ownership: Ownership::new(),
         })
+    }
+
+    /// What the kernel keeps as long as the file is open, made by the first who wants it.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn keep(
+        &self,
+        make: impl FnOnce() -> Result<Arc<dyn Any + Send + Sync>, NoMemory>,
+    ) -> Result<&Arc<dyn Any + Send + Sync>, NoMemory> {
+        self.kept.try_call_once(make)
+    }
+
+    /// What has been made by [`OpenFile::keep`].
+    pub fn kept(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.kept.get()
     }
 
     /// Tells `watcher` when the file is closed; answers a number for [`OpenFile::unwatch`].
@@ -351,12 +374,35 @@ impl OpenFile {
     /// As [`Inode::metadata`]; EBADF when neither inode nor object tells.
     pub fn metadata(&self, cx: &IoContext<'_>) -> Attempt<Metadata> {
         if let Some(metadata) = self.operations.metadata() {
-            return Ok(metadata);
+            return Ok(self.ownership.over(metadata));
         }
         match &self.location {
             Some(location) => location.inode().metadata(cx),
             None => Err(Stop::Error(Errno::EBADF)),
         }
+    }
+
+    /// Changes the mode of what has no name.
+    ///
+    /// # Errors
+    /// EPERM for who is not the owner.
+    pub fn change_mode(&self, cx: &IoContext<'_>, mode: Mode) -> Attempt<()> {
+        let now = self.metadata(cx)?;
+        Ok(self.ownership.change_mode(cx.credential, &now, mode)?)
+    }
+
+    /// Changes the owner and the group of what has no name; `None` leaves one as it is.
+    ///
+    /// # Errors
+    /// EPERM.
+    pub fn change_owner(
+        &self,
+        cx: &IoContext<'_>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+    ) -> Attempt<()> {
+        let now = self.metadata(cx)?;
+        Ok(self.ownership.change_owner(cx.credential, &now, uid, gid)?)
     }
 
     /// What `fstatfs` tells.

@@ -3,6 +3,8 @@
 #include "check.h"
 #include <sys/uio.h>
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sendfile.h>
 #include <sys/xattr.h>
@@ -143,7 +145,7 @@ static void copy_range_errors(void)
 	WANT(lseek(to, 0, SEEK_END) == 0);
 }
 
-static void send(void)
+static void sending(void)
 {
 	int from = make("from", 0), ends[2];
 	fill(from, 5000);
@@ -179,10 +181,91 @@ static void transfer_flags(void)
 	WANT_ERROR(preadv2(ends[0], &into, 1, 0, 0), ESPIPE);
 }
 
+/* How much memory a file has, in bytes. */
+static long held(int file)
+{
+	struct stat now;
+	WANT(fstat(file, &now) == 0);
+	return now.st_blocks * 512L;
+}
+
+static long size_of(int file)
+{
+	struct stat now;
+	WANT(fstat(file, &now) == 0);
+	return now.st_size;
+}
+
+static void holes(void)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	static char text[16384], found[16384], zeros[16384];
+	int file = make("f", 0);
+	memset(text, 'x', sizeof text);
+	/* Memory in advance, with and without a new size, and for what had been a hole. */
+	WANT(fallocate(file, FALLOC_FL_KEEP_SIZE, 0, 2 * page) == 0);
+	WANT(size_of(file) == 0 && held(file) == 2 * page);
+	WANT(fallocate(file, 0, 0, page + 1) == 0);
+	WANT(size_of(file) == page + 1 && held(file) == 2 * page);
+	WANT(ftruncate(file, 0) == 0 && ftruncate(file, 100 * page) == 0 && held(file) == 0);
+	WANT(fallocate(file, 0, 50 * page, page) == 0 && size_of(file) == 100 * page && held(file) == page);
+	WANT(fallocate(file, 0, 200 * page, 2000 * page) == 0 && size_of(file) == 2200 * page);
+	WANT(held(file) == 2001 * page);
+	WANT(fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 3000 * page) == 0);
+	WANT(size_of(file) == 2200 * page && held(file) == 0);
+	/* A hole in the middle of pages reads as zeros; what is mapped shows it too. */
+	WANT(ftruncate(file, 0) == 0 && pwrite(file, text, sizeof text, 0) == (ssize_t)sizeof text);
+	char *shared = mmap(NULL, sizeof text, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	WANT(shared != MAP_FAILED && shared[3 * page] == 'x');
+	WANT(fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 100, 3 * page) == 0);
+	WANT(pread(file, found, sizeof found, 0) == (ssize_t)sizeof found);
+	WANT(memcmp(found, text, 100) == 0 && memcmp(found + 100, zeros, 3 * page) == 0);
+	WANT(memcmp(found + 100 + 3 * page, text, page - 100) == 0);
+	WANT(memcmp(shared, found, sizeof found) == 0);
+	shared[page] = 'y';
+	WANT(pread(file, found, 1, page) == 1 && found[0] == 'y');
+	/* What cannot be. */
+	WANT_ERROR(fallocate(file, FALLOC_FL_PUNCH_HOLE, 0, page), EOPNOTSUPP);
+	WANT_ERROR(fallocate(file, FALLOC_FL_COLLAPSE_RANGE, 0, page), EOPNOTSUPP);
+	WANT_ERROR(fallocate(file, 0, 0, 0), EINVAL);
+	WANT_ERROR(fallocate(file, 0, -1, 5), EINVAL);
+	WANT_ERROR(fallocate(file, 0, 0x7fffffffffffffff, 5), EFBIG);
+	int readable = open("f", O_RDONLY);
+	WANT_ERROR(fallocate(readable, 0, 0, page), EBADF);
+	int pipes[2];
+	WANT(pipe(pipes) == 0);
+	WANT_ERROR(fallocate(pipes[1], 0, 0, page), ESPIPE);
+	int sealed = memfd_create("m", MFD_ALLOW_SEALING);
+	WANT(sealed >= 0 && ftruncate(sealed, page) == 0);
+	WANT(fallocate(sealed, 0, 0, page) == 0 && fcntl(sealed, F_ADD_SEALS, F_SEAL_GROW) == 0);
+	WANT_ERROR(fallocate(sealed, 0, 0, 2 * page), EPERM);
+	WANT(fcntl(sealed, F_ADD_SEALS, F_SEAL_WRITE) == 0);
+	WANT_ERROR(fallocate(sealed, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, page), EPERM);
+}
+
+/* Pipes and sockets have owners and modes too. */
+static void owners(void)
+{
+	int ends[2];
+	struct stat now;
+	WANT(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+	WANT(fchmod(ends[0], 0400) == 0 && fstat(ends[0], &now) == 0 && (now.st_mode & 07777) == 0400);
+	WANT(fstat(ends[1], &now) == 0 && (now.st_mode & 07777) == 0777);
+	WANT(fchown(ends[0], 7, -1) == 0 && fstat(ends[0], &now) == 0 && now.st_uid == 7 && now.st_gid == 0);
+	WANT(pipe(ends) == 0 && fchmod(ends[1], 0200) == 0);
+	as_nobody();
+	WANT_ERROR(fchmod(ends[1], 0777), EPERM);
+	WANT_ERROR(fchown(ends[1], 65534, -1), EPERM);
+	WANT(pipe(ends) == 0 && fchmod(ends[1], 0200) == 0 && fchown(ends[1], 65534, 65534) == 0);
+	WANT_ERROR(fchown(ends[1], 0, -1), EPERM);
+}
+
 static const struct check checks[] = {
+	{ "owners", owners },
+	{ "holes", holes },
 	{ "transfer-flags", transfer_flags },
 	{ "attributes", attributes },	      { "attribute-names", attribute_names },
 	{ "attributes-of-others", attributes_of_others }, { "copy-range", copy_range },
-	{ "copy-range-errors", copy_range_errors },	      { "send", send },
+	{ "copy-range-errors", copy_range_errors },	      { "send", sending },
 };
 MAIN(checks)

@@ -525,9 +525,52 @@ static void stranger(pid_t pid)
 	WANT_ERROR(open(path, O_RDONLY), EACCES);
 }
 
+/* Registers are there at every stop, whatever else makes the thread look up just then. */
+static void registers_at_every_stop(void)
+{
+	enum { CALLS = 3000 };
+	pid_t traced = fork();
+	WANT(traced >= 0);
+	if (traced == 0) {
+		sigset_t all;
+		sigfillset(&all);
+		sigprocmask(SIG_BLOCK, &all, NULL);
+		PT(PTRACE_TRACEME, 0, 0, 0);
+		syscall(SYS_tgkill, getpid(), gettid(), SIGSTOP);
+		for (int turn = 0; turn < CALLS; turn++)
+			syscall(SYS_getppid);
+		_exit(7);
+	}
+	want_stop(traced, SIGSTOP, 0);
+	pid_t disturber = fork();
+	WANT(disturber >= 0);
+	if (disturber == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (kill(traced, SIGUSR1) == 0)
+			;
+		_exit(0);
+	}
+	PT(PTRACE_SETOPTIONS, traced, 0, PTRACE_O_TRACESYSGOOD);
+	for (int stops = 0;; stops++) {
+		unsigned long registers[48];
+		struct iovec room = { registers, sizeof registers };
+		PT(PTRACE_SYSCALL, traced, 0, 0);
+		int status = next(traced);
+		if (WIFEXITED(status)) {
+			WANT(WEXITSTATUS(status) == 7 && stops > CALLS);
+			break;
+		}
+		WANT(WIFSTOPPED(status) && WSTOPSIG(status) == SYSGOOD);
+		PT(PTRACE_GETREGSET, traced, NT_PRSTATUS, &room);
+	}
+	kill(disturber, SIGKILL);
+	WANT(waitpid(disturber, NULL, 0) == disturber);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check checks[] = {
+		{ "registers-at-every-stop", registers_at_every_stop },
 		{ "nothing", nothing },
 		{ "family", family },
 		{ "threads", threads },

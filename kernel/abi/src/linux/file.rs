@@ -147,6 +147,20 @@ pub const F_SETLKW: u32 = 7;
 pub const F_SETOWN: u32 = 8;
 /// `fcntl`: get the receiver of SIGIO.
 pub const F_GETOWN: u32 = 9;
+/// `fcntl`: set the signal that comes instead of SIGIO.
+pub const F_SETSIG: u32 = 10;
+/// `fcntl`: get the signal that comes instead of SIGIO.
+pub const F_GETSIG: u32 = 11;
+/// `fcntl`: set the receiver of SIGIO, with its kind.
+pub const F_SETOWN_EX: u32 = 15;
+/// `fcntl`: get the receiver of SIGIO, with its kind.
+pub const F_GETOWN_EX: u32 = 16;
+/// Kind of a receiver of SIGIO: a thread.
+pub const F_OWNER_TID: u32 = 0;
+/// Kind of a receiver of SIGIO: a process.
+pub const F_OWNER_PID: u32 = 1;
+/// Kind of a receiver of SIGIO: a process group.
+pub const F_OWNER_PGRP: u32 = 2;
 /// `fcntl`: duplicate, closed on execve.
 pub const F_DUPFD_CLOEXEC: u32 = 1030;
 /// `fcntl`: set a pipe's capacity.
@@ -159,6 +173,11 @@ pub const F_ADD_SEALS: u32 = 1033;
 pub const F_GET_SEALS: u32 = 1034;
 /// Descriptor flag: close on execve.
 pub const FD_CLOEXEC: u32 = 1;
+
+/// `fallocate`: the size of the file stays.
+pub const FALLOC_FL_KEEP_SIZE: u32 = 1;
+/// `fallocate`: make a hole.
+pub const FALLOC_FL_PUNCH_HOLE: u32 = 2;
 
 /// `lseek`: from the start.
 pub const SEEK_SET: u32 = 0;
@@ -197,6 +216,14 @@ pub const FIOCLEX: u32 = ioctl(IoctlDirection::None, b'f', 1, 0);
 pub const FIONCLEX: u32 = ioctl(IoctlDirection::None, b'f', 2, 0);
 /// ioctl: SIGIO on or off.
 pub const FIOASYNC: u32 = ioctl(IoctlDirection::Write, b'f', 125, 4);
+/// ioctl of sockets: set the receiver of SIGIO.
+pub const FIOSETOWN: u32 = 0x8901;
+/// ioctl of sockets: set the receiver of SIGIO.
+pub const SIOCSPGRP: u32 = 0x8902;
+/// ioctl of sockets: get the receiver of SIGIO.
+pub const FIOGETOWN: u32 = 0x8903;
+/// ioctl of sockets: get the receiver of SIGIO.
+pub const SIOCGPGRP: u32 = 0x8904;
 /// ioctl: non-blocking on or off.
 pub const FIONBIO: u32 = ioctl(IoctlDirection::Write, b'f', 126, 4);
 /// ioctl: bytes that can be read.

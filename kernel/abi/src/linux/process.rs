@@ -308,6 +308,21 @@ pub const PRIO_PGRP: u64 = 1;
 /// `which` of `getpriority`: a user.
 pub const PRIO_USER: u64 = 2;
 
+/// Versions of the interface of `capget` and `capset`: sets of 32 bits, the first and the second with 64.
+pub const CAPABILITY_VERSION_1: u32 = 0x1998_0330;
+/// See [`CAPABILITY_VERSION_1`].
+pub const CAPABILITY_VERSION_2: u32 = 0x2007_1026;
+/// See [`CAPABILITY_VERSION_1`].
+pub const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+/// `prctl`: whether capabilities are kept when the user changes.
+pub const PR_GET_KEEPCAPS: u64 = 7;
+/// `prctl`: keep capabilities when the user changes.
+pub const PR_SET_KEEPCAPS: u64 = 8;
+/// `prctl`: take a capability out of the bounding set.
+pub const PR_CAPBSET_DROP: u64 = 24;
+/// `prctl`: set how user 0 and capabilities go together.
+pub const PR_SET_SECUREBITS: u64 = 28;
 /// `prctl`: set the signal for the parent's death.
 pub const PR_SET_PDEATHSIG: u64 = 1;
 /// `prctl`: get the signal for the parent's death.

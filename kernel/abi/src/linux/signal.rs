@@ -308,6 +308,14 @@ pub const SI_QUEUE: i32 = -1;
 pub const SI_TIMER: i32 = -2;
 /// `si_code`: a message arrived in a message queue.
 pub const SI_MESGQ: i32 = -3;
+/// SIGIO: there is something to read.
+pub const POLL_IN: i32 = 1;
+/// SIGIO: there is room to write.
+pub const POLL_OUT: i32 = 2;
+/// SIGIO: an error.
+pub const POLL_ERR: i32 = 4;
+/// SIGIO: the other side has gone.
+pub const POLL_HUP: i32 = 6;
 /// `si_code`: asynchronous I/O completed.
 pub const SI_ASYNCIO: i32 = -4;
 /// `si_code`: sent by `tkill` or `tgkill`.

@@ -3,6 +3,8 @@
 //! The kernel keeps one [`Devices`], the list of all devices. A [`Devfs`] is what one environment sees of it:
 //! Global everything, a partition what is exported to it, and devices of its own (its console). An environment
 //! only stores what differs from the list, so it costs a few hundred bytes; nodes are made when they are looked up.
+//! Files that programs make beside the devices (`/dev/log`, say) are in a file system in memory that the kernel brings when
+//! the first is made.
 //!
 //! `null`, `zero`, `full`, `random` and `urandom` live here ([`register_memory_devices`]); all others are brought by the
 //! kernel as [`Device`]s.
@@ -15,6 +17,7 @@
 extern crate alloc;
 
 mod devices;
+mod files;
 mod memory_devices;
 mod node;
 
@@ -26,8 +29,12 @@ use alloc::sync::Arc;
 use fallible::{Map, NoMemory};
 use node::{Attributes, Node};
 use security::{Absent, Tagged};
+use spin::Once;
 use sync::{Rank, SpinLock};
 use vfs::{Clock, DeviceNumber, Inode, IoContext, Timestamp};
+
+/// Makes the directory in memory for the files of one partition that are no devices.
+pub type MakeFiles = fn(Cid) -> Result<Arc<dyn Inode>, Errno>;
 
 /// The devices of one environment.
 pub struct Devfs {
@@ -43,6 +50,9 @@ pub(crate) struct View {
     clock: Arc<dyn Clock>,
     made: Timestamp,
     state: SpinLock<ViewState>,
+    /// What is no device, and how its directory is made.
+    files: Once<Arc<dyn Inode>>,
+    make_files: MakeFiles,
 }
 
 #[derive(Default)]
@@ -64,6 +74,7 @@ impl Devfs {
         devices: &Arc<Devices>,
         selection: Selection,
         clock: Arc<dyn Clock>,
+        make_files: MakeFiles,
     ) -> Result<Self, NoMemory> {
         let made = clock.now();
         let state = SpinLock::new(Rank::Inode, ViewState::default());
@@ -74,6 +85,8 @@ impl Devfs {
             clock,
             made,
             state,
+            files: Once::new(),
+            make_files,
         })?;
         Ok(Self {
             view,

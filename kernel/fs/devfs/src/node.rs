@@ -2,12 +2,14 @@
 
 use crate::View;
 use crate::devices::{Devices, Item, What};
+use crate::files::FIRST_COOKIE;
 use abi::{Cid, Errno};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use vfs::{
     Access, Change, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow,
-    Inode, InodeId, IoContext, Metadata, Mode, NAME_LIMIT, NewTime, Timestamp,
+    Inode, InodeId, IoContext, Metadata, Mode, NAME_LIMIT, NewNode, NewTime, RenameFlags,
+    Timestamp,
 };
 use wait::Attempt;
 
@@ -33,6 +35,19 @@ impl Node {
         Self {
             view: view.clone(),
             item: None,
+        }
+    }
+
+    /// Whether it is the root directory of a view.
+    pub(crate) fn is_root_of(&self, view: &View) -> bool {
+        self.item.is_none() && core::ptr::eq(&*self.view, view)
+    }
+
+    /// The view whose root directory it is, for a change of what is in it.
+    fn as_root(&self) -> Result<&View, Errno> {
+        match self.item {
+            None => Ok(&self.view),
+            Some(_) => Err(Errno::EPERM),
         }
     }
 
@@ -152,16 +167,61 @@ impl Inode for Node {
             return Err(Errno::ENOTDIR.into());
         }
         let devices = self.view.devices(cx)?;
-        let name = core::str::from_utf8(name)
-            .ok()
-            .filter(|_| self.item.is_none());
-        let item = name
-            .and_then(|name| self.view.item(devices, name))
-            .ok_or(Errno::ENOENT)?;
-        Ok(fallible::arc(Node {
-            view: self.view.clone(),
-            item: Some(item),
-        })?)
+        if self.item.is_some() {
+            return Err(Errno::ENOENT.into());
+        }
+        let text = core::str::from_utf8(name).ok();
+        match text.and_then(|name| self.view.item(devices, name)) {
+            Some(item) => Ok(fallible::arc(Node {
+                view: self.view.clone(),
+                item: Some(item),
+            })?),
+            None => self.view.files().ok_or(Errno::ENOENT)?.lookup(cx, name),
+        }
+    }
+
+    fn create(
+        &self,
+        cx: &IoContext<'_>,
+        name: &[u8],
+        node: &NewNode<'_>,
+    ) -> Attempt<Arc<dyn Inode>> {
+        let view = self.as_root()?;
+        if view.is_device(cx, name)? {
+            return Err(Errno::EEXIST.into());
+        }
+        view.files_or_new()?.create(cx, name, node)
+    }
+
+    fn link(&self, cx: &IoContext<'_>, name: &[u8], target: &Arc<dyn Inode>) -> Attempt<()> {
+        let view = self.as_root()?;
+        if view.is_device(cx, name)? {
+            return Err(Errno::EEXIST.into());
+        }
+        view.files_or_new()?.link(cx, name, target)
+    }
+
+    fn unlink(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<()> {
+        self.as_root()?.files_with(cx, name)?.unlink(cx, name)
+    }
+
+    fn remove_directory(&self, cx: &IoContext<'_>, name: &[u8]) -> Attempt<()> {
+        let files = self.as_root()?.files_with(cx, name)?;
+        files.remove_directory(cx, name)
+    }
+
+    fn rename(
+        &self,
+        cx: &IoContext<'_>,
+        name: &[u8],
+        target: &Arc<dyn Inode>,
+        new_name: &[u8],
+        flags: RenameFlags,
+    ) -> Attempt<()> {
+        let view = self.as_root()?;
+        let target = view.target(cx, target, new_name)?;
+        let files = view.files_with(cx, name)?;
+        files.rename(cx, name, target, new_name, flags)
     }
 
     fn entries(
@@ -173,12 +233,15 @@ impl Inode for Node {
         if self.kind() != FileKind::Directory {
             return Err(Errno::ENOTDIR.into());
         }
+        if self.item.is_some() {
+            return Ok(());
+        }
         let devices = self.view.devices(cx)?;
         let mut at = cookie;
         while let Some(item) = self
             .view
             .item_from(devices, at)
-            .filter(|_| self.item.is_none())
+            .filter(|_| at < FIRST_COOKIE)
         {
             at = item.number + 1;
             let entry = DirectoryEntry {
@@ -188,10 +251,10 @@ impl Inode for Node {
                 next: at,
             };
             if each(entry)? == Flow::Stop {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        self.view.file_entries(cx, at.max(FIRST_COOKIE), each)
     }
 
     fn read_link(&self, _cx: &IoContext<'_>) -> Attempt<Vec<u8>> {

@@ -3,7 +3,7 @@ use abi::Errno;
 use alloc::vec;
 use alloc::vec::Vec;
 use security::{Credential, Identity, Privileges};
-use vfs::{Access, Change, Flow, IoContext, Mode};
+use vfs::{Access, Change, FileKind, Flow, IoContext, Mode, NewNode, NodeContent, RenameFlags};
 use wait::{Sleeper, SliceSink, SliceSource, Stop, Ticket, Waiter};
 
 struct Nobody;
@@ -78,8 +78,18 @@ fn view(devices: &Arc<Devices>, owner: u16, selection: Selection) -> Devfs {
         devices,
         selection,
         Arc::new(Noon),
+        files,
     )
     .expect("memory")
+}
+
+fn files(owner: Cid) -> Result<Arc<dyn Inode>, Errno> {
+    let capacity = ramfs::Capacity {
+        pages: 9,
+        inodes: 9,
+    };
+    let device = DeviceNumber::new(0, 6);
+    Ok(ramfs::Ramfs::new(device, capacity, Arc::new(Noon), owner)?.root())
 }
 
 fn names(devfs: &Devfs) -> Vec<alloc::string::String> {
@@ -215,4 +225,41 @@ fn devfs04_another_partition_finds_nothing() {
     assert_eq!(null(Cid(3)), Ok(()));
     assert_eq!(null(Cid(2)), Err(Stop::Error(Errno::ENOENT)));
     assert_eq!(null(Cid::GLOBAL), Err(Stop::Error(Errno::ENOENT)));
+}
+
+#[test]
+fn devfs05_files_are_made_beside_devices_in_one_environment_only() {
+    let devices = devices();
+    let (one, two) = (
+        view(&devices, 3, Selection::Exported),
+        view(&devices, 4, Selection::Exported),
+    );
+    let before = names(&one);
+    let root = one.root().expect("memory");
+    let node = NewNode {
+        content: NodeContent::Socket,
+        mode: Mode::new(0o666),
+        uid: 0,
+        gid: 0,
+    };
+    with_context(|cx| {
+        let refused = |errno| Err(Stop::Error(errno));
+        let create = |name: &[u8]| root.create(cx, name, &node).map(drop);
+        assert_eq!(create(b"null"), refused(Errno::EEXIST));
+        assert_eq!(create(b"log"), Ok(()));
+        assert_eq!(create(b"log"), refused(Errno::EEXIST));
+        assert_eq!(root.lookup(cx, b"log").unwrap().kind(), FileKind::Socket);
+        let rename =
+            |from: &[u8], to: &[u8]| root.rename(cx, from, &root, to, RenameFlags::empty());
+        assert_eq!(rename(b"null", b"other"), refused(Errno::EPERM));
+        assert_eq!(rename(b"log", b"null"), refused(Errno::EPERM));
+        assert_eq!(rename(b"log", b"log2"), Ok(()));
+        assert_eq!(root.unlink(cx, b"null"), refused(Errno::EPERM));
+    });
+    let mut expected = before.clone();
+    expected.push("log2".into());
+    assert_eq!(names(&one), expected);
+    assert_eq!(names(&two), before);
+    with_context(|cx| root.unlink(cx, b"log2")).unwrap();
+    assert_eq!(names(&one), before);
 }

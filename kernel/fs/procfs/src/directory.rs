@@ -4,7 +4,7 @@ use crate::network_files::{CORE_FILES, IPV4_FILES, NET_FILES, NetworkFile};
 use crate::node::{ProcessLink, What};
 use crate::process_files;
 use crate::source::{Known, ProcSource, ProcessRef};
-use crate::system_files::{FS_FILES, KERNEL_FILES, ROOT_FILES};
+use crate::system_files::{FS_FILES, KERNEL_FILES, RANDOM_FILES, ROOT_FILES, SystemFile, VM_FILES};
 use abi::Pid;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,6 +27,11 @@ fn of_network(
     collect(files.map(|&(name, file)| (name, What::Network(file))))
 }
 
+fn of_system(files: &[(&'static str, SystemFile)]) -> Result<Vec<(&'static str, What)>, NoMemory> {
+    let files = files.iter();
+    collect(files.map(|&(name, file)| (name, What::System(file))))
+}
+
 /// The names of a directory that are always there.
 fn fixed(what: What) -> Result<Vec<(&'static str, What)>, NoMemory> {
     match what {
@@ -47,15 +52,16 @@ fn fixed(what: What) -> Result<Vec<(&'static str, What)>, NoMemory> {
             ("kernel", What::SysKernel),
             ("fs", What::SysFs),
             ("net", What::SysNet),
+            ("vm", What::SysVm),
         ]),
         What::SysKernel => {
             let files = KERNEL_FILES.iter();
-            collect(files.map(|&(name, file)| (name, What::System(file))))
+            let files = files.map(|&(name, file)| (name, What::System(file)));
+            collect(files.chain([("random", What::SysKernelRandom)]))
         }
-        What::SysFs => {
-            let files = FS_FILES.iter();
-            collect(files.map(|&(name, file)| (name, What::System(file))))
-        }
+        What::SysKernelRandom => of_system(&RANDOM_FILES),
+        What::SysFs => of_system(&FS_FILES),
+        What::SysVm => of_system(&VM_FILES),
         What::SysNet => collect([("core", What::SysNetCore), ("ipv4", What::SysNetIpv4)]),
         What::Net => of_network(&NET_FILES),
         What::SysNetCore => of_network(&CORE_FILES),

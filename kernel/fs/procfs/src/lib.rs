@@ -16,6 +16,7 @@
 extern crate alloc;
 
 mod directory;
+mod expendability;
 mod maps;
 mod network_files;
 mod node;

@@ -2,6 +2,7 @@
 
 use crate::View;
 use crate::directory;
+use crate::expendability;
 use crate::maps::MapsFile;
 use crate::network_files::{self, NetworkFile};
 use crate::process_files::{self, FILES, ProcessFile};
@@ -14,9 +15,9 @@ use core::fmt::Write;
 use fallible::NoMemory;
 use security::{Absent, Credential, Privileges};
 use vfs::{
-    Access, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow, Inode,
-    InodeId, IoContext, Link, Location, Metadata, Mode, NAME_LIMIT, OpenFile, OrderFile, Orders,
-    Path, TextFile,
+    Access, Change, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow,
+    Inode, InodeId, IoContext, Link, Location, Metadata, Mode, NAME_LIMIT, OpenFile, OrderFile,
+    Orders, Path, TextFile,
 };
 use wait::Attempt;
 
@@ -42,6 +43,8 @@ pub(crate) enum What {
     Sys,
     SysKernel,
     SysFs,
+    SysKernelRandom,
+    SysVm,
     SysNet,
     SysNetCore,
     SysNetIpv4,
@@ -64,6 +67,7 @@ impl What {
     fn kind(self) -> FileKind {
         match self {
             What::Root | What::Sys | What::SysKernel | What::SysFs => FileKind::Directory,
+            What::SysKernelRandom | What::SysVm => FileKind::Directory,
             What::Net | What::SysNet | What::SysNetCore | What::SysNetIpv4 => FileKind::Directory,
             What::Process(_)
             | What::Files(_)
@@ -115,6 +119,8 @@ impl What {
             What::SysNetIpv4 => (20, 0),
             What::Net => (21, 0),
             What::Network(file) => (22, file as u32),
+            What::SysKernelRandom => (23, 0),
+            What::SysVm => (24, 0),
             What::File(_, Some(tid), file) => (32 + file as u64, tid.0),
         };
         let key = self.process().map_or(0, |process| process.key);
@@ -292,6 +298,22 @@ impl Inode for Node {
         })
     }
 
+    /// Opening a file that takes orders empties it (O_TRUNC), which means nothing.
+    fn change(&self, _cx: &IoContext<'_>, change: &Change) -> Attempt<()> {
+        let emptied = Change {
+            size: Some(0),
+            ..Change::default()
+        };
+        if matches!(self.what, What::File(..))
+            && self.what.mode() & 0o200 != 0
+            && *change == emptied
+        {
+            Ok(())
+        } else {
+            Err(Errno::EPERM.into())
+        }
+    }
+
     fn target_metadata(&self, cx: &IoContext<'_>) -> Attempt<Metadata> {
         match self.what {
             What::OpenFile(process, number) => {
@@ -398,6 +420,11 @@ impl Inode for Node {
                 };
                 let text = TextFile(text);
                 return Ok(Some(fallible::arc(OrderFile { text, orders })?));
+            }
+            What::File(process, _, file) if expendability::is_told_by(file) => {
+                let text = process_files::text(source, process, process.pid, file)?;
+                let view = self.view.clone();
+                return Ok(Some(expendability::open(view, process, text)?));
             }
             What::File(process, tid, file) => {
                 if file == ProcessFile::Environment {

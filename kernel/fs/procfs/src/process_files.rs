@@ -24,10 +24,15 @@ pub(crate) enum ProcessFile {
     MountInformation,
     Limits,
     Memory,
+    Cgroup,
+    /// How readily the process is ended for want of memory.
+    Score,
+    ScoreAdjustment,
+    LoginUser,
 }
 
 /// The files of `/proc/PID` and of `/proc/PID/task/TID`, with their modes.
-pub(crate) const FILES: [(&str, ProcessFile, u32); 12] = [
+pub(crate) const FILES: [(&str, ProcessFile, u32); 16] = [
     ("stat", ProcessFile::Stat, 0o444),
     ("status", ProcessFile::Status, 0o444),
     ("comm", ProcessFile::Name, 0o644),
@@ -40,6 +45,10 @@ pub(crate) const FILES: [(&str, ProcessFile, u32); 12] = [
     ("mountinfo", ProcessFile::MountInformation, 0o444),
     ("limits", ProcessFile::Limits, 0o444),
     ("mem", ProcessFile::Memory, 0o600),
+    ("cgroup", ProcessFile::Cgroup, 0o444),
+    ("oom_score", ProcessFile::Score, 0o444),
+    ("oom_score_adj", ProcessFile::ScoreAdjustment, 0o644),
+    ("loginuid", ProcessFile::LoginUser, 0o444),
 ];
 
 /// The contents of a file of thread `tid`.
@@ -67,6 +76,18 @@ pub(crate) fn text(
             let lines = source.mounts(process)?.ok_or(Errno::ESRCH)?;
             Ok(mounts(&lines)?)
         }
+        // There is one group of everybody.
+        ProcessFile::Cgroup => Ok(written(|out| out.write_str("0::/\n"))?),
+        ProcessFile::Score => {
+            let (_, score) = task()?.expendability;
+            Ok(written(|out| writeln!(out, "{score}"))?)
+        }
+        ProcessFile::ScoreAdjustment => {
+            let (adjustment, _) = task()?.expendability;
+            Ok(written(|out| writeln!(out, "{adjustment}"))?)
+        }
+        // Nobody keeps who has logged in: as for a process that no login has made.
+        ProcessFile::LoginUser => Ok(written(|out| write!(out, "{}", u32::MAX))?),
         ProcessFile::MountInformation => {
             let lines = source.mounts(process)?.ok_or(Errno::ESRCH)?;
             Ok(mount_information(&lines)?)
@@ -264,6 +285,17 @@ fn status_fields(out: &mut Text, task: &Task) -> Result {
     ] {
         writeln!(out, "{name}:\t{set:016x}")?;
     }
+    let own = &task.capabilities;
+    for (name, set) in [
+        ("CapInh", own.inheritable),
+        ("CapPrm", own.permitted),
+        ("CapEff", own.effective),
+        ("CapBnd", own.bounding),
+        ("CapAmb", own.ambient),
+    ] {
+        writeln!(out, "{name}:\t{:016x}", set.bits())?;
+    }
+    writeln!(out, "NoNewPrivs:\t{}", u32::from(task.no_new_privileges))?;
     writeln!(out, "Cpus_allowed:\t{:x}", task.cpus)?;
     writeln!(out, "Cpus_allowed_list:\t{}", CpuList(task.cpus))?;
     writeln!(out, "voluntary_ctxt_switches:\t{}", task.switches.0)?;

@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use fallible::NoMemory;
-use security::Credential;
+use security::{Capabilities, Credential};
 use vfs::{Clock, FileOperations, Location, MountLine, OpenFile};
 
 /// A process, and no later one that happens to get the same number.
@@ -65,6 +65,17 @@ pub trait ProcSource: Send + Sync {
     /// # Errors
     /// EINVAL for a thread of another process, ESRCH.
     fn rename(&self, process: ProcessRef, tid: Pid, name: &[u8]) -> Result<(), Errno>;
+
+    /// Says how readily the process is ended for want of memory (`man 5 proc`, oom_score_adj).
+    ///
+    /// # Errors
+    /// ESRCH; EACCES for less than before without CAP_SYS_RESOURCE, and for a process of somebody else.
+    fn set_expendability(
+        &self,
+        process: ProcessRef,
+        credential: &Credential,
+        adjustment: i16,
+    ) -> Result<(), Errno>;
 
     /// The areas of the address space.
     fn maps(&self, process: ProcessRef) -> Known<Arc<dyn Areas>>;
@@ -278,6 +289,12 @@ pub struct Task {
     pub gid: Ids,
     /// Other groups.
     pub groups: Vec<u32>,
+    /// Capabilities.
+    pub capabilities: Capabilities,
+    /// It gets no privileges by execve any more.
+    pub no_new_privileges: bool,
+    /// How readily it is ended for want of memory, −1000 to 1000, and how much it has of all memory with that, 0 to 2000.
+    pub expendability: (i16, u32),
     /// File mode mask.
     pub umask: u32,
     /// How many descriptors there is room for.
@@ -419,6 +436,10 @@ pub struct System {
     pub command_line: String,
     /// The pids are below this.
     pub pid_limit: u32,
+    /// A number that this environment has had since its start, and one that is new each time.
+    pub boot_id: u128,
+    /// See `boot_id`.
+    pub random: u128,
     /// Kinds of file systems.
     pub file_systems: Vec<&'static str>,
 }

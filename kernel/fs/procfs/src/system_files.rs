@@ -5,10 +5,14 @@ use abi::{Nanos, PAGE_SIZE, Pages};
 use alloc::vec::Vec;
 use core::fmt::Write;
 use fallible::{NoMemory, Text, written};
+use security::CapabilitySet;
 use vfs::{MountFlags, MountLine};
 
 /// Clock ticks in a second, as programs are told by `sysconf(_SC_CLK_TCK)` and AT_CLKTCK.
 const TICKS_PER_SECOND: u64 = 100;
+
+/// Most bytes of a pipe that somebody without privileges may ask for (`man 7 pipe`).
+const PIPE_MAX: u32 = 1 << 20;
 
 /// A span in clock ticks.
 pub(crate) fn ticks(span: Nanos) -> u64 {
@@ -42,25 +46,42 @@ pub(crate) enum SystemFile {
     Randomization,
     CorePattern,
     CoreUsesPid,
+    /// The capability with the highest number.
+    LastCapability,
+    GroupsMax,
+    BootId,
+    Uuid,
+    /// Kernel modules, of which there are none.
+    Modules,
+    Swaps,
+    VmStat,
+    Overcommit,
+    FileMax,
+    PipeMax,
 }
 
 /// The files of `/proc`.
-pub(crate) const ROOT_FILES: [(&str, SystemFile); 8] = [
+pub(crate) const ROOT_FILES: [(&str, SystemFile); 11] = [
     ("cmdline", SystemFile::CommandLine),
     ("cpuinfo", SystemFile::CpuInfo),
     ("filesystems", SystemFile::FileSystems),
     ("loadavg", SystemFile::LoadAverage),
     ("meminfo", SystemFile::MemInfo),
+    ("modules", SystemFile::Modules),
     ("stat", SystemFile::Stat),
+    ("swaps", SystemFile::Swaps),
     ("uptime", SystemFile::Uptime),
     ("version", SystemFile::Version),
+    ("vmstat", SystemFile::VmStat),
 ];
 
 /// The files of `/proc/sys/kernel`.
-pub(crate) const KERNEL_FILES: [(&str, SystemFile); 8] = [
+pub(crate) const KERNEL_FILES: [(&str, SystemFile); 10] = [
+    ("cap_last_cap", SystemFile::LastCapability),
     ("core_pattern", SystemFile::CorePattern),
     ("core_uses_pid", SystemFile::CoreUsesPid),
     ("hostname", SystemFile::HostName),
+    ("ngroups_max", SystemFile::GroupsMax),
     ("osrelease", SystemFile::OsRelease),
     ("ostype", SystemFile::OsType),
     ("pid_max", SystemFile::PidMax),
@@ -69,7 +90,19 @@ pub(crate) const KERNEL_FILES: [(&str, SystemFile); 8] = [
 ];
 
 /// The files of `/proc/sys/fs`.
-pub(crate) const FS_FILES: [(&str, SystemFile); 1] = [("nr_open", SystemFile::OpenLimit)];
+pub(crate) const FS_FILES: [(&str, SystemFile); 3] = [
+    ("file-max", SystemFile::FileMax),
+    ("nr_open", SystemFile::OpenLimit),
+    ("pipe-max-size", SystemFile::PipeMax),
+];
+
+/// The files of `/proc/sys/vm`.
+pub(crate) const VM_FILES: [(&str, SystemFile); 1] =
+    [("overcommit_memory", SystemFile::Overcommit)];
+
+/// The files of `/proc/sys/kernel/random`.
+pub(crate) const RANDOM_FILES: [(&str, SystemFile); 2] =
+    [("boot_id", SystemFile::BootId), ("uuid", SystemFile::Uuid)];
 
 /// The text of a file.
 pub(crate) fn text(file: SystemFile, system: &System) -> Result<Vec<u8>, NoMemory> {
@@ -105,6 +138,18 @@ fn write(out: &mut Text, file: SystemFile, system: &System) -> core::fmt::Result
         SystemFile::PidMax => writeln!(out, "{}", system.pid_limit),
         // Everything, for everybody who does not ask for the contrary.
         SystemFile::Randomization => writeln!(out, "2"),
+        SystemFile::LastCapability => writeln!(out, "{}", CapabilitySet::COUNT - 1),
+        SystemFile::GroupsMax => out.write_str("65536\n"),
+        SystemFile::BootId => uuid(out, system.boot_id),
+        SystemFile::Uuid => uuid(out, system.random),
+        SystemFile::Modules => Ok(()),
+        SystemFile::Swaps => out.write_str("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
+        SystemFile::VmStat => memory_statistics(out, system),
+        // Nothing is promised: a mapping costs what is touched of it.
+        SystemFile::Overcommit => out.write_str("1\n"),
+        // Open files are bounded by memory alone.
+        SystemFile::FileMax => writeln!(out, "{}", i64::MAX),
+        SystemFile::PipeMax => writeln!(out, "{}", PIPE_MAX),
         SystemFile::OpenLimit => writeln!(out, "{}", vfs::DESCRIPTOR_LIMIT),
     }
 }
@@ -209,6 +254,42 @@ fn memory(out: &mut Text, system: &System) -> core::fmt::Result {
         writeln!(out, "{name}:{:width$} {:>8} kB", "", kib(pages))?;
     }
     Ok(())
+}
+
+/// `/proc/vmstat`: what is known of it.
+fn memory_statistics(out: &mut Text, system: &System) -> core::fmt::Result {
+    let memory = &system.memory;
+    for (name, value) in [
+        ("nr_free_pages", memory.free.0),
+        ("nr_anon_pages", memory.anonymous.0),
+        ("nr_mapped", memory.mapped.0),
+        ("nr_file_pages", memory.files.0),
+        ("nr_shmem", memory.shared.0),
+        ("nr_slab_unreclaimable", memory.kernel.0),
+        ("nr_page_table_pages", memory.tables.0),
+        // There are no disks: nothing is read, written or swapped.
+        ("pgpgin", 0),
+        ("pgpgout", 0),
+        ("pswpin", 0),
+        ("pswpout", 0),
+    ] {
+        writeln!(out, "{name} {value}")?;
+    }
+    Ok(())
+}
+
+/// A random UUID (RFC 4122, version 4) of some random bytes.
+fn uuid(out: &mut Text, random: u128) -> core::fmt::Result {
+    let bits = random & !(0xf << 76 | 3 << 62) | 4 << 76 | 2 << 62;
+    let (head, tail) = ((bits >> 64) as u64, bits as u64);
+    write!(
+        out,
+        "{:08x}-{:04x}-{:04x}",
+        head >> 32,
+        head >> 16 & 0xffff,
+        head & 0xffff
+    )?;
+    writeln!(out, "-{:04x}-{:012x}", tail >> 48, tail & 0xffff_ffff_ffff)
 }
 
 fn cpu_info(out: &mut Text, system: &System) -> core::fmt::Result {

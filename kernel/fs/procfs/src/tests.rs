@@ -178,6 +178,18 @@ impl ProcSource for Source {
     fn rename(&self, _: ProcessRef, _: Pid, _: &[u8]) -> Result<(), Errno> {
         Err(Errno::EINVAL)
     }
+    fn set_expendability(
+        &self,
+        _: ProcessRef,
+        _: &Credential,
+        adjustment: i16,
+    ) -> Result<(), Errno> {
+        if adjustment < 0 {
+            Err(Errno::EACCES)
+        } else {
+            Ok(())
+        }
+    }
     fn maps(&self, _: ProcessRef) -> Known<Arc<dyn Areas>> {
         let lines = vec![line(0x1000_0000, "/bin/sh"), line(0x7fff_ffff_0000, "")];
         Ok(Some(Arc::new(Lines(lines))))

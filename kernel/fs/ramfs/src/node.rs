@@ -8,14 +8,15 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU16, Ordering};
 use fallible::{NoMemory, Push};
 use memory::PageSource;
 use sync::{Guard, Rank, SpinLock};
 use vfs::{
-    Attachment, AttributeStore, Change, DeviceNumber, DirectoryEntry, FileKind, FileSystemStatus,
-    Flow, Inode, InodeId, IoContext, Metadata, Mode, NewNode, NewTime, NodeContent, RenameFlags,
-    Seals, Timestamp,
+    Allocation, Attachment, AttributeStore, Change, DeviceNumber, DirectoryEntry, FileKind,
+    FileSystemStatus, Flow, Inode, InodeId, IoContext, Metadata, Mode, NewNode, NewTime,
+    NodeContent, RenameFlags, Seals, Timestamp,
 };
 use wait::{Attempt, Sink, Source};
 
@@ -564,6 +565,17 @@ impl Inode for Node {
         let done = self.writable()?.append(source)?;
         state.touch(self.shared.clock.now());
         Ok(done)
+    }
+
+    fn allocate(&self, _cx: &IoContext<'_>, part: Range<u64>, how: Allocation) -> Attempt<u64> {
+        let mut state = self.state.lock();
+        let reached = match how {
+            Allocation::Punch => self.writable()?.punch(part),
+            Allocation::Reserve => self.file()?.reserve(part)?,
+            Allocation::Extend => self.file()?.extend(part)?,
+        };
+        state.touch(self.shared.clock.now());
+        Ok(reached)
     }
 
     fn pages(&self) -> Option<Arc<dyn PageSource>> {

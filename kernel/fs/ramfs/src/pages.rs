@@ -1,5 +1,7 @@
 //! The contents of a file: pages, some of them missing, and a size.
 
+mod holes;
+
 use crate::Shared;
 use abi::{Cid, Errno, PAGE_SHIFT, PAGE_SIZE};
 use alloc::sync::Arc;

@@ -463,4 +463,5 @@ proptest! {
 }
 
 mod cpio;
+mod holes;
 mod nameless;

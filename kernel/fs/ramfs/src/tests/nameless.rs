@@ -8,7 +8,7 @@ fn sealable(fs: &Ramfs, seals: Seals) -> Arc<dyn Inode> {
         .unwrap()
 }
 
-fn resize(file: &Arc<dyn Inode>, size: u64) -> Attempt<()> {
+pub(super) fn resize(file: &Arc<dyn Inode>, size: u64) -> Attempt<()> {
     let change = Change {
         size: Some(size),
         ..Change::default()
