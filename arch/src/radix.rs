@@ -68,6 +68,16 @@ impl Entry {
         u64::from_be(self.0.load(Ordering::Relaxed))
     }
 
+    /// Whether it translates or leads on.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & entry::VALID.to_be() != 0
+    }
+
+    /// Empties it. What has to come after waits for an invalidation, which orders the store.
+    pub(crate) fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value.to_be(), Ordering::Release);
     }

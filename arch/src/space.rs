@@ -117,14 +117,15 @@ fn visit_table(
     let Some(table) = (unsafe { Table::at(frames, frame, level) }) else {
         return;
     };
-    for (index, slot) in table.valid(touched(level, base, start, end)) {
+    let range = touched(level, base, start, end);
+    table.valid(range).for_each(|(index, slot)| {
         let page = table.page(base, index);
         if level == LAST_LEVEL {
             each(PageNumber(page), slot);
         } else {
             visit_table(frames, table.below(slot), page, (start, end), each);
         }
-    }
+    });
 }
 
 /// Removes the translations of a range under a table, and unlinks the tables that hold nothing then; true when the
@@ -140,20 +141,23 @@ fn remove_from(
         return false;
     };
     let mut gone = 0;
-    for (index, slot) in table.valid(touched(level, base, start, end)) {
-        let page = table.page(base, index);
-        if level == LAST_LEVEL {
-            slot.set(0);
-            removal.flush.page(PageNumber(page).address());
+    let range = touched(level, base, start, end);
+    if level == LAST_LEVEL {
+        let flush = &mut removal.flush;
+        table.valid(range).for_each(|(index, slot)| {
+            slot.clear();
+            flush.page(PageNumber(table.page(base, index)).address());
             gone += 1;
-        } else {
+        });
+    } else {
+        table.valid(range).for_each(|(index, slot)| {
             let below = table.below(slot);
-            if remove_from(below, page, (start, end), removal) {
-                slot.set(0);
+            if remove_from(below, table.page(base, index), (start, end), removal) {
+                slot.clear();
                 removal.push(below.1);
                 gone += 1;
             }
-        }
+        });
     }
     table.emptied(gone);
     level > 0 && table.is_empty()
@@ -212,6 +216,11 @@ fn rights(allowed: Protection) -> u64 {
     read | write | execute
 }
 
+/// A leaf with these rights, without its frame. Referenced at once: somebody wants it.
+fn leaf(allowed: Protection) -> u64 {
+    entry::VALID | entry::LEAF | entry::REFERENCED | rights(allowed)
+}
+
 /// Writes neighbouring entries of a last-level table, the first of which is that of `first`.
 fn set_entries(
     identity: Identity,
@@ -221,22 +230,26 @@ fn set_entries(
 ) {
     let index = radix::index(first.address(), LAST_LEVEL);
     let slots = table.from(index);
-    // Referenced at once: somebody wants it.
-    let value = |frame: FrameNumber, allowed| {
-        entry::VALID | entry::LEAF | frame.address() | entry::REFERENCED | rights(allowed)
-    };
     let mut flush = None;
     let mut added = 0;
+    // Neighbours mostly have the same rights.
+    let (mut same, mut bits) = (Protection::empty(), leaf(Protection::empty()));
     for ((offset, entry), slot) in entries.iter().enumerate().zip(slots) {
         let Some((frame, allowed)) = *entry else {
             continue;
         };
-        let old = slot.get();
-        if old & entry::VALID == 0 {
-            slot.set(value(frame, allowed));
+        if allowed != same {
+            (same, bits) = (allowed, leaf(allowed));
+        }
+        let value = bits | frame.address();
+        if !slot.is_valid() {
+            slot.set(value);
             added += 1;
-        } else if old & entry::FRAME == frame.address() && old & RIGHTS & !rights(allowed) == 0 {
-            slot.set_bits(value(frame, allowed));
+            continue;
+        }
+        let old = slot.get();
+        if old & entry::FRAME == frame.address() && old & RIGHTS & !bits == 0 {
+            slot.set_bits(value);
         } else {
             // A different frame or fewer rights: the old translation is gone everywhere before the new one is seen.
             let keep = if old & entry::FRAME == frame.address() {
@@ -260,7 +273,7 @@ fn set_entries(
         if let Some((frame, allowed)) = *entry
             && old & entry::VALID == 0
         {
-            slot.set(value(frame, allowed) | old & entry::CHANGED);
+            slot.set(leaf(allowed) | frame.address() | old & entry::CHANGED);
         }
     }
 }

@@ -440,5 +440,15 @@ fn memory_functions(checks: &mut Checks) {
                 checks.same("order", black_box(a).cmp(&black_box(&other)[b]), wanted);
             }
         }
+    } // Whole pages of zeros, and what is a few bytes or blocks more or less.
+    let mut large = [0xa5u8; 5000];
+    for start in [0, 5, 128, 200] {
+        for count in [1000, 1023, 1024, 1152, 1163, 2047, 2048, 4095, 4096, 4700] {
+            black_box(&mut large).fill(0xa5);
+            black_box(&mut large)[start..start + count].fill(0);
+            let wrong =
+                |(n, byte): (usize, &u8)| (*byte == 0) != (start..start + count).contains(&n);
+            checks.holds("zeros", !large.iter().enumerate().any(wrong));
+        }
     }
 }
