@@ -123,7 +123,7 @@ fn to_thread(call: &Call<'_>, group: Option<VPid>, number: u64, signal: u64) -> 
 /// `man 2 rt_sigqueueinfo`.
 pub fn sigqueueinfo(call: &mut Call<'_>) -> Called {
     let signal = SignalNumber::new(call.argument(1))?;
-    let info = SigInfo::decode(signal, &call.user.bytes::<SIGINFO_SIZE>(call.argument(2))?);
+    let info = SigInfo::decode(signal, &call.user.bytes::<SIGINFO_SIZE>(call.argument(2))?)?;
     let target = {
         let tree = system().tree.lock();
         let number = VPid(call.argument(0) as u32);
