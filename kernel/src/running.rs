@@ -399,6 +399,10 @@ impl<'a> Running<'a> {
                 self.retire(former);
                 self.call_is_over();
             }
+            Outcome::Restored => {
+                self.set_call(None);
+                self.call_is_over();
+            }
             Outcome::Exit => return self.exit(),
             Outcome::Park(_) => {}
         }
@@ -623,16 +627,19 @@ impl<'a> Running<'a> {
         let process = &thread.process;
         loop {
             let sent_away = |tid| tid != thread.tid();
-            if process.is_ending()
-                || process
-                    .with(|state| state.dumping.is_none() && state.executing.is_some_and(sent_away))
-            {
+            let (calm, goes) = process.with(|state| {
+                let goes = state.dumping.is_none() && state.executing.is_some_and(sent_away);
+                (state.is_calm(), goes)
+            });
+            if process.is_ending() || goes {
                 return self.exit();
             }
-            match self.attend_dump() {
-                Traced::Free => {}
-                Traced::Anew => continue,
-                Traced::Over(turn) => return turn,
+            if !calm {
+                match self.attend_dump() {
+                    Traced::Free => {}
+                    Traced::Anew => continue,
+                    Traced::Over(turn) => return turn,
+                }
             }
             let traced = thread.is_traced();
             if traced {
@@ -642,7 +649,10 @@ impl<'a> Running<'a> {
                     Traced::Over(turn) => return turn,
                 }
             }
-            if process.with(|state| state.stopped) && !(traced && ptrace::passes_stop(&thread)) {
+            if (traced || !calm)
+                && process.with(|state| state.stopped)
+                && !(traced && ptrace::passes_stop(&thread))
+            {
                 match self.step_off(Reason::Blocked) {
                     None => return Turn::Off,
                     Some(_) => {
@@ -673,7 +683,14 @@ impl<'a> Running<'a> {
             }
             match signals::next(&thread) {
                 None => return Turn::On,
-                Some(delivery) => self.deliver(delivery),
+                Some((delivery, more)) => {
+                    let handled = matches!(delivery, Delivery::Handle { .. });
+                    self.deliver(delivery);
+                    if handled && !more {
+                        // A handler that could not be entered has asked for attention.
+                        return Turn::On;
+                    }
+                }
             }
         }
     }
