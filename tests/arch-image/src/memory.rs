@@ -37,6 +37,11 @@ pub fn run(checks: &mut Checks) {
         runs,
     );
     checks.check(
+        "ARCH0065",
+        "runs of pages of any length are gone at once, and nothing else",
+        removals,
+    );
+    checks.check(
         "ARCH0015",
         "tables come late and are all given back",
         tables,
@@ -291,6 +296,44 @@ fn runs(checks: &mut Checks) {
     for (frame, _) in entries.iter().flatten() {
         FRAMES.release(*frame, 0);
     }
+}
+
+fn removals(checks: &mut Checks) {
+    const PAGES: u64 = 2000;
+    let frame = FRAMES.block(0);
+    frames::bytes(frame)[..8].copy_from_slice(&7u64.to_le_bytes());
+    let mut space = Space::new(&FRAMES, Cid::GLOBAL);
+    space.activate();
+    // Over several tables, the first and the last of which are not filled.
+    let first = PageNumber((5 << 9) + 100);
+    let at = |n: u64| PageNumber(first.0 + n);
+    let there = |n: u64| user::load_u64(at(n).address()) == Ok(7);
+    for (from, count) in [(0, PAGES), (3, 1), (0, 31), (500, 33), (7, 1000), (1, 1100)] {
+        let entries = [Some((frame, Protection::READ)); 16];
+        for n in (0..PAGES).step_by(16) {
+            checks.same("install", space.install_run(at(n), &entries), Ok(()));
+        }
+        checks.holds("all there", (0..PAGES).all(there));
+        space.remove(at(from), count);
+        let gone = from..from + count;
+        checks.holds("gone", gone.clone().all(|n| !there(n)));
+        let mut others = (0..PAGES).filter(|n| !gone.contains(n));
+        checks.holds("others there", others.all(there));
+    }
+    // Pages far apart are more runs than an invalidation counts.
+    for n in (0..PAGES).step_by(16) {
+        let entries = [Some((frame, Protection::READ)); 16];
+        checks.same("install", space.install_run(at(n), &entries), Ok(()));
+    }
+    checks.holds("all there", (0..PAGES).all(there));
+    let runs: [(PageNumber, u64); 40] = core::array::from_fn(|n| (at(n as u64 * 40), 3));
+    space.protect_runs(&runs, Protection::empty());
+    checks.holds(
+        "denied",
+        (0..PAGES).all(|n| there(n) != (n < 1600 && n % 40 < 3)),
+    );
+    drop(space);
+    FRAMES.release(frame, 0);
 }
 
 fn tables(checks: &mut Checks) {
