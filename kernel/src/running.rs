@@ -61,6 +61,8 @@ pub struct Running<'a> {
     cpu: usize,
     clock: &'a CpuClock,
     until: Option<Ticks>,
+    /// When this was last asked of the clock: at the trap, or at a look in the middle of long work.
+    seen: Ticks,
     /// The call was cut, or has met a missing page: what is due is looked at before its next run.
     cut: bool,
 }
@@ -77,6 +79,7 @@ impl<'a> Running<'a> {
             cpu,
             clock,
             until,
+            seen: Ticks(0),
             cut: false,
         };
         current::set(Some(running.thread.clone()));
@@ -113,7 +116,7 @@ impl<'a> Running<'a> {
 
     fn turn(&mut self) -> Turn {
         if core::mem::take(&mut self.cut) {
-            look();
+            self.seen = look();
         }
         // Answered first: whoever rings has published before.
         let asked = others::answer();
@@ -216,12 +219,13 @@ impl<'a> Running<'a> {
         }
         if let Some(at) = earlier(until, timer) {
             let end = until.map(|until| until.saturating_add(system.dispatch.slack));
-            arch::time::interrupt_by(at, earlier(end, timer).unwrap_or(at));
+            arch::time::interrupt_by(now, at, earlier(end, timer).unwrap_or(at));
         }
         self.clock.enter_user(now);
         latency::end(now);
         let trap = arch::run_user(&mut body.context);
         let now = arch::time::now();
+        self.seen = now;
         self.clock.enter_kernel(now);
         latency::begin(now, Work::from(&trap), body.context.nip);
         others::back();
@@ -469,7 +473,8 @@ impl<'a> Running<'a> {
 
     /// Whether the thread has to make room; `asked` when somebody has rung for this CPU.
     fn is_preempted(&mut self, asked: bool) -> bool {
-        let due = self.until.is_some_and(|until| arch::time::now() >= until);
+        // A reading of the clock is dear on an emulator. What has become due since is found when the program is entered.
+        let due = self.until.is_some_and(|until| self.seen >= until);
         if !due && !asked {
             return false;
         }
@@ -611,7 +616,7 @@ impl<'a> Running<'a> {
     /// to the same place by the attention that it asks for.
     fn by_steps(&mut self, mut step: impl FnMut(&mut Self) -> bool) -> Turn {
         while step(self) {
-            look();
+            self.seen = look();
             let asked = others::answer();
             if self.is_preempted(asked) {
                 self.thread.call_attention();
@@ -782,12 +787,15 @@ impl<'a> Running<'a> {
 
 /// A point in the middle of long work at which everything that an interrupt would bring is taken: devices and timers
 /// do not wait for the work's end. Whether the thread then has to make room is [`Running::is_preempted`]'s question.
-fn look() {
+///
+/// Answers what time it is.
+fn look() -> Ticks {
     let system = system();
     system.serve_interrupts();
     let now = arch::time::now();
     latency::end(now);
     system.timers.expire(now, now);
+    now
 }
 
 /// The result that a waker has stored: an error when negative.
