@@ -5,6 +5,7 @@
 //! decided what a signal does to a call that waits.
 
 mod dumping;
+mod handler;
 mod traced;
 
 use crate::calls::{self, Call};
@@ -22,8 +23,7 @@ use crate::signals;
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Body, PendingCall, Resumption, Thread};
-use crate::user::User;
-use abi::linux::{self, SigInfo, SignalNumber, SystemCall};
+use abi::linux::{self, SigInfo, SignalNumber};
 use abi::mmu::Access;
 use abi::{Errno, Pages, Ticks};
 use alloc::boxed::Box;
@@ -31,7 +31,7 @@ use alloc::sync::Arc;
 use arch::Trap;
 use core::sync::atomic::Ordering;
 use memory::{FaultError, frames};
-use process::signal::{Action, Delivery, Interrupted, interruption};
+use process::signal::Delivery;
 use process::{ExitStatus, VPid};
 use sched::{CpuClock, Reason};
 use traced::Traced;
@@ -722,66 +722,6 @@ impl<'a> Running<'a> {
     fn holds_signals(&self) -> bool {
         let call = self.body.as_ref().and_then(|body| body.call);
         call.is_some_and(|call| call.progress.holds_signals())
-    }
-
-    /// A handler is about to run: the call that the thread is in fails or is set up to start again.
-    fn interrupt_call(&mut self, action: &Action) {
-        let Some(call) = self.body.as_ref().and_then(|body| body.call) else {
-            return;
-        };
-        if let Continuation::Transferred(count) | Continuation::TransferredUntil(count, _) =
-            call.progress
-            && count > 0
-        {
-            return self.complete(Ok(count));
-        }
-        let timed = matches!(
-            call.progress,
-            Continuation::Until(_) | Continuation::TransferredUntil(..)
-        );
-        let number = SystemCall::from_number(call.number).unwrap_or(SystemCall::RestartSyscall);
-        let lock = number == SystemCall::Futex
-            && self.body.as_ref().is_some_and(|body| {
-                calls::futex::takes_lock(body.context.gpr.get(4).copied().unwrap_or(0))
-            });
-        let interrupted = if lock {
-            Interrupted::Always
-        } else {
-            interruption(number, timed)
-        };
-        match interrupted.resumption(Some(action)) {
-            process::signal::Resumption::Fail => {
-                if let Some(body) = &mut self.body {
-                    let call = Call::new(&self.thread, body, self.space.clone(), call);
-                    calls::clock::sleep_interrupted(&call, number);
-                }
-                self.complete(Err(Errno::EINTR));
-            }
-            process::signal::Resumption::Again => {
-                if let Some(body) = &mut self.body {
-                    body.call = None;
-                    body.context.repeat_call();
-                }
-            }
-        }
-    }
-
-    fn enter_handler(&mut self, info: &SigInfo, action: &Action, mask: linux::SignalSet) {
-        let (Some(body), Some(space)) = (&mut self.body, &self.space) else {
-            return;
-        };
-        let user = User::new(Some(space.clone()));
-        if signal_frame::push(&self.thread, &mut body.context, &user, info, action, mask).is_err() {
-            // No room for the frame: as Linux does, the program gets SIGSEGV, without a handler if it is that.
-            if info.signal == SignalNumber::SIGSEGV {
-                self.thread.process.end(ExitStatus::Killed {
-                    signal: SignalNumber::SIGSEGV,
-                    core: false,
-                });
-            } else {
-                signals::fault(&self.thread, SigInfo::kernel(SignalNumber::SIGSEGV));
-            }
-        }
     }
 }
 
