@@ -11,6 +11,7 @@ use crate::radix::{self, TABLE_ENTRIES, entry};
 use crate::table::{LAST_LEVEL, Table, linked, touched};
 use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, TableFrames, Translations};
 use abi::{Cid, PAGE_SHIFT};
+use core::sync::atomic::{Ordering, fence};
 
 /// Binary logarithm of the frames of a root (64 KiB).
 const ROOT_ORDER: u32 = 4;
@@ -24,7 +25,8 @@ pub struct Space {
 }
 
 impl Space {
-    /// An empty space whose tables will be charged to `owner`. Nothing is allocated before the first install.
+    /// An empty space whose tables will be charged to `owner`. Nothing is allocated before it is activated or something is
+    /// installed.
     #[must_use]
     pub fn new(frames: &'static dyn TableFrames, owner: Cid) -> Self {
         Self {
@@ -53,18 +55,21 @@ impl Space {
         })
     }
 
+    /// The root, made when there is none.
+    fn make_root(&mut self) -> Result<FrameNumber, Exhausted> {
+        if let Some(root) = self.root {
+            return Ok(root);
+        }
+        let root = self.frames.take(self.owner, ROOT_ORDER).ok_or(Exhausted)?;
+        let before = self.process_entry();
+        self.root = Some(root);
+        process_id::set_tree(self.identity, before, self.process_entry());
+        Ok(root)
+    }
+
     /// The last-level table for an address, with all tables on the way made.
     fn last_table(&mut self, address: u64) -> Result<Table<'static>, Exhausted> {
-        let root = match self.root {
-            Some(root) => root,
-            None => {
-                let root = self.frames.take(self.owner, ROOT_ORDER).ok_or(Exhausted)?;
-                let before = self.process_entry();
-                self.root = Some(root);
-                process_id::set_tree(self.identity, before, self.process_entry());
-                root
-            }
-        };
+        let root = self.make_root()?;
         let mut frame = root;
         for level in 0..LAST_LEVEL {
             let index = radix::index(address, level);
@@ -232,6 +237,8 @@ fn set_entries(
     let slots = table.from(index);
     let mut flush = None;
     let mut added = 0;
+    // What a frame holds is seen before the way to it.
+    fence(Ordering::Release);
     // Neighbours mostly have the same rights.
     let (mut same, mut bits) = (Protection::empty(), leaf(Protection::empty()));
     for ((offset, entry), slot) in entries.iter().enumerate().zip(slots) {
@@ -243,7 +250,7 @@ fn set_entries(
         }
         let value = bits | frame.address();
         if !slot.is_valid() {
-            slot.set(value);
+            slot.set_unordered(value);
             added += 1;
             continue;
         }
@@ -281,8 +288,13 @@ fn set_entries(
 const RIGHTS: u64 = entry::READ | entry::WRITE | entry::EXECUTE;
 
 impl Translations for Space {
-    /// PIDR is written only for a change: QEMU drops its whole translation cache then.
+    /// PIDR is written only for a change: QEMU drops its whole translation cache then. It does so again when an active space
+    /// gets a root, which the program's first instruction would ask for; so there is one before.
     fn activate(&mut self) {
+        if !self.is_active() {
+            // Without memory for it the program's first fault says so.
+            self.make_root().ok();
+        }
         self.identity = process_id::activate(self.identity, self.process_entry());
     }
 
@@ -355,8 +367,12 @@ impl Translations for Space {
         let Some(root) = self.root else { return };
         let before = self.process_entry();
         self.root = None;
-        process_id::set_tree(self.identity, before, process_id::no_tree());
-        cpu::wait_for_walks();
+        if process_id::retire(self.identity, before) {
+            self.identity = Identity::default();
+        } else {
+            process_id::set_tree(self.identity, before, process_id::no_tree());
+            cpu::wait_for_walks();
+        }
         give_tables(self.frames, (0, root));
         self.frames.give(root, ROOT_ORDER);
     }

@@ -42,6 +42,11 @@ pub fn run(checks: &mut Checks) {
         removals,
     );
     checks.check(
+        "ARCH0066",
+        "a space that is given up leaves no translation",
+        retired,
+    );
+    checks.check(
         "ARCH0015",
         "tables come late and are all given back",
         tables,
@@ -340,8 +345,9 @@ fn tables(checks: &mut Checks) {
     let before = FRAMES.taken.load(Ordering::Relaxed);
     let now = || FRAMES.taken.load(Ordering::Relaxed) - before;
     let mut space = Space::new(&FRAMES, Cid::GLOBAL);
-    space.activate();
     checks.same("none at first", now(), 0);
+    space.activate();
+    checks.same("a root to run by", now(), 16);
     let frame = FRAMES.block(0);
     let page = |n: u64| PageNumber(n << 9);
     for n in 0..20 {
@@ -373,6 +379,47 @@ fn tables(checks: &mut Checks) {
     drop(space);
     checks.same("dropped", now(), 0);
     FRAMES.release(frame, 0);
+}
+
+fn retired(checks: &mut Checks) {
+    let page = PageNumber::holding(DATA);
+    let blocks: [_; 3] = core::array::from_fn(|n| {
+        let frame = FRAMES.block(0);
+        frames::bytes(frame)[..8].copy_from_slice(&(n as u64 + 1).to_le_bytes());
+        frame
+    });
+    let mut spaces = [(); 2].map(|()| Space::new(&FRAMES, Cid::GLOBAL));
+    let shown = || user::load_u64(DATA).ok();
+    for (round, frame) in blocks.into_iter().enumerate() {
+        let [one, other] = &mut spaces;
+        checks.same(
+            "install",
+            one.install(page, frame, Protection::READ),
+            Ok(()),
+        );
+        one.activate();
+        checks.same("its page", shown(), Some(round as u64 + 1));
+        // While another is active, while it is itself, and by its end.
+        match round {
+            0 => {
+                other.activate();
+                one.discard();
+            }
+            1 => one.discard(),
+            _ => {
+                other.activate();
+                *one = Space::new(&FRAMES, Cid::GLOBAL);
+            }
+        }
+        one.activate();
+        checks.same("nothing left", shown(), None);
+        other.activate();
+        checks.same("nothing of the other's", shown(), None);
+    }
+    drop(spaces);
+    for frame in blocks {
+        FRAMES.release(frame, 0);
+    }
 }
 
 fn recycling(checks: &mut Checks) {
@@ -421,8 +468,8 @@ fn exhaustion(checks: &mut Checks) {
     let frame = FRAMES.block(0);
     for allowed in 0..4 {
         let mut space = Space::new(&FRAMES, Cid::GLOBAL);
-        space.activate();
         FRAMES.allowed.store(allowed, Ordering::Relaxed);
+        space.activate();
         checks.holds(
             "refused",
             space
