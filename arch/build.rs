@@ -14,6 +14,7 @@ fn main() {
                 "src/switch.S",
                 "src/light.S",
                 "src/user_copy.S",
+                "src/signal_frame.S",
                 "src/vector_state.S",
                 "src/memory.S",
                 "src/tlb.S",

@@ -265,6 +265,13 @@ impl UserContext {
         cpu::block().vectors_live.store(false, Ordering::Relaxed);
     }
 
+    /// As [`UserContext::leave`], when the state of the FP and vector registers is to be replaced: it is not kept.
+    pub fn leave_without_vectors(&mut self) {
+        self.vector_live = false;
+        cpu::block().vectors_live.store(false, Ordering::Relaxed);
+        self.leave();
+    }
+
     fn assert_left(&self) {
         debug_assert!(!self.resident, "the context is live");
     }

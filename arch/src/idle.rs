@@ -31,7 +31,7 @@ pub fn idle(until: Option<Ticks>) -> Wakeup {
     let block = cpu::block();
     block.arrived.store(0, Ordering::Relaxed);
     if let Some(until) = until {
-        time::interrupt_by(until, until);
+        time::interrupt_by(time::now(), until, until);
     }
     cede();
     Wakeup::from_bits_truncate(block.arrived.swap(0, Ordering::Relaxed))

@@ -55,6 +55,8 @@ pub mod rtas;
 #[cfg(target_arch = "powerpc64")]
 pub mod secondary;
 #[cfg(target_arch = "powerpc64")]
+pub mod signal_frame;
+#[cfg(target_arch = "powerpc64")]
 mod space;
 #[cfg(target_arch = "powerpc64")]
 mod start;

@@ -113,13 +113,34 @@ memset:
     std     r4, 112(r12)
     std     r4, 120(r12)
     add     r12, r12, r6
-1:  srdi.   r6, r5, 7
-    beq     3f
+1:  srdi.   r6, r5, 10
+    beq     9f
+    mtctr   r6
+    /* Pages: eight blocks a turn. */
+    li      r6, BLOCK
+    li      r7, 2 * BLOCK
+    li      r8, 3 * BLOCK
+    li      r9, 4 * BLOCK
+    li      r10, 5 * BLOCK
+    li      r11, 6 * BLOCK
+    li      r0, 7 * BLOCK
+2:  dcbz    0, r12
+    dcbz    r6, r12
+    dcbz    r7, r12
+    dcbz    r8, r12
+    dcbz    r9, r12
+    dcbz    r10, r12
+    dcbz    r11, r12
+    dcbz    r12, r0
+    addi    r12, r12, 8 * BLOCK
+    bdnz    2b
+9:  rlwinm. r6, r5, 25, 29, 31
+    beq     9f
     mtctr   r6
 2:  dcbz    0, r12
     addi    r12, r12, BLOCK
     bdnz    2b
-    andi.   r5, r5, BLOCK - 1
+9:  andi.   r5, r5, BLOCK - 1
 3:  srdi.   r6, r5, 5
     beq     5f
     mtctr   r6

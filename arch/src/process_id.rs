@@ -186,6 +186,24 @@ pub(crate) fn set_tree(identity: Identity, old: u64, new: u64) {
     }
 }
 
+/// Gives up an identity whose tree `entry` describes, when no CPU translates by it: nothing has to be forgotten, as its id
+/// translates nothing before the next generation, which begins with a flush of everything. False when some CPU does. The
+/// caller has the space to itself, so that none begins to.
+pub(crate) fn retire(identity: Identity, entry: u64) -> bool {
+    if identity.0 == 0 {
+        return true;
+    }
+    let _state = STATE.lock();
+    if cpu::active_spaces().any(|active| active == identity.0) {
+        return false;
+    }
+    // After the turn of a generation the id may be another's.
+    if slot(identity.id()).get() == entry {
+        slot(identity.id()).set(nobody());
+    }
+    true
+}
+
 fn replace(identity: Identity, entry: u64) {
     slot(identity.id()).set(entry);
     tlb_begin();

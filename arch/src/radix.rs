@@ -9,6 +9,7 @@ use crate::hcall::{self, Function};
 use crate::process_id;
 use crate::registers::{self, Msr, Spr};
 use crate::{LINEAR_BASE, LOW_MEMORY};
+use core::arch::asm;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use sync::{Rank, SpinLock};
 
@@ -65,11 +66,38 @@ impl Entry {
     }
 
     pub(crate) fn get(&self) -> u64 {
-        u64::from_be(self.0.load(Ordering::Relaxed))
+        let value;
+        // SAFETY: a load of an aligned doubleword, which is atomic; the instruction turns its bytes.
+        unsafe {
+            asm!("ldbrx {}, 0, {}", out(reg) value, in(reg) self.0.as_ptr(),
+                options(nostack, preserves_flags, readonly));
+        }
+        value
     }
 
+    /// Whether it translates or leads on.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & entry::VALID.to_be() != 0
+    }
+
+    /// Empties it. What has to come after waits for an invalidation, which orders the store.
+    pub(crate) fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    /// What was stored before, a table's entries or a frame's contents, is seen before the entry.
     pub(crate) fn set(&self, value: u64) {
-        self.0.store(value.to_be(), Ordering::Release);
+        fence(Ordering::Release);
+        self.set_unordered(value);
+    }
+
+    /// [`Entry::set`] behind a fence of the caller.
+    pub(crate) fn set_unordered(&self, value: u64) {
+        // SAFETY: a store of an aligned doubleword, which is atomic; the instruction turns its bytes.
+        unsafe {
+            asm!("stdbrx {}, 0, {}", in(reg) value, in(reg) self.0.as_ptr(),
+                options(nostack, preserves_flags));
+        }
     }
 
     /// Clears bits and returns the entry as it was; hardware may set bits at the same time.
@@ -169,7 +197,7 @@ pub(crate) fn map_device(address: u64) -> Option<u64> {
     if slot.get() & entry::VALID == 0 {
         slot.set(leaf);
         // SAFETY: only orders the store before the next walk. Entries that are not valid are not cached.
-        unsafe { core::arch::asm!("ptesync", "isync", options(nostack, preserves_flags)) };
+        unsafe { asm!("ptesync", "isync", options(nostack, preserves_flags)) };
     }
     (slot.get() == leaf).then_some(address | LINEAR_BASE)
 }
@@ -361,7 +389,7 @@ fn mark_leaf(address: u64, store: bool) -> bool {
     }
     slot.set_bits(bits);
     // SAFETY: only orders the store before the next walk.
-    unsafe { core::arch::asm!("ptesync", options(nostack, preserves_flags)) };
+    unsafe { asm!("ptesync", options(nostack, preserves_flags)) };
     true
 }
 

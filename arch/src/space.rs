@@ -11,6 +11,7 @@ use crate::radix::{self, TABLE_ENTRIES, entry};
 use crate::table::{LAST_LEVEL, Table, linked, touched};
 use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, TableFrames, Translations};
 use abi::{Cid, PAGE_SHIFT};
+use core::sync::atomic::{Ordering, fence};
 
 /// Binary logarithm of the frames of a root (64 KiB).
 const ROOT_ORDER: u32 = 4;
@@ -24,7 +25,8 @@ pub struct Space {
 }
 
 impl Space {
-    /// An empty space whose tables will be charged to `owner`. Nothing is allocated before the first install.
+    /// An empty space whose tables will be charged to `owner`. Nothing is allocated before it is activated or something is
+    /// installed.
     #[must_use]
     pub fn new(frames: &'static dyn TableFrames, owner: Cid) -> Self {
         Self {
@@ -53,18 +55,21 @@ impl Space {
         })
     }
 
+    /// The root, made when there is none.
+    fn make_root(&mut self) -> Result<FrameNumber, Exhausted> {
+        if let Some(root) = self.root {
+            return Ok(root);
+        }
+        let root = self.frames.take(self.owner, ROOT_ORDER).ok_or(Exhausted)?;
+        let before = self.process_entry();
+        self.root = Some(root);
+        process_id::set_tree(self.identity, before, self.process_entry());
+        Ok(root)
+    }
+
     /// The last-level table for an address, with all tables on the way made.
     fn last_table(&mut self, address: u64) -> Result<Table<'static>, Exhausted> {
-        let root = match self.root {
-            Some(root) => root,
-            None => {
-                let root = self.frames.take(self.owner, ROOT_ORDER).ok_or(Exhausted)?;
-                let before = self.process_entry();
-                self.root = Some(root);
-                process_id::set_tree(self.identity, before, self.process_entry());
-                root
-            }
-        };
+        let root = self.make_root()?;
         let mut frame = root;
         for level in 0..LAST_LEVEL {
             let index = radix::index(address, level);
@@ -117,14 +122,15 @@ fn visit_table(
     let Some(table) = (unsafe { Table::at(frames, frame, level) }) else {
         return;
     };
-    for (index, slot) in table.valid(touched(level, base, start, end)) {
+    let range = touched(level, base, start, end);
+    table.valid(range).for_each(|(index, slot)| {
         let page = table.page(base, index);
         if level == LAST_LEVEL {
             each(PageNumber(page), slot);
         } else {
             visit_table(frames, table.below(slot), page, (start, end), each);
         }
-    }
+    });
 }
 
 /// Removes the translations of a range under a table, and unlinks the tables that hold nothing then; true when the
@@ -140,20 +146,23 @@ fn remove_from(
         return false;
     };
     let mut gone = 0;
-    for (index, slot) in table.valid(touched(level, base, start, end)) {
-        let page = table.page(base, index);
-        if level == LAST_LEVEL {
-            slot.set(0);
-            removal.flush.page(PageNumber(page).address());
+    let range = touched(level, base, start, end);
+    if level == LAST_LEVEL {
+        let flush = &mut removal.flush;
+        table.valid(range).for_each(|(index, slot)| {
+            slot.clear();
+            flush.page(PageNumber(table.page(base, index)).address());
             gone += 1;
-        } else {
+        });
+    } else {
+        table.valid(range).for_each(|(index, slot)| {
             let below = table.below(slot);
-            if remove_from(below, page, (start, end), removal) {
-                slot.set(0);
+            if remove_from(below, table.page(base, index), (start, end), removal) {
+                slot.clear();
                 removal.push(below.1);
                 gone += 1;
             }
-        }
+        });
     }
     table.emptied(gone);
     level > 0 && table.is_empty()
@@ -212,6 +221,11 @@ fn rights(allowed: Protection) -> u64 {
     read | write | execute
 }
 
+/// A leaf with these rights, without its frame. Referenced at once: somebody wants it.
+fn leaf(allowed: Protection) -> u64 {
+    entry::VALID | entry::LEAF | entry::REFERENCED | rights(allowed)
+}
+
 /// Writes neighbouring entries of a last-level table, the first of which is that of `first`.
 fn set_entries(
     identity: Identity,
@@ -221,22 +235,28 @@ fn set_entries(
 ) {
     let index = radix::index(first.address(), LAST_LEVEL);
     let slots = table.from(index);
-    // Referenced at once: somebody wants it.
-    let value = |frame: FrameNumber, allowed| {
-        entry::VALID | entry::LEAF | frame.address() | entry::REFERENCED | rights(allowed)
-    };
     let mut flush = None;
     let mut added = 0;
+    // What a frame holds is seen before the way to it.
+    fence(Ordering::Release);
+    // Neighbours mostly have the same rights.
+    let (mut same, mut bits) = (Protection::empty(), leaf(Protection::empty()));
     for ((offset, entry), slot) in entries.iter().enumerate().zip(slots) {
         let Some((frame, allowed)) = *entry else {
             continue;
         };
-        let old = slot.get();
-        if old & entry::VALID == 0 {
-            slot.set(value(frame, allowed));
+        if allowed != same {
+            (same, bits) = (allowed, leaf(allowed));
+        }
+        let value = bits | frame.address();
+        if !slot.is_valid() {
+            slot.set_unordered(value);
             added += 1;
-        } else if old & entry::FRAME == frame.address() && old & RIGHTS & !rights(allowed) == 0 {
-            slot.set_bits(value(frame, allowed));
+            continue;
+        }
+        let old = slot.get();
+        if old & entry::FRAME == frame.address() && old & RIGHTS & !bits == 0 {
+            slot.set_bits(value);
         } else {
             // A different frame or fewer rights: the old translation is gone everywhere before the new one is seen.
             let keep = if old & entry::FRAME == frame.address() {
@@ -260,7 +280,7 @@ fn set_entries(
         if let Some((frame, allowed)) = *entry
             && old & entry::VALID == 0
         {
-            slot.set(value(frame, allowed) | old & entry::CHANGED);
+            slot.set(leaf(allowed) | frame.address() | old & entry::CHANGED);
         }
     }
 }
@@ -268,8 +288,13 @@ fn set_entries(
 const RIGHTS: u64 = entry::READ | entry::WRITE | entry::EXECUTE;
 
 impl Translations for Space {
-    /// PIDR is written only for a change: QEMU drops its whole translation cache then.
+    /// PIDR is written only for a change: QEMU drops its whole translation cache then. It does so again when an active space
+    /// gets a root, which the program's first instruction would ask for; so there is one before.
     fn activate(&mut self) {
+        if !self.is_active() {
+            // Without memory for it the program's first fault says so.
+            self.make_root().ok();
+        }
         self.identity = process_id::activate(self.identity, self.process_entry());
     }
 
@@ -342,8 +367,12 @@ impl Translations for Space {
         let Some(root) = self.root else { return };
         let before = self.process_entry();
         self.root = None;
-        process_id::set_tree(self.identity, before, process_id::no_tree());
-        cpu::wait_for_walks();
+        if process_id::retire(self.identity, before) {
+            self.identity = Identity::default();
+        } else {
+            process_id::set_tree(self.identity, before, process_id::no_tree());
+            cpu::wait_for_walks();
+        }
         give_tables(self.frames, (0, root));
         self.frames.give(root, ROOT_ORDER);
     }

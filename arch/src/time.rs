@@ -20,8 +20,8 @@ pub fn now() -> Ticks {
 ///
 /// An interrupt whose time has passed is asked for anew: should it have got lost, with a CPU that was stopped for one, the
 /// next would otherwise never be asked for.
-pub fn interrupt_by(at: Ticks, latest: Ticks) {
-    let (now, alarm) = (now(), cpu::block().alarm.load(Ordering::Relaxed));
+pub fn interrupt_by(now: Ticks, at: Ticks, latest: Ticks) {
+    let alarm = cpu::block().alarm.load(Ordering::Relaxed);
     if latest.0 < alarm || alarm <= now.0 {
         set_decrementer(at.saturating_sub(now));
     }

@@ -166,10 +166,11 @@ fn program_interrupt(status: u64) -> Trap {
     }
 }
 
-/// An instruction that may fault on user memory, and where to go on when it does.
+/// A stretch of instructions that may fault on user memory, and where to go on when one does.
 #[repr(C)]
 struct Fixup {
-    instruction: u64,
+    start: u64,
+    end: u64,
     target: u64,
 }
 
@@ -187,7 +188,7 @@ fn fixup_for(nip: u64) -> Option<u64> {
     };
     table
         .iter()
-        .find(|fixup| fixup.instruction == nip)
+        .find(|fixup| (fixup.start..fixup.end).contains(&nip))
         .map(|fixup| fixup.target)
 }
 

@@ -26,7 +26,7 @@ unsafe extern "C" {
 }
 
 /// A range that lies below the limit as a whole.
-fn check(address: u64, count: usize, access: Access) -> Result<(), UserFault> {
+pub(crate) fn check(address: u64, count: usize, access: Access) -> Result<(), UserFault> {
     match address.checked_add(count as u64) {
         Some(end) if end <= USER_LIMIT => Ok(()),
         _ => Err(UserFault {
@@ -40,7 +40,7 @@ fn check(address: u64, count: usize, access: Access) -> Result<(), UserFault> {
     }
 }
 
-fn outcome(failed: u64, access: Access) -> Result<(), UserFault> {
+pub(crate) fn outcome(failed: u64, access: Access) -> Result<(), UserFault> {
     if failed == 0 {
         Ok(())
     } else {
@@ -77,6 +77,17 @@ pub fn copy_out(to: u64, from: &[u8]) -> Result<(), UserFault> {
         unsafe { user_copy(to as *mut u8, from.as_ptr(), from.len() as u64) },
         Access::Write,
     )
+}
+
+/// Copies words from user address `from`.
+///
+/// # Errors
+/// As [`copy_in`].
+pub fn words_in(to: &mut [u64], from: u64) -> Result<(), UserFault> {
+    let count = size_of_val(to);
+    // SAFETY: the bytes of the words, any of which may have any value.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(to.as_mut_ptr().cast(), count) };
+    copy_in(bytes, from)
 }
 
 /// Sets `count` bytes from user address `to` on.

@@ -1,26 +1,20 @@
 /*
- * Access to user memory. Each instruction that may fault has an entry in .fixups: its address, and where to go on
- * when its data storage interrupt cannot be resolved (see trap.rs). All are ordinary leaf functions; interrupts off.
+ * Access to user memory. All are ordinary leaf functions; interrupts off.
  */
-#include "layout.h"
-
-.macro try instruction:vararg
-77: \instruction
-    .pushsection .fixups, "a"
-    .quad   77b, faulted
-    .popsection
-.endm
+#include "guarded.h"
 
     .text
 
 /* Out: r3 = 1, the answer of every function here when an access failed. DAR of the fault is in the CpuBlock. */
+    .global faulted
 faulted:
     li      r3, 1
     blr
 
 /*
  * u64 user_copy(void *r3 to, const void *r4 from, u64 r5 count): 0 when all bytes were copied.
- * Writes r5 to r12, CTR, CR0.
+ * Writes r0, r4 to r12, CTR, CR0. With 16 bytes an instruction, by vector-scalar registers, a page takes as long: QEMU makes
+ * two accesses of each, and changing MSR for them takes a fifth of the page's time more.
  */
     .global user_copy
     .type user_copy, @function
@@ -28,41 +22,43 @@ user_copy:
     srdi.   r6, r5, 6
     beq     2f
     mtctr   r6
-1:  try ld  r6, 0(r4)
-    try ld  r7, 8(r4)
-    try ld  r8, 16(r4)
-    try ld  r9, 24(r4)
-    try ld  r10, 32(r4)
-    try ld  r11, 40(r4)
-    try ld  r12, 48(r4)
-    try ld  r0, 56(r4)
+    guarded
+1:  ld      r6, 0(r4)
+    ld      r7, 8(r4)
+    ld      r8, 16(r4)
+    ld      r9, 24(r4)
+    ld      r10, 32(r4)
+    ld      r11, 40(r4)
+    ld      r12, 48(r4)
+    ld      r0, 56(r4)
     addi    r4, r4, 64
-    try std r6, 0(r3)
-    try std r7, 8(r3)
-    try std r8, 16(r3)
-    try std r9, 24(r3)
-    try std r10, 32(r3)
-    try std r11, 40(r3)
-    try std r12, 48(r3)
-    try std r0, 56(r3)
+    std     r6, 0(r3)
+    std     r7, 8(r3)
+    std     r8, 16(r3)
+    std     r9, 24(r3)
+    std     r10, 32(r3)
+    std     r11, 40(r3)
+    std     r12, 48(r3)
+    std     r0, 56(r3)
     addi    r3, r3, 64
     bdnz    1b
 2:  rldicl. r6, r5, 61, 61
     beq     4f
     mtctr   r6
-3:  try ld  r6, 0(r4)
-    try std r6, 0(r3)
+3:  ld      r6, 0(r4)
+    std     r6, 0(r3)
     addi    r4, r4, 8
     addi    r3, r3, 8
     bdnz    3b
 4:  andi.   r6, r5, 7
     beq     6f
     mtctr   r6
-5:  try lbz r6, 0(r4)
-    try stb r6, 0(r3)
+5:  lbz     r6, 0(r4)
+    stb     r6, 0(r3)
     addi    r4, r4, 1
     addi    r3, r3, 1
     bdnz    5b
+    guarded_end
 6:  li      r3, 0
     blr
 
@@ -81,22 +77,24 @@ user_fill:
     srdi.   r6, r5, 7
     beq     4f
     mtctr   r6
-6:  try dcbz 0, r3
+    guarded
+6:  dcbz    0, r3
     addi    r3, r3, 128
     bdnz    6b
     b       4f
 5:  srdi.   r6, r5, 3
     beq     2f
     mtctr   r6
-1:  try std r4, 0(r3)
+1:  std     r4, 0(r3)
     addi    r3, r3, 8
     bdnz    1b
 2:  andi.   r6, r5, 7
     beq     4f
     mtctr   r6
-3:  try stb r4, 0(r3)
+3:  stb     r4, 0(r3)
     addi    r3, r3, 1
     bdnz    3b
+    guarded_end
 4:  li      r3, 0
     blr
 

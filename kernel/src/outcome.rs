@@ -21,8 +21,10 @@ pub enum Outcome {
     Again,
     /// As [`Outcome::Again`], after others have had their turn.
     Yield,
-    /// The registers are as the call wants them: `execve`, `rt_sigreturn`.
+    /// The registers are as the call wants them, and the memory may be another: `execve`.
     Resume,
+    /// The registers are as the call wants them: `rt_sigreturn`.
+    Restored,
     /// The thread is over.
     Exit,
 }

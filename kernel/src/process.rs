@@ -709,6 +709,11 @@ impl Process {
 }
 
 impl State {
+    /// Whether its threads have nothing to do but to run and to take signals.
+    pub const fn is_calm(&self) -> bool {
+        self.executing.is_none() && self.dumping.is_none() && self.held == 0 && !self.stopped
+    }
+
     fn new(credential: Arc<Credential>, limits: Limits) -> Self {
         Self {
             credential,

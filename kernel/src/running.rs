@@ -5,6 +5,7 @@
 //! decided what a signal does to a call that waits.
 
 mod dumping;
+mod handler;
 mod traced;
 
 use crate::calls::{self, Call};
@@ -22,8 +23,7 @@ use crate::signals;
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Body, PendingCall, Resumption, Thread};
-use crate::user::User;
-use abi::linux::{self, SigInfo, SignalNumber, SystemCall};
+use abi::linux::{self, SigInfo, SignalNumber};
 use abi::mmu::Access;
 use abi::{Errno, Pages, Ticks};
 use alloc::boxed::Box;
@@ -31,7 +31,7 @@ use alloc::sync::Arc;
 use arch::Trap;
 use core::sync::atomic::Ordering;
 use memory::{FaultError, frames};
-use process::signal::{Action, Delivery, Interrupted, interruption};
+use process::signal::Delivery;
 use process::{ExitStatus, VPid};
 use sched::{CpuClock, Reason};
 use traced::Traced;
@@ -61,6 +61,8 @@ pub struct Running<'a> {
     cpu: usize,
     clock: &'a CpuClock,
     until: Option<Ticks>,
+    /// When this was last asked of the clock: at the trap, or at a look in the middle of long work.
+    seen: Ticks,
     /// The call was cut, or has met a missing page: what is due is looked at before its next run.
     cut: bool,
 }
@@ -77,6 +79,7 @@ impl<'a> Running<'a> {
             cpu,
             clock,
             until,
+            seen: Ticks(0),
             cut: false,
         };
         current::set(Some(running.thread.clone()));
@@ -113,7 +116,7 @@ impl<'a> Running<'a> {
 
     fn turn(&mut self) -> Turn {
         if core::mem::take(&mut self.cut) {
-            look();
+            self.seen = look();
         }
         // Answered first: whoever rings has published before.
         let asked = others::answer();
@@ -216,12 +219,13 @@ impl<'a> Running<'a> {
         }
         if let Some(at) = earlier(until, timer) {
             let end = until.map(|until| until.saturating_add(system.dispatch.slack));
-            arch::time::interrupt_by(at, earlier(end, timer).unwrap_or(at));
+            arch::time::interrupt_by(now, at, earlier(end, timer).unwrap_or(at));
         }
         self.clock.enter_user(now);
         latency::end(now);
         let trap = arch::run_user(&mut body.context);
         let now = arch::time::now();
+        self.seen = now;
         self.clock.enter_kernel(now);
         latency::begin(now, Work::from(&trap), body.context.nip);
         others::back();
@@ -399,6 +403,10 @@ impl<'a> Running<'a> {
                 self.retire(former);
                 self.call_is_over();
             }
+            Outcome::Restored => {
+                self.set_call(None);
+                self.call_is_over();
+            }
             Outcome::Exit => return self.exit(),
             Outcome::Park(_) => {}
         }
@@ -465,7 +473,8 @@ impl<'a> Running<'a> {
 
     /// Whether the thread has to make room; `asked` when somebody has rung for this CPU.
     fn is_preempted(&mut self, asked: bool) -> bool {
-        let due = self.until.is_some_and(|until| arch::time::now() >= until);
+        // A reading of the clock is dear on an emulator. What has become due since is found when the program is entered.
+        let due = self.until.is_some_and(|until| self.seen >= until);
         if !due && !asked {
             return false;
         }
@@ -607,7 +616,7 @@ impl<'a> Running<'a> {
     /// to the same place by the attention that it asks for.
     fn by_steps(&mut self, mut step: impl FnMut(&mut Self) -> bool) -> Turn {
         while step(self) {
-            look();
+            self.seen = look();
             let asked = others::answer();
             if self.is_preempted(asked) {
                 self.thread.call_attention();
@@ -623,16 +632,19 @@ impl<'a> Running<'a> {
         let process = &thread.process;
         loop {
             let sent_away = |tid| tid != thread.tid();
-            if process.is_ending()
-                || process
-                    .with(|state| state.dumping.is_none() && state.executing.is_some_and(sent_away))
-            {
+            let (calm, goes) = process.with(|state| {
+                let goes = state.dumping.is_none() && state.executing.is_some_and(sent_away);
+                (state.is_calm(), goes)
+            });
+            if process.is_ending() || goes {
                 return self.exit();
             }
-            match self.attend_dump() {
-                Traced::Free => {}
-                Traced::Anew => continue,
-                Traced::Over(turn) => return turn,
+            if !calm {
+                match self.attend_dump() {
+                    Traced::Free => {}
+                    Traced::Anew => continue,
+                    Traced::Over(turn) => return turn,
+                }
             }
             let traced = thread.is_traced();
             if traced {
@@ -642,7 +654,10 @@ impl<'a> Running<'a> {
                     Traced::Over(turn) => return turn,
                 }
             }
-            if process.with(|state| state.stopped) && !(traced && ptrace::passes_stop(&thread)) {
+            if (traced || !calm)
+                && process.with(|state| state.stopped)
+                && !(traced && ptrace::passes_stop(&thread))
+            {
                 match self.step_off(Reason::Blocked) {
                     None => return Turn::Off,
                     Some(_) => {
@@ -673,7 +688,14 @@ impl<'a> Running<'a> {
             }
             match signals::next(&thread) {
                 None => return Turn::On,
-                Some(delivery) => self.deliver(delivery),
+                Some((delivery, more)) => {
+                    let handled = matches!(delivery, Delivery::Handle { .. });
+                    self.deliver(delivery);
+                    if handled && !more {
+                        // A handler that could not be entered has asked for attention.
+                        return Turn::On;
+                    }
+                }
             }
         }
     }
@@ -701,76 +723,19 @@ impl<'a> Running<'a> {
         let call = self.body.as_ref().and_then(|body| body.call);
         call.is_some_and(|call| call.progress.holds_signals())
     }
-
-    /// A handler is about to run: the call that the thread is in fails or is set up to start again.
-    fn interrupt_call(&mut self, action: &Action) {
-        let Some(call) = self.body.as_ref().and_then(|body| body.call) else {
-            return;
-        };
-        if let Continuation::Transferred(count) | Continuation::TransferredUntil(count, _) =
-            call.progress
-            && count > 0
-        {
-            return self.complete(Ok(count));
-        }
-        let timed = matches!(
-            call.progress,
-            Continuation::Until(_) | Continuation::TransferredUntil(..)
-        );
-        let number = SystemCall::from_number(call.number).unwrap_or(SystemCall::RestartSyscall);
-        let lock = number == SystemCall::Futex
-            && self.body.as_ref().is_some_and(|body| {
-                calls::futex::takes_lock(body.context.gpr.get(4).copied().unwrap_or(0))
-            });
-        let interrupted = if lock {
-            Interrupted::Always
-        } else {
-            interruption(number, timed)
-        };
-        match interrupted.resumption(Some(action)) {
-            process::signal::Resumption::Fail => {
-                if let Some(body) = &mut self.body {
-                    let call = Call::new(&self.thread, body, self.space.clone(), call);
-                    calls::clock::sleep_interrupted(&call, number);
-                }
-                self.complete(Err(Errno::EINTR));
-            }
-            process::signal::Resumption::Again => {
-                if let Some(body) = &mut self.body {
-                    body.call = None;
-                    body.context.repeat_call();
-                }
-            }
-        }
-    }
-
-    fn enter_handler(&mut self, info: &SigInfo, action: &Action, mask: linux::SignalSet) {
-        let (Some(body), Some(space)) = (&mut self.body, &self.space) else {
-            return;
-        };
-        let user = User::new(Some(space.clone()));
-        if signal_frame::push(&self.thread, &mut body.context, &user, info, action, mask).is_err() {
-            // No room for the frame: as Linux does, the program gets SIGSEGV, without a handler if it is that.
-            if info.signal == SignalNumber::SIGSEGV {
-                self.thread.process.end(ExitStatus::Killed {
-                    signal: SignalNumber::SIGSEGV,
-                    core: false,
-                });
-            } else {
-                signals::fault(&self.thread, SigInfo::kernel(SignalNumber::SIGSEGV));
-            }
-        }
-    }
 }
 
 /// A point in the middle of long work at which everything that an interrupt would bring is taken: devices and timers
 /// do not wait for the work's end. Whether the thread then has to make room is [`Running::is_preempted`]'s question.
-fn look() {
+///
+/// Answers what time it is.
+fn look() -> Ticks {
     let system = system();
     system.serve_interrupts();
     let now = arch::time::now();
     latency::end(now);
     system.timers.expire(now, now);
+    now
 }
 
 /// The result that a waker has stored: an error when negative.

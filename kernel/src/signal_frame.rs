@@ -9,11 +9,11 @@ use crate::user::User;
 use crate::vdso;
 use abi::Errno;
 use abi::linux::{
-    ActionFlags, FPE_FLTDIV, FPE_FLTINV, FPE_FLTOVF, FPE_FLTRES, FPE_FLTUND, FrameBytes, MSR_FP,
-    MSR_VEC, MSR_VSX, PT_CCR, PT_CTR, PT_LNK, PT_MSR, PT_NIP, PT_ORIG_R3, PT_SOFTE, PT_XER,
-    SigInfo, SignalFrame, SignalSet,
+    ActionFlags, FPE_FLTDIV, FPE_FLTINV, FPE_FLTOVF, FPE_FLTRES, FPE_FLTUND, MSR_FP, MSR_VEC,
+    MSR_VSX, SIGINFO_SIZE, SigInfo, SignalFrame, SignalSet, StackT,
 };
 use alloc::sync::Arc;
+use arch::signal_frame::{self, Parts};
 use arch::{Special, UserContext, VectorState};
 use process::signal::{Action, Handler};
 
@@ -42,48 +42,31 @@ pub fn push(
     let (stack, top) = {
         let mut own = thread.signals.lock();
         let described = own.stack.describe(sp);
-        (
-            described,
-            own.stack
-                .top(action.flags.contains(ActionFlags::ONSTACK), sp),
-        )
+        let on_stack = action.flags.contains(ActionFlags::ONSTACK);
+        (described, own.stack.top(on_stack, sp))
     };
     let at = SignalFrame::address(top);
     let place = |offset: usize| at.wrapping_add(offset as u64);
     let info_at = place(SignalFrame::INFO);
-    let mut frame = FrameBytes::new();
-    frame.put(SignalFrame::STACK, stack);
-    frame.put(SignalFrame::MASK, mask.0);
-    frame.put(SignalFrame::SIGNAL, i32::from(info.signal.get()));
-    frame.put(SignalFrame::HANDLER, handler);
-    let registers_at = place(SignalFrame::REGISTERS);
-    frame.put(SignalFrame::REGISTERS_ADDRESS, registers_at);
-    put_registers(&mut frame, context);
-    let end = match context.vector() {
-        Some(state) => {
-            frame.put(SignalFrame::VECTORS_ADDRESS, place(SignalFrame::VECTORS));
-            put_vectors(&mut frame, state, context.special());
-            SignalFrame::VECTORS_END
-        }
-        None => SignalFrame::VECTORS,
+    let number = u64::from(info.signal.get());
+    let (flags, registers) = (u64::from(stack.flags), place(SignalFrame::REGISTERS));
+    let mut parts = Parts {
+        head: [0, 0, stack.sp, flags, stack.size, mask.0],
+        signal: [number, handler, 0, registers],
+        addresses: [info_at, at],
+        info: [0; SIGINFO_SIZE],
     };
-    frame.put_all(SignalFrame::INFO_ADDRESS, [info_at, at].into_iter());
-    let info_bytes = frame.bytes_mut(SignalFrame::INFO..SignalFrame::WRITTEN);
-    info_bytes.copy_from_slice(&info.encode());
-    let entered_at = at.wrapping_sub(SignalFrame::STACK_GAP);
-    user.write(at, frame.bytes(0..end))?;
-    let rest = SignalFrame::INFO_ADDRESS..SignalFrame::WRITTEN;
-    user.write(place(rest.start), frame.bytes(rest))?;
-    // The back chain.
-    user.write(entered_at, &sp.to_le_bytes())?;
+    info.encode_into(&mut parts.info);
+    let state = if context.is_vec_used() { MSR_STATE } else { 0 };
+    user.persist(|| signal_frame::put(at, &parts, context, MSR_USER | state))?;
     if context.is_vec_used()
         && let Ok(state) = context.vector_mut()
     {
         // A handler starts with all floating-point exceptions off.
         state.set_fpscr(0);
     }
-    context.gpr[STACK_POINTER] = entered_at;
-    context.gpr[3] = u64::from(info.signal.get());
+    context.gpr[STACK_POINTER] = at.wrapping_sub(SignalFrame::STACK_GAP);
+    context.gpr[3] = number;
     context.gpr[4] = info_at;
     context.gpr[5] = at;
     context.gpr[12] = handler;
@@ -92,88 +75,62 @@ pub fn push(
     Ok(())
 }
 
-/// The place of a register in a frame, by its PT_ number.
-const fn register(number: usize) -> usize {
-    SignalFrame::REGISTERS + number * 8
-}
-
-fn put_registers(frame: &mut FrameBytes, context: &UserContext) {
-    frame.put_all(SignalFrame::REGISTERS, context.gpr.into_iter());
-    let state = if context.is_vec_used() { MSR_STATE } else { 0 };
-    frame.put(register(PT_NIP), context.nip);
-    frame.put(register(PT_MSR), MSR_USER | state);
-    frame.put(register(PT_ORIG_R3), context.gpr[3]);
-    frame.put(register(PT_CTR), context.ctr);
-    frame.put(register(PT_LNK), context.lr);
-    frame.put(register(PT_XER), context.xer);
-    frame.put(register(PT_CCR), context.cr);
-    frame.put(register(PT_SOFTE), 1u64);
-}
-
-fn put_vectors(frame: &mut FrameBytes, state: &VectorState, special: Special) {
-    frame.put_all(SignalFrame::FLOATING_POINT, (0..32).map(|n| state.fpr(n)));
-    frame.put(SignalFrame::FLOATING_POINT + 32 * 8, state.fpscr());
-    frame.put_all(SignalFrame::VECTORS, (0..32).map(|n| state.vr(n)));
-    frame.put(SignalFrame::VSCR, state.vscr());
-    frame.put(SignalFrame::VRSAVE, special.vrsave as u32);
-    frame.put_all(SignalFrame::VSX, (0..32).map(|n| state.vsr_low(n)));
-}
-
-/// Puts back what [`push`] saved, as the handler has left it.
+/// Puts back what [`push`] saved, as the handler has left it. A signal that the mask lets through then is looked at.
 ///
 /// # Errors
-/// EFAULT when the frame cannot be read, ENOMEM.
+/// EFAULT when the frame cannot be read, ENOMEM; the context may have some of it then.
 pub fn pop(thread: &Arc<Thread>, context: &mut UserContext, user: &User) -> Result<(), Errno> {
     let at = SignalFrame::at_return(context.gpr[STACK_POINTER]);
-    let mut frame = FrameBytes::new();
-    user.read(at, frame.bytes_mut(0..SignalFrame::VECTORS))?;
-    context.leave();
-    if frame.get::<u64>(register(PT_MSR)) & MSR_STATE != 0 {
-        let vectors_at = frame.get::<u64>(SignalFrame::VECTORS_ADDRESS);
-        if vectors_at != 0 {
-            let place = SignalFrame::VECTORS..SignalFrame::VECTORS_END;
-            user.read(vectors_at, frame.bytes_mut(place))?;
-        }
-        restore_vectors(context, &frame, vectors_at != 0)?;
+    let found = user.persist(|| signal_frame::get(context, at))?;
+    if found.msr & MSR_STATE != 0 {
+        restore_vectors(context, user, at, found.vectors)?;
     }
-    let saved = frame.all(SignalFrame::REGISTERS);
-    for (place, value) in context.gpr.iter_mut().zip(saved) {
-        *place = value;
-    }
-    context.nip = frame.get(register(PT_NIP));
-    context.ctr = frame.get(register(PT_CTR));
-    context.lr = frame.get(register(PT_LNK));
-    context.xer = frame.get(register(PT_XER));
-    context.cr = frame.get(register(PT_CCR));
-    let sp = context.gpr[STACK_POINTER];
+    let [stack, flags, size] = found.stack;
+    let recorded = StackT {
+        sp: stack,
+        flags: flags as u32,
+        size,
+    };
+    let shared = thread.process.signals.lock();
     let mut own = thread.signals.lock();
-    own.set_mask(SignalSet(frame.get(SignalFrame::MASK)));
-    own.stack.restore(frame.get(SignalFrame::STACK), sp);
+    own.set_mask(SignalSet(found.mask));
+    own.stack.restore(recorded, context.gpr[STACK_POINTER]);
+    if !own.deliverable(&shared).is_empty() {
+        thread.call_attention();
+    }
     Ok(())
 }
 
-/// Puts back the floating-point registers, and with `all` the vector registers too.
-fn restore_vectors(context: &mut UserContext, frame: &FrameBytes, all: bool) -> Result<(), Errno> {
-    let mut special = context.special();
-    let state = context.vector_mut().map_err(|_| Errno::ENOMEM)?;
-    let floating = frame.all(SignalFrame::FLOATING_POINT);
-    (0..32)
-        .zip(floating)
-        .for_each(|(n, value)| state.set_fpr(n, value));
-    state.set_fpscr(frame.get(SignalFrame::FLOATING_POINT + 32 * 8));
-    if all {
-        let vectors = frame.all(SignalFrame::VECTORS);
-        (0..32)
-            .zip(vectors)
-            .for_each(|(n, value)| state.set_vr(n, value));
-        let low = frame.all(SignalFrame::VSX);
-        (0..32)
-            .zip(low)
-            .for_each(|(n, value)| state.set_vsr_low(n, value));
-        state.set_vscr(frame.get(SignalFrame::VSCR));
-        special.vrsave = u64::from(frame.get::<u32>(SignalFrame::VRSAVE));
-        context.set_special(special);
+/// Puts back the floating-point registers of a frame and, unless their address is 0, the vector registers too.
+fn restore_vectors(
+    context: &mut UserContext,
+    user: &User,
+    at: u64,
+    vectors: u64,
+) -> Result<(), Errno> {
+    if vectors == 0 {
+        return restore_floating_point(context, user, at);
     }
+    context.leave_without_vectors();
+    let state = context.vector_mut().map_err(|_| Errno::ENOMEM)?;
+    let vrsave = user.persist(|| signal_frame::get_vectors(state, at, vectors))?;
+    let vrsave = u64::from(vrsave);
+    let special = context.special();
+    context.set_special(Special { vrsave, ..special });
+    Ok(())
+}
+
+fn restore_floating_point(context: &mut UserContext, user: &User, at: u64) -> Result<(), Errno> {
+    context.leave();
+    let mut words = [0; 33];
+    let from = at.wrapping_add(SignalFrame::FLOATING_POINT as u64);
+    user.persist(|| arch::user::words_in(&mut words, from))?;
+    let state = context.vector_mut().map_err(|_| Errno::ENOMEM)?;
+    let [registers @ .., fpscr] = words;
+    for (n, value) in registers.into_iter().enumerate() {
+        state.set_fpr(n, value);
+    }
+    state.set_fpscr(fpscr);
     Ok(())
 }
 

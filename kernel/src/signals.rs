@@ -146,23 +146,66 @@ pub fn fault(thread: &Arc<Thread>, info: SigInfo) {
     thread.call_attention();
 }
 
-/// What the return to the program has to do about signals; looked at by the thread itself.
-pub fn next(thread: &Thread) -> Option<Delivery> {
-    let stopping = {
-        let shared = thread.process.signals.lock();
-        let own = thread.signals.lock();
+/// Sends a signal of a running thread to its process, or to it alone, if that thread is to take it and has a handler for it:
+/// nothing else is to be looked at then. False when that is not so, and nothing has happened.
+///
+/// # Errors
+/// EAGAIN when a queued real-time signal finds the queue full.
+pub fn send_home(
+    thread: &Thread,
+    alone: bool,
+    signal: SignalNumber,
+    code: i32,
+) -> Result<bool, Errno> {
+    let process = &thread.process;
+    if effects(signal) != Effects::NONE || thread.is_traced() {
+        return Ok(false);
+    }
+    let (uid, limit) = process.with(|state| {
+        let limit = state.limits.current(Resource::PendingSignals);
+        (state.credential.identity.uid, limit)
+    });
+    {
+        let mut shared = process.signals.lock();
+        let mut own = thread.signals.lock();
+        if own.mask.contains(signal) || !shared.actions.has_handler(signal) {
+            return Ok(false);
+        }
+        let pending = if alone {
+            &mut own.pending
+        } else {
+            &mut shared.pending
+        };
+        let info = SigInfo::sent(signal, code, process.virtual_pid().0, uid);
+        pending.post(info, limit)?;
+    }
+    process.signal_readers.wake_all();
+    thread.call_attention();
+    Ok(true)
+}
+
+/// What the return to the program has to do about signals, and whether there is more to do after it; looked at by the
+/// thread itself.
+pub fn next(thread: &Thread) -> Option<(Delivery, bool)> {
+    let take = |asked: bool, orphaned: bool| {
+        let mut shared = thread.process.signals.lock();
+        let mut own = thread.signals.lock();
         let deliverable = own.deliverable(&shared);
-        if deliverable.is_empty() {
+        if !asked && !deliverable.intersection(SignalSet::STOPPING).is_empty() {
             return None;
         }
-        !deliverable.intersection(SignalSet::STOPPING).is_empty()
+        if deliverable.is_empty() {
+            return Some(None);
+        }
+        let delivery = deliver(&mut own, &mut shared, || orphaned);
+        Some(delivery.map(|delivery| (delivery, !own.deliverable(&shared).is_empty())))
     };
-    let orphaned = stopping && is_orphaned(thread);
-    let mut delivery = {
-        let mut shared = thread.process.signals.lock();
-        deliver(&mut thread.signals.lock(), &mut shared, || orphaned)
+    let mut delivery = match take(false, false) {
+        Some(delivery) => delivery,
+        // Whether stops are of effect is in the tree, which is asked without the signals' locks.
+        None => take(true, is_orphaned(thread)).flatten(),
     };
-    if let Some(Delivery::Handle { info, .. }) = &mut delivery {
+    if let Some((Delivery::Handle { info, .. }, _)) = &mut delivery {
         posix_timers::delivered(&thread.process, info);
     }
     delivery

@@ -56,12 +56,7 @@ impl User {
     /// # Errors
     /// EFAULT when they are not all readable, ENOMEM.
     pub fn read(&self, from: u64, buffer: &mut [u8]) -> Result<(), Errno> {
-        loop {
-            match arch::user::copy_in(buffer, from) {
-                Ok(()) => return Ok(()),
-                Err(fault) => self.resolve(fault.address, Access::Read)?,
-            }
-        }
+        self.persist(|| arch::user::copy_in(buffer, from))
     }
 
     /// Copies bytes to the program.
@@ -69,10 +64,22 @@ impl User {
     /// # Errors
     /// EFAULT when they are not all writable, ENOMEM.
     pub fn write(&self, to: u64, bytes: &[u8]) -> Result<(), Errno> {
+        self.persist(|| arch::user::copy_out(to, bytes))
+    }
+
+    /// Makes an access until no page is missing any more.
+    ///
+    /// # Errors
+    /// EFAULT when the program may not do that, ENOMEM.
+    #[inline]
+    pub fn persist<T>(
+        &self,
+        mut access: impl FnMut() -> Result<T, arch::user::UserFault>,
+    ) -> Result<T, Errno> {
         loop {
-            match arch::user::copy_out(to, bytes) {
-                Ok(()) => return Ok(()),
-                Err(fault) => self.resolve(fault.address, Access::Write)?,
+            match access() {
+                Ok(value) => return Ok(value),
+                Err(fault) => self.resolve(fault.address, fault.access)?,
             }
         }
     }

@@ -111,6 +111,14 @@ check SIGNAL0025 'masks and actions are kept wherever they lie' <<'END'
 $T/signals words
 END
 
+check SIGNAL0065 'what comes with a queued signal ends where it does on Linux' <<'END'
+$T/signals queued
+END
+
+check SIGNAL0066 'a thread takes the signal that it sends to itself before the call returns' <<'END'
+$T/signals to-oneself
+END
+
 check IPC0001 'the ends of a pipe behave as such' <<'END'
 $T/ipc ends-of-pipe
 END

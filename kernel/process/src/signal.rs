@@ -61,6 +61,14 @@ pub struct Effects {
     pub resumes: bool,
 }
 
+impl Effects {
+    /// None.
+    pub const NONE: Self = Self {
+        cancels: SignalSet::EMPTY,
+        resumes: false,
+    };
+}
+
 /// What a signal does when it is sent: SIGCONT cancels stops and resumes, a stop cancels SIGCONT, and
 /// SIGKILL ends a stop.
 #[must_use]
@@ -325,13 +333,25 @@ pub fn deliver(
 /// thread's own.
 pub fn take(thread: &mut ThreadSignals, process: &mut ProcessSignals) -> Option<SigInfo> {
     let allowed = SignalSet(!thread.mask.0);
-    let synchronous = allowed.intersection(SignalSet::SYNCHRONOUS);
     let kill = SignalSet::of(&[SignalNumber::SIGKILL]);
-    let own = thread.pending.take(kill);
-    own.or_else(|| process.pending.take(kill))
-        .or_else(|| thread.pending.take(synchronous))
-        .or_else(|| thread.pending.take(allowed))
-        .or_else(|| process.pending.take(allowed))
+    let own = thread.pending.set();
+    let has = |wanted| !own.intersection(wanted).is_empty();
+    // What comes with a signal is not small: it is taken once.
+    let (pending, wanted) = if has(kill) {
+        (&mut thread.pending, kill)
+    } else if process.pending.set().contains(SignalNumber::SIGKILL) {
+        (&mut process.pending, kill)
+    } else if has(allowed.intersection(SignalSet::SYNCHRONOUS)) {
+        (
+            &mut thread.pending,
+            allowed.intersection(SignalSet::SYNCHRONOUS),
+        )
+    } else if has(allowed) {
+        (&mut thread.pending, allowed)
+    } else {
+        (&mut process.pending, allowed)
+    };
+    pending.take(wanted)
 }
 
 /// What a signal does that has been taken; `None` when that is nothing.

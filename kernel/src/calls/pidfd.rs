@@ -86,7 +86,7 @@ pub fn pidfd_send_signal(call: &mut Call<'_>) -> Called {
         (0, _) | (_, None) => None,
         (address, Some(signal)) => {
             let bytes = call.user.bytes::<SIGINFO_SIZE>(address)?;
-            let info = SigInfo::decode(signal, &bytes);
+            let info = SigInfo::decode(signal, &bytes)?;
             if bytes.first() != Some(&signal.get()) {
                 return Err(Errno::EINVAL.into());
             }

@@ -415,7 +415,7 @@ fn set_signal_info(call: &Call<'_>, thread: &Thread, data: u64) -> Called {
     ptrace::with(call.process(), thread, |_, own| match &mut own.halt {
         Some(Halt::Signal(info)) => {
             let signal = SignalNumber::new(u64::from(number)).unwrap_or(info.signal);
-            *info = SigInfo::decode(signal, &bytes);
+            *info = SigInfo::decode(signal, &bytes)?;
             Ok(0)
         }
         _ => Err(Errno::EINVAL),

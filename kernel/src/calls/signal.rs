@@ -38,6 +38,13 @@ pub(super) fn from_caller(
 /// `man 2 kill`.
 pub fn kill(call: &mut Call<'_>) -> Called {
     let signal = number_or_check(call.argument(1))?;
+    let own = call.process().virtual_pid();
+    if let Some(signal) = signal
+        && own == VPid(call.argument(0) as u32)
+        && signals::send_home(call.thread, false, signal, SI_USER)?
+    {
+        return Ok(0);
+    }
     let (target, caller, cid) = {
         let tree = system().tree.lock();
         let caller = call.process().pid;
@@ -98,6 +105,13 @@ fn to_thread(call: &Call<'_>, group: Option<VPid>, number: u64, signal: u64) -> 
         .filter(|tid| *tid > 0)
         .ok_or(Errno::EINVAL)?;
     let signal = number_or_check(signal)?;
+    let own = (call.process().virtual_pid(), call.thread.virtual_tid().0);
+    if let Some(signal) = signal
+        && own == (group.unwrap_or(own.0), tid)
+        && signals::send_home(call.thread, true, signal, SI_TKILL)?
+    {
+        return Ok(0);
+    }
     let found = {
         let tree = system().tree.lock();
         let found = tree
@@ -123,7 +137,7 @@ fn to_thread(call: &Call<'_>, group: Option<VPid>, number: u64, signal: u64) -> 
 /// `man 2 rt_sigqueueinfo`.
 pub fn sigqueueinfo(call: &mut Call<'_>) -> Called {
     let signal = SignalNumber::new(call.argument(1))?;
-    let info = SigInfo::decode(signal, &call.user.bytes::<SIGINFO_SIZE>(call.argument(2))?);
+    let info = SigInfo::decode(signal, &call.user.bytes::<SIGINFO_SIZE>(call.argument(2))?)?;
     let target = {
         let tree = system().tree.lock();
         let number = VPid(call.argument(0) as u32);
@@ -305,14 +319,8 @@ pub fn sigaltstack(call: &mut Call<'_>) -> Called {
 
 /// `man 2 sigreturn`: back to where the handler interrupted the program.
 pub fn sigreturn(call: &mut Call<'_>) -> Outcome {
-    match signal_frame::pop(call.thread, &mut call.body.context, &call.user) {
-        Ok(()) => {
-            call.thread.call_attention();
-            Outcome::Resume
-        }
-        Err(_) => {
-            signals::fault(call.thread, SigInfo::kernel(SignalNumber::SIGSEGV));
-            Outcome::Resume
-        }
+    if signal_frame::pop(call.thread, &mut call.body.context, &call.user).is_err() {
+        signals::fault(call.thread, SigInfo::kernel(SignalNumber::SIGSEGV));
     }
+    Outcome::Restored
 }

@@ -350,7 +350,9 @@ fn once(
             return Run::Cut;
         }
         // No call that an entry can ask for ends its thread or changes its registers.
-        Err(Outcome::Yield | Outcome::Resume | Outcome::Exit) => failure(Errno::EINVAL),
+        Err(Outcome::Yield | Outcome::Resume | Outcome::Restored | Outcome::Exit) => {
+            failure(Errno::EINVAL)
+        }
     };
     request.end_run();
     Run::Done(result)

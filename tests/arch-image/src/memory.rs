@@ -37,6 +37,16 @@ pub fn run(checks: &mut Checks) {
         runs,
     );
     checks.check(
+        "ARCH0065",
+        "runs of pages of any length are gone at once, and nothing else",
+        removals,
+    );
+    checks.check(
+        "ARCH0066",
+        "a space that is given up leaves no translation",
+        retired,
+    );
+    checks.check(
         "ARCH0015",
         "tables come late and are all given back",
         tables,
@@ -293,12 +303,51 @@ fn runs(checks: &mut Checks) {
     }
 }
 
+fn removals(checks: &mut Checks) {
+    const PAGES: u64 = 2000;
+    let frame = FRAMES.block(0);
+    frames::bytes(frame)[..8].copy_from_slice(&7u64.to_le_bytes());
+    let mut space = Space::new(&FRAMES, Cid::GLOBAL);
+    space.activate();
+    // Over several tables, the first and the last of which are not filled.
+    let first = PageNumber((5 << 9) + 100);
+    let at = |n: u64| PageNumber(first.0 + n);
+    let there = |n: u64| user::load_u64(at(n).address()) == Ok(7);
+    for (from, count) in [(0, PAGES), (3, 1), (0, 31), (500, 33), (7, 1000), (1, 1100)] {
+        let entries = [Some((frame, Protection::READ)); 16];
+        for n in (0..PAGES).step_by(16) {
+            checks.same("install", space.install_run(at(n), &entries), Ok(()));
+        }
+        checks.holds("all there", (0..PAGES).all(there));
+        space.remove(at(from), count);
+        let gone = from..from + count;
+        checks.holds("gone", gone.clone().all(|n| !there(n)));
+        let mut others = (0..PAGES).filter(|n| !gone.contains(n));
+        checks.holds("others there", others.all(there));
+    }
+    // Pages far apart are more runs than an invalidation counts.
+    for n in (0..PAGES).step_by(16) {
+        let entries = [Some((frame, Protection::READ)); 16];
+        checks.same("install", space.install_run(at(n), &entries), Ok(()));
+    }
+    checks.holds("all there", (0..PAGES).all(there));
+    let runs: [(PageNumber, u64); 40] = core::array::from_fn(|n| (at(n as u64 * 40), 3));
+    space.protect_runs(&runs, Protection::empty());
+    checks.holds(
+        "denied",
+        (0..PAGES).all(|n| there(n) != (n < 1600 && n % 40 < 3)),
+    );
+    drop(space);
+    FRAMES.release(frame, 0);
+}
+
 fn tables(checks: &mut Checks) {
     let before = FRAMES.taken.load(Ordering::Relaxed);
     let now = || FRAMES.taken.load(Ordering::Relaxed) - before;
     let mut space = Space::new(&FRAMES, Cid::GLOBAL);
-    space.activate();
     checks.same("none at first", now(), 0);
+    space.activate();
+    checks.same("a root to run by", now(), 16);
     let frame = FRAMES.block(0);
     let page = |n: u64| PageNumber(n << 9);
     for n in 0..20 {
@@ -330,6 +379,47 @@ fn tables(checks: &mut Checks) {
     drop(space);
     checks.same("dropped", now(), 0);
     FRAMES.release(frame, 0);
+}
+
+fn retired(checks: &mut Checks) {
+    let page = PageNumber::holding(DATA);
+    let blocks: [_; 3] = core::array::from_fn(|n| {
+        let frame = FRAMES.block(0);
+        frames::bytes(frame)[..8].copy_from_slice(&(n as u64 + 1).to_le_bytes());
+        frame
+    });
+    let mut spaces = [(); 2].map(|()| Space::new(&FRAMES, Cid::GLOBAL));
+    let shown = || user::load_u64(DATA).ok();
+    for (round, frame) in blocks.into_iter().enumerate() {
+        let [one, other] = &mut spaces;
+        checks.same(
+            "install",
+            one.install(page, frame, Protection::READ),
+            Ok(()),
+        );
+        one.activate();
+        checks.same("its page", shown(), Some(round as u64 + 1));
+        // While another is active, while it is itself, and by its end.
+        match round {
+            0 => {
+                other.activate();
+                one.discard();
+            }
+            1 => one.discard(),
+            _ => {
+                other.activate();
+                *one = Space::new(&FRAMES, Cid::GLOBAL);
+            }
+        }
+        one.activate();
+        checks.same("nothing left", shown(), None);
+        other.activate();
+        checks.same("nothing of the other's", shown(), None);
+    }
+    drop(spaces);
+    for frame in blocks {
+        FRAMES.release(frame, 0);
+    }
 }
 
 fn recycling(checks: &mut Checks) {
@@ -378,8 +468,8 @@ fn exhaustion(checks: &mut Checks) {
     let frame = FRAMES.block(0);
     for allowed in 0..4 {
         let mut space = Space::new(&FRAMES, Cid::GLOBAL);
-        space.activate();
         FRAMES.allowed.store(allowed, Ordering::Relaxed);
+        space.activate();
         checks.holds(
             "refused",
             space
@@ -439,6 +529,16 @@ fn memory_functions(checks: &mut Checks) {
                 let wanted = fresh[start + count - 1].cmp(&other[start + count - 1]);
                 checks.same("order", black_box(a).cmp(&black_box(&other)[b]), wanted);
             }
+        }
+    } // Whole pages of zeros, and what is a few bytes or blocks more or less.
+    let mut large = [0xa5u8; 5000];
+    for start in [0, 5, 128, 200] {
+        for count in [1000, 1023, 1024, 1152, 1163, 2047, 2048, 4095, 4096, 4700] {
+            black_box(&mut large).fill(0xa5);
+            black_box(&mut large)[start..start + count].fill(0);
+            let wrong =
+                |(n, byte): (usize, &u8)| (*byte == 0) != (start..start + count).contains(&n);
+            checks.holds("zeros", !large.iter().enumerate().any(wrong));
         }
     }
 }

@@ -544,6 +544,86 @@ static void signal_words(void)
 	WANT(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &both, NULL, 8) == 0 && count == 2);
 }
 
+static void queued(void)
+{
+	/* What comes with a queued signal ends behind 48 bytes. When nobody knows the code, there have to be zeros beyond. */
+	unsigned long usr1 = 1UL << (SIGUSR1 - 1);
+	struct timespec none = { 0, 0 };
+	unsigned char given[128] = { 0 }, seen[128];
+	int codes[] = { SI_QUEUE, SI_TKILL, SI_TIMER, -1000 };
+	WANT(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &usr1, NULL, 8) == 0);
+	for (int i = 0; i < 4; i++) {
+		memcpy(given + 8, &codes[i], 4);
+		given[16] = 3;
+		given[47] = 9;
+		given[127] = codes[i] != -1000;
+		memset(seen, 7, sizeof seen);
+		WANT(syscall(SYS_rt_sigqueueinfo, getpid(), SIGUSR1, given) == 0);
+		WANT(syscall(SYS_rt_sigtimedwait, &usr1, seen, &none, 8) == SIGUSR1);
+		WANT(seen[0] == SIGUSR1 && memcmp(seen + 8, &codes[i], 4) == 0);
+		WANT(seen[16] == 3 && seen[47] == 9 && seen[48] == 0 && seen[127] == 0);
+	}
+	given[127] = 1;
+	WANT(syscall(SYS_rt_sigqueueinfo, getpid(), SIGUSR1, given) == -1 && errno == E2BIG);
+	WANT(syscall(SYS_rt_sigtimedwait, &usr1, seen, &none, 8) == -1 && errno == EAGAIN);
+}
+
+static volatile pid_t takers[65];
+
+static void take(int number)
+{
+	takers[number] = (pid_t)syscall(SYS_gettid);
+	if (number == SIGUSR1)
+		kill(getpid(), SIGUSR2);
+}
+
+static int taken_by(pid_t thread)
+{
+	int both = takers[SIGUSR1] == thread && takers[SIGUSR2] == thread;
+	takers[SIGUSR1] = takers[SIGUSR2] = 0;
+	return both;
+}
+
+static void *signal_itself(void *main_thread)
+{
+	pid_t own = (pid_t)syscall(SYS_gettid);
+	sigset_t set;
+	WANT(kill(getpid(), SIGUSR1) == 0 && taken_by(own));
+	WANT(syscall(SYS_tgkill, getpid(), own, SIGUSR1) == 0 && taken_by(own));
+	WANT(syscall(SYS_tkill, own, SIGUSR1) == 0 && taken_by(own));
+	/* What it blocks is for another thread, or for later when it is for itself. */
+	sigfillset(&set);
+	WANT(pthread_sigmask(SIG_SETMASK, &set, NULL) == 0);
+	WANT(syscall(SYS_tgkill, getpid(), own, SIGUSR2) == 0 && takers[SIGUSR2] == 0);
+	WANT(kill(getpid(), SIGUSR1) == 0);
+	while (takers[SIGUSR2] == 0)
+		sched_yield();
+	WANT(taken_by(*(pid_t *)main_thread));
+	sigemptyset(&set);
+	WANT(pthread_sigmask(SIG_SETMASK, &set, NULL) == 0 && takers[SIGUSR2] == own);
+	return NULL;
+}
+
+static void to_oneself(void)
+{
+	/* Nested: the handler of the one sends the other, which is taken before the first is over. */
+	pid_t own = (pid_t)syscall(SYS_gettid);
+	struct sigaction later = { .sa_handler = take };
+	pthread_t other;
+	handle(SIGUSR1, take, 0);
+	handle(SIGUSR2, take, 0);
+	WANT(kill(getpid(), SIGUSR1) == 0 && taken_by(own));
+	WANT(raise(SIGUSR1) == 0 && taken_by(own));
+	sigaddset(&later.sa_mask, SIGUSR2);
+	WANT(sigaction(SIGUSR1, &later, NULL) == 0);
+	WANT(kill(getpid(), SIGUSR1) == 0 && taken_by(own));
+	WANT(kill(getpid(), 0) == 0 && kill(getpid(), 99) == -1 && errno == EINVAL);
+	WANT(syscall(SYS_tgkill, getpid() + 1, own, SIGUSR1) == -1 && errno == ESRCH);
+	WANT(pthread_create(&other, NULL, signal_itself, &own) == 0 && pthread_join(other, NULL) == 0);
+	signal(SIGUSR1, SIG_IGN);
+	WANT(kill(getpid(), SIGUSR1) == 0 && raise(SIGUSR1) == 0);
+}
+
 static int cleaned;
 
 static void clean(void *unused)
@@ -582,5 +662,6 @@ static const struct check checks[] = {
 	{ "stop-and-continue", stop_and_continue }, { "overtaken-stop", overtaken_stop }, { "bad-frame", bad_frame },
 	{ "cancel", cancel }, { "red-zone", red_zone },
 	{ "vectors", vectors }, { "words", signal_words },
+	{ "queued", queued }, { "to-oneself", to_oneself },
 };
 MAIN(checks)

@@ -6,9 +6,8 @@
 //! (`__kernel_sigtramp_rt64`), whose instructions unwinders recognize. There is no second context of a
 //! suspended transaction: transactional memory is not offered in AT_HWCAP2.
 
-use super::record::{Field, record};
+use super::record::record;
 use super::signal::{SIGINFO_SIZE, StackT};
-use core::ops::Range;
 
 /// Places in `gp_regs` behind the 32 general registers (asm/ptrace.h).
 pub const PT_NIP: usize = 32;
@@ -123,14 +122,12 @@ impl SignalFrame {
         sp
     }
 
+    /// Words at the start of a frame: flags, link, the alternate stack and the mask to come back.
+    pub const HEAD: usize = 6;
     /// Place in a frame: the alternate stack.
     pub const STACK: usize = 16;
-    /// Place in a frame: the mask to come back.
-    pub const MASK: usize = 40;
-    /// Place in a frame: the signal.
+    /// Place in a frame: the signal, the handler, the old mask and [`SignalFrame::REGISTERS_ADDRESS`], a word each.
     pub const SIGNAL: usize = Self::CONTEXT + 32;
-    /// Place in a frame: address of the handler.
-    pub const HANDLER: usize = Self::CONTEXT + 40;
     /// Place in a frame: address of [`SignalFrame::REGISTERS`].
     pub const REGISTERS_ADDRESS: usize = Self::CONTEXT + 56;
     /// Place in a frame: the general registers, then what has a PT_ place.
@@ -139,20 +136,22 @@ impl SignalFrame {
     pub const FLOATING_POINT: usize = Self::CONTEXT + 448;
     /// Place in a frame: address of [`SignalFrame::VECTORS`], or 0.
     pub const VECTORS_ADDRESS: usize = Self::CONTEXT + 712;
-    /// Place in a frame: v0 to v31; frames are aligned, so it is the first multiple of 16 in `vmx_reserve`.
+    /// Place in a frame: v0 to v31, VSCR, VRSAVE (16 bytes each), the low doublewords of vs0 to vs31; frames are aligned, so
+    /// it is the first multiple of 16 in `vmx_reserve`.
     pub const VECTORS: usize = 896;
-    /// Place in a frame: VSCR.
-    pub const VSCR: usize = Self::VECTORS + 32 * 16;
-    /// Place in a frame: VRSAVE.
-    pub const VRSAVE: usize = Self::VECTORS + 33 * 16;
-    /// Place in a frame: the low doublewords of vs0 to vs31.
-    pub const VSX: usize = Self::VECTORS + 34 * 16;
-    /// The end of the vector state in a frame.
-    pub const VECTORS_END: usize = Self::VSX + 32 * 8;
-    /// Place in a frame: address of [`SignalFrame::INFO`]; that of the frame itself follows.
+    /// Place in a frame: address of what comes with the signal; that of the frame and that itself follow.
     pub const INFO_ADDRESS: usize = 1744;
     /// Place in a frame: what comes with the signal.
     pub const INFO: usize = 1760;
+
+    /// Words from [`SignalFrame::SIGNAL`] to the end of what has a PT_ place.
+    pub const CONTEXT_WORDS: usize = (Self::FLOATING_POINT - Self::SIGNAL) / 8;
+
+    /// The word behind [`SignalFrame::SIGNAL`] that has a PT_ place.
+    #[must_use]
+    pub const fn word(register: usize) -> usize {
+        (Self::REGISTERS - Self::SIGNAL) / 8 + register
+    }
 
     const CONTEXT: usize = 168;
 
@@ -163,106 +162,52 @@ impl SignalFrame {
     }
 }
 
-/// The bytes of a frame, by place: a frame is too large to be moved about as a structure.
-#[derive(Debug)]
-pub struct FrameBytes([u8; SignalFrame::WRITTEN]);
-
-impl FrameBytes {
-    /// All zero.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self([0; SignalFrame::WRITTEN])
-    }
-
-    /// Writes a field at its place.
-    #[inline]
-    pub fn put<T: Field>(&mut self, place: usize, value: T) {
-        value.put(self.0.get_mut(place..).unwrap_or_default());
-    }
-
-    /// The field at a place.
-    #[inline]
-    #[must_use]
-    pub fn get<T: Field>(&self, place: usize) -> T {
-        T::get(self.0.get(place..).unwrap_or_default())
-    }
-
-    /// Writes fields one behind the other.
-    #[inline]
-    pub fn put_all<T: Field>(&mut self, place: usize, values: impl Iterator<Item = T>) {
-        let places = self.0.get_mut(place..).unwrap_or_default();
-        for (place, value) in places.chunks_exact_mut(T::SIZE).zip(values) {
-            value.put(place);
-        }
-    }
-
-    /// The fields from a place on.
-    #[inline]
-    pub fn all<T: Field>(&self, place: usize) -> impl Iterator<Item = T> {
-        let places = self.0.get(place..).unwrap_or_default();
-        places.chunks_exact(T::SIZE).map(T::get)
-    }
-
-    /// The bytes of some places.
-    #[must_use]
-    pub fn bytes(&self, places: Range<usize>) -> &[u8] {
-        self.0.get(places).unwrap_or_default()
-    }
-
-    /// The bytes of some places, to be written.
-    pub fn bytes_mut(&mut self, places: Range<usize>) -> &mut [u8] {
-        self.0.get_mut(places).unwrap_or_default()
-    }
-}
-
-impl Default for FrameBytes {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linux::Field;
 
     /// The places are those of the structure that is held against the compiler's headers.
     #[test]
     fn places_are_the_structures() {
         assert_eq!(SignalFrame::vmx_address(0), SignalFrame::VECTORS as u64);
-        const { assert!(SignalFrame::VECTORS_END <= Ucontext::SIZE) };
-        let mut bytes = FrameBytes::new();
+        const { assert!(SignalFrame::VECTORS + 34 * 16 + 32 * 8 <= Ucontext::SIZE) };
+        let mut whole = [0; SignalFrame::SIZE];
+        let mut put = |place: usize, value: u64| value.put(&mut whole[place..]);
         let stack = StackT {
             sp: 1,
             flags: 2,
             size: 3,
         };
-        bytes.put(SignalFrame::STACK, stack);
-        bytes.put(SignalFrame::MASK, 4u64);
-        bytes.put(SignalFrame::SIGNAL, 5i32);
-        bytes.put(SignalFrame::HANDLER, 6u64);
-        bytes.put(SignalFrame::REGISTERS_ADDRESS, 7u64);
-        bytes.put_all(SignalFrame::REGISTERS, 100..148u64);
-        bytes.put_all(SignalFrame::FLOATING_POINT, 200..233u64);
-        bytes.put(SignalFrame::VECTORS_ADDRESS, 8u64);
-        bytes.put_all(SignalFrame::INFO_ADDRESS, 9..11u64);
-        bytes.put(SignalFrame::INFO, 11u8);
-        let mut whole = [0; SignalFrame::SIZE];
-        whole[..SignalFrame::WRITTEN].copy_from_slice(bytes.bytes(0..SignalFrame::WRITTEN));
+        for (place, value) in (SignalFrame::STACK..).step_by(8).zip(1..=4) {
+            put(place, value);
+        }
+        put(SignalFrame::SIGNAL, 5);
+        put(SignalFrame::SIGNAL + 8, 6);
+        put(SignalFrame::REGISTERS_ADDRESS, 7);
+        for register in 0..48 {
+            let place = SignalFrame::SIGNAL + SignalFrame::word(register) * 8;
+            put(place, 100 + register as u64);
+        }
+        for register in 0..33 {
+            put(
+                SignalFrame::FLOATING_POINT + register * 8,
+                200 + register as u64,
+            );
+        }
+        put(SignalFrame::VECTORS_ADDRESS, 8);
+        put(SignalFrame::INFO_ADDRESS, 9);
+        put(SignalFrame::INFO_ADDRESS + 8, 10);
+        put(SignalFrame::INFO, 11);
         let frame = SignalFrame::decode(&whole);
         let context = frame.ucontext.mcontext;
         assert_eq!((frame.ucontext.stack, frame.ucontext.sigmask), (stack, 4));
+        assert_eq!(SignalFrame::STACK + 4 * 8, SignalFrame::HEAD * 8);
         assert_eq!((context.signal, context.handler, context.regs), (5, 6, 7));
         assert!(context.gp_regs.into_iter().eq(100..148));
         assert!(context.fp_regs.into_iter().eq(200..233));
         assert_eq!(context.v_regs, 8);
         assert_eq!((frame.info_address, frame.ucontext_address), (9, 10));
         assert_eq!(frame.info[0], 11);
-        assert_eq!(bytes.get::<i32>(SignalFrame::SIGNAL), 5);
-        assert!(
-            bytes
-                .all::<u64>(SignalFrame::REGISTERS)
-                .take(48)
-                .eq(100..148)
-        );
     }
 }

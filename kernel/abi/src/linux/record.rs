@@ -190,8 +190,24 @@ mod tests {
             (17, 1, 7, 8, 9)
         );
         assert_eq!((u64::get(&bytes[32..]), u64::get(&bytes[40..])), (10, 11));
-        let queued = SigInfo::decode(SignalNumber::SIGUSR1, &bytes);
+        let queued = SigInfo::decode(SignalNumber::SIGUSR1, &bytes).expect("a known layout");
         assert_eq!(queued.encode()[4..], bytes[4..]);
         assert_eq!(queued.encode()[0], 10);
+    }
+
+    #[test]
+    fn siginfo_of_a_program_ends_where_that_of_all_signals_does() {
+        let decode = |code: i32, last: u8| {
+            let mut bytes = [0; SIGINFO_SIZE];
+            code.put(&mut bytes[8..]);
+            (bytes[47], bytes[127]) = (9, last);
+            SigInfo::decode(SignalNumber::SIGUSR1, &bytes).map(|info| info.encode())
+        };
+        for code in [SI_USER, SI_QUEUE, SI_TKILL, SI_KERNEL] {
+            let encoded = decode(code, 1).expect("a known layout");
+            assert_eq!((encoded[47], encoded[127]), (9, 0));
+        }
+        assert_eq!(decode(-1000, 0).map(|bytes| bytes[47]), Ok(9));
+        assert_eq!(decode(-1000, 1), Err(crate::Errno::E2BIG));
     }
 }

@@ -538,8 +538,8 @@ pub enum Detail {
         /// File descriptor.
         fd: i32,
     },
-    /// What a program passed with `rt_sigqueueinfo`, byte for byte.
-    Raw([u8; 112]),
+    /// What a program passed with `rt_sigqueueinfo`, byte for byte: as much of it as any signal has something in.
+    Raw([u8; 32]),
 }
 
 impl SigInfo {
@@ -585,21 +585,24 @@ impl SigInfo {
     /// `siginfo_t` as programs see it.
     #[must_use]
     pub fn encode(&self) -> [u8; SIGINFO_SIZE] {
-        use super::Field;
         let mut bytes = [0; SIGINFO_SIZE];
-        let mut put = |offset: usize, value: &dyn Fn(&mut [u8])| {
-            if let Some(place) = bytes.get_mut(offset..) {
-                value(place);
-            }
-        };
-        put(0, &|at| i32::from(self.signal.get()).put(at));
-        put(4, &|at| self.errno.put(at));
-        put(8, &|at| self.code.put(at));
+        self.encode_into(&mut bytes);
+        bytes
+    }
+
+    /// Writes [`SigInfo::encode`] over zeros.
+    #[inline]
+    pub fn encode_into(&self, bytes: &mut [u8; SIGINFO_SIZE]) {
+        put(
+            bytes,
+            0,
+            [i32::from(self.signal.get()), self.errno, self.code],
+        );
         match self.detail {
             Detail::None => {}
             Detail::Sender { pid, uid, value } => {
-                put(16, &|at| [pid, uid].put(at));
-                put(24, &|at| value.put(at));
+                put(bytes, 16, [pid, uid]);
+                put(bytes, 24, value);
             }
             Detail::Child {
                 pid,
@@ -608,34 +611,48 @@ impl SigInfo {
                 utime,
                 stime,
             } => {
-                put(16, &|at| [pid, uid].put(at));
-                put(24, &|at| status.put(at));
-                put(32, &|at| [utime, stime].put(at));
+                put(bytes, 16, [pid, uid]);
+                put(bytes, 24, status);
+                put(bytes, 32, [utime, stime]);
             }
-            Detail::Fault { address } => put(16, &|at| address.put(at)),
+            Detail::Fault { address } => put(bytes, 16, address),
             Detail::Timer { id, overrun, value } => {
-                put(16, &|at| [id, overrun].put(at));
-                put(24, &|at| value.put(at));
+                put(bytes, 16, [id, overrun]);
+                put(bytes, 24, value);
             }
             Detail::Poll { band, fd } => {
-                put(16, &|at| band.put(at));
-                put(24, &|at| fd.put(at));
+                put(bytes, 16, band);
+                put(bytes, 24, fd);
             }
-            Detail::Raw(rest) => put(16, &|at| rest.put(at)),
+            Detail::Raw(rest) => put(bytes, 16, rest),
         }
-        bytes
     }
 
     /// What a program passed to `rt_sigqueueinfo`; the signal number in it is replaced by the call's.
-    #[must_use]
-    pub fn decode(signal: SignalNumber, bytes: &[u8; SIGINFO_SIZE]) -> Self {
+    ///
+    /// # Errors
+    /// E2BIG when there is something where no known signal has anything, and the code is unknown.
+    pub fn decode(signal: SignalNumber, bytes: &[u8; SIGINFO_SIZE]) -> Result<Self, Errno> {
         use super::Field;
+        /// The least and the greatest code of those that say what comes with them (asm-generic/siginfo.h).
+        const CODES: core::ops::RangeInclusive<i32> = -7..=15;
+        const SI_ASYNCNL: i32 = -60;
         let [_, errno, code, _] = <[i32; 4]>::get(bytes);
-        Self {
+        let (known, rest) = bytes.split_at(16 + 32);
+        let has_layout = CODES.contains(&code) || code == SI_ASYNCNL || code == SI_KERNEL;
+        if !has_layout && rest.iter().any(|byte| *byte != 0) {
+            return Err(Errno::E2BIG);
+        }
+        Ok(Self {
             signal,
             errno,
             code,
-            detail: Detail::Raw(Field::get(bytes.get(16..).unwrap_or_default())),
-        }
+            detail: Detail::Raw(Field::get(known.get(16..).unwrap_or_default())),
+        })
     }
+}
+
+#[inline]
+fn put(bytes: &mut [u8; SIGINFO_SIZE], offset: usize, value: impl super::Field) {
+    value.put(bytes.get_mut(offset..).unwrap_or_default());
 }

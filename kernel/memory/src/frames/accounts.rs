@@ -78,15 +78,21 @@ fn adjust(cell: &AtomicU32, change: i32) {
 /// Whether `owner` may have `count` more frames.
 #[inline]
 pub(super) fn permits(owner: Cid, count: u32) -> bool {
+    room(owner) >= count
+}
+
+/// How many more frames `owner` may have.
+#[inline]
+pub(super) fn room(owner: Cid) -> u32 {
     let account = account(owner);
     let maximum = account.maximum.load(Relaxed);
-    maximum == 0
-        || account
-            .total
-            .load(Relaxed)
-            .saturating_add(account.objects().div_ceil(UNITS_OF_PAGE))
-            .saturating_add(count)
-            <= maximum.saturating_add(account.grace.load(Relaxed))
+    if maximum == 0 {
+        return u32::MAX;
+    }
+    let used = account.total.load(Relaxed);
+    let used = used.saturating_add(account.objects().div_ceil(UNITS_OF_PAGE));
+    let most = maximum.saturating_add(account.grace.load(Relaxed));
+    most.saturating_sub(used)
 }
 
 /// What `owner` may hold beyond its maximum now.

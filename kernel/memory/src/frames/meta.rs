@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
 
 use super::Kind;
+use abi::Cid;
 
 /// The metadata of one frame. Links, owner, state and order change only under the allocator's lock, except by
 /// the heap for frames that it holds; `references` counts [`super::Frame`] handles.
@@ -22,6 +23,25 @@ pub(crate) struct Meta {
     pub(crate) owner: AtomicU16,
     state: AtomicU8,
     pub(crate) order: AtomicU8,
+}
+
+/// Who pays for a frame, and as what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Payment {
+    owner: u16,
+    kind: u8,
+}
+
+impl Payment {
+    /// Who pays.
+    pub(crate) fn owner(self) -> Cid {
+        Cid(self.owner)
+    }
+
+    /// What the frame is used for.
+    pub(crate) fn kind(self) -> Kind {
+        Kind::from_bits(self.kind)
+    }
 }
 
 /// Never granted, or inside a block whose head says more.
@@ -74,6 +94,15 @@ impl Meta {
     #[inline]
     pub(crate) fn is_free(&self, order: u32) -> bool {
         self.state.load(Relaxed) == FREE && u32::from(self.order.load(Relaxed)) == order
+    }
+
+    /// Who pays for an allocated frame, and as what.
+    #[inline]
+    pub(crate) fn payment(&self) -> Payment {
+        Payment {
+            owner: self.owner.load(Relaxed),
+            kind: self.state.load(Relaxed) & 0x0f,
+        }
     }
 
     /// What an allocated frame is used for.

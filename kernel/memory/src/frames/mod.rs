@@ -25,6 +25,7 @@ mod meta;
 pub use accounts::Usage;
 pub(crate) use accounts::{HEAP_UNIT, charge_heap, discharge_heap};
 pub(crate) use meta::Meta;
+use meta::Payment;
 
 use crate::contents::{self, LinearMap, Ram, ram};
 use abi::mmu::FrameNumber;
@@ -495,32 +496,37 @@ pub(crate) fn fill_if_plentiful(
     let mut filled = 0u16;
     {
         let mut free = FREE.lock();
-        let wanted = |slot: &usize| wanted & 1 << slot != 0;
-        for (slot, place) in places
-            .iter_mut()
-            .enumerate()
-            .filter(|(slot, _)| wanted(slot))
-        {
-            // Charged at the end, all together; what others are promised does not depend on that.
-            let more = filled.count_ones() + 1;
-            let kept = plenty.saturating_add(promised(owner));
-            let permitted = free.free() > kept && accounts::permits(owner, more) && !injected();
-            let Some((number, meta)) = permitted.then(|| free.take_one(ram)).flatten() else {
+        // Charged at the end, all together; what others are promised does not depend on that.
+        let kept = plenty.saturating_add(promised(owner));
+        let most = free.free().saturating_sub(kept).min(accounts::room(owner));
+        for slot in slots(wanted).take(most as usize) {
+            let Some((number, meta)) = (!injected()).then(|| free.take_one(ram)).flatten() else {
                 break;
             };
             meta.set_used(owner.0, kind, 0);
             meta.references.store(1, Relaxed);
-            *place = NonZeroU32::new(number).map(Frame);
+            if let Some(place) = places.get_mut(slot) {
+                *place = NonZeroU32::new(number).map(Frame);
+            }
             filled |= 1 << slot;
         }
         accounts::charge(owner, kind, filled.count_ones() as i32);
     }
-    for (slot, place) in places.iter().enumerate() {
-        if let Some(frame) = place.as_ref().filter(|_| filled & 1 << slot != 0) {
+    for slot in slots(filled) {
+        if let Some(Some(frame)) = places.get(slot) {
             contents::clear(frame.0.get(), 1);
         }
     }
     filled
+}
+
+/// The places whose bits are set, ascending.
+pub(crate) fn slots(mut bits: u16) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let slot = bits.trailing_zeros() as usize;
+        bits &= bits.wrapping_sub(1);
+        (slot < 16).then_some(slot)
+    })
 }
 
 /// Drops the handles in `frames` and takes the allocator's lock once for all of them.
@@ -528,9 +534,10 @@ pub(crate) fn drop_all(frames: &mut [Option<Frame>]) {
     let ram = ram();
     let mut free = None;
     // Neighbours mostly have one owner and one kind: they are charged together.
-    let mut charged = (0, Kind::Anonymous);
+    let mut charged = Payment::default();
     let mut count = 0;
-    for frame in frames.iter_mut().filter_map(Option::take) {
+    for place in frames {
+        let Some(frame) = place.take() else { continue };
         let number = frame.0.get();
         core::mem::forget(frame);
         let Some(meta) = ram.meta(number) else {
@@ -540,17 +547,17 @@ pub(crate) fn drop_all(frames: &mut [Option<Frame>]) {
             continue;
         }
         let free = free.get_or_insert_with(|| FREE.lock());
-        let whose = (meta.owner.load(Relaxed), meta.kind());
-        if whose != charged && count > 0 {
-            accounts::charge(Cid(charged.0), charged.1, -count);
+        let payment = meta.payment();
+        if payment != charged && count > 0 {
+            accounts::charge(charged.owner(), charged.kind(), -count);
             count = 0;
         }
-        charged = whose;
+        charged = payment;
         count += 1;
         free.give_one(ram, number, meta);
     }
     if count > 0 {
-        accounts::charge(Cid(charged.0), charged.1, -count);
+        accounts::charge(charged.owner(), charged.kind(), -count);
     }
 }
 

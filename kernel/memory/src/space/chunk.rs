@@ -4,6 +4,7 @@
 
 use super::FaultError;
 use super::area::{Area, Mapping};
+pub(super) use crate::frames::slots;
 use crate::frames::{self, Frame, Kind};
 use crate::sorted::Sorted;
 use crate::source::PageError;
@@ -52,15 +53,6 @@ pub(super) fn hardware(protection: Protection) -> Protection {
     } else {
         protection
     }
-}
-
-/// The slots whose bits are set, ascending.
-pub(super) fn slots(mut bits: u16) -> impl Iterator<Item = usize> {
-    core::iter::from_fn(move || {
-        let slot = bits.trailing_zeros() as usize;
-        bits &= bits.wrapping_sub(1);
-        (slot < PAGES as usize).then_some(slot)
-    })
 }
 
 /// The runs of selected pages among `pages`, each as long as can be, ascending.

@@ -122,6 +122,13 @@ impl Actions {
         self.table.get(signal.index()).copied().unwrap_or_default()
     }
 
+    /// Whether the program has a function for a signal.
+    #[must_use]
+    pub fn has_handler(&self, signal: SignalNumber) -> bool {
+        let action = self.table.get(signal.index());
+        action.is_some_and(|action| matches!(action.handler, Handler::Function(_)))
+    }
+
     /// Replaces an action; answers the old one.
     ///
     /// When [`Actions::forgets`] the signal afterwards, the caller takes it out of the pending sets.
