@@ -364,7 +364,7 @@ fn replayed(target: &Target) -> Result<()> {
         "--replay",
     ]);
     let run = perform(replay.arg(&file))?;
-    for name in ["busy", "limited", "forking", "brief", "round-robin"] {
+    for name in ["busy", "limited", "forking", "cid 5", "round-robin"] {
         ensure!(run.printed.contains(name), "no {name} in {}", run.printed);
     }
     run.expect(0)
