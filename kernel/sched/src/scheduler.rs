@@ -319,6 +319,7 @@ impl Scheduler {
             credit: longest_slice,
             debt: longest_slice.saturating_mul(8),
             limit: Some(longest_slice.saturating_mul(8)),
+            stretch: None,
         }
     }
 

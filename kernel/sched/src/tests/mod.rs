@@ -4,6 +4,7 @@ extern crate std;
 
 mod bound;
 mod classes;
+mod crowds;
 mod edf;
 mod entities;
 mod hotplug;
