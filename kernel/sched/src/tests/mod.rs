@@ -18,7 +18,7 @@ mod sleepers;
 mod wakeups;
 
 use crate::simulation::{Machine, TIMEBASE};
-use crate::{Account, Snapshot, policy_by_name};
+use crate::{Account, Snapshot, policy_by_name, policy_names};
 use abi::{Cid, Ticks};
 
 fn machine(cpus: usize, policy: &str) -> Machine {
