@@ -23,11 +23,14 @@ fn crowd(machine: &mut Machine, cid: u16, shares: u16, cpus: u64) -> Cid {
     cid
 }
 
+/// CPUs; for each partition shares, resource set, and what it is to get, in CPUs.
+type Case = (usize, &'static [(u16, u64, f64)]);
+
 /// SCHED0106: where resource sets overlap in part, nobody starves, the policy stays, and each CPU goes by weight among those
 /// who have no other: what each gets is its max-min part to within 2.5 points.
 #[test]
 fn sched0106_overlapping_resource_sets_are_divided_by_weight() {
-    let cases: &[(usize, &[(u16, u64, f64)])] = &[
+    let cases: &[Case] = &[
         (4, &[(5, 0b11, 1.0), (5, 0b1, 1.0)]),
         (4, &[(1, 0b11, 1.0), (2, 0b1, 1.0)]),
         (4, &[(2, 0b110, 0.5), (1, 0b1011, 1.0), (10, 0b1110, 2.5)]),
