@@ -2,8 +2,8 @@
 //!
 //! What a policy did to a thread, when it had the CPU and on which one, is left out; what is the thread's own stays: how
 //! much it ran between two sleeps, how long it slept, what it asked for, when it began and ended. A thread that had not
-//! slept again or ended when the recording was stopped would have gone on, so it is taken to run for ever. What the kernel did
-//! for a partition when none of its threads ran is for the most part what is left of those that have ended: it is added to
+//! slept again or ended when the recording was stopped would have gone on: if it had run for several slices by then, it is taken to
+//! run for ever, else it has done what it wanted. What the kernel did for a partition other than Global when none of its threads ran is for the most part what is left of those that have ended: it is added to
 //! their last runs, to each the same.
 
 use abi::{Cid, Ticks};
@@ -84,6 +84,8 @@ pub struct Recording {
     pub shared_out: Ticks,
 }
 
+/// Who has run for so long without a sleep computes.
+const COMPUTES: Ticks = TIMEBASE.ticks(abi::Nanos(20_000_000));
 /// Runs for ever.
 const EVER: Ticks = Ticks(u64::MAX);
 
@@ -385,7 +387,9 @@ impl Reader {
     /// Adds what was not used by any thread to the last runs of those that have ended.
     fn share_out(&mut self) {
         for account in &self.recording.accounts {
-            let Some(ended) = self.ended.get(&account.cid) else {
+            // Global has the dispatcher's time, which is no thread's.
+            let own = |ended: &&Vec<usize>| !ended.is_empty() && !account.cid.is_global();
+            let Some(ended) = self.ended.get(&account.cid).filter(own) else {
                 continue;
             };
             let threads = self.sums.get(&account.cid).copied().unwrap_or_default();
@@ -406,9 +410,14 @@ impl Reader {
             let Some(life) = self.recording.lives.get_mut(reading.number) else {
                 continue;
             };
-            if let Some((_, ran)) = reading.asleep {
-                let (more, less) = self.scale;
-                let ran = Ticks((u128::from(ran.0) * more / less) as u64);
+            let (more, less) = self.scale;
+            let span = |ticks: Ticks| Ticks((u128::from(ticks.0) * more / less) as u64);
+            let since = span(reading.used.saturating_sub(reading.base));
+            let last = match reading.asleep {
+                Some((_, ran)) => Some(span(ran)),
+                None => (since < COMPUTES).then_some(since),
+            };
+            if let Some(ran) = last {
                 // It does not wake before the end.
                 life.spans.push((ran, self.recording.length));
             }
