@@ -196,3 +196,62 @@ stopwpar -F many
 wait || true
 rmwpar many
 END
+
+check RESOURCE0030 'what -R does not take is refused in one line that names the attribute, by every command, and changes nothing' <<'END'
+mkwpar -n plain
+startwpar plain
+lswpar -R plain >before
+# refused ATTRIBUTE COMMAND…
+refused() {
+	attribute=$1
+	shift
+	status=0
+	"$@" >out 2>err || status=$?
+	echo "$* says: $(cat err)"
+	test $status -ne 0
+	test "$(wc -l <err)" -eq 1
+	grep -q "0960-[0-9][0-9][0-9] .*$attribute" err
+}
+everywhere() {
+	refused "$1" chwpar -R "$2" plain
+	refused "$1" mkwpar -n other -R "$2"
+	refused "$1" wparexec -n other -R "$2" -- true
+}
+for value in 0 -1 65536 99999999999999999999 1.5 0x10 x '' ' 5' '5 ' +5 unlimite; do
+	everywhere shares_CPU "shares_CPU=$value"
+	everywhere shares_memory "shares_memory=$value"
+done
+for value in 5 5% 5%-10% 5%-10%,20 5-10,20 '5%-10%, 20%' 10%-5%,20% 10%-20%,15% 0%-100%,101% 0%-100.001%,100% -1%-5%,10% \
+	1e1%-20%,30% .5%-20%,30% 5.%-20%,30% 0%-100%,100%% 0%-100%-100% %-%,% x ''; do
+	everywhere CPU "CPU=$value"
+	everywhere memory "memory=$value"
+done
+for value in 0 -1 4294967296 1.5 x ''; do
+	everywhere totalProcesses "totalProcesses=$value"
+	everywhere totalThreads "totalThreads=$value"
+done
+for value in 0 0MB 1KB 1PB 1.5GB -1MB 17592186044416MB 18446744073709551616MB MB x ''; do
+	everywhere procVirtMem "procVirtMem=$value"
+done
+for value in maybe YES 1 ''; do everywhere active "active=$value"; done
+everywhere rset rset=no/such
+everywhere rset 'rset=a b'
+everywhere speed speed=1
+everywhere cpu cpu=1%-2%,3%
+refused 'resources.totalThreads (5) must be >= totalProcesses (6)' chwpar -R totalProcesses=6 totalThreads=5 plain
+refused 'resources.totalThreads (5) must be >= totalProcesses (6)' mkwpar -n other -R totalThreads=5 totalProcesses=6
+refused 'resources.totalThreads (5) must be >= totalProcesses (6)' wparexec -n other -R totalThreads=5 totalProcesses=6 -- true
+# The first is right, the second is not: neither counts.
+refused CPU chwpar -R shares_CPU=7 CPU=1 plain
+refused memory chwpar -R CPU=1%-2%,3% memory=3%-2%,1% plain
+lswpar -R plain >after
+cmp before after
+test "$(lswpar -q | wc -l)" -eq 1
+# Inside, nobody may.
+clogin plain chwpar -R shares_CPU=9 plain 2>err && exit 1
+grep -q 0960- err
+lswpar -R plain >after
+cmp before after
+stopwpar -F plain
+rmwpar plain
+END

@@ -230,3 +230,23 @@ for key in q '\003'; do
 	cmp before after || { cat before after; exit 1; }
 done
 END
+
+check SCHEDULE0034 'a WPAR whose resource set has lost its last CPU goes on on the others, with a line in the error log, and goes back' <<'END'
+mkrset -c 1 test/last
+mkwpar -n stranded -R rset=test/last CPU=0%-50%,50%
+startwpar stranded
+clogin stranded sh -c 'for i in 1 2 3; do (while :; do :; done) & done; sleep 1000' &
+until test "$(ps -e -@ stranded -o args= | grep -c 'while :')" -ge 3; do :; done
+chcpu -d 1
+errpt | grep -q 'the last CPU in use of the resource set'
+test "$(clogin stranded cat /sys/devices/system/cpu/online)" = 0
+wlmstat -@ stranded 2 1 | awk '$1 == "stranded" { part = $2 } END { exit !(part > 30 && part < 51) }'
+chcpu -e 1
+test "$(clogin stranded cat /sys/devices/system/cpu/online)" = 1
+sleep 1
+wlmstat -@ stranded 2 1 | awk '$1 == "stranded" { part = $2 } END { exit !(part > 15 && part < 26) }'
+stopwpar -F stranded
+rmwpar stranded
+rmrset test/last
+wait || true
+END

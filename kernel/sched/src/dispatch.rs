@@ -68,6 +68,7 @@ impl Scheduler {
     fn dispatch(&mut self, cpu: Cpu, now: Ticks) -> Option<EntityId> {
         while self.waiting > 0 && self.wanted() & place(cpu) != 0 {
             let choice = self.choose(cpu, now)?;
+            self.choices += 1;
             let Some(grant) = self.grant(choice.cid, now) else {
                 self.throttle(choice.cid, now);
                 continue;

@@ -41,6 +41,9 @@ pub(crate) struct Bounds {
     /// Lag beyond which it leaves the pool; `None` where the pool is kept by somebody who knows who can use
     /// how much ([`crate::water`]).
     pub limit: Option<u64>,
+    /// Distance from the average, ahead or behind, at which all are to be brought nearer to it: see [`Group::contract`].
+    /// `None`: never.
+    pub stretch: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +80,8 @@ pub(crate) struct Group {
     /// Σ weight over the pool.
     load: u64,
     bounds: Bounds,
+    /// A member is as far from the average as `stretch` says.
+    stretched: bool,
 }
 
 /// The quotient, rounded down to what a processor divides at once: exact up to 63 bits, to 62 leading bits beyond.
@@ -165,6 +170,7 @@ impl Group {
             sum: 0,
             load: 0,
             bounds,
+            stretched: false,
         }
     }
 
@@ -173,7 +179,7 @@ impl Group {
     }
 
     /// The group's virtual time.
-    fn time(&self) -> i128 {
+    pub fn time(&self) -> i128 {
         if self.load == 0 {
             self.base
         } else {
@@ -353,13 +359,19 @@ impl Group {
         if self.load == 0 {
             return self.join_pool(member);
         }
-        let Some(bound) = self.bounds.limit else {
-            return;
-        };
         // Lag and limit are compared multiplied by the load: so there is nothing to divide.
         let load = i128::from(self.load);
-        let limit = Member::scaled(bound) * load;
         let lag = i128::from(member.weight) * (self.sum - (member.time - self.base) * load);
+        if let Some(stretch) = self.bounds.stretch {
+            self.stretched |= lag.abs() > Member::scaled(stretch) * load;
+        }
+        let Some(bound) = self.bounds.limit else {
+            if !member.pooled {
+                self.join_pool(member);
+            }
+            return;
+        };
+        let limit = Member::scaled(bound) * load;
         let out = lag > limit;
         if member.pooled {
             if out && self.load > u64::from(member.weight) {
@@ -378,6 +390,32 @@ impl Group {
         let before = member.time;
         member.time = self.time() - member.virtual_span(limit);
         member.deadline += member.time - before;
+    }
+
+    /// Whether [`Group::contract`] is to be called for all members; answered once.
+    pub fn take_stretched(&mut self) -> bool {
+        core::mem::take(&mut self.stretched)
+    }
+
+    /// Brings a member half way to the `average` of all, which stays where it is when all are brought.
+    ///
+    /// Where places are not the same for all, those who crowd in one fall behind the average together, at one virtual
+    /// time, and those who have a place to themselves run ahead of it. That order is what divides each place by weight, and
+    /// halving all distances keeps it; but no member is so far away that much would have to be made up for when places change.
+    pub fn contract(&mut self, members: &mut Members, index: u32, average: i128) {
+        let queued = members.queued(index);
+        self.dequeue(members, index);
+        if let Some(member) = members.get_mut(index).filter(|member| member.active) {
+            let nearer = (average - member.time) / 2;
+            member.time += nearer;
+            member.deadline += nearer;
+            if member.pooled {
+                self.sum += i128::from(member.weight) * nearer;
+            }
+        }
+        if queued {
+            self.enqueue(members, index);
+        }
     }
 
     /// The member has not used `ticks` that it has been charged: its request goes on where it was.

@@ -233,8 +233,10 @@ impl Scheduler {
         if shown.waiting == 0 || shown.running > 0 {
             self.watched.remove(cid);
         } else if !self.watched.contains(cid) {
+            let choices = self.choices;
             if let Some(partition) = self.partition_mut(cid) {
                 partition.waiting_since = now;
+                partition.waiting_choices = choices;
             }
             self.watched.push(cid, now);
         }
@@ -278,6 +280,17 @@ impl Scheduler {
             .min(u64::MAX / 4)
     }
 
+    /// Whether the policy has chosen about as often as it can in so much time since the partition began to wait. A machine whose
+    /// processors are taken away, by a hypervisor or the host of an emulator, lets slices end late: then the wait is
+    /// not the policy's doing.
+    fn has_had_chances(&self, cid: Cid, bound: u64) -> bool {
+        let before = self.partition(cid).map_or(0, |it| it.waiting_choices);
+        let choices = self.choices.saturating_sub(before);
+        let spent = u128::from(choices) * u128::from(self.tuning.longest_slice) * 2;
+        // Where it leaves a CPU idle it does not choose.
+        spent >= u128::from(bound) || self.processors.iter().any(|it| it.declined)
+    }
+
     /// When the watchdog is to look again.
     pub(crate) fn next_look(&self) -> Option<Ticks> {
         self.watched
@@ -295,7 +308,11 @@ impl Scheduler {
                 .map_or(now, |partition| partition.waiting_since);
             let waited = now.saturating_sub(since);
             // The bound as it is now: others may have come since the watch began.
-            if waited.0 >= self.patience_for(cid) && self.deciders.chosen.is_some() {
+            let bound = self.patience_for(cid);
+            if waited.0 >= bound
+                && self.has_had_chances(cid, bound)
+                && self.deciders.chosen.is_some()
+            {
                 return self.depose(Fault::Starved { cid, waited }, now);
             }
             self.watched.remove(cid);

@@ -55,6 +55,8 @@ pub(crate) struct Partition {
     pub load: Load,
     /// Since when it waits without running anywhere.
     pub waiting_since: Ticks,
+    /// How many choices the policy had made by then.
+    pub waiting_choices: u64,
 }
 
 /// One CPU.
@@ -136,6 +138,8 @@ pub struct Scheduler {
     pub(crate) load: Load,
     /// Partitions that wait and run nowhere.
     pub(crate) watched: Watch,
+    /// How often the policy has chosen.
+    pub(crate) choices: u64,
     pub(crate) idle: Ticks,
     pub(crate) gone: Account,
     /// How long CPUs that have left had been online.
@@ -181,6 +185,7 @@ impl Scheduler {
             throttled_nodes: Nodes::default(),
             load: Load::new(Ticks(0)),
             watched: Watch::default(),
+            choices: 0,
             idle: Ticks(0),
             gone: Account::default(),
             departed: Ticks(0),
@@ -287,6 +292,7 @@ impl Scheduler {
             shown_at: 0,
             load: Load::new(now),
             waiting_since: now,
+            waiting_choices: 0,
         };
         let online = self.online_cpus();
         self.set_cap(&mut partition, now);
@@ -319,6 +325,7 @@ impl Scheduler {
             credit: longest_slice,
             debt: longest_slice.saturating_mul(8),
             limit: Some(longest_slice.saturating_mul(8)),
+            stretch: None,
         }
     }
 

@@ -197,6 +197,14 @@ impl Water {
         }
     }
 
+    /// What a member of the pool with this weight gets, in ten-thousandths of a CPU.
+    pub fn rate(&self, weight: u32) -> u64 {
+        if self.load <= 0 {
+            return 0;
+        }
+        u64::try_from(self.rest * i128::from(weight) / self.load).unwrap_or(0)
+    }
+
     /// Changes the class of one member that is in the wrong one, and says which; `None`: all is right.
     pub fn step(&mut self) -> Option<u32> {
         let (index, class) = self.wrong()?;

@@ -10,6 +10,13 @@
 //! 4. **Shares.** Of the pool, and below their soft maximum, the one that [`Group`] picks.
 //! 5. **Rest.** The CPU would be idle: who has its minimum already, or is above its soft maximum, may have it.
 //!
+//! A member of the pool that is kept waiting for several times as long as its weight says, because threads of those who come
+//! first crowd where it may run, goes before them all.
+//!
+//! Where any partition has a resource set the water cannot tell who is full. Then the weights rule for all, and each CPU
+//! goes to the one whose virtual time is least: who crowd in one place fall behind together, who have a place to
+//! themselves run ahead, and what each gets is its max-min part ([`Group::contract`]).
+//!
 //! CPUs decide one after the other while what they run is not charged yet. So a slice is charged when it is
 //! *promised*, and what was not used of it is given back: decisions of many CPUs come out as if one fast CPU had
 //! made them all, and a partition's service is within about two slices of the ideal, whatever the number of CPUs.
@@ -43,6 +50,8 @@ struct Partition {
     /// Above its soft maximum.
     over: bool,
     class: Class,
+    /// Since when it waits and runs nowhere.
+    waiting_since: Ticks,
 }
 
 /// What a CPU is to give, and has been charged for already.
@@ -78,6 +87,10 @@ pub struct Wlm {
     ahead: u64,
     /// To which challenger each CPU goes next.
     challengers: Vec<Option<Cid>>,
+    /// How many partitions have a resource set of their own.
+    confined: usize,
+    /// Chance, for what is not to happen in step with anything.
+    draws: u32,
 }
 
 const NOTHING: Partition = Partition {
@@ -97,6 +110,7 @@ const NOTHING: Partition = Partition {
     soft: None,
     over: false,
     class: Class::Away,
+    waiting_since: Ticks(0),
 };
 
 impl Wlm {
@@ -114,7 +128,7 @@ impl Wlm {
             partitions: Table::new(),
             water: Water::new(),
             members: Members::default(),
-            group: Group::new(bounds(&machine)),
+            group: Group::new(bounds(&machine, false)),
             full: Tree::new(),
             full_nodes: Nodes::default(),
             turn: 0,
@@ -125,6 +139,8 @@ impl Wlm {
             promises: Vec::new(),
             ahead: 0,
             challengers: Vec::new(),
+            confined: 0,
+            draws: 1,
         }
     }
 
@@ -190,13 +206,20 @@ impl Wlm {
         let threads = u64::from(waiting) + u64::from(running);
         let able = within.map_or(threads, |within| threads.min(within as u64))
             * u64::from(BasisPoints::WHOLE.0);
-        let most = able.min(u64::from(soft_maximum.0) * cpus);
+        let usable = able.min(u64::from(soft_maximum.0) * cpus);
+        let most = if self.confined > 0 {
+            // The water does not know where. So it lets the weights rule for all, and on each CPU the one whose
+            // virtual time is least comes first.
+            cpus * u64::from(BasisPoints::WHOLE.0)
+        } else {
+            usable
+        };
         if able == 0 {
             self.water.clear(index);
         } else {
             let want = Want {
                 weight: u32::from(weight),
-                least: least.min(most),
+                least: least.min(usable),
                 most,
             };
             self.water.set(index, want);
@@ -390,8 +413,63 @@ impl Wlm {
         }
     }
 
+    /// Notes that a partition's claim is another, or none; where that is the first with a resource set or the last, all classes
+    /// change.
+    fn confine(&mut self, now: Ticks, before: Option<usize>, after: Option<usize>) {
+        let was = self.confined > 0;
+        self.confined += usize::from(after.is_some());
+        self.confined = self.confined.saturating_sub(usize::from(before.is_some()));
+        if was == (self.confined > 0) {
+            return;
+        }
+        self.group.set_bounds(bounds(&self.machine, !was));
+        for number in 0..self.partitions.len() {
+            let cid = Cid(number as u16);
+            if self
+                .get(cid)
+                .is_some_and(|it| it.demand != Demand::default())
+            {
+                self.classify(now, cid);
+            }
+        }
+    }
+
+    /// Whether a member of the pool waits for far longer than the weights say. It is not the weights then that keep it
+    /// waiting but threads of others who are served first, and crowd where it may run.
+    fn overdue(&self, now: Ticks, index: u32) -> bool {
+        let Some(partition) = self.partitions.get(index as usize) else {
+            return false;
+        };
+        let rate = self.water.rate(u32::from(partition.claim.weight));
+        let due = u128::from(self.machine.longest_slice.0) * 2 * u128::from(BasisPoints::WHOLE.0);
+        let waited = now.saturating_sub(partition.waiting_since).0;
+        partition.demand.running == 0 && u128::from(waited) * u128::from(rate) > due
+    }
+
+    /// Brings all members of the group nearer to their average, where one has gone too far: not always at once, or the one
+    /// that happens to be charged then would always be the same.
+    fn contract(&mut self) {
+        // Knuth, "The Art of Computer Programming", volume 2, 3.3.4, table 1.
+        self.draws = self
+            .draws
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
+        if self.draws >> 29 != 0 || !self.group.take_stretched() {
+            return;
+        }
+        let average = self.group.time();
+        for number in 0..self.partitions.len() {
+            let cid = Cid(number as u16);
+            if self.get(cid).is_some_and(|it| it.class == Class::Pool) {
+                self.group
+                    .contract(&mut self.members, u32::from(cid.0), average);
+            }
+        }
+    }
+
     fn apply(&mut self, now: Ticks, cid: Cid, claim: Claim) {
         let Machine { cpus, quantum, .. } = self.machine;
+        let former = self.get(cid).and_then(|it| it.claim.cpus);
         if let Some(partition) = self.at(cid) {
             let before = partition.claim.soft_maximum;
             partition.claim = claim;
@@ -409,6 +487,7 @@ impl Wlm {
             }
         }
         self.set_rate(now, cid, minimum::rate(&claim, &self.machine));
+        self.confine(now, former, claim.cpus);
     }
 }
 
@@ -418,14 +497,15 @@ impl Default for Wlm {
     }
 }
 
-fn bounds(machine: &Machine) -> Bounds {
+fn bounds(machine: &Machine, confined: bool) -> Bounds {
     let longest = machine.longest_slice.0;
     Bounds {
         slice: machine.slice.0,
         credit: longest,
         debt: longest.saturating_mul(8),
         // The water knows who can use how much, but not where: whose CPUs are wanted by others gets less.
-        limit: Some(longest.saturating_mul(8)),
+        limit: (!confined).then(|| longest.saturating_mul(8)),
+        stretch: confined.then(|| longest.saturating_mul(16)),
     }
 }
 
@@ -454,7 +534,7 @@ impl Policy for Wlm {
 
     fn machine(&mut self, now: Ticks, machine: Machine) {
         self.machine = machine;
-        self.group.set_bounds(bounds(&machine));
+        self.group.set_bounds(bounds(&machine, self.confined > 0));
         let capacity = u64::from(BasisPoints::WHOLE.0) * machine.cpus as u64;
         self.water.set_capacity(capacity);
         for number in 0..self.partitions.len() {
@@ -490,6 +570,10 @@ impl Policy for Wlm {
 
     fn detach(&mut self, now: Ticks, cid: Cid) {
         self.demand(now, cid, Demand::default());
+        let claim = self
+            .at(cid)
+            .map(|it| core::mem::replace(&mut it.claim, NOTHING.claim));
+        self.confine(now, claim.and_then(|it| it.cpus), None);
     }
 
     fn demand(&mut self, now: Ticks, cid: Cid, demand: Demand) {
@@ -498,6 +582,9 @@ impl Policy for Wlm {
             return;
         };
         let before = core::mem::replace(&mut partition.demand, demand);
+        if (before.waiting == 0 || before.running > 0) && demand.running == 0 {
+            partition.waiting_since = now;
+        }
         if before == Demand::default() && demand != before {
             // Nothing is owed for the time in which nothing was wanted.
             partition.minimum.begin(now);
@@ -566,12 +653,15 @@ impl Policy for Wlm {
         let owed = self
             .floors
             .least_rank(&self.floor_nodes, ANYWHERE, &due, &allowed);
-        let chosen = challenger
+        let first = challenger
             .map(|cid| u32::from(cid.0))
             .or_else(|| owed.filter(|&index| self.late(now, Cid(index as u16))))
             .or_else(|| self.full.first_that(&self.full_nodes, &allowed))
-            .or(owed)
-            .or_else(|| self.group.pick(&self.members, ANYWHERE, &allowed))
+            .or(owed);
+        let next = self.group.pick(&self.members, ANYWHERE, &allowed);
+        let chosen = next
+            .filter(|&index| first.is_none() || self.overdue(now, index))
+            .or(first)
             .or_else(|| self.floors.first_that(&self.floor_nodes, &allowed))
             .or_else(|| self.over.first_that(&self.over_nodes, &allowed))?;
         let cid = Cid(chosen as u16);
@@ -582,6 +672,7 @@ impl Policy for Wlm {
             self.slice(cid)
         };
         self.promise(now, cpu, cid, slice.0);
+        self.contract();
         Some(Choice { cid, slice })
     }
 

@@ -106,6 +106,7 @@ fn play(arguments: &Arguments, path: &Path) -> Result<bool> {
                 println!("  NOT MET: {policy}: {sentence}");
                 met = false;
             }
+            println!("  {}", report::tolerance(&replayed));
         }
         courses.push(replayed.course);
     }

@@ -2,7 +2,9 @@
 //!
 //! What a policy did to a thread, when it had the CPU and on which one, is left out; what is the thread's own stays: how
 //! much it ran between two sleeps, how long it slept, what it asked for, when it began and ended. A thread that had not
-//! slept again or ended when the recording was stopped would have gone on, so it is taken to run for ever.
+//! slept again or ended when the recording was stopped would have gone on: if it had run for several slices by then, it is taken to
+//! run for ever, else it has done what it wanted. What the kernel did for a partition other than Global when none of its threads ran is for the most part what is left of those that have ended: it is added to
+//! their last runs, to each the same.
 
 use abi::{Cid, Ticks};
 use anyhow::{Context, Result, bail, ensure};
@@ -78,8 +80,12 @@ pub struct Recording {
     pub latencies: BTreeMap<Cid, Vec<Ticks>>,
     /// What threads of each partition had used whenever one left its CPU.
     pub service: BTreeMap<Cid, Vec<(Ticks, Ticks)>>,
+    /// What was added to the last runs of threads, together.
+    pub shared_out: Ticks,
 }
 
+/// Who has run for so long without a sleep computes.
+const COMPUTES: Ticks = TIMEBASE.ticks(abi::Nanos(20_000_000));
 /// Runs for ever.
 const EVER: Ticks = Ticks(u64::MAX);
 
@@ -104,6 +110,8 @@ struct Reader {
     recording: Recording,
     known: BTreeMap<EntityId, Reading>,
     sums: BTreeMap<Cid, Ticks>,
+    /// The lives that have ended, by partition.
+    ended: BTreeMap<Cid, Vec<usize>>,
 }
 
 impl Recording {
@@ -153,9 +161,11 @@ impl Recording {
                 steps: Vec::new(),
                 latencies: BTreeMap::new(),
                 service: BTreeMap::new(),
+                shared_out: Ticks(0),
             },
             known: BTreeMap::new(),
             sums: BTreeMap::new(),
+            ended: BTreeMap::new(),
         };
         reader.recording.length = reader.time(Ticks(ended));
         reader.recording.idle = reader.span(Ticks(idle));
@@ -367,18 +377,47 @@ impl Reader {
             return Ok(());
         };
         let ran = self.span(reading.used.saturating_sub(reading.base));
-        self.life(reading.number)?.spans.push((ran, Ticks(0)));
+        let life = self.life(reading.number)?;
+        life.spans.push((ran, Ticks(0)));
+        let cid = life.cid;
+        self.ended.entry(cid).or_default().push(reading.number);
         Ok(())
     }
 
+    /// Adds what was not used by any thread to the last runs of those that have ended.
+    fn share_out(&mut self) {
+        for account in &self.recording.accounts {
+            // Global has the dispatcher's time, which is no thread's.
+            let own = |ended: &&Vec<usize>| !ended.is_empty() && !account.cid.is_global();
+            let Some(ended) = self.ended.get(&account.cid).filter(own) else {
+                continue;
+            };
+            let threads = self.sums.get(&account.cid).copied().unwrap_or_default();
+            let each = account.used.saturating_sub(threads).0 / ended.len() as u64;
+            for &number in ended {
+                let life = self.recording.lives.get_mut(number);
+                if let Some((run, _)) = life.and_then(|life| life.spans.last_mut()) {
+                    *run += Ticks(each);
+                    self.recording.shared_out += Ticks(each);
+                }
+            }
+        }
+    }
+
     fn end(mut self) -> Recording {
+        self.share_out();
         for reading in self.known.into_values() {
             let Some(life) = self.recording.lives.get_mut(reading.number) else {
                 continue;
             };
-            if let Some((_, ran)) = reading.asleep {
-                let (more, less) = self.scale;
-                let ran = Ticks((u128::from(ran.0) * more / less) as u64);
+            let (more, less) = self.scale;
+            let span = |ticks: Ticks| Ticks((u128::from(ticks.0) * more / less) as u64);
+            let since = span(reading.used.saturating_sub(reading.base));
+            let last = match reading.asleep {
+                Some((_, ran)) => Some(span(ran)),
+                None => (since < COMPUTES).then_some(since),
+            };
+            if let Some(ran) = last {
                 // It does not wake before the end.
                 life.spans.push((ran, self.recording.length));
             }

@@ -24,8 +24,8 @@ const SLICE: Ticks = TIMEBASE.ticks(abi::Nanos(4_000_000));
 pub struct Replay {
     /// What has come of it; what is ideal in it is what the machine gave.
     pub course: Course,
-    /// How far service may be from what the machine gave under the same policy, in ticks: two slices a CPU, and what no
-    /// thread used on the machine (its interrupts and switches), which the replay has for threads too.
+    /// How far service may be from what the machine gave under the same policy, in ticks: two slices a CPU, and what is no
+    /// thread's on the machine (interrupts and switches), which the replay has for threads too.
     pub bound: Ticks,
 }
 
@@ -113,7 +113,7 @@ pub fn replay(recording: &Recording, policy: &str) -> Result<Replay> {
         .filter_map(|line| Some(line.last()?.1.0))
         .sum();
     let whole = recording.length.0 * player.cpus.count() as u64;
-    let overhead = whole.saturating_sub(recording.idle.0 + threads);
+    let overhead = whole.saturating_sub(recording.idle.0 + threads + recording.shared_out.0);
     let bound = Ticks(2 * SLICE.0 * count as u64 + overhead);
     Ok(Replay { course, bound })
 }

@@ -1,6 +1,7 @@
 //! Tables for people, and the check of what a scenario expects.
 
 use crate::recording::Recording;
+use crate::replay::Replay;
 use crate::run::{Course, Part, percentile};
 use crate::scenario::{PartitionExpectation, Scenario};
 use crate::span::Span;
@@ -37,6 +38,16 @@ pub fn recorded(recording: &Recording) -> String {
         recording.lost,
         time(percentile(&latencies, 50.0)),
         time(percentile(&latencies, 99.0)),
+    )
+}
+
+/// How far a replay may be from its recording, in a sentence.
+#[must_use]
+pub fn tolerance(replay: &Replay) -> String {
+    format!(
+        "two slices a CPU and what is no thread's make {}, or {:.3} points",
+        time(Some(replay.bound)),
+        100.0 * replay.bound.0 as f64 / replay.course.span()
     )
 }
 

@@ -91,7 +91,7 @@ fn played(text: &str, policy: &str) -> Replay {
 #[test]
 fn sim0020_a_replay_is_like_what_was_recorded() {
     // On several CPUs the division of `stride` depends on when threads sleep, and so on how a recording begins.
-    for (cpus, policies) in [(1, &["wlm", "stride"][..]), (2, &["wlm"])] {
+    for (cpus, policies) in [(1, &["wlm", "stride"][..]), (2, &["wlm"]), (4, &["wlm"])] {
         for policy in policies {
             let text = record(cpus, policy, mixture);
             let replay = played(&text, policy);

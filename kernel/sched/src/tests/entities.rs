@@ -173,7 +173,7 @@ fn sched0044_times_near_the_end_of_the_range() {
         Ticks(u64::MAX - seconds(20).0),
         Ticks(u64::MAX / 2 - 5),
     ] {
-        for name in ["wlm", "edf", "stride", "round-robin"] {
+        for name in policy_names() {
             let policy = policy_by_name(name).expect("shipped");
             let mut machine = Machine::new(2, policy, start);
             let soft = Entitlement {

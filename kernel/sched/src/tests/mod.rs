@@ -4,6 +4,7 @@ extern crate std;
 
 mod bound;
 mod classes;
+mod crowds;
 mod edf;
 mod entities;
 mod hotplug;
@@ -17,7 +18,7 @@ mod sleepers;
 mod wakeups;
 
 use crate::simulation::{Machine, TIMEBASE};
-use crate::{Account, Snapshot, policy_by_name};
+use crate::{Account, Snapshot, policy_by_name, policy_names};
 use abi::{Cid, Ticks};
 
 fn machine(cpus: usize, policy: &str) -> Machine {

@@ -62,15 +62,21 @@ fn move_in(number: usize) -> io::Result<()> {
 
 impl System for Linux {
     fn create(&mut self, number: usize, limits: Limits) -> io::Result<()> {
+        // Microseconds; a quota below 1 ms is not allowed, so for a small part the period is longer.
         const PERIOD: u64 = 100_000;
+        const LEAST: u64 = 1_000;
         let group = Self::group(number);
         fs::create_dir(&group)?;
         fs::write(group.join("cpu.weight"), limits.shares.to_string())?;
-        let quota = match limits.hard_maximum {
-            Some(most) => (u64::from(most) * PERIOD * self.cpus as u64 / 10_000).to_string(),
-            None => "max".to_owned(),
+        let limit = match limits.hard_maximum {
+            Some(most) => {
+                let part = (u64::from(most) * self.cpus as u64).max(1);
+                let period = PERIOD.max((LEAST * 10_000).div_ceil(part));
+                format!("{} {period}", part * period / 10_000)
+            }
+            None => format!("max {PERIOD}"),
         };
-        fs::write(group.join("cpu.max"), format!("{quota} {PERIOD}"))?;
+        fs::write(group.join("cpu.max"), limit)?;
         fs::write(group.join("memory.max"), "67108864")
     }
 

@@ -1,4 +1,4 @@
-//! `wlmstat -@`: CPU and memory used by WPARs.
+//! `wlmstat`: CPU and memory used by all environments; `wlmstat -@`: by WPARs, or by one.
 //!
 //! CPU is the part of all CPUs that the WPAR's programs, and the kernel for them, had during the interval, by the
 //! kernel's exact account; without an interval, during one second. MEM is the part of the machine's memory that is
@@ -13,6 +13,9 @@ use control::{AccountOf, Accounts};
 use std::ffi::OsString;
 use std::io::Write;
 use std::time::Duration;
+
+/// Every WPAR.
+const ALL: &str = "ALL";
 
 const USAGE: &str = "[-@ {ALL|NAME|CID}] [-l] [INTERVAL [COUNT]]";
 
@@ -33,17 +36,12 @@ fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
     while let Some(flag) = arguments.next_flag()? {
         match flag {
             Flag::Short('@') => {
-                scope = Some(
-                    arguments
-                        .optional_word()
-                        .unwrap_or_else(|| "ALL".to_owned()),
-                )
+                scope = Some(arguments.optional_word().unwrap_or_else(|| ALL.to_owned()))
             }
             Flag::Short('l') => long = true,
             _ => return Err(Failure::Usage),
         }
     }
-    let scope = scope.unwrap_or_else(|| "ALL".to_owned());
     let numbers = arguments.names(0, 2)?;
     let number = |at: usize| match numbers.get(at) {
         None => Ok(None),
@@ -62,10 +60,14 @@ fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
         .kernel()
         .accounts()
         .map_err(refused("tell the accounts"))?;
-    if !scope.eq_ignore_ascii_case("all")
-        && !before.entries.iter().any(|entry| is_meant(entry, &scope))
+    if let Some(name) = &scope
+        && !before
+            .entries
+            .iter()
+            .any(|entry| is_meant(entry, Some(name)))
+        && !name.eq_ignore_ascii_case(ALL)
     {
-        return Err(Message::NoSuchWpar { name: scope }.into());
+        return Err(Message::NoSuchWpar { name: name.clone() }.into());
     }
     let mut made = 0;
     while reports.is_none_or(|reports| made < reports) {
@@ -75,7 +77,7 @@ fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
             .accounts()
             .map_err(refused("tell the accounts"))?;
         let mut output = std::io::stdout().lock();
-        for line in report(&before, &after, &scope, long) {
+        for line in report(&before, &after, scope.as_deref(), long) {
             writeln!(output, "{line}").map_err(|_| Failure::Silent)?;
         }
         before = after;
@@ -84,8 +86,13 @@ fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
     Ok(0)
 }
 
-fn is_meant(entry: &AccountOf, scope: &str) -> bool {
-    entry.name == scope || scope.parse() == Ok(entry.cid.0)
+/// Whether an environment is shown: without a scope each is, Global too; of ALL, each WPAR.
+fn is_meant(entry: &AccountOf, scope: Option<&str>) -> bool {
+    match scope {
+        None => true,
+        Some(name) if name.eq_ignore_ascii_case(ALL) => !entry.cid.is_global(),
+        Some(name) => entry.name == name || name.parse() == Ok(entry.cid.0),
+    }
 }
 
 /// Numbers in percent.
@@ -99,7 +106,7 @@ struct Row {
     threads: u32,
 }
 
-fn rows(before: &Accounts, after: &Accounts, scope: &str) -> Vec<Row> {
+fn rows(before: &Accounts, after: &Accounts, scope: Option<&str>) -> Vec<Row> {
     let span = after.now.saturating_sub(before.now).0 as f64 * f64::from(after.cpus.max(1));
     let percent = |part: u64, whole: f64| {
         if whole > 0.0 {
@@ -109,13 +116,7 @@ fn rows(before: &Accounts, after: &Accounts, scope: &str) -> Vec<Row> {
         }
     };
     let used = |entry: &AccountOf| entry.user.0.saturating_add(entry.system.0);
-    let shown = |entry: &&AccountOf| {
-        if scope.eq_ignore_ascii_case("all") {
-            !entry.cid.is_global()
-        } else {
-            is_meant(entry, scope)
-        }
-    };
+    let shown = |entry: &&AccountOf| is_meant(entry, scope);
     let row = |entry: &AccountOf| {
         // A cid that was given to another WPAR meanwhile began from nothing.
         let earlier = before
@@ -141,7 +142,7 @@ fn rows(before: &Accounts, after: &Accounts, scope: &str) -> Vec<Row> {
     after.entries.iter().filter(shown).map(row).collect()
 }
 
-fn report(before: &Accounts, after: &Accounts, scope: &str, long: bool) -> Vec<String> {
+fn report(before: &Accounts, after: &Accounts, scope: Option<&str>, long: bool) -> Vec<String> {
     let mut rows = rows(before, after, scope);
     rows.push(Row {
         name: "TOTAL".to_owned(),
@@ -227,7 +228,7 @@ mod tests {
         let lines = report(
             &accounts(1000, [7, 0]),
             &accounts(11_000, [7, 24]),
-            "ALL",
+            Some("ALL"),
             false,
         );
         assert_eq!(
@@ -247,7 +248,7 @@ mod tests {
         let lines = report(
             &accounts(1000, [7, 0]),
             &accounts(11_000, [7, 24]),
-            "1",
+            Some("1"),
             true,
         );
         assert_eq!(
@@ -262,8 +263,28 @@ mod tests {
     #[test]
     fn one_wpar_by_name_or_cid() {
         let (before, after) = (accounts(0, [0, 0]), accounts(10, [1, 2]));
-        assert_eq!(rows(&before, &after, "2").len(), 1);
-        assert_eq!(rows(&before, &after, "MySysWpar").len(), 1);
-        assert_eq!(rows(&before, &after, "nobody").len(), 0);
+        assert_eq!(rows(&before, &after, Some("2")).len(), 1);
+        assert_eq!(rows(&before, &after, Some("MySysWpar")).len(), 1);
+        assert_eq!(rows(&before, &after, Some("nobody")).len(), 0);
+    }
+
+    #[test]
+    fn global_is_shown_where_no_wpar_is_asked_for() {
+        let with_global = |now, used| {
+            let mut accounts = accounts(now, used);
+            let mut global = accounts.entries[0].clone();
+            global.cid = Cid::GLOBAL;
+            global.name = "Global".to_owned();
+            accounts.entries.insert(0, global);
+            accounts
+        };
+        let (before, after) = (with_global(0, [0, 0]), with_global(10, [1, 2]));
+        let shown = |scope| -> Vec<String> {
+            let rows = rows(&before, &after, scope);
+            rows.into_iter().map(|row| row.name).collect()
+        };
+        assert_eq!(shown(None), ["Global", "MySysWpar", "MyCompetingWpar"]);
+        assert_eq!(shown(Some("all")), ["MySysWpar", "MyCompetingWpar"]);
+        assert_eq!(shown(Some("0")), ["Global"]);
     }
 }
