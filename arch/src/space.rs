@@ -103,7 +103,7 @@ impl Space {
         process_id::is_active(self.known_as())
     }
 
-    /// Whether it runs in the trees of CPUs ([`crate::cpu_tree`]).
+    /// Whether it has no process id of its own but runs under those of CPUs.
     #[must_use]
     pub fn is_small(&self) -> bool {
         self.small.is_some()
