@@ -36,6 +36,8 @@ pub(crate) struct CpuBlock {
     pub(crate) arrived: AtomicU64,
     /// The identity ([`crate::process_id`]) that PIDR stands for.
     pub(crate) active_space: AtomicU64,
+    /// When the address space changed last.
+    pub(crate) active_since: AtomicU64,
     /// The CPU reads the active address space's tables without having that space to itself.
     pub(crate) walks: AtomicBool,
     /// Whether the FP and vector registers hold the state of a context that has not left.
@@ -94,6 +96,7 @@ impl CpuBlock {
             depth: AtomicU64::new(0),
             arrived: AtomicU64::new(0),
             active_space: AtomicU64::new(0),
+            active_since: AtomicU64::new(0),
             walks: AtomicBool::new(false),
             vectors_live: AtomicBool::new(false),
             hardware: AtomicU64::new(0),

@@ -15,6 +15,7 @@
 
 use crate::cpu::{self, CpuBlock};
 use crate::interrupts::controller;
+use crate::process_id::Identity;
 use crate::rtas;
 use core::sync::atomic::{Ordering, fence};
 
@@ -50,14 +51,14 @@ impl Drop for Exposure {
 
 /// Waits until no other CPU is in the middle of using translations of the space with this identity which were invalidated
 /// before.
-pub(crate) fn wait(identity: u64) {
+pub(crate) fn wait(identity: Identity) {
     if !rtas::is_emulated() {
         return;
     }
     fence(Ordering::SeqCst);
     let me = cpu::this();
     for (number, block) in cpu::blocks() {
-        if number == me || block.active_space.load(Ordering::Acquire) != identity {
+        if number == me || block.active_space.load(Ordering::Acquire) != identity.0 {
             continue;
         }
         let count = block.exposed.load(Ordering::Acquire);

@@ -11,7 +11,7 @@ bitflags! {
     /// What ended an idle period.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Wakeup: u64 {
-        /// The decrementer fired; it is disarmed.
+        /// The decrementer fired.
         const DECREMENTER = 1;
         /// The interrupt controller has something: see [`crate::interrupts::take`].
         const EXTERNAL = 2;
@@ -33,6 +33,7 @@ pub fn idle(until: Option<Ticks>) -> Wakeup {
     if let Some(until) = until {
         time::interrupt_by(time::now(), until, until);
     }
+    time::quiet();
     cede();
     Wakeup::from_bits_truncate(block.arrived.swap(0, Ordering::Relaxed))
 }

@@ -31,6 +31,8 @@ mod context;
 #[cfg(target_arch = "powerpc64")]
 pub mod cpu;
 #[cfg(target_arch = "powerpc64")]
+mod cpu_tree;
+#[cfg(target_arch = "powerpc64")]
 mod exposure;
 #[cfg(target_arch = "powerpc64")]
 pub mod fatal;

@@ -5,13 +5,15 @@
 //! every translation flushed, except what runs on a CPU at that moment, and spaces get new ids as they run next.
 //!
 //! An [`Identity`] is the generation and the id in one number. Process 0 is the kernel; process 1 is nobody, an
-//! empty tree for times when no address space is active. Lock: `STATE`, innermost, held for a few instructions
+//! empty tree for times when no address space is active; then come the CPUs' own trees ([`crate::cpu_tree`]). Lock: `STATE`, innermost, held for a few instructions
 //! (a flush at the turn of a generation).
 
+use crate::cpu::CpuNumber;
 use crate::exposure;
 use crate::radix::{self, Entry, Root};
 use crate::registers::{self, Spr};
-use crate::{MAX_CPUS, cpu};
+use crate::{MAX_CPUS, cpu, cpu_tree, time};
+use abi::Ticks;
 use core::sync::atomic::Ordering;
 use sync::{Rank, SpinLock};
 
@@ -21,20 +23,32 @@ const COUNT: usize = 4096;
 const SIZE_CODE: u64 = 4;
 /// The id that translates nothing.
 pub(crate) const NONE: u64 = 1;
-const FIRST: u64 = 2;
+/// The ids of the CPUs' own trees ([`crate::cpu_tree`]) begin here.
+const FIRST_OF_CPUS: u64 = 2;
+const FIRST: u64 = FIRST_OF_CPUS + MAX_CPUS as u64;
 const ID_BITS: u32 = 12;
 
 /// A generation and an id of it; 0 is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Identity(u64);
+pub(crate) struct Identity(pub(crate) u64);
 
 impl Identity {
     const fn new(generation: u64, id: u64) -> Self {
         Self(generation << ID_BITS | id)
     }
 
+    /// That of a CPU's own tree, which is of no generation.
+    pub(crate) fn of_cpu(cpu: CpuNumber) -> Self {
+        Self::new(0, FIRST_OF_CPUS + u64::from(cpu.0))
+    }
+
     fn generation(self) -> u64 {
         self.0 >> ID_BITS
+    }
+
+    /// The id as the instructions want it that invalidate translations.
+    pub(crate) fn for_invalidation(self) -> u64 {
+        self.id() << 32
     }
 
     /// The id, as PIDR holds it.
@@ -81,12 +95,15 @@ fn nobody() -> u64 {
     radix::process_entry(radix::real(&EMPTY_ROOT))
 }
 
-/// Fills the table: the kernel's tree for process 0, the empty tree for all others.
+/// Fills the table: the kernel's tree for process 0, those of the CPUs, the empty tree for all others.
 pub(crate) fn start(kernel: u64) {
     for id in 0..COUNT as u64 {
         slot(id).set(nobody());
     }
     slot(0).set(kernel);
+    for (id, entry) in (FIRST_OF_CPUS..FIRST).zip(cpu_tree::process_entries()) {
+        slot(id).set(entry);
+    }
 }
 
 /// The real address of the table and its size code.
@@ -120,17 +137,43 @@ pub(crate) fn activate(identity: Identity, entry: u64) -> Identity {
     };
     block.active_space.store(identity.0, Ordering::Release);
     drop(state);
-    // SAFETY: quadrant 0 is only for programs and for accesses that survive faults.
-    unsafe { registers::write::<{ Spr::PIDR }>(identity.id()) };
-    registers::isync();
+    switch(identity.id());
     identity
+}
+
+/// Writes PIDR.
+fn switch(id: u64) {
+    note_change();
+    // SAFETY: quadrant 0 is only for programs and for accesses that survive faults.
+    unsafe { registers::write::<{ Spr::PIDR }>(id) };
+    registers::isync();
+}
+
+/// Other programs' translations come to this CPU.
+pub(crate) fn note_change() {
+    let since = &cpu::block().active_since;
+    since.store(time::now().0, Ordering::Relaxed);
+}
+
+/// How long ago other translations came to this CPU.
+pub(crate) fn age() -> Ticks {
+    let since = cpu::block().active_since.load(Ordering::Relaxed);
+    time::now().saturating_sub(Ticks(since))
+}
+
+/// Makes the CPU translate by its own tree, whose identity that is.
+pub(crate) fn adopt(identity: Identity) {
+    let active = &cpu::block().active_space;
+    if active.load(Ordering::Relaxed) == identity.0 {
+        return;
+    }
+    active.store(identity.0, Ordering::Release);
+    switch(identity.id());
 }
 
 /// The CPU translates by nobody's tree from now on.
 pub(crate) fn deactivate() {
-    // SAFETY: quadrant 0 is only for programs and for accesses that survive faults.
-    unsafe { registers::write::<{ Spr::PIDR }>(NONE) };
-    registers::isync();
+    switch(NONE);
     let _state = STATE.lock();
     cpu::block().active_space.store(0, Ordering::Release);
 }
@@ -207,9 +250,9 @@ pub(crate) fn retire(identity: Identity, entry: u64) -> bool {
 fn replace(identity: Identity, entry: u64) {
     slot(identity.id()).set(entry);
     tlb_begin();
-    tlb_process(identity.id() << 32);
+    tlb_process(identity.for_invalidation());
     tlb_wait();
-    exposure::wait(identity.0);
+    exposure::wait(identity);
 }
 
 /// Forgets all translations of the kernel's tree.
@@ -265,7 +308,7 @@ impl Flush {
             return;
         }
         tlb_begin();
-        let process = self.identity.id() << 32;
+        let process = self.identity.for_invalidation();
         match self.addresses.get(..self.pages) {
             Some(addresses) if !tables => {
                 addresses
@@ -275,7 +318,7 @@ impl Flush {
             _ => tlb_process(process),
         }
         tlb_wait();
-        exposure::wait(self.identity.0);
+        exposure::wait(self.identity);
     }
 }
 

@@ -6,11 +6,13 @@
 
 use crate::USER_LIMIT;
 use crate::cpu;
+use crate::cpu_tree::{self, Crowded, Small};
 use crate::process_id::{self, Flush, Identity};
 use crate::radix::{self, TABLE_ENTRIES, entry};
 use crate::table::{LAST_LEVEL, Table, linked, touched};
 use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, TableFrames, Translations};
 use abi::{Cid, PAGE_SHIFT};
+use alloc::boxed::Box;
 use core::sync::atomic::{Ordering, fence};
 
 /// Binary logarithm of the frames of a root (64 KiB).
@@ -21,7 +23,57 @@ pub struct Space {
     frames: &'static dyn TableFrames,
     owner: Cid,
     root: Option<FrameNumber>,
+    /// What it has under a number of its own; none while it is small.
     identity: Identity,
+    /// It runs in the trees of CPUs.
+    small: Option<Box<Small>>,
+    habit: Habit,
+    refillable: bool,
+}
+
+/// Whether it is worth while to make a space small: whether it comes to CPUs that change their translations often.
+struct Habit {
+    /// Activations that have written PIDR.
+    turns: u32,
+    /// How long the CPU had translated by what was active before, all of them together; each time no more than
+    /// [`Habit::LONG`].
+    between: u64,
+    /// After how many of them the question is asked.
+    patience: u32,
+}
+
+impl Habit {
+    const NEW: Self = Self {
+        turns: 0,
+        between: 0,
+        patience: 16,
+    };
+
+    /// Ticks (4 ms) that say nothing more than that it was long.
+    const LONG: u64 = 2_048_000;
+    /// How long translations have to be used (0.5 ms) so that it does not matter to fetch all of them again.
+    const QUICK: u64 = 256_000;
+    const MOST_PATIENCE: u32 = 1 << 20;
+    /// Pages that are not worth to be found out anew which of them are still used.
+    const FEW_PAGES: usize = 8;
+
+    /// Counts an activation after which PIDR is written; whether these have come quickly so far.
+    fn count(&mut self) -> bool {
+        self.between += process_id::age().0.min(Self::LONG);
+        self.turns += 1;
+        if self.turns < self.patience {
+            return false;
+        }
+        let quick = self.between < Self::QUICK * u64::from(self.turns);
+        (self.turns, self.between) = (0, 0);
+        quick
+    }
+
+    /// It was of no use.
+    fn grow_patient(&mut self) {
+        (self.turns, self.between) = (0, 0);
+        self.patience = (self.patience * 2).min(Self::MOST_PATIENCE);
+    }
 }
 
 impl Space {
@@ -34,13 +86,99 @@ impl Space {
             owner,
             root: None,
             identity: Identity::default(),
+            small: None,
+            habit: Habit::NEW,
+            refillable: false,
         }
+    }
+
+    /// The same, of an owner who installs again what is missing: an activation may drop translations.
+    #[must_use]
+    pub fn refillable(mut self) -> Self {
+        self.refillable = true;
+        self
     }
 
     /// Whether it is the active space of this CPU.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        process_id::is_active(self.identity)
+        process_id::is_active(self.known_as())
+    }
+
+    /// Whether it has no process id of its own but runs under those of CPUs.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        self.small.is_some()
+    }
+
+    /// What the processor knows it by at this moment.
+    fn known_as(&self) -> Identity {
+        self.small
+            .as_ref()
+            .map_or(self.identity, |small| small.identity())
+    }
+
+    /// Makes the space small, if it is or if it can be emptied.
+    fn become_small(&mut self) {
+        let Some(mut small) = Small::new() else {
+            return;
+        };
+        let noted = self.note_all(&mut small);
+        let few = small.pages().len() <= Habit::FEW_PAGES;
+        if noted.is_ok() && (few || !self.refillable) {
+            let before = self.process_entry();
+            process_id::set_tree(self.identity, before, process_id::no_tree());
+        } else if self.refillable {
+            self.discard();
+            small.evict();
+        } else {
+            return self.habit.grow_patient();
+        }
+        self.identity = Identity::default();
+        self.small = Some(small);
+    }
+
+    /// Notes all that there is.
+    fn note_all(&self, small: &mut Small) -> Result<(), Crowded> {
+        let Some(root) = self.root else { return Ok(()) };
+        if leaves_below(self.frames, (0, root)) > cpu_tree::MOST_PAGES as u32 {
+            return Err(Crowded);
+        }
+        // SAFETY: the space owns its root.
+        let table = unsafe { Table::at(self.frames, root, 0) }.ok_or(Crowded)?;
+        for (index, slot) in table.valid(table.all()) {
+            small.add_branch(index, slot.get())?;
+        }
+        let mut noted = Ok(());
+        self.visit(PageNumber(0), u64::MAX, &mut |page, _| {
+            noted = noted.and(small.add_pages(core::iter::once(page.address())));
+        });
+        noted
+    }
+
+    /// Gives the space a number of its own again.
+    fn become_large(&mut self) {
+        let active = self.is_active();
+        let Some(mut small) = self.small.take() else {
+            return;
+        };
+        small.evict();
+        self.habit.grow_patient();
+        if active {
+            self.identity = process_id::activate(self.identity, self.process_entry());
+        }
+    }
+
+    /// Notes pages that are about to be installed, if that has to be known.
+    fn note(&mut self, first: PageNumber, entries: &[Option<(FrameNumber, Protection)>]) {
+        let Some(small) = &mut self.small else { return };
+        let some = (first.0..)
+            .zip(entries)
+            .filter(|(_, entry)| entry.is_some());
+        let pages = some.map(|(page, _)| PageNumber(page).address());
+        if small.add_pages(pages).is_err() {
+            self.become_large();
+        }
     }
 
     /// Whether there are any tables: false for a new or discarded space.
@@ -84,6 +222,12 @@ impl Space {
                 value = entry::VALID | below.address() | entry::NINE_BITS;
                 slot.set(value);
                 table.filled(index..index + 1, 1);
+                if level == 0
+                    && let Some(small) = &mut self.small
+                    && small.add_branch(index, value).is_err()
+                {
+                    self.become_large();
+                }
             }
             frame = linked(value);
         }
@@ -133,6 +277,19 @@ fn visit_table(
     });
 }
 
+/// How many pages are installed under a table.
+fn leaves_below(frames: &dyn TableFrames, (level, frame): (usize, FrameNumber)) -> u32 {
+    // SAFETY: as in `visit_table`.
+    let Some(table) = (unsafe { Table::at(frames, frame, level) }) else {
+        return 0;
+    };
+    if level == LAST_LEVEL {
+        return table.count();
+    }
+    let below = |(_, slot)| leaves_below(frames, table.below(slot));
+    table.valid(table.all()).map(below).sum()
+}
+
 /// Removes the translations of a range under a table, and unlinks the tables that hold nothing then; true when the
 /// table itself is empty now.
 fn remove_from(
@@ -165,7 +322,7 @@ fn remove_from(
         });
     }
     table.emptied(gone);
-    level > 0 && table.is_empty()
+    level > 0 && !removal.keeps_tables && table.is_empty()
 }
 
 /// What was removed and unlinked and is to be forgotten by the processor.
@@ -173,18 +330,22 @@ struct Removal {
     frames: &'static dyn TableFrames,
     tables: [FrameNumber; 16],
     length: usize,
+    /// The tables of a small space stay: its branches are linked in two roots.
+    keeps_tables: bool,
     identity: Identity,
     flush: Flush,
 }
 
 impl Removal {
     fn new(space: &Space) -> Self {
+        let identity = space.known_as();
         Self {
+            keeps_tables: space.is_small(),
             frames: space.frames,
             tables: [FrameNumber(0); 16],
             length: 0,
-            identity: space.identity,
-            flush: Flush::new(space.identity),
+            identity,
+            flush: Flush::new(identity),
         }
     }
 
@@ -289,8 +450,25 @@ const RIGHTS: u64 = entry::READ | entry::WRITE | entry::EXECUTE;
 
 impl Translations for Space {
     /// PIDR is written only for a change: QEMU drops its whole translation cache then. It does so again when an active space
-    /// gets a root, which the program's first instruction would ask for; so there is one before.
+    /// gets a root, which the program's first instruction would ask for; so there is one before. A space that changes often
+    /// becomes small for that reason, and stays so while it has few translations and runs on one CPU at a time.
     fn activate(&mut self) {
+        if self
+            .small
+            .as_ref()
+            .is_some_and(|small| small.is_elsewhere())
+        {
+            self.become_large();
+        } else if self.small.is_none()
+            && cpu_tree::pays()
+            && !self.is_active()
+            && self.habit.count()
+        {
+            self.become_small();
+        }
+        if let Some(small) = &mut self.small {
+            return small.enter();
+        }
         if !self.is_active() {
             // Without memory for it the program's first fault says so.
             self.make_root().ok();
@@ -318,14 +496,15 @@ impl Translations for Space {
         if end.is_none_or(|end| end > USER_LIMIT >> PAGE_SHIFT) {
             return Err(Exhausted);
         }
-        let identity = self.identity;
         let mut page = first;
         let mut rest = entries;
         while !rest.is_empty() {
             let index = radix::index(page.address(), LAST_LEVEL);
             let (here, later) = rest.split_at(rest.len().min(TABLE_ENTRIES - index));
             if here.iter().any(Option::is_some) {
-                set_entries(identity, page, &self.last_table(page.address())?, here);
+                let table = self.last_table(page.address())?;
+                self.note(page, here);
+                set_entries(self.known_as(), page, &table, here);
             }
             page = PageNumber(page.0 + here.len() as u64);
             rest = later;
@@ -340,7 +519,7 @@ impl Translations for Space {
     }
 
     fn protect_runs(&mut self, runs: &[(PageNumber, u64)], allowed: Protection) {
-        let mut flush = Flush::new(self.identity);
+        let mut flush = Flush::new(self.known_as());
         let new = rights(allowed);
         for &(first, count) in runs {
             self.visit(first, count, &mut |page, slot| {
@@ -356,9 +535,16 @@ impl Translations for Space {
     }
 
     fn remove(&mut self, first: PageNumber, count: u64) {
+        let (start, end) = within(first, count);
+        let touches = |address: &u64| (start..end).contains(&(address >> PAGE_SHIFT));
+        if let Some(small) = &self.small
+            && !small.pages().iter().any(touches)
+        {
+            return;
+        }
         if let Some(root) = self.root {
             let mut removal = Removal::new(self);
-            remove_from((0, root), 0, within(first, count), &mut removal);
+            remove_from((0, root), 0, (start, end), &mut removal);
             removal.finish();
         }
     }
@@ -367,7 +553,10 @@ impl Translations for Space {
         let Some(root) = self.root else { return };
         let before = self.process_entry();
         self.root = None;
-        if process_id::retire(self.identity, before) {
+        if let Some(small) = &mut self.small {
+            small.evict();
+            cpu::wait_for_walks();
+        } else if process_id::retire(self.identity, before) {
             self.identity = Identity::default();
         } else {
             process_id::set_tree(self.identity, before, process_id::no_tree());

@@ -122,9 +122,14 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// How many entries are valid.
+    pub(crate) fn count(&self) -> u32 {
+        self.notes.filled.load(Relaxed)
+    }
+
     /// Whether no entry is valid.
     pub(crate) fn is_empty(&self) -> bool {
-        self.notes.filled.load(Relaxed) == 0
+        self.count() == 0
     }
 
     /// The valid entries among `range` with their indices, ascending. To be gone through by `for_each`: the compiler makes

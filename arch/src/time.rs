@@ -41,6 +41,19 @@ pub fn disarm() {
     write_decrementer(LONGEST_SPAN);
 }
 
+/// The decrementer has interrupted, and does so again at once where interrupts are on, until it is written: by the next
+/// [`interrupt_by`], or by [`quiet`].
+pub(crate) fn expired() {
+    cpu::block().alarm.store(0, Ordering::Relaxed);
+}
+
+/// Before interrupts go on: an interrupt that has been taken does not come again when nobody has asked for another.
+pub(crate) fn quiet() {
+    if cpu::block().alarm.load(Ordering::Relaxed) == 0 {
+        disarm();
+    }
+}
+
 fn write_decrementer(span: Ticks) {
     // SAFETY: interrupts are off in the kernel; the interrupt is expected at idle and in user mode.
     unsafe { registers::write::<{ Spr::DEC }>(span.0) };

@@ -35,6 +35,36 @@ tlb_partition:
     tlbie   r4, r3, 2, 1, 1
     blr
 
+/* void tlb_walks(u64 r3 process id << 32): tables that walks have cached; RIC 1, IS 1. Writes r4. */
+    .global tlb_walks
+    .type tlb_walks, @function
+tlb_walks:
+    li      r4, 0x400
+    tlbie   r4, r3, 1, 1, 1
+    blr
+
+/*
+ * void tlb_forget_here(const u64 *r3 page addresses, u64 r4 their number, u64 r5 process id << 32)
+ *
+ * What this CPU has cached of the process: tables of walks, and those pages. Writes r3 to r7, CTR. Complete at the return.
+ */
+    .global tlb_forget_here
+    .type tlb_forget_here, @function
+tlb_forget_here:
+    cmpdi   r4, 0
+    li      r6, 0x400
+    ptesync
+    tlbiel  r6, r5, 1, 1, 1
+    beq     2f
+    mtctr   r4
+1:  ld      r7, 0(r3)
+    addi    r3, r3, 8
+    tlbiel  r7, r5, 0, 1, 1
+    bdnz    1b
+2:  ptesync
+    isync
+    blr
+
 /* void tlb_wait(void) */
     .global tlb_wait
     .type tlb_wait, @function

@@ -15,7 +15,7 @@ use core::sync::atomic::Ordering;
 pub enum Trap {
     /// It executed `sc`; the next instruction is behind it.
     SystemCall,
-    /// The time that [`time::interrupt_by`] gave is over; the decrementer is disarmed.
+    /// The time that [`time::interrupt_by`] gave is over.
     Decrementer,
     /// A device or another CPU wants attention: see [`crate::interrupts`].
     External,
@@ -82,6 +82,7 @@ mod program {
 pub fn run_user(context: &mut UserContext) -> Trap {
     loop {
         context.prepare();
+        time::quiet();
         let exposure = Exposure::begin();
         // SAFETY: the context is exclusively ours and its MSR was just composed: user mode, interrupts on.
         let vector = unsafe { enter_user(context) };
@@ -110,7 +111,7 @@ fn decode(vector: u64, context: &mut UserContext) -> Option<Trap> {
             return context.enable_vectors().err().map(|_| Trap::OutOfMemory);
         }
         0x900 => {
-            time::disarm();
+            time::expired();
             Trap::Decrementer
         }
         0xa00 => Trap::Doorbell,
@@ -208,7 +209,7 @@ extern "C" fn kernel_interrupt(frame: &mut KernelFrame) {
             }
         }
         0x900 => {
-            time::disarm();
+            time::expired();
             idle::note(frame, idle::Wakeup::DECREMENTER);
         }
         0x500 => idle::note(frame, idle::Wakeup::EXTERNAL),

@@ -38,7 +38,7 @@ impl Space {
     }
 
     fn translations(owner: Cid) -> Result<Box<arch::Space>, NoMemory> {
-        fallible::boxed(arch::Space::new(&memory::TablePool, owner))
+        fallible::boxed(arch::Space::new(&memory::TablePool, owner).refillable())
     }
 
     fn with(description: AddressSpace) -> Result<Arc<Self>, NoMemory> {

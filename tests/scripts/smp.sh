@@ -146,6 +146,10 @@ check SMP0021 'a process that stops itself is killed and made to go on at any mo
 $T/signals overtaken-stop
 END
 
+check SMP0030 'programs that take turns at the same addresses see their own, whatever they do with their memory' <<'END'
+$T/smp turns
+END
+
 check BARRIER0002 'a barrier of the one side does for the other' <<'END'
 $T/barriers ordering
 END

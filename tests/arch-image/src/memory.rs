@@ -57,6 +57,11 @@ pub fn run(checks: &mut Checks) {
         recycling,
     );
     checks.check(
+        "ARCH0040",
+        "small spaces that take turns in the tree of a CPU never mix",
+        turns,
+    );
+    checks.check(
         "ARCH0017",
         "an install without tables changes nothing",
         exhaustion,
@@ -460,6 +465,85 @@ fn recycling(checks: &mut Checks) {
     checks.holds("ids ran out", arch::process_id_generation() > generation);
     for (_, frame) in spaces {
         FRAMES.release(frame, 0);
+    }
+}
+
+fn turns(checks: &mut Checks) {
+    let both = Protection::READ | Protection::WRITE;
+    let before = FRAMES.taken.load(Ordering::Relaxed);
+    let mut spaces: [Space; 3] = core::array::from_fn(|_| Space::new(&FRAMES, Cid::GLOBAL));
+    let pages: [_; 4] = core::array::from_fn(|_| FRAMES.block(0));
+    let install = |space: &mut Space, address, n: usize| {
+        space
+            .install(PageNumber::holding(address), pages[n], both)
+            .is_ok()
+    };
+    let mine = |spaces: &mut [Space; 3], checks: &mut Checks| {
+        for round in 0..40 {
+            for (n, space) in spaces.iter_mut().enumerate() {
+                space.activate();
+                checks.same("own", user::load_u64(DATA), Ok(n as u64 + 1));
+                checks.same("stored", user::store_u64(DATA + 8, round), Ok(()));
+                let there = user::load_u64(MORE + n as u64 * 4096);
+                checks.same("own elsewhere", there, Ok(n as u64 + 1));
+                let foreign = user::load_u64(MORE + (n as u64 + 1) % 3 * 4096);
+                checks.holds("nothing of another", foreign.is_err());
+            }
+        }
+    };
+    for (n, space) in spaces.iter_mut().enumerate() {
+        frames::bytes(pages[n])[..8].copy_from_slice(&(n as u64 + 1).to_le_bytes());
+        checks.holds("install", install(space, DATA, n));
+        checks.holds("install", install(space, MORE + n as u64 * 4096, n));
+    }
+    mine(&mut spaces, checks);
+    checks.holds("small", spaces.iter().all(Space::is_small));
+    // Changes of the one that is active, and of one that is not.
+    for changed in [2, 0] {
+        let space = &mut spaces[changed];
+        space.protect(PageNumber::holding(DATA), 1, Protection::READ);
+        let active = space.is_active();
+        space.activate();
+        checks.holds("narrowed", user::store_u64(DATA, 9).is_err());
+        checks.holds("install", install(space, DATA, changed));
+        checks.same("widened", user::store_u64(DATA + 16, 9), Ok(()));
+        checks.holds("install", install(space, DATA, 3));
+        checks.same("another frame", user::load_u64(DATA), Ok(0));
+        space.remove(PageNumber::holding(DATA), 1);
+        checks.holds("removed", user::load_u64(DATA).is_err());
+        checks.same("the others stay active or not", active, changed == 2);
+        spaces[1].activate();
+        checks.same("another's", user::load_u64(DATA), Ok(2));
+        let space = &mut spaces[changed];
+        checks.holds("install", install(space, DATA, changed));
+        mine(&mut spaces, checks);
+    }
+    // Dropped and installed anew: still small.
+    spaces[0].discard();
+    spaces[0].activate();
+    checks.holds("discarded", user::load_u64(DATA).is_err());
+    checks.holds("install", install(&mut spaces[0], DATA, 0));
+    checks.holds("install", install(&mut spaces[0], MORE, 0));
+    mine(&mut spaces, checks);
+    checks.holds("still small", spaces.iter().all(Space::is_small));
+    // More pages than a small space has, one of them in a branch of its own.
+    for n in 1..=80 {
+        checks.holds("install", install(&mut spaces[1], DATA + n * 4096, 3));
+        spaces[2].activate();
+        checks.holds("nothing of it", user::load_u64(DATA + n * 4096).is_err());
+        spaces[1].activate();
+        checks.same("there", user::load_u64(DATA + n * 4096), Ok(0));
+    }
+    checks.holds("not small", !spaces[1].is_small());
+    for n in 1..=4 {
+        checks.holds("install", install(&mut spaces[2], DATA + (n << 39), 3));
+    }
+    checks.holds("nor that", !spaces[2].is_small());
+    mine(&mut spaces, checks);
+    drop(spaces);
+    checks.same("nothing lost", FRAMES.taken.load(Ordering::Relaxed), before);
+    for page in pages {
+        FRAMES.release(page, 0);
     }
 }
 

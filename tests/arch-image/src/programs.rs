@@ -425,6 +425,11 @@ fn preemption(checks: &mut Checks) {
             "not early, and within 500 ms",
             span >= Ticks(512_000) && span < Ticks(256_000_000),
         );
+        // Nobody has asked for another one.
+        let mut call = UserContext::new(address(&raw const program_call), 0);
+        context.leave();
+        checks.same("once", run_user(&mut call), Trap::SystemCall);
+        call.leave();
     }
     checks.holds("it ran", context.gpr[3] > 0);
     context.leave();

@@ -265,11 +265,99 @@ static void timer(void)
 	}
 }
 
+enum { PLAYERS = 3, PRIVATE = 4, MANY = 100, ROUNDS = 1600 };
+
+static void *look_at(void *page)
+{
+	return (void *)*(volatile long *)page;
+}
+
+/* One of several programs that have their own at the same addresses. What it sees must always be its own. */
+static void play_turns(long self)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+	char *own = mmap((void *)0x500000000000, MANY * page, PROT_READ | PROT_WRITE, flags, -1, 0);
+	WANT(own != MAP_FAILED);
+	for (int at = 0; at < PRIVATE; at++)
+		*(long *)(own + at * page) = self + at;
+	for (int round = 0; round < ROUNDS; round++) {
+		if (round % 400 == 0) {
+			cpu_set_t set;
+			CPU_ZERO(&set);
+			CPU_SET(round / 400 % 4, &set);
+			WANT(sched_setaffinity(0, sizeof set, &set) == 0);
+		}
+		sched_yield();
+		for (int at = 0; at < PRIVATE; at++)
+			WANT(*(volatile long *)(own + at * page) == self + at);
+		char *spare = own + (PRIVATE + round / 50 % 8) * page;
+		switch (round % 50) {
+		case 10:
+			WANT(*(volatile long *)spare == 0);
+			*(long *)spare = self;
+			break;
+		case 20:
+			WANT(*(volatile long *)spare == self);
+			WANT(mprotect(spare, page, PROT_READ) == 0);
+			break;
+		case 30:
+			WANT(*(volatile long *)spare == self);
+			WANT(mprotect(spare, page, PROT_READ | PROT_WRITE) == 0);
+			WANT(madvise(spare, page, MADV_DONTNEED) == 0);
+			WANT(*(volatile long *)spare == 0);
+			break;
+		case 40:
+			*(long *)own = self;
+			pid_t pid = fork();
+			WANT(pid >= 0);
+			if (pid == 0) {
+				*(long *)own = 0;
+				_exit(0);
+			}
+			WANT(waitpid(pid, NULL, 0) == pid);
+			break;
+		}
+		if (round == 700) {
+			for (int at = PRIVATE; at < MANY; at++)
+				*(volatile char *)(own + at * page) += 0;
+		}
+		if (round % 800 == 300) {
+			pthread_t id;
+			void *found;
+			cpu_set_t all;
+			memset(&all, 0xff, sizeof all);
+			pthread_attr_t wanted;
+			WANT(pthread_attr_init(&wanted) == 0);
+			WANT(pthread_attr_setaffinity_np(&wanted, sizeof all, &all) == 0);
+			WANT(pthread_create(&id, &wanted, look_at, own) == 0);
+			WANT(pthread_join(id, &found) == 0 && (long)found == self);
+		}
+	}
+}
+
+static void turns(void)
+{
+	pid_t players[PLAYERS];
+	for (long at = 0; at < PLAYERS; at++) {
+		players[at] = fork();
+		WANT(players[at] >= 0);
+		if (players[at] == 0) {
+			play_turns((at + 1) << 8);
+			_exit(0);
+		}
+	}
+	for (int at = 0; at < PLAYERS; at++) {
+		int status;
+		WANT(waitpid(players[at], &status, 0) == players[at] && status == 0);
+	}
+}
+
 static const struct check checks[] = {
 	{"progress", progress}, {"protect", protect}, {"unmap", unmap},
 	{"ping-pong", ping_pong}, {"fork-storm", fork_storm}, {"signal", signal_running},
 	{"exec", execute},		{"exit", leave},		{"timer", timer},
-	{"late", late},
+	{"late", late},			{"turns", turns},
 };
 
 MAIN(checks)

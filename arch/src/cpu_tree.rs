@@ -1,0 +1,283 @@
+//! One tree for each CPU, in which small address spaces take turns.
+//!
+//! QEMU forgets every translation, the kernel's too, when PIDR is written: a change of address spaces that way is followed
+//! by a refill for each page that anybody touches. It forgets a single page where `tlbiel` names one. So each CPU has a
+//! process id and a root of its own, and a space with few translations runs under that id: its branches are linked
+//! into the CPU's root, and when another space comes they are unlinked and its pages are forgotten one by one. PIDR
+//! is not written, and the kernel's translations stay.
+//!
+//! Invariants: an entry of a CPU's root is valid only if it is that of the *occupant*'s own root. Every page that a
+//! translation may be cached for under the CPU's id is among the [`Contents`] of its occupant: a page is noted before it is
+//! installed, and stays noted until all have been forgotten. The contents are kept twice, by the space and beside
+//! the root, because a CPU that wants its root has no right to look into the space that has it.
+//!
+//! A space is the occupant of one CPU at most. Lock: one for each root, innermost.
+
+use crate::cpu::{self, CpuNumber};
+use crate::exposure;
+use crate::process_id::{self, Identity};
+use crate::radix::{self, Entry, Root};
+use crate::{MAX_CPUS, rtas};
+use alloc::boxed::Box;
+use core::sync::atomic::{AtomicU64, Ordering};
+use sync::{Rank, SpinLock};
+
+/// Pages that a small space has at the most: forgetting more of them one by one costs as much as refilling.
+pub(crate) const MOST_PAGES: usize = 64;
+/// Entries of its root: one for 512 GiB.
+const MOST_BRANCHES: usize = 4;
+
+/// There is no room for another page or branch: the space is not small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Crowded;
+
+/// A branch of a tree: an index of the root, and the entry there.
+type Branch = (usize, u64);
+
+/// What there may be translations for.
+struct Contents {
+    branches: [Branch; MOST_BRANCHES],
+    branch_count: usize,
+    pages: [u64; MOST_PAGES],
+    page_count: usize,
+}
+
+impl Contents {
+    const EMPTY: Self = Self {
+        branches: [(0, 0); MOST_BRANCHES],
+        branch_count: 0,
+        pages: [0; MOST_PAGES],
+        page_count: 0,
+    };
+
+    fn branches(&self) -> &[Branch] {
+        self.branches.get(..self.branch_count).unwrap_or(&[])
+    }
+
+    fn pages(&self) -> &[u64] {
+        self.pages.get(..self.page_count).unwrap_or(&[])
+    }
+
+    fn add_branch(&mut self, branch: Branch) -> Result<(), Crowded> {
+        *self.branches.get_mut(self.branch_count).ok_or(Crowded)? = branch;
+        self.branch_count += 1;
+        Ok(())
+    }
+
+    /// Once only: a page that has been removed is still noted when it comes again.
+    fn add_page(&mut self, address: u64) -> Result<(), Crowded> {
+        if self.pages().contains(&address) {
+            return Ok(());
+        }
+        *self.pages.get_mut(self.page_count).ok_or(Crowded)? = address;
+        self.page_count += 1;
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        (self.branch_count, self.page_count) = (0, 0);
+    }
+
+    fn copy(&mut self, other: &Self) {
+        self.branches = other.branches;
+        self.branch_count = other.branch_count;
+        for (place, &page) in self.pages.iter_mut().zip(other.pages()) {
+            *place = page;
+        }
+        self.page_count = other.page_count;
+    }
+}
+
+/// What makes a space small.
+pub(crate) struct Small {
+    /// Tells it from every other.
+    serial: u64,
+    /// Where it has been the occupant last.
+    cpu: Option<CpuNumber>,
+    contents: Contents,
+}
+
+/// The tree of a CPU.
+struct CpuTree {
+    root: &'static Root,
+    state: &'static SpinLock<State>,
+}
+
+struct State {
+    /// The serial of the small space that has the root; 0: nobody.
+    occupant: u64,
+    contents: Contents,
+}
+
+static ROOTS: [Root; MAX_CPUS] =
+    [const { Root([const { Entry::empty() }; radix::ROOT_ENTRIES]) }; MAX_CPUS];
+static STATES: [SpinLock<State>; MAX_CPUS] = [const {
+    SpinLock::new(
+        Rank::Machine,
+        State {
+            occupant: 0,
+            contents: Contents::EMPTY,
+        },
+    )
+}; MAX_CPUS];
+
+static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
+
+unsafe extern "C" {
+    safe fn tlb_begin();
+    safe fn tlb_page(page: u64, process: u64);
+    safe fn tlb_walks(process: u64);
+    safe fn tlb_wait();
+    /// Reads `count` addresses at `pages`.
+    fn tlb_forget_here(pages: *const u64, count: u64, process: u64);
+}
+
+/// Whether it pays on this machine.
+pub(crate) fn pays() -> bool {
+    rtas::is_emulated()
+}
+
+/// The process table entries of the CPUs' trees, in the order of [`CpuNumber`].
+pub(crate) fn process_entries() -> impl Iterator<Item = u64> {
+    ROOTS
+        .iter()
+        .map(|root| radix::process_entry(radix::real(root)))
+}
+
+impl CpuTree {
+    fn of(cpu: CpuNumber) -> Self {
+        let index = usize::from(cpu.0) % MAX_CPUS;
+        Self {
+            root: &ROOTS[index],
+            state: &STATES[index],
+        }
+    }
+
+    fn link(&self, &(index, value): &Branch) {
+        if let Some(entry) = self.root.0.get(index) {
+            entry.set(value);
+        }
+    }
+
+    /// Empties the root. What has been cached through it is not forgotten yet.
+    fn unlink(&self, state: &mut State) {
+        for &(index, _) in state.contents.branches() {
+            self.link(&(index, 0));
+        }
+        state.occupant = 0;
+    }
+}
+
+impl Small {
+    /// A small space without contents; `None` when there is no memory.
+    pub(crate) fn new() -> Option<Box<Self>> {
+        fallible::boxed(Self {
+            serial: NEXT_SERIAL.fetch_add(1, Ordering::Relaxed),
+            cpu: None,
+            contents: Contents::EMPTY,
+        })
+        .ok()
+    }
+
+    /// The pages that there may be translations for.
+    pub(crate) fn pages(&self) -> &[u64] {
+        self.contents.pages()
+    }
+
+    /// Notes pages that are about to be installed.
+    pub(crate) fn add_pages(
+        &mut self,
+        mut addresses: impl Iterator<Item = u64>,
+    ) -> Result<(), Crowded> {
+        let Self {
+            serial, contents, ..
+        } = self;
+        let mut state = self.cpu.map(|cpu| CpuTree::of(cpu).state.lock());
+        let mut mine = state.as_mut().filter(|state| state.occupant == *serial);
+        addresses.try_for_each(|address| {
+            contents.add_page(address)?;
+            mine.as_mut()
+                .map_or(Ok(()), |state| state.contents.add_page(address))
+        })
+    }
+
+    /// Notes an entry of the space's root that has just been made, and links it where the space is the occupant.
+    pub(crate) fn add_branch(&mut self, index: usize, value: u64) -> Result<(), Crowded> {
+        self.contents.add_branch((index, value))?;
+        let Some(cpu) = self.cpu else { return Ok(()) };
+        let tree = CpuTree::of(cpu);
+        let mut state = tree.state.lock();
+        if state.occupant == self.serial {
+            state.contents.add_branch((index, value))?;
+            tree.link(&(index, value));
+        }
+        Ok(())
+    }
+
+    /// The identity that the processor knows the space by at this moment; none when it is no occupant.
+    pub(crate) fn identity(&self) -> Identity {
+        self.cpu
+            .filter(|&cpu| CpuTree::of(cpu).state.lock().occupant == self.serial)
+            .map_or(Identity::default(), Identity::of_cpu)
+    }
+
+    /// Whether another CPU has the space as its occupant.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.cpu != Some(cpu::this()) && self.identity() != Identity::default()
+    }
+
+    /// Makes it the occupant of this CPU, which translates by its own tree from now on. It is not [`Small::is_elsewhere`].
+    pub(crate) fn enter(&mut self) {
+        let cpu = cpu::this();
+        let own = Identity::of_cpu(cpu);
+        let tree = CpuTree::of(cpu);
+        {
+            let mut state = tree.state.lock();
+            if state.occupant != self.serial {
+                tree.unlink(&mut state);
+                let pages = state.contents.pages();
+                // SAFETY: a slice of that length.
+                unsafe {
+                    tlb_forget_here(pages.as_ptr(), pages.len() as u64, own.for_invalidation());
+                }
+                state.contents.copy(&self.contents);
+                state.contents.branches().iter().for_each(|b| tree.link(b));
+                state.occupant = self.serial;
+                process_id::note_change();
+                // SAFETY: only orders the stores before the next walk.
+                unsafe { core::arch::asm!("ptesync", options(nostack, preserves_flags)) };
+            }
+        }
+        self.cpu = Some(cpu);
+        process_id::adopt(own);
+    }
+
+    /// Ends its turn wherever it is the occupant: afterwards no CPU uses a translation of it. The contents are empty then.
+    pub(crate) fn evict(&mut self) {
+        if let Some(cpu) = self.cpu.take() {
+            let tree = CpuTree::of(cpu);
+            let mut state = tree.state.lock();
+            if state.occupant == self.serial {
+                tree.unlink(&mut state);
+                forget(cpu, state.contents.pages());
+                state.contents.clear();
+            }
+        }
+        self.contents.clear();
+    }
+}
+
+/// Has a CPU forget what it may have cached through its own tree, which is empty.
+fn forget(cpu: CpuNumber, pages: &[u64]) {
+    let own = Identity::of_cpu(cpu);
+    let process = own.for_invalidation();
+    if cpu == cpu::this() {
+        // SAFETY: a slice of that length.
+        return unsafe { tlb_forget_here(pages.as_ptr(), pages.len() as u64, process) };
+    }
+    tlb_begin();
+    tlb_walks(process);
+    pages.iter().for_each(|page| tlb_page(*page, process));
+    tlb_wait();
+    exposure::wait(own);
+}
