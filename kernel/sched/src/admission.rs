@@ -43,7 +43,7 @@ impl Scheduler {
     /// An entity that is on no CPU goes; its final account is returned.
     ///
     /// # Errors
-    /// [`Refusal::Stale`]; [`Refusal::Running`]: put it back with [`Reason::Exited`](crate::Reason::Exited).
+    /// [`Refusal::Stale`]; [`Refusal::Running`]: put it back with [`Reason::Exited`].
     pub fn retire(&mut self, id: EntityId, now: Ticks) -> Result<Account, Refusal> {
         self.suspend(id, now)?;
         let account = self.entities.find(id)?.account;
