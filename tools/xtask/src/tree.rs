@@ -12,6 +12,7 @@ use ::tests::Needs;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -60,7 +61,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 /// A tree that is kept from one call to the next, made the first time.
 fn kept(workspace: &Workspace, packages: &[String], kind: Kind) -> Result<PathBuf> {
     let name = match kind {
-        Kind::Files => packages.join("+"),
+        Kind::Files => folder_name(packages),
         Kind::Minbase => "minbase".to_owned(),
     };
     let tree = workspace.folder("debian/trees")?.join(name);
@@ -68,6 +69,19 @@ fn kept(workspace: &Workspace, packages: &[String], kind: Kind) -> Result<PathBu
         make(workspace, packages, kind, &tree)?;
     }
     Ok(tree)
+}
+
+/// The names of the packages; a long list is told from others by a number at its end, as no file has a name above 255 bytes.
+fn folder_name(packages: &[String]) -> String {
+    const LONGEST: usize = 200;
+    let names = packages.join("+");
+    if names.len() <= LONGEST {
+        return names;
+    }
+    let mut hasher = DefaultHasher::new();
+    names.hash(&mut hasher);
+    let head: String = names.chars().take(LONGEST).collect();
+    format!("{head}+{:016x}", hasher.finish())
 }
 
 /// Puts what a suite needs of Debian into its RAM disk.
@@ -192,7 +206,7 @@ fn replace(new: &Path, tree: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::chosen;
+    use super::{chosen, folder_name};
 
     #[test]
     fn packages_are_named_as_their_files_are() {
@@ -208,6 +222,17 @@ mod tests {
                 "tzdata_2024a-0_all.deb"
             ]
         );
+    }
+
+    #[test]
+    fn long_lists_of_packages_have_short_names_of_their_own() {
+        let list = |last: &str| -> Vec<String> {
+            let many = (0..90).map(|number| format!("package{number}"));
+            many.chain([last.to_owned()]).collect()
+        };
+        let (one, other) = (folder_name(&list("a")), folder_name(&list("b")));
+        assert!(one.len() < 240 && one != other && one == folder_name(&list("a")));
+        assert_eq!(folder_name(&["a".to_owned(), "b".to_owned()]), "a+b");
     }
 
     #[test]
