@@ -206,7 +206,8 @@ mod tests {
             for (call, sets, user) in calls {
                 let sets = sets.map(CapabilitySet::from_bits_truncate);
                 let [one, ..] = sets;
-                let _ = match call {
+                let before = me.clone();
+                let done = match call {
                     0 => set(&mut me, sets, OF_ROOT),
                     1 => raise_ambient(&mut me, one),
                     2 => set_secure_bits(&mut me, one.bits() & 0xff),
@@ -215,6 +216,7 @@ mod tests {
                     5 => setuid(&mut me, user, OF_ROOT),
                     _ => { execute(&mut me, 0o4755, user.unwrap_or(0), 0, OF_ROOT); Ok(()) }
                 };
+                prop_assert!(done.is_ok() || me == before);
                 let own = me.capabilities;
                 prop_assert!(!me.privileges.contains(Privileges::SIGNAL));
                 prop_assert!(own.permitted.contains(own.effective));
