@@ -8,7 +8,7 @@
 //! What a timer costs when its time has come, the interrupt included, is charged to the partition that has set it, and not
 //! to that of the program which it interrupts: a partition with thousands of timers uses up its own part.
 //!
-//! However many are due, a CPU lets [`BATCH`] of them expire at once and then does something else for as long as that has
+//! However many are due, a CPU lets 64 of them expire at once and then does something else for as long as that has
 //! taken: nobody's timers keep a CPU from its programs.
 //!
 //! A CPU that goes out of use leaves its queue where it is, and another one serves it beside its own: no handle becomes

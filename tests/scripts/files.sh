@@ -283,7 +283,7 @@ mkdir /dev/d; echo text >/dev/d/f; mv /dev/d/f /dev/g; ln -s g /dev/h; test "$(c
 ls /dev | grep -q '^g$'
 ! rm /dev/null 2>/dev/null
 ! mv /dev/g /dev/null 2>/dev/null
-! (exec setuidgid nobody touch /dev/x) 2>/dev/null
+! su -s /bin/sh nobody -c 'touch /dev/x' 2>/dev/null; test ! -e /dev/x
 rm -r /dev/d /dev/g /dev/h
 TEXT
 mkwpar -n beside

@@ -193,6 +193,6 @@ test "$(cat /proc/self/oom_score_adj)" = -500
 echo 1000 >/proc/$$/oom_score_adj
 test "$(cat /proc/self/oom_score)" -ge 1000
 ! echo 1001 >/proc/$$/oom_score_adj
-setuidgid nobody sh -c '! echo 999 >/proc/$$/oom_score_adj'
-setuidgid nobody sh -c '! echo 1000 >/proc/1/oom_score_adj'
+su -s /bin/sh nobody -c '! echo 999 >/proc/$$/oom_score_adj'
+su -s /bin/sh nobody -c '! echo 1000 >/proc/1/oom_score_adj'
 END

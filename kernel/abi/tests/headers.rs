@@ -34,6 +34,7 @@ const HEADERS: &[&str] = &[
     "asm/ioctls.h",
     "asm/poll.h",
     "asm/fcntl.h",
+    "linux/falloc.h",
     "linux/mman.h",
     "linux/signal.h",
     "asm/siginfo.h",

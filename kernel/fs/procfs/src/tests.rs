@@ -436,14 +436,17 @@ fn procfs01_directories_list_what_can_be_looked_up() {
     assert_eq!(
         world.list("/proc/sys/kernel"),
         [
+            "cap_last_cap",
             "core_pattern",
             "core_uses_pid",
             "hostname",
+            "ngroups_max",
             "osrelease",
             "ostype",
             "pid_max",
             "randomize_va_space",
-            "version"
+            "version",
+            "random"
         ]
     );
     assert!(world.list("/proc/net").contains(&"tcp6".to_string()));
