@@ -234,7 +234,12 @@ for value in 0 0MB 1KB 1PB 1.5GB -1MB 17592186044416MB 18446744073709551616MB MB
 	everywhere procVirtMem "procVirtMem=$value"
 done
 for value in maybe YES 1 ''; do everywhere active "active=$value"; done
-everywhere rset rset=no/such
+refused rset chwpar -R rset=no/such plain
+refused rset wparexec -n other -R rset=no/such -- true
+# A definition may name a resource set that is made later; without it the WPAR does not start.
+mkwpar -n other -R rset=no/such
+refused rset startwpar other
+rmwpar other
 everywhere rset 'rset=a b'
 everywhere speed speed=1
 everywhere cpu cpu=1%-2%,3%

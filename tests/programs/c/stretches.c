@@ -16,6 +16,10 @@
 #define PAGE 4096UL
 #define LARGE (192UL << 20)
 #define MANY 20000
+/* Of what one call has to look at as a whole. */
+#define SOME 2000
+/* That one write wakes. */
+#define WATCHED 600
 
 static char *map(size_t size, int flags)
 {
@@ -90,15 +94,15 @@ static void read_all(const char *path)
 
 static void areas(void)
 {
-	char *start = map(2 * MANY * PAGE, 0);
-	for (size_t at = 0; at < 2 * MANY; at += 2)
+	char *start = map(2 * SOME * PAGE, 0);
+	for (size_t at = 0; at < 2 * SOME; at += 2)
 		WANT(mprotect(start + at * PAGE, PAGE, PROT_READ) == 0);
 	read_all("/proc/self/maps");
-	WANT(mprotect(start, 2 * MANY * PAGE, PROT_READ) == 0);
-	for (size_t at = 0; at < 2 * MANY; at += 2)
+	WANT(mprotect(start, 2 * SOME * PAGE, PROT_READ) == 0);
+	for (size_t at = 0; at < 2 * SOME; at += 2)
 		WANT(mprotect(start + at * PAGE, PAGE, PROT_READ | PROT_WRITE) == 0);
-	WANT(madvise(start, 2 * MANY * PAGE, MADV_DONTNEED) == 0);
-	WANT(msync(start, 2 * MANY * PAGE, MS_SYNC) == 0);
+	WANT(madvise(start, 2 * SOME * PAGE, MADV_DONTNEED) == 0);
+	WANT(msync(start, 2 * SOME * PAGE, MS_SYNC) == 0);
 }
 
 static void directory(void)
@@ -126,31 +130,31 @@ static void directory(void)
 
 static void watched(void)
 {
-	more_descriptors(MANY);
-	static struct pollfd files[MANY];
+	more_descriptors(WATCHED);
+	static struct pollfd files[WATCHED];
 	int set = epoll_create1(0);
 	int pair[2];
 	WANT(pipe(pair) == 0);
-	for (int number = 0; number < MANY - 100; number++) {
+	for (int number = 0; number < WATCHED - 100; number++) {
 		int file = dup(pair[0]);
 		WANT(file >= 0);
 		files[number] = (struct pollfd) { .fd = file, .events = POLLIN };
 		struct epoll_event event = { .events = EPOLLIN, .data.fd = file };
 		WANT(epoll_ctl(set, EPOLL_CTL_ADD, file, &event) == 0);
 	}
-	WANT(poll(files, MANY - 100, 0) == 0);
-	WANT(poll(files, MANY - 100, 20) == 0);
+	WANT(poll(files, WATCHED - 100, 0) == 0);
+	WANT(poll(files, WATCHED - 100, 20) == 0);
 	WANT(write(pair[1], "x", 1) == 1);
-	WANT(poll(files, MANY - 100, 0) == MANY - 100);
-	static struct epoll_event events[MANY];
-	WANT(epoll_wait(set, events, MANY, 0) > 0);
+	WANT(poll(files, WATCHED - 100, 0) == WATCHED - 100);
+	static struct epoll_event events[WATCHED];
+	WANT(epoll_wait(set, events, WATCHED, 0) > 0);
 	read_all("/proc/self/fdinfo/3");
 	DIR *all = opendir("/proc/self/fd");
 	while (readdir(all))
 		;
 	WANT(closedir(all) == 0);
 	/* Few of them go with the instance. */
-	for (int number = 1000; number < MANY - 100; number++)
+	for (int number = 250; number < WATCHED - 100; number++)
 		WANT(epoll_ctl(set, EPOLL_CTL_DEL, files[number].fd, NULL) == 0);
 	WANT(close(set) == 0);
 }
@@ -167,6 +171,7 @@ static void locks(void)
 	WANT(fcntl(file, F_SETLK, &lock) == 0 && close(file) == 0);
 }
 
+static void areas_in_child(void) { WANT(in_child(areas) == 0); }
 static void watched_in_child(void) { WANT(in_child(watched) == 0); }
 
 static void datagrams(void)
@@ -215,12 +220,12 @@ static void signals_and_timers(void)
 	WANT(sigprocmask(SIG_BLOCK, &all, NULL) == 0);
 	union sigval value = { 0 };
 	int sent = 0;
-	while (sent < MANY && sigqueue(getpid(), SIGRTMIN, value) == 0)
+	while (sent < SOME && sigqueue(getpid(), SIGRTMIN, value) == 0)
 		sent++;
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 1 };
 	timer_t timer;
 	int made = 0;
-	while (made < 4000 && timer_create(CLOCK_MONOTONIC, &event, &timer) == 0) {
+	while (made < 400 && timer_create(CLOCK_MONOTONIC, &event, &timer) == 0) {
 		struct itimerspec moment = { { 0, 1000000 }, { 0, 1000000 } };
 		WANT(timer_settime(timer, 0, &moment, NULL) == 0);
 		made++;
@@ -248,7 +253,7 @@ static void objects(void)
 {
 	static const struct work works[] = {
 		{ "MAP_POPULATE", populate }, { "fallocate", allocate }, { "transfers", transfer }, { "random bytes", random_bytes },
-		{ "mremap", moved }, { "areas", areas }, { "a large directory", directory }, { "many watched files", watched_in_child },
+		{ "mremap", moved }, { "areas", areas_in_child }, { "a large directory", directory }, { "many watched files", watched_in_child },
 		{ "file locks", locks }, { "messages", datagrams }, { "passed files", passed },
 		{ "signals and timers", end_of_signals }, { "a deep directory", deep },
 	};
