@@ -11,7 +11,7 @@ use crate::process::Process;
 use crate::ptrace;
 use crate::space::Space;
 use crate::system::{Numbered, system};
-use crate::thread::{Phase, Thread};
+use crate::thread::Thread;
 use abi::linux::{Resource, Rlimit};
 use abi::{Cid, Errno, Nanos, PAGE_SIZE, Pages, Pid, Ticks};
 use alloc::sync::{Arc, Weak};
@@ -30,6 +30,7 @@ use procfs::{
 use sched::{Attributes, CpuSet};
 use security::{CapabilitySet, Credential, Identity, Privileges};
 use vfs::{Clock, Descriptor, FileOperations, Location, MountLine, OpenFile};
+use wait::Phase;
 
 /// The processes of an environment.
 pub struct View {

@@ -18,7 +18,7 @@ use crate::ptrace;
 use crate::signals::{self, Origin};
 use crate::space::Space;
 use crate::system::system;
-use crate::thread::{Phase, Thread};
+use crate::thread::Thread;
 use crate::threads::Threads;
 use crate::timers::{LEAST_PAUSE, TimerHandle};
 use abi::linux::TASK_COMM_LEN;
@@ -33,7 +33,7 @@ use security::{Credential, Identity, Privileges};
 use smallvec::SmallVec;
 use sync::{Rank, SpinLock};
 use vfs::{FileTable, Location, Place};
-use wait::{WaitQueue, Waiter};
+use wait::{Phase, WaitQueue, Waiter};
 
 /// What stands for the number of a parent that the process has not asked for: no process has this number.
 const UNKNOWN_PARENT: u32 = u32::MAX;

@@ -13,7 +13,7 @@ use crate::family;
 use crate::process::Process;
 use crate::signals::{self, Origin};
 use crate::system::{Tree, system};
-use crate::thread::{Phase, Thread};
+use crate::thread::Thread;
 use abi::linux::{
     CloneFlags, SI_USER, SigInfo, SignalNumber, TRAP_TRACE, TraceEvent, TraceOptions,
 };
@@ -22,6 +22,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use process::{ExitStatus, Notice};
 use security::Privileges;
+use wait::Phase;
 
 /// How a thread is traced.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@
 //! Like the body of a thread, the [`Work`] of a request is moved to the CPU that runs it and back. Whoever has it decides what
 //! becomes of the request: its worker, or who cancels it.
 //!
-//! Locks: `run` and `work` of a request, and the lists of a worker, each of rank `Thread`, never two of them together.
+//! Locks: `waiting` and `work` of a request, and the lists of a worker, each of rank `Thread`, never two of them together.
 
 use crate::outcome::Continuation;
 use crate::ring::Ring;
@@ -23,10 +23,9 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use fallible::{Map, NoMemory, Push};
-use smallvec::SmallVec;
 use sync::{Rank, SpinLock};
 use vfs::OpenFile;
-use wait::{Link, Sleeper, Ticket, Waiter};
+use wait::{Attention, Link, Run, Sleeper, Ticket, Waiter, Woken};
 
 /// The number of the next request.
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -41,7 +40,9 @@ pub struct Request {
     pub limits: Option<Weak<Request>>,
     worker: Weak<Thread>,
     number: u64,
-    run: SpinLock<Run>,
+    waiting: SpinLock<Waiting>,
+    /// It is not wanted any more.
+    cancelled: Attention,
     work: SpinLock<Option<Box<Work>>>,
 }
 
@@ -66,13 +67,9 @@ pub struct Work {
     pub waited: bool,
 }
 
-struct Run {
-    ticket: Ticket,
-    parked: bool,
-    /// The run has been woken; its result when the waker stored one.
-    woken: Option<Option<i64>>,
-    cancelled: bool,
-    links: SmallVec<[Link; 1]>,
+#[derive(Default)]
+struct Waiting {
+    run: Run,
     timeout: Option<TimerHandle>,
 }
 
@@ -81,8 +78,8 @@ struct Run {
 pub enum Parked {
     /// It waits.
     Waits,
-    /// It was woken already, with a result if the waker had one.
-    Woken(Option<i64>),
+    /// It was woken already.
+    Woken,
     /// It is not wanted any more.
     Cancelled,
 }
@@ -105,17 +102,8 @@ impl Request {
             limits,
             worker: Arc::downgrade(worker),
             number: NEXT.fetch_add(1, Ordering::Relaxed),
-            run: SpinLock::new(
-                Rank::Thread,
-                Run {
-                    ticket: Ticket(0),
-                    parked: false,
-                    woken: None,
-                    cancelled: false,
-                    links: SmallVec::new(),
-                    timeout: None,
-                },
-            ),
+            waiting: SpinLock::new(Rank::Thread, Waiting::default()),
+            cancelled: Attention::new(false),
             work: SpinLock::new(Rank::Thread, Some(work)),
         })
     }
@@ -132,23 +120,21 @@ impl Request {
 
     /// A waiter for a new run; wake-ups for earlier ones are void from now on.
     pub fn begin_run(self: &Arc<Self>) -> Waiter {
-        let mut run = self.run.lock();
-        run.ticket.0 += 1;
-        run.woken = None;
-        run.parked = false;
-        Waiter::new(self.clone(), run.ticket)
+        let ticket = self.waiting.lock().run.begin();
+        Waiter::new(self.clone(), ticket)
     }
 
-    /// Ends a run: leaves every queue, cancels the timeout.
-    pub fn end_run(&self) {
-        let (links, timeout) = {
-            let mut run = self.run.lock();
-            (core::mem::take(&mut run.links), run.timeout.take())
+    /// Ends a run: leaves every queue, cancels the timeout. Answers the result that a waker has handed over.
+    pub fn end_run(&self) -> Option<i64> {
+        let (ended, timeout) = {
+            let mut waiting = self.waiting.lock();
+            (waiting.run.end(), waiting.timeout.take())
         };
-        links.into_iter().for_each(Link::withdraw);
+        ended.links.into_iter().for_each(Link::withdraw);
         if let Some(handle) = timeout {
             system().timers.cancel(handle);
         }
+        ended.completion
     }
 
     /// Has the run woken at a point of time.
@@ -156,52 +142,45 @@ impl Request {
     /// # Errors
     /// [`NoMemory`].
     pub fn arm(self: &Arc<Self>, at: Ticks) -> Result<(), NoMemory> {
-        let ticket = self.run.lock().ticket;
+        let ticket = self.waiting.lock().run.ticket();
         let waiter = Waiter::new(self.clone(), ticket).downgrade();
         let handle = system().timers.try_add(at, Timeout::Waiter(waiter))?;
-        self.run.lock().timeout = Some(handle);
+        self.waiting.lock().timeout = Some(handle);
         Ok(())
     }
 
     /// Parks unless the run has been woken. The work is put back before, since whoever wakes or cancels may take it at once.
     pub fn park(&self) -> Parked {
-        let mut run = self.run.lock();
-        if run.cancelled {
-            return Parked::Cancelled;
-        }
-        match run.woken.take() {
-            Some(result) => Parked::Woken(result),
-            None => {
-                run.parked = true;
-                Parked::Waits
-            }
+        if self.waiting.lock().run.park(&self.cancelled) {
+            Parked::Waits
+        } else if self.is_cancelled() {
+            Parked::Cancelled
+        } else {
+            Parked::Woken
         }
     }
 
-    /// Parks for no longer than until its worker's next turn.
+    /// Has its worker run it in its next turn.
     pub fn make_ready(&self) {
-        self.run.lock().parked = true;
-        self.prod();
-    }
-
-    /// What woke it, when its worker has come to it.
-    pub fn resumption(&self) -> Option<i64> {
-        self.run.lock().woken.take().flatten()
+        if let Some(worker) = self.worker.upgrade() {
+            worker.requests.wake(self.number);
+            worker.interrupt();
+        }
     }
 
     /// Notes that it is not wanted any more. Who runs it learns of that when it is about to park.
     pub fn mark_cancelled(&self) {
-        self.run.lock().cancelled = true;
+        self.cancelled.call();
     }
 
     /// Whether it is not wanted any more.
     pub fn is_cancelled(&self) -> bool {
-        self.run.lock().cancelled
+        self.cancelled.is_called()
     }
 
     /// Lets its worker run it again, as a wake-up does.
     pub fn prod(&self) {
-        let ticket = self.run.lock().ticket;
+        let ticket = self.waiting.lock().run.ticket();
         self.wake(ticket, None);
     }
 
@@ -213,28 +192,15 @@ impl Request {
 
 impl Sleeper for Request {
     fn wake(&self, ticket: Ticket, completion: Option<i64>) -> bool {
-        let parked = {
-            let mut run = self.run.lock();
-            if run.ticket != ticket || run.woken.is_some() {
-                return false;
-            }
-            run.woken = Some(completion);
-            core::mem::take(&mut run.parked)
-        };
-        if parked && let Some(worker) = self.worker.upgrade() {
-            worker.requests.wake(self.number);
-            worker.interrupt();
+        let woken = self.waiting.lock().run.wake(ticket, completion);
+        if woken == Woken::FromPark {
+            self.make_ready();
         }
-        true
+        woken != Woken::Not
     }
 
     fn linked(&self, ticket: Ticket, link: Link) -> Option<Link> {
-        let mut run = self.run.lock();
-        if run.ticket != ticket || run.links.try_reserve(1).is_err() {
-            return Some(link);
-        }
-        run.links.push(link);
-        None
+        self.waiting.lock().run.linked(ticket, link)
     }
 }
 

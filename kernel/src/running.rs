@@ -98,9 +98,7 @@ impl<'a> Running<'a> {
     /// Runs it until it leaves the CPU.
     pub fn run(mut self) {
         if let Some(call) = self.parked_call() {
-            let resumption = self.thread.resumption();
-            self.thread.end_run();
-            self.resume_call(call, resumption);
+            self.resume_call(call);
         }
         let process = self.thread.process.clone();
         let favoured = process.virtual_pid() == VPid(1) && !process.cid().is_global();
@@ -153,8 +151,9 @@ impl<'a> Running<'a> {
             .filter(|call| call.wait.is_some())
     }
 
-    fn resume_call(&mut self, call: PendingCall, resumption: Resumption) {
-        match resumption {
+    /// The run that the call waited in is over: the call has a result, or is run again.
+    fn resume_call(&mut self, call: PendingCall) {
+        match self.thread.end_run() {
             Resumption::Completed(result) => match result_of(result) {
                 Err(errno) => self.fail_call(call, errno),
                 done => self.complete(done),
@@ -431,20 +430,12 @@ impl<'a> Running<'a> {
                 return Turn::On;
             }
         }
-        match self.step_off(Reason::Blocked) {
-            None => Turn::Off,
-            Some(resumption) => {
-                self.thread.end_run();
-                self.resume_call(call, resumption);
-                Turn::On
-            }
-        }
-    }
-
-    /// Puts the body back and parks; answers why the thread goes on at once, if it does.
-    fn step_off(&mut self, reason: Reason) -> Option<Resumption> {
         self.put_body_back();
-        self.park_here(reason)
+        if self.park_here() {
+            return Turn::Off;
+        }
+        self.resume_call(call);
+        Turn::On
     }
 
     fn put_body_back(&mut self) {
@@ -454,21 +445,32 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Parks, with the body back in its place.
-    fn park_here(&mut self, reason: Reason) -> Option<Resumption> {
+    /// Parks, with the body back in its place; false when the thread goes on at once.
+    fn park_here(&mut self) -> bool {
         let cpu = self.cpu;
         let now = arch::time::now();
-        let resumption = self
-            .thread
-            .park(|| system().dispatch.put_back(cpu, now, reason));
-        if resumption.is_some() {
-            self.body = self.thread.take_body();
-        } else {
+        let off = || system().dispatch.put_back(cpu, now, Reason::Blocked);
+        let parked = self.thread.park(off);
+        if parked {
             let process = &self.thread.process;
             process.ran.store(now.0, Ordering::Relaxed);
             system().dormant.note(process, now);
+        } else {
+            self.body = self.thread.take_body();
         }
-        resumption
+        parked
+    }
+
+    /// Parks where no call waits, until there is something to look at.
+    fn park_aside(&mut self) -> Traced {
+        self.put_body_back();
+        if self.park_here() {
+            return Traced::Over(Turn::Off);
+        }
+        // Whatever asked for attention is looked at here and now.
+        self.thread.take_attention();
+        self.thread.end_run();
+        Traced::Anew
     }
 
     /// Whether the thread has to make room; `asked` when somebody has rung for this CPU.
@@ -658,13 +660,9 @@ impl<'a> Running<'a> {
                 && process.with(|state| state.stopped)
                 && !(traced && ptrace::passes_stop(&thread))
             {
-                match self.step_off(Reason::Blocked) {
-                    None => return Turn::Off,
-                    Some(_) => {
-                        // Whatever asked for attention is looked at here and now.
-                        thread.take_attention();
-                        continue;
-                    }
+                match self.park_aside() {
+                    Traced::Over(turn) => return turn,
+                    Traced::Free | Traced::Anew => continue,
                 }
             }
             if self.holds_signals() {

@@ -6,9 +6,9 @@
 //!
 //! Life: a thread is made [`Phase::Ready`]; it is parked by the dispatcher and only by it, after a call
 //! answered [`Outcome::Park`](crate::outcome::Outcome::Park); a wake-up that comes between the enrolment and
-//! the park is remembered in `Run::woken`, and the park then does not take place. No wake-up is lost.
+//! the park is remembered in its [`Run`], and the park then does not take place. No wake-up is lost.
 //!
-//! Locks: `run`, `body`, `signals`, `own_name`, `tracing` and `remains` each of rank `Thread`, never two of them together.
+//! Locks: `waiting`, `body`, `signals`, `own_name`, `tracing` and `remains` each of rank `Thread`, never two of them together.
 
 use crate::calls::core_file::CoreDump;
 use crate::others;
@@ -29,9 +29,8 @@ use memory::{AddressSpace, PageMap, Remains};
 use process::signal::ThreadSignals;
 use process::{PidHandle, Reserved};
 use sched::{Attributes, EntityId, Scheduler};
-use smallvec::SmallVec;
 use sync::{Rank, SpinLock};
-use wait::{Link, Sleeper, Ticket, Waiter};
+use wait::{Attention, Link, Phase, Run, Sleeper, Ticket, Waiter, Woken};
 
 /// A thread of a program.
 pub struct Thread {
@@ -43,7 +42,7 @@ pub struct Thread {
     virtual_tid: AtomicU32,
     /// The process that it belongs to.
     pub process: Arc<Process>,
-    run: SpinLock<Run>,
+    waiting: SpinLock<Waiting>,
     body: SpinLock<Option<Box<Body>>>,
     /// Mask, private pending signals and alternate stack.
     pub signals: SpinLock<ThreadSignals>,
@@ -56,7 +55,7 @@ pub struct Thread {
     /// It is held for a core file, and counts as such in its process.
     pub held: AtomicBool,
     /// Something other than the program's own instructions is due before the next return to user mode.
-    attention: AtomicBool,
+    attention: Attention,
     /// The CPU that runs it or has run it last, counted from 1; 0 before the first.
     cpu: AtomicU32,
     /// Where `exit` stores 0 and wakes a futex (`man 2 set_tid_address`); 0 for nowhere.
@@ -99,28 +98,14 @@ pub struct PendingCall {
     pub wait: Option<Wait>,
 }
 
-/// Where a thread is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Running or runnable.
-    Ready,
-    /// Waiting to be woken.
-    Parked,
-    /// Over.
-    Dead,
-}
-
-struct Run {
-    phase: Phase,
-    ticket: Ticket,
-    /// The run has been woken; its result when the waker stored one.
-    woken: Option<Option<i64>>,
-    links: SmallVec<[Link; 1]>,
+#[derive(Default)]
+struct Waiting {
+    run: Run,
     timeout: Option<TimerHandle>,
     entity: Option<EntityId>,
 }
 
-/// Why a thread that was about to park goes on.
+/// Why a thread that has waited, or was about to, goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resumption {
     /// Its call is run again.
@@ -152,24 +137,14 @@ impl Thread {
             handle: number.handle,
             virtual_tid: AtomicU32::new(number.vpid.0),
             process,
-            run: SpinLock::new(
-                Rank::Thread,
-                Run {
-                    phase: Phase::Ready,
-                    ticket: Ticket(0),
-                    woken: None,
-                    links: SmallVec::new(),
-                    timeout: None,
-                    entity: None,
-                },
-            ),
+            waiting: SpinLock::new(Rank::Thread, Waiting::default()),
             body: SpinLock::new(Rank::Thread, Some(body)),
             signals: SpinLock::new(Rank::Thread, signals),
             own_name: SpinLock::new(Rank::Thread, None),
             tracing: SpinLock::new(Rank::Thread, None),
             traced: AtomicBool::new(false),
             held: AtomicBool::new(false),
-            attention: AtomicBool::new(true),
+            attention: Attention::new(true),
             cpu: AtomicU32::new(0),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
@@ -270,7 +245,7 @@ impl Thread {
 
     /// The thread's place in the scheduler.
     pub fn entity(&self) -> Option<EntityId> {
-        self.run.lock().entity
+        self.waiting.lock().entity
     }
 
     /// What the thread asks of the scheduler.
@@ -289,29 +264,27 @@ impl Thread {
 
     /// Gives the thread its place in the scheduler, or takes it away.
     pub fn set_entity(&self, entity: Option<EntityId>) {
-        self.run.lock().entity = entity;
+        self.waiting.lock().entity = entity;
     }
 
     /// Where the thread is in its life.
     pub fn phase(&self) -> Phase {
-        self.run.lock().phase
+        self.waiting.lock().run.phase()
     }
 
     /// Marks the thread as over; no wake-up reaches it any more.
     pub fn bury(&self) {
-        let mut run = self.run.lock();
-        run.phase = Phase::Dead;
-        run.ticket.0 += 1;
+        self.waiting.lock().run.bury();
     }
 
     /// Asks for a look at signals and process state before the next return to user mode.
     pub fn call_attention(&self) {
-        self.attention.store(true, Ordering::Release);
+        self.attention.call();
     }
 
     /// Whether a look is asked for.
     pub fn wants_attention(&self) -> bool {
-        self.attention.load(Ordering::Relaxed)
+        self.attention.is_called()
     }
 
     /// Brings the thread back from its program on another CPU, to look at what has changed.
@@ -322,56 +295,41 @@ impl Thread {
 
     /// Whether a look was asked for since the last time.
     pub fn take_attention(&self) -> bool {
-        self.attention.load(Ordering::Relaxed) && self.attention.swap(false, Ordering::Acquire)
+        self.attention.take()
     }
 
     /// A waiter for a new run of a call; wake-ups for earlier runs are void from now on.
     pub fn begin_run(self: &Arc<Self>) -> Waiter {
-        let mut run = self.run.lock();
-        run.ticket.0 += 1;
-        run.woken = None;
-        Waiter::new(self.clone(), run.ticket)
+        let ticket = self.waiting.lock().run.begin();
+        Waiter::new(self.clone(), ticket)
     }
 
-    /// Ends a run: leaves every queue, cancels the timeout.
-    pub fn end_run(&self) {
-        let (links, timeout) = {
-            let mut run = self.run.lock();
-            if run.links.is_empty() && run.timeout.is_none() {
-                return;
-            }
-            (core::mem::take(&mut run.links), run.timeout.take())
+    /// Ends a run: leaves every queue, cancels the timeout. Answers what has come of it; from here on no waker finds it.
+    pub fn end_run(&self) -> Resumption {
+        let (ended, timeout) = {
+            let mut waiting = self.waiting.lock();
+            (waiting.run.end(), waiting.timeout.take())
         };
-        links.into_iter().for_each(Link::withdraw);
+        ended.links.into_iter().for_each(Link::withdraw);
         if let Some(handle) = timeout {
             system().timers.cancel(handle);
         }
+        ended
+            .completion
+            .map_or(Resumption::Retry, Resumption::Completed)
     }
 
-    /// Parks the thread unless its run has been woken or attention is asked for; `None` when it is parked now.
+    /// Parks the thread unless its run has been woken or attention is asked for; true when it is parked now.
     ///
     /// The caller puts the body back *before*, since from here on another CPU may run the thread; `off` takes
     /// it off this CPU, under the thread's lock so that no wake-up can come in between.
-    pub fn park(&self, off: impl FnOnce()) -> Option<Resumption> {
-        let mut run = self.run.lock();
-        match run.woken.take() {
-            None if self.attention.load(Ordering::Acquire) => Some(Resumption::Retry),
-            None => {
-                run.phase = Phase::Parked;
-                off();
-                None
-            }
-            Some(None) => Some(Resumption::Retry),
-            Some(Some(result)) => Some(Resumption::Completed(result)),
+    pub fn park(&self, off: impl FnOnce()) -> bool {
+        let mut waiting = self.waiting.lock();
+        let parked = waiting.run.park(&self.attention);
+        if parked {
+            off();
         }
-    }
-
-    /// What woke the thread, after the scheduler has picked it again.
-    pub fn resumption(&self) -> Resumption {
-        match self.run.lock().woken.take() {
-            Some(Some(result)) => Resumption::Completed(result),
-            Some(None) | None => Resumption::Retry,
-        }
+        parked
     }
 
     /// Arms the deadline of a run.
@@ -379,14 +337,14 @@ impl Thread {
     /// # Errors
     /// [`NoMemory`].
     pub fn arm(self: &Arc<Self>, at: Ticks, completion: Option<i64>) -> Result<(), NoMemory> {
-        let ticket = self.run.lock().ticket;
+        let ticket = self.waiting.lock().run.ticket();
         let timeout = Timeout::Wake {
             thread: Arc::downgrade(self),
             ticket,
             completion,
         };
         let handle = system().timers.try_add(at, timeout)?;
-        self.run.lock().timeout = Some(handle);
+        self.waiting.lock().timeout = Some(handle);
         Ok(())
     }
 
@@ -409,18 +367,15 @@ impl Thread {
     /// Wakes the thread out of whatever call it is parked in, and interrupts the program on another CPU, so that it looks
     /// at its signals.
     pub fn interrupt(&self) {
-        self.call_attention();
-        let entity = {
-            let mut run = self.run.lock();
-            if run.phase != Phase::Parked {
-                drop(run);
-                return self.ring();
-            }
-            run.woken.get_or_insert(None);
-            run.phase = Phase::Ready;
-            run.entity
+        let parked = {
+            let mut waiting = self.waiting.lock();
+            let parked = waiting.run.interrupt(&self.attention);
+            parked.then_some(waiting.entity)
         };
-        self.runnable(entity);
+        match parked {
+            Some(entity) => self.runnable(entity),
+            None => self.ring(),
+        }
     }
 
     fn runnable(&self, entity: Option<EntityId>) {
@@ -432,29 +387,18 @@ impl Thread {
 
 impl Sleeper for Thread {
     fn wake(&self, ticket: Ticket, completion: Option<i64>) -> bool {
-        let entity = {
-            let mut run = self.run.lock();
-            if run.ticket != ticket || run.woken.is_some() || run.phase == Phase::Dead {
-                return false;
-            }
-            run.woken = Some(completion);
-            if run.phase != Phase::Parked {
-                return true;
-            }
-            run.phase = Phase::Ready;
-            run.entity
+        let (woken, entity) = {
+            let mut waiting = self.waiting.lock();
+            (waiting.run.wake(ticket, completion), waiting.entity)
         };
-        self.runnable(entity);
-        true
+        if woken == Woken::FromPark {
+            self.runnable(entity);
+        }
+        woken != Woken::Not
     }
 
     fn linked(&self, ticket: Ticket, link: Link) -> Option<Link> {
-        let mut run = self.run.lock();
-        if run.ticket != ticket || run.links.try_reserve(1).is_err() {
-            return Some(link);
-        }
-        run.links.push(link);
-        None
+        self.waiting.lock().run.linked(ticket, link)
     }
 }
 

@@ -190,6 +190,6 @@ grep -q '^\$1 = 11' out
 rm /wpars/deb/tmp/core /wpars/deb/tmp/core-test
 END
 
-check PTRACE0400 'registers can be read at every stop of a thread that signals disturb' <<'END'
+check PTRACE0400 'every call of a thread that signals disturb is told, and registers can be read at every stop' <<'END'
 $T/tracers registers-at-every-stop
 END

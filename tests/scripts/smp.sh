@@ -146,6 +146,10 @@ check SMP0021 'a process that stops itself is killed and made to go on at any mo
 $T/signals overtaken-stop
 END
 
+check SMP0022 'a stopped process that signals disturb does not run for a moment' <<'END'
+$T/signals disturbed-stop
+END
+
 check SMP0030 'programs that take turns at the same addresses see their own, whatever they do with their memory' <<'END'
 $T/smp turns
 END

@@ -8,10 +8,11 @@ use super::Call;
 use crate::others;
 use crate::outcome::{Called, Continuation, Outcome};
 use crate::system::system;
-use crate::thread::{Phase, Thread};
+use crate::thread::Thread;
 use abi::Errno;
 use abi::linux::Membarrier;
 use sched::{Cpu, CpuSet};
+use wait::Phase;
 
 /// What a process must have announced before it gives the command.
 const REGISTRATIONS: [(Membarrier, Membarrier); 2] = [

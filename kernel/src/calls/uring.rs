@@ -216,10 +216,9 @@ pub fn attend(thread: &Arc<Thread>, body: &mut Body, space: Option<&Arc<Space>>)
         let Some(request) = thread.requests.next() else {
             return;
         };
-        let resumption = request.resumption();
-        request.end_run();
+        let completion = request.end_run();
         if let Some(work) = request.take_work() {
-            run(thread, body, space, request, work, resumption);
+            run(thread, body, space, request, work, completion);
         }
     }
     thread.call_attention();
@@ -374,13 +373,13 @@ fn suspend(thread: &Arc<Thread>, request: &Arc<Request>, mut work: Box<Work>) ->
         return Suspended::Parked;
     }
     thread.requests.remove(request);
-    request.end_run();
+    let completion = request.end_run();
     // Who cancels it may have the work already, and then sees to the rest.
     let Some(work) = request.take_work() else {
         return Suspended::Parked;
     };
     match parked {
-        Parked::Woken(result) => Suspended::Goes(work, result),
+        Parked::Woken => Suspended::Goes(work, completion),
         _ => Suspended::Over(work, failure(Errno::ECANCELED)),
     }
 }

@@ -11,7 +11,6 @@ use abi::linux::SignalNumber;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use process::ExitStatus;
-use sched::Reason;
 
 impl Running<'_> {
     /// Whether the thread writes a core file.
@@ -98,7 +97,6 @@ impl Running<'_> {
             waits
         });
         if waits {
-            self.put_body_back();
             return self.park_aside();
         }
         let space = self.space.clone();
@@ -126,16 +124,5 @@ impl Running<'_> {
         };
         process.end(ExitStatus::Killed { signal, core });
         Traced::Anew
-    }
-
-    /// Parks with the body back in its place, until something is to be looked at.
-    fn park_aside(&mut self) -> Traced {
-        match self.park_here(Reason::Blocked) {
-            None => Traced::Over(Turn::Off),
-            Some(_) => {
-                self.thread.take_attention();
-                Traced::Anew
-            }
-        }
     }
 }

@@ -8,7 +8,6 @@ use crate::thread::PendingCall;
 use abi::Errno;
 use abi::linux::{SigInfo, SignalNumber, SystemCall, TraceEvent};
 use process::Report;
-use sched::Reason;
 
 /// No system call has a greater number: a tracer gives one to prevent a call.
 const HIGHEST: u64 = 0xffff;
@@ -34,7 +33,7 @@ impl Running<'_> {
                 ptrace::tear_away(&self.thread);
                 Traced::Free
             }
-            Next::Stay => self.stay(),
+            Next::Stay => self.park_aside(),
             Next::Halt(Halt::Trap | Halt::Group(_)) if self.holds_signals() => Traced::Free,
             Next::Halt(Halt::Trap | Halt::Group(_)) if self.tells_interruption() => {
                 self.halt(Halt::Exit)
@@ -89,7 +88,7 @@ impl Running<'_> {
         }
         match ptrace::next(&thread) {
             Next::Stay if ptrace::is_at_end(&thread) => {
-                return match self.stay() {
+                return match self.park_aside() {
                     Traced::Over(turn) => Some(turn),
                     Traced::Free | Traced::Anew => {
                         thread.call_attention();
@@ -130,23 +129,7 @@ impl Running<'_> {
             otherwise(self);
             return Traced::Anew;
         }
-        self.park_halted()
-    }
-
-    fn stay(&mut self) -> Traced {
-        self.put_body_back();
-        self.park_halted()
-    }
-
-    fn park_halted(&mut self) -> Traced {
-        match self.park_here(Reason::Blocked) {
-            None => Traced::Over(Turn::Off),
-            Some(_) => {
-                // Whatever asked for attention is looked at here and now.
-                self.thread.take_attention();
-                Traced::Anew
-            }
-        }
+        self.park_aside()
     }
 
     /// Goes on after a halt.

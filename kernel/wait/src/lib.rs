@@ -19,10 +19,12 @@ extern crate alloc;
 
 mod poll;
 mod queue;
+mod run;
 mod stop;
 
 pub use poll::PollEvents;
 pub use queue::{Link, Manner, MayWait, Sleeper, Ticket, WaitQueue, Waiter, WeakWaiter};
+pub use run::{Attention, Ended, Phase, Run, Woken};
 pub use stop::{Attempt, Sink, SliceSink, SliceSource, Source, Stop};
 
 #[cfg(doc)]

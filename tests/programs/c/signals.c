@@ -446,6 +446,35 @@ static void overtaken_stop(void)
 	}
 }
 
+/* What is sent to a stopped process and waits does not let it run for a moment. */
+static void disturbed_stop(void)
+{
+	enum { SIGNALS = 20000 };
+	volatile long *steps = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid = fork();
+	WANT(pid >= 0);
+	if (pid == 0) {
+		sigset_t all;
+		sigfillset(&all);
+		sigprocmask(SIG_BLOCK, &all, NULL);
+		for (;;)
+			++*steps;
+	}
+	while (*steps == 0)
+		;
+	int status;
+	WANT(kill(pid, SIGSTOP) == 0);
+	WANT(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+	long before = *steps;
+	for (int sent = 0; sent < SIGNALS; sent++)
+		WANT(kill(pid, SIGUSR1) == 0);
+	long after = *steps;
+	WANT(kill(pid, SIGKILL) == 0);
+	WANT(waitpid(pid, &status, 0) == pid);
+	if (after != before)
+		FAIL("%ld steps while it was stopped", after - before);
+}
+
 static void bad_frame_body(void)
 {
 	/* A handler whose stack is not there cannot be called: SIGSEGV ends the process. */
@@ -659,7 +688,8 @@ static const struct check checks[] = {
 	{ "wait-for", wait_for }, { "interval", interval }, { "busy-interrupted", busy_interrupted },
 	{ "alternate-stack", alternate_stack }, { "fault", fault }, { "fault-mended", fault_mended },
 	{ "context", context }, { "registers", registers }, { "inherited", inherited },
-	{ "stop-and-continue", stop_and_continue }, { "overtaken-stop", overtaken_stop }, { "bad-frame", bad_frame },
+	{ "stop-and-continue", stop_and_continue }, { "overtaken-stop", overtaken_stop },
+	{ "disturbed-stop", disturbed_stop }, { "bad-frame", bad_frame },
 	{ "cancel", cancel }, { "red-zone", red_zone },
 	{ "vectors", vectors }, { "words", signal_words },
 	{ "queued", queued }, { "to-oneself", to_oneself },

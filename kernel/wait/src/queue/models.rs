@@ -1,45 +1,29 @@
 //! Every interleaving of waking and parking.
 //!
-//! [`Thread`] parks and wakes as the kernel's threads do: a wake-up before the park is remembered, and the ticket of a run
-//! that is over is refused.
+//! [`Thread`] parks and wakes as the kernel's threads do.
 
 extern crate std;
 
 use super::*;
+use crate::{Attention, Phase, Run, Woken};
 use loom::sync::Arc as Shared;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Ready,
-    Parked,
-}
-
-struct Run {
-    ticket: Ticket,
-    woken: bool,
-    phase: Phase,
-}
-
 struct Thread {
     run: SpinLock<Run>,
+    attention: Attention,
     /// How often the scheduler was told to run it.
     made_ready: AtomicU32,
 }
 
 impl Sleeper for Thread {
-    fn wake(&self, ticket: Ticket, _completion: Option<i64>) -> bool {
-        let mut run = self.run.lock();
-        if run.ticket != ticket || run.woken {
-            return false;
-        }
-        run.woken = true;
-        if run.phase == Phase::Parked {
-            run.phase = Phase::Ready;
+    fn wake(&self, ticket: Ticket, completion: Option<i64>) -> bool {
+        let woken = self.run.lock().wake(ticket, completion);
+        if woken == Woken::FromPark {
             self.made_ready.fetch_add(1, Ordering::Relaxed);
         }
-        true
+        woken != Woken::Not
     }
 
     fn linked(&self, _ticket: Ticket, _link: Link) -> Option<Link> {
@@ -49,43 +33,35 @@ impl Sleeper for Thread {
 
 impl Thread {
     fn new() -> Arc<Self> {
-        let run = Run {
-            ticket: Ticket(0),
-            woken: false,
-            phase: Phase::Ready,
-        };
         Arc::new(Self {
-            run: SpinLock::new(Rank::Thread, run),
+            run: SpinLock::new(Rank::Thread, Run::default()),
+            attention: Attention::new(false),
             made_ready: AtomicU32::new(0),
         })
     }
 
     fn begin(self: &Arc<Self>) -> Waiter {
-        let mut run = self.run.lock();
-        run.ticket.0 += 1;
-        run.woken = false;
-        Waiter::new(self.clone(), run.ticket)
+        let ticket = self.run.lock().begin();
+        Waiter::new(self.clone(), ticket)
     }
 
-    /// Whether it is parked now; a wake-up that has come already is used up.
     fn park(&self) -> bool {
-        let mut run = self.run.lock();
-        if core::mem::take(&mut run.woken) {
-            return false;
-        }
-        run.phase = Phase::Parked;
-        true
+        self.run.lock().park(&self.attention)
     }
 
-    /// Its run ends for another reason, a signal or its deadline.
-    fn give_up(&self) {
-        let mut run = self.run.lock();
-        run.ticket.0 += 1;
-        run.phase = Phase::Ready;
+    /// Its run ends for another reason, a signal or its deadline; what it was handed by then.
+    fn give_up(&self) -> Option<i64> {
+        self.run.lock().end().completion
+    }
+
+    fn interrupt(&self) {
+        if self.run.lock().interrupt(&self.attention) {
+            self.made_ready.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn is_asleep(&self) -> bool {
-        self.run.lock().phase == Phase::Parked
+        self.run.lock().phase() == Phase::Parked
     }
 }
 
@@ -120,7 +96,7 @@ fn wait0030_no_wake_up_is_lost() {
     });
 }
 
-/// WAIT0031: a hand-off goes to somebody who waits, also when the first in the queue gives up at the same time.
+/// WAIT0031: a hand-off goes to somebody who waits or is found by who gives up at that moment.
 #[test]
 fn wait0031_no_hand_off_is_lost() {
     loom::model(|| {
@@ -132,14 +108,32 @@ fn wait0031_no_hand_off_is_lost() {
         }
         let quitter = {
             let thread = threads[0].clone();
-            thread::spawn(move || thread.give_up())
+            thread::spawn(move || {
+                thread.interrupt();
+                thread.give_up().is_some()
+            })
         };
-        assert!(queue.wake_one());
-        quitter.join().expect("the first");
-        let woken = threads
-            .iter()
-            .map(|thread| thread.made_ready.load(Ordering::Relaxed));
-        assert_eq!(woken.sum::<u32>(), 1);
+        assert_eq!(queue.wake_where(1, Some(7), |_| true), 1);
+        let taken = quitter.join().expect("the first");
+        let handed = !threads[1].is_asleep();
+        assert_eq!(u32::from(taken) + u32::from(handed), 1);
+    });
+}
+
+/// WAIT0033: who is brought back from a park by an interruption knows that there is something to look at.
+#[test]
+fn wait0033_nobody_is_interrupted_without_being_told() {
+    loom::model(|| {
+        let thread = Thread::new();
+        let interrupter = {
+            let thread = thread.clone();
+            thread::spawn(move || thread.interrupt())
+        };
+        // What it looks at has not changed, so it parks once more.
+        let parked = thread.park() || thread.attention.take() && thread.park();
+        interrupter.join().expect("the interrupter");
+        let brought_back = parked && !thread.is_asleep();
+        assert_eq!(brought_back, thread.attention.is_called());
     });
 }
 
