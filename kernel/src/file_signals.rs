@@ -18,8 +18,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
 use fallible::{NoMemory, This};
-use process::signal::may_signal;
-use security::{Credential, Tagged};
+use security::Credential;
 use sync::{Rank, SpinLock};
 use vfs::OpenFile;
 use wait::{Link, Manner, PollEvents, Sleeper, Ticket, Waiter};
@@ -256,11 +255,7 @@ impl Owner {
     }
 
     fn tell_one(&self, process: &Arc<Process>, thread: Option<&Arc<Thread>>, info: SigInfo) {
-        let theirs = process.credential();
-        let tagged = Tagged::new(theirs.cid, theirs.identity.clone());
-        let same_partition = theirs.cid == self.named_by.cid;
-        let permitted = may_signal(&self.named_by, &tagged, Some(info.signal), false);
-        if !same_partition || permitted.is_err() {
+        if self.named_by.may_notify(&process.credential()).is_err() {
             return;
         }
         let queued = signals::send(process, thread, info, Origin::Inside);

@@ -10,10 +10,9 @@ use crate::process::Process;
 use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::{Resource, SigInfo, SignalNumber, SignalSet};
-use abi::{Cid, Errno, Pid};
+use abi::{Errno, Pid};
 use alloc::sync::Arc;
-use process::signal::{self, Delivery, Effects, Pending, deliver, effects, force, may_signal};
-use security::{Credential, Tagged};
+use process::signal::{self, Delivery, Effects, Pending, deliver, effects, force};
 
 /// Where a signal comes from, as far as the protection of a partition's init goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,20 +295,15 @@ pub fn permit(
     if Arc::ptr_eq(&credential, &theirs) {
         return Ok(Origin::Inside);
     }
-    let tagged = Tagged::new(theirs.cid, theirs.identity.clone());
-    let same_session = signal == Some(SignalNumber::SIGCONT) && {
+    let continues = signal == Some(SignalNumber::SIGCONT) && {
         let tree = system().tree.lock();
         let session = |pid| tree.job(pid).map(|job| job.session);
         session(sender.pid) == session(target.pid)
     };
-    may_signal(&credential, &tagged, signal, same_session)?;
-    Ok(origin(&credential, theirs.cid))
-}
-
-fn origin(sender: &Credential, target: Cid) -> Origin {
-    if sender.cid == target {
+    credential.may_signal(&theirs, continues)?;
+    Ok(if credential.shares_users_with(&theirs) {
         Origin::Inside
     } else {
         Origin::Outside
-    }
+    })
 }

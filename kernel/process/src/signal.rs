@@ -20,7 +20,6 @@ use abi::Errno;
 use abi::linux::{
     ActionFlags, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SigInfo, SignalNumber, SignalSet,
 };
-use security::{Credential, Identity, Privileges, Tagged};
 
 /// Signal state of a process, shared by its threads.
 #[derive(Clone, Debug)]
@@ -83,33 +82,6 @@ pub fn effects(signal: SignalNumber) -> Effects {
     Effects {
         cancels,
         resumes: matches!(signal, SignalNumber::SIGCONT | SignalNumber::SIGKILL),
-    }
-}
-
-/// Checks whether a process may signal another (`man 2 kill`).
-///
-/// Users of different partitions are different users, whatever their numbers: across partitions the
-/// privilege is needed.
-///
-/// # Errors
-/// ESRCH when the target is absent for the sender; EPERM when it belongs to another user.
-pub fn may_signal(
-    sender: &Credential,
-    target: &Tagged<Identity>,
-    signal: Option<SignalNumber>,
-    same_session: bool,
-) -> Result<(), Errno> {
-    let theirs = target.reach(sender).map_err(|absent| absent.no_process())?;
-    let mine = &sender.identity;
-    let local = target.owner() == sender.cid;
-    let same_user = [mine.uid, mine.euid]
-        .iter()
-        .any(|user| [theirs.uid, theirs.suid].contains(user));
-    let continues = signal == Some(SignalNumber::SIGCONT) && same_session;
-    if local && (same_user || continues) {
-        Ok(())
-    } else {
-        sender.require(Privileges::SIGNAL)
     }
 }
 

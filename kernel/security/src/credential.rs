@@ -1,6 +1,6 @@
 //! Credentials, privileges and the mode-bit check.
 
-use crate::{Capabilities, CapabilitySet};
+use crate::{Absent, Capabilities, CapabilitySet};
 use abi::{Cid, Errno};
 use alloc::sync::Arc;
 use bitflags::bitflags;
@@ -226,6 +226,47 @@ impl Credential {
         }
     }
 
+    /// Whether the holder can know of what belongs to a partition: of the own one or, privileged in Global, of every one.
+    #[must_use]
+    pub fn sees(&self, owner: Cid) -> bool {
+        self.cid == owner
+            || (self.cid.is_global() && self.privileges.contains(Privileges::PARTITIONS))
+    }
+
+    /// Whether the holder may signal a process that has the credential `target` (`man 2 kill`); `continues` says that the
+    /// signal is SIGCONT and both are in one session. Across partitions, where users of equal numbers are different ones,
+    /// it takes the privilege.
+    ///
+    /// # Errors
+    /// ESRCH when there is no such process for the holder, EPERM when it is another user's.
+    pub fn may_signal(&self, target: &Credential, continues: bool) -> Result<(), Errno> {
+        if !self.sees(target.cid) {
+            return Err(Absent.no_process());
+        }
+        let (mine, theirs) = (&self.identity, &target.identity);
+        let same_user = [mine.uid, mine.euid]
+            .iter()
+            .any(|user| [theirs.uid, theirs.suid].contains(user));
+        if self.shares_users_with(target) && (same_user || continues) {
+            Ok(())
+        } else {
+            self.require(Privileges::SIGNAL)
+        }
+    }
+
+    /// Whether a file for which the holder has named an owner may signal a process that has the credential `target` (`man 2
+    /// fcntl`, F_SETOWN): one that the holder may signal, and of the own partition. A process that has entered another one
+    /// since, or a number that is in use there, is not to learn what happens to a file here.
+    ///
+    /// # Errors
+    /// ESRCH for a process of another partition, for Global too; EPERM when it is another user's.
+    pub fn may_notify(&self, target: &Credential) -> Result<(), Errno> {
+        if !self.shares_users_with(target) {
+            return Err(Absent.no_process());
+        }
+        self.may_signal(target, false)
+    }
+
     /// Checks mode bits (`man 7 path_resolution`, "Permissions").
     ///
     /// `mode` is the whole `st_mode`; execution of a regular file by a privileged process still needs one
@@ -291,6 +332,35 @@ mod tests {
         let mut privileged = user(3, 1000);
         privileged.capabilities.permitted = CapabilitySet::NET_BIND_SERVICE;
         assert_eq!(mine.may_inspect(&privileged, true), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn only_the_own_user_and_the_privileged_may_signal() {
+        let target = user(3, 10);
+        let term = |sender: &Credential| sender.may_signal(&target, false);
+        assert_eq!(term(&user(3, 10)), Ok(()));
+        assert_eq!(term(&user(3, 11)), Err(Errno::EPERM));
+        assert_eq!(user(3, 11).may_signal(&target, true), Ok(()));
+        assert_eq!(term(&user(4, 10)), Err(Errno::ESRCH));
+        assert_eq!(term(&root(Cid(3))), Ok(()));
+        assert_eq!(term(&root(Cid::GLOBAL)), Ok(()));
+        assert_eq!(term(&user(0, 10)), Err(Errno::ESRCH));
+        // User 10 of Global is not user 10 of a partition, even where the partition is visible.
+        let mut viewer = user(0, 10);
+        viewer.privileges = Privileges::PARTITIONS;
+        assert_eq!(term(&viewer), Err(Errno::EPERM));
+        assert_eq!(viewer.may_signal(&target, true), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn files_signal_in_their_partition_only() {
+        let target = user(3, 10);
+        assert_eq!(user(3, 10).may_notify(&target), Ok(()));
+        assert_eq!(user(3, 11).may_notify(&target), Err(Errno::EPERM));
+        assert_eq!(root(Cid(3)).may_notify(&target), Ok(()));
+        for stranger in [user(4, 10), root(Cid(4)), root(Cid::GLOBAL)] {
+            assert_eq!(stranger.may_notify(&target), Err(Errno::ESRCH));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Values that belong to a partition.
 
-use crate::{Credential, Privileges};
+use crate::Credential;
 use abi::{Cid, Errno};
 
 /// The object does not exist for the one who asks.
@@ -43,9 +43,7 @@ impl<T: ?Sized> Tagged<T> {
 
     /// Whether a holder of `credential` can know that the object exists.
     pub fn visible(&self, credential: &Credential) -> bool {
-        credential.cid == self.owner
-            || (credential.cid.is_global()
-                && credential.privileges.contains(Privileges::PARTITIONS))
+        credential.sees(self.owner)
     }
 
     /// The value, for a credential of the same partition or a privileged one of Global.
@@ -64,7 +62,7 @@ impl<T: ?Sized> Tagged<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Identity;
+    use crate::{Identity, Privileges};
 
     #[test]
     fn a_partition_reaches_its_own_objects_only() {

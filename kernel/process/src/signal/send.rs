@@ -24,7 +24,7 @@ pub struct Sent<K> {
     pub wake: Option<K>,
 }
 
-/// Sends a signal, after [`super::may_signal`]. `threads` are those of the process, the one to prefer first.
+/// Sends a signal, after [`security::Credential::may_signal`]. `threads` are those of the process, the one to prefer first.
 ///
 /// The caller holds the lock of the process. `limit` is `RLIMIT_SIGPENDING`; `from_outside` says that the
 /// kernel sends it, or Global to a partition, against which init is not protected.

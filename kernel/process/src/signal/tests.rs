@@ -1,5 +1,4 @@
 use super::*;
-use abi::Cid;
 use abi::linux::{Detail, SI_KERNEL, SI_QUEUE, SI_TKILL, SI_USER, StackT, SystemCall};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -41,44 +40,6 @@ fn handler(flags: ActionFlags, mask: SignalSet) -> Action {
 
 fn process(protected: bool) -> (ThreadSignals, ProcessSignals) {
     (ThreadSignals::default(), ProcessSignals::new(protected))
-}
-
-#[test]
-fn only_the_own_user_and_the_privileged_may_signal() {
-    let sender = |cid, uid| Credential::new(cid, Identity::user(uid, uid), Privileges::empty());
-    let root = |cid| Credential::new(cid, Identity::ROOT, Privileges::of_root(cid));
-    let target = Tagged::new(Cid(3), Identity::user(10, 10));
-    let term = Some(SignalNumber::SIGTERM);
-    assert_eq!(
-        may_signal(&sender(Cid(3), 10), &target, term, false),
-        Ok(())
-    );
-    assert_eq!(
-        may_signal(&sender(Cid(3), 11), &target, term, true),
-        Err(Errno::EPERM)
-    );
-    assert_eq!(
-        may_signal(
-            &sender(Cid(3), 11),
-            &target,
-            Some(SignalNumber::SIGCONT),
-            true
-        ),
-        Ok(())
-    );
-    assert_eq!(
-        may_signal(&sender(Cid(4), 10), &target, term, false),
-        Err(Errno::ESRCH)
-    );
-    assert_eq!(may_signal(&root(Cid(3)), &target, term, false), Ok(()));
-    assert_eq!(may_signal(&root(Cid::GLOBAL), &target, term, false), Ok(()));
-    assert_eq!(
-        may_signal(&sender(Cid::GLOBAL, 10), &target, term, false),
-        Err(Errno::ESRCH)
-    );
-    // User 10 of Global is not user 10 of a partition, even where the partition is visible.
-    let viewer = Credential::new(Cid::GLOBAL, Identity::user(10, 10), Privileges::PARTITIONS);
-    assert_eq!(may_signal(&viewer, &target, term, false), Err(Errno::EPERM));
 }
 
 #[test]
