@@ -18,6 +18,9 @@ import asyncio, http.server, socket, socketserver, threading, urllib.request, se
 
 # Names, both families, timeouts.
 assert ("127.0.0.1", 80) in [info[4] for info in socket.getaddrinfo("localhost", 80, socket.AF_INET)]
+assert socket.gethostname() == "net" and socket.gethostbyname("net") == "127.0.1.1"
+with socket.create_server(("net", 0)) as server:
+    socket.create_connection(server.getsockname()).close()
 with socket.create_server(("localhost", 0)) as server:
     with socket.create_connection(server.getsockname(), timeout=30) as client:
         peer, address = server.accept()

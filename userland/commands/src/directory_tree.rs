@@ -42,13 +42,12 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 /// Files of Global's `/etc` that a new system begins with, as far as they exist.
-const COPIED: [&str; 11] = [
+const COPIED: [&str; 10] = [
     "passwd",
     "group",
     "shadow",
     "profile",
     "shells",
-    "hosts",
     "protocols",
     "services",
     "nsswitch.conf",
@@ -58,7 +57,9 @@ const COPIED: [&str; 11] = [
 
 /// Options of a new tree.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct Options<'a> {
+    /// The name of the host that the WPAR is to its programs.
+    pub hostname: &'a str,
     /// Private copies of `/usr` and `/opt`.
     pub private_usr: bool,
     /// Global's name resolution.
@@ -99,7 +100,7 @@ pub fn create_base(base: &Path, keep_files: bool) -> Result<bool, Message> {
 pub fn populate(
     global: &Path,
     base: &Path,
-    options: Options,
+    options: Options<'_>,
     go_on: &dyn Fn() -> bool,
 ) -> Result<(), Message> {
     let interrupted = || {
@@ -128,9 +129,24 @@ pub fn populate(
         interrupted()?;
         copy_if_there(&global.join("etc").join(name), &base.join("etc").join(name))?;
     }
+    name_host(global, base, options.hostname)?;
     if options.private_usr {
         for name in ["usr", "opt"] {
             copy_tree(&global.join(name), &base.join(name), go_on)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says what the host is called, and lets its programs find it by that name (`man 5 hosts`): at an address of the loopback that
+/// is its own, as it has no other. The other hosts are those that Global knows.
+fn name_host(global: &Path, base: &Path, hostname: &str) -> Result<(), Message> {
+    let others = fs::read_to_string(global.join("etc/hosts")).unwrap_or_default();
+    let hosts = format!("{others}127.0.1.1\t{hostname}\n");
+    for (name, text) in [("hostname", format!("{hostname}\n")), ("hosts", hosts)] {
+        let path = base.join("etc").join(name);
+        if fs::symlink_metadata(&path).is_err() {
+            fs::write(&path, text).map_err(|e| file_error(&path, &e))?;
         }
     }
     Ok(())
@@ -237,8 +253,20 @@ mod tests {
         fs::write(global.join("etc/passwd"), "root:x:0:0::/:/bin/sh\n").expect("a file");
         let base = global.join("wpars/a");
         assert_eq!(create_base(&base, false), Ok(false));
-        populate(&global, &base, Options::default(), &|| true).expect("a tree");
+        fs::write(global.join("etc/hosts"), "127.0.0.1 localhost\n").expect("a file");
+        let options = Options {
+            hostname: "alpha",
+            ..Options::default()
+        };
+        populate(&global, &base, options, &|| true).expect("a tree");
         assert!(base.join("etc/passwd").is_file() && base.join("usr").is_dir());
+        let said = |name| fs::read_to_string(base.join("etc").join(name)).ok();
+        assert_eq!(said("hostname").as_deref(), Some("alpha\n"));
+        let hosts = "127.0.0.1 localhost\n127.0.1.1\talpha\n";
+        assert_eq!(said("hosts").as_deref(), Some(hosts));
+        fs::write(base.join("etc/hosts"), "mine\n").expect("a file");
+        populate(&global, &base, options, &|| true).expect("a tree");
+        assert_eq!(said("hosts").as_deref(), Some("mine\n"));
         assert_eq!(
             fs::read_link(base.join("bin")).ok().as_deref(),
             Some(Path::new("usr/bin"))

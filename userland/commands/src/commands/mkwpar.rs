@@ -277,6 +277,7 @@ fn create(
     session.report.info("mkwpar: Creating file systems...");
     let was_there = directory_tree::create_base(&base, options.keep_files)?;
     let tree = Tree {
+        hostname: &definition.hostname,
         private_usr: definition.private_usr,
         name_resolution: options.name_resolution,
     };
