@@ -70,24 +70,15 @@ pub fn event_metadata(credential: &Credential) -> Metadata {
 /// What `fstat` tells of a new object that has no name.
 fn nameless(credential: &Credential, device: DeviceNumber, kind: FileKind) -> Metadata {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let now = mounts::now();
+    let id = InodeId {
+        device,
+        number: NEXT.fetch_add(1, Ordering::Relaxed),
+    };
     Metadata {
-        id: InodeId {
-            device,
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
-        },
-        owner: credential.cid,
-        kind,
         mode: Mode::new(0o600),
-        links: 1,
         uid: credential.identity.fsuid,
         gid: credential.identity.fsgid,
-        device: DeviceNumber::default(),
-        size: 0,
-        blocks: 0,
-        accessed: now,
-        modified: now,
-        changed: now,
+        ..Metadata::new(id, credential.cid, kind, mounts::now())
     }
 }
 

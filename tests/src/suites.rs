@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
+use std::time::Instant;
 
 /// One suite: a name and what it runs.
 enum Suite {
@@ -129,6 +130,12 @@ fn perform(target: &Target, suite: &Suite, report: &Report) -> Result<()> {
         Suite::Bare => bare::run(target, report),
         Suite::Console => console::run(target, report),
         Suite::Harness(number) => harness::run(target, *number, report),
-        Suite::Script(script) => script::run(target, script, report),
+        Suite::Script(script) => {
+            let start = Instant::now();
+            script::run(target, script, report)?;
+            let seconds = start.elapsed().as_secs();
+            report.note(&format!("suite {} took {seconds} s", name(script)));
+            Ok(())
+        }
     }
 }

@@ -540,9 +540,7 @@ impl FileOperations for ChannelEnd {
             return Err(Stop::Error(Errno::ENOTTY));
         }
         let length = self.with(|own, _| own.inbox.next_length());
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
-        argument.put(&length.to_le_bytes())?;
-        Ok(0)
+        argument.put_length(length)
     }
 
     fn metadata(&self) -> Option<Metadata> {

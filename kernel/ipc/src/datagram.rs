@@ -321,9 +321,7 @@ impl FileOperations for DatagramSocket {
             return Err(Errno::ENOTTY.into());
         }
         let length = self.state.lock().inbox.next_length();
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
-        argument.put(&length.to_le_bytes())?;
-        Ok(0)
+        argument.put_length(length)
     }
 
     fn metadata(&self) -> Option<Metadata> {

@@ -377,8 +377,7 @@ impl FileOperations for Inotify {
                     0
                 }
         };
-        argument.put(&u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes())?;
-        Ok(0)
+        argument.put_length(bytes)
     }
 
     fn moves_values(&self) -> bool {

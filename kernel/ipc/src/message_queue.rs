@@ -344,34 +344,12 @@ fn check(name: &[u8]) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sleeper::Thread;
+    use crate::sleeper::{Thread, nameless};
     use abi::Cid;
     use alloc::vec;
     use proptest::prelude::*;
     use security::Identity;
-    use vfs::{DeviceNumber, FileKind, InodeId, Timestamp};
-
-    fn metadata(uid: u32) -> Metadata {
-        let never = Timestamp::default();
-        Metadata {
-            id: InodeId {
-                device: DeviceNumber::default(),
-                number: 1,
-            },
-            owner: Cid(1),
-            kind: FileKind::Regular,
-            mode: vfs::Mode::new(0o600),
-            links: 1,
-            uid,
-            gid: uid,
-            device: DeviceNumber::default(),
-            size: 0,
-            blocks: 0,
-            accessed: never,
-            modified: never,
-            changed: never,
-        }
-    }
+    use vfs::FileKind;
 
     fn user(uid: u32) -> Credential {
         Credential::new(Cid(1), Identity::user(uid, uid), Privileges::empty())
@@ -382,7 +360,7 @@ mod tests {
             messages: 2,
             size: 4,
         };
-        MessageQueue::new(capacity, metadata(1)).expect("memory")
+        MessageQueue::new(capacity, nameless(FileKind::Regular)).expect("memory")
     }
 
     const FULL: Result<&dyn MayWait, Errno> = Err(Errno::EAGAIN);
@@ -398,7 +376,7 @@ mod tests {
             exclusive: false,
         };
         let open = |name: &[u8], opening: Opening<'_>| {
-            let opened = names.open(name, &opening, || metadata(1));
+            let opened = names.open(name, &opening, || nameless(FileKind::Regular));
             opened.map(|queue| queue.capacity())
         };
         assert_eq!(open(b"q", opening(&owner, None)), Err(Errno::ENOENT));
@@ -473,7 +451,7 @@ mod tests {
         #[test]
         fn order(sent in proptest::collection::vec(0u32..4, 1..40)) {
             let capacity = Capacity { messages: 40, size: 8 };
-            let queue = MessageQueue::<u8>::new(capacity, metadata(1)).expect("memory");
+            let queue = MessageQueue::<u8>::new(capacity, nameless(FileKind::Regular)).expect("memory");
             for (number, priority) in (0u8..).zip(&sent) {
                 queue.send(*priority, &[number], FULL).unwrap();
             }

@@ -362,9 +362,8 @@ impl FileOperations for PipeEnd {
         if request != FIONREAD {
             return Err(Stop::Error(Errno::ENOTTY));
         }
-        let length = u32::try_from(self.pipe.state.lock().buffer.len()).unwrap_or(u32::MAX);
-        argument.put(&length.to_le_bytes())?;
-        Ok(0)
+        let length = self.pipe.state.lock().buffer.len();
+        argument.put_length(length)
     }
 
     fn metadata(&self) -> Option<Metadata> {

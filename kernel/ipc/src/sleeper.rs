@@ -1,9 +1,11 @@
-//! A thread for tests: parks, and remembers how it was woken.
+//! A thread for tests, which parks and remembers how it was woken, and what the files that it uses tell.
 
+use abi::Cid;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Mutex;
 use std::vec::Vec;
+use vfs::{DeviceNumber, FileKind, InodeId, Metadata, Mode, Timestamp};
 use wait::{Link, Sleeper, Ticket, Waiter};
 
 #[derive(Default)]
@@ -51,5 +53,19 @@ impl Thread {
     pub fn leave(&self) {
         let links: Vec<Link> = self.links.lock().drain(..).collect();
         links.into_iter().for_each(Link::withdraw);
+    }
+}
+
+/// What `fstat` tells of user 1's object without a name.
+pub fn nameless(kind: FileKind) -> Metadata {
+    let id = InodeId {
+        device: DeviceNumber::default(),
+        number: 1,
+    };
+    Metadata {
+        mode: Mode::new(0o600),
+        uid: 1,
+        gid: 1,
+        ..Metadata::new(id, Cid(1), kind, Timestamp::default())
     }
 }

@@ -652,9 +652,7 @@ impl FileOperations for TcpSocket {
             SIOCOUTQ => end.map_or(0, End::unreceived),
             _ => return Err(Errno::ENOTTY.into()),
         };
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
-        argument.put(&length.to_le_bytes())?;
-        Ok(0)
+        argument.put_length(length)
     }
 
     fn metadata(&self) -> Option<Metadata> {

@@ -517,9 +517,7 @@ impl FileOperations for UdpSocket {
             SIOCOUTQ => 0,
             _ => return Err(Errno::ENOTTY.into()),
         };
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
-        argument.put(&length.to_le_bytes())?;
-        Ok(0)
+        argument.put_length(length)
     }
 
     fn metadata(&self) -> Option<Metadata> {

@@ -64,24 +64,15 @@ impl Thread {
 }
 
 pub fn metadata() -> Metadata {
-    let never = Timestamp::default();
+    let id = InodeId {
+        device: DeviceNumber::default(),
+        number: 1,
+    };
     Metadata {
-        id: InodeId {
-            device: DeviceNumber::default(),
-            number: 1,
-        },
-        owner: Cid(1),
-        kind: FileKind::Socket,
         mode: Mode::new(0o777),
-        links: 1,
         uid: 1,
         gid: 1,
-        device: DeviceNumber::default(),
-        size: 0,
-        blocks: 0,
-        accessed: never,
-        modified: never,
-        changed: never,
+        ..Metadata::new(id, Cid(1), FileKind::Socket, Timestamp::default())
     }
 }
 

@@ -78,6 +78,16 @@ pub trait IoctlArgument {
     /// # Errors
     /// EFAULT, [`Stop::Again`].
     fn put(&mut self, bytes: &[u8]) -> Attempt<()>;
+
+    /// Answers a request for a number of bytes, as FIONREAD and SIOCOUTQ are: an `int`, and success.
+    ///
+    /// # Errors
+    /// EFAULT, [`Stop::Again`].
+    fn put_length(&mut self, bytes: usize) -> Attempt<i64> {
+        let length = i32::try_from(bytes).unwrap_or(i32::MAX);
+        self.put(&length.to_le_bytes())?;
+        Ok(0)
+    }
 }
 
 /// The behaviour of an open file: implemented by inodes' default, pipes, terminals, devices, sockets.

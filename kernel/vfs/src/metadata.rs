@@ -189,6 +189,31 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// An empty object without a device at the time `now`: root's, with no permission for anybody, and with as many names as
+    /// one of its kind has at the least. Who makes it says what differs.
+    #[must_use]
+    pub const fn new(id: InodeId, owner: Cid, kind: FileKind, now: Timestamp) -> Self {
+        Self {
+            id,
+            owner,
+            kind,
+            mode: Mode::new(0),
+            links: if matches!(kind, FileKind::Directory) {
+                2
+            } else {
+                1
+            },
+            uid: 0,
+            gid: 0,
+            device: DeviceNumber::new(0, 0),
+            size: 0,
+            blocks: 0,
+            accessed: now,
+            modified: now,
+            changed: now,
+        }
+    }
+
     /// `st_mode`: kind and permission bits.
     #[must_use]
     pub const fn st_mode(&self) -> u32 {

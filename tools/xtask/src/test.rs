@@ -6,15 +6,15 @@ use crate::ramdisk::RamDisk;
 use crate::workspace::Workspace;
 use crate::{compile, image, lint, packages, tree};
 use ::tests::{Needs, RamDisks, Report, Target};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Mutex;
-use std::thread::available_parallelism;
+use std::thread::{self, available_parallelism};
 
 /// What to test.
 #[derive(Args)]
@@ -45,22 +45,33 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
     let wants = |group: &str| {
         options.suites.is_empty() || options.suites.iter().any(|suite| suite == group)
     };
-    if wants("lint") {
-        lint::check(workspace, &report)?;
-    }
-    if wants("host") {
-        host(workspace, &report)?;
-        models(workspace, &report)?;
-    }
     let on_target: Vec<String> = options
         .suites
         .iter()
         .filter(|suite| *suite != "lint" && *suite != "host")
         .cloned()
         .collect();
-    if !options.quick && (options.suites.is_empty() || !on_target.is_empty()) {
+    let boots = !options.quick && (options.suites.is_empty() || !on_target.is_empty());
+    // What is built for the target has folders, and locks of cargo, of its own: it need not wait for the host's tests, nor
+    // their last link for a second core.
+    let built = thread::scope(|scope| -> Result<_> {
+        let building = boots.then(|| scope.spawn(|| Built::new(workspace, &on_target, options)));
+        if wants("lint") {
+            lint::check(workspace, &report)?;
+        }
+        if wants("host") {
+            host(workspace, &report)?;
+            models(workspace, &report)?;
+        }
+        Ok(building.map(|building| {
+            building
+                .join()
+                .unwrap_or_else(|_| bail!("the thread that builds panicked"))
+        }))
+    })?;
+    if let Some(built) = built {
         // A build that fails is a failure of the system, not of the tester: it is counted.
-        let result = target(workspace, &on_target, options, &report);
+        let result = built.and_then(|built| target(workspace, built, &on_target, options, &report));
         if let Err(error) = result {
             report.fail("TARGET", "the target suites run", &format!("{error:#}"));
         }
@@ -143,43 +154,70 @@ fn count(line: &str, unit: &str) -> u64 {
         .unwrap_or(0)
 }
 
+/// What the suites that boot QEMU start from.
+struct Built {
+    kernel: PathBuf,
+    /// The kernel of suites that ask for debug assertions; the other one when none does.
+    checked_kernel: PathBuf,
+    arch_image: PathBuf,
+    disk: RamDisk,
+}
+
+impl Built {
+    fn new(workspace: &Workspace, suites: &[String], options: &Options) -> Result<Self> {
+        let checks = if options.debug {
+            Checks::On
+        } else {
+            Checks::Off
+        };
+        let Image { kernel, mut disk } = image::build(workspace, checks)?;
+        let checked_kernel = if ::tests::want_debug_kernel(suites)? {
+            compile::kernel(workspace, Checks::On)?
+        } else {
+            kernel.clone()
+        };
+        let programs = compile::test_programs(workspace)?;
+        for (name, program) in programs
+            .into_iter()
+            .chain(compile::partition_programs(workspace)?)
+        {
+            disk.test_program(&name, &program)?;
+        }
+        for (library, place) in compile::TEST_LIBRARIES {
+            disk.add(Path::new(library), place)?;
+        }
+        disk.test_program(
+            "prelude.sh",
+            &workspace.root.join("tests/scripts/prelude.sh"),
+        )?;
+        Ok(Self {
+            kernel,
+            checked_kernel,
+            arch_image: compile::arch_image(workspace)?,
+            disk,
+        })
+    }
+}
+
 /// The suites that boot QEMU.
 fn target(
     workspace: &Workspace,
+    built: Built,
     suites: &[String],
     options: &Options,
     report: &Report,
 ) -> Result<()> {
-    let checks = if options.debug {
-        Checks::On
-    } else {
-        Checks::Off
-    };
-    let Image { kernel, mut disk } = image::build(workspace, checks)?;
-    let checked_kernel = if ::tests::want_debug_kernel(suites)? {
-        compile::kernel(workspace, Checks::On)?
-    } else {
-        kernel.clone()
-    };
-    let programs = compile::test_programs(workspace)?;
-    for (name, program) in programs
-        .into_iter()
-        .chain(compile::partition_programs(workspace)?)
-    {
-        disk.test_program(&name, &program)?;
-    }
-    for (library, place) in compile::TEST_LIBRARIES {
-        disk.add(Path::new(library), place)?;
-    }
-    disk.test_program(
-        "prelude.sh",
-        &workspace.root.join("tests/scripts/prelude.sh"),
-    )?;
+    let Built {
+        kernel,
+        checked_kernel,
+        arch_image,
+        disk,
+    } = built;
     let work = workspace.folder("machines")?;
     let target = Target {
         kernel,
         checked_kernel,
-        arch_image: compile::arch_image(workspace)?,
+        arch_image,
         cpus: options.smp,
         disks: &Disks {
             workspace,

@@ -117,23 +117,16 @@ impl Inode for Node {
             Some(What::Link(target)) => (DeviceNumber::default(), target.len() as u64),
             _ => (DeviceNumber::default(), 0),
         };
-        let (kind, id) = (self.kind(), self.id());
-        let links = if kind == FileKind::Directory { 2 } else { 1 };
         let owner = self.view.devices.owner();
         Ok(Metadata {
-            id,
-            owner,
-            kind,
             mode,
-            links,
             uid,
             gid,
             device,
             size,
-            blocks: 0,
             accessed,
             modified,
-            changed,
+            ..Metadata::new(self.id(), owner, self.kind(), changed)
         })
     }
 

@@ -117,21 +117,14 @@ impl Inode for Node {
             .slave
             .as_ref()
             .map_or(DeviceNumber::default(), |slave| slave_number(slave.number));
-        let kind = self.kind();
         Ok(Metadata {
-            id: self.id(),
-            owner: self.owner(),
-            kind,
             mode,
-            links: if kind == FileKind::Directory { 2 } else { 1 },
             uid,
             gid,
             device,
-            size: 0,
-            blocks: 0,
             accessed,
             modified,
-            changed,
+            ..Metadata::new(self.id(), self.owner(), self.kind(), changed)
         })
     }
 

@@ -15,9 +15,9 @@ use core::fmt::Write;
 use fallible::NoMemory;
 use security::{Absent, Credential, Privileges};
 use vfs::{
-    Access, Change, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow,
-    Inode, InodeId, IoContext, Link, Location, Metadata, Mode, NAME_LIMIT, OpenFile, OrderFile,
-    Orders, Path, TextFile,
+    Access, Change, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow, Inode,
+    InodeId, IoContext, Link, Location, Metadata, Mode, NAME_LIMIT, OpenFile, OrderFile, Orders,
+    Path, TextFile,
 };
 use wait::Attempt;
 
@@ -280,21 +280,12 @@ impl Inode for Node {
             mode = 0o100 | bit(Access::READ, 0o400) | bit(Access::WRITE, 0o200);
         }
         let now = self.source(cx)?.clock().now();
-        let kind = self.what.kind();
+        let owner = self.view.source.owner();
         Ok(Metadata {
-            id: self.id(),
-            owner: self.view.source.owner(),
-            kind,
             mode: Mode::new(mode),
-            links: if kind == FileKind::Directory { 2 } else { 1 },
             uid,
             gid,
-            device: DeviceNumber::default(),
-            size: 0,
-            blocks: 0,
-            accessed: now,
-            modified: now,
-            changed: now,
+            ..Metadata::new(self.id(), owner, self.what.kind(), now)
         })
     }
 

@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 use fallible::{NoMemory, Push};
 use vfs::{
-    Access, Change, DeviceNumber, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow,
-    Inode, InodeId, IoContext, Metadata, Mode, NAME_LIMIT, OrderFile, Orders, TextFile,
+    Access, Change, DirectoryEntry, FileKind, FileOperations, FileSystemStatus, Flow, Inode,
+    InodeId, IoContext, Metadata, Mode, NAME_LIMIT, OrderFile, Orders, TextFile,
 };
 use wait::Attempt;
 
@@ -103,19 +103,9 @@ impl Inode for Node {
             None => 0o444,
         };
         Ok(Metadata {
-            id: self.id(),
-            owner: Cid::GLOBAL,
-            kind: self.kind,
             mode: Mode::new(mode),
-            links: if directory { 2 } else { 1 },
-            uid: 0,
-            gid: 0,
-            device: DeviceNumber::default(),
             size: if directory { 0 } else { abi::PAGE_SIZE as u64 },
-            blocks: 0,
-            accessed: now,
-            modified: now,
-            changed: now,
+            ..Metadata::new(self.id(), Cid::GLOBAL, self.kind, now)
         })
     }
 

@@ -1,12 +1,12 @@
 use super::*;
-use crate::sleeper::Thread;
+use crate::sleeper::{Thread, nameless};
 use abi::Cid;
 use proptest::prelude::*;
 use security::{Credential, Identity, Privileges};
 use std::collections::VecDeque;
 use std::vec;
 use std::vec::Vec;
-use vfs::{Access, DeviceNumber, FileKind, InodeId, Mode, OpenFile, StatusFlags, Timestamp};
+use vfs::{Access, FileKind, OpenFile, StatusFlags};
 use wait::{SliceSink, SliceSource};
 
 const PARK: Stop = Stop::Park;
@@ -28,44 +28,25 @@ struct Socket {
     credential: Credential,
 }
 
-fn metadata() -> Metadata {
-    let never = Timestamp::default();
-    Metadata {
-        id: InodeId {
-            device: DeviceNumber::default(),
-            number: 1,
-        },
-        owner: Cid(1),
-        kind: FileKind::Socket,
-        mode: Mode::new(0o777),
-        links: 1,
-        uid: 1,
-        gid: 1,
-        device: DeviceNumber::default(),
-        size: 0,
-        blocks: 0,
-        accessed: never,
-        modified: never,
-        changed: never,
-    }
-}
-
 fn pair(kind: ChannelKind) -> (Socket, Socket) {
-    let [one, two] = Channel::pair(kind, [metadata(), metadata()])
-        .expect("memory")
-        .map(|end| Socket {
-            file: OpenFile::new(
-                end.clone(),
-                None,
-                Cid(1),
-                Access::READ | Access::WRITE,
-                StatusFlags::empty(),
-            )
-            .expect("memory"),
-            end,
-            thread: Thread::new(),
-            credential: Credential::new(Cid(1), Identity::user(1, 1), Privileges::empty()),
-        });
+    let [one, two] = Channel::pair(
+        kind,
+        [nameless(FileKind::Socket), nameless(FileKind::Socket)],
+    )
+    .expect("memory")
+    .map(|end| Socket {
+        file: OpenFile::new(
+            end.clone(),
+            None,
+            Cid(1),
+            Access::READ | Access::WRITE,
+            StatusFlags::empty(),
+        )
+        .expect("memory"),
+        end,
+        thread: Thread::new(),
+        credential: Credential::new(Cid(1), Identity::user(1, 1), Privileges::empty()),
+    });
     (one, two)
 }
 

@@ -1,35 +1,13 @@
 use super::*;
 use crate::EventCounter;
-use crate::sleeper::Thread;
+use crate::sleeper::{Thread, nameless};
 use abi::Cid;
 use proptest::prelude::*;
 use security::{Credential, Identity, Privileges};
 use std::collections::BTreeMap;
 use std::vec::Vec;
-use vfs::{Access, DeviceNumber, FileKind, InodeId, Mode, StatusFlags, Timestamp};
+use vfs::{Access, FileKind, StatusFlags};
 use wait::{SliceSink, SliceSource};
-
-fn metadata() -> Metadata {
-    let never = Timestamp::default();
-    Metadata {
-        id: InodeId {
-            device: DeviceNumber::default(),
-            number: 1,
-        },
-        owner: Cid(1),
-        kind: FileKind::Regular,
-        mode: Mode::new(0o600),
-        links: 1,
-        uid: 1,
-        gid: 1,
-        device: DeviceNumber::default(),
-        size: 0,
-        blocks: 0,
-        accessed: never,
-        modified: never,
-        changed: never,
-    }
-}
 
 fn open(operations: Arc<dyn FileOperations>) -> Arc<OpenFile> {
     let access = Access::READ | Access::WRITE;
@@ -37,12 +15,13 @@ fn open(operations: Arc<dyn FileOperations>) -> Arc<OpenFile> {
 }
 
 fn counter() -> Arc<OpenFile> {
-    open(EventCounter::new(0, false, metadata()).expect("memory"))
+    open(EventCounter::new(0, false, nameless(FileKind::Regular)).expect("memory"))
 }
 
 /// An instance and the file that keeps it open.
 fn instance(quota: usize) -> (Arc<Epoll>, Arc<OpenFile>) {
-    let epoll = Epoll::new(Arc::new(Quota::new(quota)), metadata()).expect("memory");
+    let epoll =
+        Epoll::new(Arc::new(Quota::new(quota)), nameless(FileKind::Regular)).expect("memory");
     (epoll.clone(), open(epoll))
 }
 

@@ -1,30 +1,12 @@
 use super::*;
-use crate::sleeper::Thread;
+use crate::sleeper::{Thread, nameless};
 use abi::Cid;
 use security::{Credential, Identity, Privileges};
-use vfs::{DeviceNumber, FileKind, InodeId, Mode, Timestamp};
+use vfs::FileKind;
 use wait::{SliceSink, SliceSource, Stop};
 
 fn counter(count: u32, semaphore: bool) -> Arc<EventCounter> {
-    let never = Timestamp::default();
-    let metadata = Metadata {
-        id: InodeId {
-            device: DeviceNumber::default(),
-            number: 1,
-        },
-        owner: Cid(1),
-        kind: FileKind::Regular,
-        mode: Mode::new(0o600),
-        links: 1,
-        uid: 1,
-        gid: 1,
-        device: DeviceNumber::default(),
-        size: 0,
-        blocks: 0,
-        accessed: never,
-        modified: never,
-        changed: never,
-    };
+    let metadata = nameless(FileKind::Regular);
     EventCounter::new(count, semaphore, metadata).expect("memory")
 }
 

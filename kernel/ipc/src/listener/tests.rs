@@ -1,33 +1,11 @@
 use super::*;
 use crate::inbox::Ancillary;
-use crate::sleeper::Thread;
+use crate::sleeper::{Thread, nameless};
 use abi::{Cid, Pid};
 use security::{Credential, Identity, Privileges};
 use std::vec::Vec;
-use vfs::{Access, DeviceNumber, FileKind, InodeId, Mode, OpenFile, StatusFlags, Timestamp};
+use vfs::{Access, FileKind, OpenFile, StatusFlags};
 use wait::{SliceSink, SliceSource};
-
-fn metadata() -> Metadata {
-    let never = Timestamp::default();
-    Metadata {
-        id: InodeId {
-            device: DeviceNumber::default(),
-            number: 1,
-        },
-        owner: Cid(1),
-        kind: FileKind::Socket,
-        mode: Mode::new(0o777),
-        links: 1,
-        uid: 1,
-        gid: 1,
-        device: DeviceNumber::default(),
-        size: 0,
-        blocks: 0,
-        accessed: never,
-        modified: never,
-        changed: never,
-    }
-}
 
 fn open(operations: Arc<dyn FileOperations>) -> Arc<OpenFile> {
     let access = Access::READ | Access::WRITE;
@@ -54,7 +32,8 @@ fn sender(pid: u32) -> Sender {
 
 /// A socket that listens, and the file that keeps it.
 fn listener(backlog: usize) -> (Arc<StreamSocket>, Arc<OpenFile>) {
-    let socket = StreamSocket::new(ChannelKind::Stream, metadata()).expect("memory");
+    let socket =
+        StreamSocket::new(ChannelKind::Stream, nameless(FileKind::Socket)).expect("memory");
     let name = |_| Ok::<Name, Errno>(Arc::from(&b"name\0"[..]));
     assert_eq!(socket.listen(backlog, sender(1)), Err(Errno::EINVAL));
     assert_eq!(socket.bind(name), Ok(()));
@@ -64,10 +43,11 @@ fn listener(backlog: usize) -> (Arc<StreamSocket>, Arc<OpenFile>) {
 }
 
 fn connect(thread: &Arc<Thread>, to: &StreamSocket) -> (Arc<OpenFile>, Attempt<()>) {
-    let socket = StreamSocket::new(ChannelKind::Stream, metadata()).expect("memory");
+    let socket =
+        StreamSocket::new(ChannelKind::Stream, nameless(FileKind::Socket)).expect("memory");
     let file = open(socket.clone());
     let result = run(thread, false, |cx| {
-        socket.connect(cx, to, sender(2), metadata())
+        socket.connect(cx, to, sender(2), nameless(FileKind::Socket))
     });
     (file, result)
 }
@@ -122,7 +102,7 @@ fn pass(thread: &Arc<Thread>, to: &Arc<DatagramSocket>, file: &Arc<OpenFile>) ->
 fn no_socket_carries_itself() {
     let thread = Thread::new();
     let sockets: Vec<_> = (0..3)
-        .map(|_| DatagramSocket::new(metadata()).expect("memory"))
+        .map(|_| DatagramSocket::new(nameless(FileKind::Socket)).expect("memory"))
         .collect();
     let files: Vec<_> = sockets.iter().map(|socket| open(socket.clone())).collect();
     let circle = Err(Errno::ETOOMANYREFS.into());
@@ -163,8 +143,8 @@ fn no_socket_carries_itself() {
 fn a_name_is_free_again_when_its_socket_is_gone() {
     let names = AbstractNames::new();
     let name: Name = Arc::from(&b"\0name"[..]);
-    let first = StreamSocket::new(ChannelKind::Stream, metadata()).expect("memory");
-    let second = DatagramSocket::new(metadata()).expect("memory");
+    let first = StreamSocket::new(ChannelKind::Stream, nameless(FileKind::Socket)).expect("memory");
+    let second = DatagramSocket::new(nameless(FileKind::Socket)).expect("memory");
     assert_eq!(names.take(&name, &Bound::Stream(first.clone())), Ok(()));
     let other = Bound::Datagram(second);
     assert_eq!(names.take(&name, &other), Err(Errno::EADDRINUSE));

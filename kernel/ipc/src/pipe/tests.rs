@@ -1,11 +1,11 @@
 use super::*;
-use crate::sleeper::Thread;
+use crate::sleeper::{Thread, nameless};
 use abi::Cid;
 use proptest::prelude::*;
 use security::{Credential, Identity};
 use std::vec;
 use std::vec::Vec;
-use vfs::{FileKind, InodeId, Mode, OpenFile, StatusFlags, Timestamp};
+use vfs::{FileKind, OpenFile, StatusFlags};
 use wait::{SliceSink, SliceSource};
 
 const PARK: Stop = Stop::Park;
@@ -50,34 +50,12 @@ impl World {
     }
 }
 
-fn metadata() -> Metadata {
-    let never = Timestamp::default();
-    Metadata {
-        id: InodeId {
-            device: vfs::DeviceNumber::default(),
-            number: 1,
-        },
-        owner: Cid(1),
-        kind: FileKind::Fifo,
-        mode: Mode::new(0o600),
-        links: 1,
-        uid: 1,
-        gid: 1,
-        device: vfs::DeviceNumber::default(),
-        size: 0,
-        blocks: 0,
-        accessed: never,
-        modified: never,
-        changed: never,
-    }
-}
-
 fn open(end: Arc<PipeEnd>, access: Access) -> Arc<OpenFile> {
     OpenFile::new(end, None, Cid(1), access, StatusFlags::empty()).expect("memory")
 }
 
 fn pair() -> (Arc<OpenFile>, Arc<OpenFile>) {
-    let (reader, writer) = Pipe::pair(metadata()).expect("memory");
+    let (reader, writer) = Pipe::pair(nameless(FileKind::Fifo)).expect("memory");
     (open(reader, Access::READ), open(writer, Access::WRITE))
 }
 
