@@ -168,7 +168,7 @@ fn target(
     {
         disk.test_program(&name, &program)?;
     }
-    for (library, place) in compile::TEST_LIBRARIES {
+    for (library, place) in compile::LIBRARIES {
         disk.add(Path::new(library), place)?;
     }
     disk.test_program(
