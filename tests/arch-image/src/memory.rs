@@ -20,6 +20,11 @@ pub fn run(checks: &mut Checks) {
         "user copies survive faults and report them",
         copies,
     );
+    checks.check(
+        "ARCH0067",
+        "a copy keeps the registers that functions keep, also when it ends in a fault",
+        kept_registers,
+    );
     checks.check("ARCH0012", "user words are exchanged atomically", words);
     checks.check(
         "ARCH0018",
@@ -173,6 +178,24 @@ fn copies(checks: &mut Checks) {
         user::copy_string_in(&mut buffer, DATA + 4000).map(|_| ()),
         fault(end, Access::Read),
     );
+    room.end();
+}
+
+unsafe extern "C" {
+    fn kept_by_copy(to: *mut u8, from: *const u8, count: u64) -> u64;
+}
+
+fn kept_registers(checks: &mut Checks) {
+    let mut room = Room::new();
+    room.space.activate();
+    let from = [0; 4096];
+    for start in [0, 1, 3700, 3840, 3968, 4000, 4095] {
+        for count in [1, 100, 127, 128, 300, 1000, 4096] {
+            // SAFETY: a copy to user memory, for which a fault is no harm.
+            let lost = unsafe { kept_by_copy((DATA + start) as *mut u8, from.as_ptr(), count) };
+            checks.same("lost", lost, 0);
+        }
+    }
     room.end();
 }
 
