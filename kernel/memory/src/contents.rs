@@ -163,8 +163,9 @@ fn words(number: u32) -> Option<&'static [AtomicU64; WORDS]> {
     Some(unsafe { &*ram.pointer(number).cast::<[AtomicU64; WORDS]>() })
 }
 
+/// The bytes of an allocated frame; the caller holds it.
 #[inline]
-fn bytes(number: u32) -> Option<&'static [AtomicU8; PAGE_SIZE]> {
+pub(crate) fn bytes(number: u32) -> Option<&'static [AtomicU8; PAGE_SIZE]> {
     let ram = ram();
     ram.meta(number)?;
     // SAFETY: as for `words`.
