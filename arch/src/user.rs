@@ -19,7 +19,7 @@ pub struct UserFault {
 }
 
 unsafe extern "C" {
-    fn user_copy(to: *mut u8, from: *const u8, count: u64) -> u64;
+    pub(crate) fn user_copy(to: *mut u8, from: *const u8, count: u64) -> u64;
     fn user_fill(to: *mut u8, word: u64, count: u64) -> u64;
     fn user_load_u32(from: u64, value: *mut u64) -> u64;
     fn user_load_u64(from: u64, value: *mut u64) -> u64;

@@ -25,6 +25,7 @@ pub fn run(checks: &mut Checks) {
         "a copy keeps the registers that functions keep, also when it ends in a fault",
         kept_registers,
     );
+    checks.check("ARCH0068", "a frame is copied as a whole", whole_frames);
     checks.check("ARCH0012", "user words are exchanged atomically", words);
     checks.check(
         "ARCH0018",
@@ -197,6 +198,29 @@ fn kept_registers(checks: &mut Checks) {
         }
     }
     room.end();
+}
+
+fn whole_frames(checks: &mut Checks) {
+    let [from, to, behind]: [_; 3] = core::array::from_fn(|_| FRAMES.block(0));
+    let pattern = |n: usize| (n * 7 + n / 256) as u8;
+    for (n, byte) in frames::bytes(from).iter_mut().enumerate() {
+        *byte = pattern(n);
+    }
+    frames::bytes(to).fill(1);
+    frames::bytes(behind).fill(2);
+    // SAFETY: frames of this image, which nobody else uses.
+    unsafe { arch::frame::copy(from, to) };
+    for frame in [from, to] {
+        let right = |(n, byte): (usize, &u8)| *byte == pattern(n);
+        checks.holds("bytes", frames::bytes(frame).iter().enumerate().all(right));
+    }
+    checks.holds(
+        "no more",
+        frames::bytes(behind).iter().all(|byte| *byte == 2),
+    );
+    for frame in [from, to, behind] {
+        FRAMES.release(frame, 0);
+    }
 }
 
 fn words(checks: &mut Checks) {
