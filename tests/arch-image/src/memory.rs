@@ -68,6 +68,11 @@ pub fn run(checks: &mut Checks) {
         turns,
     );
     checks.check(
+        "ARCH0069",
+        "a space begins small, also after it has lost its tables",
+        beginnings,
+    );
+    checks.check(
         "ARCH0017",
         "an install without tables changes nothing",
         exhaustion,
@@ -221,6 +226,33 @@ fn whole_frames(checks: &mut Checks) {
     for frame in [from, to, behind] {
         FRAMES.release(frame, 0);
     }
+}
+
+fn beginnings(checks: &mut Checks) {
+    let frame = FRAMES.block(0);
+    let mut space = Space::new(&FRAMES, Cid::GLOBAL).refillable();
+    for turn in 0..2 {
+        space.activate();
+        checks.holds("small", space.is_small());
+        for n in 0..100 {
+            let page = PageNumber::holding(DATA + n * 4096);
+            checks.same(
+                "install",
+                space.install(page, frame, Protection::READ),
+                Ok(()),
+            );
+            checks.holds("there", user::load_u64(page.address()).is_ok());
+        }
+        checks.same("outgrown", (turn, space.is_small()), (turn, false));
+        for n in 0..100 {
+            checks.holds("still there", user::load_u64(DATA + n * 4096).is_ok());
+        }
+        Space::new(&FRAMES, Cid::GLOBAL).activate();
+        checks.holds("gone", user::load_u64(DATA).is_err());
+        space.discard();
+    }
+    drop(space);
+    FRAMES.release(frame, 0);
 }
 
 fn words(checks: &mut Checks) {
