@@ -33,10 +33,11 @@ pub struct Space {
 
 /// Whether it is worth while to make a space small: whether it comes to CPUs that change their translations often.
 ///
-/// One that has never run begins small. Most programs that are started are over soon, and the way there and back, by `fork`,
-/// `execve` and `wait`, then writes PIDR nowhere. Those that stay grow out of it or are used from two CPUs.
+/// One that has never run begins small, if its owner installs again what is missing. Most programs that are started are over
+/// soon, and the way there and back, by `fork`, `execve` and `wait`, then writes PIDR nowhere. Those that stay grow out of it or
+/// are used from two CPUs.
 struct Habit {
-    /// It has not run yet.
+    /// It has not run yet, and is to begin small.
     is_new: bool,
     /// Activations that have written PIDR.
     turns: u32,
@@ -49,7 +50,7 @@ struct Habit {
 
 impl Habit {
     const NEW: Self = Self {
-        is_new: true,
+        is_new: false,
         turns: 0,
         between: 0,
         patience: 16,
@@ -105,6 +106,7 @@ impl Space {
     #[must_use]
     pub fn refillable(mut self) -> Self {
         self.refillable = true;
+        self.habit.is_new = true;
         self
     }
 
@@ -573,7 +575,10 @@ impl Translations for Space {
         let Some(root) = self.root else { return };
         let before = self.process_entry();
         self.root = None;
-        self.habit = Habit::NEW;
+        self.habit = Habit {
+            is_new: self.refillable,
+            ..Habit::NEW
+        };
         if let Some(mut small) = self.small.take() {
             small.evict();
             cpu::wait_for_walks();
