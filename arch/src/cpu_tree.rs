@@ -18,12 +18,16 @@ use crate::exposure;
 use crate::process_id::{self, Identity};
 use crate::radix::{self, Entry, Root};
 use crate::{MAX_CPUS, rtas};
+use abi::mmu::PageNumber;
 use alloc::boxed::Box;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use sync::{Rank, SpinLock};
 
 /// Pages that a small space has at the most: forgetting more of them one by one costs as much as refilling.
 pub(crate) const MOST_PAGES: usize = 64;
+/// Groups that they lie in at the most.
+const MOST_GROUPS: usize = 32;
 /// Entries of its root: one for 512 GiB.
 const MOST_BRANCHES: usize = 4;
 
@@ -34,11 +38,46 @@ pub(crate) struct Crowded;
 /// A branch of a tree: an index of the root, and the entry there.
 type Branch = (usize, u64);
 
+/// Sixteen neighbouring pages, the first of which has a multiple of sixteen as its number, and which of them are meant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    /// The number of the first page, divided by sixteen.
+    key: u64,
+    pages: u16,
+}
+
+impl Group {
+    /// The group of one page, which is meant.
+    pub(crate) const fn of(page: PageNumber) -> Self {
+        Self {
+            key: page.0 >> 4,
+            pages: 1 << (page.0 & 15),
+        }
+    }
+
+    /// Means the pages of another group as well; false when that has other pages.
+    pub(crate) fn join(&mut self, other: Self) -> bool {
+        if self.key == other.key {
+            self.pages |= other.pages;
+        }
+        self.key == other.key
+    }
+
+    /// The addresses of the pages.
+    fn addresses(self) -> impl Iterator<Item = u64> {
+        let meant = move |number: &u64| self.pages >> number & 1 != 0;
+        (0..16)
+            .filter(meant)
+            .map(move |number| PageNumber(self.key << 4 | number).address())
+    }
+}
+
 /// What there may be translations for.
 struct Contents {
     branches: [Branch; MOST_BRANCHES],
     branch_count: usize,
-    pages: [u64; MOST_PAGES],
+    groups: [Group; MOST_GROUPS],
+    group_count: usize,
     page_count: usize,
 }
 
@@ -46,7 +85,8 @@ impl Contents {
     const EMPTY: Self = Self {
         branches: [(0, 0); MOST_BRANCHES],
         branch_count: 0,
-        pages: [0; MOST_PAGES],
+        groups: [Group { key: 0, pages: 0 }; MOST_GROUPS],
+        group_count: 0,
         page_count: 0,
     };
 
@@ -54,8 +94,20 @@ impl Contents {
         self.branches.get(..self.branch_count).unwrap_or(&[])
     }
 
-    fn pages(&self) -> &[u64] {
-        self.pages.get(..self.page_count).unwrap_or(&[])
+    fn groups(&self) -> &[Group] {
+        self.groups.get(..self.group_count).unwrap_or(&[])
+    }
+
+    /// Has this CPU forget the pages.
+    fn forget_here(&self, process: Identity) {
+        let mut addresses = [0; MOST_PAGES];
+        let pages = self.groups().iter().flat_map(|group| group.addresses());
+        for (place, address) in addresses.iter_mut().zip(pages) {
+            *place = address;
+        }
+        let count = self.page_count.min(MOST_PAGES) as u64;
+        // SAFETY: there are so many.
+        unsafe { tlb_forget_here(addresses.as_ptr(), count, process.for_invalidation()) };
     }
 
     fn add_branch(&mut self, branch: Branch) -> Result<(), Crowded> {
@@ -65,26 +117,37 @@ impl Contents {
     }
 
     /// Once only: a page that has been removed is still noted when it comes again.
-    fn add_page(&mut self, address: u64) -> Result<(), Crowded> {
-        if self.pages().contains(&address) {
-            return Ok(());
+    fn add(&mut self, group: Group) -> Result<(), Crowded> {
+        let mut known = self.groups().iter();
+        let index = known.position(|known| known.key == group.key);
+        let place = self
+            .groups
+            .get_mut(index.unwrap_or(self.group_count))
+            .ok_or(Crowded)?;
+        if index.is_none() {
+            self.group_count += 1;
+            *place = Group { pages: 0, ..group };
         }
-        *self.pages.get_mut(self.page_count).ok_or(Crowded)? = address;
-        self.page_count += 1;
+        let more = (group.pages & !place.pages).count_ones() as usize;
+        if self.page_count + more > MOST_PAGES {
+            return Err(Crowded);
+        }
+        place.pages |= group.pages;
+        self.page_count += more;
         Ok(())
     }
 
     fn clear(&mut self) {
-        (self.branch_count, self.page_count) = (0, 0);
+        (self.branch_count, self.group_count, self.page_count) = (0, 0, 0);
     }
 
     fn copy(&mut self, other: &Self) {
         self.branches = other.branches;
         self.branch_count = other.branch_count;
-        for (place, &page) in self.pages.iter_mut().zip(other.pages()) {
-            *place = page;
+        for (place, &group) in self.groups.iter_mut().zip(other.groups()) {
+            *place = group;
         }
-        self.page_count = other.page_count;
+        (self.group_count, self.page_count) = (other.group_count, other.page_count);
     }
 }
 
@@ -179,26 +242,31 @@ impl Small {
         .ok()
     }
 
-    /// The pages that there may be translations for.
-    pub(crate) fn pages(&self) -> &[u64] {
-        self.contents.pages()
+    /// How many pages there may be translations for.
+    pub(crate) fn page_count(&self) -> usize {
+        self.contents.page_count
+    }
+
+    /// Whether there may be translations for any of these pages.
+    pub(crate) fn has_any(&self, pages: Range<u64>) -> bool {
+        let mut groups = self.contents.groups().iter();
+        groups.any(|group| {
+            (group.key << 4 < pages.end && pages.start < (group.key + 1) << 4)
+                && group
+                    .addresses()
+                    .any(|address| pages.contains(&PageNumber::holding(address).0))
+        })
     }
 
     /// Notes pages that are about to be installed.
-    pub(crate) fn add_pages(
-        &mut self,
-        mut addresses: impl Iterator<Item = u64>,
-    ) -> Result<(), Crowded> {
-        let Self {
-            serial, contents, ..
-        } = self;
-        let mut state = self.cpu.map(|cpu| CpuTree::of(cpu).state.lock());
-        let mut mine = state.as_mut().filter(|state| state.occupant == *serial);
-        addresses.try_for_each(|address| {
-            contents.add_page(address)?;
-            mine.as_mut()
-                .map_or(Ok(()), |state| state.contents.add_page(address))
-        })
+    pub(crate) fn add(&mut self, group: Group) -> Result<(), Crowded> {
+        self.contents.add(group)?;
+        let Some(cpu) = self.cpu else { return Ok(()) };
+        let mut state = CpuTree::of(cpu).state.lock();
+        if state.occupant == self.serial {
+            state.contents.add(group)?;
+        }
+        Ok(())
     }
 
     /// Notes an entry of the space's root that has just been made, and links it where the space is the occupant.
@@ -235,11 +303,7 @@ impl Small {
             let mut state = tree.state.lock();
             if state.occupant != self.serial {
                 tree.unlink(&mut state);
-                let pages = state.contents.pages();
-                // SAFETY: a slice of that length.
-                unsafe {
-                    tlb_forget_here(pages.as_ptr(), pages.len() as u64, own.for_invalidation());
-                }
+                state.contents.forget_here(own);
                 state.contents.copy(&self.contents);
                 state.contents.branches().iter().for_each(|b| tree.link(b));
                 state.occupant = self.serial;
@@ -259,7 +323,7 @@ impl Small {
             let mut state = tree.state.lock();
             if state.occupant == self.serial {
                 tree.unlink(&mut state);
-                forget(cpu, state.contents.pages());
+                forget(cpu, &state.contents);
                 state.contents.clear();
             }
         }
@@ -268,16 +332,17 @@ impl Small {
 }
 
 /// Has a CPU forget what it may have cached through its own tree, which is empty.
-fn forget(cpu: CpuNumber, pages: &[u64]) {
+fn forget(cpu: CpuNumber, contents: &Contents) {
     let own = Identity::of_cpu(cpu);
-    let process = own.for_invalidation();
     if cpu == cpu::this() {
-        // SAFETY: a slice of that length.
-        return unsafe { tlb_forget_here(pages.as_ptr(), pages.len() as u64, process) };
+        return contents.forget_here(own);
     }
+    let process = own.for_invalidation();
     tlb_begin();
     tlb_walks(process);
-    pages.iter().for_each(|page| tlb_page(*page, process));
+    for group in contents.groups() {
+        group.addresses().for_each(|page| tlb_page(page, process));
+    }
     tlb_wait();
     exposure::wait(own);
 }

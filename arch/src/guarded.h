@@ -8,9 +8,9 @@
 77:
 .endm
 
-.macro guarded_end
+.macro guarded_end target=faulted
 78: .pushsection .fixups, "a"
-    .quad   77b, 78b, faulted
+    .quad   77b, 78b, \target
     .popsection
 .endm
 

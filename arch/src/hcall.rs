@@ -6,6 +6,8 @@ use core::arch::asm;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Function {
+    /// `H_PAGE_INIT`
+    PageInit = 0x2c,
     /// `H_GET_TERM_CHAR`
     GetTermChar = 0x54,
     /// `H_PUT_TERM_CHAR`

@@ -38,6 +38,7 @@ mod exposure;
 pub mod fatal;
 #[cfg(target_arch = "powerpc64")]
 pub mod features;
+pub mod frame;
 #[cfg(target_arch = "powerpc64")]
 pub mod hcall;
 #[cfg(target_arch = "powerpc64")]

@@ -2,6 +2,7 @@
  * memcpy, memmove, memset, memcmp and bcmp for all kernel code, in place of those of compiler_builtins: they use no
  * vector register either but are two to four times as fast. The C contracts; ordinary leaf functions.
  */
+#include "copy.h"
 
 #define BLOCK   128     /* what dcbz clears, on every processor with a radix MMU */
 
@@ -9,7 +10,7 @@
 
 /*
  * void *memmove(void *r3 to, const void *r4 from, size_t r5 count), and memcpy
- * Copying upwards loads 64 bytes before it stores them, so it is right for overlapping ranges with to < from.
+ * Copying upwards is right for overlapping ranges with to < from.
  */
     .global memmove
     .type memmove, @function
@@ -20,45 +21,22 @@ memmove:
     .global memcpy
     .type memcpy, @function
 memcpy:
-    mr      r12, r3
-    srdi.   r6, r5, 6
-    beq     2f
+    srdi.   r6, r5, 7
+    bne     1f
+    mtctr   r3
+    copy_rest
+    mfctr   r3
+    blr
+1:  stdu    r1, -COPY_FRAME(r1)
+    std     r3, COPY_EXTRA(r1)
     mtctr   r6
-1:  ld      r6, 0(r4)
-    ld      r7, 8(r4)
-    ld      r8, 16(r4)
-    ld      r9, 24(r4)
-    ld      r10, 32(r4)
-    ld      r11, 40(r4)
-    ld      r0, 48(r4)
-    std     r6, 0(r12)
-    ld      r6, 56(r4)
-    std     r7, 8(r12)
-    std     r8, 16(r12)
-    std     r9, 24(r12)
-    std     r10, 32(r12)
-    std     r11, 40(r12)
-    std     r0, 48(r12)
-    std     r6, 56(r12)
-    addi    r4, r4, 64
-    addi    r12, r12, 64
-    bdnz    1b
-2:  rldicl. r6, r5, 61, 61
-    beq     4f
-    mtctr   r6
-3:  ld      r6, 0(r4)
-    std     r6, 0(r12)
-    addi    r4, r4, 8
-    addi    r12, r12, 8
-    bdnz    3b
-4:  andi.   r6, r5, 7
-    beqlr
-    mtctr   r6
-5:  lbz     r6, 0(r4)
-    stb     r6, 0(r12)
-    addi    r4, r4, 1
-    addi    r12, r12, 1
-    bdnz    5b
+    copy_registers std
+2:  copy_block
+    bdnz    2b
+    copy_registers ld
+    copy_rest
+    ld      r3, COPY_EXTRA(r1)
+    addi    r1, r1, COPY_FRAME
     blr
 
 /* From the ends down; `to` lies inside [from, from + count). */
@@ -183,14 +161,23 @@ bcmp:
     bdnz    1b
 2:  andi.   r6, r5, 7
     beq     4f
-    mtctr   r6
-3:  lbz     r7, 0(r3)
+    cmpldi  r5, 8
+    blt     3f
+    /* The last eight bytes, some of which have been compared already. */
+    addi    r6, r6, -8
+    ldbrx   r7, r6, r3
+    ldbrx   r8, r6, r4
+    cmpld   r7, r8
+    bne     5f
+    b       4f
+3:  mtctr   r6
+1:  lbz     r7, 0(r3)
     lbz     r8, 0(r4)
     cmpld   r7, r8
     bne     5f
     addi    r3, r3, 1
     addi    r4, r4, 1
-    bdnz    3b
+    bdnz    1b
 4:  li      r3, 0
     blr
 5:  li      r3, 1

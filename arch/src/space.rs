@@ -6,7 +6,7 @@
 
 use crate::USER_LIMIT;
 use crate::cpu;
-use crate::cpu_tree::{self, Crowded, Small};
+use crate::cpu_tree::{self, Crowded, Group, Small};
 use crate::process_id::{self, Flush, Identity};
 use crate::radix::{self, TABLE_ENTRIES, entry};
 use crate::table::{LAST_LEVEL, Table, linked, touched};
@@ -32,7 +32,13 @@ pub struct Space {
 }
 
 /// Whether it is worth while to make a space small: whether it comes to CPUs that change their translations often.
+///
+/// One that has never run begins small, if its owner installs again what is missing. Most programs that are started are over
+/// soon, and the way there and back, by `fork`, `execve` and `wait`, then writes PIDR nowhere. Those that stay grow out of it or
+/// are used from two CPUs.
 struct Habit {
+    /// It has not run yet, and is to begin small.
+    is_new: bool,
     /// Activations that have written PIDR.
     turns: u32,
     /// How long the CPU had translated by what was active before, all of them together; each time no more than
@@ -44,6 +50,7 @@ struct Habit {
 
 impl Habit {
     const NEW: Self = Self {
+        is_new: false,
         turns: 0,
         between: 0,
         patience: 16,
@@ -57,8 +64,11 @@ impl Habit {
     /// Pages that are not worth to be found out anew which of them are still used.
     const FEW_PAGES: usize = 8;
 
-    /// Counts an activation after which PIDR is written; whether these have come quickly so far.
+    /// Counts an activation after which PIDR is written; whether these have come quickly so far, or it is the first.
     fn count(&mut self) -> bool {
+        if core::mem::take(&mut self.is_new) {
+            return true;
+        }
         self.between += process_id::age().0.min(Self::LONG);
         self.turns += 1;
         if self.turns < self.patience {
@@ -96,6 +106,7 @@ impl Space {
     #[must_use]
     pub fn refillable(mut self) -> Self {
         self.refillable = true;
+        self.habit.is_new = true;
         self
     }
 
@@ -124,12 +135,13 @@ impl Space {
             return;
         };
         let noted = self.note_all(&mut small);
-        let few = small.pages().len() <= Habit::FEW_PAGES;
+        let few = small.page_count() <= Habit::FEW_PAGES;
         if noted.is_ok() && (few || !self.refillable) {
             let before = self.process_entry();
             process_id::set_tree(self.identity, before, process_id::no_tree());
         } else if self.refillable {
             self.discard();
+            self.habit.is_new = false;
             small.evict();
         } else {
             return self.habit.grow_patient();
@@ -151,7 +163,7 @@ impl Space {
         }
         let mut noted = Ok(());
         self.visit(PageNumber(0), u64::MAX, &mut |page, _| {
-            noted = noted.and(small.add_pages(core::iter::once(page.address())));
+            noted = noted.and(small.add(Group::of(page)));
         });
         noted
     }
@@ -172,11 +184,22 @@ impl Space {
     /// Notes pages that are about to be installed, if that has to be known.
     fn note(&mut self, first: PageNumber, entries: &[Option<(FrameNumber, Protection)>]) {
         let Some(small) = &mut self.small else { return };
-        let some = (first.0..)
+        let present = (first.0..)
             .zip(entries)
             .filter(|(_, entry)| entry.is_some());
-        let pages = some.map(|(page, _)| PageNumber(page).address());
-        if small.add_pages(pages).is_err() {
+        let mut pages = present.map(|(page, _)| Group::of(PageNumber(page)));
+        let Some(mut group) = pages.next() else {
+            return;
+        };
+        let noted = pages
+            .try_for_each(|page| {
+                if group.join(page) {
+                    return Ok(());
+                }
+                small.add(core::mem::replace(&mut group, page))
+            })
+            .and_then(|()| small.add(group));
+        if noted.is_err() {
             self.become_large();
         }
     }
@@ -450,8 +473,8 @@ const RIGHTS: u64 = entry::READ | entry::WRITE | entry::EXECUTE;
 
 impl Translations for Space {
     /// PIDR is written only for a change: QEMU drops its whole translation cache then. It does so again when an active space
-    /// gets a root, which the program's first instruction would ask for; so there is one before. A space that changes often
-    /// becomes small for that reason, and stays so while it has few translations and runs on one CPU at a time.
+    /// gets a root, which the program's first instruction would ask for; so there is one before. A space that is new or changes
+    /// often becomes small for that reason, and stays so while it has few translations and runs on one CPU at a time.
     fn activate(&mut self) {
         if self
             .small
@@ -536,9 +559,8 @@ impl Translations for Space {
 
     fn remove(&mut self, first: PageNumber, count: u64) {
         let (start, end) = within(first, count);
-        let touches = |address: &u64| (start..end).contains(&(address >> PAGE_SHIFT));
         if let Some(small) = &self.small
-            && !small.pages().iter().any(touches)
+            && !small.has_any(start..end)
         {
             return;
         }
@@ -553,7 +575,11 @@ impl Translations for Space {
         let Some(root) = self.root else { return };
         let before = self.process_entry();
         self.root = None;
-        if let Some(small) = &mut self.small {
+        self.habit = Habit {
+            is_new: self.refillable,
+            ..Habit::NEW
+        };
+        if let Some(mut small) = self.small.take() {
             small.evict();
             cpu::wait_for_walks();
         } else if process_id::retire(self.identity, before) {

@@ -18,19 +18,26 @@ pub fn now() -> Ticks {
 /// Most returns to a program ask for the end of a slice that has been asked for before, or a moment earlier. They leave the
 /// register alone: a write of it is a few cycles on a processor, but an emulator reprograms a timer of its host for each.
 ///
+/// What is noted as asked for is `at` itself, though the register is written a moment after `now` was read and the interrupt
+/// comes that much later: the same question again must find it answered.
+///
 /// An interrupt whose time has passed is asked for anew: should it have got lost, with a CPU that was stopped for one, the
 /// next would otherwise never be asked for.
 pub fn interrupt_by(now: Ticks, at: Ticks, latest: Ticks) {
     let alarm = cpu::block().alarm.load(Ordering::Relaxed);
     if latest.0 < alarm || alarm <= now.0 {
-        set_decrementer(at.saturating_sub(now));
+        arm(now, at.saturating_sub(now));
     }
 }
 
 /// Has the decrementer interrupt this CPU once, `span` from now, whatever was asked before; too long a span is cut.
 pub fn set_decrementer(span: Ticks) {
+    arm(now(), span);
+}
+
+fn arm(now: Ticks, span: Ticks) {
     let span = Ticks(span.0.clamp(1, LONGEST_SPAN.0));
-    let at = now().saturating_add(span);
+    let at = now.saturating_add(span);
     cpu::block().alarm.store(at.0, Ordering::Relaxed);
     write_decrementer(span);
 }

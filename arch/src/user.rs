@@ -7,6 +7,7 @@
 use crate::exposure::Exposure;
 use crate::{USER_LIMIT, cpu};
 use abi::mmu::Access;
+use core::sync::atomic::AtomicU8;
 
 /// A user address could not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct UserFault {
 }
 
 unsafe extern "C" {
-    fn user_copy(to: *mut u8, from: *const u8, count: u64) -> u64;
+    pub(crate) fn user_copy(to: *mut u8, from: *const u8, count: u64) -> u64;
     fn user_fill(to: *mut u8, word: u64, count: u64) -> u64;
     fn user_load_u32(from: u64, value: *mut u64) -> u64;
     fn user_load_u64(from: u64, value: *mut u64) -> u64;
@@ -75,6 +76,41 @@ pub fn copy_out(to: u64, from: &[u8]) -> Result<(), UserFault> {
     // SAFETY: loads come from `from`, stores go to user memory, and a fault of either ends the copy.
     outcome(
         unsafe { user_copy(to as *mut u8, from.as_ptr(), from.len() as u64) },
+        Access::Write,
+    )
+}
+
+/// As [`copy_in`], into bytes that others may look at meanwhile.
+///
+/// # Errors
+/// As [`copy_in`].
+pub fn copy_in_shared(to: &[AtomicU8], from: u64) -> Result<(), UserFault> {
+    check(from, to.len(), Access::Read)?;
+    let _exposure = Exposure::begin();
+    // SAFETY: stores go to `to`, where any of the bytes may be stored at any time; loads come from user memory, and a fault
+    // ends the copy.
+    outcome(
+        unsafe {
+            user_copy(
+                to.as_ptr().cast_mut().cast(),
+                from as *const u8,
+                to.len() as u64,
+            )
+        },
+        Access::Read,
+    )
+}
+
+/// As [`copy_out`], of bytes that others may change meanwhile.
+///
+/// # Errors
+/// As [`copy_out`].
+pub fn copy_out_shared(to: u64, from: &[AtomicU8]) -> Result<(), UserFault> {
+    check(to, from.len(), Access::Write)?;
+    let _exposure = Exposure::begin();
+    // SAFETY: loads come from `from`, whatever it holds at that moment; stores go to user memory, and a fault ends the copy.
+    outcome(
+        unsafe { user_copy(to as *mut u8, from.as_ptr().cast(), from.len() as u64) },
         Access::Write,
     )
 }

@@ -15,6 +15,8 @@ use abi::mmu::{Access, Protection};
 use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use arch::user::{self, UserFault};
+use core::sync::atomic::AtomicU8;
 use memory::FaultError;
 use wait::{Attempt, Sink, Source, Stop};
 
@@ -56,7 +58,7 @@ impl User {
     /// # Errors
     /// EFAULT when they are not all readable, ENOMEM.
     pub fn read(&self, from: u64, buffer: &mut [u8]) -> Result<(), Errno> {
-        self.persist(|| arch::user::copy_in(buffer, from))
+        self.persist(|| user::copy_in(buffer, from))
     }
 
     /// Copies bytes to the program.
@@ -64,7 +66,7 @@ impl User {
     /// # Errors
     /// EFAULT when they are not all writable, ENOMEM.
     pub fn write(&self, to: u64, bytes: &[u8]) -> Result<(), Errno> {
-        self.persist(|| arch::user::copy_out(to, bytes))
+        self.persist(|| user::copy_out(to, bytes))
     }
 
     /// Makes an access until no page is missing any more.
@@ -72,10 +74,15 @@ impl User {
     /// # Errors
     /// EFAULT when the program may not do that, ENOMEM.
     #[inline]
-    pub fn persist<T>(
+    pub fn persist<T>(&self, mut access: impl FnMut() -> Result<T, UserFault>) -> Result<T, Errno> {
+        self.complete(&mut access).map_err(Errno::from)
+    }
+
+    /// As [`User::persist`], with the reason why a page cannot be had.
+    fn complete<T>(
         &self,
-        mut access: impl FnMut() -> Result<T, arch::user::UserFault>,
-    ) -> Result<T, Errno> {
+        mut access: impl FnMut() -> Result<T, UserFault>,
+    ) -> Result<T, FaultError> {
         loop {
             match access() {
                 Ok(value) => return Ok(value),
@@ -210,12 +217,20 @@ impl User {
         Ok(segments)
     }
 
-    /// Makes the page of an address resident and accessible to copies that resolve no faults.
+    /// Makes the page of a word, whose address is a multiple of four, resident and accessible to copies that resolve no
+    /// faults. Most are already, which an access tells at once.
     ///
     /// # Errors
     /// EFAULT, ENOMEM.
     pub fn touch(&self, address: u64, access: Access) -> Result<(), Errno> {
-        self.resolve(address, access).map_err(Errno::from)
+        let tried = match access {
+            Access::Write => user::update_u32(address, |word| word),
+            Access::Read | Access::Execute => user::load_u32(address),
+        };
+        match tried {
+            Ok(_) => Ok(()),
+            Err(_) => self.resolve(address, access).map_err(Errno::from),
+        }
     }
 
     /// How many bytes of a range from its start on lie in areas that allow the access; nothing is made resident.
@@ -410,14 +425,16 @@ impl Sink for UserBuffer<'_> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Attempt<()> {
-        self.each_piece(bytes.len(), |user, piece, at| {
+        self.each_piece(bytes.len(), |memory, piece, at| {
             let part = bytes.get(at..at + piece.length).unwrap_or_default();
-            loop {
-                match arch::user::copy_out(piece.address, part) {
-                    Ok(()) => return Ok(()),
-                    Err(fault) => user.resolve(fault.address, Access::Write)?,
-                }
-            }
+            memory.complete(|| user::copy_out(piece.address, part))
+        })
+    }
+
+    fn put_shared(&mut self, bytes: &[AtomicU8]) -> Attempt<()> {
+        self.each_piece(bytes.len(), |memory, piece, at| {
+            let part = bytes.get(at..at + piece.length).unwrap_or_default();
+            memory.complete(|| user::copy_out_shared(piece.address, part))
         })
     }
 }
@@ -428,14 +445,16 @@ impl Source for UserBuffer<'_> {
     }
 
     fn take(&mut self, buffer: &mut [u8]) -> Attempt<()> {
-        self.each_piece(buffer.len(), |user, piece, at| {
+        self.each_piece(buffer.len(), |memory, piece, at| {
             let part = buffer.get_mut(at..at + piece.length).unwrap_or_default();
-            loop {
-                match arch::user::copy_in(part, piece.address) {
-                    Ok(()) => return Ok(()),
-                    Err(fault) => user.resolve(fault.address, Access::Read)?,
-                }
-            }
+            memory.complete(|| user::copy_in(part, piece.address))
+        })
+    }
+
+    fn take_shared(&mut self, bytes: &[AtomicU8]) -> Attempt<()> {
+        self.each_piece(bytes.len(), |memory, piece, at| {
+            let part = bytes.get(at..at + piece.length).unwrap_or_default();
+            memory.complete(|| user::copy_in_shared(part, piece.address))
         })
     }
 }

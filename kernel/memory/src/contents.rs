@@ -11,6 +11,7 @@ use core::sync::atomic::Ordering::{Relaxed, Release};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
 
 use crate::frames::Meta;
+use spin::Once;
 
 /// 64-bit words in a frame.
 const WORDS: usize = PAGE_SIZE / 8;
@@ -26,7 +27,11 @@ pub struct LinearMap {
     base: *mut u8,
     regions: [(FrameNumber, u32); REGIONS],
     count: usize,
+    copy: CopyFrame,
 }
+
+/// Copies the first frame into the second, both granted, whatever happens to the first meanwhile.
+pub type CopyFrame = unsafe fn(FrameNumber, FrameNumber);
 
 // SAFETY: the pointer is an address that means the same on every CPU (contract of `LinearMap::new`).
 unsafe impl Send for LinearMap {}
@@ -36,10 +41,11 @@ impl LinearMap {
     ///
     /// # Safety
     /// From now on until the machine stops, every granted frame is RAM that is readable and writable at that
-    /// address on every CPU.
+    /// address on every CPU; `copy` does what [`CopyFrame`] says for granted frames.
     #[must_use]
-    pub const unsafe fn new(base: *mut u8) -> Self {
+    pub const unsafe fn new(base: *mut u8, copy: CopyFrame) -> Self {
         Self {
+            copy,
             base,
             regions: [(FrameNumber(0), 0); REGIONS],
             count: 0,
@@ -114,6 +120,9 @@ impl Ram {
     }
 }
 
+/// How frames are copied; set by [`install`].
+static COPY: Once<CopyFrame> = Once::new();
+
 /// The RAM in use; it has no frames before [`install`].
 #[inline]
 pub(crate) fn ram() -> &'static Ram {
@@ -146,6 +155,7 @@ pub(crate) fn install(map: &LinearMap, span: Range<u32>, metas_at: u32) -> Optio
         // SAFETY: the frames from `metas_at` on are granted RAM (checked above), aligned and used by nobody else.
         unsafe { place.add(index).write(Meta::absent()) };
     }
+    COPY.call_once(|| map.copy);
     RAM.base.store(map.base, Relaxed);
     RAM.metas.store(place, Relaxed);
     RAM.first.store(span.start, Relaxed);
@@ -163,8 +173,9 @@ fn words(number: u32) -> Option<&'static [AtomicU64; WORDS]> {
     Some(unsafe { &*ram.pointer(number).cast::<[AtomicU64; WORDS]>() })
 }
 
+/// The bytes of an allocated frame; the caller holds it.
 #[inline]
-fn bytes(number: u32) -> Option<&'static [AtomicU8; PAGE_SIZE]> {
+pub(crate) fn bytes(number: u32) -> Option<&'static [AtomicU8; PAGE_SIZE]> {
     let ram = ram();
     ram.meta(number)?;
     // SAFETY: as for `words`.
@@ -207,14 +218,12 @@ pub(crate) fn clear(first: u32, count: u32) {
 
 /// Copies all of frame `from` into frame `to`.
 pub(crate) fn copy(from: u32, to: u32) {
-    let (Some(from), Some(to)) = (words(from), words(to)) else {
+    let ram = ram();
+    let (Some(_), Some(_), Some(copy)) = (ram.meta(from), ram.meta(to), COPY.get()) else {
         return;
     };
-    for (from, to) in from.as_chunks::<8>().0.iter().zip(to.as_chunks::<8>().0) {
-        for (from, to) in from.iter().zip(to) {
-            to.store(from.load(Relaxed), Relaxed);
-        }
-    }
+    // SAFETY: both are granted RAM (only such frames are ever allocated), which `copy` is for (contract of `LinearMap::new`).
+    unsafe { copy(FrameNumber(from), FrameNumber(to)) };
 }
 
 /// How a stretch of a frame falls into bytes before the first whole word, words, and bytes after.

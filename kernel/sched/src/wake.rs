@@ -156,7 +156,12 @@ impl Scheduler {
             .filter(|processor| !processor.kicked)?;
         let index = processor.run?;
         let running = self.entities.get(index)?.cid;
-        let earliest = Tuning::after(processor.dispatched, self.tuning.granularity);
+        let grain = if running == cid {
+            self.tuning.sibling_grain()
+        } else {
+            self.tuning.granularity
+        };
+        let earliest = Tuning::after(processor.dispatched, grain);
         let after = if running == cid {
             let threads = &self.partition(cid)?.threads;
             match threads.overtakes(&self.entities, challenger, index) {

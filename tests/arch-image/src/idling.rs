@@ -6,12 +6,18 @@ use arch::idle::{Wakeup, idle};
 use arch::interrupts::{self, Source};
 use arch::{cpu, random, rtas, time};
 use boot::BootInfo;
+use core::arch::asm;
 
 pub fn run(checks: &mut Checks, info: &'static BootInfo) {
     checks.check(
         "ARCH0030",
         "the decrementer ends an idle period in time",
         sleeps,
+    );
+    checks.check(
+        "ARCH0070",
+        "the same interrupt asked for again leaves the decrementer alone",
+        asked_again,
     );
     checks.check(
         "ARCH0031",
@@ -135,6 +141,26 @@ fn sleeps(checks: &mut Checks) {
         checks.holds("within 500 ms", time::now() < until + Ticks(256_000_000));
         checks.holds("not over and over", rounds < 4);
     }
+}
+
+fn asked_again(checks: &mut Checks) {
+    const FAR: u64 = 0x4000_0000;
+    let at = time::now() + Ticks(51_200_000);
+    time::interrupt_by(time::now(), at, at);
+    // SAFETY: interrupts are off, and the register is written anew below.
+    unsafe { asm!("mtdec {}", in(reg) FAR) };
+    let decrementer = || {
+        let left: u64;
+        // SAFETY: only reads.
+        unsafe { asm!("mfdec {}", out(reg) left) };
+        left
+    };
+    let now = time::now();
+    time::interrupt_by(now, at, at);
+    checks.holds("left alone", decrementer() > FAR / 2);
+    time::interrupt_by(now, at - Ticks(512_000), at - Ticks(512_000));
+    checks.holds("an earlier one is asked for", decrementer() < 51_200_000);
+    time::disarm();
 }
 
 fn calls(checks: &mut Checks) {

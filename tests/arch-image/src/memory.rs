@@ -20,6 +20,12 @@ pub fn run(checks: &mut Checks) {
         "user copies survive faults and report them",
         copies,
     );
+    checks.check(
+        "ARCH0067",
+        "a copy keeps the registers that functions keep, also when it ends in a fault",
+        kept_registers,
+    );
+    checks.check("ARCH0068", "a frame is copied as a whole", whole_frames);
     checks.check("ARCH0012", "user words are exchanged atomically", words);
     checks.check(
         "ARCH0018",
@@ -60,6 +66,11 @@ pub fn run(checks: &mut Checks) {
         "ARCH0040",
         "small spaces that take turns in the tree of a CPU never mix",
         turns,
+    );
+    checks.check(
+        "ARCH0069",
+        "a space begins small, also after it has lost its tables",
+        beginnings,
     );
     checks.check(
         "ARCH0017",
@@ -174,6 +185,74 @@ fn copies(checks: &mut Checks) {
         fault(end, Access::Read),
     );
     room.end();
+}
+
+unsafe extern "C" {
+    fn kept_by_copy(to: *mut u8, from: *const u8, count: u64) -> u64;
+}
+
+fn kept_registers(checks: &mut Checks) {
+    let mut room = Room::new();
+    room.space.activate();
+    let from = [0; 4096];
+    for start in [0, 1, 3700, 3840, 3968, 4000, 4095] {
+        for count in [1, 100, 127, 128, 300, 1000, 4096] {
+            // SAFETY: a copy to user memory, for which a fault is no harm.
+            let lost = unsafe { kept_by_copy((DATA + start) as *mut u8, from.as_ptr(), count) };
+            checks.same("lost", lost, 0);
+        }
+    }
+    room.end();
+}
+
+fn whole_frames(checks: &mut Checks) {
+    let [from, to, behind]: [_; 3] = core::array::from_fn(|_| FRAMES.block(0));
+    let pattern = |n: usize| (n * 7 + n / 256) as u8;
+    for (n, byte) in frames::bytes(from).iter_mut().enumerate() {
+        *byte = pattern(n);
+    }
+    frames::bytes(to).fill(1);
+    frames::bytes(behind).fill(2);
+    // SAFETY: frames of this image, which nobody else uses.
+    unsafe { arch::frame::copy(from, to) };
+    for frame in [from, to] {
+        let right = |(n, byte): (usize, &u8)| *byte == pattern(n);
+        checks.holds("bytes", frames::bytes(frame).iter().enumerate().all(right));
+    }
+    checks.holds(
+        "no more",
+        frames::bytes(behind).iter().all(|byte| *byte == 2),
+    );
+    for frame in [from, to, behind] {
+        FRAMES.release(frame, 0);
+    }
+}
+
+fn beginnings(checks: &mut Checks) {
+    let frame = FRAMES.block(0);
+    let mut space = Space::new(&FRAMES, Cid::GLOBAL).refillable();
+    for turn in 0..2 {
+        space.activate();
+        checks.holds("small", space.is_small());
+        for n in 0..100 {
+            let page = PageNumber::holding(DATA + n * 4096);
+            checks.same(
+                "install",
+                space.install(page, frame, Protection::READ),
+                Ok(()),
+            );
+            checks.holds("there", user::load_u64(page.address()).is_ok());
+        }
+        checks.same("outgrown", (turn, space.is_small()), (turn, false));
+        for n in 0..100 {
+            checks.holds("still there", user::load_u64(DATA + n * 4096).is_ok());
+        }
+        Space::new(&FRAMES, Cid::GLOBAL).activate();
+        checks.holds("gone", user::load_u64(DATA).is_err());
+        space.discard();
+    }
+    drop(space);
+    FRAMES.release(frame, 0);
 }
 
 fn words(checks: &mut Checks) {

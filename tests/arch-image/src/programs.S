@@ -73,3 +73,36 @@ program_reserve:
 
     .global programs_end
 programs_end:
+
+/*
+ * Not a program: u64 kept_by_copy(void *r3 to, const void *r4 from, u64 r5 count), an ordinary function. How many of r14 to r31
+ * and r1 user_copy has not kept; what it copies is not told.
+ */
+    .text
+    .global kept_by_copy
+    .type kept_by_copy, @function
+kept_by_copy:
+    mflr    r0
+    std     r0, 16(r1)
+    stdu    r1, -192(r1)
+    .irp n, 14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    std     \n, 32 + (\n - 14) * 8(r1)
+    li      \n, 1000 + \n
+    .endr
+    std     r1, 176(r1)
+    bl      user_copy
+    ld      r4, 176(r1)
+    li      r3, 0
+    cmpld   r4, r1
+    beq     1f
+    addi    r3, r3, 1
+1:  .irp n, 14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    cmpdi   \n, 1000 + \n
+    beq     2f
+    addi    r3, r3, 1
+2:  ld      \n, 32 + (\n - 14) * 8(r1)
+    .endr
+    addi    r1, r1, 192
+    ld      r0, 16(r1)
+    mtlr    r0
+    blr

@@ -25,6 +25,21 @@ static void memory(void)
 	}
 }
 
+/* The longest time for which interrupts were off, where the system tells it: a line "cpuN off TIME ns" for each CPU. */
+static void latency(void)
+{
+	char text[4096];
+	unsigned long longest = 0, time;
+	int fd = open("/dev/latency", O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (n <= 0) return;
+	close(fd);
+	text[n] = 0;
+	for (char *line = strtok(text, "\n"); line; line = strtok(0, "\n"))
+		if (sscanf(line, "cpu%*u off %lu ns", &time) == 1 && time > longest) longest = time;
+	pb_out("interrupts_off", "ns", (double)longest);
+}
+
 static void perform(char *line)
 {
 	char *words[16]; int count = 0, status;
@@ -57,6 +72,7 @@ int main(void)
 	close(fd);
 	char *rest = plan;
 	if (n > 0) for (char *line; (line = strsep(&rest, "\n"));) perform(line);
+	latency();
 	printf("PLAN_DONE\n");
 	fflush(stdout);
 	reboot(RB_POWER_OFF);

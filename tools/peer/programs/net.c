@@ -1,24 +1,7 @@
-/* net.c - connections and datagrams over loopback: a round trip of one byte, connecting and closing, bandwidth. */
-#include "pb.h"
+/* net.c - sockets, over loopback and of the UNIX domain: a round trip of one byte, connecting and closing, bandwidth. */
+#include "loopback.h"
 #include <arpa/inet.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-
-/* Some systems begin with their loopback interface down; others know no such request. */
-static void interface_up(void)
-{
-	struct ifreq request = { .ifr_name = "lo" };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	if (fd < 0) pb_die("socket");
-	if (ioctl(fd, SIOCGIFFLAGS, &request) == 0 && !(request.ifr_flags & IFF_UP)) {
-		request.ifr_flags |= IFF_UP;
-		if (ioctl(fd, SIOCSIFFLAGS, &request)) pb_die("SIOCSIFFLAGS");
-	}
-	close(fd);
-}
 
 static int named(int type, struct sockaddr_in *name)
 {
@@ -174,32 +157,73 @@ static void self(long n, void *a)
 		if (write(ends[0], &c, 1) != 1 || read(ends[1], &c, 1) != 1) pb_die("self");
 }
 
+static void pair(const char *name, int here, int there)
+{
+	int ends[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) pb_die("socketpair");
+	pid_t child = beside(there);
+	if (child == 0) {
+		close(ends[0]);
+		echo(ends[1]);
+	}
+	close(ends[1]);
+	pb_pin(here);
+	pb_run(name, round_trips, ends);
+	close(ends[0]);
+	ended(child);
+}
+
+enum { PART = 65536 };
+static char part[PART];
+
+/* Takes what comes, and says so when that has ended. */
+static void take_all(int fd)
+{
+	ssize_t count;
+	while ((count = read(fd, part, PART)) > 0)
+		;
+	_exit(count < 0 || write(fd, "e", 1) != 1);
+}
+
+static void send_all(const char *name, int fd)
+{
+	char c;
+	double megabytes = pb_envi("PB_BW_MB", 64);
+	uint64_t start = pb_ticks();
+	for (double sent = 0; sent < megabytes * 1e6; sent += PART)
+		if (pb_full_write(fd, part, PART)) pb_die("write");
+	if (shutdown(fd, SHUT_WR) || read(fd, &c, 1) != 1) pb_die("shutdown");
+	pb_out(name, "MB/s", megabytes * 1e9 / pb_ns(pb_ticks() - start));
+	close(fd);
+}
+
+static void pair_bandwidth(const char *name, int here, int there)
+{
+	for (int turn = 0; turn < pb_reps(); turn++) {
+		int ends[2];
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) pb_die("socketpair");
+		pid_t child = beside(there);
+		if (child == 0) {
+			close(ends[0]);
+			take_all(ends[1]);
+		}
+		close(ends[1]);
+		pb_pin(here);
+		send_all(name, ends[0]);
+		ended(child);
+	}
+}
+
 static void bandwidth(const char *name, int here, int there)
 {
-	enum { PART = 65536 };
-	static char part[PART];
-	double megabytes = pb_envi("PB_BW_MB", 64);
 	for (int turn = 0; turn < pb_reps(); turn++) {
 		struct sockaddr_in at;
 		int server = listening(&at);
 		pid_t child = beside(there);
-		if (child == 0) {
-			ssize_t count;
-			int peer = accept(server, 0, 0);
-			while ((count = read(peer, part, PART)) > 0)
-				;
-			_exit(count < 0 || write(peer, "e", 1) != 1);
-		}
+		if (child == 0) take_all(accept(server, 0, 0));
 		close(server);
 		pb_pin(here);
-		int fd = connected(&at);
-		char c;
-		uint64_t start = pb_ticks();
-		for (double sent = 0; sent < megabytes * 1e6; sent += PART)
-			if (pb_full_write(fd, part, PART)) pb_die("write");
-		if (shutdown(fd, SHUT_WR) || read(fd, &c, 1) != 1) pb_die("shutdown");
-		pb_out(name, "MB/s", megabytes * 1e9 / pb_ns(pb_ticks() - start));
-		close(fd);
+		send_all(name, connected(&at));
 		ended(child);
 	}
 }
@@ -216,7 +240,7 @@ int main(int count, char **words)
 {
 	struct sockaddr_in at;
 	signal(SIGPIPE, SIG_IGN);
-	interface_up();
+	loopback_up();
 	int server = listening(&at), ends[2];
 	pb_pin(0);
 	ends[0] = connected(&at);
@@ -228,5 +252,11 @@ int main(int count, char **words)
 	if (wanted(count, words, "udp")) udp("udp_rt_1cpu", 0, 0);
 	if (wanted(count, words, "rate")) rate("tcp_connection_1cpu", 0, 0);
 	if (wanted(count, words, "bandwidth")) { bandwidth("tcp_bw_1cpu", 0, 0); bandwidth("tcp_bw_2cpu", 0, 1); }
+	if (wanted(count, words, "unix")) {
+		pair("unix_rt_1cpu", 0, 0);
+		pair("unix_rt_2cpu", 0, 1);
+		pair_bandwidth("unix_bw_1cpu", 0, 0);
+		pair_bandwidth("unix_bw_2cpu", 0, 1);
+	}
 	return 0;
 }

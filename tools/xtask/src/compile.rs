@@ -170,8 +170,8 @@ fn tokio(workspace: &Workspace) -> Result<PathBuf> {
     )
 }
 
-/// What the dynamically linked ones of [`test_programs`] need: files of the cross compiler's libc, and their places.
-pub const TEST_LIBRARIES: &[(&str, &str)] = &[
+/// What the dynamically linked ones of [`test_programs`] and [`peer_programs`] need: files of the cross compiler's libc, and their places.
+pub const LIBRARIES: &[(&str, &str)] = &[
     (
         "/usr/powerpc64le-linux-gnu/lib/ld64.so.2",
         "/lib64/ld64.so.2",
@@ -191,6 +191,10 @@ pub fn peer_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
         gcc(&[source], &flags, &program)?;
         programs.push((name, program));
     }
+    let program = folder.join("trivial_dynamic");
+    let source = workspace.root.join("tools/peer/programs/trivial.c");
+    gcc(&[source], &["-O2", "-Wall", "-Wextra", "-s"], &program)?;
+    programs.push(("trivial_dynamic".to_owned(), program));
     programs.extend(partition_programs(workspace)?);
     Ok(programs)
 }

@@ -183,7 +183,7 @@ impl Built {
         {
             disk.test_program(&name, &program)?;
         }
-        for (library, place) in compile::TEST_LIBRARIES {
+        for (library, place) in compile::LIBRARIES {
             disk.add(Path::new(library), place)?;
         }
         disk.test_program(

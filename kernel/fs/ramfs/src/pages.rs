@@ -5,7 +5,7 @@ mod holes;
 use crate::Shared;
 use abi::{Cid, Errno, PAGE_SHIFT, PAGE_SIZE};
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
 use memory::{Frame, Kind, PageError, PageMap, PageSource, remains};
 use sync::{Rank, SpinLock};
 use vfs::Seals;
@@ -13,9 +13,8 @@ use wait::{Attempt, Sink, Source, Stop};
 
 /// Largest size of a file: what an `off_t` can say.
 pub(crate) const SIZE_LIMIT: u64 = i64::MAX as u64;
-/// How many bytes are moved at once between a page and a program. They pass over the kernel's stack.
-const CHUNK: usize = 2048;
-static ZEROS: [u8; CHUNK] = [0; CHUNK];
+/// What a hole reads as.
+static ZEROS: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
 
 /// The contents of one file.
 pub(crate) struct Pages {
@@ -43,10 +42,16 @@ fn within_page(offset: u64) -> usize {
     (offset % PAGE_SIZE as u64) as usize
 }
 
-/// How much to move at `offset` of `remaining` bytes: within one page and one chunk.
+/// How much to move at `offset` of `remaining` bytes: within one page.
 fn stretch(offset: u64, remaining: u64) -> usize {
-    let in_page = (PAGE_SIZE - within_page(offset)).min(CHUNK);
+    let in_page = PAGE_SIZE - within_page(offset);
     usize::try_from(remaining).map_or(in_page, |remaining| remaining.min(in_page))
+}
+
+/// The `length` bytes of a page that are at `offset` of the file.
+fn part(page: &[AtomicU8], offset: u64, length: usize) -> Result<&[AtomicU8], Errno> {
+    let start = within_page(offset);
+    page.get(start..start + length).ok_or(Errno::EIO)
 }
 
 impl Pages {
@@ -147,7 +152,6 @@ impl Pages {
 
     /// Reads from `offset`; the caller holds the node's lock.
     pub(crate) fn read(&self, offset: u64, sink: &mut dyn Sink) -> Attempt<usize> {
-        let mut buffer = [0u8; CHUNK];
         let mut done = 0usize;
         loop {
             let at = offset.saturating_add(done as u64);
@@ -159,15 +163,11 @@ impl Pages {
             if length == 0 {
                 return Ok(done);
             }
-            let bytes = match frame {
-                Some(frame) => {
-                    let bytes = buffer.get_mut(..length).ok_or(Errno::EIO)?;
-                    frame.read(within_page(at), bytes);
-                    &*bytes
-                }
-                None => ZEROS.get(..length).ok_or(Errno::EIO)?,
+            let put = match frame {
+                Some(frame) => sink.put_shared(part(frame.bytes(), at, length)?),
+                None => sink.put(ZEROS.get(..length).ok_or(Errno::EIO)?),
             };
-            match sink.put(bytes) {
+            match put {
                 Ok(()) => done += length,
                 Err(Stop::Error(_)) if done > 0 => return Ok(done),
                 Err(stop) => return Err(stop),
@@ -207,7 +207,6 @@ impl Pages {
         source: &mut dyn Source,
         done: &mut usize,
     ) -> Attempt<()> {
-        let mut buffer = [0u8; CHUNK];
         loop {
             let at = offset.saturating_add(*done as u64);
             let length = stretch(
@@ -226,8 +225,6 @@ impl Pages {
                 Errno::ENOMEM => Errno::ENOSPC,
                 other => other,
             })?;
-            let bytes = buffer.get_mut(..length).ok_or(Errno::EIO)?;
-            source.take(bytes)?;
             let mut state = self.state.lock();
             let end = at + length as u64;
             if end > state.size {
@@ -235,7 +232,7 @@ impl Pages {
                 state.size = end;
             }
             drop(state);
-            frame.write(within_page(at), bytes);
+            source.take_shared(part(frame.bytes_to_write(), at, length)?)?;
             *done += length;
         }
     }
@@ -299,10 +296,7 @@ impl State {
         let Some(frame) = self.frames.get(&page_of(self.size)) else {
             return;
         };
-        for offset in (start..PAGE_SIZE).step_by(CHUNK) {
-            let length = (PAGE_SIZE - offset).min(CHUNK);
-            frame.write(offset, ZEROS.get(..length).unwrap_or_default());
-        }
+        frame.write(start, ZEROS.get(start..).unwrap_or_default());
     }
 }
 

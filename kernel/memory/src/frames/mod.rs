@@ -33,7 +33,7 @@ use abi::{Cid, Errno, PAGE_SIZE, Pages};
 use buddy::{Buddy, ORDERS};
 use core::num::NonZeroU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicU32, fence};
+use core::sync::atomic::{AtomicU8, AtomicU32, fence};
 use sync::{Rank, SpinLock};
 
 /// What a frame is used for.
@@ -397,6 +397,19 @@ impl Frame {
         accounts::charge(Cid(meta.owner.load(Relaxed)), meta.kind(), -1);
         meta.set_used(owner.0, kind, 0);
         accounts::charge(owner, kind, 1);
+    }
+
+    /// The bytes, which others may change at any moment.
+    #[must_use]
+    pub fn bytes(&self) -> &[AtomicU8] {
+        contents::bytes(self.0.get()).map_or(&[], |bytes| bytes)
+    }
+
+    /// The same, to be written to.
+    #[must_use]
+    pub fn bytes_to_write(&self) -> &[AtomicU8] {
+        self.written();
+        self.bytes()
     }
 
     /// Fills `into` from the bytes at `offset`; bytes beyond the frame are left as they are.

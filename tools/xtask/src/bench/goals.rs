@@ -40,6 +40,16 @@ const fn cost(figure: &'static str, sentence: &'static str, at_most: f64) -> Goa
     }
 }
 
+/// A bandwidth, of which a byte may take 0.8 of Linux's time.
+const fn rate(figure: &'static str, sentence: &'static str) -> Goal {
+    Goal {
+        figure,
+        sentence,
+        bound: Bound::Ratio(0.8),
+        better: Better::More,
+    }
+}
+
 const fn bound(figure: &'static str, sentence: &'static str, at_most: f64) -> Goal {
     Goal {
         figure,
@@ -70,6 +80,16 @@ pub const GOALS: &[Goal] = &[
         "sched_yield between two processes",
         0.35,
     ),
+    cost(
+        "ring2_per_switch",
+        "switch between two processes in a ring",
+        0.35,
+    ),
+    cost("ring16_per_switch", "the same among 16", 0.35),
+    cost("futex_rt_1cpu", "futex round trip of two threads", 0.35),
+    cost("futex_rt_2cpu", "the same on two CPUs", 0.35),
+    cost("futex_wake_nobody", "futex wake, nobody waits", 0.35),
+    cost("thread_create_join", "thread created and joined", 0.4),
     cost("fork_exit_wait", "fork, exit and wait", 0.3),
     cost(
         "fork_exec_wait_tiny",
@@ -80,6 +100,11 @@ pub const GOALS: &[Goal] = &[
         "fork_exec_wait_libc",
         "fork, exec of a static program and wait",
         0.25,
+    ),
+    cost(
+        "fork_exec_wait_dynamic",
+        "fork, exec of a dynamic program and wait",
+        0.4,
     ),
     cost("sigaction", "sigaction", 0.4),
     cost(
@@ -93,18 +118,26 @@ pub const GOALS: &[Goal] = &[
         "mmap, touch and munmap of 4 MiB",
         0.6,
     ),
-    Goal {
-        figure: "pipe_bw_1cpu",
-        sentence: "bandwidth of a pipe (time for a byte)",
-        bound: Bound::Ratio(0.8),
-        better: Better::More,
-    },
-    Goal {
-        figure: "pipe_bw_2cpu",
-        sentence: "the same on two CPUs",
-        bound: Bound::Ratio(0.8),
-        better: Better::More,
-    },
+    cost("file_read_64K", "64 KiB read from the page cache", 0.6),
+    cost("file_create_unlink", "file created and removed", 0.6),
+    cost(
+        "sleeper_memory_each",
+        "memory for each of 200 sleeping processes",
+        0.4,
+    ),
+    rate("pipe_bw_1cpu", "bandwidth of a pipe (time for a byte)"),
+    rate("pipe_bw_2cpu", "the same on two CPUs"),
+    cost(
+        "unix_rt_1cpu",
+        "round trip of a byte over a UNIX socket",
+        0.5,
+    ),
+    cost("unix_rt_2cpu", "the same on two CPUs", 0.5),
+    rate(
+        "unix_bw_1cpu",
+        "bandwidth of a UNIX socket (time for a byte)",
+    ),
+    rate("unix_bw_2cpu", "the same on two CPUs"),
     cost("tcp_rt_1cpu", "round trip of a byte over TCP", 0.4),
     cost("tcp_rt_2cpu", "the same on two CPUs", 0.4),
     cost("udp_rt_1cpu", "round trip of a datagram", 0.4),
@@ -118,18 +151,15 @@ pub const GOALS: &[Goal] = &[
         "connection of a process with itself",
         0.4,
     ),
-    Goal {
-        figure: "tcp_bw_1cpu",
-        sentence: "bandwidth of TCP (time for a byte)",
-        bound: Bound::Ratio(0.8),
-        better: Better::More,
-    },
-    Goal {
-        figure: "tcp_bw_2cpu",
-        sentence: "the same on two CPUs",
-        bound: Bound::Ratio(0.8),
-        better: Better::More,
-    },
+    rate("tcp_bw_1cpu", "bandwidth of TCP (time for a byte)"),
+    rate("tcp_bw_2cpu", "the same on two CPUs"),
+    cost("python_start", "python3 -c pass", 0.8),
+    cost("sqlite_insert", "sqlite3, 10 000 rows inserted", 0.8),
+    cost("gcc_hello", "gcc of a small program", 0.8),
+    cost("git_gc", "git gc of some hundred files", 0.8),
+    rate("redis_PING_MBULK", "redis-benchmark PING (time for one)"),
+    rate("redis_SET", "the same for SET"),
+    rate("redis_GET", "the same for GET"),
     cost("wake_idle_p50", "lateness of a 1 ms sleeper, median", 1.0),
     cost("wake_idle_p99", "the same, 99th percentile", 0.5),
     cost(
@@ -208,6 +238,11 @@ pub const GOALS: &[Goal] = &[
     bound("attack_call_loss", "lost beside one that calls", 1.0),
     bound("attack_timer_loss", "lost beside one with timers", 1.0),
     bound(
+        "interrupts_off",
+        "longest time with interrupts off",
+        1_000_000.0,
+    ),
+    bound(
         "command_p99",
         "a command beside 8 that are busy, p99",
         100_000.0,
@@ -221,6 +256,8 @@ pub struct Suite {
     pub name: &'static str,
     /// What it runs; nothing for what every boot measures.
     pub plan: &'static str,
+    /// Debian's packages that it runs. Such suites have boots of their own.
+    pub packages: &'static [&'static str],
     /// Whether Linux can do it on this machine too.
     pub has_peer: bool,
     /// Whether it means anything when time is the number of instructions and the run is short.
@@ -231,8 +268,21 @@ const fn suite(name: &'static str, plan: &'static str) -> Suite {
     Suite {
         name,
         plan,
+        packages: &[],
         has_peer: true,
         is_counted: true,
+    }
+}
+
+/// A suite of Debian's programs; too long to be counted.
+const fn programs(
+    name: &'static str,
+    packages: &'static [&'static str],
+    plan: &'static str,
+) -> Suite {
+    Suite {
+        packages,
+        ..timed(name, plan)
     }
 }
 
@@ -255,7 +305,9 @@ pub const ALIASES: &[(&str, &[&str])] = &[
     (
         "abi",
         &[
-            "syscall", "clock", "pipe", "yield", "fork", "exec", "signal", "fault", "pipebw", "net",
+            "syscall", "clock", "pipe", "yield", "ring", "threads", "fork", "exec", "signal",
+            "fault", "file", "sleepers", "pipebw", "net", "python", "sqlite", "gcc", "git",
+            "redis",
         ],
     ),
     ("partitions", &["cont", "density", "scale", "turns"]),
@@ -268,12 +320,41 @@ pub const SUITES: &[Suite] = &[
     suite("clock", "/b/micro clock"),
     suite("pipe", "/b/micro pipe"),
     suite("yield", "/b/micro yield"),
+    suite("ring", "/b/ring"),
+    suite("threads", "/b/threads"),
     suite("fork", "/b/micro fork"),
     suite("exec", "/b/micro exec"),
     suite("signal", "/b/micro signal"),
     suite("fault", "/b/micro fault"),
+    suite("file", "/b/file"),
+    suite("sleepers", "/b/sleepers"),
     suite("pipebw", "/b/micro pipebw"),
     suite("net", "/b/net"),
+    programs(
+        "python",
+        &["python3-minimal"],
+        "/b/command python_start python3 -c pass",
+    ),
+    programs(
+        "sqlite",
+        &["sqlite3"],
+        "/b/command sqlite_insert sqlite3 /tmp/base",
+    ),
+    programs(
+        "gcc",
+        &["gcc", "libc6-dev"],
+        "/b/command gcc_hello gcc -o /tmp/hello /b/hello.c",
+    ),
+    programs(
+        "git",
+        &["git", "libc6-dev", "coreutils"],
+        "/b/command - git init --quiet /tmp/work\n\
+         /b/command - cp -r /usr/include/linux /tmp/work\n\
+         /b/command - git -C /tmp/work add .\n\
+         /b/command - git -C /tmp/work -c user.name=a -c user.email=a@b commit --quiet -m all\n\
+         /b/command git_gc git -C /tmp/work -c gc.aggressiveWindow=10 gc --quiet --force --aggressive",
+    ),
+    programs("redis", &["redis-server", "redis-tools"], "/b/redis"),
     suite("wake", "/b/wake"),
     suite("cont", "/b/partitions life 100"),
     suite("density", "/b/partitions density 1000"),

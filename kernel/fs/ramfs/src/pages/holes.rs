@@ -2,7 +2,7 @@
 //!
 //! A page that somebody has mapped cannot be taken away from him: it stays, and is cleared.
 
-use super::{CHUNK, Pages, SIZE_LIMIT, State, ZEROS, page_of, within_page};
+use super::{Pages, SIZE_LIMIT, State, ZEROS, page_of, within_page};
 use abi::{Errno, PAGE_SIZE};
 use core::ops::Range;
 
@@ -82,12 +82,11 @@ impl State {
         if whole && !frame.is_shared() {
             return self.frames.remove(&page).is_some();
         }
-        let mut at = part.start;
-        while at < part.end {
-            let length = usize::try_from(part.end - at).map_or(CHUNK, |rest| rest.min(CHUNK));
-            frame.write(within_page(at), ZEROS.get(..length).unwrap_or_default());
-            at += length as u64;
-        }
+        let length = usize::try_from(part.end - part.start).unwrap_or(PAGE_SIZE);
+        frame.write(
+            within_page(part.start),
+            ZEROS.get(..length).unwrap_or_default(),
+        );
         false
     }
 }
