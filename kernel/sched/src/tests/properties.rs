@@ -236,9 +236,9 @@ proptest! {
     /// threads and CPUs.
     #[test]
     fn sched0061_division_is_water_filling(
-        cpus in 1usize..9,
+        cpus in 1usize..17,
         minima in any::<bool>(),
-        partitions in proptest::collection::vec((1u16..200, 0u16..1_000, 1usize..7), 1..10),
+        partitions in proptest::collection::vec((1u16..200, 0u16..1_000, 1usize..20), 1..10),
     ) {
         let mut machine = machine(cpus, "wlm");
         let mut cids = Vec::new();
