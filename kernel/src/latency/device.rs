@@ -7,7 +7,7 @@ use abi::Errno;
 use abi::linux::SystemCall;
 use alloc::sync::Arc;
 use core::fmt::{self, Write};
-use devfs::{Device, Export, Item};
+use devfs::{Device, Item};
 use fallible::Text;
 use sync::Rank;
 use sync::contention::{self, Contention};
@@ -22,13 +22,7 @@ const NUMBER: DeviceNumber = DeviceNumber::new(240, 1);
 /// # Errors
 /// EEXIST when it is.
 pub fn register(devices: &devfs::Devices) -> Result<(), Errno> {
-    devices.register(Item::device(
-        "latency",
-        0o600,
-        Export::GlobalOnly,
-        NUMBER,
-        fallible::arc(LatencyDevice)?,
-    )?)
+    devices.register(Item::of_global("latency", NUMBER, LatencyDevice)?)
 }
 
 struct LatencyDevice;
