@@ -62,6 +62,7 @@ fn line(out: &mut Text, cpu: u16, longest: &Longest) -> fmt::Result {
         Work::Interrupt => out.write_str("interrupt")?,
         Work::Exception => out.write_str("exception")?,
         Work::Exit => out.write_str("exit")?,
+        Work::Job => out.write_str("job")?,
     }
     writeln!(out, " at {:#x}; timer late {late} ns", longest.address)
 }

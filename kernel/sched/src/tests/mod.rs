@@ -8,6 +8,7 @@ mod crowds;
 mod edf;
 mod entities;
 mod hotplug;
+mod jobs;
 mod limits;
 mod malice;
 mod policies;
