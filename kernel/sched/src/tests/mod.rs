@@ -16,6 +16,7 @@ mod properties;
 mod recordings;
 mod shares;
 mod sleepers;
+mod storms;
 mod wakeups;
 
 use crate::simulation::{Machine, TIMEBASE};

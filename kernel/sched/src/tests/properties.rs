@@ -186,7 +186,7 @@ fn take(machine: &mut Machine, ids: &mut Vec<EntityId>, step: Step) {
 
 /// The ideal division: everyone's part is λ × weight, but at least its minimum, and no more than it can use; λ
 /// is found by bisection. In CPUs; `wants` are weight, minimum and most.
-fn water_fill(cpus: f64, wants: &[(f64, f64, f64)]) -> Vec<f64> {
+pub(super) fn water_fill(cpus: f64, wants: &[(f64, f64, f64)]) -> Vec<f64> {
     let part = |level: f64, &(weight, least, most): &(f64, f64, f64)| {
         (level * weight).max(least).min(most)
     };
