@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use arch::cpu::CpuNumber;
 use arch::interrupts::Source;
 use core::sync::atomic::{AtomicU16, Ordering};
-use devfs::{Device, Export, Item};
+use devfs::{Device, Item};
 use fallible::NoMemory;
 use sync::{Rank, SpinLock};
 use tty::{Terminal, TerminalOutput};
@@ -178,14 +178,8 @@ impl Console {
 
     fn register(&self, devices: &devfs::Devices) -> Result<(), Errno> {
         let device = |name: &str, number| {
-            let opener = fallible::arc(Opener(self.terminal.clone()))?;
-            devices.register(Item::device(
-                name,
-                0o600,
-                Export::GlobalOnly,
-                number,
-                opener,
-            )?)
+            let opener = Opener(self.terminal.clone());
+            devices.register(Item::of_global(name, number, opener)?)
         };
         if self.number == 0 {
             device("console", CONSOLE_NUMBER)?;

@@ -1,13 +1,14 @@
 //! Which thread runs on this CPU, for those that a call reaches without it: devices, procfs, terminals.
 
 use crate::process::Process;
+use crate::reclamation;
 use crate::thread::Thread;
 use abi::{Cid, Pid};
 use alloc::sync::Arc;
 use arch::cpu::PerCpu;
 use core::sync::atomic::{AtomicU16, Ordering};
-use memory::PageMap;
 use memory::heap::Payer;
+use memory::{PageMap, Remains};
 use sync::{Rank, SpinLock};
 
 static CURRENT: PerCpu<SpinLock<Option<Arc<Thread>>>> =
@@ -58,10 +59,11 @@ pub fn with<T>(look: impl FnOnce(&Thread) -> T) -> Option<T> {
     CURRENT.mine().lock().as_deref().map(look)
 }
 
-/// Keeps what the thread on this CPU has let go of until it returns to its program. Where there is none it is given back now.
+/// Keeps what the thread on this CPU has let go of until it returns to its program. Where there is none, a job gives it back.
 pub fn keep(pages: PageMap) {
-    if let Some(thread) = thread() {
-        thread.leave(pages);
+    match thread() {
+        Some(thread) => thread.leave(pages),
+        None => reclamation::begin(partition(), Remains::of(pages)),
     }
 }
 

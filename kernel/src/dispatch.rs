@@ -1,15 +1,16 @@
-//! The dispatcher: one loop a CPU that runs threads until they park, exit or have had their slice.
+//! The dispatcher: one loop a CPU that runs threads and jobs until they park, exit or have had their slice.
 //!
 //! The kernel has one stack a CPU and runs with interrupts off. A thread enters it by a trap, which is a value
 //! that [`arch::run_user`] returns; everything the trap asks for is done here on the CPU's stack, and the loop
 //! goes on with the same thread or another. Nothing below the dispatcher ever waits.
 //!
-//! Time is charged at each boundary: to the thread's partition while it runs and while the kernel works for
+//! Time is charged at each boundary: to the partition of the thread or job while it runs and while the kernel works for
 //! it, to nobody (idle) while the CPU rests, to Global for the dispatcher's own work in between.
 //!
 //! Lock: the scheduler and the table of entities, rank `Scheduler`, innermost but for memory and the log.
 
 use crate::hotplug;
+use crate::job::Job;
 use crate::latency::{self, Work};
 use crate::others;
 use crate::running::Running;
@@ -20,7 +21,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use arch::cpu::CpuNumber;
-use fallible::NoMemory;
+use fallible::{Map, NoMemory};
 use sched::{
     Attributes, Cpu, CpuClock, CpuSet, Decision, Entitlement, EntityId, Event, Policy, Reason,
     Refusal, Scheduler, Wakeup,
@@ -32,7 +33,7 @@ use trace::Severity;
 /// the end moves by a microsecond or two each time, and programming the decrementer anew would cost more than the wake-up.
 const SLACK: Nanos = Nanos(20_000);
 
-/// The scheduler and the threads that it knows by number.
+/// The scheduler and what it knows by number.
 pub struct Dispatch {
     state: SpinLock<State>,
     /// `SLACK` in ticks.
@@ -41,13 +42,90 @@ pub struct Dispatch {
 
 struct State {
     scheduler: Scheduler,
-    threads: Vec<Option<Arc<Thread>>>,
+    entities: Vec<Option<Runnable>>,
+    /// The jobs of partitions, by the places of their entities.
+    jobs: Map<(Cid, u32), Arc<Job>>,
+}
+
+/// What the scheduler puts on a CPU.
+#[derive(Clone)]
+pub enum Runnable {
+    /// A thread of a program.
+    Thread(Arc<Thread>),
+    /// Work without a thread.
+    Job(Arc<Job>),
+}
+
+impl Runnable {
+    fn set_entity(&self, entity: EntityId) {
+        match self {
+            Runnable::Thread(thread) => thread.set_entity(Some(entity)),
+            Runnable::Job(job) => job.set_entity(entity),
+        }
+    }
+}
+
+/// How long what a CPU runs may go on.
+pub struct Slice {
+    /// The CPU.
+    pub cpu: usize,
+    /// When it has to make room; `None`: only when it is asked to.
+    pub until: Option<Ticks>,
+    /// When this was last asked of the clock: at the trap, or at a look in the middle of long work.
+    pub seen: Ticks,
+}
+
+impl Slice {
+    /// Until a point of time on a CPU.
+    pub fn new(cpu: usize, until: Option<Ticks>) -> Self {
+        Self {
+            cpu,
+            until,
+            seen: Ticks(0),
+        }
+    }
+
+    /// Whether it has to make room; `asked` when somebody has rung for this CPU.
+    pub fn is_over(&mut self, asked: bool) -> bool {
+        // A reading of the clock is dear on an emulator. What has become due since is found when the program is entered.
+        let due = self.until.is_some_and(|until| self.seen >= until);
+        if !due && !asked {
+            return false;
+        }
+        let now = arch::time::now();
+        match system().dispatch.go_on(self.cpu, now) {
+            Some(until) => {
+                self.until = until;
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// The same at a point in the middle of long work, at which everything is taken that an interrupt would bring: devices
+    /// and timers do not wait for the work's end.
+    pub fn is_over_after_look(&mut self) -> bool {
+        self.look();
+        // Answered first: whoever rings has published before.
+        let asked = others::answer();
+        self.is_over(asked)
+    }
+
+    /// Takes what an interrupt would bring.
+    pub fn look(&mut self) {
+        let system = system();
+        system.serve_interrupts();
+        let now = arch::time::now();
+        latency::end(now);
+        system.timers.expire(now, now);
+        self.seen = now;
+    }
 }
 
 /// What a CPU does next.
 pub struct Next {
-    /// The thread to run; none: rest.
-    pub thread: Option<Arc<Thread>>,
+    /// What to run; none: rest.
+    pub run: Option<Runnable>,
     /// When to ask again at the latest.
     pub until: Option<Ticks>,
     /// The CPU is to go out of use instead.
@@ -55,11 +133,12 @@ pub struct Next {
 }
 
 impl Dispatch {
-    /// A dispatcher without threads.
+    /// A dispatcher with nothing to run.
     pub fn new(timebase: Timebase, cpus: usize, policy: Box<dyn Policy>) -> Self {
         let state = State {
             scheduler: Scheduler::new(timebase, cpus, policy),
-            threads: Vec::new(),
+            entities: Vec::new(),
+            jobs: Map::new(),
         };
         Self {
             state: SpinLock::new(Rank::Scheduler, state),
@@ -108,40 +187,41 @@ impl Dispatch {
         demand(wakeup);
     }
 
-    /// Makes a thread known and runnable.
+    /// Makes a thread or a job known and runnable.
     ///
     /// # Errors
     /// EAGAIN when there is no room for it.
-    pub fn admit(
-        &self,
-        thread: &Arc<Thread>,
-        cid: Cid,
-        attributes: Attributes,
-    ) -> Result<(), Errno> {
+    pub fn admit(&self, runnable: Runnable, cid: Cid, attributes: Attributes) -> Result<(), Errno> {
         let now = arch::time::now();
         let entity = {
             let mut state = self.state.lock();
             // Entities have the lowest numbers that are free, so there is one more at the most.
-            state.threads.try_reserve(1).map_err(NoMemory::from)?;
+            state.entities.try_reserve(1).map_err(NoMemory::from)?;
             let entity = state
                 .scheduler
                 .admit(cid, attributes)
                 .map_err(|_| Errno::EAGAIN)?;
-            let index = entity.index as usize;
-            if state.threads.len() <= index {
-                state.threads.resize(index + 1, None);
+            if let Runnable::Job(job) = &runnable
+                && state.jobs.insert((cid, entity.index), job.clone()).is_err()
+            {
+                state.scheduler.retire(entity, now).ok();
+                return Err(Errno::ENOMEM);
             }
-            if let Some(place) = state.threads.get_mut(index) {
-                *place = Some(thread.clone());
+            let index = entity.index as usize;
+            if state.entities.len() <= index {
+                state.entities.resize(index + 1, None);
+            }
+            if let Some(place) = state.entities.get_mut(index) {
+                *place = Some(runnable.clone());
             }
             entity
         };
-        thread.set_entity(Some(entity));
+        runnable.set_entity(entity);
         self.wake_at(entity, now);
         Ok(())
     }
 
-    /// Makes a parked thread runnable.
+    /// Makes a parked thread, or a job that waits, runnable.
     pub fn wake(&self, entity: EntityId) {
         self.wake_at(entity, arch::time::now());
     }
@@ -162,16 +242,16 @@ impl Dispatch {
             let mut state = self.state.lock();
             if state.scheduler.is_recalled(Cpu(cpu as u16)) {
                 return Next {
-                    thread: None,
+                    run: None,
                     until: None,
                     leave: true,
                 };
             }
             let Decision { run, until, others } = state.scheduler.pick(Cpu(cpu as u16), now);
-            let thread =
-                run.and_then(|entity| state.threads.get(entity.index as usize).cloned().flatten());
+            let run =
+                run.and_then(|entity| state.entities.get(entity.index as usize).cloned().flatten());
             let next = Next {
-                thread,
+                run,
                 until,
                 leave: false,
             };
@@ -191,7 +271,7 @@ impl Dispatch {
         self.with(|scheduler| scheduler.partition_cpus(cid))
     }
 
-    /// Takes the running thread off a CPU.
+    /// Takes what runs off a CPU.
     pub fn put_back(&self, cpu: usize, now: Ticks, reason: Reason) {
         self.state
             .lock()
@@ -204,29 +284,25 @@ impl Dispatch {
         self.state.lock().scheduler.is_contended()
     }
 
-    /// Until when the running thread may go on; `None` when it has to make room.
+    /// Until when what runs may go on; `None` when it has to make room.
     pub fn go_on(&self, cpu: usize, now: Ticks) -> Option<Option<Ticks>> {
         let state = self.state.lock();
         let cpu = Cpu(cpu as u16);
         (!state.scheduler.must_preempt(cpu, now)).then(|| state.scheduler.until(cpu))
     }
 
-    /// Forgets the thread that ran on a CPU and is over.
-    pub fn bury(&self, cpu: usize, now: Ticks, thread: &Arc<Thread>) {
-        let entity = thread.entity();
-        thread.set_entity(None);
-        let _thread = {
-            let mut state = self.state.lock();
-            state
-                .scheduler
-                .put_back(Cpu(cpu as u16), now, Reason::Exited);
-            entity.and_then(|entity| {
-                state
-                    .threads
-                    .get_mut(entity.index as usize)
-                    .and_then(Option::take)
-            })
-        };
+    /// Forgets what ran on a CPU and is over; the answer is to be dropped without a lock.
+    pub fn bury(&self, cpu: usize, now: Ticks, entity: EntityId) -> Option<Runnable> {
+        let mut state = self.state.lock();
+        state
+            .scheduler
+            .put_back(Cpu(cpu as u16), now, Reason::Exited);
+        let place = state.entities.get_mut(entity.index as usize);
+        let over = place.and_then(Option::take);
+        if let Some(Runnable::Job(job)) = &over {
+            state.jobs.remove(&(job.cid(), entity.index));
+        }
+        over
     }
 
     /// Lets the scheduler work: partitions, niceness, accounts.
@@ -285,10 +361,40 @@ impl Dispatch {
             .ok()
     }
 
-    /// Forgets a partition without threads.
+    /// Whether a partition has used up its hard maximum for now.
+    pub fn is_at_maximum(&self, cid: Cid, now: Ticks) -> bool {
+        self.with(|scheduler| scheduler.is_at_maximum(cid, now))
+    }
+
+    /// Forgets a partition without threads. What its jobs have not done yet they do for Global.
     pub fn remove_partition(&self, cid: Cid) {
-        // One that is not there needs no forgetting; one with threads is not unloaded.
-        self.with(|scheduler| scheduler.remove_partition(cid, arch::time::now()).ok());
+        let now = arch::time::now();
+        let mut asked = Wakeup::default();
+        let _left = {
+            let state = &mut *self.state.lock();
+            let mut left = None;
+            while let Some((&(_, index), job)) = state.jobs.range((cid, 0)..=(cid, u32::MAX)).next()
+            {
+                job.become_global();
+                if let Some(wakeup) = job
+                    .entity()
+                    .and_then(|entity| state.scheduler.transfer(entity, Cid::GLOBAL, now).ok())
+                {
+                    asked.merge(wakeup);
+                }
+                // Others have it, so nothing goes with this.
+                left = state.jobs.remove(&(cid, index));
+            }
+            // One that is not there needs no forgetting; one with threads is not unloaded.
+            state.scheduler.remove_partition(cid, now).ok();
+            left
+        };
+        demand(asked);
+    }
+
+    /// Whether a partition is there.
+    pub fn knows(&self, cid: Cid) -> bool {
+        self.with(|scheduler| scheduler.knows(cid))
     }
 
     /// Another policy takes over.
@@ -335,8 +441,10 @@ pub fn run() -> ! {
         if next.leave {
             hotplug::depart(arch::cpu::this(), clock);
         }
-        match next.thread {
-            Some(thread) => Running::new(thread, cpu, &clock, next.until).run(),
+        let slice = Slice::new(cpu, next.until);
+        match next.run {
+            Some(Runnable::Thread(thread)) => Running::new(thread, slice, &clock).run(),
+            Some(Runnable::Job(job)) => job.run(slice),
             None => rest(&clock, next.until),
         }
     }

@@ -5,6 +5,7 @@
 //! one of them.
 
 use crate::calls::message_queue::Notice;
+use crate::overdue::Overdue;
 use crate::partitions;
 use crate::system::system;
 use abi::{Cid, Errno, Ticks};
@@ -51,6 +52,8 @@ pub struct Environment {
     network: Once<Arc<Stack>>,
     /// The next name that is chosen for a socket.
     next_name: AtomicU32,
+    /// Its timers that are due and wait for its turn on a CPU.
+    pub overdue: Arc<Overdue>,
     /// Threads that wait for the last process to go.
     pub emptied: WaitQueue,
     /// When it was loaded.
@@ -91,6 +94,7 @@ impl Environment {
             message_queues: QueueNames::default(),
             network: Once::new(),
             next_name: AtomicU32::new(1),
+            overdue: fallible::arc(Overdue::new())?,
             emptied: WaitQueue::new(),
             since: arch::time::now(),
             boot_id: Once::new(),

@@ -3,6 +3,7 @@
 //! The tree answers what has to be told to whom; it is told here, after the tree's lock is released.
 
 use crate::environment::{self, Environment};
+use crate::job::{self, Job, Work};
 use crate::process::Process;
 use crate::ptrace;
 use crate::signals::{self, Origin};
@@ -10,6 +11,7 @@ use crate::system::{Numbered, Tree, system};
 use abi::linux::{ActionFlags, SigInfo, SignalNumber};
 use abi::{Cid, Pid};
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
 use process::{ExitStatus, Notice, Report, Step, Usage, VPid};
 
 /// The process with a global number, if it has not been reaped.
@@ -24,6 +26,9 @@ pub fn find(pid: Pid) -> Option<Arc<Process>> {
 
 /// So many tracees and children are let go of at a time.
 const STEP: usize = 16;
+
+/// So many processes are killed at a time.
+const KILLED: usize = 4;
 
 /// Whether a process has more tracees and children than its end lets go of at once.
 pub fn has_many_ties(process: &Process) -> bool {
@@ -168,14 +173,46 @@ pub fn forget(object: Numbered) {
     }
 }
 
-/// Kills everything in a partition: its init has ended or it is stopped by force.
+/// Kills everything in a partition: its init has ended or it is stopped by force. That is a job of the partition, where there is
+/// memory for one.
 ///
 /// Nobody escapes by being made meanwhile: after it has been closed nobody is admitted, and who was admitted before and
 /// joins the tree later looks whether it is closed (`Process::end_if_closed`).
-pub fn kill_partition(environment: &Environment) {
+pub fn kill_partition(environment: &Arc<Environment>) {
     environment.wpar.close();
-    for process in of_partition(environment.cid()) {
-        process.end(ExitStatus::KILLED);
+    let killing = || Killing {
+        environment: environment.clone(),
+        from: AtomicU32::new(VPid::INIT.0),
+    };
+    if Job::start(environment.cid(), killing()).is_err() {
+        let killing = killing();
+        while killing.step() == job::Step::Again {}
+    }
+}
+
+/// The end of all processes of a partition.
+struct Killing {
+    environment: Arc<Environment>,
+    /// The number from which on they have not been looked at.
+    from: AtomicU32,
+}
+
+impl Work for Killing {
+    fn step(&self) -> job::Step {
+        let mut from = VPid(self.from.load(Ordering::Relaxed));
+        for _ in 0..KILLED {
+            let Some(process) = next_of_partition(self.environment.cid(), &mut from) else {
+                return job::Step::Done;
+            };
+            // By now the number may be that of a later partition.
+            if let Some(process) = process
+                && Arc::ptr_eq(&process.environment(), &self.environment)
+            {
+                process.end(ExitStatus::KILLED);
+            }
+        }
+        self.from.store(from.0, Ordering::Relaxed);
+        job::Step::Again
     }
 }
 
@@ -194,11 +231,14 @@ pub fn of_group(group: Pid) -> impl Iterator<Item = Arc<Process>> {
 /// The processes of a partition, one after the other by their numbers: so nobody is left out for want of memory for a list.
 pub fn of_partition(cid: Cid) -> impl Iterator<Item = Arc<Process>> {
     let mut from = VPid::INIT;
-    let next = move || {
-        let tree = system().tree.lock();
-        let (number, object) = tree.pids.next_of(cid, from)?;
-        from = VPid(number.0 + 1);
-        Some(object.process())
-    };
-    core::iter::from_fn(next).flatten()
+    core::iter::from_fn(move || next_of_partition(cid, &mut from)).flatten()
+}
+
+/// What has the first number of a partition from `from` on, which becomes the one behind it; `None` when there is none left,
+/// and no process where the number is that of something else.
+fn next_of_partition(cid: Cid, from: &mut VPid) -> Option<Option<Arc<Process>>> {
+    let tree = system().tree.lock();
+    let (number, object) = tree.pids.next_of(cid, *from)?;
+    *from = VPid(number.0 + 1);
+    Some(object.process())
 }

@@ -3,6 +3,7 @@
 //! Init is executed by the same call as every other program. The page holds `execve(path, argv, envp)` and, in
 //! case that fails, `exit(errno)`; it is gone with the address space that execve replaces.
 
+use crate::dispatch::Runnable;
 use crate::environment::Environment;
 use crate::process::Process;
 use crate::space::Space;
@@ -112,7 +113,9 @@ pub fn make(global: &Arc<Environment>, path: &str) -> Result<(), Errno> {
     let signals = ThreadSignals::default();
     let thread = Thread::new(process.number(), process.clone(), context, signals)?;
     process.add_thread(&thread)?;
-    system()
-        .dispatch
-        .admit(&thread, global.cid(), Attributes::default())
+    system().dispatch.admit(
+        Runnable::Thread(thread.clone()),
+        global.cid(),
+        Attributes::default(),
+    )
 }

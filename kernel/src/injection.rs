@@ -12,7 +12,7 @@ use arch::cpu::PerCpu;
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
-use devfs::{Device, Export, Item};
+use devfs::{Device, Item};
 use memory::injection;
 use process::VPid;
 use vfs::{Access, DeviceNumber, FileOperations, IoContext, OrderFile, Orders, TextFile};
@@ -43,13 +43,7 @@ static LAST: [AtomicU64; SHOWN] = [const { AtomicU64::new(0) }; SHOWN];
 pub fn register(devices: &devfs::Devices) -> Result<(), Errno> {
     injection::watch(place);
     fallible::assure_with(|assured| SPARING.mine().swap(assured, Relaxed));
-    devices.register(Item::device(
-        "injection",
-        0o600,
-        Export::GlobalOnly,
-        NUMBER,
-        fallible::arc(InjectionDevice)?,
-    )?)
+    devices.register(Item::of_global("injection", NUMBER, InjectionDevice)?)
 }
 
 /// Notes whom this CPU works for from now on.

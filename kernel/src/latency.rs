@@ -33,6 +33,8 @@ pub enum Work {
     Exception,
     /// The end of a thread.
     Exit,
+    /// A job's.
+    Job,
 }
 
 impl Work {
@@ -43,6 +45,7 @@ impl Work {
             Work::Interrupt => 3 << 32,
             Work::Exception => 4 << 32,
             Work::Exit => 5 << 32,
+            Work::Job => 6 << 32,
             Work::Call(number) => number as u64,
         }
     }
@@ -54,6 +57,7 @@ impl Work {
             3 => Work::Interrupt,
             4 => Work::Exception,
             5 => Work::Exit,
+            6 => Work::Job,
             _ => Work::Dispatch,
         }
     }

@@ -30,6 +30,7 @@ mod first;
 pub mod hotplug;
 #[cfg(debug_assertions)]
 pub mod injection;
+mod job;
 mod latency;
 #[cfg(debug_assertions)]
 mod lock_order;
@@ -38,6 +39,7 @@ pub mod mounts;
 pub mod options;
 pub mod others;
 pub mod outcome;
+mod overdue;
 pub mod partitions;
 pub mod pid_file;
 pub mod placement;
@@ -46,6 +48,7 @@ pub mod power;
 pub mod proc_source;
 pub mod process;
 pub mod ptrace;
+mod reclamation;
 mod recording;
 mod report;
 pub mod request;

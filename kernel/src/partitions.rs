@@ -396,6 +396,7 @@ pub fn unload(environment: &Arc<Environment>) -> Result<(), Refusal> {
         .environments
         .remove(wpar.cid())
         .ok_or(Errno::ESRCH)?;
+    removed.overdue.close();
     removed.mounts.clear();
     removed.system_v.shared_memory.clear();
     subsystems().destroy(wpar);

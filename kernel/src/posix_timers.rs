@@ -317,7 +317,6 @@ impl PosixTimer {
         let pending = self.is_pending(&process);
         let send = {
             let mut state = self.state.lock();
-            state.handle = None;
             let now = used.unwrap_or_else(|| state.reads.now());
             let count = state.alarm.take(now);
             if count == 0 {

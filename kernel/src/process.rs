@@ -536,6 +536,10 @@ impl Process {
     pub fn alarm_expired(self: Arc<Self>, now: Ticks) {
         let interval = {
             let mut state = self.state.lock();
+            // It may have been stopped or set anew between its time and this.
+            if state.alarm.at.is_none_or(|at| at > now) {
+                return;
+            }
             state.alarm.handle = None;
             state.alarm.at = None;
             state.alarm.interval
@@ -646,12 +650,14 @@ impl Process {
     pub fn thread_exits(self: &Arc<Self>, thread: &Arc<Thread>, cpu: usize) {
         thread.bury();
         let now = arch::time::now();
-        let used = thread.entity().and_then(|entity| {
-            system()
-                .dispatch
-                .with(|scheduler| scheduler.entity_account(entity, now).ok())
+        let entity = thread.entity();
+        thread.set_entity(None);
+        let used = entity.and_then(|entity| {
+            let dispatch = &system().dispatch;
+            let used = dispatch.with(|scheduler| scheduler.entity_account(entity, now).ok());
+            drop(dispatch.bury(cpu, now, entity));
+            used
         });
-        system().dispatch.bury(cpu, now, thread);
         let (last, status) = {
             let mut state = self.state.lock();
             if let Some(used) = used {

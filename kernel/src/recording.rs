@@ -10,7 +10,7 @@ use crate::system::system;
 use abi::Errno;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use devfs::{Device, Export, Item};
+use devfs::{Device, Item};
 use sched::Refusal;
 use sched::recording::{LINE, Recording};
 use sync::{Rank, SpinLock};
@@ -32,13 +32,7 @@ static LAST: SpinLock<Option<Arc<Recording>>> = SpinLock::new(Rank::Log, None);
 /// # Errors
 /// EEXIST when it is.
 pub fn register(devices: &devfs::Devices) -> Result<(), Errno> {
-    devices.register(Item::device(
-        "schedule",
-        0o600,
-        Export::GlobalOnly,
-        NUMBER,
-        fallible::arc(RecordingDevice)?,
-    )?)
+    devices.register(Item::of_global("schedule", NUMBER, RecordingDevice)?)
 }
 
 struct RecordingDevice;

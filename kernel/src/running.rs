@@ -11,12 +11,13 @@ mod traced;
 use crate::calls::{self, Call};
 use crate::cpu_timers;
 use crate::current;
-use crate::dispatch::earlier;
+use crate::dispatch::{Slice, earlier};
 use crate::family;
 use crate::latency::{self, Work};
 use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
 use crate::ptrace::{self, Mode};
+use crate::reclamation;
 use crate::shortage::{self, Relief};
 use crate::signal_frame;
 use crate::signals;
@@ -58,28 +59,23 @@ pub struct Running<'a> {
     /// `None` only once the thread has left.
     body: Option<Box<Body>>,
     space: Option<Arc<Space>>,
-    cpu: usize,
     clock: &'a CpuClock,
-    until: Option<Ticks>,
-    /// When this was last asked of the clock: at the trap, or at a look in the middle of long work.
-    seen: Ticks,
+    slice: Slice,
     /// The call was cut, or has met a missing page: what is due is looked at before its next run.
     cut: bool,
 }
 
 impl<'a> Running<'a> {
-    /// A thread that has been picked, to run until a point of time.
-    pub fn new(thread: Arc<Thread>, cpu: usize, clock: &'a CpuClock, until: Option<Ticks>) -> Self {
+    /// A thread that has been picked, to run for a slice.
+    pub fn new(thread: Arc<Thread>, slice: Slice, clock: &'a CpuClock) -> Self {
         let body = thread.take_body();
-        thread.runs_on(cpu);
+        thread.runs_on(slice.cpu);
         let mut running = Self {
             thread,
             body,
             space: None,
-            cpu,
             clock,
-            until,
-            seen: Ticks(0),
+            slice,
             cut: false,
         };
         current::set(Some(running.thread.clone()));
@@ -114,14 +110,14 @@ impl<'a> Running<'a> {
 
     fn turn(&mut self) -> Turn {
         if core::mem::take(&mut self.cut) {
-            self.seen = look();
+            self.slice.look();
         }
         // Answered first: whoever rings has published before.
         let asked = others::answer();
         if (self.thread.take_attention() || self.is_dumping()) && self.attend() == Turn::Off {
             return Turn::Off;
         }
-        if self.is_preempted(asked) {
+        if self.slice.is_over(asked) {
             return self.leave(Reason::Preempted);
         }
         if self.thread.wants_attention() || self.is_dumping() {
@@ -199,7 +195,7 @@ impl<'a> Running<'a> {
 
     /// Runs the program until it traps.
     fn program(&mut self) -> Turn {
-        let mut until = self.until;
+        let mut until = self.slice.until;
         if self.thread.process.cpu_timers.is_armed() {
             let next = cpu_timers::look(&self.thread.process, arch::time::now());
             if self.thread.wants_attention() {
@@ -224,7 +220,7 @@ impl<'a> Running<'a> {
         latency::end(now);
         let trap = arch::run_user(&mut body.context);
         let now = arch::time::now();
-        self.seen = now;
+        self.slice.seen = now;
         self.clock.enter_kernel(now);
         latency::begin(now, Work::from(&trap), body.context.nip);
         others::back();
@@ -447,7 +443,7 @@ impl<'a> Running<'a> {
 
     /// Parks, with the body back in its place; false when the thread goes on at once.
     fn park_here(&mut self) -> bool {
-        let cpu = self.cpu;
+        let cpu = self.slice.cpu;
         let now = arch::time::now();
         let off = || system().dispatch.put_back(cpu, now, Reason::Blocked);
         let parked = self.thread.park(off);
@@ -473,29 +469,12 @@ impl<'a> Running<'a> {
         Traced::Anew
     }
 
-    /// Whether the thread has to make room; `asked` when somebody has rung for this CPU.
-    fn is_preempted(&mut self, asked: bool) -> bool {
-        // A reading of the clock is dear on an emulator. What has become due since is found when the program is entered.
-        let due = self.until.is_some_and(|until| self.seen >= until);
-        if !due && !asked {
-            return false;
-        }
-        let now = arch::time::now();
-        match system().dispatch.go_on(self.cpu, now) {
-            Some(until) => {
-                self.until = until;
-                false
-            }
-            None => true,
-        }
-    }
-
     /// Leaves the CPU but stays runnable.
     fn leave(&mut self, reason: Reason) -> Turn {
         self.put_body_back();
         system()
             .dispatch
-            .put_back(self.cpu, arch::time::now(), reason);
+            .put_back(self.slice.cpu, arch::time::now(), reason);
         Turn::Off
     }
 
@@ -529,7 +508,10 @@ impl<'a> Running<'a> {
         self.space = None;
         calls::thread::leave_user_traces(&self.thread);
         let process = self.thread.process.clone();
-        process.thread_exits(&self.thread, self.cpu);
+        let cid = process.cid();
+        process.thread_exits(&self.thread, self.slice.cpu);
+        // What went in the last moments.
+        reclamation::begin(cid, self.thread.take_remains());
         Turn::Off
     }
 
@@ -618,9 +600,7 @@ impl<'a> Running<'a> {
     /// to the same place by the attention that it asks for.
     fn by_steps(&mut self, mut step: impl FnMut(&mut Self) -> bool) -> Turn {
         while step(self) {
-            self.seen = look();
-            let asked = others::answer();
-            if self.is_preempted(asked) {
+            if self.slice.is_over_after_look() {
                 self.thread.call_attention();
                 return self.leave(Reason::Preempted);
             }
@@ -721,19 +701,6 @@ impl<'a> Running<'a> {
         let call = self.body.as_ref().and_then(|body| body.call);
         call.is_some_and(|call| call.progress.holds_signals())
     }
-}
-
-/// A point in the middle of long work at which everything that an interrupt would bring is taken: devices and timers
-/// do not wait for the work's end. Whether the thread then has to make room is [`Running::is_preempted`]'s question.
-///
-/// Answers what time it is.
-fn look() -> Ticks {
-    let system = system();
-    system.serve_interrupts();
-    let now = arch::time::now();
-    latency::end(now);
-    system.timers.expire(now, now);
-    now
 }
 
 /// The result that a waker has stored: an error when negative.

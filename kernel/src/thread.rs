@@ -226,6 +226,12 @@ impl Thread {
         self.leaves.load(Ordering::Relaxed)
     }
 
+    /// Takes what it has not given back, which it will not any more.
+    pub fn take_remains(&self) -> Remains {
+        self.leaves.store(false, Ordering::Relaxed);
+        core::mem::take(&mut *self.remains.lock())
+    }
+
     /// Gives a step of them back.
     pub fn clear_remains(&self) {
         let mut remains = self.remains.lock();

@@ -194,7 +194,6 @@ impl TimerFile {
 impl Expire for TimerFile {
     fn expire(self: Arc<Self>, _now: Ticks) {
         let mut state = self.state.lock();
-        state.handle = None;
         if state.alarm.is_due(state.clock.now()) {
             self.readers.wake_all();
         } else {

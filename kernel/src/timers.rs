@@ -8,6 +8,9 @@
 //! What a timer costs when its time has come, the interrupt included, is charged to the partition that has set it, and not
 //! to that of the program which it interrupts: a partition with thousands of timers uses up its own part.
 //!
+//! Only so many of a partition's expire on the spot, though: what is more, and all when the partition is at its hard maximum,
+//! waits for its turn on a CPU (`overdue.rs`).
+//!
 //! However many are due, a CPU lets 64 of them expire at once and then does something else for as long as that has
 //! taken: nobody's timers keep a CPU from its programs.
 //!
@@ -16,6 +19,7 @@
 
 use crate::current;
 use crate::latency;
+use crate::overdue;
 use crate::process::Process;
 use crate::system::system;
 use crate::thread::WeakThread;
@@ -71,6 +75,40 @@ impl Timeout {
         match self {
             Timeout::Dormant | Timeout::ConsoleOutput(_) => Cid::GLOBAL,
             _ => current::partition(),
+        }
+    }
+
+    /// What it is for happens; no lock is held.
+    pub fn take_effect(self, now: Ticks) {
+        match self {
+            Timeout::Wake {
+                thread,
+                ticket,
+                completion,
+            } => {
+                if let Some(thread) = thread.upgrade() {
+                    thread.wake(ticket, completion);
+                }
+            }
+            Timeout::Waiter(waiter) => {
+                waiter.wake(None);
+            }
+            Timeout::Expire(timer) => {
+                if let Some(timer) = timer.upgrade() {
+                    timer.expire(now);
+                }
+            }
+            Timeout::Dormant => system().dormant.sweep(now),
+            Timeout::ConsoleOutput(number) => {
+                if let Some(console) = system().consoles.get(number) {
+                    console.pump();
+                }
+            }
+            Timeout::Alarm(process) => {
+                if let Some(process) = process.upgrade() {
+                    process.alarm_expired(now);
+                }
+            }
         }
     }
 }
@@ -185,7 +223,9 @@ impl Timers {
             {
                 left -= 1;
                 bill.get_or_insert_with(|| Bill::begin(since)).to(payer);
-                take_effect(timeout, now);
+                if let Some(timeout) = overdue::defer(payer, timeout, now) {
+                    timeout.take_effect(now);
+                }
             }
         }
         if left == 0 {
@@ -255,40 +295,6 @@ fn take_due(queue: &SpinLock<TimerQueue<Entry>>, now: Ticks) -> Option<Entry> {
         latency::late(Ticks(now.0 - at.0));
     }
     queue.expire(now)
-}
-
-/// What a timer is for happens; no lock is held.
-fn take_effect(due: Timeout, now: Ticks) {
-    match due {
-        Timeout::Wake {
-            thread,
-            ticket,
-            completion,
-        } => {
-            if let Some(thread) = thread.upgrade() {
-                thread.wake(ticket, completion);
-            }
-        }
-        Timeout::Waiter(waiter) => {
-            waiter.wake(None);
-        }
-        Timeout::Expire(timer) => {
-            if let Some(timer) = timer.upgrade() {
-                timer.expire(now);
-            }
-        }
-        Timeout::Dormant => system().dormant.sweep(now),
-        Timeout::ConsoleOutput(number) => {
-            if let Some(console) = system().consoles.get(number) {
-                console.pump();
-            }
-        }
-        Timeout::Alarm(process) => {
-            if let Some(process) = process.upgrade() {
-                process.alarm_expired(now);
-            }
-        }
-    }
 }
 
 impl Default for Timers {

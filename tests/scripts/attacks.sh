@@ -67,4 +67,37 @@ check HOSTILE0044 'beside one whose timers expire all the time' <<'END'
 loss timers '/tmp/ticks 20 500 & while :; do :; done'
 END
 
+cat >/tmp/timers.sh <<'EOF'
+# `timers CONTROLS PART`: 60 processes whose timers would take a CPU between them have no more than PART percent of it
+# under these controls, and calm, which computes with 99 shares, has the rest.
+timers() {
+	mkwpar -n calm -R shares_CPU=99
+	startwpar calm
+	clogin calm sh -c 'while :; do :; done' & calm=$!
+	mkwpar -n neighbour -R shares_CPU=99
+	startwpar neighbour
+	cp $T/ticks /wpars/neighbour/tmp/ticks
+	clogin neighbour /tmp/ticks 60 500 & neighbour=$!
+	until test "$(ps -e -@ neighbour -o args= | grep -c '[t]icks')" -ge 60; do :; done
+	chwpar -R $1 neighbour
+	sleep 0.2
+	wlmstat -@ ALL 2 1 >account
+	cat account
+	awk -v controls=$1 '$1 == "neighbour" || $1 == "calm" { print "note: with timers and " controls, $1, "has", $2, "%" }' account >>/tmp/notes
+	for name in calm neighbour; do stopwpar -F $name; rmwpar $name; done
+	wait $calm $neighbour || true
+	awk -v part=$2 '$1 == "neighbour" { few = $2 <= part } $1 == "calm" { all = $2 >= 99 - part } END { exit !(few && all) }' account
+}
+EOF
+
+check HOSTILE0045 'timers by the thousand take no more than the hard maximum of their WPAR' <<'END'
+. /tmp/timers.sh
+timers CPU=0%-1%,1% 1.25
+END
+
+check HOSTILE0046 'nor more than its shares are worth' <<'END'
+. /tmp/timers.sh
+timers shares_CPU=1 1.5
+END
+
 cat /tmp/notes

@@ -64,3 +64,16 @@ END
 check CUT0012 'calls that have much to do keep interrupts off for no millisecond' <<'END'
 $T/stretches calls
 END
+
+check CUT0013 'a WPAR with many processes is stopped by force without keeping interrupts off for a millisecond' <<'END'
+mkwpar -n crowd
+startwpar crowd
+clogin crowd sh -c 'for i in $(seq 150); do sleep 1000 & done; wait' &
+until test "$(ps -e -@ crowd -o args= | grep -c '[s]leep 1000')" -ge 150; do :; done
+echo 0 >/dev/latency
+stopwpar -F crowd
+cat /dev/latency
+awk '/^cpu0 off/ { exit !($3 < 1000000) }' /dev/latency
+rmwpar crowd
+wait || true
+END

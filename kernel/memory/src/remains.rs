@@ -3,7 +3,7 @@
 //! The pages of a file or a segment go with the last handle to it, which is dropped in the middle of whatever has let go of
 //! it, and with locks held. To give many of them back takes long, so they are handed to a keeper, who does it piece by
 //! piece. In the kernel that is the thread that has let go, before it returns to its program: what a program has deleted is
-//! free when its call is done.
+//! free when its call is done. Where no thread has, it is a job.
 
 use crate::frames::Frame;
 use alloc::vec::Vec;
@@ -44,6 +44,14 @@ impl Remains {
     #[must_use]
     pub const fn new() -> Self {
         Self { pages: Vec::new() }
+    }
+
+    /// Those of one object. Without memory for that they are given back here and now.
+    #[must_use]
+    pub fn of(pages: PageMap) -> Self {
+        let mut remains = Self::new();
+        remains.add(pages);
+        remains
     }
 
     /// Whether there are none.

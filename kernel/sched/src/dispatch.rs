@@ -113,6 +113,17 @@ impl Scheduler {
         })
     }
 
+    /// Whether the partition has used up its hard maximum for now, so that what is to be done for it must wait until it is
+    /// picked: an entity of its that is woken does.
+    pub fn is_at_maximum(&mut self, cid: Cid, now: Ticks) -> bool {
+        if self.partition(cid).is_none_or(|it| it.cap.is_none()) {
+            return false;
+        }
+        let now = self.at(now);
+        self.read_clocks_of(cid, now);
+        self.grant(cid, now).is_none()
+    }
+
     /// Hides the partition from the policy until its hard maximum lets it go on.
     fn throttle(&mut self, cid: Cid, now: Ticks) {
         let capped = |partition: &&mut crate::scheduler::Partition| partition.cap.is_some();

@@ -15,6 +15,10 @@
 //! beyond the watchdog's bound ends the policy. In each of these cases the built-in
 //! [`RoundRobin`] takes over at once and the error log gets an [`Event`](crate::Event).
 //!
+//! It learns neither of threads nor of jobs, the kernel's work without a thread: only how many of a partition's entities could
+//! run. A job looks like a thread that now and then stays for a step, of some ten microseconds, beyond its slice, and that is
+//! charged like all that it does. So a policy has nothing to do for it.
+//!
 //! `README.md` of this crate shows how to write one.
 
 use crate::{Cpu, Edf, Refusal, RoundRobin, Stride, Wlm};

@@ -510,6 +510,12 @@ impl Scheduler {
             .map_or(0, |partition| partition.waiting + partition.running)
     }
 
+    /// Whether a partition is loaded.
+    #[must_use]
+    pub fn knows(&self, cid: Cid) -> bool {
+        self.partition(cid).is_some()
+    }
+
     /// The partition of an entity; `None` for a stale id.
     #[must_use]
     pub fn cid_of(&self, id: EntityId) -> Option<Cid> {

@@ -1,4 +1,4 @@
-//! A deterministic machine for the scheduler: CPUs, decrementers and threads that only use time.
+//! A deterministic machine for the scheduler: CPUs, decrementers, and threads and jobs that only use time.
 //!
 //! It drives a [`Scheduler`] exactly as the kernel does (step by step as in the crate's documentation), with
 //! time that jumps from event to event. The same scenario gives the same result to the tick. It checks on
@@ -43,6 +43,10 @@ struct Processor {
     run: Option<EntityId>,
     since: Ticks,
     until: Option<Ticks>,
+    /// It runs a job, which makes room between two steps only.
+    in_step: bool,
+    /// It is to look whether to make room when the step is over.
+    asked: bool,
 }
 
 /// The machine.
@@ -74,6 +78,8 @@ impl Machine {
             run: None,
             since: now,
             until: None,
+            in_step: false,
+            asked: false,
         };
         let mut machine = Self {
             scheduler,
@@ -265,6 +271,7 @@ impl Machine {
         if let Some(processor) = self.processors.get_mut(usize::from(number)) {
             processor.run = None;
             processor.until = None;
+            (processor.in_step, processor.asked) = (false, false);
         }
         self.tell(wakeup);
         Ok(())
@@ -314,17 +321,32 @@ impl Machine {
             }
         }
         for cpu in wakeup.preempt.iter() {
-            if self.scheduler.must_preempt(cpu, self.now) {
-                self.put_back(usize::from(cpu.0), Reason::Preempted);
-            }
+            self.make_room(cpu);
+        }
+    }
+
+    /// A CPU looks whether to go on: at once, or at the end of a job's step.
+    fn make_room(&mut self, cpu: Cpu) {
+        let number = usize::from(cpu.0);
+        let Some(processor) = self.processors.get_mut(number) else {
+            return;
+        };
+        if processor.in_step {
+            processor.asked = true;
+        } else if self.scheduler.must_preempt(cpu, self.now) {
+            self.put_back(number, Reason::Preempted);
+        } else {
+            processor.until = self.scheduler.until(cpu);
         }
     }
 
     fn next_event(&self) -> Option<Ticks> {
         let wake = self.sleeping.first().map(|&(at, _)| at);
+        let fires = |it: &&Processor| !(it.in_step && it.asked);
         let decrementers = self
             .processors
             .iter()
+            .filter(fires)
             .filter_map(|it| it.until.map(|at| at + self.lateness));
         let ends = self.processors.iter().filter_map(|it| {
             let (_, thread) = self.threads.get(it.run?.index as usize)?.as_ref()?;
@@ -378,6 +400,7 @@ impl Machine {
                     self.forget(id);
                     return self.put_back(number, Reason::Exited);
                 }
+                Turn::Step => self.end_step(number),
                 Turn::Fork(run) => {
                     if let Some(cid) = self.scheduler.cid_of(id) {
                         self.spawn(cid, Behaviour::Once { run });
@@ -392,12 +415,25 @@ impl Machine {
             .until
             .is_some_and(|until| until + self.lateness <= self.now)
         {
-            let cpu = Cpu(number as u16);
-            if self.scheduler.must_preempt(cpu, self.now) {
-                self.put_back(number, Reason::Preempted);
-            } else {
-                processor.until = self.scheduler.until(cpu);
-            }
+            self.make_room(Cpu(number as u16));
+        }
+    }
+
+    /// A step of a job is over, and it would go on.
+    fn end_step(&mut self, number: usize) {
+        let Some(processor) = self.processors.get_mut(number) else {
+            return;
+        };
+        processor.in_step = false;
+        if core::mem::take(&mut processor.asked) {
+            self.make_room(Cpu(number as u16));
+        }
+        let run = self.processors.get(number).and_then(|it| it.run);
+        let in_step = run
+            .and_then(|id| self.thread(id))
+            .is_some_and(|it| it.is_job());
+        if let Some(processor) = self.processors.get_mut(number) {
+            processor.in_step = in_step;
         }
     }
 
@@ -418,6 +454,7 @@ impl Machine {
         if let Some(processor) = self.processors.get_mut(number) {
             processor.clock.enter_kernel(self.now);
             processor.run = None;
+            (processor.in_step, processor.asked) = (false, false);
         }
         self.scheduler
             .put_back(Cpu(number as u16), self.now, reason);
@@ -445,11 +482,15 @@ impl Machine {
             self.switches += 1;
             self.note_latency(id);
         }
+        let job = run
+            .and_then(|id| self.thread(id))
+            .is_some_and(|it| it.is_job());
         if let Some(processor) = self.processors.get_mut(number) {
             processor.run = run;
             processor.until = until;
             processor.since = self.now;
-            if run.is_some() {
+            processor.in_step = job;
+            if run.is_some() && !job {
                 processor.clock.enter_user(self.now);
             }
         }

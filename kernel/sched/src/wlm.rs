@@ -5,6 +5,7 @@
 //! 1. **Late.** Is there a partition that lacks so much to its minimum as it can only where threads are bound to CPUs?
 //! 2. **Full.** Who gets all that it can use, because its weight is worth more (one thread, several CPUs) or its minimum
 //!    is, goes next: it can make up for nothing later. Together the full leave what minima need.
+//!    So does who is in the pool and is to have nearly all that it can use, when its turn there has come.
 //! 3. **Minimum.** Is there a partition that has had less than its minimum ([`Minimum`])? What it gets from its shares
 //!    counts, so a minimum is a floor and not an addition.
 //! 4. **Shares.** Of the pool, and below their soft maximum, the one that [`Group`] picks.
@@ -37,6 +38,9 @@ use alloc::vec::Vec;
 
 /// How many classes change at one event at most; the rest is left to the next.
 const STEPS: usize = 64;
+
+/// Who lacks less than this part of what its threads can use is served as if it were full.
+const TIGHT: u64 = 8;
 
 #[derive(Clone, Copy, Debug)]
 struct Partition {
@@ -112,6 +116,16 @@ const NOTHING: Partition = Partition {
     class: Class::Away,
     waiting_since: Ticks(0),
 };
+
+impl Partition {
+    /// What its threads can use of so many CPUs below its soft maximum, in ten-thousandths of a CPU.
+    fn usable(&self, cpus: u64) -> u64 {
+        let threads = u64::from(self.demand.waiting) + u64::from(self.demand.running);
+        let within = self.claim.cpus.map_or(threads, |cpus| cpus as u64);
+        let able = threads.min(within) * u64::from(BasisPoints::WHOLE.0);
+        able.min(u64::from(self.claim.soft_maximum.0) * cpus)
+    }
+}
 
 impl Wlm {
     /// A policy that knows no partition yet.
@@ -196,17 +210,8 @@ impl Wlm {
             return;
         };
         let least = minimum::rate(&partition.claim, &self.machine);
-        let Demand { waiting, running } = partition.demand;
-        let Claim {
-            weight,
-            soft_maximum,
-            cpus: within,
-            ..
-        } = partition.claim;
-        let threads = u64::from(waiting) + u64::from(running);
-        let able = within.map_or(threads, |within| threads.min(within as u64))
-            * u64::from(BasisPoints::WHOLE.0);
-        let usable = able.min(u64::from(soft_maximum.0) * cpus);
+        let weight = partition.claim.weight;
+        let usable = partition.usable(cpus);
         let most = if self.confined > 0 {
             // The water does not know where. So it lets the weights rule for all, and on each CPU the one whose
             // virtual time is least comes first.
@@ -214,7 +219,7 @@ impl Wlm {
         } else {
             usable
         };
-        if able == 0 {
+        if partition.demand == Demand::default() {
             self.water.clear(index);
         } else {
             let want = Want {
@@ -446,6 +451,16 @@ impl Wlm {
         partition.demand.running == 0 && u128::from(waited) * u128::from(rate) > due
     }
 
+    /// Whether a member of the pool is to have nearly all that its threads can use: what it waits it hardly makes up for.
+    fn is_tight(&self, index: u32) -> bool {
+        let Some(partition) = self.partitions.get(index as usize) else {
+            return false;
+        };
+        let part = self.water.rate(u32::from(partition.claim.weight));
+        let usable = partition.usable(self.machine.cpus as u64);
+        self.confined == 0 && part >= usable - usable / TIGHT
+    }
+
     /// Brings all members of the group nearer to their average, where one has gone too far: not always at once, or the one
     /// that happens to be charged then would always be the same.
     fn contract(&mut self) {
@@ -653,12 +668,13 @@ impl Policy for Wlm {
         let owed = self
             .floors
             .least_rank(&self.floor_nodes, ANYWHERE, &due, &allowed);
+        let next = self.group.pick(&self.members, ANYWHERE, &allowed);
         let first = challenger
             .map(|cid| u32::from(cid.0))
             .or_else(|| owed.filter(|&index| self.late(now, Cid(index as u16))))
             .or_else(|| self.full.first_that(&self.full_nodes, &allowed))
+            .or_else(|| next.filter(|&index| self.is_tight(index)))
             .or(owed);
-        let next = self.group.pick(&self.members, ANYWHERE, &allowed);
         let chosen = next
             .filter(|&index| first.is_none() || self.overdue(now, index))
             .or(first)

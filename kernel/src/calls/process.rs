@@ -4,6 +4,7 @@ mod clone3;
 
 use super::Call;
 use super::thread::new_thread;
+use crate::dispatch::Runnable;
 use crate::family;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::pid_file::PidFile;
@@ -369,7 +370,8 @@ fn with_space(
         let traced = ptrace::inherit(call.thread, &thread, request.flags, request.event());
         traced.inspect_err(|_| close_again(call, pidfd))?;
         let attributes = call.thread.attributes().for_child();
-        let admitted = system().dispatch.admit(&thread, child.cid(), attributes);
+        let runnable = Runnable::Thread(thread.clone());
+        let admitted = system().dispatch.admit(runnable, child.cid(), attributes);
         admitted.inspect_err(|_| {
             ptrace::disinherit(&thread);
             close_again(call, pidfd);

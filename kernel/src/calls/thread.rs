@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::process::Request;
+use crate::dispatch::Runnable;
 use crate::outcome::{Called, Continuation, Outcome};
 use crate::ptrace;
 use crate::shortage;
@@ -51,7 +52,7 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
                 .ok();
         }
         let admitted = system().dispatch.admit(
-            &thread,
+            Runnable::Thread(thread.clone()),
             environment.cid(),
             call.thread.attributes().for_child(),
         );

@@ -7,7 +7,7 @@ use abi::Errno;
 use abi::linux::SystemCall;
 use alloc::sync::Arc;
 use core::fmt::{self, Write};
-use devfs::{Device, Export, Item};
+use devfs::{Device, Item};
 use fallible::Text;
 use sync::Rank;
 use sync::contention::{self, Contention};
@@ -22,13 +22,7 @@ const NUMBER: DeviceNumber = DeviceNumber::new(240, 1);
 /// # Errors
 /// EEXIST when it is.
 pub fn register(devices: &devfs::Devices) -> Result<(), Errno> {
-    devices.register(Item::device(
-        "latency",
-        0o600,
-        Export::GlobalOnly,
-        NUMBER,
-        fallible::arc(LatencyDevice)?,
-    )?)
+    devices.register(Item::of_global("latency", NUMBER, LatencyDevice)?)
 }
 
 struct LatencyDevice;
@@ -68,6 +62,7 @@ fn line(out: &mut Text, cpu: u16, longest: &Longest) -> fmt::Result {
         Work::Interrupt => out.write_str("interrupt")?,
         Work::Exception => out.write_str("exception")?,
         Work::Exit => out.write_str("exit")?,
+        Work::Job => out.write_str("job")?,
     }
     writeln!(out, " at {:#x}; timer late {late} ns", longest.address)
 }

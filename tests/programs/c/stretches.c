@@ -1,8 +1,10 @@
 /* Calls that have much to do: none of them keeps interrupts off for long. Each makes what it works on first; that counts too. */
 
+#include "ring.h"
 #include "stretch.h"
 #include <dirent.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -213,6 +215,34 @@ static void passed(void)
 	WANT(close(pair[0]) == 0 && close(pair[1]) == 0);
 }
 
+static int held[2];
+static struct ring holds;
+
+/* Ends with a request under way that is the last to know of a socket, in which there is the last way to a large file. */
+static void *last_to_know(void *unused)
+{
+	int file = memfd_create("large", 0);
+	WANT(file >= 0 && fallocate(file, 0, 0, 64 << 20) == 0);
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec part = { "x", 1 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+	*head = (struct cmsghdr) { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) };
+	*(int *)CMSG_DATA(head) = file;
+	WANT(sendmsg(held[0], &message, 0) == 1 && close(file) == 0);
+	ring_make(&holds, 4, 8, 0);
+	ring_entry(&holds, IORING_OP_POLL_ADD, held[1], 1)->poll32_events = POLLPRI;
+	WANT(ring_submit(&holds, 0) == 1 && close(held[1]) == 0);
+	return unused;
+}
+
+static void abandoned(void)
+{
+	pthread_t thread;
+	WANT(socketpair(AF_UNIX, SOCK_STREAM, 0, held) == 0);
+	WANT(pthread_create(&thread, NULL, last_to_know, NULL) == 0 && pthread_join(thread, NULL) == 0);
+}
+
 static void signals_and_timers(void)
 {
 	sigset_t all;
@@ -255,6 +285,7 @@ static void objects(void)
 		{ "MAP_POPULATE", populate }, { "fallocate", allocate }, { "transfers", transfer }, { "random bytes", random_bytes },
 		{ "mremap", moved }, { "areas", areas_in_child }, { "a large directory", directory }, { "many watched files", watched_in_child },
 		{ "file locks", locks }, { "messages", datagrams }, { "passed files", passed },
+		{ "a large file that goes with a thread", abandoned },
 		{ "signals and timers", end_of_signals }, { "a deep directory", deep },
 	};
 	WANT_CUT(works);

@@ -206,6 +206,15 @@ pub enum Life {
         /// CPU time of a child.
         child: Span,
     },
+    /// A job of the kernel's: makes `times` steps of `step` each, in which it does not make room, then waits for `wait`.
+    Job {
+        /// Length of a step.
+        step: Span,
+        /// Steps between two waits.
+        times: u32,
+        /// Length of a wait.
+        wait: Span,
+    },
 }
 
 impl Life {
@@ -239,6 +248,11 @@ impl Life {
             Life::Forking { run, child } => Behaviour::Forking {
                 run: run.ticks(),
                 child: child.ticks(),
+            },
+            Life::Job { step, times, wait } => Behaviour::Job {
+                step: step.ticks(),
+                count: times,
+                wait: wait.ticks(),
             },
         }
     }

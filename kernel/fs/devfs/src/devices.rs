@@ -73,6 +73,19 @@ impl Item {
         })
     }
 
+    /// A device of Global's root: no partition gets it.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn of_global(
+        name: &str,
+        number: DeviceNumber,
+        device: impl Device + 'static,
+    ) -> Result<Self, NoMemory> {
+        let device = fallible::arc(device)?;
+        Self::device(name, 0o600, Export::GlobalOnly, number, device)
+    }
+
     /// A symbolic link that every environment sees.
     ///
     /// # Errors

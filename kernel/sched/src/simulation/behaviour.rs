@@ -53,6 +53,16 @@ pub enum Behaviour {
         /// CPU time until its end.
         run: Ticks,
     },
+    /// A job of the kernel's: `count` steps of `step` each, in which it does not make room for anybody, then it waits for
+    /// `wait`. Its time is system time.
+    Job {
+        /// Length of a step.
+        step: Ticks,
+        /// Steps between two waits.
+        count: u32,
+        /// Length of a wait.
+        wait: Ticks,
+    },
 }
 
 impl Behaviour {
@@ -78,6 +88,9 @@ impl Behaviour {
                 let times = u64::from(count.max(1));
                 part(Ticks(run.0 * times), Ticks(pause.0 * (times - 1) + sleep.0))
             }
+            Behaviour::Job { step, count, wait } => {
+                part(Ticks(step.0.max(1) * u64::from(count.max(1))), wait)
+            }
             Behaviour::Once { .. } => 0.0,
         }
     }
@@ -87,6 +100,8 @@ impl Behaviour {
 pub(super) enum Turn {
     Sleep(Ticks),
     Yield,
+    /// It goes on, unless it has to make room.
+    Step,
     /// A child that runs for so long is started.
     Fork(Ticks),
     Exit,
@@ -108,7 +123,7 @@ impl Thread {
     pub fn new(behaviour: Behaviour) -> Self {
         let state = match behaviour {
             Behaviour::Random { seed, .. } => seed | 1,
-            Behaviour::Bursty { .. } => 0,
+            Behaviour::Bursty { .. } | Behaviour::Job { .. } => 0,
             _ => 1,
         };
         let mut thread = Self {
@@ -148,9 +163,15 @@ impl Thread {
             | Behaviour::Bursty { run, .. }
             | Behaviour::Yielding { run }
             | Behaviour::Forking { run, .. }
-            | Behaviour::Once { run } => Some(run.0.max(1)),
+            | Behaviour::Once { run }
+            | Behaviour::Job { step: run, .. } => Some(run.0.max(1)),
             Behaviour::Random { run, .. } => Some(self.random(run).0),
         }
+    }
+
+    /// Whether it runs in the kernel, step by step.
+    pub fn is_job(&self) -> bool {
+        self.recorded.is_none() && matches!(self.behaviour, Behaviour::Job { .. })
     }
 
     /// It has run for as long as it wanted: what now?
@@ -179,6 +200,14 @@ impl Thread {
             } => {
                 self.state = (self.state + 1) % u64::from(count.max(1));
                 Turn::Sleep(if self.state == 0 { sleep } else { pause }.max(Ticks(1)))
+            }
+            Behaviour::Job { count, wait, .. } => {
+                self.state = (self.state + 1) % u64::from(count.max(1));
+                if self.state == 0 {
+                    Turn::Sleep(wait.max(Ticks(1)))
+                } else {
+                    Turn::Step
+                }
             }
             Behaviour::Forking { child, .. } => Turn::Fork(child),
             Behaviour::Once { .. } => Turn::Exit,

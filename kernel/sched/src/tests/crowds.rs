@@ -71,28 +71,40 @@ fn sched0106_overlapping_resource_sets_are_divided_by_weight() {
     }
 }
 
+/// Two partitions that crowd on the first CPU, the first one with so many threads, beside one that is everywhere: neither
+/// starves, and the policy stays.
+fn assert_crowd_starves_nobody(cpus: usize, first: Entitlement, threads: usize) {
+    let mut machine = machine(cpus, "wlm");
+    let bound = Attributes {
+        cpus: CpuSet(1),
+        ..Attributes::default()
+    };
+    let served_first = machine.partition_with(1, first);
+    (0..threads).for_each(|_| {
+        machine.spawn_with(served_first, Busy, bound);
+    });
+    let poor = machine.partition(2, 10);
+    machine.spawn_with(poor, Busy, bound);
+    let others = machine.partition(3, 100);
+    (0..2 * cpus).for_each(|_| {
+        machine.spawn(others, Busy);
+    });
+    machine.run(seconds(8));
+    let found = measure(&mut machine, seconds(8), &[served_first, poor, others]);
+    assert_eq!(machine.scheduler.take_event(), None);
+    assert!(found[0] > 45.0 && found[1] > 0.5, "{cpus} CPUs: {found:?}");
+}
+
 /// SCHED0107: threads that crowd on a CPU of their own choice starve nobody there, and do not end the policy.
 #[test]
 fn sched0107_threads_that_crowd_starve_nobody() {
     for cpus in [2, 4] {
-        let mut machine = machine(cpus, "wlm");
-        let bound = Attributes {
-            cpus: CpuSet(1),
-            ..Attributes::default()
+        // Its one thread is worth more than a CPU, and so is served first.
+        let rich = Entitlement {
+            shares: Some(1_000),
+            ..Entitlement::default()
         };
-        // Whose one thread is worth more than a CPU, and so is served first.
-        let rich = machine.partition(1, 1_000);
-        machine.spawn_with(rich, Busy, bound);
-        let poor = machine.partition(2, 10);
-        machine.spawn_with(poor, Busy, bound);
-        let others = machine.partition(3, 100);
-        (0..2 * cpus).for_each(|_| {
-            machine.spawn(others, Busy);
-        });
-        machine.run(seconds(8));
-        let found = measure(&mut machine, seconds(8), &[rich, poor, others]);
-        assert_eq!(machine.scheduler.take_event(), None);
-        assert!(found[0] > 45.0 && found[1] > 0.5, "{cpus} CPUs: {found:?}");
+        assert_crowd_starves_nobody(cpus, rich, 1);
     }
 }
 
@@ -100,31 +112,11 @@ fn sched0107_threads_that_crowd_starve_nobody() {
 #[test]
 fn sched0108_a_minimum_that_crowds_starves_nobody() {
     for (cpus, least) in [(2, 4_000), (4, 5_000)] {
-        let mut machine = machine(cpus, "wlm");
-        let bound = Attributes {
-            cpus: CpuSet(1),
-            ..Attributes::default()
+        let owed = Entitlement {
+            shares: Some(10),
+            minimum: BasisPoints(least),
+            ..Entitlement::default()
         };
-        let owed = machine.partition_with(
-            1,
-            Entitlement {
-                shares: Some(10),
-                minimum: BasisPoints(least),
-                ..Entitlement::default()
-            },
-        );
-        (0..cpus).for_each(|_| {
-            machine.spawn_with(owed, Busy, bound);
-        });
-        let poor = machine.partition(2, 10);
-        machine.spawn_with(poor, Busy, bound);
-        let others = machine.partition(3, 100);
-        (0..2 * cpus).for_each(|_| {
-            machine.spawn(others, Busy);
-        });
-        machine.run(seconds(8));
-        let found = measure(&mut machine, seconds(8), &[owed, poor, others]);
-        assert_eq!(machine.scheduler.take_event(), None);
-        assert!(found[0] > 45.0 && found[1] > 0.5, "{cpus} CPUs: {found:?}");
+        assert_crowd_starves_nobody(cpus, owed, cpus);
     }
 }

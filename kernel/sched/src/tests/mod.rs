@@ -8,6 +8,7 @@ mod crowds;
 mod edf;
 mod entities;
 mod hotplug;
+mod jobs;
 mod limits;
 mod malice;
 mod policies;
@@ -15,6 +16,7 @@ mod properties;
 mod recordings;
 mod shares;
 mod sleepers;
+mod storms;
 mod wakeups;
 
 use crate::simulation::{Machine, TIMEBASE};

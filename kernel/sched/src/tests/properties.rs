@@ -41,6 +41,15 @@ fn behaviour() -> impl Strategy<Value = Behaviour> {
     ]
 }
 
+/// A job of the kernel's, whose steps are as long as they may be.
+fn job() -> impl Strategy<Value = Behaviour> {
+    (1u64..100, 1u32..200, 1u64..5_000).prop_map(|(step, count, wait)| Behaviour::Job {
+        step: micros(step),
+        count,
+        wait: micros(wait),
+    })
+}
+
 fn entitlement() -> impl Strategy<Value = Entitlement> {
     let part = || prop_oneof![Just(0u16), Just(10_000), 0u16..=10_000];
     (
@@ -94,6 +103,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1u64..30_000).prop_map(Step::Run),
         4 => (0..=CIDS, behaviour(), any::<i8>()).prop_map(|(cid, it, nice)| Step::Spawn(cid, it, nice)),
+        1 => (0..=CIDS, job()).prop_map(|(cid, it)| Step::Spawn(cid, it, 0)),
         1 => any::<usize>().prop_map(Step::Kill),
         2 => (0..=CIDS, entitlement()).prop_map(|(cid, it)| Step::Change(cid, it)),
         1 => (any::<usize>(), 0..=CIDS).prop_map(|(which, cid)| Step::Transfer(which, cid)),
@@ -176,7 +186,7 @@ fn take(machine: &mut Machine, ids: &mut Vec<EntityId>, step: Step) {
 
 /// The ideal division: everyone's part is λ × weight, but at least its minimum, and no more than it can use; λ
 /// is found by bisection. In CPUs; `wants` are weight, minimum and most.
-fn water_fill(cpus: f64, wants: &[(f64, f64, f64)]) -> Vec<f64> {
+pub(super) fn water_fill(cpus: f64, wants: &[(f64, f64, f64)]) -> Vec<f64> {
     let part = |level: f64, &(weight, least, most): &(f64, f64, f64)| {
         (level * weight).max(least).min(most)
     };
@@ -236,9 +246,9 @@ proptest! {
     /// threads and CPUs.
     #[test]
     fn sched0061_division_is_water_filling(
-        cpus in 1usize..9,
+        cpus in 1usize..17,
         minima in any::<bool>(),
-        partitions in proptest::collection::vec((1u16..200, 0u16..1_000, 1usize..7), 1..10),
+        partitions in proptest::collection::vec((1u16..200, 0u16..1_000, 1usize..20), 1..10),
     ) {
         let mut machine = machine(cpus, "wlm");
         let mut cids = Vec::new();

@@ -4,6 +4,7 @@ use super::*;
 use crate::Entitlement;
 use crate::simulation::Behaviour::{Busy, Periodic};
 use crate::simulation::{micros, millis};
+use abi::BasisPoints;
 use std::vec::Vec;
 
 /// SCHED0010: two busy partitions with shares 1:2 get a third and two thirds, whatever the number of threads.
@@ -257,4 +258,36 @@ fn sched0018_those_that_cannot_use_their_part_leave_the_division() {
         .iter()
         .zip(ideal)
         .for_each(|(&found, ideal)| assert_near(found, ideal, 0.2, "part"));
+}
+
+/// SCHED0114: one thread whose part is nearly a CPU loses nothing of it to minima, whose pieces it would have to wait for.
+#[test]
+fn sched0114_who_needs_nearly_all_that_it_can_use_loses_nothing() {
+    // Shares, minimum, threads, and its part of four CPUs.
+    let partitions = [
+        (1, 929, 4, 38.16),
+        (109, 202, 1, 61.15),
+        (182, 264, 2, 102.10),
+        (178, 0, 1, 99.86),
+        (176, 635, 6, 98.73),
+    ];
+    let mut machine = machine(4, "wlm");
+    let mut cids = Vec::new();
+    for (number, (shares, minimum, threads, _)) in (1..).zip(partitions) {
+        let entitlement = Entitlement {
+            shares: Some(shares),
+            minimum: BasisPoints(minimum),
+            ..Entitlement::default()
+        };
+        let cid = machine.partition_with(number, entitlement);
+        (0..threads).for_each(|_| {
+            machine.spawn(cid, Busy);
+        });
+        cids.push(cid);
+    }
+    machine.run(seconds(2));
+    let found = measure(&mut machine, seconds(10), &cids);
+    for (found, (shares, _, _, part)) in found.iter().zip(partitions) {
+        assert_near(*found, part, 0.05, &std::format!("{shares} shares"));
+    }
 }

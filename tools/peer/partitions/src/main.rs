@@ -54,12 +54,20 @@ fn perform(words: &[&str]) -> io::Result<()> {
         ["window", label, seconds, ref shares @ ..] => {
             windows::shares(system, label, number(seconds)?, &shares::groups(shares)?)
         }
-        ["most", label, seconds, ref shares @ ..] => {
-            windows::maximum(system, label, number(seconds)?, &shares::groups(shares)?)
-        }
-        ["least", label, seconds, ref shares @ ..] => {
-            windows::minimum(system, label, number(seconds)?, &shares::groups(shares)?)
-        }
+        ["most", label, seconds, ref shares @ ..] => windows::bound(
+            system,
+            label,
+            number(seconds)?,
+            &shares::groups(shares)?,
+            &windows::MAXIMUM,
+        ),
+        ["least", label, seconds, ref shares @ ..] => windows::bound(
+            system,
+            label,
+            number(seconds)?,
+            &shares::groups(shares)?,
+            &windows::MINIMUM,
+        ),
         ["command", label, count, ref shares @ ..] => {
             windows::command(system, label, number(count)?, &shares::groups(shares)?)
         }

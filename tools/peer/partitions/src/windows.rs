@@ -99,37 +99,53 @@ pub fn shares(
     Ok(())
 }
 
-/// By how much the first group goes beyond its hard maximum in any window of 100 ms or more, in milliseconds.
-pub fn maximum(
-    system: &mut dyn System,
-    label: &str,
-    seconds: u64,
-    groups: &[Group],
-) -> io::Result<()> {
-    let courses = watch(system, seconds, groups)?;
-    let most = groups.first().map_or(1.0, |group| group.most()) * cpus()?;
-    let course = courses.into_iter().next().unwrap_or_default();
-    let times: Vec<f64> = course.iter().map(|(at, _)| *at).collect();
-    let line: Vec<f64> = course.iter().map(|(at, used)| used - most * at).collect();
-    let (_, greatest) = extremes(&times, &line, 0.1);
-    figure(&format!("{label}_beyond"), "ms", 1e3 * greatest.max(0.0));
-    Ok(())
+/// A bound of the first group's service that is to hold in windows.
+pub struct Bound {
+    /// The part of all CPUs.
+    part: fn(&Group) -> f64,
+    /// 1 when service is not to go above it, -1 when it is not to stay below.
+    sign: f64,
+    /// The shortest window, in seconds.
+    window: f64,
+    /// What a breach is called.
+    breach: &'static str,
 }
 
-/// What the first group lacks to its minimum in any window of 200 ms or more, in milliseconds.
-pub fn minimum(
+/// A hard maximum, in windows of 100 ms.
+pub const MAXIMUM: Bound = Bound {
+    part: Group::most,
+    sign: 1.0,
+    window: 0.1,
+    breach: "beyond",
+};
+
+/// A minimum, in windows of 200 ms.
+pub const MINIMUM: Bound = Bound {
+    part: Group::least,
+    sign: -1.0,
+    window: 0.2,
+    breach: "lacking",
+};
+
+/// By how much the first group breaks a bound in any of its windows, in milliseconds.
+pub fn bound(
     system: &mut dyn System,
     label: &str,
     seconds: u64,
     groups: &[Group],
+    bound: &Bound,
 ) -> io::Result<()> {
     let courses = watch(system, seconds, groups)?;
-    let least = groups.first().map_or(0.0, |group| group.least()) * cpus()?;
-    let course = courses.into_iter().next().unwrap_or_default();
+    let (Some(group), Some(course)) = (groups.first(), courses.first()) else {
+        return Err(io::Error::other("no group to hold to a bound"));
+    };
+    let rate = (bound.part)(group) * cpus()?;
     let times: Vec<f64> = course.iter().map(|(at, _)| *at).collect();
-    let line: Vec<f64> = course.iter().map(|(at, used)| used - least * at).collect();
-    let (lowest, _) = extremes(&times, &line, 0.2);
-    figure(&format!("{label}_lacking"), "ms", 1e3 * (-lowest).max(0.0));
+    let beyond = |(at, used): &(f64, f64)| bound.sign * (used - rate * at);
+    let line: Vec<f64> = course.iter().map(beyond).collect();
+    let (_, greatest) = extremes(&times, &line, bound.window);
+    let name = format!("{label}_{}", bound.breach);
+    figure(&name, "ms", 1e3 * greatest.max(0.0));
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::session::{Failure, Outcome, Session};
 use screen::{Key, Screen};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use view::View;
 
 const USAGE: &str = "-@ [NAME|CID] [-i SECONDS] [-n COUNT]";
@@ -76,11 +76,15 @@ fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
         reason: error.to_string(),
     };
     let screen = Screen::open().map_err(failed)?;
+    let mut next = Instant::now() + options.interval;
     loop {
-        match screen.wait(options.interval).map_err(failed)? {
+        match screen.wait(next).map_err(failed)? {
             Key::Leave => return Ok(0),
             Key::Other => {}
-            Key::None => view.advance(accounts(session)?),
+            Key::None => {
+                view.advance(accounts(session)?);
+                next = Instant::now() + options.interval;
+            }
         }
         let (rows, columns) = screen.size();
         screen.show(&view.lines(rows, columns)).map_err(failed)?;

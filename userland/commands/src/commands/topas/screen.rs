@@ -9,7 +9,7 @@ use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A terminal that does not know its size.
 const USUAL: (usize, usize) = (24, 80);
@@ -29,7 +29,7 @@ pub enum Key {
     Leave,
     /// Something else.
     Other,
-    /// Nothing, for the time that was given.
+    /// Nothing, until the time that was given.
     None,
 }
 
@@ -81,14 +81,17 @@ impl Screen {
         write(&text)
     }
 
-    /// Waits for a key for so long.
-    pub fn wait(&self, span: Duration) -> io::Result<Key> {
-        let end = Instant::now() + span;
+    /// Waits for a key until a point of time.
+    pub fn wait(&self, end: Instant) -> io::Result<Key> {
         loop {
             if self.interruption.wanted() {
                 return Ok(Key::Leave);
             }
             let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                // However many keys there are: the view is to move.
+                return Ok(Key::None);
+            }
             let timeout = Timespec::try_from(left).unwrap_or_default();
             let input = stdin();
             let mut files = [PollFd::new(&input, PollFlags::IN)];
