@@ -102,6 +102,7 @@ const STRUCTURES: &[Structure] = &[
     structure!("struct statx_timestamp", "tv_", StatxTimestamp),
     structure!("struct statfs", "f_", Statfs, "kind" = "f_type"),
     structure!("struct termios", "c_", Termios),
+    structure!("struct termio", "c_", Termio),
     structure!(
         "struct winsize",
         "ws_",
@@ -207,6 +208,10 @@ const CONSTANTS: &[(&str, i128)] = constants![
     SHM_RND,
     SHM_REMAP,
     SHM_EXEC,
+    TCGETA,
+    TCSETA,
+    TCSETAW,
+    TCSETAF,
     TCGETS,
     TCSETS,
     TCSETSW,
