@@ -135,6 +135,12 @@ const STRUCTURES: &[Structure] = &[
         RobustListHead,
         "pending" = "list_op_pending"
     ),
+    structure!(
+        "struct futex_waitv",
+        "",
+        FutexWaitv,
+        "reserved" = "__reserved"
+    ),
     structure!("struct __kernel_timespec", "tv_", Timespec),
     structure!("struct __kernel_old_timeval", "tv_", Timeval),
     structure!("struct __kernel_itimerspec", "it_", Itimerspec),
@@ -271,6 +277,10 @@ const CONSTANTS: &[(&str, i128)] = constants![
     MCL_ONFAULT,
     MADV_DONTNEED,
     MADV_FREE,
+    FUTEX_WAIT_REQUEUE_PI,
+    FUTEX_CMP_REQUEUE_PI,
+    FUTEX_WAITV_MAX,
+    FUTEX_32,
     FUTEX_WAIT_BITSET,
     FUTEX_WAKE_OP,
     FUTEX_CMP_REQUEUE,

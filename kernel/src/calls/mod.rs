@@ -480,6 +480,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Nice => schedule::nice(call),
         S::Getcpu => thread::getcpu(call),
         S::Futex => futex::futex(call),
+        S::FutexWaitv => futex::futex_waitv(call),
         S::Membarrier => barrier::membarrier(call),
         S::IoprioGet => io_priority::ioprio_get(call),
         S::IoprioSet => io_priority::ioprio_set(call),
