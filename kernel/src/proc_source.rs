@@ -455,6 +455,9 @@ fn task(
             expendability,
             crate::shortage::score(process, expendability),
         ),
+        confinement: thread
+            .or(first.as_ref())
+            .map_or((0, 0), |thread| thread.confinement.numbers()),
         no_new_privileges: conduct.no_new_privileges,
         umask: process.place().map_or(0, |place| place.lock().umask),
         descriptors: process

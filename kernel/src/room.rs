@@ -103,6 +103,7 @@ pub fn is_needed_for(call: SystemCall) -> bool {
             | S::MqOpen
             | S::MqTimedsend
             | S::IoUringSetup
+            | S::Seccomp
             | S::AddKey
     )
 }

@@ -210,6 +210,7 @@ impl Running<'_> {
         };
         body.call = Some(PendingCall {
             number,
+            admitted: false,
             progress,
             wait: None,
         });

@@ -291,6 +291,8 @@ pub struct Task {
     pub groups: Vec<u32>,
     /// Capabilities.
     pub capabilities: Capabilities,
+    /// Which system calls it is confined to (SECCOMP_MODE_), and by how many filters.
+    pub confinement: (u32, u32),
     /// It gets no privileges by execve any more.
     pub no_new_privileges: bool,
     /// How readily it is ended for want of memory, −1000 to 1000, and how much it has of all memory with that, 0 to 2000.

@@ -100,6 +100,8 @@ fn line(start: u64, name: &str) -> MapLine {
 
 const THREE: Pid = Pid(3);
 
+    sequence: 5,
+};
 impl ProcSource for Source {
     fn current(&self) -> Option<(Pid, Pid)> {
         Some((THREE, THREE))
