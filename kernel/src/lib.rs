@@ -16,6 +16,7 @@
 
 extern crate alloc;
 
+pub mod aio;
 pub mod calls;
 pub mod clocks;
 mod confinement;
@@ -61,6 +62,7 @@ mod signals;
 pub mod space;
 pub mod special;
 mod start;
+mod submitters;
 pub mod system;
 pub mod terminals;
 pub mod thread;

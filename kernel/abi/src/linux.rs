@@ -3,6 +3,7 @@
 //! Structures in program memory are [`Field`]s with `encode` and `decode`; their offsets stand in their
 //! declarations and are checked against the cross compiler's headers. Flag sets are `bitflags`.
 
+mod aio;
 mod file;
 mod frame;
 mod futex;
@@ -23,6 +24,7 @@ mod terminal;
 mod time;
 mod uring;
 
+pub use aio::*;
 pub use file::*;
 pub use frame::*;
 pub use futex::*;

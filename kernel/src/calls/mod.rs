@@ -5,6 +5,7 @@
 //! from the start any number of times, so until its commit it changes nothing; what must not be lost
 //! between two runs is its [`Continuation`].
 
+mod aio;
 pub mod attribute;
 mod barrier;
 mod capability;
@@ -415,6 +416,12 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::IoUringSetup => uring::io_uring_setup(call),
         S::IoUringEnter => uring::io_uring_enter(call),
         S::IoUringRegister => uring::io_uring_register(call),
+        S::IoSetup => aio::io_setup(call),
+        S::IoDestroy => aio::io_destroy(call),
+        S::IoSubmit => aio::io_submit(call),
+        S::IoCancel => aio::io_cancel(call),
+        S::IoGetevents => aio::io_getevents(call),
+        S::IoPgetevents => aio::io_pgetevents(call),
         S::EpollCreate => epoll::epoll_create(call),
         S::EpollCreate1 => epoll::epoll_create1(call),
         S::EpollCtl => epoll::epoll_ctl(call),
