@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 use control::{ProcessState, ProcessStatus};
 use fallible::{NoMemory, Push};
 use ipc::ChannelEnd;
+use ipc::system_v::{MessageStatus, SegmentStatus, SemaphoreStatus, SystemV};
 use memory::frames;
 use net::{Protocol, TcpSocket};
 use process::signal::Handler;
@@ -85,6 +86,17 @@ impl View {
             .ok()?
             .process()?;
         (found.serial == process.key).then_some(found)
+    }
+
+    /// What the partition has of the objects that have keys.
+    fn of_system_v<T>(
+        &self,
+        all: impl FnOnce(&SystemV) -> Result<Vec<T>, Errno>,
+    ) -> Result<Vec<T>, NoMemory> {
+        match environment::find(self.cid()) {
+            Some(environment) => all(&environment.system_v).map_err(|_| NoMemory),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn seen(&self, pid: Pid) -> u32 {
@@ -287,6 +299,18 @@ impl ProcSource for View {
             chosen_ports: (*net::CHOSEN.start(), *net::CHOSEN.end()),
             first_free_port: net::UNPRIVILEGED,
         })
+    }
+
+    fn message_queues(&self) -> Result<Vec<MessageStatus>, NoMemory> {
+        self.of_system_v(|objects| objects.messages.all())
+    }
+
+    fn semaphores(&self) -> Result<Vec<SemaphoreStatus>, NoMemory> {
+        self.of_system_v(|objects| objects.semaphores.all())
+    }
+
+    fn shared_memory(&self) -> Result<Vec<SegmentStatus>, NoMemory> {
+        self.of_system_v(|objects| objects.shared_memory.all())
     }
 
     fn clock(&self) -> &dyn Clock {
