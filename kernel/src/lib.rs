@@ -16,11 +16,11 @@
 
 extern crate alloc;
 
-pub mod aio;
+mod aio;
 pub mod calls;
 pub mod clocks;
 mod confinement;
-mod console;
+pub mod console;
 pub mod cpu_timers;
 pub mod current;
 pub mod dispatch;
@@ -53,8 +53,8 @@ mod report;
 pub mod request;
 pub mod ring;
 pub mod room;
-pub mod rseq;
-mod running;
+mod rseq;
+pub mod running;
 pub mod shortage;
 pub mod signal_file;
 pub mod signal_frame;
