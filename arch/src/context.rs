@@ -163,7 +163,12 @@ impl UserContext {
 
     /// Ends a system call with a positive error number and CR0's summary-overflow bit set.
     pub fn fail(&mut self, error: abi::Errno) {
-        self.gpr[3] = u64::from(error.number());
+        self.fail_with(error.number());
+    }
+
+    /// As [`UserContext::fail`], with any number.
+    pub fn fail_with(&mut self, error: u16) {
+        self.gpr[3] = u64::from(error);
         self.cr |= CR0_SO;
     }
 

@@ -16,8 +16,10 @@
 
 extern crate alloc;
 
+mod aio;
 pub mod calls;
 pub mod clocks;
+mod confinement;
 pub mod console;
 pub mod cpu_timers;
 pub mod current;
@@ -54,6 +56,7 @@ mod report;
 pub mod request;
 pub mod ring;
 pub mod room;
+mod rseq;
 pub mod running;
 pub mod shortage;
 pub mod signal_file;
@@ -62,6 +65,7 @@ mod signals;
 pub mod space;
 pub mod special;
 mod start;
+mod submitters;
 pub mod system;
 pub mod terminals;
 pub mod thread;

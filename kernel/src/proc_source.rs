@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 use control::{ProcessState, ProcessStatus};
 use fallible::{NoMemory, Push};
 use ipc::ChannelEnd;
+use ipc::system_v::{MessageStatus, SegmentStatus, SemaphoreStatus, SystemV};
 use memory::frames;
 use net::{Protocol, TcpSocket};
 use process::signal::Handler;
@@ -86,6 +87,17 @@ impl View {
             .ok()?
             .process()?;
         (found.serial == process.key).then_some(found)
+    }
+
+    /// What the partition has of the objects that have keys.
+    fn of_system_v<T>(
+        &self,
+        all: impl FnOnce(&SystemV) -> Result<Vec<T>, Errno>,
+    ) -> Result<Vec<T>, NoMemory> {
+        match environment::find(self.cid()) {
+            Some(environment) => all(&environment.system_v).map_err(|_| NoMemory),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn seen(&self, pid: Pid) -> u32 {
@@ -290,6 +302,18 @@ impl ProcSource for View {
         })
     }
 
+    fn message_queues(&self) -> Result<Vec<MessageStatus>, NoMemory> {
+        self.of_system_v(|objects| objects.messages.all())
+    }
+
+    fn semaphores(&self) -> Result<Vec<SemaphoreStatus>, NoMemory> {
+        self.of_system_v(|objects| objects.semaphores.all())
+    }
+
+    fn shared_memory(&self) -> Result<Vec<SegmentStatus>, NoMemory> {
+        self.of_system_v(|objects| objects.shared_memory.all())
+    }
+
     fn clock(&self) -> &dyn Clock {
         &self.clock
     }
@@ -456,6 +480,9 @@ fn task(
             expendability,
             crate::shortage::score(process, expendability),
         ),
+        confinement: thread
+            .or(first.as_ref())
+            .map_or((0, 0), |thread| thread.confinement.numbers()),
         no_new_privileges: conduct.no_new_privileges,
         umask: process.place().map_or(0, |place| place.lock().umask),
         descriptors: process

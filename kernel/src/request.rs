@@ -10,13 +10,14 @@
 //!
 //! Locks: `waiting` and `work` of a request, and the lists of a worker, each of rank `Thread`, never two of them together.
 
+use crate::aio::Asked;
 use crate::outcome::Continuation;
 use crate::ring::Ring;
 use crate::system::system;
 use crate::thread::Thread;
 use crate::timers::{Timeout, TimerHandle};
-use abi::Ticks;
 use abi::linux::UringEntry;
+use abi::{Errno, Ticks};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
@@ -33,7 +34,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 /// A call that a ring has brought.
 pub struct Request {
     /// Where its result goes.
-    pub ring: Arc<Ring>,
+    pub target: Target,
     /// What was asked for.
     pub entry: UringEntry,
     /// The request that it ends when its time has come (IORING_OP_LINK_TIMEOUT).
@@ -44,6 +45,44 @@ pub struct Request {
     /// It is not wanted any more.
     cancelled: Attention,
     work: SpinLock<Option<Box<Work>>>,
+}
+
+/// Where the result of a request goes.
+#[derive(Clone)]
+pub enum Target {
+    /// To a ring, which it came from.
+    Ring(Arc<Ring>),
+    /// To a context of asynchronous transfers.
+    Context(Arc<Asked>),
+}
+
+impl Target {
+    /// Tells the program what has become of a request; `late` when that was not at once.
+    pub fn complete(&self, entry: &UringEntry, result: i32, late: bool) {
+        match self {
+            Target::Ring(ring) => ring.complete(entry, result, late),
+            Target::Context(asked) => asked.complete(entry, result),
+        }
+    }
+
+    /// Whether nobody can see what becomes of it.
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Target::Ring(ring) => ring.is_closed(),
+            Target::Context(asked) => asked.context.is_closed(),
+        }
+    }
+
+    /// The ring.
+    ///
+    /// # Errors
+    /// EINVAL for a context, to which nothing is submitted that wants a ring.
+    pub fn ring(&self) -> Result<&Arc<Ring>, Errno> {
+        match self {
+            Target::Ring(ring) => Ok(ring),
+            Target::Context(_) => Err(Errno::EINVAL),
+        }
+    }
 }
 
 /// What a request is made of while nobody runs it.
@@ -90,14 +129,14 @@ impl Request {
     /// # Errors
     /// [`NoMemory`].
     pub fn new(
-        ring: &Arc<Ring>,
+        target: Target,
         worker: &Arc<Thread>,
         entry: UringEntry,
         limits: Option<Weak<Request>>,
     ) -> Result<Arc<Self>, NoMemory> {
         let work = fallible::boxed(Work::default())?;
         fallible::arc(Self {
-            ring: ring.clone(),
+            target,
             entry,
             limits,
             worker: Arc::downgrade(worker),

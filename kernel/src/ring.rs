@@ -7,12 +7,13 @@
 //! Lock: `state`, of rank `Stream`. Whoever waits for completions is woken under it.
 
 use crate::special;
+use crate::submitters::Submitters;
 use crate::thread::Thread;
 use crate::user::Segment;
 use abi::Errno;
 use abi::linux::{UringCompletion, UringEntry, UringFlags};
 use alloc::collections::VecDeque;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use security::{Credential, Tagged};
 use sync::{Guard, Rank, SpinLock};
 use uring::{RingPages, Rings, Taken};
 use vfs::{FileOperations, Metadata, OpenFile};
-use wait::{PollEvents, SliceSource, WaitQueue, Waiter};
+use wait::{PollEvents, WaitQueue, Waiter};
 
 /// A ring.
 pub struct Ring {
@@ -53,7 +54,7 @@ pub struct State {
     /// Completions so far, and 1.
     count: u64,
     /// Threads that have submitted something.
-    users: Vec<Weak<Thread>>,
+    users: Submitters,
 }
 
 /// Where completions are counted.
@@ -81,7 +82,7 @@ impl Ring {
             files: Vec::new(),
             events: None,
             count: 1,
-            users: Vec::new(),
+            users: Submitters::new(),
         };
         fallible::arc(Self {
             state: SpinLock::new(Rank::Stream, state),
@@ -103,15 +104,7 @@ impl Ring {
     /// # Errors
     /// [`NoMemory`].
     pub fn note_user(&self, thread: &Arc<Thread>) -> Result<(), NoMemory> {
-        let mut state = self.state.lock();
-        let known = |user: &Weak<Thread>| core::ptr::eq(user.as_ptr(), Arc::as_ptr(thread));
-        if state.users.iter().any(known) {
-            return Ok(());
-        }
-        state.users.retain(|user| user.strong_count() > 0);
-        state.users.try_reserve(1)?;
-        state.users.push(Arc::downgrade(thread));
-        Ok(())
+        self.state.lock().users.note(thread)
     }
 
     /// The threads that have submitted something and live.
@@ -119,8 +112,7 @@ impl Ring {
     /// # Errors
     /// [`NoMemory`].
     pub fn users(&self) -> Result<Vec<Arc<Thread>>, NoMemory> {
-        let state = self.state.lock();
-        fallible::collect(state.users.iter().filter_map(Weak::upgrade))
+        self.state.lock().users.alive()
     }
 
     /// Takes entries up to one that no other is linked to, at most `most`; none when there is nothing.
@@ -178,10 +170,7 @@ impl Ring {
         };
         if let Some(events) = events {
             // A counter that is full has told what there is to tell.
-            special::at_once(&self.credential, |io| {
-                events.write(io, &mut SliceSource::new(&1u64.to_le_bytes()))
-            })
-            .ok();
+            special::count_event(&self.credential, &events);
         }
     }
 
@@ -253,10 +242,7 @@ impl Ring {
     fn close(&self) {
         self.closed.store(true, Ordering::Release);
         let users = core::mem::take(&mut self.state.lock().users);
-        for thread in users.iter().filter_map(Weak::upgrade) {
-            thread.requests.orphan();
-            thread.interrupt();
-        }
+        users.orphan();
     }
 }
 

@@ -103,6 +103,9 @@ pub fn is_needed_for(call: SystemCall) -> bool {
             | S::MqOpen
             | S::MqTimedsend
             | S::IoUringSetup
+            | S::IoSetup
+            | S::IoSubmit
+            | S::Seccomp
             | S::AddKey
     )
 }

@@ -4,6 +4,7 @@
 //! done, then whether somebody else is due, then the program. Only here is a thread parked, only here is it
 //! decided what a signal does to a call that waits.
 
+mod confined;
 mod dumping;
 mod handler;
 mod traced;
@@ -195,6 +196,9 @@ impl<'a> Running<'a> {
 
     /// Runs the program until it traps.
     fn program(&mut self) -> Turn {
+        if self.thread.rseq.is_stale(self.slice.cpu as u32) && !self.renew_sequence() {
+            return Turn::On;
+        }
         let mut until = self.slice.until;
         if self.thread.process.cpu_timers.is_armed() {
             let next = cpu_timers::look(&self.thread.process, arch::time::now());
@@ -236,6 +240,7 @@ impl<'a> Running<'a> {
                 let (number, _) = body.context.call();
                 let call = PendingCall {
                     number,
+                    admitted: false,
                     progress: Continuation::Fresh,
                     wait: None,
                 };
@@ -348,6 +353,10 @@ impl<'a> Running<'a> {
 
     /// Runs a system call, from its start or once more.
     fn call(&mut self, pending: PendingCall) -> Turn {
+        let pending = match self.admit(pending) {
+            Ok(admitted) => admitted,
+            Err(turn) => return turn,
+        };
         let Some(body) = &mut self.body else {
             return Turn::Off;
         };
@@ -437,6 +446,9 @@ impl<'a> Running<'a> {
     fn put_body_back(&mut self) {
         if let Some(mut body) = self.body.take() {
             body.context.leave();
+            if body.call.is_none() {
+                self.thread.rseq.disturb();
+            }
             self.thread.put_body(body);
         }
     }

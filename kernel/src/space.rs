@@ -1,5 +1,6 @@
 //! Address spaces as processes hold them: the description with its lock and the translations of this machine.
 
+use crate::aio::Contexts;
 use abi::mmu::{Access, PageNumber};
 use abi::{Cid, Errno};
 use alloc::boxed::Box;
@@ -15,6 +16,8 @@ pub struct Space {
     description: SpinLock<AddressSpace>,
     /// Tells it from every other, for futexes; never used again.
     pub id: u64,
+    /// Contexts of asynchronous transfers.
+    pub contexts: Contexts,
 }
 
 /// The number of the next address space.
@@ -46,6 +49,7 @@ impl Space {
         fallible::arc(Self {
             description: SpinLock::new(Rank::AddressSpace, description),
             id,
+            contexts: Contexts::new(),
         })
     }
 

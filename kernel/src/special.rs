@@ -9,9 +9,9 @@ use ipc::Pipe;
 use security::Credential;
 use vfs::{
     Access, Change, DeviceNumber, FileKind, FileOperations, FileSystem, Inode, InodeId, IoContext,
-    Metadata, Mode, SpecialFiles,
+    Metadata, Mode, OpenFile, SpecialFiles,
 };
-use wait::{Attempt, Sleeper, Stop, Waiter};
+use wait::{Attempt, Sleeper, SliceSource, Stop, Waiter};
 
 /// The file system that pipes are in, by the device number that `fstat` shows. File systems that can be mounted
 /// count up from 1.
@@ -169,4 +169,10 @@ pub fn at_once<T>(
         Stop::Error(errno) => errno,
         Stop::Park | Stop::Again => Errno::EAGAIN,
     })
+}
+
+/// Adds one to a counter of events; a counter that is full stays so.
+pub fn count_event(credential: &Credential, events: &OpenFile) {
+    let count = |io: &IoContext<'_>| events.write(io, &mut SliceSource::new(&1u64.to_le_bytes()));
+    at_once(credential, count).ok();
 }

@@ -11,11 +11,13 @@
 //! Locks: `waiting`, `body`, `signals`, `own_name`, `tracing` and `remains` each of rank `Thread`, never two of them together.
 
 use crate::calls::core_file::CoreDump;
+use crate::confinement::Confinement;
 use crate::others;
 use crate::outcome::{Continuation, Wait};
 use crate::process::{Process, TaskName};
 use crate::ptrace::Tracing;
 use crate::request::Requests;
+use crate::rseq::Rseq;
 use crate::space::Space;
 use crate::system::system;
 use crate::timers::{Timeout, TimerHandle};
@@ -62,6 +64,10 @@ pub struct Thread {
     pub clear_child_tid: AtomicU64,
     /// Head of the robust futex list (`man 2 set_robust_list`); 0 for none.
     pub robust_list: AtomicU64,
+    /// Its restartable sequences.
+    pub rseq: Rseq,
+    /// Which calls it may make.
+    pub confinement: Confinement,
     /// Class and level in which it would use disks (`man 2 ioprio_set`).
     pub io_priority: AtomicU32,
     /// What it has submitted to rings and is not done.
@@ -92,6 +98,8 @@ pub struct Body {
 pub struct PendingCall {
     /// The number in r0.
     pub number: u64,
+    /// It may be made.
+    pub admitted: bool,
     /// What it has already done.
     pub progress: Continuation,
     /// What it waits for, when it is parked.
@@ -148,6 +156,8 @@ impl Thread {
             cpu: AtomicU32::new(0),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
+            rseq: Rseq::new(),
+            confinement: Confinement::new(),
             io_priority: AtomicU32::new(0),
             requests: Requests::new(),
             remains: SpinLock::new(Rank::Thread, Remains::new()),
@@ -171,6 +181,10 @@ impl Thread {
     pub fn inherit(&self, maker: &Thread) {
         let priority = maker.io_priority.load(Ordering::Relaxed);
         self.io_priority.store(priority, Ordering::Relaxed);
+        // Threads of one process that all get a filter get it under the same lock.
+        maker
+            .process
+            .with(|_| self.confinement.inherit(&maker.confinement));
     }
 
     /// The number inside the partition.
@@ -247,6 +261,11 @@ impl Thread {
     /// Whether it is traced, or has just been.
     pub fn is_traced(&self) -> bool {
         self.traced.load(Ordering::Acquire)
+    }
+
+    /// Whether somebody else looks at each of its calls.
+    pub fn shows_calls(&self) -> bool {
+        self.is_traced() || self.confinement.is_on()
     }
 
     /// The thread's place in the scheduler.

@@ -360,3 +360,35 @@ END
 check CALLS0406 'a file sends nothing to whom its user could not' <<'END'
 $T/owners others
 END
+
+check SECCOMP0001 'a filter gives calls errors, also those that are answered in the middle of the program' <<'END'
+$T/seccomp fails
+END
+
+check SECCOMP0002 'a filter sees all of the arguments of a call' <<'END'
+$T/seccomp arguments
+END
+
+check SECCOMP0003 'a handler is told of a trapped call, whose registers are as they were' <<'END'
+$T/seccomp traps
+END
+
+check SECCOMP0004 'threads and processes end by a call that they must not make' <<'END'
+$T/seccomp kills
+END
+
+check SECCOMP0005 'filters are refused that could not be trusted, or to whom they are not for' <<'END'
+$T/seccomp refused
+END
+
+check SECCOMP0006 'threads, children and new programs are confined as their maker is' <<'END'
+$T/seccomp inherited
+END
+
+check SECCOMP0007 'all threads of a process are confined at once, or none' <<'END'
+$T/seccomp together
+END
+
+check SECCOMP0008 'the longest filters are bounded' <<'END'
+$T/seccomp bounded
+END

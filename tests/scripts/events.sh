@@ -184,6 +184,14 @@ check EVENT0045 'who dies with a robust lock leaves it to the next, by whichever
 $T/futexes died
 END
 
+check FUTEX0001 'who waits on a word to be moved to a lock gets the lock' <<'END'
+$T/futexes moved
+END
+
+check FUTEX0002 'a wait on several words tells which of them it was' <<'END'
+$T/futexes among
+END
+
 check EVENT0047 'a program goes on whose POSIX timers are shorter than a signal takes, and is told what it missed' <<'END'
 timeout -s KILL 20 $T/timers short-timer
 END

@@ -78,3 +78,7 @@ clogin queues $T/message_queue apart
 stopwpar -F queues
 rmwpar queues
 END
+
+check IPC0090 '/proc/sysvipc lists the objects of the partition that have keys' <<'END'
+$T/system_v listed
+END

@@ -125,3 +125,20 @@ wparexec /bin/sh -c 'cat /proc/net/tcp' >inside
 test "$(wc -l <inside)" = 1
 kill $server
 END
+
+check ECHO0001 'an echo of ICMP comes back over loopback, to every user' <<'END'
+$T/echo echo4
+wparexec -n echoes $T/echo echo4
+END
+
+check ECHO0002 'an echo of ICMPv6 comes back over loopback' <<'END'
+$T/echo echo6
+END
+
+check TCP0090 'TCP tells what it knows, and takes the options that loopback has' <<'END'
+$T/echo options
+END
+
+check TCP0091 'receiving waits for as many bytes as a socket is told to' <<'END'
+$T/echo low-water
+END

@@ -161,3 +161,35 @@ END
 check BARRIER0003 'threads that ask for barriers wait for each other, and can be killed' <<'END'
 $T/barriers crossing
 END
+
+check RSEQ0001 'libc has an area for restartable sequences, and reads the CPU there' <<'END'
+$T/sequences registered
+END
+
+check RSEQ0002 'an area is registered once, and given back by who knows it' <<'END'
+$T/sequences refused
+END
+
+check RSEQ0003 'a section is left when another thread has had its CPU' <<'END'
+$T/sequences preempted
+END
+
+check RSEQ0004 'a section is left before a handler is entered' <<'END'
+$T/sequences signalled
+END
+
+check RSEQ0005 'the area names the CPU that a thread has been moved to' <<'END'
+$T/sequences moved
+END
+
+check RSEQ0006 'a barrier makes threads on other CPUs leave their sections' <<'END'
+$T/sequences fenced
+END
+
+check RSEQ0007 'a child has the area with its memory, a thread or a new program has not' <<'END'
+$T/sequences inherited
+END
+
+check RSEQ0008 'a section that is none ends its program, and nothing else' <<'END'
+$T/sequences hostile
+END

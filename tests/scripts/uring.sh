@@ -90,3 +90,27 @@ END
 check URING0029 'a ring that another partition has made is not to be used' <<'END'
 $T/uring_enemy handed
 END
+
+check AIO0001 'what is submitted to a context is read, written and told' <<'END'
+$T/aio transfers
+END
+
+check AIO0002 'what is not ready waits, and a counter counts what is done' <<'END'
+$T/aio waits
+END
+
+check AIO0003 'requests are refused as the manual pages say' <<'END'
+$T/aio refused
+END
+
+check AIO0004 'what waits can be cancelled, and goes with its context' <<'END'
+$T/aio cancelled
+END
+
+check AIO0005 'a wait for events ends by signals, and with the context' <<'END'
+$T/aio ended
+END
+
+check AIO0006 'a thousand requests are made at once' <<'END'
+$T/aio many
+END

@@ -3,6 +3,7 @@
 //! Structures in program memory are [`Field`]s with `encode` and `decode`; their offsets stand in their
 //! declarations and are checked against the cross compiler's headers. Flag sets are `bitflags`.
 
+mod aio;
 mod file;
 mod frame;
 mod futex;
@@ -12,6 +13,8 @@ mod message_queue;
 mod process;
 mod ptrace;
 mod record;
+mod rseq;
+mod seccomp;
 mod signal;
 mod socket;
 mod syscall;
@@ -21,6 +24,7 @@ mod terminal;
 mod time;
 mod uring;
 
+pub use aio::*;
 pub use file::*;
 pub use frame::*;
 pub use futex::*;
@@ -30,6 +34,8 @@ pub use message_queue::*;
 pub use process::*;
 pub use ptrace::*;
 pub use record::{Field, Place};
+pub use rseq::*;
+pub use seccomp::*;
 pub use signal::*;
 pub use socket::*;
 pub use syscall::SystemCall;

@@ -5,6 +5,7 @@
 //! enrolment are one step under the bucket's lock, and so are the change of the word and a wake for it.
 
 mod owned;
+mod waiting;
 
 use abi::Errno;
 use alloc::boxed::Box;
@@ -12,6 +13,7 @@ use core::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use fallible::{Map, NoMemory};
 use sync::{Guard, Rank, SpinLock};
 use wait::{Attempt, Stop, WaitQueue, Waiter};
+use waiting::Waiting;
 
 /// A word of memory, however programs address it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +34,13 @@ pub enum FutexKey {
     },
 }
 
+impl FutexKey {
+    /// 32 bits that are another's hardly ever.
+    fn fold(self) -> u64 {
+        BuildHasherDefault::<Fold>::default().hash_one(self)
+    }
+}
+
 /// All words that threads wait on.
 pub struct FutexTable {
     /// A power of two of them.
@@ -40,7 +49,7 @@ pub struct FutexTable {
 
 #[derive(Default)]
 struct Bucket {
-    /// Waiters carry their bit set as key. Queues that have run empty are kept for the next wait on the same
+    /// Keys of waiters are [`Waiting`]. Queues that have run empty are kept for the next wait on the same
     /// word, and swept when there are many.
     queues: Map<FutexKey, WaitQueue>,
     sweep_at: usize,
@@ -79,11 +88,16 @@ impl Bucket {
         Ok(queue)
     }
 
-    fn wake(&self, key: FutexKey, bits: u32, limit: usize) -> usize {
+    fn wake(&self, key: FutexKey, bits: u32, limit: usize) -> Result<usize, Errno> {
         let Some(queue) = self.queues.get(&key) else {
-            return 0;
+            return Ok(0);
         };
-        queue.wake_where(limit, Some(0), |waiting| waiting & u64::from(bits) != 0)
+        let first = queue.first_key().map(Waiting::from_key);
+        if first.is_some_and(Waiting::is_for_lock) {
+            return Err(Errno::EINVAL);
+        }
+        let answer = |waiting| Waiting::from_key(waiting).answer(bits).map(Some);
+        Ok(queue.wake_answering(limit, answer))
     }
 }
 
@@ -110,8 +124,7 @@ impl FutexTable {
     }
 
     fn place(&self, key: FutexKey) -> usize {
-        let hash = BuildHasherDefault::<Fold>::default().hash_one(key);
-        hash as usize & (self.buckets.len() - 1)
+        key.fold() as usize & (self.buckets.len() - 1)
     }
 
     fn bucket(&self, place: usize) -> Result<Guard<'_, Bucket>, Errno> {
@@ -155,30 +168,60 @@ impl FutexTable {
         if bits == 0 {
             return Err(Errno::EINVAL.into());
         }
+        let waiting = Waiting::Bits { bits, index: 0 };
+        self.enrol(key, waiting, waiter, unchanged)
+    }
+
+    /// Waits on one of several words (`man 2 futex_waitv`); the waker completes the call with the word's index.
+    ///
+    /// # Errors
+    /// As [`FutexTable::wait`].
+    pub fn wait_among(
+        &self,
+        key: FutexKey,
+        index: u8,
+        waiter: &Waiter,
+        unchanged: impl FnOnce() -> Attempt<bool>,
+    ) -> Attempt<()> {
+        let waiting = Waiting::Bits {
+            bits: Self::ANY,
+            index,
+        };
+        self.enrol(key, waiting, waiter, unchanged)
+    }
+
+    fn enrol(
+        &self,
+        key: FutexKey,
+        waiting: Waiting,
+        waiter: &Waiter,
+        unchanged: impl FnOnce() -> Attempt<bool>,
+    ) -> Attempt<()> {
         let mut bucket = self.bucket(self.place(key))?;
         if !unchanged()? {
             return Err(Errno::EAGAIN.into());
         }
-        bucket.queue(key)?.enrol_keyed(waiter, u64::from(bits));
+        bucket.queue(key)?.enrol_keyed(waiter, waiting.key());
         Err(Stop::Park)
     }
 
     /// Wakes up to `limit` waiters that share a bit with `bits`, first come first served; answers how many.
     ///
     /// # Errors
-    /// EINVAL for an empty bit set.
+    /// EINVAL for an empty bit set, and where the first waits for a lock whose word names its owner.
     pub fn wake(&self, key: FutexKey, bits: u32, limit: usize) -> Result<usize, Errno> {
         if bits == 0 {
             return Err(Errno::EINVAL);
         }
-        Ok(self.bucket(self.place(key))?.wake(key, bits, limit))
+        self.bucket(self.place(key))?.wake(key, bits, limit)
     }
 
     /// Wakes up to `wake` waiters of one word and lets up to `moved` others wait on another word
     /// (`FUTEX_REQUEUE`, and `FUTEX_CMP_REQUEUE` where `unchanged` checks the first word); answers both numbers.
     ///
     /// # Errors
-    /// EAGAIN when the word has changed; what `unchanged` says, which is bound as in [`FutexTable::wait`].
+    /// EAGAIN when the word has changed; EINVAL where the first waits for a lock whose word names its owner; what
+    /// `unchanged` says, which is bound as in [`FutexTable::wait`].
     pub fn requeue(
         &self,
         from: FutexKey,
@@ -191,7 +234,7 @@ impl FutexTable {
         if !unchanged()? {
             return Err(Errno::EAGAIN.into());
         }
-        let woken = both.first().wake(from, Self::ANY, wake);
+        let woken = both.first().wake(from, Self::ANY, wake)?;
         if from == to {
             return Ok((woken, 0));
         }
@@ -202,10 +245,7 @@ impl FutexTable {
             return Ok((woken, 0));
         }
         let target = both.second().queue(to)?;
-        Ok((
-            woken,
-            source.requeue(target, moved, u64::from(Self::ANY), |_| true),
-        ))
+        Ok((woken, source.requeue(target, moved, Some)))
     }
 
     /// Changes the second word, wakes waiters of the first, and of the second if its old value says so
@@ -225,9 +265,9 @@ impl FutexTable {
     ) -> Attempt<usize> {
         let mut both = self.both(first, second)?;
         let old = change()?;
-        let mut woken = both.first().wake(first, Self::ANY, wake_first);
+        let mut woken = both.first().wake(first, Self::ANY, wake_first)?;
         if operation.wakes(old) {
-            woken += both.second().wake(second, Self::ANY, wake_second);
+            woken += both.second().wake(second, Self::ANY, wake_second)?;
         }
         Ok(woken)
     }

@@ -65,6 +65,8 @@ struct Side {
     closed: bool,
     send_buffer: usize,
     receive_buffer: usize,
+    /// Bytes without which receiving waits.
+    least: usize,
     identity: Identity,
 }
 
@@ -82,6 +84,8 @@ pub struct Buffers {
     pub send: usize,
     /// Bytes that are taken before the program receives them.
     pub receive: usize,
+    /// Bytes without which receiving waits (SO_RCVLOWAT).
+    pub least: usize,
 }
 
 impl Side {
@@ -98,8 +102,14 @@ impl Side {
             closed: false,
             send_buffer: buffers.send,
             receive_buffer: buffers.receive,
+            least: buffers.least,
             identity: Identity::default(),
         }
+    }
+
+    /// Whether there are `wanted` bytes, or as many as can be waited for: the peer sends nothing more before some are taken.
+    fn has(&self, wanted: usize) -> bool {
+        self.inbox.len() >= wanted.min(self.receive_buffer / 2).max(1)
     }
 
     fn wake_all(&self) {
@@ -164,7 +174,7 @@ impl Side {
         let silent = dead || self.shut.contains(Directions::SEND);
         ready.set(PollEvents::HUP, over && silent);
         ready.set(PollEvents::RDHUP, over);
-        ready.set(PollEvents::READABLE, over || !self.inbox.is_empty());
+        ready.set(PollEvents::READABLE, over || self.has(self.least));
         ready.set(PollEvents::WRITABLE, silent || self.writable(peer));
         ready
     }
@@ -362,7 +372,10 @@ impl End {
         peek: bool,
     ) -> Attempt<Received> {
         self.with(|own, peer| {
-            if !own.inbox.is_empty() {
+            let over = own.stage == Stage::Dead || own.shut.contains(Directions::RECEIVE);
+            let over = over || own.ended || own.error.is_some();
+            let enough = over || cx.nonblocking || own.has(own.least.min(sink.room()));
+            if !own.inbox.is_empty() && enough {
                 let count = own.inbox.copy(sink, usize::MAX, false)?;
                 if !peek {
                     own.inbox.discard(count);
@@ -385,6 +398,7 @@ impl End {
             if own.stage == Stage::Dead || own.shut.contains(Directions::RECEIVE) {
                 return Ok(Received::default());
             }
+            // More than there is now.
             cx.wait(|waiter| own.readers.enrol(waiter))
         })
     }
@@ -405,6 +419,11 @@ impl End {
             }
             ready
         })
+    }
+
+    /// Its state as `/proc/net/tcp` has it.
+    pub(crate) fn number(&self) -> u8 {
+        self.with(|own, _| own.number())
     }
 
     /// Bytes that can be received.
@@ -449,6 +468,8 @@ impl End {
     pub(crate) fn set_buffers(&self, buffers: Buffers) {
         self.with(|own, peer| {
             (own.send_buffer, own.receive_buffer) = (buffers.send, buffers.receive);
+            own.least = buffers.least;
+            own.readers.wake_all();
             own.writers.wake_all();
             peer.writers.wake_all();
         });

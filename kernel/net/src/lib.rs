@@ -1,4 +1,4 @@
-//! TCP and UDP inside one partition (`man 7 ip`, `man 7 ipv6`, `man 7 tcp`, `man 7 udp`).
+//! TCP, UDP and the echo of ICMP inside one partition (`man 7 ip`, `man 7 ipv6`, `man 7 tcp`, `man 7 udp`).
 //!
 //! Each partition has a [`Stack`] of its own, made when its first socket is: its ports, its connections, and its
 //! loopback interface with 127.0.0.0/8 and ::1. Nothing leads from one stack to another, so two partitions have the same
@@ -34,6 +34,7 @@ extern crate std;
 
 mod address;
 mod connection;
+mod echo;
 mod interface;
 mod netlink;
 mod options;
@@ -53,7 +54,7 @@ pub use options::Value;
 pub use ports::{CHOSEN, UNPRIVILEGED};
 pub use stack::{Line, Protocol, Stack};
 pub use tcp::TcpSocket;
-pub use udp::UdpSocket;
+pub use udp::{Datagrams, UdpSocket};
 
 #[cfg(doc)]
 use sync::Rank;

@@ -9,9 +9,9 @@ use abi::Errno;
 use abi::linux::{
     IP_MTU_DISCOVER, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPV6_TCLASS,
     IPV6_UNICAST_HOPS, IPV6_V6ONLY, SO_BROADCAST, SO_DONTROUTE, SO_KEEPALIVE, SO_LINGER,
-    SO_OOBINLINE, SO_PRIORITY, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SOL_SOCKET,
-    TCP_CORK, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY, TCP_QUICKACK, TCP_SYNCNT,
-    TCP_USER_TIMEOUT,
+    SO_OOBINLINE, SO_PRIORITY, SO_RCVBUF, SO_RCVLOWAT, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF,
+    SOL_SOCKET, TCP_CORK, TCP_DEFER_ACCEPT, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG,
+    TCP_NODELAY, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT,
 };
 
 /// The value of an option.
@@ -44,6 +44,9 @@ pub struct Options {
     keep_interval: i32,
     keep_count: i32,
     attempts: i32,
+    /// Bytes of a segment; 0: as many as the interface carries.
+    segment: i32,
+    defer_accept: i32,
     user_timeout: i32,
     time_to_live: i32,
     type_of_service: i32,
@@ -59,7 +62,14 @@ pub(crate) struct Kind {
     pub is_tcp: bool,
     /// Whether it is bound: some options come too late then.
     pub bound: bool,
+    /// Whether it is connected.
+    pub connected: bool,
 }
+
+/// Bytes of a segment on loopback: what its packets hold but for headers and time stamps.
+pub(crate) const SEGMENT: i32 = 65_483;
+/// Bytes of a segment before there is a connection (RFC 9293, 3.7.1).
+const SEGMENT_DEFAULT: i32 = 536;
 
 /// Most that a buffer can be asked to hold; it is then twice that (`/proc/sys/net/core/rmem_max`, `wmem_max`).
 const BUFFER_MAX: i32 = 212_992;
@@ -71,11 +81,13 @@ const RECEIVE_MIN: i32 = 2304;
 const TCP_BUFFERS: Buffers = Buffers {
     send: 87_040,
     receive: 131_072,
+    least: 1,
 };
 /// What UDP has at first (`/proc/sys/net/core/rmem_default`, `wmem_default`).
 const UDP_BUFFERS: Buffers = Buffers {
     send: 212_992,
     receive: 212_992,
+    least: 1,
 };
 
 fn within(value: i32, range: core::ops::RangeInclusive<i32>) -> Result<i32, Errno> {
@@ -103,6 +115,8 @@ impl Options {
             keep_interval: 75,
             keep_count: 9,
             attempts: 6,
+            segment: 0,
+            defer_accept: 0,
             user_timeout: 0,
             time_to_live: 64,
             type_of_service: 0,
@@ -127,6 +141,7 @@ impl Options {
             }
             (SOL_SOCKET, SO_SNDBUF) => i32::try_from(self.buffers.send).unwrap_or(i32::MAX),
             (SOL_SOCKET, SO_RCVBUF) => i32::try_from(self.buffers.receive).unwrap_or(i32::MAX),
+            (SOL_SOCKET, SO_RCVLOWAT) => i32::try_from(self.buffers.least).unwrap_or(i32::MAX),
             (SOL_SOCKET, SO_REUSEADDR) => self.reuse_address.into(),
             (SOL_SOCKET, SO_REUSEPORT) => self.reuse_port.into(),
             (SOL_SOCKET, SO_BROADCAST) => self.broadcast.into(),
@@ -149,6 +164,10 @@ impl Options {
             (IPPROTO_TCP, TCP_KEEPINTVL) => self.keep_interval,
             (IPPROTO_TCP, TCP_KEEPCNT) => self.keep_count,
             (IPPROTO_TCP, TCP_SYNCNT) => self.attempts,
+            (IPPROTO_TCP, TCP_MAXSEG) if self.segment != 0 => self.segment,
+            (IPPROTO_TCP, TCP_MAXSEG) if kind.connected => SEGMENT,
+            (IPPROTO_TCP, TCP_MAXSEG) => SEGMENT_DEFAULT,
+            (IPPROTO_TCP, TCP_DEFER_ACCEPT) => self.defer_accept,
             (IPPROTO_TCP, TCP_USER_TIMEOUT) => self.user_timeout,
             (SOL_SOCKET | IPPROTO_IP | IPPROTO_IPV6 | IPPROTO_TCP, _) => {
                 return Err(Errno::ENOPROTOOPT);
@@ -187,6 +206,10 @@ impl Options {
                 let value = if value < 0 { BUFFER_MAX } else { value };
                 self.buffers.receive = (2 * value.min(BUFFER_MAX)).max(RECEIVE_MIN) as usize;
             }
+            (SOL_SOCKET, SO_RCVLOWAT) => {
+                let least = usize::try_from(value).unwrap_or(usize::MAX);
+                self.buffers.least = least.clamp(1, i32::MAX as usize);
+            }
             (SOL_SOCKET, SO_REUSEADDR) => self.reuse_address = on,
             (SOL_SOCKET, SO_REUSEPORT) => self.reuse_port = on,
             (SOL_SOCKET, SO_BROADCAST) => self.broadcast = on,
@@ -222,6 +245,13 @@ impl Options {
             (IPPROTO_TCP, TCP_KEEPINTVL) => self.keep_interval = within(value, 1..=32_767)?,
             (IPPROTO_TCP, TCP_KEEPCNT) => self.keep_count = within(value, 1..=127)?,
             (IPPROTO_TCP, TCP_SYNCNT) => self.attempts = within(value, 1..=127)?,
+            (IPPROTO_TCP, TCP_MAXSEG) => {
+                self.segment = match value {
+                    0 => 0,
+                    _ => within(value, 88..=32_767)?,
+                };
+            }
+            (IPPROTO_TCP, TCP_DEFER_ACCEPT) => self.defer_accept = value.max(0),
             (IPPROTO_TCP, TCP_USER_TIMEOUT) => self.user_timeout = within(value, 0..=i32::MAX)?,
             _ => return Err(Errno::ENOPROTOOPT),
         }

@@ -24,6 +24,8 @@ pub enum Protocol {
 pub struct Stack {
     pub(crate) tcp: SpinLock<Tcp>,
     pub(crate) udp: SpinLock<Ports<UdpSocket>>,
+    /// Who has which identifier of echoes.
+    pub(crate) echo: SpinLock<Ports<UdpSocket>>,
     /// Counts choices among sockets that share a port.
     turn: AtomicUsize,
     /// Bytes and transfers that the loopback interface has carried.
@@ -101,6 +103,7 @@ impl Stack {
         Self {
             tcp: SpinLock::new(Rank::OpenFile, tcp),
             udp: SpinLock::new(Rank::OpenFile, Ports::new()),
+            echo: SpinLock::new(Rank::OpenFile, Ports::new()),
             turn: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
             transfers: AtomicU64::new(0),

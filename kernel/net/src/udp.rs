@@ -2,8 +2,9 @@
 
 use crate::address::{self, Domain, Local};
 use crate::connection::Identity;
+use crate::echo;
 use crate::options::{Kind, Options, Value};
-use crate::ports::{Claim, Sharing, UNPRIVILEGED};
+use crate::ports::{Claim, Ports, Sharing, UNPRIVILEGED};
 use crate::stack::{Line, Stack};
 use abi::Errno;
 use abi::linux::{FIONREAD, SIOCOUTQ};
@@ -15,12 +16,22 @@ use ipc::{Buffer, Directions, Received, Timeouts};
 use security::Privileges;
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, IoContext, IoctlArgument, Metadata};
-use wait::{Attempt, PollEvents, Sink, Source, WaitQueue, Waiter};
+use wait::{Attempt, PollEvents, Sink, SliceSource, Source, WaitQueue, Waiter};
+
+/// What the datagrams of a socket are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Datagrams {
+    /// Those of UDP.
+    Udp,
+    /// Requests of ICMP for an echo, and their answers; ports are identifiers (`man 7 icmp`).
+    Echo,
+}
 
 /// A socket of datagrams.
 pub struct UdpSocket {
     this: This<UdpSocket>,
     stack: Arc<Stack>,
+    datagrams: Datagrams,
     domain: Domain,
     state: SpinLock<State>,
     /// Those that wait for a datagram, or for readiness.
@@ -68,6 +79,7 @@ impl UdpSocket {
     /// [`NoMemory`].
     pub fn new(
         stack: Arc<Stack>,
+        datagrams: Datagrams,
         domain: Domain,
         metadata: Metadata,
     ) -> Result<Arc<Self>, NoMemory> {
@@ -85,6 +97,7 @@ impl UdpSocket {
         let socket = Self {
             this: This::new(),
             stack,
+            datagrams,
             domain,
             state: SpinLock::new(Rank::Stream, state),
             readers: WaitQueue::new(),
@@ -92,6 +105,19 @@ impl UdpSocket {
             metadata,
         };
         fallible::arc_with_this(socket, |socket| &socket.this)
+    }
+
+    fn ports(&self) -> &SpinLock<Ports<UdpSocket>> {
+        match self.datagrams {
+            Datagrams::Udp => &self.stack.udp,
+            Datagrams::Echo => &self.stack.echo,
+        }
+    }
+
+    /// What its datagrams are.
+    #[must_use]
+    pub fn datagrams(&self) -> Datagrams {
+        self.datagrams
     }
 
     /// Its family.
@@ -132,7 +158,7 @@ impl UdpSocket {
         if !address.is_unspecified() && !address::is_own(address) {
             return Err(Errno::EADDRNOTAVAIL);
         }
-        let low = (1..UNPRIVILEGED).contains(&to.port());
+        let low = self.datagrams == Datagrams::Udp && (1..UNPRIVILEGED).contains(&to.port());
         if low && !privileges.contains(Privileges::PORTS) {
             return Err(Errno::EACCES);
         }
@@ -166,7 +192,7 @@ impl UdpSocket {
             listens: false,
             socket: self.this.weak(),
         };
-        let port = self.stack.udp.lock().claim(claim)?;
+        let port = self.ports().lock().claim(claim)?;
         local.endpoint.set_port(port);
         {
             let mut state = self.state.lock();
@@ -177,7 +203,7 @@ impl UdpSocket {
             }
         }
         // Another thread was faster.
-        self.stack.udp.lock().release(port, &self.this.weak());
+        self.ports().lock().release(port, &self.this.weak());
         Ok(false)
     }
 
@@ -226,7 +252,7 @@ impl UdpSocket {
     }
 
     fn publish(&self, local: Local, peer: Option<SocketAddr>) {
-        let mut ports = self.stack.udp.lock();
+        let mut ports = self.ports().lock();
         ports.change(local.endpoint.port(), &self.this.weak(), |claim| {
             (claim.local, claim.peer) = (local, peer);
         });
@@ -250,7 +276,7 @@ impl UdpSocket {
             }) => self.publish(local, None),
             Some(Bound { local, .. }) => {
                 let port = local.endpoint.port();
-                self.stack.udp.lock().release(port, &self.this.weak());
+                self.ports().lock().release(port, &self.this.weak());
             }
             None => {}
         }
@@ -283,7 +309,9 @@ impl UdpSocket {
             (state.peer, state.options.only_v6)
         };
         let to = match to {
-            Some(to) if to.port() == 0 => return Err(Errno::EINVAL.into()),
+            Some(to) if to.port() == 0 && self.datagrams == Datagrams::Udp => {
+                return Err(Errno::EINVAL.into());
+            }
             Some(to) => address::destination(self.domain, only_v6, to)?,
             None => peer.ok_or(Errno::EDESTADDRREQ)?,
         };
@@ -293,6 +321,9 @@ impl UdpSocket {
         }
         if from.is_ipv4() != to.is_ipv4() {
             return Err(Errno::ENETUNREACH.into());
+        }
+        if self.datagrams == Datagrams::Echo {
+            return self.echo(from, to, source);
         }
         if let Some(receiver) = self.receiver(from, to)
             && receiver.deliver(from, source)?
@@ -308,11 +339,27 @@ impl UdpSocket {
         Ok(length)
     }
 
+    /// Sends a request for an echo: the answer is there at once.
+    ///
+    /// # Errors
+    /// EINVAL for another message, and to an address of the other family; ENOMEM, what the source says.
+    fn echo(&self, from: SocketAddr, to: SocketAddr, source: &mut dyn Source) -> Attempt<usize> {
+        if to.is_ipv4() != (self.domain == Domain::V4) {
+            return Err(Errno::EINVAL.into());
+        }
+        let length = source.remaining();
+        let mut message = fallible::filled(0, length)?;
+        source.take(&mut message)?;
+        echo::answer(self.domain, &mut message, from.port(), [from, to])?;
+        let from = SocketAddr::new(to.ip(), 0);
+        self.deliver(from, &mut SliceSource::new(&message))?;
+        Ok(length)
+    }
+
     fn receiver(&self, from: SocketAddr, to: SocketAddr) -> Option<Arc<Self>> {
         let turn = self.stack.next_turn();
         let found = self
-            .stack
-            .udp
+            .ports()
             .lock()
             .find(to.ip(), to.port(), turn, |claim| match claim.peer {
                 None => Some(0),
@@ -404,6 +451,7 @@ impl UdpSocket {
             domain: self.domain,
             is_tcp: false,
             bound: state.local.is_some(),
+            connected: false,
         }
     }
 
@@ -429,7 +477,7 @@ impl UdpSocket {
         };
         if let Some(bound) = bound {
             let port = bound.local.endpoint.port();
-            let mut ports = self.stack.udp.lock();
+            let mut ports = self.ports().lock();
             ports.change(port, &self.this.weak(), |claim| claim.sharing = sharing);
         }
         Ok(())
@@ -546,7 +594,7 @@ impl FileOperations for UdpSocket {
         };
         if let Some(bound) = bound {
             let port = bound.local.endpoint.port();
-            self.stack.udp.lock().release(port, &self.this.weak());
+            self.ports().lock().release(port, &self.this.weak());
         }
     }
 }

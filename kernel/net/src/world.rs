@@ -1,6 +1,6 @@
 //! Threads and open files for the tests of sockets.
 
-use crate::{Domain, Stack, TcpSocket, UdpSocket};
+use crate::{Datagrams, Domain, Stack, TcpSocket, UdpSocket};
 use abi::Cid;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
@@ -106,7 +106,9 @@ pub fn tcp(stack: &Arc<Stack>) -> Open<TcpSocket> {
 }
 
 pub fn udp(stack: &Arc<Stack>) -> Open<UdpSocket> {
-    Open::new(UdpSocket::new(stack.clone(), Domain::V4, metadata()).expect("memory"))
+    Open::new(
+        UdpSocket::new(stack.clone(), Datagrams::Udp, Domain::V4, metadata()).expect("memory"),
+    )
 }
 
 pub fn at(text: &str) -> SocketAddr {

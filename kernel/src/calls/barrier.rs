@@ -10,12 +10,12 @@ use crate::outcome::{Called, Continuation, Outcome};
 use crate::system::system;
 use crate::thread::Thread;
 use abi::Errno;
-use abi::linux::Membarrier;
+use abi::linux::{MEMBARRIER_CMD_FLAG_CPU, Membarrier};
 use sched::{Cpu, CpuSet};
 use wait::Phase;
 
 /// What a process must have announced before it gives the command.
-const REGISTRATIONS: [(Membarrier, Membarrier); 2] = [
+const REGISTRATIONS: [(Membarrier, Membarrier); 3] = [
     (
         Membarrier::PRIVATE_EXPEDITED,
         Membarrier::REGISTER_PRIVATE_EXPEDITED,
@@ -23,6 +23,10 @@ const REGISTRATIONS: [(Membarrier, Membarrier); 2] = [
     (
         Membarrier::PRIVATE_EXPEDITED_SYNC_CORE,
         Membarrier::REGISTER_PRIVATE_EXPEDITED_SYNC_CORE,
+    ),
+    (
+        Membarrier::PRIVATE_EXPEDITED_RSEQ,
+        Membarrier::REGISTER_PRIVATE_EXPEDITED_RSEQ,
     ),
 ];
 
@@ -32,9 +36,12 @@ const REGISTRATIONS: [(Membarrier, Membarrier); 2] = [
 /// EINVAL for a command that is not there and for flags; EPERM for one that was not announced.
 pub fn membarrier(call: &mut Call<'_>) -> Called {
     let (command, flags) = (call.argument(0) as u32, call.argument(1) as u32);
-    if flags != 0 {
-        return Err(Errno::EINVAL.into());
-    }
+    let sequences = command == Membarrier::PRIVATE_EXPEDITED_RSEQ.bits();
+    let only = match flags {
+        0 => None,
+        MEMBARRIER_CMD_FLAG_CPU if sequences => Some(call.argument(2) as u32),
+        _ => return Err(Errno::EINVAL.into()),
+    };
     if command == 0 {
         let known = REGISTRATIONS
             .iter()
@@ -61,23 +68,32 @@ pub fn membarrier(call: &mut Call<'_>) -> Called {
             {
                 return Err(Errno::EPERM.into());
             }
-            return go_through(call);
+            return go_through(call, command, only);
         }
     }
     Err(Errno::EINVAL.into())
 }
 
-/// Lets every CPU go through a barrier that runs another thread of the process.
+/// Lets every CPU, or one, go through a barrier that runs another thread of the process.
 ///
 /// An entry into the kernel and the return from it synchronize instructions too (Power ISA, Book III, `rfid`).
-fn go_through(call: &mut Call<'_>) -> Called {
+fn go_through(call: &mut Call<'_>, command: Membarrier, only: Option<u32>) -> Called {
+    let concerned = |thread: &Thread| only.is_none_or(|cpu| thread.last_cpu() == cpu);
     let barrier = match call.progress() {
         Continuation::Barrier(number) => number,
-        _ => others::begin_barrier(),
+        _ => {
+            if command == Membarrier::PRIVATE_EXPEDITED_RSEQ {
+                // Before the barrier: whoever goes through it looks afterwards.
+                let threads = call.process().threads.iter();
+                let concerned = threads.filter(|thread| concerned(thread));
+                concerned.for_each(|thread| thread.rseq.disturb());
+            }
+            others::begin_barrier()
+        }
     };
     let mut running = CpuSet::NONE;
     for thread in call.process().threads.iter() {
-        if runs(&thread) {
+        if runs(&thread) && concerned(&thread) {
             running.insert(Cpu(thread.last_cpu() as u16));
         }
     }

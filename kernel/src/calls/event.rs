@@ -8,6 +8,7 @@ use crate::user::{STEP, Segment, UserBuffer};
 use abi::Errno;
 use abi::linux::OpenFlags;
 use abi::mmu::Access as MemoryAccess;
+use core::any::Any;
 use ipc::EventCounter;
 use vfs::{Access, OpenFile, StatusFlags};
 
@@ -45,6 +46,16 @@ fn make(call: &Call<'_>, flags: u32) -> Called {
     let access = Access::READ | Access::WRITE;
     let file = OpenFile::new(counter, None, call.cid(), access, status)?;
     install(call, file, open.contains(OpenFlags::CLOEXEC))
+}
+
+/// Fails with EINVAL unless a file is a counter of events.
+pub(super) fn require_counter(file: &OpenFile) -> Result<(), Errno> {
+    let operations: &dyn Any = &**file.operations();
+    if operations.is::<EventCounter>() {
+        Ok(())
+    } else {
+        Err(Errno::EINVAL)
+    }
 }
 
 /// Reads values in one operation ([`vfs::FileOperations::moves_values`]).

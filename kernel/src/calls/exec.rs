@@ -18,8 +18,9 @@ use crate::system::system;
 use crate::vdso;
 use abi::linux::{
     ADDR_NO_RANDOMIZE, AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS,
-    AT_GID, AT_HWCAP, AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE,
-    AT_SYMLINK_NOFOLLOW, AT_SYSINFO_EHDR, AT_UID, Membarrier, Resource,
+    AT_GID, AT_HWCAP, AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_RSEQ_ALIGN,
+    AT_RSEQ_FEATURE_SIZE, AT_SECURE, AT_SYMLINK_NOFOLLOW, AT_SYSINFO_EHDR, AT_UID, Membarrier,
+    RSEQ_ALIGNMENT, RSEQ_FEATURE_SIZE, Resource,
 };
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE};
@@ -452,6 +453,8 @@ fn lay_out_stack(
         (AT_EGID, u64::from(identity.egid)),
         (AT_SECURE, u64::from(secure)),
         (AT_SYSINFO_EHDR, vdso::ADDRESS),
+        (AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_SIZE),
+        (AT_RSEQ_ALIGN, RSEQ_ALIGNMENT),
     ];
     let headers = image.headers_at.map(|at| (AT_PHDR, base + at));
     let auxiliary = fallible::collect(fixed.into_iter().chain(headers))?;
@@ -564,6 +567,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     call.thread
         .robust_list
         .store(0, core::sync::atomic::Ordering::Relaxed);
+    call.thread.rseq.forget();
     system().tree.lock().executed(process.pid);
     let context = &mut call.body.context;
     context.clear_vector();

@@ -12,10 +12,12 @@ use crate::system::system;
 use crate::thread::Thread;
 use crate::user::User;
 use abi::linux::{
-    FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMD_MASK, FUTEX_CMP_REQUEUE, FUTEX_LOCK_PI,
-    FUTEX_LOCK_PI2, FUTEX_OWNER_DIED, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_TID_MASK,
-    FUTEX_TRYLOCK_PI, FUTEX_UNLOCK_PI, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAITERS, FUTEX_WAKE,
-    FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, ROBUST_LIST_LIMIT, RobustListHead,
+    CLOCK_MONOTONIC, CLOCK_REALTIME, FUTEX_32, FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME,
+    FUTEX_CMD_MASK, FUTEX_CMP_REQUEUE, FUTEX_CMP_REQUEUE_PI, FUTEX_LOCK_PI, FUTEX_LOCK_PI2,
+    FUTEX_OWNER_DIED, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_TID_MASK, FUTEX_TRYLOCK_PI,
+    FUTEX_UNLOCK_PI, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAIT_REQUEUE_PI, FUTEX_WAITERS,
+    FUTEX_WAITV_MAX, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, FUTEX2_SIZE_MASK, FutexWaitv,
+    ROBUST_LIST_LIMIT, RobustListHead,
 };
 use abi::mmu::Access;
 use abi::{Errno, PAGE_SIZE, Ticks};
@@ -33,6 +35,11 @@ pub fn futex(call: &mut Call<'_>) -> Called {
     let [address, _, value, fourth, second, third] =
         core::array::from_fn(|index| call.argument(index));
     let (value, third) = (value as u32, third as u32);
+    let absolute = if operation & FUTEX_CLOCK_REALTIME != 0 {
+        Clock::Realtime
+    } else {
+        Clock::Monotonic
+    };
     match operation & FUTEX_CMD_MASK {
         FUTEX_WAIT => wait(
             call,
@@ -42,15 +49,17 @@ pub fn futex(call: &mut Call<'_>) -> Called {
             FUTEX_BITSET_MATCH_ANY,
             Clock::Span,
         ),
-        FUTEX_WAIT_BITSET => {
-            let realtime = operation & FUTEX_CLOCK_REALTIME != 0;
-            let clock = if realtime {
-                Clock::Realtime
-            } else {
-                Clock::Monotonic
-            };
-            wait(call, [address, fourth], private, value, third, clock)
+        FUTEX_WAIT_BITSET => wait(call, [address, fourth], private, value, third, absolute),
+        FUTEX_WAIT_REQUEUE_PI => {
+            wait_for_lock(call, [address, second, fourth], private, value, absolute)
         }
+        FUTEX_CMP_REQUEUE_PI => requeue_owned(
+            call,
+            [address, second],
+            private,
+            [value, fourth as u32],
+            third,
+        ),
         FUTEX_WAKE => wake(call, address, private, value, FUTEX_BITSET_MATCH_ANY),
         FUTEX_WAKE_BITSET => wake(call, address, private, value, third),
         FUTEX_REQUEUE => requeue(
@@ -75,15 +84,7 @@ pub fn futex(call: &mut Call<'_>) -> Called {
             third,
         ),
         FUTEX_LOCK_PI => lock_owned(call, [address, fourth], private, Clock::Realtime),
-        FUTEX_LOCK_PI2 => {
-            let realtime = operation & FUTEX_CLOCK_REALTIME != 0;
-            let clock = if realtime {
-                Clock::Realtime
-            } else {
-                Clock::Monotonic
-            };
-            lock_owned(call, [address, fourth], private, clock)
-        }
+        FUTEX_LOCK_PI2 => lock_owned(call, [address, fourth], private, absolute),
         FUTEX_TRYLOCK_PI => {
             let key = key(call, address, private, Access::Write)?;
             let own = call.thread.virtual_tid().0;
@@ -108,7 +109,7 @@ pub fn futex(call: &mut Call<'_>) -> Called {
 pub fn takes_lock(operation: u64) -> bool {
     matches!(
         operation as u32 & FUTEX_CMD_MASK,
-        FUTEX_LOCK_PI | FUTEX_LOCK_PI2
+        FUTEX_LOCK_PI | FUTEX_LOCK_PI2 | FUTEX_WAIT_REQUEUE_PI
     )
 }
 
@@ -127,23 +128,41 @@ fn lock_owned(
     let until = deadline(call, timeout, &clock)?;
     let key = key(call, address, private, Access::Write)?;
     let own = call.thread.virtual_tid().0;
+    known_owner(call, address)?;
+    check_time(call, until)?;
+    let waiter = call.waiter();
+    let locked = system()
+        .futexes
+        .lock_owned(key, own, Some(waiter), &mut change(address));
+    wait_by_waker(call, locked, until)
+}
+
+/// The number of the thread that has the lock of a word, 0 for nobody.
+///
+/// # Errors
+/// ESRCH when there is no such thread: a word that names nobody would be waited for for ever; EFAULT.
+fn known_owner(call: &Call<'_>, address: u64) -> Result<u32, Errno> {
     let owner = call.user.u32(address)? & FUTEX_TID_MASK;
-    if owner != 0 && owner != own {
-        // A word that names nobody would be waited for for ever.
+    if owner != 0 {
         let tree = system().tree.lock();
         let found = tree.pids.find(call.credential(), VPid(owner));
         found.map_err(|absent| absent.no_process())?;
     }
-    if until.is_some_and(|until| until <= arch::time::now())
-        && call.progress() != Continuation::Fresh
-    {
-        return Err(Errno::ETIMEDOUT.into());
+    Ok(owner)
+}
+
+/// Fails a wait that has begun before and whose time is over.
+fn check_time(call: &Call<'_>, until: Option<Ticks>) -> Result<(), Errno> {
+    let over = until.is_some_and(|until| until <= arch::time::now());
+    if over && call.progress() != Continuation::Fresh {
+        return Err(Errno::ETIMEDOUT);
     }
-    let waiter = call.waiter();
-    match system()
-        .futexes
-        .lock_owned(key, own, Some(waiter), &mut change(address))
-    {
+    Ok(())
+}
+
+/// Waits for who completes the call, where it has been enrolled.
+fn wait_by_waker(call: &mut Call<'_>, enrolled: Attempt<()>, until: Option<Ticks>) -> Called {
+    match enrolled {
         Err(Stop::Park) => {
             if let Some(until) = until {
                 call.set_progress(Continuation::Until(until));
@@ -153,6 +172,108 @@ fn lock_owned(
         Err(stop) => Err(stop.into()),
         Ok(()) => Ok(0),
     }
+}
+
+/// Waits to be moved to a lock whose word names its owner, and for that lock.
+fn wait_for_lock(
+    call: &mut Call<'_>,
+    [address, lock, timeout]: [u64; 3],
+    private: bool,
+    expected: u32,
+    clock: Clock,
+) -> Called {
+    let until = deadline(call, timeout, &clock)?;
+    let source = key(call, address, private, Access::Read)?;
+    let target = key(call, lock, private, Access::Write)?;
+    if source == target {
+        return Err(Errno::EINVAL.into());
+    }
+    check_time(call, until)?;
+    let unchanged = || load(address).map(|word| word == expected);
+    let (own, waiter) = (call.thread.virtual_tid().0, call.waiter());
+    let enrolled = system()
+        .futexes
+        .wait_for_lock(source, target, own, waiter, unchanged);
+    wait_by_waker(call, enrolled, until)
+}
+
+/// Gives a lock to the first of those who wait to be moved to it, or moves it too, and others.
+fn requeue_owned(
+    call: &Call<'_>,
+    [from, lock]: [u64; 2],
+    private: bool,
+    [wake, moved]: [u32; 2],
+    expected: u32,
+) -> Called {
+    let moved = usize::try_from(moved.cast_signed()).map_err(|_| Errno::EINVAL)?;
+    if wake != 1 {
+        return Err(Errno::EINVAL.into());
+    }
+    let keys = [
+        key(call, from, private, Access::Read)?,
+        key(call, lock, private, Access::Write)?,
+    ];
+    if keys[0] == keys[1] {
+        return Err(Errno::EINVAL.into());
+    }
+    let owner = known_owner(call, lock)?;
+    let unchanged = || load(from).map(|word| word == expected);
+    let count = system()
+        .futexes
+        .requeue_owned(keys, owner, moved, unchanged, &mut change(lock))?;
+    Ok(count as u64)
+}
+
+/// `man 2 futex_waitv`: waits on several words, and answers which of them it was woken by.
+///
+/// # Errors
+/// EINVAL for bad flags, clocks and numbers of words; EAGAIN when a word has changed; ETIMEDOUT, EFAULT, ENOMEM.
+pub fn futex_waitv(call: &mut Call<'_>) -> Called {
+    let [list, count, flags, timeout, clock] = core::array::from_fn(|index| call.argument(index));
+    if flags as u32 != 0 || list == 0 || !(1..=FUTEX_WAITV_MAX).contains(&u64::from(count as u32)) {
+        return Err(Errno::EINVAL.into());
+    }
+    let clock = match (timeout, clock as u32) {
+        (0, _) | (_, CLOCK_MONOTONIC) => Clock::Monotonic,
+        (_, CLOCK_REALTIME) => Clock::Realtime,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    let until = deadline(call, timeout, &clock)?;
+    let count = count as u32 as usize;
+    let mut words = fallible::list(count)?;
+    for index in 0..count {
+        let at = list.wrapping_add((index * FutexWaitv::SIZE) as u64);
+        let word = FutexWaitv::decode(&call.user.bytes::<{ FutexWaitv::SIZE }>(at)?);
+        let size = word.flags & FUTEX2_SIZE_MASK;
+        let known = word.flags & !(FUTEX2_SIZE_MASK | FUTEX_PRIVATE_FLAG) == 0;
+        if !known || size != FUTEX_32 || word.reserved != 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let private = word.flags & FUTEX_PRIVATE_FLAG != 0;
+        words.push((key(call, word.uaddr, private, Access::Read)?, word));
+    }
+    check_time(call, until)?;
+    for (index, (key, word)) in words.iter().enumerate() {
+        let unchanged = || load(word.uaddr).map(|found| found == word.val as u32);
+        let waiter = call.waiter();
+        let enrolled = system()
+            .futexes
+            .wait_among(*key, index as u8, waiter, unchanged);
+        match enrolled {
+            Err(Stop::Park) => {}
+            Err(stop) if index == 0 => return Err(stop.into()),
+            // Whoever has woken the thread by a word before that has precedence.
+            Err(Stop::Error(errno)) => {
+                waiter.wake(Some(-i64::from(errno.number())));
+                break;
+            }
+            Err(Stop::Again) | Ok(()) => {
+                waiter.wake(None);
+                break;
+            }
+        }
+    }
+    wait_by_waker(call, Err(Stop::Park), until)
 }
 
 /// What the timeout of a wait is.
@@ -175,22 +296,10 @@ fn wait(
 ) -> Called {
     let until = deadline(call, timeout, &clock)?;
     let key = key(call, address, private, Access::Read)?;
-    if until.is_some_and(|until| until <= arch::time::now())
-        && call.progress() != Continuation::Fresh
-    {
-        return Err(Errno::ETIMEDOUT.into());
-    }
+    check_time(call, until)?;
     let unchanged = || load(address).map(|word| word == expected);
-    match system().futexes.wait(key, bits, call.waiter(), unchanged) {
-        Err(Stop::Park) => {
-            if let Some(until) = until {
-                call.set_progress(Continuation::Until(until));
-            }
-            Err(Outcome::Park(Wait::by_waker(until, Errno::ETIMEDOUT)))
-        }
-        Err(stop) => Err(stop.into()),
-        Ok(()) => Ok(0),
-    }
+    let enrolled = system().futexes.wait(key, bits, call.waiter(), unchanged);
+    wait_by_waker(call, enrolled, until)
 }
 
 fn deadline(call: &Call<'_>, timeout: u64, clock: &Clock) -> Result<Option<Ticks>, Errno> {

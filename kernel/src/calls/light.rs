@@ -14,9 +14,9 @@ use arch::user;
 use process::signal::Action;
 use security::Identity;
 
-/// The thread that has made the call, when nobody else is to be told of it: a tracer sees ordinary calls only.
+/// The thread that has made the call, when nobody else is to be told of it: tracers and filters see ordinary calls only.
 fn caller() -> Option<Arc<Thread>> {
-    current::thread().filter(|thread| !thread.is_traced())
+    current::thread().filter(|thread| !thread.shows_calls())
 }
 
 /// Installs all light calls.
@@ -34,7 +34,7 @@ pub fn install() {
 
 fn told(tell: impl FnOnce(&Thread) -> Option<u32>) -> Answer {
     current::with(|thread| {
-        if thread.is_traced() {
+        if thread.shows_calls() {
             None
         } else {
             tell(thread)

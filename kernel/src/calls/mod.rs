@@ -5,6 +5,7 @@
 //! from the start any number of times, so until its commit it changes nothing; what must not be lost
 //! between two runs is its [`Continuation`].
 
+mod aio;
 pub mod attribute;
 mod barrier;
 mod capability;
@@ -34,6 +35,7 @@ pub mod process;
 pub mod ptrace;
 pub mod remote;
 pub mod schedule;
+mod seccomp;
 pub mod signal;
 pub mod signalfd;
 pub mod socket;
@@ -414,6 +416,12 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::IoUringSetup => uring::io_uring_setup(call),
         S::IoUringEnter => uring::io_uring_enter(call),
         S::IoUringRegister => uring::io_uring_register(call),
+        S::IoSetup => aio::io_setup(call),
+        S::IoDestroy => aio::io_destroy(call),
+        S::IoSubmit => aio::io_submit(call),
+        S::IoCancel => aio::io_cancel(call),
+        S::IoGetevents => aio::io_getevents(call),
+        S::IoPgetevents => aio::io_pgetevents(call),
         S::EpollCreate => epoll::epoll_create(call),
         S::EpollCreate1 => epoll::epoll_create1(call),
         S::EpollCtl => epoll::epoll_ctl(call),
@@ -456,6 +464,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::ProcessVmWritev => remote::process_vm_writev(call),
         S::Kcmp => remote::kcmp(call),
         S::Prctl => prctl::prctl(call),
+        S::Seccomp => seccomp::seccomp(call),
         S::Unshare => prctl::unshare(call),
         S::Setns => prctl::setns(call),
 
@@ -463,6 +472,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::SetTidAddress => Ok(thread::set_tid_address(call)),
         S::SetRobustList => thread::set_robust_list(call),
         S::GetRobustList => thread::get_robust_list(call),
+        S::Rseq => thread::rseq(call),
         S::SchedYield => thread::sched_yield(call),
         S::SchedGetaffinity => schedule::sched_getaffinity(call),
         S::SchedSetaffinity => schedule::sched_setaffinity(call),
@@ -480,6 +490,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Nice => schedule::nice(call),
         S::Getcpu => thread::getcpu(call),
         S::Futex => futex::futex(call),
+        S::FutexWaitv => futex::futex_waitv(call),
         S::Membarrier => barrier::membarrier(call),
         S::IoprioGet => io_priority::ioprio_get(call),
         S::IoprioSet => io_priority::ioprio_set(call),
@@ -561,22 +572,26 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
 
 /// A call that is not there: ENOSYS, and once for each number and program a line in the error log.
 fn unknown(call: &Call<'_>) -> Outcome {
-    /// Numbers and programs that have been logged, at most [`REMEMBERED`].
-    static SEEN: SpinLock<Map<(u64, TaskName), ()>> = SpinLock::new(Rank::Log, Map::new());
+    note_once(call.process(), call.number, "is not implemented");
+    Outcome::Failed(Errno::ENOSYS)
+}
+
+/// Writes into the error log what becomes of a program's call, once for each number, program and fate.
+pub fn note_once(process: &Process, number: u64, fate: &'static str) {
+    /// What has been logged, at most [`REMEMBERED`] of it.
+    static SEEN: SpinLock<Map<(u64, TaskName, &str), ()>> = SpinLock::new(Rank::Log, Map::new());
     const REMEMBERED: usize = 4096;
-    let program = call.process().with(|state| state.name.clone());
+    let program = process.with(|state| state.name.clone());
     let new = {
         let mut seen = SEEN.lock();
-        let known = (call.number, program.clone());
+        let known = (number, program.clone(), fate);
         seen.len() < REMEMBERED && matches!(seen.insert(known, ()), Ok(None))
     };
     if new {
-        let name = SystemCall::from_number(call.number).map_or("unknown", SystemCall::name);
+        let name = SystemCall::from_number(number).map_or("unknown", SystemCall::name);
         let program = fallible::string_lossy(&program).unwrap_or_default();
-        let number = call.number;
-        let text = format_args!("{program}: system call {number} ({name}) is not implemented");
+        let text = format_args!("{program}: system call {number} ({name}) {fate}");
         log::info!("{text}");
-        system().log(call.process().cid(), Severity::Information, "call", text);
+        system().log(process.cid(), Severity::Information, "call", text);
     }
-    Outcome::Failed(Errno::ENOSYS)
 }

@@ -8,9 +8,9 @@ use abi::Errno;
 use abi::linux::{
     CloneFlags, PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_CAPBSET_READ, PR_GET_CHILD_SUBREAPER,
     PR_GET_DUMPABLE, PR_GET_KEEPCAPS, PR_GET_NAME, PR_GET_NO_NEW_PRIVS, PR_GET_PDEATHSIG,
-    PR_GET_SECUREBITS, PR_GET_TIMERSLACK, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_KEEPCAPS,
-    PR_SET_NAME, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, PR_SET_SECUREBITS, PR_SET_TIMERSLACK,
-    SignalNumber, TASK_COMM_LEN,
+    PR_GET_SECCOMP, PR_GET_SECUREBITS, PR_GET_TIMERSLACK, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE,
+    PR_SET_KEEPCAPS, PR_SET_NAME, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, PR_SET_SECCOMP,
+    PR_SET_SECUREBITS, PR_SET_TIMERSLACK, SignalNumber, TASK_COMM_LEN,
 };
 use security::SecureBits;
 use sync::{Rank, SpinLock};
@@ -45,6 +45,8 @@ pub fn prctl(call: &mut Call<'_>) -> Called {
         PR_GET_NO_NEW_PRIVS if [argument, third, fourth, fifth] == [0; 4] => {
             Ok(u64::from(conduct.no_new_privileges))
         }
+        PR_SET_SECCOMP => super::seccomp::set_mode(call, argument, third),
+        PR_GET_SECCOMP => Ok(u64::from(call.thread.confinement.numbers().0)),
         PR_SET_TIMERSLACK => set(call, |conduct| {
             conduct.timer_slack = match argument.cast_signed() {
                 ..=0 => Conduct::TIMER_SLACK,

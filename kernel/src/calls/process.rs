@@ -364,6 +364,9 @@ fn with_space(
     let begun = (|| {
         let thread = Thread::new(child.number(), child.clone(), context, own)?;
         thread.inherit(call.thread);
+        if !request.flags.contains(CloneFlags::VM) {
+            thread.rseq.inherit(&call.thread.rseq);
+        }
         request.leave_number(&thread, &child);
         child.add_thread(&thread)?;
         let pidfd = request.leave_pidfd(call, &child)?;

@@ -40,7 +40,7 @@ use ipc::{
 };
 use messages::{recvfrom, recvmmsg, recvmsg, sendmmsg, sendmsg, sendto};
 use names::{Address, Shown};
-use net::{Domain, Given, NetlinkSocket, TcpSocket, UdpSocket};
+use net::{Datagrams, Domain, Given, NetlinkSocket, TcpSocket, UdpSocket};
 use vfs::{Access, FileKind, FileOperations, IoContext, Metadata, Mode, OpenFile, StatusFlags};
 use wait::Stop;
 
@@ -248,13 +248,21 @@ fn open(
     OpenFile::new(socket, None, call.cid(), access, status_of(flags))
 }
 
-/// The protocol of a type of AF_INET and AF_INET6: TCP or not.
-fn is_tcp(kind: u32, protocol: u64) -> Result<bool, Errno> {
+/// What a socket of AF_INET and AF_INET6 is for.
+enum Transport {
+    Tcp,
+    Datagrams(Datagrams),
+}
+
+/// That of a type and a protocol. Every user may ask for echoes (`man 7 icmp`, ping_group_range).
+fn transport(domain: Domain, kind: u32, protocol: u64) -> Result<Transport, Errno> {
+    let udp = Transport::Datagrams(Datagrams::Udp);
+    let echo = Transport::Datagrams(Datagrams::Echo);
     match (kind, protocol as u32) {
-        (SOCK_STREAM, IPPROTO_IP | IPPROTO_TCP) => Ok(true),
-        (SOCK_DGRAM, IPPROTO_IP | IPPROTO_UDP) => Ok(false),
-        // Nobody is in the group that may (`man 7 icmp`, ping_group_range).
-        (SOCK_DGRAM, IPPROTO_ICMP | IPPROTO_ICMPV6) => Err(Errno::EACCES),
+        (SOCK_STREAM, IPPROTO_IP | IPPROTO_TCP) => Ok(Transport::Tcp),
+        (SOCK_DGRAM, IPPROTO_IP | IPPROTO_UDP) => Ok(udp),
+        (SOCK_DGRAM, IPPROTO_ICMP) if domain == Domain::V4 => Ok(echo),
+        (SOCK_DGRAM, IPPROTO_ICMPV6) if domain == Domain::V6 => Ok(echo),
         (SOCK_STREAM | SOCK_DGRAM, _) => Err(Errno::EPROTONOSUPPORT),
         (SOCK_RAW, _) => Err(Errno::EPERM),
         _ => Err(Errno::ESOCKTNOSUPPORT),
@@ -268,19 +276,20 @@ fn internet(
     kind: u32,
     protocol: u64,
 ) -> Result<Arc<dyn FileOperations>, Errno> {
-    let tcp = is_tcp(kind, protocol)?;
+    let transport = transport(domain, kind, protocol)?;
     let stack = call.process().environment().network()?.clone();
-    Ok(if tcp {
-        TcpSocket::new(stack, domain, metadata(call))?
-    } else {
-        UdpSocket::new(stack, domain, metadata(call))?
+    Ok(match transport {
+        Transport::Tcp => TcpSocket::new(stack, domain, metadata(call))?,
+        Transport::Datagrams(datagrams) => {
+            UdpSocket::new(stack, datagrams, domain, metadata(call))?
+        }
     })
 }
 
 /// `man 2 socket`.
 ///
 /// # Errors
-/// EINVAL for unknown flags and types; EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EMFILE; EPERM, EACCES for raw sockets.
+/// EINVAL for unknown flags and types; EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EMFILE; EPERM for raw sockets.
 fn socket(call: &Call<'_>, &[domain, kind, protocol, ..]: &Arguments) -> Called {
     let (kind, flags) = type_and_flags(kind)?;
     if kind >= SOCK_MAX {
@@ -321,8 +330,13 @@ fn socketpair(call: &Call<'_>, &[domain, kind, protocol, address, ..]: &Argument
     )?;
     match u16::try_from(domain as u32) {
         Ok(AF_UNIX) => {}
-        Ok(AF_INET | AF_INET6) => {
-            is_tcp(kind, protocol)?;
+        Ok(family @ (AF_INET | AF_INET6)) => {
+            let domain = if family == AF_INET {
+                Domain::V4
+            } else {
+                Domain::V6
+            };
+            transport(domain, kind, protocol)?;
             return Err(Errno::EOPNOTSUPP.into());
         }
         _ => return Err(Errno::EAFNOSUPPORT.into()),

@@ -9,7 +9,7 @@ use crate::shortage;
 use crate::system::{Numbered, system};
 use crate::thread::Thread;
 use abi::Errno;
-use abi::linux::CloneFlags;
+use abi::linux::{CloneFlags, RSEQ_FLAG_UNREGISTER};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use memory::FaultError;
@@ -120,6 +120,23 @@ pub fn set_robust_list(call: &mut Call<'_>) -> Called {
     call.thread
         .robust_list
         .store(call.argument(0), Ordering::Relaxed);
+    Ok(0)
+}
+
+/// Registers or gives back an area for restartable sequences (linux/rseq.h).
+///
+/// # Errors
+/// EINVAL for unknown flags, a bad address or size, and where the area is not the registered one; EBUSY where it is
+/// already; EPERM for another signature; EFAULT.
+pub fn rseq(call: &mut Call<'_>) -> Called {
+    let area = [call.argument(0), u64::from(call.argument(1) as u32)];
+    let signature = call.argument(3) as u32;
+    let own = &call.thread.rseq;
+    match call.argument(2) as u32 {
+        0 => own.register(&call.user, area, signature, u32::from(arch::cpu::this().0))?,
+        RSEQ_FLAG_UNREGISTER => own.unregister(&call.user, area, signature)?,
+        _ => return Err(Errno::EINVAL.into()),
+    }
     Ok(0)
 }
 

@@ -16,7 +16,7 @@ use super::descriptor::{install, opened, require_room};
 use super::file::{note, transferred};
 use super::poll::{is_late, with_mask};
 use crate::outcome::{Called, Continuation, Outcome, Wait};
-use crate::request::{Parked, Request, Work};
+use crate::request::{Parked, Request, Target, Work};
 use crate::ring::{Ring, RingFile};
 use crate::room;
 use crate::space::Space;
@@ -32,16 +32,17 @@ use abi::{Errno, Nanos, Ticks};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use fallible::NoMemory;
 use uring::{Layout, Rings};
 use vfs::{Access, OpenFile, StatusFlags};
 
 /// Runs of calls between two looks at whether somebody else is due.
-const BUDGET: usize = 32;
+pub(super) const BUDGET: usize = 32;
 /// How long they may take together, but for the last.
 const SLICE: Nanos = Nanos(200_000);
 
 /// Whether a time of [`SLICE`] has gone by.
-fn is_over(begun: Ticks) -> bool {
+pub(super) fn is_over(begun: Ticks) -> bool {
     arch::time::now() >= begun.saturating_add(ticks(SLICE))
 }
 
@@ -157,7 +158,8 @@ fn submit(call: &mut Call<'_>, ring: &Arc<Ring>, most: u32) -> Result<(), Outcom
             break;
         }
         let space = call.user.space()?.clone();
-        begin(call.thread, call.body, Some(&space), ring, chain);
+        let target = Target::Ring(ring.clone());
+        begin(call.thread, call.body, Some(&space), &target, chain);
         begun += count;
         note(call, begun);
         budget = budget.saturating_sub(count);
@@ -201,7 +203,8 @@ fn wait(call: &mut Call<'_>, ring: &Arc<Ring>, wanted: usize, span: Option<Ticks
 /// Runs what has become ready of the calls that a thread has submitted, between two turns of its own. What there is no
 /// time for comes at its next turn.
 pub fn attend(thread: &Arc<Thread>, body: &mut Body, space: Option<&Arc<Space>>) {
-    if thread.requests.take_orphaned() && cancel_some(thread, |request| request.ring.is_closed()) {
+    if thread.requests.take_orphaned() && cancel_some(thread, |request| request.target.is_closed())
+    {
         thread.requests.orphan();
         thread.call_attention();
     }
@@ -229,18 +232,37 @@ fn begin(
     thread: &Arc<Thread>,
     body: &mut Body,
     space: Option<&Arc<Space>>,
-    ring: &Arc<Ring>,
+    target: &Target,
     chain: VecDeque<UringEntry>,
 ) {
-    if let Some((request, work)) = first_of(thread, ring, chain, false) {
+    if let Some((request, work)) = first_of(thread, target, chain, false) {
         run(thread, body, space, request, work, None);
     }
+}
+
+/// Begins an entry that is about a file which has been looked up.
+///
+/// # Errors
+/// [`NoMemory`]: nothing has begun.
+pub(super) fn begin_one(
+    call: &mut Call<'_>,
+    target: Target,
+    entry: UringEntry,
+    file: Arc<OpenFile>,
+) -> Result<(), NoMemory> {
+    let request = Request::new(target, call.thread, entry, None)?;
+    if let Some(mut work) = request.take_work() {
+        work.file = Some(file);
+        let space = call.user.space().ok().cloned();
+        run(call.thread, call.body, space.as_ref(), request, work, None);
+    }
+    Ok(())
 }
 
 /// A request for the first of a chain; without memory for it all of the chain fails.
 fn first_of(
     thread: &Arc<Thread>,
-    ring: &Arc<Ring>,
+    target: &Target,
     mut chain: VecDeque<UringEntry>,
     waited: bool,
 ) -> Option<(Arc<Request>, Box<Work>)> {
@@ -248,14 +270,14 @@ fn first_of(
     let is_limit = |entry: &UringEntry| entry.opcode == UringOperation::LinkTimeout as u8;
     let limited = !is_limit(&entry) && chain.front().is_some_and(is_limit);
     let limit = if limited { chain.pop_front() } else { None };
-    let made = Request::new(ring, thread, entry, None);
+    let made = Request::new(target.clone(), thread, entry, None);
     let Some((request, mut work)) = made.ok().and_then(|request| {
         let work = request.take_work()?;
         Some((request, work))
     }) else {
-        ring.complete(&entry, failure(Errno::ENOMEM), waited);
+        target.complete(&entry, failure(Errno::ENOMEM), waited);
         for entry in limit.iter().chain(&chain) {
-            ring.complete(entry, failure(Errno::ECANCELED), waited);
+            target.complete(entry, failure(Errno::ECANCELED), waited);
         }
         return None;
     };
@@ -328,6 +350,7 @@ fn once(
     }
     let pending = PendingCall {
         number: u64::MAX,
+        admitted: true,
         progress: work.progress,
         wait: None,
     };
@@ -387,12 +410,12 @@ fn suspend(thread: &Arc<Thread>, request: &Arc<Request>, mut work: Box<Work>) ->
 /// Begins the timeout that goes with a request.
 fn limit(thread: &Arc<Thread>, request: &Arc<Request>, entry: UringEntry) -> Option<Arc<Request>> {
     let limits = Some(Arc::downgrade(request));
-    let made = Request::new(&request.ring, thread, entry, limits);
+    let made = Request::new(request.target.clone(), thread, entry, limits);
     let limit = match made {
         Ok(limit) => limit,
         Err(no_memory) => {
             request
-                .ring
+                .target
                 .complete(&entry, failure(no_memory.into()), true);
             return None;
         }
@@ -434,22 +457,22 @@ fn finish(
         wanted,
         ..
     } = work;
-    let ring = &request.ring;
-    ring.complete(&request.entry, result, waited);
+    let target = &request.target;
+    target.complete(&request.entry, result, waited);
     if let Some(limit) = limited_by {
         cancel(&limit);
     }
     if let Some(entry) = limit {
-        ring.complete(&entry, failure(Errno::ECANCELED), waited);
+        target.complete(&entry, failure(Errno::ECANCELED), waited);
     }
     let flags = UringFlags::from_bits_retain(request.entry.flags);
     if has_failed(&request.entry, result, wanted) && !flags.contains(UringFlags::IO_HARDLINK) {
         for entry in &chain {
-            ring.complete(entry, failure(Errno::ECANCELED), waited);
+            target.complete(entry, failure(Errno::ECANCELED), waited);
         }
         return None;
     }
-    first_of(thread, ring, chain, waited)
+    first_of(thread, target, chain, waited)
 }
 
 /// Whether what follows does not begin: a transfer of less than was asked for is a failure too.

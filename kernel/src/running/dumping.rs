@@ -108,6 +108,7 @@ impl Running<'_> {
         };
         let nothing = PendingCall {
             number: 0,
+            admitted: true,
             progress: Continuation::Fresh,
             wait: None,
         };

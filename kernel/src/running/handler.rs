@@ -54,13 +54,38 @@ impl Running<'_> {
         }
     }
 
+    /// Leaves a restartable sequence that was disturbed; false when the program is not to be entered yet.
+    pub(super) fn renew_sequence(&mut self) -> bool {
+        let (Some(body), Some(space)) = (&mut self.body, &self.space) else {
+            return false;
+        };
+        let user = User::new(Some(space.clone()));
+        let cpu = self.cpu as u32;
+        let renewed = self.thread.rseq.renew(&mut body.context, &user, cpu, false);
+        match renewed {
+            Ok(()) => return true,
+            Err(Errno::ENOMEM) => self.out_of_memory(),
+            Err(_) => {
+                signals::fault(&self.thread, SigInfo::kernel(SignalNumber::SIGSEGV));
+            }
+        }
+        false
+    }
+
     /// Makes the program run a handler.
     pub(super) fn enter_handler(&mut self, info: &SigInfo, action: &Action, mask: SignalSet) {
         let (Some(body), Some(space)) = (&mut self.body, &self.space) else {
             return;
         };
         let user = User::new(Some(space.clone()));
-        if signal_frame::push(&self.thread, &mut body.context, &user, info, action, mask).is_err() {
+        let begun = self
+            .thread
+            .rseq
+            .renew(&mut body.context, &user, self.cpu as u32, true);
+        let entered = begun.and_then(|()| {
+            signal_frame::push(&self.thread, &mut body.context, &user, info, action, mask)
+        });
+        if entered.is_err() {
             // No room for the frame: as Linux does, the program gets SIGSEGV, without a handler if it is that.
             if info.signal == SignalNumber::SIGSEGV {
                 self.thread.process.end(ExitStatus::Killed {

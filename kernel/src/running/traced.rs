@@ -193,6 +193,7 @@ impl Running<'_> {
         };
         body.call = Some(PendingCall {
             number,
+            admitted: false,
             progress,
             wait: None,
         });

@@ -1,16 +1,16 @@
 //! ioctls of terminals (`man 2 ioctl_tty`).
 //!
-//! Not there, and so ENOTTY: `TCGETA` and its kin (no libc uses them), modem lines, serial parameters,
+//! Not there, and so ENOTTY: modem lines, serial parameters,
 //! exclusive mode. A break has no meaning on the terminals that there are.
 
 use crate::jobs::Caller;
 use crate::settings::Settings;
 use crate::terminal::TerminalFile;
 use abi::linux::{
-    FIONREAD, SignalNumber, TCFLSH, TCGETS, TCIFLUSH, TCIOFF, TCIOFLUSH, TCION, TCOFLUSH, TCOOFF,
-    TCOON, TCSBRK, TCSBRKP, TCSETS, TCSETSF, TCSETSW, TCXONC, TIOCGETD, TIOCGPGRP, TIOCGSID,
-    TIOCGWINSZ, TIOCNOTTY, TIOCOUTQ, TIOCSCTTY, TIOCSETD, TIOCSPGRP, TIOCSTI, TIOCSWINSZ,
-    TIOCVHANGUP, Termios, VSTART, VSTOP, Winsize,
+    FIONREAD, SignalNumber, TCFLSH, TCGETA, TCGETS, TCIFLUSH, TCIOFF, TCIOFLUSH, TCION, TCOFLUSH,
+    TCOOFF, TCOON, TCSBRK, TCSBRKP, TCSETA, TCSETAF, TCSETAW, TCSETS, TCSETSF, TCSETSW, TCXONC,
+    TIOCGETD, TIOCGPGRP, TIOCGSID, TIOCGWINSZ, TIOCNOTTY, TIOCOUTQ, TIOCSCTTY, TIOCSETD, TIOCSPGRP,
+    TIOCSTI, TIOCSWINSZ, TIOCVHANGUP, Termio, Termios, VSTART, VSTOP, Winsize,
 };
 use abi::{Errno, Pid};
 use process::VPid;
@@ -33,7 +33,21 @@ impl TerminalFile {
                 let termios = Termios::from(self.terminal.state.lock().settings);
                 argument.put(&termios.encode())?;
             }
-            TCSETS | TCSETSW | TCSETSF => self.set_settings(cx, request, argument)?,
+            TCGETA => {
+                let termios = Termios::from(self.terminal.state.lock().settings);
+                argument.put(&Termio::of(&termios).encode())?;
+            }
+            TCSETS | TCSETSW | TCSETSF => {
+                let mut bytes = [0; Termios::SIZE];
+                argument.get(&mut bytes)?;
+                self.set_settings(cx, request, |_| Termios::decode(&bytes))?;
+            }
+            TCSETA | TCSETAW | TCSETAF => {
+                let mut bytes = [0; Termio::SIZE];
+                argument.get(&mut bytes)?;
+                let termio = Termio::decode(&bytes);
+                self.set_settings(cx, request, |old| termio.applied_to(old))?;
+            }
             TIOCGWINSZ => {
                 let window = self.terminal.state.lock().window;
                 argument.put(&window.encode())?;
@@ -136,19 +150,18 @@ impl TerminalFile {
         &self,
         cx: &IoContext<'_>,
         request: u32,
-        argument: &mut dyn IoctlArgument,
+        change: impl FnOnce(Termios) -> Termios,
     ) -> Attempt<()> {
-        let mut bytes = [0; Termios::SIZE];
-        argument.get(&mut bytes)?;
         self.require_foreground_to_change(cx)?;
-        let new = Settings::from(Termios::decode(&bytes));
         let mut guard = self.terminal.state.lock();
         let state = &mut *guard;
-        if request != TCSETS && !state.output.is_drained() {
+        let drains = !matches!(request, TCSETS | TCSETA);
+        if drains && !state.output.is_drained() {
             self.terminal.output.enrol(cx.waiter());
             return Err(Stop::Park);
         }
-        if request == TCSETSF {
+        let new = Settings::from(change(Termios::from(state.settings)));
+        if matches!(request, TCSETSF | TCSETAF) {
             state.discipline.discard();
         }
         let old = core::mem::replace(&mut state.settings, new);

@@ -7,8 +7,9 @@ use crate::jobs::JobControl;
 use crate::terminal::{Terminal, TerminalOutput};
 use abi::Errno;
 use abi::linux::{
-    FIONREAD, SignalNumber, TCFLSH, TCGETS, TCSETS, TCSETSF, TCSETSW, TIOCGPGRP, TIOCGPTLCK,
-    TIOCGPTN, TIOCGSID, TIOCGWINSZ, TIOCSIG, TIOCSPTLCK, TIOCSWINSZ,
+    FIONREAD, SignalNumber, TCFLSH, TCGETA, TCGETS, TCSETA, TCSETAF, TCSETAW, TCSETS, TCSETSF,
+    TCSETSW, TIOCGPGRP, TIOCGPTLCK, TIOCGPTN, TIOCGSID, TIOCGWINSZ, TIOCSIG, TIOCSPTLCK,
+    TIOCSWINSZ,
 };
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -271,7 +272,8 @@ impl FileOperations for PtyMaster {
                 self.queue.state.lock().locked = bytes != [0; 4];
                 return Ok(0);
             }
-            TCGETS | TCSETS | TCSETSW | TCSETSF | TCFLSH | TIOCGWINSZ | TIOCSWINSZ => {
+            TCGETA | TCSETA | TCSETAW | TCSETAF | TCGETS | TCSETS | TCSETSW | TCSETSF | TCFLSH
+            | TIOCGWINSZ | TIOCSWINSZ => {
                 return self.terminal.view().control_request(cx, request, argument);
             }
             // The master's holder may ask without belonging to the session.

@@ -301,13 +301,23 @@ impl WaitQueue {
         completion: Option<i64>,
         wanted: impl Fn(u64) -> bool,
     ) -> usize {
+        self.wake_answering(limit, |key| wanted(key).then_some(completion))
+    }
+
+    /// Wakes up to `limit` waiters, each with what `answer` says to its key; those stay to whom it says nothing. Answers how
+    /// many were woken.
+    pub fn wake_answering(
+        &self,
+        limit: usize,
+        answer: impl Fn(u64) -> Option<Option<i64>>,
+    ) -> usize {
         let mut woken = 0;
         let mut from = 0;
         while woken < limit {
-            let Some((at, place, _)) = self.take(from..u64::MAX, |place| wanted(place.key)) else {
-                break;
-            };
+            let found = self.take(from..u64::MAX, |place| answer(place.key).is_some());
+            let Some((at, place, _)) = found else { break };
             from = at + 1;
+            let completion = answer(place.key).flatten();
             if place.waiter.wake(completion) {
                 woken += 1;
             }
@@ -342,22 +352,21 @@ impl WaitQueue {
             .is_none_or(|shared| shared.places.lock().is_empty())
     }
 
-    /// Moves up to `limit` waiters whose key `wanted` accepts to the end of `other`; answers how many.
+    /// Moves up to `limit` waiters to the end of `other`, each with the key that `rekey` makes of its key; those stay for whom it
+    /// makes none. Answers how many were moved.
     ///
     /// A queue's lock is released before the other's is taken: the caller holds the locks of both conditions.
     pub fn requeue(
         &self,
         other: &WaitQueue,
         limit: usize,
-        key: u64,
-        wanted: impl Fn(u64) -> bool,
+        rekey: impl Fn(u64) -> Option<u64>,
     ) -> usize {
         let mut moved = 0;
         while moved < limit {
-            let Some((_, place, _)) = self.take(0..u64::MAX, |place| wanted(place.key)) else {
-                break;
-            };
-            other.enrol_keyed(&place.waiter, key);
+            let found = self.take(0..u64::MAX, |place| rekey(place.key).is_some());
+            let Some((_, place, _)) = found else { break };
+            other.enrol_keyed(&place.waiter, rekey(place.key).unwrap_or(place.key));
             moved += 1;
         }
         moved

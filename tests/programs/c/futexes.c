@@ -164,7 +164,157 @@ static void died(void)
 	}
 }
 
+/* Waits on a word that is not a lock, to be moved to one that is. */
+static uint32_t condition, lock;
+static int got[4];
+
+static long wait_requeue(const struct timespec *timeout)
+{
+	return syscall(SYS_futex, &condition, FUTEX_WAIT_REQUEUE_PI | FUTEX_PRIVATE_FLAG, 0, timeout,
+		&lock, 0);
+}
+
+static long cmp_requeue(uint32_t *from, int wake, int moved, uint32_t expected)
+{
+	return syscall(SYS_futex, from, FUTEX_CMP_REQUEUE_PI | FUTEX_PRIVATE_FLAG, wake, (long)moved,
+		&lock, expected);
+}
+
+static void *bound(void *at)
+{
+	WANT(wait_requeue(NULL) == 0);
+	WANT((lock & FUTEX_TID_MASK) == own());
+	__atomic_store_n((int *)at, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n((int *)at, __ATOMIC_SEQ_CST) == 1)
+		sched_yield();
+	WANT(futex(&lock, FUTEX_UNLOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL) == 0);
+	return NULL;
+}
+
+static int holders(void)
+{
+	int count = 0;
+	for (int at = 0; at < 4; at++)
+		count += __atomic_load_n(&got[at], __ATOMIC_SEQ_CST) == 1;
+	return count;
+}
+
+static void moved(void)
+{
+	pthread_t threads[4];
+	struct timespec past = { 1, 0 };
+	WANT_ERROR(wait_requeue(&past), ETIMEDOUT);
+	WANT_ERROR(cmp_requeue(&condition, 2, 1, 0), EINVAL);
+	WANT_ERROR(cmp_requeue(&condition, 1, -1, 0), EINVAL);
+	WANT_ERROR(cmp_requeue(&condition, 1, 1, 5), EAGAIN);
+	WANT_ERROR(cmp_requeue(&lock, 1, 1, 0), EINVAL);
+	WANT(cmp_requeue(&condition, 1, 1, 0) == 0);
+	condition = 9;
+	WANT_ERROR(wait_requeue(NULL), EAGAIN);
+	condition = 0;
+	for (int at = 0; at < 4; at++)
+		WANT(pthread_create(&threads[at], NULL, bound, &got[at]) == 0);
+	/* All are there when a plain requeue to a third word would find them; it refuses such waiters. */
+	long found = 0;
+	WANT(futex(&lock, FUTEX_LOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL) == 0);
+	while (found < 4) {
+		long now = cmp_requeue(&condition, 1, 100, 0);
+		WANT(now >= 0);
+		found += now;
+		sched_yield();
+	}
+	WANT(holders() == 0 && lock == (own() | FUTEX_WAITERS));
+	WANT_ERROR(futex(&lock, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL), EINVAL);
+	WANT(futex(&lock, FUTEX_UNLOCK_PI | FUTEX_PRIVATE_FLAG, 0, NULL) == 0);
+	for (int turn = 0; turn < 4; turn++) {
+		int at = 0;
+		while (holders() == 0)
+			sched_yield();
+		WANT(holders() == 1);
+		while (got[at] != 1)
+			at++;
+		__atomic_store_n(&got[at], 2, __ATOMIC_SEQ_CST);
+	}
+	for (int at = 0; at < 4; at++)
+		WANT(pthread_join(threads[at], NULL) == 0);
+	WANT(lock == 0);
+	/* Where nobody has the lock, the first gets it at once. */
+	got[0] = 0;
+	WANT(pthread_create(&threads[0], NULL, bound, &got[0]) == 0);
+	while (cmp_requeue(&condition, 1, 0, 0) == 0)
+		sched_yield();
+	while (holders() == 0)
+		sched_yield();
+	got[0] = 2;
+	WANT(pthread_join(threads[0], NULL) == 0 && lock == 0);
+	/* The word names nobody. */
+	lock = 4000000;
+	WANT_ERROR(cmp_requeue(&condition, 1, 1, 0), ESRCH);
+}
+
+struct word {
+	uint64_t value, address;
+	uint32_t flags, reserved;
+};
+
+static long waitv(struct word *words, unsigned count, unsigned flags, const struct timespec *until,
+	int clock)
+{
+	return syscall(449, words, count, flags, until, clock);
+}
+
+static uint32_t several[128];
+
+static void *waits_for_several(void *unused)
+{
+	struct word words[128];
+	(void)unused;
+	for (int at = 0; at < 128; at++)
+		words[at] = (struct word){ 0, (uintptr_t)&several[at], 2 | FUTEX_PRIVATE_FLAG, 0 };
+	return (void *)waitv(words, 128, 0, NULL, 0);
+}
+
+static void among(void)
+{
+	struct word words[2] = { { 0, (uintptr_t)&several[0], 2, 0 }, { 0, (uintptr_t)&several[1], 2, 0 } };
+	struct timespec past = { 1, 0 }, bad = { 0, 1000000000 };
+	WANT_ERROR(waitv(words, 0, 0, NULL, 0), EINVAL);
+	WANT_ERROR(waitv(words, 129, 0, NULL, 0), EINVAL);
+	WANT_ERROR(waitv(words, 2, 1, NULL, 0), EINVAL);
+	WANT_ERROR(waitv(NULL, 2, 0, NULL, 0), EINVAL);
+	WANT_ERROR(waitv((void *)8, 2, 0, NULL, 0), EFAULT);
+	WANT_ERROR(waitv(words, 2, 0, &past, CLOCK_PROCESS_CPUTIME_ID), EINVAL);
+	WANT_ERROR(waitv(words, 2, 0, &bad, CLOCK_MONOTONIC), EINVAL);
+	WANT_ERROR(waitv(words, 2, 0, &past, CLOCK_MONOTONIC), ETIMEDOUT);
+	WANT_ERROR(waitv(words, 2, 0, &past, CLOCK_REALTIME), ETIMEDOUT);
+	several[1] = 1;
+	WANT_ERROR(waitv(words, 2, 0, NULL, 0), EAGAIN);
+	several[1] = 0;
+	words[1].flags = 0;
+	WANT_ERROR(waitv(words, 2, 0, NULL, 0), EINVAL);
+	words[1].flags = 2;
+	words[1].reserved = 1;
+	WANT_ERROR(waitv(words, 2, 0, NULL, 0), EINVAL);
+	words[1].reserved = 0;
+	words[1].address = 8;
+	WANT_ERROR(waitv(words, 2, 0, &past, CLOCK_MONOTONIC), EFAULT);
+	for (int turn = 0; turn < 3; turn++) {
+		static const int which[] = { 0, 77, 127 };
+		pthread_t thread;
+		void *index;
+		WANT(pthread_create(&thread, NULL, waits_for_several, NULL) == 0);
+		while (futex(&several[which[turn]], FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL) == 0)
+			sched_yield();
+		WANT(pthread_join(thread, &index) == 0);
+		WANT((long)index == which[turn]);
+	}
+	/* Nobody is left anywhere. */
+	for (int at = 0; at < 128; at++)
+		WANT(futex(&several[at], FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL) == 0);
+}
+
 static const struct check checks[] = {
 	{ "owned", owned }, { "refused", refused }, { "interrupted", interrupted }, { "died", died },
+	{ "moved", moved }, { "among", among },
 };
 MAIN(checks)

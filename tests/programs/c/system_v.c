@@ -298,6 +298,39 @@ static void absent(void)
 	WANT_ERROR(shmctl(0, SHM_STAT, (struct shmid_ds *)8), EINVAL);
 }
 
+/* How many lines of a file of /proc/sysvipc have this number, with the size or count behind it. */
+static int lines(const char *name, int id, const char *detail)
+{
+	char path[40], line[300], number[16];
+	int found = 0;
+	snprintf(path, sizeof(path), "/proc/sysvipc/%s", name);
+	snprintf(number, sizeof(number), " %d ", id);
+	FILE *file = fopen(path, "r");
+	WANT(file && fgets(line, sizeof(line), file) && strstr(line, "       key"));
+	while (fgets(line, sizeof(line), file))
+		found += strstr(line, number) && strstr(line, detail);
+	fclose(file);
+	return found;
+}
+
+static void listed(void)
+{
+	struct {
+		long kind;
+		char text[5];
+	} message = { 1, "four" };
+	int queue = msgget(IPC_PRIVATE, 0640), set = semget(IPC_PRIVATE, 7, 0600);
+	int segment = shmget(IPC_PRIVATE, 12345, 0600);
+	WANT(queue >= 0 && set >= 0 && segment >= 0);
+	WANT(msgsnd(queue, &message, 5, 0) == 0);
+	WANT(lines("msg", queue, "   640           5          1 ") == 1);
+	WANT(lines("sem", set, "   600          7 ") == 1);
+	WANT(lines("shm", segment, "   600                 12345 ") == 1);
+	WANT(msgctl(queue, IPC_RMID, NULL) == 0 && semctl(set, 0, IPC_RMID) == 0);
+	WANT(shmctl(segment, IPC_RMID, NULL) == 0);
+	WANT(lines("msg", queue, "") == 0 && lines("sem", set, "") == 0 && lines("shm", segment, "") == 0);
+}
+
 static const struct check checks[] = {
 	{ "semaphores", semaphores },
 	{ "semaphore-waits", semaphore_waits },
@@ -309,6 +342,7 @@ static const struct check checks[] = {
 	{ "keys", keys },
 	{ "leave", leave },
 	{ "absent", absent },
+	{ "listed", listed },
 };
 
 MAIN(checks)

@@ -28,6 +28,10 @@ pub const FUTEX_TRYLOCK_PI: u32 = 8;
 pub const FUTEX_WAIT_BITSET: u32 = 9;
 /// Wake by a bit set.
 pub const FUTEX_WAKE_BITSET: u32 = 10;
+/// Wait to be moved to a lock with priority inheritance.
+pub const FUTEX_WAIT_REQUEUE_PI: u32 = 11;
+/// Move waiters to such a lock.
+pub const FUTEX_CMP_REQUEUE_PI: u32 = 12;
 /// As [`FUTEX_LOCK_PI`], with a deadline of the monotonic clock.
 pub const FUTEX_LOCK_PI2: u32 = 13;
 /// Every bit.
@@ -41,7 +45,26 @@ pub const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
 /// Most entries of a robust list that are followed.
 pub const ROBUST_LIST_LIMIT: usize = 2048;
 
+/// `futex_waitv`: most words that a thread waits on.
+pub const FUTEX_WAITV_MAX: u64 = 128;
+/// `futex_waitv`: what says how large a word is.
+pub const FUTEX2_SIZE_MASK: u32 = 3;
+/// `futex_waitv`: a word has 32 bits.
+pub const FUTEX_32: u32 = 2;
+
 record! {
+    /// `struct futex_waitv`: a word to wait on.
+    FutexWaitv [24] {
+        /// The value that it is to have.
+        0 val: u64,
+        /// Its address.
+        8 uaddr: u64,
+        /// Its size, and [`FUTEX_PRIVATE_FLAG`].
+        16 flags: u32,
+        /// 0.
+        20 reserved: u32,
+    }
+
     /// `struct robust_list_head`.
     RobustListHead [24] {
         /// Address of the first entry; the list ends at the head's own address.

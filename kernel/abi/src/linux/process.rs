@@ -3,6 +3,9 @@
 use super::record::record;
 use bitflags::bitflags;
 
+/// `membarrier`: only one CPU is meant, whose number follows.
+pub const MEMBARRIER_CMD_FLAG_CPU: u32 = 1;
+
 bitflags! {
     /// Commands of `membarrier` (linux/membarrier.h), as its query tells them.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +18,10 @@ bitflags! {
         const PRIVATE_EXPEDITED_SYNC_CORE = 32;
         /// The process will ask for that.
         const REGISTER_PRIVATE_EXPEDITED_SYNC_CORE = 64;
+        /// Every thread begins its restartable sequence again.
+        const PRIVATE_EXPEDITED_RSEQ = 128;
+        /// The process will ask for that.
+        const REGISTER_PRIVATE_EXPEDITED_RSEQ = 256;
         /// Which of these the process has announced.
         const GET_REGISTRATIONS = 512;
     }
@@ -355,6 +362,10 @@ pub const PR_SET_VMA: u64 = 0x5356_4d41;
 pub const TASK_COMM_LEN: usize = 16;
 /// `prctl`: how root differs from others.
 pub const PR_GET_SECUREBITS: u64 = 27;
+/// `prctl`: which system calls the thread is confined to.
+pub const PR_GET_SECCOMP: u64 = 21;
+/// `prctl`: confine the thread to some system calls.
+pub const PR_SET_SECCOMP: u64 = 22;
 /// `prctl`: capabilities that outlive `execve`.
 pub const PR_CAP_AMBIENT: u64 = 47;
 /// [`PR_CAP_AMBIENT`]: whether there is one.

@@ -422,6 +422,12 @@ record! {
         64 stime: u64,
         /// Where a fault was.
         72 addr: u64,
+        /// Number of a trapped call.
+        84 syscall: u32,
+        /// Where it was made.
+        88 call_addr: u64,
+        /// AUDIT_ARCH_.
+        96 arch: u32,
     }
 }
 
@@ -464,6 +470,11 @@ impl From<&SigInfo> for SignalFileInfo {
                 (told.tid, told.overrun) = (id.cast_unsigned(), overrun.cast_unsigned());
                 value(&mut told, with);
             }
+            Detail::Call {
+                address,
+                number,
+                arch,
+            } => (told.call_addr, told.syscall, told.arch) = (address, number, arch),
             Detail::Poll { band, fd } => (told.band, told.fd) = (band as u32, fd),
             Detail::Raw(bytes) => {
                 [told.pid, told.uid] = Field::get(&bytes);
@@ -530,6 +541,15 @@ pub enum Detail {
         overrun: i32,
         /// `sigval`.
         value: u64,
+    },
+    /// SIGSYS: a call that a filter has trapped.
+    Call {
+        /// Where it was made.
+        address: u64,
+        /// Its number.
+        number: u32,
+        /// AUDIT_ARCH_.
+        arch: u32,
     },
     /// SIGIO.
     Poll {
@@ -619,6 +639,14 @@ impl SigInfo {
             Detail::Timer { id, overrun, value } => {
                 put(bytes, 16, [id, overrun]);
                 put(bytes, 24, value);
+            }
+            Detail::Call {
+                address,
+                number,
+                arch,
+            } => {
+                put(bytes, 16, address);
+                put(bytes, 24, [number, arch]);
             }
             Detail::Poll { band, fd } => {
                 put(bytes, 16, band);

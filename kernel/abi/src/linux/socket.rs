@@ -70,6 +70,10 @@ pub const SO_PRIORITY: u32 = 12;
 pub const SO_LINGER: u32 = 13;
 /// Option: share an address with sockets of the same user.
 pub const SO_REUSEPORT: u32 = 15;
+/// Option: bytes without which receiving waits.
+pub const SO_RCVLOWAT: u32 = 16;
+/// Option: the interface that is used alone.
+pub const SO_BINDTODEVICE: u32 = 25;
 /// Option: how long receiving waits, as `struct timeval`.
 pub const SO_RCVTIMEO: u32 = 18;
 /// Option: how long sending waits, as `struct timeval`.
@@ -105,6 +109,16 @@ pub const IPV6_V6ONLY: u32 = 26;
 pub const IPV6_TCLASS: u32 = 67;
 /// Option of TCP: send at once.
 pub const TCP_NODELAY: u32 = 1;
+/// Option of TCP: bytes of a segment.
+pub const TCP_MAXSEG: u32 = 2;
+/// Option of TCP: seconds that a connection waits for its first bytes before it is accepted.
+pub const TCP_DEFER_ACCEPT: u32 = 9;
+/// Option of TCP: what is known of the connection.
+pub const TCP_INFO: u32 = 11;
+/// Option of TCP: the name of the congestion control.
+pub const TCP_CONGESTION: u32 = 13;
+/// Bytes of such a name.
+pub const TCP_CA_NAME_MAX: usize = 16;
 /// Option of TCP: send full segments only.
 pub const TCP_CORK: u32 = 3;
 /// Option of TCP: seconds before the first probe.
@@ -232,4 +246,34 @@ pub const fn socketcall(number: u32) -> Option<(SystemCall, usize)> {
         20 => (SystemCall::Sendmmsg, 4),
         _ => return None,
     })
+}
+
+super::record::record! {
+    /// `struct tcp_info`, as far as it was in the first version.
+    TcpInfo [104] {
+        /// The state, as `/proc/net/tcp` has it.
+        0 state: u8,
+        /// Microseconds before a segment is sent again.
+        8 rto: u32,
+        /// Microseconds before an acknowledgement is sent by itself.
+        12 ato: u32,
+        /// Bytes of a segment that is sent.
+        16 snd_mss: u32,
+        /// Bytes of a segment that is received.
+        20 rcv_mss: u32,
+        /// Bytes of a packet.
+        60 pmtu: u32,
+        /// Bytes that may come.
+        64 rcv_ssthresh: u32,
+        /// Segments before sending slows down.
+        76 snd_ssthresh: u32,
+        /// Segments that may be on their way.
+        80 snd_cwnd: u32,
+        /// Bytes of a segment that the peer was told.
+        84 advmss: u32,
+        /// Segments that may come out of order.
+        88 reordering: u32,
+        /// Bytes that may come before they are received.
+        96 rcv_space: u32,
+    }
 }

@@ -143,6 +143,10 @@ pub const AT_BASE_PLATFORM: u64 = 24;
 pub const AT_RANDOM: u64 = 25;
 /// Auxiliary vector: more features, [`HardwareFeatures2`].
 pub const AT_HWCAP2: u64 = 26;
+/// Auxiliary vector: how much of a `struct rseq` the kernel fills, in bytes.
+pub const AT_RSEQ_FEATURE_SIZE: u64 = 27;
+/// Auxiliary vector: what a `struct rseq` must be a multiple of in memory, in bytes.
+pub const AT_RSEQ_ALIGN: u64 = 28;
 /// Auxiliary vector: path of the program.
 pub const AT_EXECFN: u64 = 31;
 /// Auxiliary vector: address of the vDSO.

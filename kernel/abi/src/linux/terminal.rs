@@ -171,6 +171,22 @@ record! {
         40 ospeed: u32,
     }
 
+    /// `struct termio` of System V: the lower halves of the flags, and the first control characters.
+    Termio [20] {
+        /// [`InputFlags`].
+        0 iflag: u16,
+        /// [`OutputFlags`].
+        2 oflag: u16,
+        /// Speed and framing.
+        4 cflag: u16,
+        /// [`LocalFlags`].
+        6 lflag: u16,
+        /// Line discipline.
+        8 line: u8,
+        /// Control characters.
+        9 cc: [u8; 10],
+    }
+
     /// `struct winsize`.
     Winsize [8] {
         /// Lines.
@@ -184,6 +200,39 @@ record! {
     }
 }
 
+impl Termio {
+    /// What of the settings of a terminal has a place here.
+    #[must_use]
+    pub fn of(settings: &Termios) -> Self {
+        let mut cc = [0; 10];
+        cc.iter_mut()
+            .zip(settings.cc)
+            .for_each(|(place, character)| *place = character);
+        Self {
+            iflag: settings.iflag as u16,
+            oflag: settings.oflag as u16,
+            cflag: settings.cflag as u16,
+            lflag: settings.lflag as u16,
+            line: settings.line,
+            cc,
+        }
+    }
+
+    /// Settings with what stands here in place of what they had.
+    #[must_use]
+    pub fn applied_to(&self, mut settings: Termios) -> Termios {
+        let put = |flags: &mut u32, half: u16| *flags = *flags & 0xffff_0000 | u32::from(half);
+        put(&mut settings.iflag, self.iflag);
+        put(&mut settings.oflag, self.oflag);
+        put(&mut settings.cflag, self.cflag);
+        put(&mut settings.lflag, self.lflag);
+        settings.line = self.line;
+        let places = settings.cc.iter_mut().zip(self.cc);
+        places.for_each(|(place, character)| *place = character);
+        settings
+    }
+}
+
 /// Gets the `Termios`.
 pub const TCGETS: u32 = ioctl(IoctlDirection::Read, b't', 19, Termios::SIZE);
 /// Sets the `Termios` at once.
@@ -192,6 +241,14 @@ pub const TCSETS: u32 = ioctl(IoctlDirection::Write, b't', 20, Termios::SIZE);
 pub const TCSETSW: u32 = ioctl(IoctlDirection::Write, b't', 21, Termios::SIZE);
 /// Sets the `Termios` when output has drained, and discards input.
 pub const TCSETSF: u32 = ioctl(IoctlDirection::Write, b't', 22, Termios::SIZE);
+/// Gets the `Termio`.
+pub const TCGETA: u32 = ioctl(IoctlDirection::Read, b't', 23, Termio::SIZE);
+/// Sets the `Termio` at once.
+pub const TCSETA: u32 = ioctl(IoctlDirection::Write, b't', 24, Termio::SIZE);
+/// Sets the `Termio` when output has drained.
+pub const TCSETAW: u32 = ioctl(IoctlDirection::Write, b't', 25, Termio::SIZE);
+/// Sets the `Termio` when output has drained, and discards input.
+pub const TCSETAF: u32 = ioctl(IoctlDirection::Write, b't', 28, Termio::SIZE);
 /// Sends a break, or drains output when the argument is not 0.
 pub const TCSBRK: u32 = ioctl(IoctlDirection::None, b't', 29, 0);
 /// Stops or starts output or input.

@@ -5,6 +5,7 @@ use crate::node::{ProcessLink, What};
 use crate::process_files;
 use crate::source::{Known, ProcSource, ProcessRef};
 use crate::system_files::{FS_FILES, KERNEL_FILES, RANDOM_FILES, ROOT_FILES, SystemFile, VM_FILES};
+use crate::system_v_files::SYSTEM_V_FILES;
 use abi::Pid;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -45,6 +46,7 @@ fn fixed(what: What) -> Result<Vec<(&'static str, What)>, NoMemory> {
                 ("mounts", What::MountsLink),
                 ("net", What::Net),
                 ("sys", What::Sys),
+                ("sysvipc", What::SystemV),
             ];
             collect(files.chain(others))
         }
@@ -64,6 +66,10 @@ fn fixed(what: What) -> Result<Vec<(&'static str, What)>, NoMemory> {
         What::SysVm => of_system(&VM_FILES),
         What::SysNet => collect([("core", What::SysNetCore), ("ipv4", What::SysNetIpv4)]),
         What::Net => of_network(&NET_FILES),
+        What::SystemV => {
+            let files = SYSTEM_V_FILES.iter();
+            collect(files.map(|&(name, file)| (name, What::SystemVFile(file))))
+        }
         What::SysNetCore => of_network(&CORE_FILES),
         What::SysNetIpv4 => of_network(&IPV4_FILES),
         What::Process(process) => {

@@ -23,6 +23,7 @@ mod node;
 mod process_files;
 mod source;
 mod system_files;
+mod system_v_files;
 
 pub use source::{
     Areas, CpuDescription, CpuTimes, Ids, Known, MapLine, MemoryUse, ProcSource, ProcessMemory,

@@ -22,6 +22,8 @@ pub(crate) enum NetworkFile {
     BufferLimit,
     ChosenPorts,
     FirstFreePort,
+    /// Which groups may ask for echoes.
+    EchoGroups,
 }
 
 /// The files of `/proc/net`.
@@ -45,9 +47,10 @@ pub(crate) const CORE_FILES: [(&str, NetworkFile); 5] = [
 ];
 
 /// The files of `/proc/sys/net/ipv4`.
-pub(crate) const IPV4_FILES: [(&str, NetworkFile); 2] = [
+pub(crate) const IPV4_FILES: [(&str, NetworkFile); 3] = [
     ("ip_local_port_range", NetworkFile::ChosenPorts),
     ("ip_unprivileged_port_start", NetworkFile::FirstFreePort),
+    ("ping_group_range", NetworkFile::EchoGroups),
 ];
 
 /// Width of a line of `/proc/net/tcp`, and of those of `/proc/net/udp` and `/proc/net/route`.
@@ -83,6 +86,7 @@ fn write_file(out: &mut Text, file: NetworkFile, network: &Network) -> Result {
             writeln!(out, "{from}\t{to}")
         }
         NetworkFile::FirstFreePort => writeln!(out, "{}", network.first_free_port),
+        NetworkFile::EchoGroups => writeln!(out, "0\t{}", i32::MAX),
     }
 }
 

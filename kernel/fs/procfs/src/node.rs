@@ -8,6 +8,7 @@ use crate::network_files::{self, NetworkFile};
 use crate::process_files::{self, FILES, ProcessFile};
 use crate::source::{ProcSource, ProcessRef, Task};
 use crate::system_files::{self, SystemFile};
+use crate::system_v_files::{self, SystemVFile};
 use abi::{Cid, Errno, Pid};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -49,7 +50,9 @@ pub(crate) enum What {
     SysNetCore,
     SysNetIpv4,
     Net,
+    SystemV,
     System(SystemFile),
+    SystemVFile(SystemVFile),
     Network(NetworkFile),
     Process(ProcessRef),
     /// A file of a process, or of one of its threads.
@@ -67,7 +70,7 @@ impl What {
     fn kind(self) -> FileKind {
         match self {
             What::Root | What::Sys | What::SysKernel | What::SysFs => FileKind::Directory,
-            What::SysKernelRandom | What::SysVm => FileKind::Directory,
+            What::SysKernelRandom | What::SysVm | What::SystemV => FileKind::Directory,
             What::Net | What::SysNet | What::SysNetCore | What::SysNetIpv4 => FileKind::Directory,
             What::Process(_)
             | What::Files(_)
@@ -76,7 +79,7 @@ impl What {
             | What::Task(..) => FileKind::Directory,
             What::SelfLink | What::ThreadSelfLink | What::MountsLink => FileKind::Symlink,
             What::Link(..) | What::OpenFile(..) => FileKind::Symlink,
-            What::System(_) | What::Network(_) => FileKind::Regular,
+            What::System(_) | What::Network(_) | What::SystemVFile(_) => FileKind::Regular,
             What::File(..) | What::FileInfo(..) => FileKind::Regular,
         }
     }
@@ -121,6 +124,8 @@ impl What {
             What::Network(file) => (22, file as u32),
             What::SysKernelRandom => (23, 0),
             What::SysVm => (24, 0),
+            What::SystemV => (25, 0),
+            What::SystemVFile(file) => (26, file as u32),
             What::File(_, Some(tid), file) => (32 + file as u64, tid.0),
         };
         let key = self.process().map_or(0, |process| process.key);
@@ -391,6 +396,7 @@ impl Inode for Node {
         let text = match self.what {
             What::System(file) => system_files::text(file, &source.system()?)?,
             What::Network(file) => network_files::text(file, &source.network()?)?,
+            What::SystemVFile(file) => system_v_files::text(file, source)?,
             What::File(process, _, ProcessFile::Memory) => {
                 return Ok(Some(source.memory(process, cx.credential)?));
             }

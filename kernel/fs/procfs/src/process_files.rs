@@ -296,6 +296,8 @@ fn status_fields(out: &mut Text, task: &Task) -> Result {
         writeln!(out, "{name}:\t{:016x}", set.bits())?;
     }
     writeln!(out, "NoNewPrivs:\t{}", u32::from(task.no_new_privileges))?;
+    let (mode, filters) = task.confinement;
+    writeln!(out, "Seccomp:\t{mode}\nSeccomp_filters:\t{filters}")?;
     writeln!(out, "Cpus_allowed:\t{:x}", task.cpus)?;
     writeln!(out, "Cpus_allowed_list:\t{}", CpuList(task.cpus))?;
     writeln!(out, "voluntary_ctxt_switches:\t{}", task.switches.0)?;

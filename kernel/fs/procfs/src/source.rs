@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use fallible::NoMemory;
+use ipc::system_v::{MessageStatus, SegmentStatus, SemaphoreStatus};
 use security::{Capabilities, Credential};
 use vfs::{Clock, FileOperations, Location, MountLine, OpenFile};
 
@@ -112,6 +113,24 @@ pub trait ProcSource: Send + Sync {
     /// # Errors
     /// [`NoMemory`].
     fn network(&self) -> Result<Network, NoMemory>;
+
+    /// The System V message queues of this view.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    fn message_queues(&self) -> Result<Vec<MessageStatus>, NoMemory>;
+
+    /// Its sets of semaphores.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    fn semaphores(&self) -> Result<Vec<SemaphoreStatus>, NoMemory>;
+
+    /// Its segments of shared memory.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    fn shared_memory(&self) -> Result<Vec<SegmentStatus>, NoMemory>;
 
     /// The time of day.
     fn clock(&self) -> &dyn Clock;
@@ -291,6 +310,8 @@ pub struct Task {
     pub groups: Vec<u32>,
     /// Capabilities.
     pub capabilities: Capabilities,
+    /// Which system calls it is confined to (SECCOMP_MODE_), and by how many filters.
+    pub confinement: (u32, u32),
     /// It gets no privileges by execve any more.
     pub no_new_privileges: bool,
     /// How readily it is ended for want of memory, −1000 to 1000, and how much it has of all memory with that, 0 to 2000.

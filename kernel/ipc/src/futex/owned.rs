@@ -3,10 +3,10 @@
 //! An owner that unlocks hands the lock over: the first waiter's number is in the word before it is woken, so nobody gets
 //! in between. The order is that of arrival; an owner does not run with its waiters' priority.
 
-use super::{FutexKey, FutexTable};
+use super::{FutexKey, FutexTable, Waiting};
 use abi::Errno;
 use abi::linux::{FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS};
-use wait::{Attempt, Stop, Waiter};
+use wait::{Attempt, Stop, WaitQueue, Waiter};
 
 /// Changes the word atomically; answers its old value. It is bound as `unchanged` of [`FutexTable::wait`].
 pub type Change<'a> = &'a mut dyn FnMut(&dyn Fn(u32) -> u32) -> Attempt<u32>;
@@ -15,7 +15,7 @@ impl FutexTable {
     /// Takes a lock for the thread with the number `own`, or waits for it; without a waiter it fails instead.
     ///
     /// # Errors
-    /// EDEADLK when the thread has it; EAGAIN without a waiter; what `change` says; else always [`Stop::Park`], and the
+    /// EDEADLK when the thread has it; EINVAL where others wait on the word for something else; EAGAIN without a waiter; what `change` says; else always [`Stop::Park`], and the
     /// thread that unlocks completes the call with 0.
     pub fn lock_owned(
         &self,
@@ -26,6 +26,7 @@ impl FutexTable {
     ) -> Attempt<()> {
         let mut bucket = self.bucket(self.place(key))?;
         let queue = bucket.queue(key)?;
+        next(Some(queue))?;
         let others = if queue.is_empty() { 0 } else { FUTEX_WAITERS };
         let waits = if waiter.is_some() { FUTEX_WAITERS } else { 0 };
         let old = change(&|old| match old & FUTEX_TID_MASK {
@@ -38,7 +39,7 @@ impl FutexTable {
             (owner, _) if owner == own => Err(Errno::EDEADLK.into()),
             (_, None) => Err(Errno::EAGAIN.into()),
             (_, Some(waiter)) => {
-                queue.enrol_keyed(waiter, u64::from(own));
+                queue.enrol_keyed(waiter, Waiting::Lock(own).key());
                 Err(Stop::Park)
             }
         }
@@ -48,7 +49,7 @@ impl FutexTable {
     /// owner has ended, which the next one learns from the word.
     ///
     /// # Errors
-    /// EPERM when the thread has not got it; what `change` says.
+    /// EPERM when the thread has not got it; EINVAL where somebody waits on the word for something else; what `change` says.
     pub fn unlock_owned(
         &self,
         key: FutexKey,
@@ -61,9 +62,9 @@ impl FutexTable {
         let mark = if dead { FUTEX_OWNER_DIED } else { 0 };
         let mut owner = own;
         loop {
-            let next = queue.and_then(|queue| queue.first_key());
+            let next = next(queue)?;
             let word = match next {
-                Some(next) => next as u32 & FUTEX_TID_MASK | FUTEX_WAITERS | mark,
+                Some(next) => next | FUTEX_WAITERS | mark,
                 None => mark,
             };
             let old = change(&|old| {
@@ -78,10 +79,103 @@ impl FutexTable {
             }
             let Some(next) = next else { return Ok(()) };
             // One whose wait is over is passed over, and its number is replaced.
-            if queue.is_some_and(|queue| queue.wake_where(1, Some(0), |key| key == next) > 0) {
+            let key = Waiting::Lock(next).key();
+            if queue.is_some_and(|queue| queue.wake_where(1, Some(0), |waiting| waiting == key) > 0)
+            {
                 return Ok(());
             }
-            owner = next as u32 & FUTEX_TID_MASK;
+            owner = next;
         }
     }
+
+    /// Waits to be moved to a lock by [`FutexTable::requeue_owned`].
+    ///
+    /// # Errors
+    /// As [`FutexTable::wait`]; the call is completed with 0 when the thread has the lock.
+    pub fn wait_for_lock(
+        &self,
+        key: FutexKey,
+        lock: FutexKey,
+        own: u32,
+        waiter: &Waiter,
+        unchanged: impl FnOnce() -> Attempt<bool>,
+    ) -> Attempt<()> {
+        self.enrol(key, Waiting::bound(own, lock), waiter, unchanged)
+    }
+
+    /// Gives a lock to the first that waits on a word to be moved to it, if nobody has it, and lets up to `moved` others wait
+    /// for it (`FUTEX_CMP_REQUEUE_PI`); the first is one of them when the thread with the number `owner` has it. Answers
+    /// how many have been woken and moved.
+    ///
+    /// # Errors
+    /// EAGAIN when the word has changed; EINVAL where one waits for something else; EDEADLK when the first has the
+    /// lock; [`Stop::Again`] when another thread than `owner` has it; what `unchanged` and `change` say.
+    pub fn requeue_owned(
+        &self,
+        [from, lock]: [FutexKey; 2],
+        owner: u32,
+        moved: usize,
+        unchanged: impl FnOnce() -> Attempt<bool>,
+        change: Change<'_>,
+    ) -> Attempt<usize> {
+        let mut both = self.both(from, lock)?;
+        if !unchanged()? {
+            return Err(Errno::EAGAIN.into());
+        }
+        let Some(source) = both.first().queues.get(&from).and_then(WaitQueue::share) else {
+            return Ok(0);
+        };
+        let target = both.second().queue(lock)?;
+        next(Some(target))?;
+        let others = if target.is_empty() && moved == 0 {
+            0
+        } else {
+            FUTEX_WAITERS
+        };
+        let bound = |own| Waiting::bound(own, lock).key();
+        let mut woken = 0;
+        while woken == 0 {
+            let Some(first) = source.first_key() else {
+                return Ok(0);
+            };
+            let own = match Waiting::from_key(first) {
+                Waiting::Bound { own, .. } if first == bound(own) => own,
+                _ => return Err(Errno::EINVAL.into()),
+            };
+            let old = change(&|old| match old & FUTEX_TID_MASK {
+                0 => old & FUTEX_OWNER_DIED | others | own,
+                holder if holder == owner && holder != own => old | FUTEX_WAITERS,
+                _ => old,
+            })?;
+            match old & FUTEX_TID_MASK {
+                0 => woken = source.wake_where(1, Some(0), |key| key == first),
+                holder if holder == own => return Err(Errno::EDEADLK.into()),
+                holder if holder == owner => break,
+                _ => return Err(Stop::Again),
+            }
+            if woken == 0 {
+                // Its wait is over: it gets nothing.
+                change(&|word| {
+                    if word & FUTEX_TID_MASK == own {
+                        old
+                    } else {
+                        word
+                    }
+                })?;
+            }
+        }
+        let rekey = |key| match Waiting::from_key(key) {
+            Waiting::Bound { own, .. } if key == bound(own) => Some(Waiting::Lock(own).key()),
+            _ => None,
+        };
+        Ok(woken + source.requeue(target, 1 + moved - woken, rekey))
+    }
+}
+
+/// The number of the thread that gets the lock next.
+fn next(queue: Option<&WaitQueue>) -> Result<Option<u32>, Errno> {
+    let Some(key) = queue.and_then(WaitQueue::first_key) else {
+        return Ok(None);
+    };
+    Waiting::from_key(key).own().map(Some).ok_or(Errno::EINVAL)
 }

@@ -209,3 +209,87 @@ fn an_owner_hands_its_lock_to_the_first_that_still_waits() {
     assert_eq!(table.unlock_owned(key, three, false, &mut change), Ok(()));
     assert_eq!(word.get(), 0);
 }
+
+#[test]
+fn who_waits_for_a_lock_is_not_woken_and_waits_alone() {
+    let table = FutexTable::new(4);
+    let word = core::cell::Cell::new(7u32);
+    let mut change = |new: &dyn Fn(u32) -> u32| Ok(word.replace(new(word.get())));
+    let waits = Thread::new();
+    let parked = table.lock_owned(WORD, 8, Some(&waits.run()), &mut change);
+    assert_eq!(parked, Err(Stop::Park));
+    assert_eq!(table.wake(WORD, FutexTable::ANY, 1), Err(Errno::EINVAL));
+    let moved = table.requeue(WORD, OTHER, 1, 1, || Ok(true));
+    assert_eq!(moved, Err(Errno::EINVAL.into()));
+    assert_eq!(waits.woken(), None);
+    let _plain = self::parked(&table, OTHER, 1);
+    let refused = table.lock_owned(OTHER, 8, Some(&Thread::new().run()), &mut change);
+    assert_eq!(refused, Err(Errno::EINVAL.into()));
+}
+
+#[test]
+fn those_bound_to_a_lock_get_it_one_after_the_other() {
+    for buckets in [1, 64] {
+        let table = FutexTable::new(buckets);
+        let word = core::cell::Cell::new(0u32);
+        let mut change = |new: &dyn Fn(u32) -> u32| Ok(word.replace(new(word.get())));
+        let threads: Vec<_> = (0..4).map(|_| Thread::new()).collect();
+        let mut runs = Vec::new();
+        for (own, thread) in (20..).zip(&threads) {
+            runs.push(thread.run());
+            let parked = table.wait_for_lock(WORD, OTHER, own, &runs[runs.len() - 1], || Ok(true));
+            assert_eq!(parked, Err(Stop::Park));
+        }
+        // Plain wakes are not meant for them, nor is another lock.
+        assert_eq!(table.wake(WORD, FutexTable::ANY, 1), Err(Errno::EINVAL));
+        let third = FutexKey::Private {
+            space: 1,
+            address: 0x3000,
+        };
+        let strange = table.requeue_owned([WORD, third], 0, 9, || Ok(true), &mut change);
+        assert_eq!(strange, Err(Errno::EINVAL.into()));
+        let changed = table.requeue_owned([WORD, OTHER], 0, 9, || Ok(false), &mut change);
+        assert_eq!(changed, Err(Errno::EAGAIN.into()));
+        assert_eq!(word.get(), 0);
+        // The wait of the first is over: the second gets the lock, and the third waits for it.
+        assert!(runs[0].wake(None));
+        let given = table.requeue_owned([WORD, OTHER], 0, 1, || Ok(true), &mut change);
+        assert_eq!(given, Ok(2));
+        assert_eq!(word.get(), 21 | abi::linux::FUTEX_WAITERS);
+        assert_eq!(threads[1].woken(), Some(Some(0)));
+        assert_eq!(threads[2].woken(), None);
+        // Another one has the lock than was thought.
+        let other = table.requeue_owned([WORD, OTHER], 5, 1, || Ok(true), &mut change);
+        assert_eq!(other, Err(Stop::Again));
+        let moved = table.requeue_owned([WORD, OTHER], 21, 1, || Ok(true), &mut change);
+        assert_eq!(moved, Ok(1));
+        for (own, next) in [(21, 2), (22, 3)] {
+            assert_eq!(table.unlock_owned(OTHER, own, false, &mut change), Ok(()));
+            assert_eq!(threads[next].woken(), Some(Some(0)));
+        }
+        assert_eq!(table.unlock_owned(OTHER, 23, false, &mut change), Ok(()));
+        assert_eq!(word.get(), 0);
+    }
+}
+
+#[test]
+fn one_of_several_words_tells_which_it_was() {
+    let table = FutexTable::new(4);
+    let thread = Thread::new();
+    let waiter = thread.run();
+    for (index, key) in [(0, WORD), (1, OTHER)] {
+        let parked = table.wait_among(key, index, &waiter, || Ok(true));
+        assert_eq!(parked, Err(Stop::Park));
+    }
+    // The word that it is moved to is still the second.
+    let moved = table.requeue(OTHER, WORD, 0, 1, || Ok(true));
+    assert_eq!(moved, Ok((0, 1)));
+    assert!(waiter.wake(Some(-1)));
+    thread.leave();
+    let waiter = thread.run();
+    let parked = table.wait_among(OTHER, 1, &waiter, || Ok(true));
+    assert_eq!(parked, Err(Stop::Park));
+    assert_eq!(table.requeue(OTHER, WORD, 0, 1, || Ok(true)), Ok((0, 1)));
+    assert_eq!(table.wake(WORD, 4, 1), Ok(1));
+    assert_eq!(thread.woken(), Some(Some(1)));
+}

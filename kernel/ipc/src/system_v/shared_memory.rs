@@ -72,6 +72,8 @@ pub struct SegmentStatus {
     pub operator: u32,
     /// How many areas show it.
     pub attachments: u64,
+    /// Pages of it that are in memory.
+    pub resident: u64,
 }
 
 enum Hold {
@@ -116,6 +118,17 @@ impl Entry {
             creator: self.creator,
             operator: self.operator,
             attachments: self.attachments(),
+            resident: self.resident(),
+        }
+    }
+
+    /// Pages that are in memory.
+    fn resident(&self) -> u64 {
+        match &self.hold {
+            Hold::Kept(segment) => segment.pages.resident_pages(),
+            Hold::Removed(segment) => segment
+                .upgrade()
+                .map_or(0, |segment| segment.pages.resident_pages()),
         }
     }
 }
@@ -330,13 +343,7 @@ impl SharedMemory {
     #[must_use]
     pub fn resident(&self) -> u64 {
         let registry = self.0.lock();
-        let each = registry.iter().map(|object| match &object.value.hold {
-            Hold::Kept(segment) => segment.pages.resident_pages(),
-            Hold::Removed(segment) => segment
-                .upgrade()
-                .map_or(0, |segment| segment.pages.resident_pages()),
-        });
-        each.sum()
+        registry.iter().map(|object| object.value.resident()).sum()
     }
 
     /// All segments, whoever may read them (`/proc/sysvipc/shm`).

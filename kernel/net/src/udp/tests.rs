@@ -145,7 +145,8 @@ fn who_waits_is_woken_and_a_direction_that_is_shut_ends_the_wait() {
 #[test]
 fn options_of_another_protocol_are_refused() {
     let stack = stack();
-    let socket = Open::new(UdpSocket::new(stack, Domain::V6, metadata()).expect("memory"));
+    let socket =
+        Open::new(UdpSocket::new(stack, Datagrams::Udp, Domain::V6, metadata()).expect("memory"));
     let set = socket.0.set_option(IPPROTO_TCP, 1, Value::Number(1));
     assert_eq!(set, Err(Errno::ENOPROTOOPT));
     assert_eq!(
@@ -181,4 +182,35 @@ proptest! {
         drop(sockets);
         prop_assert!(stack.udp.lock().is_empty());
     }
+}
+
+#[test]
+fn an_echo_comes_back_to_who_asked() {
+    let stack = stack();
+    let made = |domain| UdpSocket::new(stack.clone(), Datagrams::Echo, domain, metadata());
+    let (one, other) = (
+        Open::new(made(Domain::V4).unwrap()),
+        Open::new(made(Domain::V4).unwrap()),
+    );
+    let request = [8, 0, 1, 2, 3, 4, 0, 9, b'x'];
+    assert_eq!(send(&one, "127.0.0.2:0", &request), Ok(9));
+    assert_eq!(receive(&other, 99), Err(AGAIN));
+    let (answer, _, from) = receive(&one, 99).unwrap();
+    assert_eq!(from, at("127.0.0.2:0"));
+    assert_eq!((answer[0], &answer[6..]), (0, &[0, 9, b'x'][..]));
+    assert_eq!(answer[4..6], one.0.local().port().to_be_bytes());
+    assert_eq!(
+        send(&one, "127.0.0.2:0", &request[..7]),
+        Err(Errno::EINVAL.into())
+    );
+    assert_eq!(
+        send(&one, "10.0.0.1:0", &request),
+        Err(Errno::ENETUNREACH.into())
+    );
+    // Identifiers are no ports of UDP.
+    let same = SocketAddr::new(at("127.0.0.1:0").ip(), one.0.local().port());
+    let plain = udp(&stack);
+    assert_eq!(plain.0.bind(same, NONE), Ok(()));
+    drop((one, other, plain));
+    assert!(stack.echo.lock().is_empty());
 }

@@ -5,19 +5,21 @@ use crate::calls::Call;
 use crate::outcome::Called;
 use crate::user::Segment;
 use abi::linux::{
-    AF_NETLINK, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR, SO_LINGER,
-    SO_PASSCRED, SO_PEERCRED, SO_PROTOCOL, SO_RCVBUF, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF,
-    SO_SNDTIMEO, SO_SNDTIMEO_NEW, SO_TYPE, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET,
-    Timeval,
+    AF_NETLINK, AF_UNIX, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN,
+    SO_BINDTODEVICE, SO_DOMAIN, SO_ERROR, SO_LINGER, SO_PASSCRED, SO_PEERCRED, SO_PROTOCOL,
+    SO_RCVBUF, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF, SO_SNDTIMEO, SO_SNDTIMEO_NEW, SO_TYPE,
+    SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, TCP_CA_NAME_MAX, TCP_CONGESTION, TCP_INFO,
+    TcpInfo, Timeval,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, Nanos};
 use ipc::{ChannelEnd, ChannelKind, Sender, StreamSocket};
-use net::{NetlinkSocket, Value};
+use net::{Datagrams, Domain, NetlinkSocket, Value};
+use smallvec::SmallVec;
 use vfs::OpenFile;
 
-/// Bytes of the longest value of an option: `struct timeval`.
-const LONGEST: usize = 16;
+/// Bytes of the longest value of an option: `struct tcp_info`.
+const LONGEST: usize = TcpInfo::SIZE;
 
 /// The value of an option as a program gets it.
 struct Told {
@@ -109,6 +111,19 @@ fn tell(
         }
     }
     match socket {
+        Socket::Tcp(socket) if (level, option) == (IPPROTO_TCP, TCP_INFO) => {
+            Ok(Told::of(&[&socket.info().encode()]))
+        }
+        Socket::Tcp(_) if (level, option) == (IPPROTO_TCP, TCP_CONGESTION) => {
+            let mut name = [0; TCP_CA_NAME_MAX];
+            let places = name.iter_mut().zip(CONGESTION_CONTROL);
+            places.for_each(|(place, byte)| *place = *byte);
+            Ok(Told::of(&[&name]))
+        }
+        Socket::Tcp(_) | Socket::Udp(_) if (level, option) == (SOL_SOCKET, SO_BINDTODEVICE) => {
+            // All go through the one that there is, whether they are bound to it or not.
+            Ok(Told::of(&[]))
+        }
         Socket::Tcp(socket) => Ok(socket.option(level, option)?.into()),
         Socket::Udp(socket) => Ok(socket.option(level, option)?.into()),
         Socket::Netlink(socket) if level == SOL_SOCKET => {
@@ -148,7 +163,11 @@ fn domain_of(socket: &Socket<'_>) -> u32 {
 fn protocol_of(socket: &Socket<'_>) -> u32 {
     match socket {
         Socket::Tcp(_) => IPPROTO_TCP,
-        Socket::Udp(_) => IPPROTO_UDP,
+        Socket::Udp(socket) => match (socket.datagrams(), socket.domain()) {
+            (Datagrams::Udp, _) => IPPROTO_UDP,
+            (Datagrams::Echo, Domain::V4) => IPPROTO_ICMP,
+            (Datagrams::Echo, Domain::V6) => IPPROTO_ICMPV6,
+        },
         Socket::Netlink(_) => 0,
         Socket::End(_) | Socket::Stream(_) | Socket::Datagram(_) => 0,
     }
@@ -233,6 +252,16 @@ pub fn setsockopt(
     }
     let value = || read_value(call, level, option, address, length);
     match socket {
+        Socket::Tcp(_) if (level, option) == (IPPROTO_TCP, TCP_CONGESTION) => {
+            if read_name(call, address, length)?.as_slice() != CONGESTION_CONTROL {
+                return Err(Errno::ENOENT.into());
+            }
+        }
+        Socket::Tcp(_) | Socket::Udp(_) if (level, option) == (SOL_SOCKET, SO_BINDTODEVICE) => {
+            if !matches!(read_name(call, address, length)?.as_slice(), b"" | b"lo") {
+                return Err(Errno::ENODEV.into());
+            }
+        }
         Socket::Tcp(socket) => socket.set_option(level, option, value()?)?,
         Socket::Udp(socket) => socket.set_option(level, option, value()?)?,
         Socket::Netlink(socket) => match (level, option, value()?) {
@@ -288,6 +317,23 @@ fn read_value(
         return Err(Errno::EINVAL);
     }
     Ok(Value::Number(call.user.u32(address)?.cast_signed()))
+}
+
+/// The congestion control that connections have; what it would do, nothing on loopback makes it do.
+const CONGESTION_CONTROL: &[u8] = b"cubic";
+
+/// Reads a name of at most 15 bytes, which may end before its length.
+fn read_name(
+    call: &Call<'_>,
+    address: u64,
+    length: usize,
+) -> Result<SmallVec<[u8; TCP_CA_NAME_MAX]>, Errno> {
+    let mut bytes = [0; TCP_CA_NAME_MAX];
+    let length = length.min(TCP_CA_NAME_MAX - 1);
+    call.user
+        .read(address, bytes.get_mut(..length).unwrap_or_default())?;
+    let name = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(SmallVec::from_slice(name))
 }
 
 /// Reads how long to wait: `None` for ever. A negative time does not wait at all, as on Linux.

@@ -98,7 +98,7 @@ fn hold(
         None => {
             let entry = &request.entry;
             let file = if entry.flags & UringFlags::FIXED_FILE.bits() != 0 {
-                request.ring.registered(entry.fd)?
+                request.target.ring()?.registered(entry.fd)?
             } else {
                 let descriptor = Descriptor::from_register(u64::from(entry.fd.cast_unsigned()))?;
                 call.process().files()?.lock().get(descriptor)?
@@ -159,7 +159,7 @@ fn transfer(
 
 /// Fails unless a buffer lies in the registered one that the entry names.
 fn require_registered(request: &Request, segment: Segment) -> Result<(), Errno> {
-    let state = request.ring.lock();
+    let state = request.target.ring()?.lock();
     let place = usize::from(request.entry.buf_index);
     let whole = state.buffers.get(place).ok_or(Errno::EFAULT)?;
     let offset = segment.address.checked_sub(whole.address);
@@ -227,10 +227,15 @@ fn timeout(call: &mut Call<'_>, request: &Arc<Request>, work: &mut Work) -> Call
     let entry = &request.entry;
     let flags = timeout_flags(entry)?;
     if call.progress() == Continuation::Fresh && entry.off != 0 {
-        work.target = request.ring.count_after(entry.off);
+        work.target = request.target.ring()?.count_after(entry.off);
     }
     let at = until(call, |call| deadline(call, entry.addr, flags))?;
-    if entry.off != 0 && request.ring.has_counted(work.target, call.waiter()) {
+    if entry.off != 0
+        && request
+            .target
+            .ring()?
+            .has_counted(work.target, call.waiter())
+    {
         return Ok(0);
     }
     if is_late(Some(at)) {
@@ -293,9 +298,11 @@ fn others(
     wanted: impl Fn(&UringEntry) -> bool,
 ) -> Result<Vec<Arc<Request>>, Errno> {
     let mut all = Vec::new();
-    for thread in request.ring.users()? {
+    let ring = request.target.ring()?;
+    for thread in ring.users()? {
         let found = thread.requests.find(|other| {
-            Arc::ptr_eq(&other.ring, &request.ring)
+            let theirs = other.target.ring();
+            theirs.is_ok_and(|theirs| Arc::ptr_eq(theirs, ring))
                 && !Arc::ptr_eq(other, request)
                 && wanted(&other.entry)
         })?;

@@ -5,6 +5,7 @@
 
 use crate::calls::Call;
 use crate::calls::descriptor::opened;
+use crate::calls::event::require_counter;
 use crate::outcome::Called;
 use crate::ring::{Events, Ring, RingFile};
 use abi::Errno;
@@ -17,8 +18,6 @@ use abi::linux::{
 };
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::Any;
-use ipc::EventCounter;
 use vfs::{Descriptor, OpenFile};
 
 /// Most registered buffers.
@@ -178,10 +177,7 @@ fn update_files(call: &Call<'_>, ring: &Ring, address: u64, count: u32) -> Calle
 fn register_events(call: &Call<'_>, ring: &Ring, address: u64, only_late: bool) -> Called {
     let file = file_of(call, call.user.u32(address)?.cast_signed())?;
     let file = file.ok_or(Errno::EBADF)?;
-    let operations: &dyn Any = &**file.operations();
-    if !operations.is::<EventCounter>() {
-        return Err(Errno::EINVAL.into());
-    }
+    require_counter(&file)?;
     let mut state = ring.lock();
     if state.events.is_some() {
         return Err(Errno::EBUSY.into());

@@ -1,8 +1,9 @@
 use super::*;
 use abi::Cid;
 use abi::linux::{
-    FIONREAD, SignalSet, TCFLSH, TCGETS, TCIFLUSH, TCSBRK, TCSETS, TCSETSF, TIOCGPGRP, TIOCGSID,
-    TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP, TIOCSTI, TIOCSWINSZ, Termios,
+    FIONREAD, SignalSet, TCFLSH, TCGETA, TCGETS, TCIFLUSH, TCSBRK, TCSETA, TCSETAF, TCSETS,
+    TCSETSF, TIOCGPGRP, TIOCGSID, TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP, TIOCSTI, TIOCSWINSZ,
+    Termio, Termios,
 };
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -470,4 +471,36 @@ fn a_hang_up_ends_open_files_but_not_the_terminal() {
     assert_eq!(world.read(&again, 9).unwrap(), b"new\n");
     world.ioctl(&*again, TIOCNOTTY, 0, &[]).unwrap();
     assert_eq!(world.sessions.lock().last(), Some(&(SHELL, None)));
+}
+
+#[test]
+fn the_settings_of_system_v_are_halves_of_the_others() {
+    let (world, terminal) = World::new();
+    let file = world.open(&terminal);
+    let whole = || {
+        Termios::decode(
+            &world
+                .ioctl(&*file, TCGETS, 0, &[])
+                .unwrap()
+                .try_into()
+                .unwrap(),
+        )
+    };
+    let before = whole();
+    let half = world.ioctl(&*file, TCGETA, 0, &[]).unwrap();
+    let mut half = Termio::decode(&half.try_into().unwrap());
+    assert_eq!(half, Termio::of(&before));
+    assert_eq!(half.applied_to(before), before);
+    (half.lflag, half.cc[3]) = (0, b'k');
+    world.ioctl(&*file, TCSETA, 0, &half.encode()).unwrap();
+    let after = whole();
+    assert_eq!(after.lflag, before.lflag & 0xffff_0000);
+    assert_eq!(
+        (after.cc[3], after.cc[10..].to_vec()),
+        (b'k', before.cc[10..].to_vec())
+    );
+    assert_eq!(after.iflag, before.iflag);
+    terminal.receive(b"dropped");
+    world.ioctl(&*file, TCSETAF, 0, &half.encode()).unwrap();
+    assert_eq!(world.ioctl(&*file, FIONREAD, 0, &[]).unwrap(), [0; 4]);
 }

@@ -61,7 +61,7 @@ fn keys_select_who_is_woken_and_moved() {
         queue.enrol_keyed(&Waiter::new(thread.clone(), Ticket(0)), key as u64);
     }
     assert_eq!(queue.wake_where(9, None, |key| key & 1 == 1), 2);
-    assert_eq!(queue.requeue(&other, 1, 9, |_| true), 1);
+    assert_eq!(queue.requeue(&other, 1, |_| Some(9)), 1);
     assert_eq!(other.wake_where(9, None, |key| key == 9), 1);
     assert!(queue.wake_one());
 }
