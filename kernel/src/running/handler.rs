@@ -60,7 +60,7 @@ impl Running<'_> {
             return false;
         };
         let user = User::new(Some(space.clone()));
-        let cpu = self.cpu as u32;
+        let cpu = self.slice.cpu as u32;
         let renewed = self.thread.rseq.renew(&mut body.context, &user, cpu, false);
         match renewed {
             Ok(()) => return true,
@@ -81,7 +81,7 @@ impl Running<'_> {
         let begun = self
             .thread
             .rseq
-            .renew(&mut body.context, &user, self.cpu as u32, true);
+            .renew(&mut body.context, &user, self.slice.cpu as u32, true);
         let entered = begun.and_then(|()| {
             signal_frame::push(&self.thread, &mut body.context, &user, info, action, mask)
         });
