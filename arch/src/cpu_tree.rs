@@ -65,10 +65,12 @@ impl Group {
 
     /// The addresses of the pages.
     fn addresses(self) -> impl Iterator<Item = u64> {
-        let meant = move |number: &u64| self.pages >> number & 1 != 0;
-        (0..16)
-            .filter(meant)
-            .map(move |number| PageNumber(self.key << 4 | number).address())
+        let mut rest = self.pages;
+        core::iter::from_fn(move || {
+            let number = rest.checked_ilog2()?;
+            rest &= !(1 << number);
+            Some(PageNumber(self.key << 4 | u64::from(number)).address())
+        })
     }
 }
 
@@ -101,9 +103,11 @@ impl Contents {
     /// Has this CPU forget the pages.
     fn forget_here(&self, process: Identity) {
         let mut addresses = [0; MOST_PAGES];
-        let pages = self.groups().iter().flat_map(|group| group.addresses());
-        for (place, address) in addresses.iter_mut().zip(pages) {
-            *place = address;
+        let mut places = addresses.iter_mut();
+        for group in self.groups() {
+            for (address, place) in group.addresses().zip(&mut places) {
+                *place = address;
+            }
         }
         let count = self.page_count.min(MOST_PAGES) as u64;
         // SAFETY: there are so many.

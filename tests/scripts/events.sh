@@ -192,6 +192,10 @@ check FUTEX0002 'a wait on several words tells which of them it was' <<'END'
 $T/futexes among
 END
 
+check EVENT0061 'words of futexes may lie in pages that nobody has touched, and in some that may not be changed' <<'END'
+$T/futexes untouched
+END
+
 check EVENT0047 'a program goes on whose POSIX timers are shorter than a signal takes, and is told what it missed' <<'END'
 timeout -s KILL 20 $T/timers short-timer
 END

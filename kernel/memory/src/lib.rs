@@ -38,7 +38,7 @@ pub mod source;
 pub mod space;
 mod tables;
 
-pub use contents::LinearMap;
+pub use contents::{CopyFrame, LinearMap};
 pub use frames::{Frame, Kind, OutOfMemory};
 pub use remains::{PageMap, Remains};
 pub use source::{PageError, PageSource, SharedPages};

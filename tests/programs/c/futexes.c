@@ -69,6 +69,29 @@ static void refused(void)
 	WANT(futex(&word, FUTEX_UNLOCK_PI, 0, NULL) == 0 && word == 0);
 }
 
+/* Words in pages that nobody has touched, and in one that may not be changed. */
+static void untouched(void)
+{
+	enum { PAGE = 65536 };
+	for (int read_only = 0; read_only < 2; read_only++) {
+		int protection = read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+		uint32_t *words = mmap(NULL, 3 * PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		WANT(words != MAP_FAILED);
+		WANT(futex(words, FUTEX_WAKE, 1, NULL) == 0);
+		WANT_ERROR(futex(words + PAGE / 4, FUTEX_WAIT, 1, NULL), EAGAIN);
+		if (read_only) {
+			WANT_ERROR(futex(words + PAGE / 2, FUTEX_TRYLOCK_PI, 0, NULL), EFAULT);
+			WANT_ERROR(futex(words, FUTEX_TRYLOCK_PI, 0, NULL), EFAULT);
+		} else {
+			WANT(futex(words + PAGE / 2, FUTEX_TRYLOCK_PI, 0, NULL) == 0);
+			WANT(words[PAGE / 2] == own() && words[0] == 0);
+			WANT(futex(words + PAGE / 2, FUTEX_UNLOCK_PI, 0, NULL) == 0);
+		}
+		WANT(words[PAGE / 2] == 0 && words[0] == 0);
+		WANT(munmap(words, 3 * PAGE) == 0);
+	}
+}
+
 static void handler(int signal)
 {
 	(void)signal;
@@ -316,5 +339,6 @@ static void among(void)
 static const struct check checks[] = {
 	{ "owned", owned }, { "refused", refused }, { "interrupted", interrupted }, { "died", died },
 	{ "moved", moved }, { "among", among },
+	{ "untouched", untouched },
 };
 MAIN(checks)
