@@ -180,14 +180,10 @@ pub fn forget(object: Numbered) {
 /// joins the tree later looks whether it is closed (`Process::end_if_closed`).
 pub fn kill_partition(environment: &Arc<Environment>) {
     environment.wpar.close();
-    let killing = || Killing {
+    Job::start_or_do(environment.cid(), || Killing {
         environment: environment.clone(),
         from: AtomicU32::new(VPid::INIT.0),
-    };
-    if Job::start(environment.cid(), killing()).is_err() {
-        let killing = killing();
-        while killing.step() == job::Step::Again {}
-    }
+    });
 }
 
 /// The end of all processes of a partition.

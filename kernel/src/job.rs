@@ -68,6 +68,14 @@ impl Job {
         Ok(job)
     }
 
+    /// Begins a job, or without memory for one does all of its work here and now.
+    pub fn start_or_do<W: Work + 'static>(cid: Cid, work: impl Fn() -> W) {
+        if Self::start(cid, work()).is_err() {
+            let work = work();
+            while work.step() == Step::Again {}
+        }
+    }
+
     /// Its partition.
     pub fn cid(&self) -> Cid {
         Cid(self.cid.load(Ordering::Relaxed))

@@ -12,7 +12,7 @@ use devfs::{Devfs, Devices, Entropy, Selection};
 use devpts::Devpts;
 use fallible::{Map, NoMemory};
 use procfs::Procfs;
-use ramfs::{Capacity, Ramfs};
+use ramfs::{Capacity, HandOver, Ramfs};
 use security::Privileges;
 use spin::Once;
 use sysfs::{Machine, Sysfs};
@@ -241,12 +241,10 @@ pub fn devices() -> &'static Arc<Devices> {
     &system().devices
 }
 
-/// A partition ends: what it has left in Global's files is Global's from now on.
+/// A partition ends: what it has left in Global's files becomes Global's.
 ///
-/// The partition is gone already, so this must not fail: a list that is as long as the directories are wide.
-pub fn hand_over(cid: Cid) {
-    let handed = fallible::assured(|| system().root_fs.hand_over(cid, Cid::GLOBAL));
-    if handed.is_err() {
-        log::error!("no memory to give the files of partition {cid} to Global");
-    }
+/// # Errors
+/// [`NoMemory`].
+pub fn hand_over(cid: Cid) -> Result<HandOver, NoMemory> {
+    system().root_fs.hand_over(cid, Cid::GLOBAL)
 }

@@ -4,8 +4,10 @@
 //! parts of the kernel keep for a partition is made and destroyed by [`Subsystem`]s, in a fixed order.
 
 use crate::calls::directory::walk_as;
+use crate::current;
 use crate::environment::{self, Environment};
 use crate::family;
+use crate::job::{Job, Step, Work};
 use crate::mounts;
 use crate::process::Process;
 use crate::signals::{self, Origin};
@@ -21,8 +23,10 @@ use core::fmt;
 use devpts::Devpts;
 use memory::frames;
 use partition::{NotActivated, Refused, Subsystem, Subsystems, Wpar};
+use ramfs::HandOver;
 use sched::{CpuSet, Entitlement};
 use security::Credential;
+use sync::{Rank, SpinLock};
 use vfs::{Follow, Location, MountFlags, MountNamespace};
 
 /// The scheduler's part of a partition: its account and its shares.
@@ -76,7 +80,6 @@ impl Subsystem for Memory {
     }
 
     fn destroy(&self, wpar: &Arc<Wpar>) {
-        mounts::hand_over(wpar.cid());
         frames::set_minimum(wpar.cid(), Pages(0));
         frames::set_maximum(wpar.cid(), None);
         let left = frames::inherit(wpar.cid());
@@ -376,7 +379,62 @@ pub fn quiesce(environment: &Arc<Environment>, force: bool) -> Result<(), Refusa
     Ok(())
 }
 
-/// Destroys an empty partition.
+/// What is left to do for a partition that goes: its files become Global's, then it is forgotten.
+struct Departure {
+    environment: Arc<Environment>,
+    files: SpinLock<Option<HandOver>>,
+}
+
+impl Departure {
+    fn of(environment: &Arc<Environment>) -> Self {
+        let cid = environment.cid();
+        // The partition is gone already, so this must not fail: one word.
+        let files = fallible::assured(|| mounts::hand_over(cid));
+        Self {
+            environment: environment.clone(),
+            files: SpinLock::new(Rank::Thread, files.ok()),
+        }
+    }
+}
+
+impl Work for Departure {
+    fn step(&self) -> Step {
+        // Taken out, because files are locked before.
+        let Some(mut files) = self.files.lock().take() else {
+            forget(&self.environment);
+            return Step::Done;
+        };
+        // Nor may this: a list that is as long as the directories are wide.
+        let more = fallible::assured(|| files.step());
+        let wpar = &self.environment.wpar;
+        if more.is_err() {
+            log::error!("no memory to give a file of {} to Global", wpar.name());
+        }
+        if more == Ok(false) {
+            log::debug!(
+                "{}: {} files are Global's now",
+                wpar.name(),
+                files.changed()
+            );
+        } else {
+            *self.files.lock() = Some(files);
+        }
+        Step::Again
+    }
+}
+
+/// The last step of a partition's end.
+fn forget(environment: &Environment) {
+    // Whoever does this may have worked for the partition.
+    current::set_partition(Cid::GLOBAL);
+    let wpar = &environment.wpar;
+    subsystems().destroy(wpar);
+    system().environments.table.remove(wpar);
+    environment.emptied.wake_all();
+    system().environments.departures.wake_all();
+}
+
+/// Begins to destroy an empty partition: a job of its own ends what is left of it, and tells those who wait for departures.
 ///
 /// # Errors
 /// EBUSY with processes left, EINVAL in a state from which it may not vanish, ESRCH when somebody else is at it.
@@ -399,10 +457,13 @@ pub fn unload(environment: &Arc<Environment>) -> Result<(), Refusal> {
     removed.overdue.close();
     removed.mounts.clear();
     removed.system_v.shared_memory.clear();
-    subsystems().destroy(wpar);
-    system().environments.table.remove(wpar);
-    removed.emptied.wake_all();
-    system().environments.departures.wake_all();
+    // It weighs as before, but nothing holds it: somebody waits.
+    let unheld = Entitlement {
+        active: false,
+        ..entitlement(&wpar.controls())
+    };
+    system().dispatch.change_partition(wpar.cid(), unheld);
+    Job::start_or_do(wpar.cid(), || Departure::of(&removed));
     Ok(())
 }
 

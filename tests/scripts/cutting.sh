@@ -68,12 +68,28 @@ END
 check CUT0013 'a WPAR with many processes is stopped by force without keeping interrupts off for a millisecond' <<'END'
 mkwpar -n crowd
 startwpar crowd
-clogin crowd sh -c 'for i in $(seq 150); do sleep 1000 & done; wait' &
-until test "$(ps -e -@ crowd -o args= | grep -c '[s]leep 1000')" -ge 150; do :; done
+cp $T/ticks /wpars/crowd/tmp/ticks
+clogin crowd /tmp/ticks 700 5000000 &
+until test "$(ps -e -@ crowd -o args= | grep -c '[t]icks')" -ge 700; do :; done
 echo 0 >/dev/latency
 stopwpar -F crowd
 cat /dev/latency
 awk '/^cpu0 off/ { exit !($3 < 1000000) }' /dev/latency
 rmwpar crowd
 wait || true
+END
+
+check CUT0014 'a WPAR that has left many and large files goes without keeping interrupts off for a millisecond' <<'END'
+free() { awk '/MemFree/ { print $2 }' /proc/meminfo; }
+before=$(free)
+mkwpar -n heir
+startwpar heir
+clogin heir sh -c 'mkdir /tmp/d; cd /tmp/d; for i in $(seq 400); do echo $i >$i; done; dd if=/dev/zero of=large bs=1M count=48 2>/dev/null'
+echo 0 >/dev/latency
+stopwpar heir
+cat /dev/latency
+awk '/^cpu0 off/ { exit !($3 < 1000000) }' /dev/latency
+test "$(cat /wpars/heir/tmp/d/400)" = 400
+rmwpar heir
+test $((before - $(free))) -lt 4000
 END

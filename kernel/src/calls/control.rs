@@ -265,10 +265,17 @@ impl ControlFile {
         wpar: control::WparHandle,
         timeout: Option<abi::Nanos>,
     ) -> Answered {
+        let environments = &system().environments;
+        // Enrolled first, looked at then: whoever ends it in between wakes this run.
+        environments.departures.enrol(cx.waiter());
         let Ok(environment) = partitions::of_handle(wpar) else {
-            return Ok(Answer::Awaited { empty: true });
+            return if environments.table.holds(wpar) {
+                Err(Unanswered::Park)
+            } else {
+                Ok(Answer::Awaited { empty: true })
+            };
         };
-        // Enrolled first, looked at then: whoever empties it in between wakes this run.
+        // The same, for whoever empties it.
         environment.emptied.enrol(cx.waiter());
         if environment.wpar.processes.count() == 0 {
             return Ok(Answer::Awaited { empty: true });
@@ -303,6 +310,7 @@ fn unload(cx: &IoContext<'_>, wpar: control::WparHandle) -> Result<(), Unanswere
     let unloaded =
         partitions::of_handle(wpar).and_then(|environment| partitions::unload(&environment));
     match unloaded {
+        Ok(()) if environments.table.holds(wpar) => Err(Unanswered::Park),
         Err(refusal) if refusal.known() == Some(Errno::ESRCH) && environments.table.holds(wpar) => {
             Err(Unanswered::Park)
         }

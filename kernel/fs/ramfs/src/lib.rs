@@ -20,6 +20,7 @@ mod node;
 mod pages;
 mod populate;
 
+pub use node::HandOver;
 pub use populate::{ArchiveError, Contents, Fault};
 
 use abi::{Cid, Errno};
@@ -131,14 +132,13 @@ impl Ramfs {
         self.shared.status()
     }
 
-    /// Gives what belongs to partition `from` to `to`, its pages too: a partition ends and its files stay.
-    /// Answers how many nodes changed hands. Costs nothing when `from` has no files here; files that have no name any
-    /// more keep their owner until they are closed.
+    /// Gives what belongs to partition `from` to `to`, its pages too, step by step: a partition ends and its files stay.
+    /// Costs nothing when `from` has no files here.
     ///
     /// # Errors
-    /// [`NoMemory`]; some may have changed hands then, and the rest does when it is asked for again.
-    pub fn hand_over(&self, from: Cid, to: Cid) -> Result<usize, NoMemory> {
-        node::hand_over(&self.root, from, to)
+    /// [`NoMemory`].
+    pub fn hand_over(&self, from: Cid, to: Cid) -> Result<HandOver, NoMemory> {
+        HandOver::new(&self.root, from, to)
     }
 }
 

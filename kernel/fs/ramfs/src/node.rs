@@ -1,5 +1,9 @@
 //! A node of the file system: the inode.
 
+mod hand_over;
+
+pub use hand_over::HandOver;
+
 use crate::Shared;
 use crate::directory::Names;
 use crate::pages::{Pages, SIZE_LIMIT};
@@ -639,24 +643,4 @@ impl Drop for Node {
             };
         }
     }
-}
-
-/// Gives the nodes below `root` that belong to `from` to `to`.
-pub(crate) fn hand_over(root: &Arc<Node>, from: Cid, to: Cid) -> Result<usize, NoMemory> {
-    let mut changed = 0;
-    let mut ahead = fallible::of_one(root.clone())?;
-    while let Some(node) = ahead.pop().filter(|node| node.shared.owned_by(from) > 0) {
-        if node.owner() == from {
-            node.shared.change_owner(from, to)?;
-            node.owner.store(to.0, Ordering::Relaxed);
-            changed += 1;
-            if let Body::Regular(pages) = &node.body {
-                pages.hand_over(to);
-            }
-        }
-        for below in node.state.lock().names.nodes() {
-            ahead.try_push(below.clone())?;
-        }
-    }
-    Ok(changed)
 }

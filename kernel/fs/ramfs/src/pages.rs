@@ -123,12 +123,15 @@ impl Pages {
         self.dirty.swap(false, Ordering::Relaxed)
     }
 
-    /// Charges the pages to `owner`.
-    pub(crate) fn hand_over(&self, owner: Cid) {
+    /// Charges `count` of the pages from number `first` on to `owner`, and all that will be made; answers the first that is left.
+    pub(crate) fn hand_over(&self, owner: Cid, first: u64, count: usize) -> Option<u64> {
         self.owner.store(owner.0, Ordering::Relaxed);
-        for frame in self.state.lock().frames.values() {
+        let state = self.state.lock();
+        let mut pages = state.frames.range(first..);
+        for (_, frame) in pages.by_ref().take(count) {
             frame.retag(owner, Kind::File);
         }
+        pages.next().map(|(&number, _)| number)
     }
 
     /// The frame of a page, made when there is none.

@@ -184,7 +184,9 @@ fn ramfs03_mappings_see_the_file_and_nothing_behind_its_end() {
         around.each_ref().map(Option::is_some),
         [true, true, false, false]
     );
-    assert_eq!(fs.hand_over(Cid(3), Cid(0)), Ok(1));
+    let mut handing = fs.hand_over(Cid(3), Cid(0)).unwrap();
+    while handing.step().unwrap() {}
+    assert_eq!(handing.changed(), 1);
     assert_eq!(frame.owner(), Cid(0));
     assert_eq!(fs.shared.owned_by(Cid(3)), 0);
     assert_eq!(fs.shared.owned_by(Cid(0)), 2);
