@@ -1,13 +1,15 @@
 //! Which thread runs on this CPU, for those that a call reaches without it: devices, procfs, terminals.
 
+use crate::latency;
 use crate::process::Process;
-use crate::thread::Thread;
+use crate::system::system;
+use crate::thread::{Phase, Thread};
 use abi::{Cid, Pid};
 use alloc::sync::Arc;
 use arch::cpu::PerCpu;
 use core::sync::atomic::{AtomicU16, Ordering};
-use memory::PageMap;
 use memory::heap::Payer;
+use remains::Left;
 use sync::{Rank, SpinLock};
 
 static CURRENT: PerCpu<SpinLock<Option<Arc<Thread>>>> =
@@ -58,10 +60,25 @@ pub fn with<T>(look: impl FnOnce(&Thread) -> T) -> Option<T> {
     CURRENT.mine().lock().as_deref().map(look)
 }
 
-/// Keeps what the thread on this CPU has let go of until it returns to its program. Where there is none it is given back now.
-pub fn keep(pages: PageMap) {
-    if let Some(thread) = thread() {
-        thread.leave(pages);
+/// Who does what this CPU has left to be done in steps: the thread that it runs, before that returns to its program.
+///
+/// Work of a timer, or of a thread that is over, is a timer's, on the account of whom this CPU works for. Without a thread it
+/// is done at once.
+pub struct Keeper;
+
+impl remains::Keeper for Keeper {
+    fn keep(&self, work: Left) {
+        let Some(thread) = thread() else { return };
+        let timers = &system().timers;
+        if timers.are_expiring() || thread.phase() == Phase::Dead {
+            timers.leave(work);
+        } else {
+            thread.leave(work);
+        }
+    }
+
+    fn may_go_on(&self) -> bool {
+        latency::may_go_on()
     }
 }
 

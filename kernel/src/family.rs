@@ -174,9 +174,9 @@ pub fn forget(object: Numbered) {
 /// joins the tree later looks whether it is closed (`Process::end_if_closed`).
 pub fn kill_partition(environment: &Environment) {
     environment.wpar.close();
-    for process in of_partition(environment.cid()) {
+    remains::for_each(of_partition(environment.cid()), |process| {
         process.end(ExitStatus::KILLED);
-    }
+    });
 }
 
 /// The processes of a group, one after the other by their numbers: signals must come, and need no memory for a list.

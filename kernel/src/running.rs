@@ -16,6 +16,7 @@ use crate::family;
 use crate::latency::{self, Work};
 use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
+use crate::posix_timers;
 use crate::ptrace::{self, Mode};
 use crate::shortage::{self, Relief};
 use crate::signal_frame;
@@ -120,6 +121,15 @@ impl<'a> Running<'a> {
         }
         // Answered first: whoever rings has published before.
         let asked = others::answer();
+        if self.thread.leaves_work() {
+            // Before the thread may stop: others may wait for what it has left.
+            if self.is_preempted(asked) {
+                return self.leave(Reason::Preempted);
+            }
+            self.thread.clear_remains();
+            self.cut = true;
+            return Turn::On;
+        }
         if (self.thread.take_attention() || self.is_dumping()) && self.attend() == Turn::Off {
             return Turn::Off;
         }
@@ -129,7 +139,7 @@ impl<'a> Running<'a> {
         if self.thread.wants_attention() || self.is_dumping() {
             return Turn::On;
         }
-        if self.clear_step() {
+        if self.clear_former() {
             self.cut = true;
             return Turn::On;
         }
@@ -514,6 +524,11 @@ impl<'a> Running<'a> {
         {
             body.former = fallible::assured(|| Space::of_copy(copy)).ok();
         }
+        if let Some(body) = &mut self.body
+            && let Some(files) = body.files.take()
+        {
+            calls::descriptor::let_go(*files);
+        }
         let thread = self.thread.clone();
         if self.by_steps(Self::clear_step) == Turn::Off
             || self.by_steps(|_| calls::uring::cancel_some(&thread, |_| true)) == Turn::Off
@@ -541,9 +556,10 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Gives back a step of the memory that is to be given back in steps; false when there is none.
+    /// Does a step of what is to be done in steps before the thread returns to its program or ends; false when there is
+    /// nothing.
     fn clear_step(&mut self) -> bool {
-        if self.thread.leaves_pages() {
+        if self.thread.leaves_work() {
             self.thread.clear_remains();
             return true;
         }
@@ -575,6 +591,7 @@ impl<'a> Running<'a> {
             process.end(status.unwrap_or(ExitStatus::Exited(0)));
         }
         calls::thread::leave_user_traces(&self.thread);
+        posix_timers::delete_all(&process);
         if self.clear_memory() == Turn::Off
             || self.close_files() == Turn::Off
             || self.by_steps(Self::clear_step) == Turn::Off
@@ -631,6 +648,11 @@ impl<'a> Running<'a> {
         let thread = self.thread.clone();
         let process = &thread.process;
         loop {
+            if thread.leaves_work() {
+                // It neither stops nor halts before that is done: others may wait for it.
+                thread.call_attention();
+                return Turn::On;
+            }
             let sent_away = |tid| tid != thread.tid();
             let (calm, goes) = process.with(|state| {
                 let goes = state.dumping.is_none() && state.executing.is_some_and(sent_away);
@@ -722,6 +744,14 @@ impl<'a> Running<'a> {
     fn holds_signals(&self) -> bool {
         let call = self.body.as_ref().and_then(|body| body.call);
         call.is_some_and(|call| call.progress.holds_signals())
+    }
+}
+
+/// A point in a loop over what may be many, in a call that cannot be cut there: after some of them interrupts are taken. No
+/// lock may be held.
+pub fn one_of_many() {
+    if !remains::may_go_on() {
+        look();
     }
 }
 

@@ -25,12 +25,14 @@ use alloc::sync::{Arc, Weak};
 use arch::UserContext;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use fallible::NoMemory;
-use memory::{AddressSpace, PageMap, Remains};
+use memory::AddressSpace;
 use process::signal::ThreadSignals;
 use process::{PidHandle, Reserved};
+use remains::{Left, Remains};
 use sched::{Attributes, EntityId, Scheduler};
 use smallvec::SmallVec;
 use sync::{Rank, SpinLock};
+use vfs::FileTable;
 use wait::{Link, Sleeper, Ticket, Waiter};
 
 /// A thread of a program.
@@ -67,9 +69,9 @@ pub struct Thread {
     pub io_priority: AtomicU32,
     /// What it has submitted to rings and is not done.
     pub requests: Requests,
-    /// Pages of objects that it has let go of, which it gives back before it returns to its program.
+    /// What it has left to be done in steps before it returns to its program.
     remains: SpinLock<Remains>,
-    /// Whether there are any.
+    /// Whether there is any.
     leaves: AtomicBool,
 }
 
@@ -84,6 +86,8 @@ pub struct Body {
     pub former: Option<Arc<Space>>,
     /// The child's memory in a `fork` that is not done.
     pub copy: Option<Box<AddressSpace>>,
+    /// The child's descriptors in such a `fork`, when they are many.
+    pub files: Option<Box<FileTable>>,
     /// The core file that it writes. A checkpoint finishes it first.
     pub core: Option<Box<CoreDump>>,
 }
@@ -145,6 +149,7 @@ impl Thread {
             call: None,
             former: None,
             copy: None,
+            files: None,
             core: None,
         })?;
         fallible::arc(Self {
@@ -238,24 +243,28 @@ impl Thread {
         *self.own_name.lock() = None;
     }
 
-    /// Adds what the thread gives back before it returns to its program.
-    pub fn leave(&self, pages: PageMap) {
-        self.remains.lock().add(pages);
+    /// Adds what the thread is to do before it returns to its program.
+    pub fn leave(&self, work: Left) {
+        let refused = self.remains.lock().add(work);
         self.leaves.store(true, Ordering::Relaxed);
-        // Not while it waits, either.
+        // It does not wait before, either.
         self.call_attention();
+        drop(refused);
     }
 
-    /// Whether it has pages to give back; only the CPU that runs it adds some.
-    pub fn leaves_pages(&self) -> bool {
+    /// Whether it has left something; only the CPU that runs it adds to that.
+    pub fn leaves_work(&self) -> bool {
         self.leaves.load(Ordering::Relaxed)
     }
 
-    /// Gives a step of them back.
+    /// Does a step of what it has left.
     pub fn clear_remains(&self) {
-        let mut remains = self.remains.lock();
-        remains.clear_step();
-        self.leaves.store(!remains.is_empty(), Ordering::Relaxed);
+        let last = self.remains.lock().take();
+        let unfinished = last.and_then(|mut work| work.step().then_some(work));
+        let refused = unfinished.and_then(|work| self.remains.lock().add(work));
+        drop(refused);
+        let more = !self.remains.lock().is_empty();
+        self.leaves.store(more, Ordering::Relaxed);
     }
 
     /// Looks at or changes the body of a thread that does not run; `None` when a CPU has it.
@@ -342,10 +351,11 @@ impl Thread {
             }
             (core::mem::take(&mut run.links), run.timeout.take())
         };
-        links.into_iter().for_each(Link::withdraw);
         if let Some(handle) = timeout {
             system().timers.cancel(handle);
         }
+        // What is left of many is done before the thread does anything else; until then a wake-up through them is refused.
+        remains::for_each(links.into_iter(), Link::withdraw);
     }
 
     /// Parks the thread unless its run has been woken or attention is asked for; `None` when it is parked now.

@@ -22,9 +22,10 @@ use crate::thread::WeakThread;
 use abi::{Cid, Nanos, Ticks};
 use alloc::sync::{Arc, Weak};
 use arch::cpu::{CpuNumber, PerCpu};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use fallible::NoMemory;
 use process::timer::{self, TimerQueue};
+use remains::Left;
 use sync::{Rank, SpinLock};
 use wait::{Sleeper, Ticket, WeakWaiter};
 
@@ -63,6 +64,8 @@ pub enum Timeout {
     ConsoleOutput(usize),
     /// The real-time interval timer of a process (`man 2 setitimer`).
     Alarm(Weak<Process>),
+    /// Go on with what a timer, or a thread that is over, has left to be done in steps.
+    GoOn(Option<Left>),
 }
 
 impl Timeout {
@@ -94,6 +97,8 @@ pub struct Timers {
     served: PerCpu<AtomicU64>,
     /// Until when each CPU, having let many expire, lets none.
     pauses: PerCpu<AtomicU64>,
+    /// Whether each CPU lets timers expire just now.
+    expiring: PerCpu<AtomicBool>,
 }
 
 impl Timers {
@@ -105,6 +110,7 @@ impl Timers {
             ),
             served: PerCpu::new([const { AtomicU64::new(0) }; arch::MAX_CPUS]),
             pauses: PerCpu::new([const { AtomicU64::new(0) }; arch::MAX_CPUS]),
+            expiring: PerCpu::new([const { AtomicBool::new(false) }; arch::MAX_CPUS]),
         }
     }
 
@@ -161,6 +167,29 @@ impl Timers {
         let _entry = self.queues.of(handle.cpu).lock().cancel(handle.place);
     }
 
+    /// Leaves work to be done in steps on the account of whom this CPU works for. Without memory for that it is done now.
+    pub fn leave(&self, work: Left) {
+        let mut work = Some(work);
+        let entry = Entry {
+            payer: current::partition(),
+            timeout: Timeout::GoOn(None),
+        };
+        {
+            let mut queue = self.queues.mine().lock();
+            let place = queue.schedule(arch::time::now(), entry);
+            if let Some(entry) = place.ok().and_then(|place| queue.get_mut(place)) {
+                entry.timeout = Timeout::GoOn(work.take());
+            }
+        }
+        // What could not be added is done by being dropped.
+        drop(work);
+    }
+
+    /// Whether this CPU lets timers expire just now.
+    pub fn are_expiring(&self) -> bool {
+        self.expiring.mine().load(Ordering::Relaxed)
+    }
+
     /// When the next timer of this CPU is due, or is let expire.
     pub fn next(&self) -> Option<Ticks> {
         let next = self.mine().filter_map(|queue| queue.lock().next()).min();
@@ -178,16 +207,22 @@ impl Timers {
             return;
         }
         let mut bill: Option<Bill> = None;
+        self.expiring.mine().store(true, Ordering::Relaxed);
         let mut left = BATCH;
         for queue in self.mine() {
             while left > 0
                 && let Some(Entry { payer, timeout }) = take_due(queue, now)
             {
-                left -= 1;
+                // A step of longer work is enough for one time.
+                left = match &timeout {
+                    Timeout::GoOn(_) => 0,
+                    _ => left - 1,
+                };
                 bill.get_or_insert_with(|| Bill::begin(since)).to(payer);
                 take_effect(timeout, now);
             }
         }
+        self.expiring.mine().store(false, Ordering::Relaxed);
         if left == 0 {
             let end = arch::time::now();
             let until = end.saturating_add(end.saturating_sub(now));
@@ -281,6 +316,11 @@ fn take_effect(due: Timeout, now: Ticks) {
         Timeout::ConsoleOutput(number) => {
             if let Some(console) = system().consoles.get(number) {
                 console.pump();
+            }
+        }
+        Timeout::GoOn(work) => {
+            if let Some(work) = work.and_then(|mut work| work.step().then_some(work)) {
+                system().timers.leave(work);
             }
         }
         Timeout::Alarm(process) => {

@@ -23,7 +23,6 @@ $T/cutting fork
 END
 
 check CUT0006 'a process that is killed in the middle of a munmap or a fork gives everything back' <<'END'
-free() { awk '/MemFree/ { print $2 }' /proc/meminfo; }
 before=$(free)
 $T/cutting killed
 # A child that one of them has just made may have its own end before it.
@@ -33,7 +32,6 @@ test $((before - $(free))) -lt 9600
 END
 
 check CUT0007 'execve of a large process gives its memory back' <<'END'
-free() { awk '/MemFree/ { print $2 }' /proc/meminfo; }
 before=$(free)
 $T/cutting replaced
 test $((before - $(free))) -lt 9600
@@ -54,7 +52,6 @@ $T/cutting objects
 END
 
 check CUT0011 'a process that is killed while its file is given back leaves nothing of it' <<'END'
-free() { awk '/MemFree/ { print $2 }' /proc/meminfo; }
 before=$(free)
 $T/cutting amid
 # Of each of the files 262144 kB; a tenth of one is the tolerance for what the shell has taken.
@@ -63,4 +60,24 @@ END
 
 check CUT0012 'calls that have much to do keep interrupts off for no millisecond' <<'END'
 $T/stretches calls
+END
+
+check CUT0013 'calls that concern tens of thousands of areas keep interrupts off for no millisecond' <<'END'
+$T/crowds areas
+END
+
+check CUT0014 'calls that concern tens of thousands of descriptors keep interrupts off for no millisecond' <<'END'
+$T/crowds descriptors
+END
+
+check CUT0015 'thousands of waiters are each woken once, and that keeps interrupts off for no millisecond' <<'END'
+$T/crowds waiters
+END
+
+check CUT0016 'what concerns thousands of processes or timers keeps interrupts off for no millisecond' <<'END'
+$T/crowds processes
+END
+
+check CUT0017 'a transfer whose vector becomes shorter in the middle of it ends there' <<'END'
+$T/cutting vectors
 END

@@ -22,7 +22,6 @@ lswpar >list
 END
 
 check DENSITY0005 'once the tables have grown, every frame is back' <<'END'
-free() { sed -n 's/^MemFree: *\([0-9]*\) kB$/\1/p' /proc/meminfo; }
 echo >/tmp/some
 before=$(free)
 $T/partitions density 500 $T/tiny_pause >/tmp/some

@@ -49,6 +49,11 @@ impl<K> TimerQueue<K> {
         Ok(handle)
     }
 
+    /// What is to be done at a deadline that has not expired yet, to be changed.
+    pub fn get_mut(&mut self, handle: TimerHandle) -> Option<&mut K> {
+        self.entries.get_mut(&handle)
+    }
+
     /// Removes a deadline that has not expired yet.
     pub fn cancel(&mut self, handle: TimerHandle) -> Option<K> {
         self.entries.remove(&handle)

@@ -162,11 +162,7 @@ fn alone(call: &Call<'_>) -> Result<bool, Errno> {
     if others.is_none() {
         return Ok(true);
     }
-    process
-        .threads
-        .iter()
-        .filter(|thread| !Arc::ptr_eq(thread, call.thread))
-        .for_each(|thread| thread.interrupt());
+    process.threads.interrupt(Some(call.thread.tid()));
     Ok(false)
 }
 
@@ -585,7 +581,7 @@ fn own_files(process: &Arc<Process>) -> Result<Option<Files>, Errno> {
     Ok(Some(fallible::arc(SpinLock::new(Rank::FileTable, copy))?))
 }
 
-/// Closes what execve closes, in a table of open files of the process's own.
+/// Closes what execve closes, in a table of open files of the process's own: before the program runs.
 fn close_on_exec(process: &Arc<Process>, own: Option<Files>) {
     if let Some(own) = own {
         process.replace_files(own);
@@ -594,14 +590,14 @@ fn close_on_exec(process: &Arc<Process>, own: Option<Files>) {
         return;
     };
     let (mut at, mut any) = (0, false);
-    loop {
-        let Some(closed) = files.lock().take_for_exec(&mut at) else {
-            break;
-        };
-        drop(closed);
-        any = true;
-    }
-    if any {
-        locks::freed();
-    }
+    let closed = core::iter::from_fn(move || {
+        let taken = files.lock().take_for_exec(&mut at);
+        match &taken {
+            Some(_) => any = true,
+            None if core::mem::take(&mut any) => locks::freed(),
+            None => {}
+        }
+        taken
+    });
+    remains::for_each(closed.flat_map(|files| files.into_iter().flatten()), drop);
 }
