@@ -23,18 +23,18 @@ $T/cutting fork
 END
 
 check CUT0006 'a process that is killed in the middle of a munmap or a fork gives everything back' <<'END'
-before=$(free)
+before=$(free_memory)
 $T/cutting killed
 # A child that one of them has just made may have its own end before it.
 until test "$(ps -e -o comm= | grep -c cutting)" -eq 0; do :; done
 # No page of the 96 MiB programs is left behind; a tenth of one of them is the tolerance for what the shell has taken.
-test $((before - $(free))) -lt 9600
+test $((before - $(free_memory))) -lt 9600
 END
 
 check CUT0007 'execve of a large process gives its memory back' <<'END'
-before=$(free)
+before=$(free_memory)
 $T/cutting replaced
-test $((before - $(free))) -lt 9600
+test $((before - $(free_memory))) -lt 9600
 END
 
 check CUT0008 'no call on a large process keeps interrupts off for a millisecond' <<'END'
@@ -52,10 +52,10 @@ $T/cutting objects
 END
 
 check CUT0011 'a process that is killed while its file is given back leaves nothing of it' <<'END'
-before=$(free)
+before=$(free_memory)
 $T/cutting amid
 # Of each of the files 262144 kB; a tenth of one is the tolerance for what the shell has taken.
-test $((before - $(free))) -lt 26214
+test $((before - $(free_memory))) -lt 26214
 END
 
 check CUT0012 'calls that have much to do keep interrupts off for no millisecond' <<'END'

@@ -10,7 +10,7 @@ T=/usr/lib/corral-tests
 export T
 
 # What every test begins with: free memory in kB.
-BEGINNING='free() { awk "/MemFree/ { print \$2 }" /proc/meminfo; }'
+BEGINNING='free_memory() { awk "/MemFree/ { print \$2 }" /proc/meminfo; }'
 
 check() {
 	case " $WANTED " in *" $1 "*) ;; *) cat >/dev/null; return 0 ;; esac

@@ -93,6 +93,17 @@ fn a_fork_of_many_areas_is_whole() {
             child.read(BASE + page * 4096, &mut word).unwrap();
             assert_eq!(u64::from_le_bytes(word), page);
         }
+        // An area that is only cut is a change too: the child would get a part beside the whole.
+        let elsewhere = BASE - 0x10_0000;
+        parent.space.map(anonymous(elsewhere, 8)).unwrap();
+        let mut late = parent.space.begin_fork(Box::new(machine::Mmu::default()));
+        let step = parent.space.fork_step(&mut late, PageNumber(0), &[], 1024);
+        assert!(step.is_ok());
+        parent.space.prepare_unmap(elsewhere + 4096, 4096).unwrap();
+        let step = parent.space.fork_step(&mut late, PageNumber(0), &[], 1024);
+        assert_eq!(step, Err(ForkError::Changed));
+        drop(late);
+        parent.space.unmap(elsewhere, 8 * 4096).unwrap();
         // Many areas are made one before they go, and nothing beside them does.
         let end = BASE + AREAS * 4096;
         parent

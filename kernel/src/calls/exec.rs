@@ -151,18 +151,23 @@ fn alone(call: &Call<'_>) -> Result<bool, Errno> {
             state.executing = None;
             return Ok(None);
         }
-        match state.executing {
-            Some(tid) if tid != call.thread.tid() => return Err(Errno::EAGAIN),
-            _ => state.executing = Some(call.thread.tid()),
-        }
+        let asked = match state.executing.replace(call.thread.tid()) {
+            Some(tid) if tid != call.thread.tid() => {
+                state.executing = Some(tid);
+                return Err(Errno::EAGAIN);
+            }
+            before => before.is_some(),
+        };
         // The process has begun to change: waiting for the others must not fail.
         fallible::assured(|| process.threads_gone.enrol(waiter));
-        Ok(Some(()))
+        Ok(Some(asked))
     })?;
-    if others.is_none() {
-        return Ok(true);
+    match others {
+        None => return Ok(true),
+        // Whoever has been asked goes, and nobody can come.
+        Some(true) => {}
+        Some(false) => process.threads.interrupt(Some(call.thread.tid())),
     }
-    process.threads.interrupt(Some(call.thread.tid()));
     Ok(false)
 }
 

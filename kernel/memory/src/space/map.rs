@@ -524,6 +524,8 @@ impl AddressSpace {
             ..area.clone()
         };
         self.areas.insert(address, upper)?;
+        // A fork in steps must not get the upper part beside the whole.
+        self.changes += 1;
         if let Some(lower) = self.areas.get_mut(key) {
             lower.end = address;
         }
