@@ -1,15 +1,18 @@
 //! Which thread runs on this CPU, for those that a call reaches without it: devices, procfs, terminals.
 
+use crate::latency;
 use crate::process::Process;
-use crate::reclamation;
+use crate::remainder;
+use crate::system::system;
 use crate::thread::Thread;
 use abi::{Cid, Pid};
 use alloc::sync::Arc;
 use arch::cpu::PerCpu;
 use core::sync::atomic::{AtomicU16, Ordering};
 use memory::heap::Payer;
-use memory::{PageMap, Remains};
+use remains::{Left, Remains};
 use sync::{Rank, SpinLock};
+use wait::Phase;
 
 static CURRENT: PerCpu<SpinLock<Option<Arc<Thread>>>> =
     PerCpu::new([const { SpinLock::new(Rank::Scheduler, None) }; arch::MAX_CPUS]);
@@ -59,11 +62,22 @@ pub fn with<T>(look: impl FnOnce(&Thread) -> T) -> Option<T> {
     CURRENT.mine().lock().as_deref().map(look)
 }
 
-/// Keeps what the thread on this CPU has let go of until it returns to its program. Where there is none, a job gives it back.
-pub fn keep(pages: PageMap) {
-    match thread() {
-        Some(thread) => thread.leave(pages),
-        None => reclamation::begin(partition(), Remains::of(pages)),
+/// Who does what this CPU has left to be done in steps: the thread that it runs, before that returns to its program.
+///
+/// Work of a timer, of a job, or of a thread that is over, is a job's, of the partition that this CPU works for.
+pub struct Keeper;
+
+impl remains::Keeper for Keeper {
+    fn keep(&self, work: Left) {
+        let lives = |thread: &Thread| thread.phase() != Phase::Dead;
+        match thread() {
+            Some(thread) if lives(&thread) && !system().timers.are_expiring() => thread.leave(work),
+            _ => remainder::begin(partition(), Remains::of(work)),
+        }
+    }
+
+    fn may_go_on(&self) -> bool {
+        latency::may_go_on()
     }
 }
 

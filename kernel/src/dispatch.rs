@@ -113,12 +113,25 @@ impl Slice {
 
     /// Takes what an interrupt would bring.
     pub fn look(&mut self) {
-        let system = system();
-        system.serve_interrupts();
-        let now = arch::time::now();
-        latency::end(now);
-        system.timers.expire(now, now);
-        self.seen = now;
+        self.seen = look();
+    }
+}
+
+/// Takes what an interrupt would bring; answers what time it is.
+fn look() -> Ticks {
+    let system = system();
+    system.serve_interrupts();
+    let now = arch::time::now();
+    latency::end(now);
+    system.timers.expire(now, now);
+    now
+}
+
+/// A point in a loop over what may be many, in a call that cannot be cut there: after some of them interrupts are taken. No
+/// lock may be held.
+pub fn one_of_many() {
+    if !remains::may_go_on() {
+        look();
     }
 }
 

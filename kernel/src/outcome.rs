@@ -6,6 +6,7 @@
 
 use abi::{Errno, Pid, Ticks};
 use fallible::NoMemory;
+use ipc::Rest;
 use wait::Stop;
 
 /// What a run of a system call came to, when it is not a plain value.
@@ -75,6 +76,17 @@ pub enum Continuation {
     Executing,
     /// A range is dealt with up to here: of addresses, in whole pages, or of descriptors.
     Covered(u64),
+    /// A range has been looked at up to here; nothing of what was asked for is done.
+    Examined(u64),
+    /// `mremap` has moved so many bytes.
+    Moved(u64),
+    /// Of many waiters so many have been woken or moved (`futex`).
+    Waking {
+        /// How many.
+        woken: u32,
+        /// What is left to do.
+        rest: Rest,
+    },
     /// `fork` has copied what lies below this page. The copy is the body's; without it the fork begins anew.
     Copying {
         /// The first page that the child has not got.
@@ -94,6 +106,9 @@ impl Continuation {
                 | Continuation::Executing
                 | Continuation::Covered(_)
                 | Continuation::Copying { .. }
+                | Continuation::Examined(_)
+                | Continuation::Moved(_)
+                | Continuation::Waking { .. }
         )
     }
 }

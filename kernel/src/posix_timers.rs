@@ -314,6 +314,9 @@ impl PosixTimer {
         let Some(process) = self.process.upgrade() else {
             return;
         };
+        if !self.is_of(&process) {
+            return;
+        }
         let pending = self.is_pending(&process);
         let send = {
             let mut state = self.state.lock();
@@ -342,6 +345,12 @@ impl PosixTimer {
         self.arm(&mut state, Some(PATIENCE));
         drop(state);
         self.arm_cpu(Nanos(0));
+    }
+
+    /// Whether the process still has it: one of many that go with a program is deleted a little later.
+    fn is_of(&self, process: &Process) -> bool {
+        let present = process.posix_timers.lock().get(self.id);
+        present.is_ok_and(|present| core::ptr::eq(&*present, self))
     }
 
     fn is_pending(&self, process: &Process) -> bool {
@@ -427,10 +436,7 @@ pub fn delivered(process: &Process, info: &mut SigInfo) {
 /// Ends all timers of a process: its program is replaced, or it ends.
 pub fn delete_all(process: &Process) {
     let timers = process.posix_timers.lock().take_all();
-    timers
-        .into_iter()
-        .flatten()
-        .for_each(|timer| timer.delete());
+    remains::for_each(timers.into_iter().flatten(), |timer| timer.delete());
 }
 
 /// The clock of a number that `timer_create` takes.

@@ -495,7 +495,7 @@ impl Process {
             state.killed |= matches!(status, ExitStatus::Killed { signal, .. } if signal == kill);
         }
         self.ending.store(true, Ordering::Release);
-        self.threads.iter().for_each(|thread| thread.interrupt());
+        self.threads.interrupt(None);
     }
 
     /// Lets `vfork`'s parent go on.

@@ -159,8 +159,8 @@ impl Ring {
             state.rings.post(completion);
             state.count += 1;
             let count = state.count;
-            self.waiters.wake_where(usize::MAX, None, |at| at <= count);
-            self.counting.wake_where(usize::MAX, None, |at| at <= count);
+            self.waiters.wake_those(move |at| at <= count);
+            self.counting.wake_those(move |at| at <= count);
             self.watchers.wake_all();
             let wanted = !state.rings.wants_no_events();
             let events = state.events.as_ref();

@@ -17,8 +17,9 @@ use crate::family;
 use crate::latency::{self, Work};
 use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
+use crate::posix_timers;
 use crate::ptrace::{self, Mode};
-use crate::reclamation;
+use crate::remainder;
 use crate::shortage::{self, Relief};
 use crate::signal_frame;
 use crate::signals;
@@ -115,6 +116,15 @@ impl<'a> Running<'a> {
         }
         // Answered first: whoever rings has published before.
         let asked = others::answer();
+        if self.thread.leaves_work() {
+            // Before the thread may stop: others may wait for what it has left.
+            if self.slice.is_over(asked) {
+                return self.leave(Reason::Preempted);
+            }
+            self.thread.clear_remains();
+            self.cut = true;
+            return Turn::On;
+        }
         if (self.thread.take_attention() || self.is_dumping()) && self.attend() == Turn::Off {
             return Turn::Off;
         }
@@ -124,7 +134,7 @@ impl<'a> Running<'a> {
         if self.thread.wants_attention() || self.is_dumping() {
             return Turn::On;
         }
-        if self.clear_step() {
+        if self.clear_former() {
             self.cut = true;
             return Turn::On;
         }
@@ -507,6 +517,11 @@ impl<'a> Running<'a> {
         {
             body.former = fallible::assured(|| Space::of_copy(copy)).ok();
         }
+        if let Some(body) = &mut self.body
+            && let Some(files) = body.files.take()
+        {
+            calls::descriptor::let_go(*files);
+        }
         let thread = self.thread.clone();
         if self.by_steps(Self::clear_step) == Turn::Off
             || self.by_steps(|_| calls::uring::cancel_some(&thread, |_| true)) == Turn::Off
@@ -523,7 +538,7 @@ impl<'a> Running<'a> {
         let cid = process.cid();
         process.thread_exits(&self.thread, self.slice.cpu);
         // What went in the last moments.
-        reclamation::begin(cid, self.thread.take_remains());
+        remainder::begin(cid, self.thread.take_remains());
         Turn::Off
     }
 
@@ -537,9 +552,10 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Gives back a step of the memory that is to be given back in steps; false when there is none.
+    /// Does a step of what is to be done in steps before the thread returns to its program or ends; false when there is
+    /// nothing.
     fn clear_step(&mut self) -> bool {
-        if self.thread.leaves_pages() {
+        if self.thread.leaves_work() {
             self.thread.clear_remains();
             return true;
         }
@@ -571,6 +587,7 @@ impl<'a> Running<'a> {
             process.end(status.unwrap_or(ExitStatus::Exited(0)));
         }
         calls::thread::leave_user_traces(&self.thread);
+        posix_timers::delete_all(&process);
         if self.clear_memory() == Turn::Off
             || self.close_files() == Turn::Off
             || self.by_steps(Self::clear_step) == Turn::Off
@@ -625,6 +642,11 @@ impl<'a> Running<'a> {
         let thread = self.thread.clone();
         let process = &thread.process;
         loop {
+            if thread.leaves_work() {
+                // It neither stops nor halts before that is done: others may wait for it.
+                thread.call_attention();
+                return Turn::On;
+            }
             let sent_away = |tid| tid != thread.tid();
             let (calm, goes) = process.with(|state| {
                 let goes = state.dumping.is_none() && state.executing.is_some_and(sent_away);

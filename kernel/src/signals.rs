@@ -32,7 +32,9 @@ pub fn post(process: &Arc<Process>, info: SigInfo, origin: Origin) {
 
 /// Sends a signal to every process of a group.
 pub fn post_to_group(group: Pid, info: SigInfo) {
-    family::of_group(group).for_each(|process| post(&process, info, Origin::Inside));
+    remains::for_each(family::of_group(group), move |process| {
+        post(&process, info, Origin::Inside);
+    });
 }
 
 /// Sends a signal to a process or, when given, to one of its threads.
@@ -128,8 +130,11 @@ fn bring(
     if posted != Posted::Nowhere {
         process.signal_readers.wake_all();
     }
-    let looks = all.then(concerned).into_iter().flatten();
-    looks.chain(one).for_each(|thread| thread.interrupt());
+    match thread {
+        None if all => process.threads.interrupt(None),
+        Some(thread) if all => thread.interrupt(),
+        _ => one.iter().for_each(|thread| thread.interrupt()),
+    }
     Ok(posted)
 }
 
@@ -255,7 +260,7 @@ pub fn stop(thread: &Thread, signal: SignalNumber) {
         state.stops = state.stops.wrapping_add(1);
         state.stop_signal = signal;
     });
-    process.threads.iter().for_each(|thread| thread.interrupt());
+    process.threads.interrupt(None);
     let notice = system().tree.lock().stop(process.pid, signal);
     if let Some(notice) = notice {
         family::tell(&notice);
@@ -273,7 +278,7 @@ pub fn stop(thread: &Thread, signal: SignalNumber) {
 /// Makes a stopped process go on.
 fn resume(process: &Arc<Process>) {
     if process.with(|state| core::mem::replace(&mut state.stopped, false)) {
-        process.threads.iter().for_each(|thread| thread.interrupt());
+        process.threads.interrupt(None);
     }
     let notice = system().tree.lock().resume(process.pid);
     if let Some(notice) = notice {

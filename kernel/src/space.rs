@@ -79,7 +79,7 @@ impl Space {
     pub fn begin_fork(&self) -> Result<Box<AddressSpace>, Errno> {
         let description = self.lock();
         let translations = Self::translations(description.owner())?;
-        Ok(fallible::boxed(description.begin_fork(translations)?)?)
+        Ok(fallible::boxed(description.begin_fork(translations))?)
     }
 
     /// A step of a copy on write, for a program that is about to write to the addresses `near`.

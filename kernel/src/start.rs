@@ -25,7 +25,7 @@ use core::fmt::Display;
 use devfs::{Devices, Entropy, register_memory_devices};
 use log::LevelFilter;
 use memory::LinearMap;
-use memory::{frames, remains};
+use memory::frames;
 use partition::Wpar;
 use ramfs::Ramfs;
 use security::{Credential, Identity, Privileges};
@@ -36,7 +36,7 @@ pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
     #[cfg(debug_assertions)]
     crate::lock_order::watch();
     frames::initialize(map);
-    remains::set_keeper(current::keep);
+    remains::set_keeper(&current::Keeper);
     report::enable(LevelFilter::Warn);
     let options = Options::parse(info.command_line, |bad| {
         log::warn!("option '{}' ignored: {}", bad.word, bad.reason)

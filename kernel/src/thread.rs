@@ -16,6 +16,7 @@ use crate::others;
 use crate::outcome::{Continuation, Wait};
 use crate::process::{Process, TaskName};
 use crate::ptrace::Tracing;
+use crate::remainder;
 use crate::request::Requests;
 use crate::rseq::Rseq;
 use crate::space::Space;
@@ -27,11 +28,13 @@ use alloc::sync::{Arc, Weak};
 use arch::UserContext;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use fallible::NoMemory;
-use memory::{AddressSpace, PageMap, Remains};
+use memory::AddressSpace;
 use process::signal::ThreadSignals;
 use process::{PidHandle, Reserved};
+use remains::{Left, Remains};
 use sched::{Attributes, EntityId, Scheduler};
 use sync::{Rank, SpinLock};
+use vfs::FileTable;
 use wait::{Attention, Link, Phase, Run, Sleeper, Ticket, Waiter, Woken};
 
 /// A thread of a program.
@@ -72,9 +75,9 @@ pub struct Thread {
     pub io_priority: AtomicU32,
     /// What it has submitted to rings and is not done.
     pub requests: Requests,
-    /// Pages of objects that it has let go of, which it gives back before it returns to its program.
+    /// What it has left to be done in steps before it returns to its program.
     remains: SpinLock<Remains>,
-    /// Whether there are any.
+    /// Whether there is any.
     leaves: AtomicBool,
 }
 
@@ -89,6 +92,8 @@ pub struct Body {
     pub former: Option<Arc<Space>>,
     /// The child's memory in a `fork` that is not done.
     pub copy: Option<Box<AddressSpace>>,
+    /// The child's descriptors in such a `fork`, when they are many.
+    pub files: Option<Box<FileTable>>,
     /// The core file that it writes. A checkpoint finishes it first.
     pub core: Option<Box<CoreDump>>,
 }
@@ -138,6 +143,7 @@ impl Thread {
             call: None,
             former: None,
             copy: None,
+            files: None,
             core: None,
         })?;
         fallible::arc(Self {
@@ -227,30 +233,30 @@ impl Thread {
         *self.own_name.lock() = None;
     }
 
-    /// Adds what the thread gives back before it returns to its program.
-    pub fn leave(&self, pages: PageMap) {
-        self.remains.lock().add(pages);
+    /// Adds what the thread is to do before it returns to its program.
+    pub fn leave(&self, work: Left) {
+        let refused = self.remains.lock().add(work);
         self.leaves.store(true, Ordering::Relaxed);
-        // Not while it waits, either.
+        // It does not wait before, either.
         self.call_attention();
+        drop(refused);
     }
 
-    /// Whether it has pages to give back; only the CPU that runs it adds some.
-    pub fn leaves_pages(&self) -> bool {
+    /// Whether it has left something; only the CPU that runs it adds to that.
+    pub fn leaves_work(&self) -> bool {
         self.leaves.load(Ordering::Relaxed)
     }
 
-    /// Takes what it has not given back, which it will not any more.
+    /// Takes what it has left, which it will not do any more.
     pub fn take_remains(&self) -> Remains {
         self.leaves.store(false, Ordering::Relaxed);
         core::mem::take(&mut *self.remains.lock())
     }
 
-    /// Gives a step of them back.
+    /// Does a step of what it has left.
     pub fn clear_remains(&self) {
-        let mut remains = self.remains.lock();
-        remains.clear_step();
-        self.leaves.store(!remains.is_empty(), Ordering::Relaxed);
+        let more = remainder::step(&self.remains);
+        self.leaves.store(more, Ordering::Relaxed);
     }
 
     /// Looks at or changes the body of a thread that does not run; `None` when a CPU has it.
@@ -335,10 +341,11 @@ impl Thread {
             let mut waiting = self.waiting.lock();
             (waiting.run.end(), waiting.timeout.take())
         };
-        ended.links.into_iter().for_each(Link::withdraw);
         if let Some(handle) = timeout {
             system().timers.cancel(handle);
         }
+        // What is left of many is done before the thread does anything else; until then a wake-up through them is refused.
+        remains::for_each(ended.links.into_iter(), Link::withdraw);
         ended
             .completion
             .map_or(Resumption::Retry, Resumption::Completed)

@@ -5,6 +5,7 @@
 //! its signals can go through it; it is not held while a thread is looked at.
 
 use crate::thread::Thread;
+use abi::Pid;
 use alloc::sync::Arc;
 use fallible::{Map, NoMemory};
 use sync::{Rank, SpinLock};
@@ -59,14 +60,30 @@ impl Threads {
         self.0.lock().threads.len()
     }
 
+    /// The first of them from place `from` on, which moves behind it.
+    fn next(&self, from: &mut u64) -> Option<Arc<Thread>> {
+        let list = self.0.lock();
+        let (place, thread) = list.threads.range(*from..).next()?;
+        *from = place + 1;
+        Some(thread.clone())
+    }
+
     /// All of them, one after the other. One that comes meanwhile is among them, one that goes is not.
     pub fn iter(&self) -> impl Iterator<Item = Arc<Thread>> + '_ {
         let mut from = 0;
-        core::iter::from_fn(move || {
-            let list = self.0.lock();
-            let (place, thread) = list.threads.range(from..).next()?;
-            from = place + 1;
-            Some(thread.clone())
-        })
+        core::iter::from_fn(move || self.next(&mut from))
+    }
+
+    /// Interrupts all of them but `spared`: the first now, the rest, when they are many, in steps.
+    pub fn interrupt(&self, spared: Option<Pid>) {
+        let mut from = 0;
+        let Some(first) = self.next(&mut from) else {
+            return;
+        };
+        let process = first.process.clone();
+        let rest = core::iter::from_fn(move || process.threads.next(&mut from));
+        let all = core::iter::once(first).chain(rest);
+        let concerned = all.filter(move |thread| spared != Some(thread.tid()));
+        remains::for_each(concerned, |thread| thread.interrupt());
     }
 }

@@ -26,7 +26,7 @@ use crate::thread::WeakThread;
 use abi::{Cid, Nanos, Ticks};
 use alloc::sync::{Arc, Weak};
 use arch::cpu::{CpuNumber, PerCpu};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use fallible::NoMemory;
 use process::timer::{self, TimerQueue};
 use sync::{Rank, SpinLock};
@@ -132,6 +132,8 @@ pub struct Timers {
     served: PerCpu<AtomicU64>,
     /// Until when each CPU, having let many expire, lets none.
     pauses: PerCpu<AtomicU64>,
+    /// Whether each CPU lets timers expire just now.
+    expiring: PerCpu<AtomicBool>,
 }
 
 impl Timers {
@@ -143,6 +145,7 @@ impl Timers {
             ),
             served: PerCpu::new([const { AtomicU64::new(0) }; arch::MAX_CPUS]),
             pauses: PerCpu::new([const { AtomicU64::new(0) }; arch::MAX_CPUS]),
+            expiring: PerCpu::new([const { AtomicBool::new(false) }; arch::MAX_CPUS]),
         }
     }
 
@@ -199,6 +202,11 @@ impl Timers {
         let _entry = self.queues.of(handle.cpu).lock().cancel(handle.place);
     }
 
+    /// Whether this CPU lets timers expire just now.
+    pub fn are_expiring(&self) -> bool {
+        self.expiring.mine().load(Ordering::Relaxed)
+    }
+
     /// When the next timer of this CPU is due, or is let expire.
     pub fn next(&self) -> Option<Ticks> {
         let next = self.mine().filter_map(|queue| queue.lock().next()).min();
@@ -216,6 +224,7 @@ impl Timers {
             return;
         }
         let mut bill: Option<Bill> = None;
+        self.expiring.mine().store(true, Ordering::Relaxed);
         let mut left = BATCH;
         for queue in self.mine() {
             while left > 0
@@ -228,6 +237,7 @@ impl Timers {
                 }
             }
         }
+        self.expiring.mine().store(false, Ordering::Relaxed);
         if left == 0 {
             let end = arch::time::now();
             let until = end.saturating_add(end.saturating_sub(now));

@@ -22,13 +22,12 @@ lswpar >list
 END
 
 check DENSITY0005 'once the tables have grown, every frame is back' <<'END'
-free() { sed -n 's/^MemFree: *\([0-9]*\) kB$/\1/p' /proc/meminfo; }
 echo >/tmp/some
-before=$(free)
+before=$(free_memory)
 $T/partitions density 500 $T/tiny_pause >/tmp/some
 # Processes that have just run have translation tables for a second more.
 tries=0
-until [ $(($(free) + 16)) -ge $before ]; do
+until [ $(($(free_memory) + 16)) -ge $before ]; do
 	tries=$((tries + 1))
 	[ $tries -lt 20 ]
 	sleep 1

@@ -9,11 +9,14 @@
 T=/usr/lib/corral-tests
 export T
 
+# What every test begins with: free memory in kB.
+BEGINNING='free_memory() { awk "/MemFree/ { print \$2 }" /proc/meminfo; }'
+
 check() {
 	case " $WANTED " in *" $1 "*) ;; *) cat >/dev/null; return 0 ;; esac
 	rm -rf /tmp/test /tmp/test.sh
 	mkdir /tmp/test
-	cat >/tmp/test.sh
+	{ echo "$BEGINNING"; cat; } >/tmp/test.sh
 	echo "begin $1"
 	if (cd /tmp/test && exec sh -ex /tmp/test.sh) </dev/null >/tmp/test.log 2>&1; then
 		echo "ok $1"

@@ -22,6 +22,7 @@ use bitflags::bitflags;
 use core::any::Any;
 use fallible::{NoMemory, This};
 use list::{Entry, Handle, Key, Links, List};
+use remains::Work;
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, IoContext, Metadata, OpenFile, Watcher};
 use wait::{Attempt, Link, Manner, PollEvents, Sleeper, Stop, Ticket, WaitQueue, Waiter};
@@ -545,13 +546,34 @@ impl FileOperations for Epoll {
     }
 
     fn released(&self) {
-        let mut place = 0;
+        let Some(epoll) = self.this.upgrade() else {
+            return;
+        };
+        let mut end = End { epoll, place: 0 };
+        if end.step() {
+            remains::leave(end);
+        }
+    }
+}
+
+/// The end of an instance: it forgets its entries.
+struct End {
+    epoll: Arc<Epoll>,
+    /// No entry is left before this place.
+    place: u32,
+}
+
+impl Work for End {
+    fn step(&mut self) -> bool {
         loop {
-            let Some(handle) = self.state.lock().list.from(place) else {
-                return;
+            let Some(handle) = self.epoll.state.lock().list.from(self.place) else {
+                return false;
             };
-            self.forget(handle);
-            place = handle.place();
+            self.epoll.forget(handle);
+            self.place = handle.place();
+            if !remains::may_go_on() {
+                return true;
+            }
         }
     }
 }

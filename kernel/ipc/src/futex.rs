@@ -2,7 +2,8 @@
 //!
 //! A waiter is completed with 0 by whoever wakes it, so a wait is never run again after a wake and no wake
 //! is lost. Timeouts and signals are the kernel's: the thread just leaves its queue. The check of the word and the
-//! enrolment are one step under the bucket's lock, and so are the change of the word and a wake for it.
+//! enrolment are one step under the bucket's lock, and so are the change of the word and a wake for it. Only when very many are
+//! woken or moved does the caller come back for the rest of them.
 
 mod owned;
 mod waiting;
@@ -12,7 +13,7 @@ use alloc::boxed::Box;
 use core::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use fallible::{Map, NoMemory};
 use sync::{Guard, Rank, SpinLock};
-use wait::{Attempt, Stop, WaitQueue, Waiter};
+use wait::{Attempt, Present, Stop, WaitQueue, Waiter};
 use waiting::Waiting;
 
 /// A word of memory, however programs address it.
@@ -57,7 +58,7 @@ struct Bucket {
 
 /// Multiplies and folds: the keys are addresses, not chosen against us within one address space's number.
 #[derive(Default)]
-pub(crate) struct Fold(u64);
+struct Fold(u64);
 
 impl Hasher for Fold {
     fn finish(&self) -> u64 {
@@ -88,16 +89,97 @@ impl Bucket {
         Ok(queue)
     }
 
-    fn wake(&self, key: FutexKey, bits: u32, limit: usize) -> Result<usize, Errno> {
+    /// Wakes what is left of a stage.
+    ///
+    /// # Errors
+    /// EINVAL where the first waits for a lock whose word names its owner.
+    fn wake(&self, key: FutexKey, bits: u32, mut rest: Rest) -> Result<Dealt, Errno> {
         let Some(queue) = self.queues.get(&key) else {
-            return Ok(0);
+            return Ok(Dealt::wholly(0));
         };
         let first = queue.first_key().map(Waiting::from_key);
         if first.is_some_and(Waiting::is_for_lock) {
             return Err(Errno::EINVAL);
         }
-        let answer = |waiting| Waiting::from_key(waiting).answer(bits).map(Some);
-        Ok(queue.wake_answering(limit, answer))
+        let answer = |waiting| Waiting::from_key(waiting).answer(bits);
+        let mut count = 0;
+        let mut present = rest.present();
+        while rest.left > 0
+            && let Some((waiter, waiting)) =
+                queue.take_present(&mut present, |waiting| answer(waiting).is_some())
+        {
+            if waiter.wake(answer(waiting)) {
+                count += 1;
+                rest.left -= 1;
+            }
+            if !remains::may_go_on() {
+                rest.end = present.end();
+                return Ok(Dealt::partly(count, rest));
+            }
+        }
+        Ok(Dealt::wholly(count))
+    }
+}
+
+/// What a call that wakes, or moves, many has done in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dealt {
+    /// How many it has woken or moved.
+    pub count: u32,
+    /// What the next step has to do.
+    pub rest: Option<Rest>,
+}
+
+impl Dealt {
+    const fn partly(count: u32, rest: Rest) -> Self {
+        let rest = Some(rest);
+        Self { count, rest }
+    }
+
+    const fn wholly(count: u32) -> Self {
+        Self { count, rest: None }
+    }
+
+    /// With those of an earlier stage.
+    const fn and(self, count: u32) -> Self {
+        Self {
+            count: self.count + count,
+            ..self
+        }
+    }
+}
+
+/// Which waiters a call deals with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Those of the only word that it wakes.
+    Only,
+    /// Those that it wakes of the first word; others are dealt with after them.
+    First,
+    /// Those whom it moves to the second word, or wakes of that.
+    Second,
+}
+
+/// What is left of a call that deals with many: with nobody who has come since it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// Where it is.
+    pub stage: Stage,
+    /// How many more this stage may deal with.
+    pub left: u32,
+    /// [`Present::end`].
+    end: u64,
+}
+
+impl Rest {
+    /// All of a stage.
+    const fn all(stage: Stage, left: u32) -> Self {
+        let end = u64::MAX;
+        Self { stage, left, end }
+    }
+
+    const fn present(self) -> Present {
+        Present::below(self.end)
     }
 }
 
@@ -205,51 +287,77 @@ impl FutexTable {
         Err(Stop::Park)
     }
 
-    /// Wakes up to `limit` waiters that share a bit with `bits`, first come first served; answers how many.
+    /// Wakes up to `limit` waiters that share a bit with `bits`, first come first served, or in a further step what is
+    /// `left` of them.
     ///
     /// # Errors
     /// EINVAL for an empty bit set, and where the first waits for a lock whose word names its owner.
-    pub fn wake(&self, key: FutexKey, bits: u32, limit: usize) -> Result<usize, Errno> {
+    pub fn wake(
+        &self,
+        key: FutexKey,
+        bits: u32,
+        limit: u32,
+        left: Option<Rest>,
+    ) -> Result<Dealt, Errno> {
         if bits == 0 {
             return Err(Errno::EINVAL);
         }
-        self.bucket(self.place(key))?.wake(key, bits, limit)
+        let rest = left.unwrap_or(Rest::all(Stage::Only, limit));
+        self.bucket(self.place(key))?.wake(key, bits, rest)
     }
 
     /// Wakes up to `wake` waiters of one word and lets up to `moved` others wait on another word
-    /// (`FUTEX_REQUEUE`, and `FUTEX_CMP_REQUEUE` where `unchanged` checks the first word); answers both numbers.
+    /// (`FUTEX_REQUEUE`, and `FUTEX_CMP_REQUEUE` where `unchanged` checks the first word), or does in a further step what
+    /// is `left` of that.
     ///
     /// # Errors
     /// EAGAIN when the word has changed; EINVAL where the first waits for a lock whose word names its owner; what
-    /// `unchanged` says, which is bound as in [`FutexTable::wait`].
+    /// `unchanged` says, which is bound as in [`FutexTable::wait`]; ENOMEM.
     pub fn requeue(
         &self,
-        from: FutexKey,
-        to: FutexKey,
-        wake: usize,
-        moved: usize,
+        [from, to]: [FutexKey; 2],
+        [wake, moved]: [u32; 2],
+        left: Option<Rest>,
         unchanged: impl FnOnce() -> Attempt<bool>,
-    ) -> Attempt<(usize, usize)> {
+    ) -> Attempt<Dealt> {
         let mut both = self.both(from, to)?;
-        if !unchanged()? {
+        if left.is_none() && !unchanged()? {
             return Err(Errno::EAGAIN.into());
         }
-        let woken = both.first().wake(from, Self::ANY, wake)?;
-        if from == to {
-            return Ok((woken, 0));
+        let mut rest = left.unwrap_or(Rest::all(Stage::First, wake));
+        let mut count = 0;
+        if rest.stage == Stage::First {
+            let dealt = both.first().wake(from, Self::ANY, rest)?;
+            if dealt.rest.is_some() {
+                return Ok(dealt);
+            }
+            count = dealt.count;
+            rest = Rest::all(Stage::Second, moved);
         }
-        let Some(source) = both.first().queues.get(&from).and_then(WaitQueue::share) else {
-            return Ok((woken, 0));
+        let source = both.first().queues.get(&from).and_then(WaitQueue::share);
+        let Some(source) =
+            source.filter(|source| from != to && rest.left > 0 && !source.is_empty())
+        else {
+            return Ok(Dealt::wholly(count));
         };
-        if source.is_empty() || moved == 0 {
-            return Ok((woken, 0));
-        }
         let target = both.second().queue(to)?;
-        Ok((woken, source.requeue(target, moved, Some)))
+        let mut present = rest.present();
+        while rest.left > 0
+            && let Some((waiter, waiting)) = source.take_present(&mut present, |_| true)
+        {
+            target.enrol_keyed(&waiter, waiting);
+            count += 1;
+            rest.left -= 1;
+            if !remains::may_go_on() {
+                rest.end = present.end();
+                return Ok(Dealt::partly(count, rest));
+            }
+        }
+        Ok(Dealt::wholly(count))
     }
 
     /// Changes the second word, wakes waiters of the first, and of the second if its old value says so
-    /// (`FUTEX_WAKE_OP`); answers how many were woken.
+    /// (`FUTEX_WAKE_OP`), or wakes in a further step those who are `left`.
     ///
     /// `change` carries out the [`WakeOperation`] atomically and answers the old value; it is bound as in
     /// [`FutexTable::wait`].
@@ -259,17 +367,27 @@ impl FutexTable {
     pub fn wake_op(
         &self,
         [first, second]: [FutexKey; 2],
-        [wake_first, wake_second]: [usize; 2],
+        [wake_first, wake_second]: [u32; 2],
         operation: WakeOperation,
+        left: Option<Rest>,
         change: impl FnOnce() -> Attempt<u32>,
-    ) -> Attempt<usize> {
+    ) -> Attempt<Dealt> {
         let mut both = self.both(first, second)?;
-        let old = change()?;
-        let mut woken = both.first().wake(first, Self::ANY, wake_first)?;
-        if operation.wakes(old) {
-            woken += both.second().wake(second, Self::ANY, wake_second)?;
+        let rest = match left {
+            Some(rest) => rest,
+            None if operation.wakes(change()?) => Rest::all(Stage::First, wake_first),
+            None => Rest::all(Stage::Only, wake_first),
+        };
+        if rest.stage == Stage::Second {
+            return Ok(both.second().wake(second, Self::ANY, rest)?);
         }
-        Ok(woken)
+        let dealt = both.first().wake(first, Self::ANY, rest)?;
+        if rest.stage == Stage::Only || dealt.rest.is_some() {
+            return Ok(dealt);
+        }
+        let rest = Rest::all(Stage::Second, wake_second);
+        let others = both.second().wake(second, Self::ANY, rest)?;
+        Ok(others.and(dealt.count))
     }
 }
 

@@ -60,6 +60,21 @@ pub struct Inbox {
     files: usize,
 }
 
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        /// So many files go at once.
+        const AT_ONCE: usize = 32;
+        if self.files > AT_ONCE {
+            let records = core::mem::take(&mut self.records).into_iter();
+            let marks = core::mem::take(&mut self.marks).into_iter();
+            let ancillary = records
+                .map(|record| record.ancillary)
+                .chain(marks.map(|mark| mark.ancillary));
+            remains::for_each(ancillary.flat_map(|ancillary| ancillary.files), drop);
+        }
+    }
+}
+
 struct Record {
     length: usize,
     ancillary: Ancillary,

@@ -390,8 +390,9 @@ impl FileOperations for Inotify {
 
     fn released(&self) {
         let watches = core::mem::take(&mut self.state.lock().watches);
-        for (number, watched) in watches {
-            observe::unwatch(watched.inode, &self.observer(), number);
-        }
+        let observer = self.observer();
+        remains::for_each(watches.into_iter(), move |(number, watched)| {
+            observe::unwatch(watched.inode, &observer, number);
+        });
     }
 }

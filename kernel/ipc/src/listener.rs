@@ -328,7 +328,7 @@ impl FileOperations for StreamSocket {
             state.backlog.take()
         };
         if let Some((waiting, _)) = refused {
-            waiting.iter().for_each(|end| end.abandon());
+            remains::for_each(waiting.into_iter(), |end| end.abandon());
         }
         if let Some(end) = self.end.get() {
             end.released();

@@ -9,10 +9,11 @@ use abi::linux::FIONREAD;
 use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
 use fallible::NoMemory;
+use remains::Work;
 use security::Privileges;
 use sync::{Rank, SpinLock};
 use vfs::{Access, FileOperations, IoContext, IoctlArgument, Metadata};
-use wait::{Attempt, PollEvents, Sink, Source, Stop, WaitQueue, Waiter};
+use wait::{Attempt, PollEvents, Present, Sink, Source, Stop, WaitQueue, Waiter};
 
 /// A queue of bytes between writers and readers.
 ///
@@ -63,6 +64,49 @@ pub struct PipeEnd {
     pipe: Arc<Pipe>,
     access: Access,
     metadata: Option<Metadata>,
+}
+
+/// Lets those in who wait in their open for the other side.
+struct Admission {
+    pipe: Arc<Pipe>,
+    side: Access,
+    present: Present,
+}
+
+impl Admission {
+    fn to(pipe: &Arc<Pipe>, side: Access) -> Self {
+        let present = Present::default();
+        let pipe = pipe.clone();
+        Self {
+            pipe,
+            side,
+            present,
+        }
+    }
+
+    /// Lets as many in as may be woken at once; answers whether there may be more.
+    fn go_on(&mut self, state: &mut State) -> bool {
+        let (queue, ends) = if self.side == Access::READ {
+            (&self.pipe.opening_readers, &mut state.readers)
+        } else {
+            (&self.pipe.opening_writers, &mut state.writers)
+        };
+        while let Some((waiter, _)) = queue.take_present(&mut self.present, |_| true) {
+            ends.admitted += usize::from(waiter.wake(None));
+            if !remains::may_go_on() {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Work for Admission {
+    fn step(&mut self) -> bool {
+        let pipe = self.pipe.clone();
+        let mut state = pipe.state.lock();
+        self.go_on(&mut state)
+    }
 }
 
 impl Default for Pipe {
@@ -144,11 +188,11 @@ impl Pipe {
             return Err(Errno::EINVAL.into());
         }
         // Those of the other side that wait in their own open are let in, and count from now on.
-        if writes {
-            state.readers.admitted += self.opening_readers.wake_where(usize::MAX, None, |_| true);
-        }
-        if reads {
-            state.writers.admitted += self.opening_writers.wake_where(usize::MAX, None, |_| true);
+        for (side, here) in [(Access::READ, writes), (Access::WRITE, reads)] {
+            let mut admission = Admission::to(self, side);
+            if here && admission.go_on(state) {
+                remains::leave(admission);
+            }
         }
         if !writes
             && !take_one(&mut state.readers.admitted)

@@ -32,7 +32,7 @@ pub mod heap;
 pub mod host;
 #[cfg(debug_assertions)]
 pub mod injection;
-pub mod remains;
+mod page_map;
 mod sorted;
 pub mod source;
 pub mod space;
@@ -40,7 +40,7 @@ mod tables;
 
 pub use contents::{CopyFrame, LinearMap};
 pub use frames::{Frame, Kind, OutOfMemory};
-pub use remains::{PageMap, Remains};
+pub use page_map::{PageMap, let_go};
 pub use source::{PageError, PageSource, SharedPages};
 pub use space::{Access, AddressSpace, FaultError};
 pub use tables::TablePool;

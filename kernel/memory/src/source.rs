@@ -1,7 +1,7 @@
 //! Where the pages of shared and file-backed areas come from.
 
 use crate::frames::{Frame, Kind};
-use crate::remains::{self, PageMap};
+use crate::page_map::{PageMap, let_go};
 use abi::{Cid, Errno};
 use sync::{Rank, SpinLock};
 
@@ -108,6 +108,6 @@ impl PageSource for SharedPages {
 
 impl Drop for SharedPages {
     fn drop(&mut self) {
-        remains::leave(core::mem::take(self.pages.get_mut()));
+        let_go(core::mem::take(self.pages.get_mut()));
     }
 }

@@ -3,12 +3,12 @@
 
 mod machine;
 
-use abi::mmu::{FrameNumber, PageNumber, Protection};
+use abi::mmu::{FrameNumber, Protection};
 use abi::{Cid, Errno, Pages};
-use machine::{File, Process};
+use machine::{File, Process, anonymous, request};
 use memory::frames::{self, Kind};
 use memory::space::{
-    Advice, Backing, Fixed, ForkError, MapRequest, Mapping, RemapFlags, set_instruction_sync,
+    Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags, set_instruction_sync,
 };
 use memory::{Access, FaultError, Frame, SharedPages, host};
 use std::sync::Arc;
@@ -17,22 +17,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const RW: Protection = Protection::READ.union(Protection::WRITE);
 const CID: Cid = Cid(2);
 const BASE: u64 = 0x2000_0000;
-
-fn request(hint: u64, pages: u64, mapping: Mapping) -> MapRequest {
-    MapRequest {
-        hint,
-        fixed: if hint == 0 { Fixed::No } else { Fixed::Replace },
-        length: pages * 4096,
-        protection: RW,
-        maximum: Protection::all(),
-        mapping,
-        name: None,
-    }
-}
-
-fn anonymous(hint: u64, pages: u64) -> MapRequest {
-    request(hint, pages, Mapping::Anonymous)
-}
 
 /// MEMORY0201: mappings go to the highest hole, are taken again after they were unmapped, and join.
 #[test]
@@ -505,51 +489,6 @@ fn clearing_goes_in_steps() {
     assert_eq!(process.space.resident(), Pages(24));
     assert_eq!(process.space.size(), Pages(24));
     assert_eq!(process.space.unmap(BASE, 0), Err(Errno::EINVAL));
-}
-
-/// MEMORY0219: a fork in steps is a fork: what the parent writes between steps is its own affair, the child has every
-/// page once, and a change of the areas is told.
-#[test]
-fn a_fork_in_steps_is_whole() {
-    let _alone = host::alone();
-    let free = frames::free();
-    {
-        let mut parent = Process::new(CID);
-        parent.space.map(anonymous(BASE, 600)).unwrap();
-        for page in 0..600 {
-            parent.store(BASE + page * 4096, page).unwrap();
-        }
-        let mmu = machine::Mmu::default();
-        let mut child = parent.space.begin_fork(Box::new(mmu)).unwrap();
-        let (mut next, mut steps) = (PageNumber(0), 0);
-        while let Some(then) = parent
-            .space
-            .fork_step(&mut child, next, &[BASE], 100)
-            .unwrap()
-        {
-            // Behind what is copied the child sees it, before it does not.
-            parent.store(BASE + 4096, 7000 + steps).unwrap();
-            next = then;
-            steps += 1;
-            parent.space.check();
-            child.check();
-        }
-        assert!((5..=7).contains(&steps), "{steps}");
-        assert_eq!(child.resident(), Pages(600));
-        let mut word = [0; 8];
-        for page in 0..600 {
-            child.read(BASE + page * 4096, &mut word).unwrap();
-            assert_eq!(u64::from_le_bytes(word), page);
-        }
-        let mmu = machine::Mmu::default();
-        let mut late = parent.space.begin_fork(Box::new(mmu)).unwrap();
-        let step = parent.space.fork_step(&mut late, PageNumber(0), &[], 100);
-        let next = step.unwrap().unwrap();
-        parent.space.unmap(BASE + 599 * 4096, 4096).unwrap();
-        let step = parent.space.fork_step(&mut late, next, &[], 100);
-        assert_eq!(step, Err(ForkError::Changed));
-    }
-    assert_eq!(frames::free(), free);
 }
 
 /// MEMORY0211: shared anonymous memory is one for parent and child, charged once, gone with the last user.

@@ -22,8 +22,8 @@ use core::any::Any;
 use ipc::{Pipe, PipeEnd};
 use sync::{Rank, SpinLock};
 use vfs::{
-    Access, Descriptor, FileKind, Inode, IoctlArgument, Location, OpenFile, Seals, StatusFlags,
-    Whence,
+    Access, Descriptor, FileKind, FileTable, Inode, IoctlArgument, Location, OpenFile, Seals,
+    StatusFlags, Whence,
 };
 use wait::Attempt;
 
@@ -43,6 +43,13 @@ pub(super) fn opened(call: &Call<'_>, index: usize) -> Result<Arc<OpenFile>, Err
 
 fn is_path_only(file: &OpenFile) -> bool {
     file.access().is_empty()
+}
+
+/// Lets go of a table of descriptors that nobody uses.
+pub fn let_go(mut files: FileTable) {
+    let mut at = 0;
+    let taken = core::iter::from_fn(move || files.take_range(&mut at, u32::MAX));
+    remains::for_each(taken.flat_map(|files| files.into_iter().flatten()), drop);
 }
 
 /// The limit of descriptors (RLIMIT_NOFILE).

@@ -446,7 +446,7 @@ fn make_node(call: &Call<'_>, named: &Named, mode: usize) -> Called {
     Ok(0)
 }
 
-/// `man 2 getdents64`; at most 16 KiB at once.
+/// `man 2 getdents64`; at most 8 KiB at once.
 ///
 /// # Errors
 /// EBADF, ENOTDIR, EINVAL when the buffer is too small for the next name, ENOENT for a removed directory, EFAULT.
@@ -462,4 +462,4 @@ pub fn getdents64(call: &mut Call<'_>) -> Called {
 }
 
 /// Bytes of entries that one call tells.
-const ENTRIES: usize = 16 * 1024;
+const ENTRIES: usize = 8 * 1024;

@@ -152,22 +152,23 @@ fn alone(call: &Call<'_>) -> Result<bool, Errno> {
             state.executing = None;
             return Ok(None);
         }
-        match state.executing {
-            Some(tid) if tid != call.thread.tid() => return Err(Errno::EAGAIN),
-            _ => state.executing = Some(call.thread.tid()),
-        }
+        let asked = match state.executing.replace(call.thread.tid()) {
+            Some(tid) if tid != call.thread.tid() => {
+                state.executing = Some(tid);
+                return Err(Errno::EAGAIN);
+            }
+            before => before.is_some(),
+        };
         // The process has begun to change: waiting for the others must not fail.
         fallible::assured(|| process.threads_gone.enrol(waiter));
-        Ok(Some(()))
+        Ok(Some(asked))
     })?;
-    if others.is_none() {
-        return Ok(true);
+    match others {
+        None => return Ok(true),
+        // Whoever has been asked goes, and nobody can come.
+        Some(true) => {}
+        Some(false) => process.threads.interrupt(Some(call.thread.tid())),
     }
-    process
-        .threads
-        .iter()
-        .filter(|thread| !Arc::ptr_eq(thread, call.thread))
-        .for_each(|thread| thread.interrupt());
     Ok(false)
 }
 
@@ -589,7 +590,7 @@ fn own_files(process: &Arc<Process>) -> Result<Option<Files>, Errno> {
     Ok(Some(fallible::arc(SpinLock::new(Rank::FileTable, copy))?))
 }
 
-/// Closes what execve closes, in a table of open files of the process's own.
+/// Closes what execve closes, in a table of open files of the process's own: before the program runs.
 fn close_on_exec(process: &Arc<Process>, own: Option<Files>) {
     if let Some(own) = own {
         process.replace_files(own);
@@ -598,14 +599,14 @@ fn close_on_exec(process: &Arc<Process>, own: Option<Files>) {
         return;
     };
     let (mut at, mut any) = (0, false);
-    loop {
-        let Some(closed) = files.lock().take_for_exec(&mut at) else {
-            break;
-        };
-        drop(closed);
-        any = true;
-    }
-    if any {
-        locks::freed();
-    }
+    let closed = core::iter::from_fn(move || {
+        let taken = files.lock().take_for_exec(&mut at);
+        match &taken {
+            Some(_) => any = true,
+            None if core::mem::take(&mut any) => locks::freed(),
+            None => {}
+        }
+        taken
+    });
+    remains::for_each(closed.flat_map(|files| files.into_iter().flatten()), drop);
 }

@@ -270,6 +270,10 @@ fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Call
         return Ok(0);
     }
     let before = transferred(call);
+    if before > 0 && before >= total {
+        // The program has made the vector shorter since the call began.
+        return Ok(before as u64);
+    }
     let mut done = before;
     loop {
         let step = STEP.min(total - done);

@@ -23,7 +23,7 @@ use abi::mmu::Access;
 use abi::{Errno, PAGE_SIZE, Ticks};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use ipc::{FutexKey, FutexTable, WakeOperation};
+use ipc::{Dealt, FutexKey, FutexTable, Rest, WakeOperation};
 use memory::space::Mapping;
 use process::VPid;
 use wait::{Attempt, Stop};
@@ -315,51 +315,83 @@ fn deadline(call: &Call<'_>, timeout: u64, clock: &Clock) -> Result<Option<Ticks
     Ok(call.deadline(Some(super::clock::ticks(span))))
 }
 
-fn wake(call: &Call<'_>, address: u64, private: bool, limit: u32, bits: u32) -> Called {
-    let key = key(call, address, private, Access::Read)?;
-    // Linux takes a limit of zero, or a negative one, for one.
-    let limit = usize::try_from(limit.cast_signed()).unwrap_or(1).max(1);
-    Ok(system().futexes.wake(key, bits, limit)? as u64)
+/// Deals with waiters, who may be many, in steps.
+fn in_steps(
+    call: &mut Call<'_>,
+    deal: impl FnOnce(&Call<'_>, Option<Rest>) -> Attempt<Dealt>,
+) -> Called {
+    let (before, left) = match call.progress() {
+        Continuation::Waking { woken, rest } => (woken, Some(rest)),
+        _ => (0, None),
+    };
+    match deal(call, left) {
+        Ok(Dealt { count, rest: None }) => Ok(u64::from(before + count)),
+        Ok(Dealt {
+            count,
+            rest: Some(rest),
+        }) => {
+            let woken = before + count;
+            call.set_progress(Continuation::Waking { woken, rest });
+            Err(Outcome::Again)
+        }
+        // Somebody has taken the memory away meanwhile.
+        Err(_) if left.is_some() => Ok(u64::from(before)),
+        Err(stop) => Err(stop.into()),
+    }
+}
+
+/// How many a number lets be woken: Linux takes a limit of zero, or a negative one, for one.
+fn limit_of(number: u32) -> u32 {
+    number.cast_signed().max(1).cast_unsigned()
+}
+
+fn wake(call: &mut Call<'_>, address: u64, private: bool, limit: u32, bits: u32) -> Called {
+    in_steps(call, |call, left| {
+        let key = key(call, address, private, Access::Read)?;
+        Ok(system().futexes.wake(key, bits, limit_of(limit), left)?)
+    })
 }
 
 fn requeue(
-    call: &Call<'_>,
+    call: &mut Call<'_>,
     [from, to]: [u64; 2],
     private: bool,
     limits: [u32; 2],
     expected: Option<u32>,
 ) -> Called {
-    let [wake, moved] = limits.map(|limit| usize::try_from(limit.cast_signed()));
-    let (wake, moved) = (
-        wake.map_err(|_| Errno::EINVAL)?,
-        moved.map_err(|_| Errno::EINVAL)?,
-    );
-    let source = key(call, from, private, Access::Read)?;
-    let target = key(call, to, private, Access::Write)?;
-    let unchanged =
-        || expected.map_or(Ok(true), |expected| load(from).map(|word| word == expected));
-    let (woken, moved) = system()
-        .futexes
-        .requeue(source, target, wake, moved, unchanged)?;
-    Ok((woken + moved) as u64)
+    if limits.iter().any(|limit| limit.cast_signed() < 0) {
+        return Err(Errno::EINVAL.into());
+    }
+    in_steps(call, |call, left| {
+        let keys = [
+            key(call, from, private, Access::Read)?,
+            key(call, to, private, Access::Write)?,
+        ];
+        let unchanged =
+            || expected.map_or(Ok(true), |expected| load(from).map(|word| word == expected));
+        system().futexes.requeue(keys, limits, left, unchanged)
+    })
 }
 
 fn wake_op(
-    call: &Call<'_>,
+    call: &mut Call<'_>,
     [first, second]: [u64; 2],
     private: bool,
     limits: [u32; 2],
     word: u32,
 ) -> Called {
     let operation = WakeOperation::decode(word)?;
-    let keys = [
-        key(call, first, private, Access::Read)?,
-        key(call, second, private, Access::Write)?,
-    ];
-    let limits = limits.map(|limit| usize::try_from(limit.cast_signed()).unwrap_or(1).max(1));
-    let change =
-        || arch::user::update_u32(second, |old| operation.apply(old)).map_err(|_| Stop::Again);
-    Ok(system().futexes.wake_op(keys, limits, operation, change)? as u64)
+    let limits = limits.map(limit_of);
+    in_steps(call, |call, left| {
+        let keys = [
+            key(call, first, private, Access::Read)?,
+            key(call, second, private, Access::Write)?,
+        ];
+        let change =
+            || arch::user::update_u32(second, |old| operation.apply(old)).map_err(|_| Stop::Again);
+        let futexes = &system().futexes;
+        futexes.wake_op(keys, limits, operation, left, change)
+    })
 }
 
 /// Reads a word that has been made resident.
@@ -399,11 +431,11 @@ fn key_in(space: &Arc<Space>, address: u64, private: bool) -> Result<FutexKey, E
     })
 }
 
-/// Wakes waiters of a word of another, or an ending, thread's memory.
-pub fn wake_at(space: &Arc<Space>, address: u64, limit: usize) {
+/// Wakes a waiter of a word of another, or an ending, thread's memory.
+pub fn wake_one_at(space: &Arc<Space>, address: u64) {
     // A word that cannot be reached has no waiters.
     if let Ok(key) = key_in(space, address, false) {
-        system().futexes.wake(key, FutexTable::ANY, limit).ok();
+        system().futexes.wake(key, FutexTable::ANY, 1, None).ok();
     }
 }
 
@@ -476,6 +508,6 @@ fn mark_dead(thread: &Arc<Thread>, space: &Arc<Space>, address: u64, owned: bool
     let held = word & FUTEX_TID_MASK == own && word & FUTEX_WAITERS != 0;
     let given_back = pending && word & FUTEX_TID_MASK == 0;
     if held || given_back {
-        wake_at(space, address, 1);
+        wake_one_at(space, address);
     }
 }

@@ -6,6 +6,7 @@ use abi::linux::Resource;
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE, Pages};
 use alloc::sync::Arc;
+use memory::AddressSpace;
 use memory::space::{Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags};
 use memory::{SharedPages, frames};
 use vfs::{Access, Location};
@@ -68,7 +69,7 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
         space.set_limit(limit);
         space.may_replace(&request)?;
         drop(space);
-        thin(call, address, length)?;
+        clear_away(call, address, length)?;
     }
     let mut space = call.user.space()?.lock();
     space.set_limit(limit);
@@ -90,6 +91,40 @@ pub(super) fn thin(call: &mut Call<'_>, address: u64, length: u64) -> Result<(),
         space.thin(address + done, length - done, STEP)
     };
     next.map_or(Ok(()), |next| cut(call, next))
+}
+
+/// Prepares, in steps, the end of all that is in a range: drops its pages as [`thin`], and makes its areas few.
+fn clear_away(call: &mut Call<'_>, address: u64, length: u64) -> Result<(), Outcome> {
+    thin(call, address, length)?;
+    if call.user.space()?.lock().merge(address, length) {
+        cut(call, address + length)?;
+    }
+    Ok(())
+}
+
+/// Looks at the areas of a range in steps, before anything is done. `look` gets the start and the length of a part.
+fn examine(
+    call: &mut Call<'_>,
+    address: u64,
+    length: u64,
+    look: impl FnOnce(&mut AddressSpace, u64, u64) -> Result<(), Errno>,
+) -> Result<(), Outcome> {
+    let done = match call.progress() {
+        Continuation::Examined(next) => next.saturating_sub(address).min(length),
+        _ => 0,
+    };
+    let (from, rest) = (address + done, length - done);
+    let part = {
+        let mut space = call.user.space()?.lock();
+        let part = space.some_areas(from, rest);
+        look(&mut space, from, part)?;
+        part
+    };
+    if part < rest {
+        call.set_progress(Continuation::Examined(from + part));
+        return Err(Outcome::Again);
+    }
+    Ok(())
 }
 
 /// Ends a run that has dealt with everything below `next`.
@@ -206,7 +241,7 @@ fn protection_of(bits: u64) -> Result<Protection, Errno> {
 pub fn munmap(call: &mut Call<'_>) -> Called {
     let (address, length) = (call.argument(0), call.argument(1));
     call.user.space()?.lock().prepare_unmap(address, length)?;
-    thin(call, address, length)?;
+    clear_away(call, address, length)?;
     call.user.space()?.lock().unmap(address, length)?;
     Ok(0)
 }
@@ -222,8 +257,9 @@ pub fn mprotect(call: &mut Call<'_>) -> Called {
         }
         _ => {
             // The whole range is looked at once, so that what cannot be done is not begun.
-            let space = call.user.space()?.lock();
-            space.may_protect(address, length, protection)?;
+            examine(call, address, length, |space, from, part| {
+                space.may_protect(from, part, protection).map(drop)
+            })?;
             (address, length)
         }
     };
@@ -254,13 +290,67 @@ pub fn mremap(call: &mut Call<'_>) -> Called {
         let space = call.user.space()?.lock();
         space.remap_drops(old, old_length, new_length, flags, new)
     };
-    if let Some((address, length)) = dropped {
-        thin(call, address, length)?;
+    // Once what moves has been looked at, this has been done.
+    if let Some((address, length)) = dropped
+        && !matches!(
+            call.progress(),
+            Continuation::Examined(_) | Continuation::Moved(_)
+        )
+    {
+        clear_away(call, address, length)?;
+    }
+    let moved = {
+        let space = call.user.space()?.lock();
+        space.remap_moves(old, old_length, new_length, flags)
+    };
+    if let Some((address, length)) = moved
+        && !matches!(call.progress(), Continuation::Moved(_))
+    {
+        loosen(call, address, length)?;
     }
     let limit = limit(call);
     let mut space = call.user.space()?.lock();
     space.set_limit(limit);
-    Ok(space.remap(old, old_length, new_length, flags, new)?)
+    let done = match call.progress() {
+        Continuation::Moved(done) => done,
+        _ if space.moves_in_parts(old, old_length, new_length, flags, new) => {
+            space.hold(old_length, new, new_length)?;
+            0
+        }
+        _ => return Ok(space.remap(old, old_length, new_length, flags, new)?),
+    };
+    // Whatever is at its new place is counted there and no longer at the old one.
+    space.set_limit(Pages(u64::MAX));
+    let part = AddressSpace::MOVED_PART;
+    let [from, to, rest, new_rest] = [old + done, new + done, old_length - done, new_length - done];
+    if rest.min(new_rest) <= part {
+        space.remap(from, rest, new_rest, flags, to)?;
+        return Ok(new);
+    }
+    let moved = space.remap(from, part, part, flags, to);
+    drop(space);
+    match moved {
+        Ok(_) => call.set_progress(Continuation::Moved(done + part)),
+        // Half of it is at its new place: it goes on as soon as there is memory, or ends with the process.
+        Err(Errno::ENOMEM) => return Err(Outcome::Yield),
+        Err(errno) => return Err(errno.into()),
+    }
+    Err(Outcome::Again)
+}
+
+/// Removes, in steps, the translations of a range that the call is about to move.
+fn loosen(call: &mut Call<'_>, address: u64, length: u64) -> Result<(), Outcome> {
+    let done = match call.progress() {
+        Continuation::Examined(next) => next.saturating_sub(address).min(length),
+        _ => 0,
+    };
+    let next = {
+        let mut space = call.user.space()?.lock();
+        space.loosen(address + done, length - done, PROTECTED_STEP)
+    };
+    let Some(next) = next else { return Ok(()) };
+    call.set_progress(Continuation::Examined(next));
+    Err(Outcome::Again)
 }
 
 /// `man 2 madvise`: what frees memory is done, hints are accepted, the rest is refused.
@@ -282,10 +372,17 @@ pub fn madvise(call: &mut Call<'_>) -> Called {
         hint if HINTS.contains(&hint) => return Ok(0),
         _ => return Err(Errno::EINVAL.into()),
     };
-    if advice == Advice::DontNeed && address.checked_add(length).is_some() {
+    if address.checked_add(length).is_none() {
+        return Err(Errno::EINVAL.into());
+    }
+    if advice == Advice::DontNeed && !matches!(call.progress(), Continuation::Examined(_)) {
         thin(call, address, length)?;
     }
-    call.user.space()?.lock().advise(address, length, advice)?;
+    examine(call, address, length, |space, from, part| {
+        let advised = space.advise(from, part, advice);
+        // A hole is told when the rest has been done, of which few pages are left.
+        advised.or_else(|_| space.advise(address, length, advice))
+    })?;
     Ok(0)
 }
 
@@ -339,23 +436,14 @@ pub fn msync(call: &mut Call<'_>) -> Called {
     {
         return Err(Errno::EINVAL.into());
     }
-    let end = address.checked_add(length).ok_or(Errno::ENOMEM)?;
-    let space = call.user.space()?.lock();
-    let mut at = address;
-    for area in space
-        .areas()
-        .filter(|area| area.end > address && area.start < end)
-    {
-        if area.start > at {
-            return Err(Errno::ENOMEM.into());
-        }
-        at = area.end;
+    if address.checked_add(length).is_none() {
+        return Err(Errno::ENOMEM.into());
     }
-    if at < end {
-        Err(Errno::ENOMEM.into())
-    } else {
-        Ok(0)
-    }
+    examine(call, address, length, |space, from, part| {
+        let mapped = part == 0 || space.is_mapped(from, part);
+        mapped.then_some(()).ok_or(Errno::ENOMEM)
+    })?;
+    Ok(0)
 }
 
 /// `mlock` and its kin: nothing is ever paged out, so every resident page is locked.

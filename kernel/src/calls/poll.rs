@@ -1,16 +1,18 @@
 //! Waiting for files to be ready.
 //!
-//! Every run looks at all files again. As long as nothing is ready each file enrols the call's waiter, so that
+//! Every run looks at all files again, part by part. As long as nothing is ready each file enrols the call's waiter, so that
 //! whatever changes later wakes the thread; links that were not needed are given up when the run ends. Open files
 //! are fetched first: the table of descriptors is not locked while they are asked.
 
 use super::Call;
+use crate::dispatch::one_of_many;
 use crate::outcome::{Called, Outcome};
 use crate::system::system;
 use abi::linux::{PollFd, Resource, SignalSet, Timespec, Timeval, check_set_size};
 use abi::{Errno, Nanos, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 use fallible::NoMemory;
 use vfs::{Descriptor, OpenFile};
 use wait::{PollEvents, Waiter};
@@ -198,9 +200,42 @@ pub(super) fn is_late(until: Option<Ticks>) -> bool {
 }
 
 fn poll_files(call: &mut Call<'_>, span: Option<Ticks>) -> Called {
-    let mut entries = poll_entries(call)?;
+    let count = call.argument(1) & 0xffff_ffff;
+    let limit = call.process().limit(Resource::OpenFiles);
+    if count > limit.min(u64::from(vfs::DESCRIPTOR_LIMIT)) {
+        return Err(Errno::EINVAL.into());
+    }
     let until = call.deadline(span);
     let may_wait = span != Some(Ticks(0)) && !is_late(until);
+    let mut ready = 0;
+    for first in (0..count).step_by(PART) {
+        let part = (count - first).min(PART as u64) as usize;
+        let offset = first * PollFd::SIZE as u64;
+        let address = call.argument(0).checked_add(offset).ok_or(Errno::EFAULT)?;
+        poll_part(call, address, part, may_wait, &mut ready)?;
+    }
+    if ready == 0 && may_wait {
+        call.waiter();
+        return call.wait_until(until);
+    }
+    Ok(ready)
+}
+
+/// Descriptors that are fetched under one lock, and dealt with before the next are looked at.
+const PART: usize = 256;
+
+/// Polls a part of an array, and stores what it has found.
+fn poll_part(
+    call: &Call<'_>,
+    address: u64,
+    count: usize,
+    may_wait: bool,
+    ready: &mut u64,
+) -> Result<(), Errno> {
+    let mut bytes = fallible::filled(0, count * PollFd::SIZE)?;
+    call.user.read(address, &mut bytes)?;
+    let (entries, _) = bytes.as_chunks();
+    let mut entries = fallible::collect(entries.iter().map(PollFd::decode))?;
     let asked = |entry: &&mut PollFd| entry.fd >= 0;
     let wanted = entries.iter().filter(|entry| entry.fd >= 0).map(|entry| {
         (
@@ -210,41 +245,15 @@ fn poll_files(call: &mut Call<'_>, span: Option<Ticks>) -> Called {
     });
     let watches = watch(call, wanted)?;
     entries.iter_mut().for_each(|entry| entry.revents = 0);
-    let mut ready = 0;
     for (entry, watch) in entries.iter_mut().filter(asked).zip(&watches) {
-        let waiter = (may_wait && ready == 0).then(|| call.waiter());
+        let waiter = (may_wait && *ready == 0).then(|| call.waiter());
         let found = watch.look(waiter);
         entry.revents = found.bits();
-        ready += u64::from(!found.is_empty());
-    }
-    if ready == 0 && may_wait {
-        call.waiter();
-        return call.wait_until(until);
+        *ready += u64::from(!found.is_empty());
+        one_of_many();
     }
     let bytes = fallible::collect(entries.iter().flat_map(PollFd::encode))?;
-    call.user.write(call.argument(0), &bytes)?;
-    Ok(ready)
-}
-
-/// The array of a poll.
-fn poll_entries(call: &Call<'_>) -> Result<Vec<PollFd>, Errno> {
-    let count = call.argument(1) & 0xffff_ffff;
-    if count
-        > call
-            .process()
-            .limit(Resource::OpenFiles)
-            .min(u64::from(vfs::DESCRIPTOR_LIMIT))
-    {
-        return Err(Errno::EINVAL);
-    }
-    let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(count as usize * PollFd::SIZE)
-        .map_err(|_| Errno::ENOMEM)?;
-    bytes.resize(count as usize * PollFd::SIZE, 0);
-    call.user.read(call.argument(0), &mut bytes)?;
-    let (entries, _) = bytes.as_chunks();
-    Ok(fallible::collect(entries.iter().map(PollFd::decode))?)
+    call.user.write(address, &bytes)
 }
 
 /// The three sets of a select, as words of 64 descriptors.
@@ -317,8 +326,8 @@ impl Sets {
         }
     }
 
-    /// What is wanted of the descriptors below `count`.
-    fn wanted(&self, count: u32) -> Result<Vec<(Descriptor, PollEvents)>, NoMemory> {
+    /// What is wanted of some descriptors.
+    fn wanted(&self, numbers: Range<u32>) -> Result<Vec<(Descriptor, PollEvents)>, NoMemory> {
         let of = |number| {
             READY
                 .iter()
@@ -331,7 +340,7 @@ impl Sets {
                     }
                 })
         };
-        let all = (0..count).map(|number| (Descriptor(number), of(number)));
+        let all = numbers.map(|number| (Descriptor(number), of(number)));
         fallible::collect(all.filter(|(_, wanted)| !wanted.is_empty()))
     }
 }
@@ -344,21 +353,24 @@ fn select_files(call: &mut Call<'_>, span: Option<Ticks>) -> Called {
     let sets = Sets::fetch(call, count.div_ceil(64) as usize)?;
     let until = call.deadline(span);
     let may_wait = span != Some(Ticks(0)) && !is_late(until);
-    let wanted = sets.wanted(count)?;
-    let watches = watch(call, wanted.iter().copied())?;
-    if watches.iter().any(|watch| watch.file.is_none()) {
-        return Err(Errno::EBADF.into());
-    }
     let mut found = sets.emptied()?;
     let mut ready = 0;
-    for ((descriptor, _), watch) in wanted.iter().zip(&watches) {
-        let waiter = (may_wait && ready == 0).then(|| call.waiter());
-        let events = watch.look(waiter);
-        for (set, counted) in READY.iter().enumerate() {
-            if sets.contains(set, descriptor.0) && events.intersects(*counted) {
-                found.insert(set, descriptor.0);
-                ready += 1;
+    for first in (0..count).step_by(PART) {
+        let wanted = sets.wanted(first..count.min(first + PART as u32))?;
+        let watches = watch(call, wanted.iter().copied())?;
+        if watches.iter().any(|watch| watch.file.is_none()) {
+            return Err(Errno::EBADF.into());
+        }
+        for ((descriptor, _), watch) in wanted.iter().zip(&watches) {
+            let waiter = (may_wait && ready == 0).then(|| call.waiter());
+            let events = watch.look(waiter);
+            for (set, counted) in READY.iter().enumerate() {
+                if sets.contains(set, descriptor.0) && events.intersects(*counted) {
+                    found.insert(set, descriptor.0);
+                    ready += 1;
+                }
             }
+            one_of_many();
         }
     }
     if ready == 0 && may_wait {

@@ -3,6 +3,7 @@
 mod clone3;
 
 use super::Call;
+use super::descriptor;
 use super::thread::new_thread;
 use crate::dispatch::Runnable;
 use crate::family;
@@ -24,7 +25,7 @@ use arch::UserContext;
 use memory::space::ForkError;
 use process::{ExitStatus, Selector, Usage, VPid, Waited};
 use sync::{Rank, SpinLock};
-use vfs::{Descriptor, StatusFlags};
+use vfs::{Descriptor, FileTable, StatusFlags};
 
 /// The register that holds the stack pointer (ELFv2, "Register Roles").
 pub const STACK_POINTER: usize = 1;
@@ -264,16 +265,53 @@ fn await_vfork(call: &mut Call<'_>, child: Pid) -> Called {
 }
 
 fn new_process(call: &mut Call<'_>, request: &Request) -> Result<Arc<Process>, Outcome> {
-    let space = call.process().space()?;
-    if request.flags.contains(CloneFlags::VM) {
-        return Ok(with_space(call, request, space)?);
+    let made = copy_files(call, request).and_then(|()| {
+        let space = call.process().space()?;
+        if request.flags.contains(CloneFlags::VM) {
+            return Ok(with_space(call, request, space)?);
+        }
+        let space = copy_space(call, request, &space)?;
+        with_space(call, request, space.clone()).map_err(|errno| {
+            // Nobody else has it: it is given back in steps.
+            call.body.former = Some(space);
+            errno.into()
+        })
+    });
+    if let Err(Outcome::Failed(_)) = made
+        && let Some(files) = call.body.files.take()
+    {
+        descriptor::let_go(*files);
     }
-    let space = copy_space(call, request, &space)?;
-    with_space(call, request, space.clone()).map_err(|errno| {
-        // Nobody else has it: it is given back in steps.
-        call.body.former = Some(space);
-        errno.into()
-    })
+    made
+}
+
+/// Copies the caller's table of descriptors for a child in steps, when it is large and the child has one of its own.
+fn copy_files(call: &mut Call<'_>, request: &Request) -> Result<(), Outcome> {
+    if request.flags.contains(CloneFlags::FILES) {
+        return Ok(());
+    }
+    let former = match call.progress() {
+        // It has been copied before the memory.
+        Continuation::Copying { .. } => return Ok(()),
+        Continuation::Covered(_) => call.body.files.take(),
+        _ => None,
+    };
+    let files = call.process().files()?;
+    if !files.lock().is_large() {
+        return Ok(());
+    }
+    let mut copy = match former {
+        Some(copy) => copy,
+        None => fallible::boxed(FileTable::new())?,
+    };
+    let copied = files.lock().copy_part(&mut copy);
+    let done = copy.capacity() as u64;
+    call.body.files = Some(copy);
+    if copied? {
+        return Ok(());
+    }
+    call.set_progress(Continuation::Covered(done));
+    Err(Outcome::Again)
 }
 
 /// A copy of the caller's memory, made in steps.
@@ -330,7 +368,10 @@ fn with_space(
     let files = if shares(CloneFlags::FILES) {
         files
     } else {
-        let copy = files.lock().try_clone()?;
+        let copy = match call.body.files.take() {
+            Some(copy) => *copy,
+            None => files.lock().try_clone()?,
+        };
         fallible::arc(SpinLock::new(Rank::FileTable, copy))?
     };
     let place = parent.place()?;

@@ -5,17 +5,20 @@
 
 use super::Call;
 use super::thread::target;
+use crate::dispatch::one_of_many;
+use crate::family;
 use crate::outcome::{Called, Outcome};
 use crate::process::Process;
-use crate::system::{Numbered, system};
+use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::{
     PRIO_PGRP, PRIO_PROCESS, PRIO_USER, Resource, SCHED_BATCH, SCHED_FIFO, SCHED_IDLE, SCHED_OTHER,
     SCHED_RESET_ON_FORK, SCHED_RR, SchedAttr, SchedFlags, SchedParam, Timespec,
 };
-use abi::{Errno, PAGE_SIZE, Pid};
+use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use fallible::Push;
 use process::VPid;
 use sched::{Allowance, Attributes, Class, CpuSet, Priority};
 use security::Privileges;
@@ -344,6 +347,7 @@ pub fn sched_setaffinity(call: &mut Call<'_>) -> Called {
 pub fn getpriority(call: &mut Call<'_>) -> Called {
     let best = whom_of(call)?
         .iter()
+        .inspect(|_| one_of_many())
         .map(|thread| thread.attributes().nice)
         .min()
         .ok_or(Errno::ESRCH)?;
@@ -361,6 +365,7 @@ pub fn setpriority(call: &mut Call<'_>) -> Called {
     let mut failed = None;
     for thread in whom {
         failed = renice(call, &thread, nice).err().or(failed);
+        one_of_many();
     }
     failed.map_or(Ok(0), |errno| Err(errno.into()))
 }
@@ -388,19 +393,20 @@ fn whom_of(call: &Call<'_>) -> Result<Vec<Arc<Thread>>, Errno> {
 /// The threads that `which`, in the numbers of `getpriority`, and `who` mean.
 pub(super) fn whom(call: &Call<'_>, which: u64, who: u32) -> Result<Vec<Arc<Thread>>, Errno> {
     let credential = call.credential();
-    let processes: Vec<Arc<Process>> = match which {
-        PRIO_PROCESS => return Ok(fallible::of_one(target(call, who.into())?)?),
+    match which {
+        PRIO_PROCESS => Ok(fallible::of_one(target(call, who.into())?)?),
         PRIO_PGRP => {
-            let tree = system().tree.lock();
-            let group = match who {
-                0 => tree.job(call.process().pid).ok_or(Errno::ESRCH)?.group,
-                _ => tree
-                    .pids
-                    .resolve(credential, VPid(who))
-                    .map_err(|absent| absent.no_process())?,
+            let group = {
+                let tree = system().tree.lock();
+                match who {
+                    0 => tree.job(call.process().pid).ok_or(Errno::ESRCH)?.group,
+                    _ => tree
+                        .pids
+                        .resolve(credential, VPid(who))
+                        .map_err(|absent| absent.no_process())?,
+                }
             };
-            let process = |pid: Pid| tree.pids.by_pid(pid).map(Numbered::owner);
-            fallible::collect(tree.members(group).filter_map(process))?
+            threads_of(family::of_group(group))
         }
         PRIO_USER => {
             let uid = if who == 0 {
@@ -408,16 +414,20 @@ pub(super) fn whom(call: &Call<'_>, which: u64, who: u32) -> Result<Vec<Arc<Thre
             } else {
                 who
             };
-            let mut all = {
-                let tree = system().tree.lock();
-                let process = |pid: Pid| tree.pids.by_pid(pid).map(Numbered::owner);
-                fallible::collect(tree.of_partition(credential.cid).filter_map(process))?
-            };
-            all.retain(|process| process.credential().identity.uid == uid);
-            all
+            let all = family::of_partition(credential.cid);
+            threads_of(all.filter(|process| process.credential().identity.uid == uid))
         }
-        _ => return Err(Errno::EINVAL),
-    };
-    let threads = processes.iter().flat_map(|process| process.threads.iter());
-    Ok(fallible::collect(threads)?)
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn threads_of(processes: impl Iterator<Item = Arc<Process>>) -> Result<Vec<Arc<Thread>>, Errno> {
+    let mut threads = Vec::new();
+    for process in processes {
+        for thread in process.threads.iter() {
+            threads.try_push(thread)?;
+            one_of_many();
+        }
+    }
+    Ok(threads)
 }

@@ -1,6 +1,7 @@
 //! Signals, as programs send, block, await and answer them.
 
 use super::Call;
+use crate::dispatch::one_of_many;
 use crate::family;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::posix_timers;
@@ -31,8 +32,12 @@ pub(super) fn from_caller(
     code: i32,
     receiver: abi::Cid,
 ) -> SigInfo {
-    let pid = system().tree.lock().pids.seen(call.process().pid, receiver);
-    SigInfo::sent(signal, code, pid.0, call.credential().identity.uid)
+    from_process(call.process(), signal, code, receiver)
+}
+
+fn from_process(sender: &Process, signal: SignalNumber, code: i32, receiver: abi::Cid) -> SigInfo {
+    let pid = system().tree.lock().pids.seen(sender.pid, receiver);
+    SigInfo::sent(signal, code, pid.0, sender.credential().identity.uid)
 }
 
 /// `man 2 kill`.
@@ -51,33 +56,59 @@ pub fn kill(call: &mut Call<'_>) -> Called {
         let target = tree.target(call.credential(), caller, call.argument(0) as i32)?;
         (target, caller, call.cid())
     };
-    let mut refused = Errno::ESRCH;
-    let mut reached = false;
-    let mut send = |target: &Arc<Process>| -> Result<(), Errno> {
-        match signals::permit(call.process(), target, signal) {
-            Ok(origin) => {
-                reached = true;
-                if let Some(signal) = signal {
-                    let info = from_caller(call, signal, SI_USER, target.cid());
-                    signals::send(target, None, info, origin)?;
-                }
-            }
-            Err(errno) => refused = errno,
-        }
-        Ok(())
-    };
     // One after the other, so that no signal fails for want of memory for a list.
     match target {
         Target::Process(pid) => {
             let owner = system().tree.lock().pids.by_pid(pid).map(Numbered::owner);
-            owner.iter().try_for_each(&mut send)?;
+            let owner = owner.ok_or(Errno::ESRCH)?;
+            send_one(call.process(), &owner, signal)?;
+            Ok(0)
         }
-        Target::Group(group) => family::of_group(group).try_for_each(|process| send(&process))?,
-        Target::Partition => family::of_partition(cid)
-            .filter(|process| process.pid != caller && !system().tree.lock().is_init(process.pid))
-            .try_for_each(|process| send(&process))?,
+        Target::Group(group) => send_all(call, family::of_group(group), signal),
+        Target::Partition => {
+            let others = family::of_partition(cid).filter(move |process| {
+                process.pid != caller && !system().tree.lock().is_init(process.pid)
+            });
+            send_all(call, others, signal)
+        }
     }
-    if reached { Ok(0) } else { Err(refused.into()) }
+}
+
+/// Sends a signal of a process to another, or only asks whether it could.
+fn send_one(
+    sender: &Process,
+    target: &Arc<Process>,
+    signal: Option<SignalNumber>,
+) -> Result<(), Errno> {
+    let origin = signals::permit(sender, target, signal)?;
+    let Some(signal) = signal else { return Ok(()) };
+    let info = from_process(sender, signal, SI_USER, target.cid());
+    signals::send(target, None, info, origin)
+}
+
+/// Sends a signal to all whom it may be sent to: it has to reach one of them, and the rest, when they are many, get it in
+/// steps.
+fn send_all(
+    call: &Call<'_>,
+    mut all: impl Iterator<Item = Arc<Process>> + Send + 'static,
+    signal: Option<SignalNumber>,
+) -> Called {
+    let sender = call.process().clone();
+    let mut refused = Errno::ESRCH;
+    for target in &mut all {
+        let Err(errno) = send_one(&sender, &target, signal) else {
+            if signal.is_some() {
+                remains::for_each(all, move |target| {
+                    // Whoever may not be reached, or has no room for it, is passed over.
+                    send_one(&sender, &target, signal).ok();
+                });
+            }
+            return Ok(0);
+        };
+        refused = errno;
+        one_of_many();
+    }
+    Err(refused.into())
 }
 
 /// `man 2 tkill`.

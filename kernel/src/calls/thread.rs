@@ -83,7 +83,7 @@ pub fn leave_user_traces(thread: &Arc<Thread>) {
     }
     let cleared = space.lock().write(address, &0u32.to_le_bytes());
     match cleared {
-        Ok(()) => super::futex::wake_at(&space, address, 1),
+        Ok(()) => super::futex::wake_one_at(&space, address),
         // Whoever waits for it would wait for ever: the process goes, as at any touch of memory that there is none for.
         Err(FaultError::OutOfMemory) => {
             shortage::kill(

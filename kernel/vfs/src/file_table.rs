@@ -31,6 +31,9 @@ struct Slot {
     close_on_exec: bool,
 }
 
+/// Descriptors that are copied at once: those of whole words of [`Numbers::full`], and some tens of microseconds' work.
+const PART: usize = 64 * 64;
+
 /// Files that have been taken out of a table; the first place is never empty.
 pub type Taken = [Option<Arc<OpenFile>>; 32];
 
@@ -94,7 +97,7 @@ impl FileTable {
         let index = number as usize;
         if self.slots.len() <= index {
             self.slots.try_reserve(index + 1 - self.slots.len())?;
-            self.used.reserve(number)?;
+            self.used.reserve(index + 1)?;
             self.slots.resize_with(index + 1, || None);
         }
         self.used.set(number);
@@ -189,13 +192,32 @@ impl FileTable {
     /// # Errors
     /// [`NoMemory`].
     pub fn try_clone(&self) -> Result<Self, NoMemory> {
-        Ok(Self {
-            slots: fallible::copy(&self.slots)?,
-            used: Numbers {
-                words: fallible::copy(&self.used.words)?,
-                full: fallible::copy(&self.used.full)?,
-            },
-        })
+        let mut copy = Self::new();
+        while !self.copy_part(&mut copy)? {}
+        Ok(copy)
+    }
+
+    /// Whether [`FileTable::try_clone`] is better done in steps.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.slots.len() > PART
+    }
+
+    /// Gives `copy`, at first an empty table, the files of some thousand further descriptors; answers whether it has all.
+    /// What becomes of a descriptor after that is this table's own affair.
+    ///
+    /// # Errors
+    /// [`NoMemory`]; `copy` is as before.
+    pub fn copy_part(&self, copy: &mut Self) -> Result<bool, NoMemory> {
+        let from = copy.slots.len();
+        let rest = self.slots.get(from..).unwrap_or_default();
+        let part = rest.get(..PART).unwrap_or(rest);
+        // All that is needed at once, so that nothing is moved later.
+        copy.slots.try_reserve_exact(rest.len())?;
+        copy.used.reserve(from + part.len())?;
+        copy.slots.extend_from_slice(part);
+        copy.used.copy_from(&self.used, from);
+        Ok(copy.slots.len() >= self.slots.len())
     }
 
     /// Takes out what exec closes, some at a time as [`FileTable::take_range`].
@@ -237,10 +259,13 @@ impl FileTable {
 
     /// The open descriptors in ascending order, from `first` on.
     pub fn iter_from(&self, first: u32) -> impl Iterator<Item = (Descriptor, &Arc<OpenFile>)> {
-        let slots = self.slots.get(first as usize..).unwrap_or_default();
-        let numbered = (first..).zip(slots);
-        numbered
-            .filter_map(|(number, slot)| slot.as_ref().map(|slot| (Descriptor(number), &slot.file)))
+        let mut from = first;
+        core::iter::from_fn(move || {
+            let number = self.used.lowest_used(from)?;
+            from = number + 1;
+            let slot = self.slots.get(number as usize)?.as_ref()?;
+            Some((Descriptor(number), &slot.file))
+        })
     }
 
     /// How many descriptors the table has room for (`FDSize` of `/proc/PID/status`).
@@ -265,16 +290,31 @@ impl Numbers {
         }
     }
 
-    /// Makes room for a number, so that [`Numbers::set`] has it.
-    fn reserve(&mut self, number: u32) -> Result<(), NoMemory> {
-        let (word, _) = split(number as usize);
-        let more = |length: usize, wanted: usize| wanted.saturating_sub(length);
-        self.words.try_reserve(more(self.words.len(), word + 1))?;
-        self.full
-            .try_reserve(more(self.full.len(), word / 64 + 1))?;
-        self.words.resize(self.words.len().max(word + 1), 0);
-        self.full.resize(self.full.len().max(word / 64 + 1), 0);
+    /// Makes room for the numbers below `count`, so that [`Numbers::set`] has it.
+    fn reserve(&mut self, count: usize) -> Result<(), NoMemory> {
+        let words = count.div_ceil(64).max(self.words.len());
+        let full = words.div_ceil(64).max(self.full.len());
+        self.words.try_reserve(words - self.words.len())?;
+        self.full.try_reserve(full - self.full.len())?;
+        self.words.resize(words, 0);
+        self.full.resize(full, 0);
         Ok(())
+    }
+
+    /// Takes over what `other` has of the numbers from `first` on for which there is room; `first` begins a whole part.
+    fn copy_from(&mut self, other: &Self, first: usize) {
+        let words = first / 64;
+        let pairs = [
+            (&mut self.words, &other.words, words),
+            (&mut self.full, &other.full, words / 64),
+        ];
+        for (into, from, first) in pairs {
+            let from = from.get(first..).unwrap_or_default();
+            let into = into.get_mut(first..).unwrap_or_default();
+            for (into, from) in into.iter_mut().zip(from) {
+                *into = *from;
+            }
+        }
     }
 
     fn set(&mut self, number: u32) {

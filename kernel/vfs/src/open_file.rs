@@ -455,10 +455,13 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         let watchers = core::mem::take(&mut self.watchers.get_mut().entries);
-        for (_, watcher) in watchers {
-            if let Some(watcher) = watcher.upgrade() {
-                watcher.closed();
-            }
+        if !watchers.is_empty() {
+            let watchers = watchers.into_iter().map(|(_, watcher)| watcher);
+            remains::for_each(watchers, |watcher| {
+                if let Some(watcher) = watcher.upgrade() {
+                    watcher.closed();
+                }
+            });
         }
         self.operations.released();
         let opened = self.location.as_ref().filter(|_| !self.access.is_empty());

@@ -10,6 +10,10 @@
 //! no hand-off is lost. When a parked thread is resumed it withdraws from every queue it was linked to, so
 //! `poll` on many queues leaves no stale links behind.
 //!
+//! To wake very many takes long. [`WaitQueue::wake_all`] wakes as many as may be woken at once, and the rest are woken in steps by
+//! the waker's thread before it returns to its program ([`remains`]): those, and only those, who were in the queue. Nobody
+//! is woken by that who had not been woken anyway, only later, and without the lock of the condition.
+//!
 //! Lock: each queue has its own, of rank [`Rank::WaitQueue`]; waking a thread takes [`Rank::Thread`] under it.
 
 #![no_std]
@@ -23,7 +27,7 @@ mod run;
 mod stop;
 
 pub use poll::PollEvents;
-pub use queue::{Link, Manner, MayWait, Sleeper, Ticket, WaitQueue, Waiter, WeakWaiter};
+pub use queue::{Link, Manner, MayWait, Present, Sleeper, Ticket, WaitQueue, Waiter, WeakWaiter};
 pub use run::{Attention, Ended, Phase, Run, Woken};
 pub use stop::{Attempt, Sink, SliceSink, SliceSource, Source, Stop};
 

@@ -5,6 +5,7 @@ use alloc::sync::{Arc, Weak};
 use bitflags::bitflags;
 use core::ops::Range;
 use fallible::{Map, NoMemory};
+use remains::Work;
 use spin::Once;
 use sync::{Rank, SpinLock};
 
@@ -141,6 +142,20 @@ struct Shared {
     places: SpinLock<Places>,
 }
 
+impl Shared {
+    /// Takes the first waiter in a range that is `wanted` out of the queue; answers the number of the next newcomer too.
+    fn take(
+        &self,
+        range: Range<u64>,
+        wanted: impl Fn(&Place) -> bool,
+    ) -> Option<(u64, Place, u64)> {
+        let mut places = self.places.lock();
+        let found = places.find(range, wanted)?;
+        let place = places.remove(found)?;
+        Some((found, place, places.next))
+    }
+}
+
 /// Who waits, in the order of enrolment.
 #[derive(Default)]
 struct Places {
@@ -262,29 +277,24 @@ impl WaitQueue {
 
     /// Wakes everybody, but of those that are [`Manner::EXCLUSIVE`] only the first that takes it; they run their calls
     /// again.
+    ///
+    /// When they are many, the caller is to wake the rest later, in steps ([`remains`]).
     pub fn wake_all(&self) {
-        let mut taken = false;
-        // Whoever enrols again upon being woken waits for the next time.
-        let mut rest = 0..u64::MAX;
-        while let Some((at, place, next)) = self.take(rest.clone(), |place| {
-            !(taken && place.waiter.manner.contains(Manner::EXCLUSIVE))
-        }) {
-            rest = at + 1..rest.end.min(next);
-            let exclusive = place.waiter.manner.contains(Manner::EXCLUSIVE);
-            taken |= place.waiter.wake(None) && exclusive;
-        }
+        self.wake_those(|_| true);
     }
 
-    /// Takes the first waiter in a range that is `wanted` out of the queue; answers the number of the next newcomer too.
-    fn take(
-        &self,
-        range: Range<u64>,
-        wanted: impl Fn(&Place) -> bool,
-    ) -> Option<(u64, Place, u64)> {
-        let mut places = self.0.get()?.places.lock();
-        let found = places.find(range, wanted)?;
-        let place = places.remove(found)?;
-        Some((found, place, places.next))
+    /// As [`WaitQueue::wake_all`], of those whose key `wanted` accepts.
+    pub fn wake_those(&self, wanted: impl Fn(u64) -> bool + Send + 'static) {
+        let Some(queue) = self.0.get() else { return };
+        let mut waking = Waking {
+            rest: 0..u64::MAX,
+            taken: false,
+            wanted,
+        };
+        if waking.go_on(queue) {
+            let queue = queue.clone();
+            remains::leave(Rest { queue, waking });
+        }
     }
 
     /// Wakes the first waiter that still waits; answers whether there was one.
@@ -301,28 +311,28 @@ impl WaitQueue {
         completion: Option<i64>,
         wanted: impl Fn(u64) -> bool,
     ) -> usize {
-        self.wake_answering(limit, |key| wanted(key).then_some(completion))
-    }
-
-    /// Wakes up to `limit` waiters, each with what `answer` says to its key; those stay to whom it says nothing. Answers how
-    /// many were woken.
-    pub fn wake_answering(
-        &self,
-        limit: usize,
-        answer: impl Fn(u64) -> Option<Option<i64>>,
-    ) -> usize {
         let mut woken = 0;
-        let mut from = 0;
-        while woken < limit {
-            let found = self.take(from..u64::MAX, |place| answer(place.key).is_some());
-            let Some((at, place, _)) = found else { break };
-            from = at + 1;
-            let completion = answer(place.key).flatten();
-            if place.waiter.wake(completion) {
-                woken += 1;
-            }
+        let mut present = Present::default();
+        while woken < limit
+            && let Some((waiter, _)) = self.take_present(&mut present, &wanted)
+        {
+            woken += usize::from(waiter.wake(completion));
         }
         woken
+    }
+
+    /// Takes the next of those out who have been in the queue since the first such call with `present`, and whose key
+    /// `wanted` accepts, with that key: for a caller who deals with them in steps.
+    pub fn take_present(
+        &self,
+        present: &mut Present,
+        wanted: impl Fn(u64) -> bool,
+    ) -> Option<(Waiter, u64)> {
+        let range = present.from..present.until;
+        let (at, place, next) = self.0.get()?.take(range, |place| wanted(place.key))?;
+        present.from = at + 1;
+        present.until = present.until.min(next);
+        Some((place.waiter, place.key))
     }
 
     /// The key of the first waiter.
@@ -351,25 +361,81 @@ impl WaitQueue {
             .get()
             .is_none_or(|shared| shared.places.lock().is_empty())
     }
+}
 
-    /// Moves up to `limit` waiters to the end of `other`, each with the key that `rekey` makes of its key; those stay for whom it
-    /// makes none. Answers how many were moved.
-    ///
-    /// A queue's lock is released before the other's is taken: the caller holds the locks of both conditions.
-    pub fn requeue(
-        &self,
-        other: &WaitQueue,
-        limit: usize,
-        rekey: impl Fn(u64) -> Option<u64>,
-    ) -> usize {
-        let mut moved = 0;
-        while moved < limit {
-            let found = self.take(0..u64::MAX, |place| rekey(place.key).is_some());
-            let Some((_, place, _)) = found else { break };
-            other.enrol_keyed(&place.waiter, rekey(place.key).unwrap_or(place.key));
-            moved += 1;
+/// Those who were in a queue at one time, and have not been taken out since: a part of its places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Present {
+    from: u64,
+    until: u64,
+}
+
+impl Default for Present {
+    /// Whoever is there when the first is taken.
+    fn default() -> Self {
+        Self::below(u64::MAX)
+    }
+}
+
+impl Present {
+    /// Those of earlier steps that ended with this [`Present::end`].
+    #[must_use]
+    pub const fn below(end: u64) -> Self {
+        Self {
+            from: 0,
+            until: end,
         }
-        moved
+    }
+
+    /// What tells them from whoever has come since.
+    #[must_use]
+    pub const fn end(self) -> u64 {
+        self.until
+    }
+}
+
+/// Who is still to be woken.
+struct Waking<F> {
+    rest: Range<u64>,
+    /// An exclusive one has taken it.
+    taken: bool,
+    wanted: F,
+}
+
+impl<F: Fn(u64) -> bool> Waking<F> {
+    fn wants(&self, place: &Place) -> bool {
+        let passed_over = self.taken && place.waiter.manner.contains(Manner::EXCLUSIVE);
+        !passed_over && (self.wanted)(place.key)
+    }
+
+    /// Wakes as many as may be woken at once; answers whether there are more.
+    fn go_on(&mut self, queue: &Shared) -> bool {
+        while let Some((at, place, next)) = queue.take(self.rest.clone(), |place| self.wants(place))
+        {
+            // Whoever enrols again upon being woken waits for the next time.
+            self.rest = at + 1..self.rest.end.min(next);
+            let exclusive = place.waiter.manner.contains(Manner::EXCLUSIVE);
+            self.taken |= place.waiter.wake(None) && exclusive;
+            if !remains::may_go_on() {
+                let places = queue.places.lock();
+                return places
+                    .find(self.rest.clone(), |place| self.wants(place))
+                    .is_some();
+            }
+        }
+        false
+    }
+}
+
+/// The rest of those whom somebody wakes. They need the queue only, whatever becomes of its owner.
+struct Rest<F> {
+    queue: Arc<Shared>,
+    waking: Waking<F>,
+}
+
+impl<F: Fn(u64) -> bool + Send> Work for Rest<F> {
+    fn step(&mut self) -> bool {
+        self.waking.go_on(&self.queue)
     }
 }
 

@@ -2,12 +2,14 @@
 
 #include "stretch.h"
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/ipc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 
 #define PAGE 4096UL
 #define LARGE (96UL << 20)
@@ -450,9 +452,46 @@ static void kill_amid(void)
 	}
 }
 
+static struct iovec vector[16];
+static volatile int reading;
+
+static void *shorten(void *unused)
+{
+	while (!over) {
+		while (!reading && !over)
+			sched_yield();
+		for (int part = 0; part < 16; part++)
+			vector[part].iov_len = 1;
+		reading = 0;
+	}
+	return unused;
+}
+
+static void vectors(void)
+{
+	/* Another thread makes the vector of a long transfer shorter than what has been transferred. */
+	size_t length = 8UL << 20;
+	char *start = map(length);
+	int zero = open("/dev/zero", O_RDWR), shortened = 0;
+	pthread_t thread;
+	WANT(zero >= 0 && pthread_create(&thread, NULL, shorten, NULL) == 0);
+	for (int turn = 0; turn < 20; turn++) {
+		for (int part = 0; part < 16; part++)
+			vector[part] = (struct iovec) { start, length };
+		reading = 1;
+		ssize_t count = turn % 2 == 0 ? readv(zero, vector, 16) : writev(zero, vector, 16);
+		WANT(count >= 16 && count <= (ssize_t)(16 * length));
+		shortened += !reading && count > 16 && count < (ssize_t)(16 * length);
+		while (reading)
+			sched_yield();
+	}
+	over = 1;
+	WANT(pthread_join(thread, NULL) == 0 && shortened > 0);
+}
+
 static const struct check checks[] = {
 	{ "ranges", ranges }, { "refusals", refusals }, { "break", program_break }, { "threads", threads },
 	{ "fork", forked }, { "killed", killed }, { "replaced", replaced }, { "latency", latency },
-	{ "orphans", orphans }, { "objects", objects }, { "amid", kill_amid },
+	{ "orphans", orphans }, { "objects", objects }, { "amid", kill_amid }, { "vectors", vectors },
 };
 MAIN(checks)

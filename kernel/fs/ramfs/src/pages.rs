@@ -6,7 +6,7 @@ use crate::Shared;
 use abi::{Cid, Errno, PAGE_SHIFT, PAGE_SIZE};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
-use memory::{Frame, Kind, PageError, PageMap, PageSource, remains};
+use memory::{Frame, Kind, PageError, PageMap, PageSource, let_go};
 use sync::{Rank, SpinLock};
 use vfs::Seals;
 use wait::{Attempt, Sink, Source, Stop};
@@ -283,7 +283,7 @@ impl State {
         match self.frames.split_off(&first) {
             Ok(cut) => {
                 let count = cut.len();
-                remains::leave(cut);
+                let_go(cut);
                 count
             }
             Err(_) => self.frames.truncate(&first),
@@ -307,7 +307,7 @@ impl Drop for Pages {
     fn drop(&mut self) {
         let frames = core::mem::take(&mut self.state.get_mut().frames);
         self.shared.give_pages(frames.len() as u64);
-        remains::leave(frames);
+        let_go(frames);
     }
 }
 

@@ -4,13 +4,12 @@ use super::{Epoll, Interest, Share, Watch};
 use abi::Errno;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::hash::{BuildHasher, BuildHasherDefault};
-use hashbrown::HashTable;
+use fallible::Map;
 use vfs::OpenFile;
 use wait::{Link, Ticket};
 
 /// What an entry is found by: a descriptor's number, and the open file that it had when it was added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     pub descriptor: u32,
     /// The address of the open file, which is not used again as long as the entry refers to it.
@@ -93,24 +92,11 @@ struct Node {
 pub struct List {
     places: Vec<Place>,
     free: Option<u32>,
-    index: HashTable<u32>,
+    index: Map<Key, u32>,
     serial: u64,
     first: Option<u32>,
     last: Option<u32>,
     ready: usize,
-}
-
-fn hash(key: Key) -> u64 {
-    BuildHasherDefault::<crate::futex::Fold>::default()
-        .hash_one(key)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-fn key_at(places: &[Place], place: u32) -> Option<Key> {
-    match places.get(place as usize) {
-        Some(Place::Used { entry, .. }) => Some(entry.key),
-        _ => None,
-    }
 }
 
 impl List {
@@ -121,16 +107,15 @@ impl List {
 
     /// Finds an entry.
     pub fn find(&self, key: Key) -> Option<Handle> {
-        let found = self
-            .index
-            .find(hash(key), |place| key_at(&self.places, *place) == Some(key));
-        found.and_then(|place| match self.places.get(*place as usize) {
-            Some(Place::Used { serial, .. }) => Some(Handle {
-                place: *place,
-                serial: *serial,
-            }),
-            _ => None,
-        })
+        self.index
+            .get(&key)
+            .and_then(|place| match self.places.get(*place as usize) {
+                Some(Place::Used { serial, .. }) => Some(Handle {
+                    place: *place,
+                    serial: *serial,
+                }),
+                _ => None,
+            })
     }
 
     /// Adds what `make` gives for the new entry's handle.
@@ -145,12 +130,7 @@ impl List {
         if self.find(key).is_some() {
             return Err(Errno::EEXIST);
         }
-        let no_memory = |_| Errno::ENOMEM;
         self.places.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        let places = &self.places;
-        self.index
-            .try_reserve(1, |place| key_at(places, *place).map_or(0, hash))
-            .map_err(no_memory)?;
         let place = match self.free {
             Some(place) => place,
             None => u32::try_from(self.places.len()).map_err(|_| Errno::ENOMEM)?,
@@ -164,6 +144,7 @@ impl List {
             node: Node::default(),
             entry: make(handle)?,
         };
+        self.index.insert(key, place)?;
         self.serial += 1;
         match self.places.get_mut(place as usize) {
             Some(old) => {
@@ -174,10 +155,6 @@ impl List {
             }
             None => self.places.push(used),
         }
-        let places = &self.places;
-        self.index.insert_unique(hash(key), place, |place| {
-            key_at(places, *place).map_or(0, hash)
-        });
         Ok(handle)
     }
 
@@ -185,12 +162,7 @@ impl List {
     pub fn remove(&mut self, handle: Handle) -> Option<Entry> {
         let key = self.get(handle)?.key;
         self.unlist(handle.place);
-        if let Ok(indexed) = self
-            .index
-            .find_entry(hash(key), |place| *place == handle.place)
-        {
-            indexed.remove();
-        }
+        self.index.remove(&key);
         let free = Place::Free { next: self.free };
         match core::mem::replace(self.places.get_mut(handle.place as usize)?, free) {
             Place::Used { entry, .. } => {

@@ -6,7 +6,7 @@
 use super::{FutexKey, FutexTable, Waiting};
 use abi::Errno;
 use abi::linux::{FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS};
-use wait::{Attempt, Stop, WaitQueue, Waiter};
+use wait::{Attempt, Present, Stop, WaitQueue, Waiter};
 
 /// Changes the word atomically; answers its old value. It is bound as `unchanged` of [`FutexTable::wait`].
 pub type Change<'a> = &'a mut dyn FnMut(&dyn Fn(u32) -> u32) -> Attempt<u32>;
@@ -164,11 +164,20 @@ impl FutexTable {
                 })?;
             }
         }
-        let rekey = |key| match Waiting::from_key(key) {
+        let for_lock = |key| match Waiting::from_key(key) {
             Waiting::Bound { own, .. } if key == bound(own) => Some(Waiting::Lock(own).key()),
             _ => None,
         };
-        Ok(woken + source.requeue(target, 1 + moved - woken, rekey))
+        let mut present = Present::default();
+        let mut count = woken;
+        while count < 1 + moved
+            && let Some((waiter, key)) =
+                source.take_present(&mut present, |key| for_lock(key).is_some())
+        {
+            target.enrol_keyed(&waiter, for_lock(key).unwrap_or(key));
+            count += 1;
+        }
+        Ok(count)
     }
 }
 

@@ -165,7 +165,7 @@ impl Set {
             return;
         };
         let (rose, zero) = (semaphore.value > before, semaphore.value == 0);
-        self.waiting.wake_where(usize::MAX, None, |waiting| {
+        self.waiting.wake_those(move |waiting| {
             waiting == key(number, Waiting::Rise) && rose
                 || waiting == key(number, Waiting::Zero) && zero
         });

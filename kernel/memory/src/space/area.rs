@@ -85,6 +85,18 @@ impl Area {
         (self.end - self.start) >> PAGE_SHIFT
     }
 
+    /// One that keeps others out of a range.
+    pub(crate) fn inaccessible(start: u64, end: u64) -> Self {
+        Self {
+            start,
+            end,
+            protection: Protection::empty(),
+            maximum: Protection::empty(),
+            mapping: Mapping::Anonymous,
+            name: None,
+        }
+    }
+
     /// The column of `/proc/PID/maps` that names the area; empty for plain anonymous memory.
     #[must_use]
     pub fn label(&self) -> &str {

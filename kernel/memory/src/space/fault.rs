@@ -173,7 +173,7 @@ impl AddressSpace {
         let fits = matches!(area.mapping, Mapping::Stack)
             && area.end - start <= self.stack_limit
             && start >= below.max(self.layout.lowest)
-            && self.size.saturating_add(grown) <= self.limit;
+            && self.sums.size.saturating_add(grown) <= self.limit;
         if !fits {
             return Err(FaultError::NoMapping);
         }
@@ -182,10 +182,12 @@ impl AddressSpace {
             ..area.clone()
         };
         self.areas.reserve(start)?;
-        self.areas.remove(key);
+        if let Some(former) = self.areas.remove(key) {
+            self.sums.remove(&former);
+        }
+        self.sums.add(&grown_area);
         self.areas.insert(start, grown_area)?;
         self.changes += 1;
-        self.size += grown;
         Ok(())
     }
 }

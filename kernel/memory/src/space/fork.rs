@@ -10,7 +10,6 @@
 //! holds for the surroundings of the named addresses, and for all of a parent that has few warm pages. A child of a
 //! large process that calls exec soon pays for little.
 
-use super::area::Area;
 use super::chunk::{self, Chunk, PAGES, SHIFT};
 use super::fault::translations_of;
 use super::map::covering;
@@ -23,6 +22,9 @@ use core::ops::Range;
 
 /// Up to so many warm chunks are translated for the child, wherever they lie.
 const WARM: usize = 16;
+
+/// Areas that one step copies or looks at.
+const AREAS_AT_ONCE: usize = 512;
 
 /// Why a fork does not come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,32 +52,46 @@ impl AddressSpace {
         translations: Box<dyn Translations>,
         near: &[u64],
     ) -> Result<AddressSpace, Errno> {
-        let mut child = self.begin_fork(translations)?;
+        let mut child = self.begin_fork(translations);
         match self.fork_step(&mut child, PageNumber(0), near, u64::MAX) {
             Ok(_) => Ok(child),
             Err(_) => Err(Errno::ENOMEM),
         }
     }
 
-    /// Begins a fork that is done in steps: a child with the areas of this space, but none of its pages.
-    ///
-    /// # Errors
-    /// ENOMEM.
-    pub fn begin_fork(&self, translations: Box<dyn Translations>) -> Result<AddressSpace, Errno> {
+    /// Begins a fork that is done in steps: a child that has nothing yet.
+    #[must_use]
+    pub fn begin_fork(&self, translations: Box<dyn Translations>) -> AddressSpace {
         let mut child = AddressSpace::new(self.owner, self.layout, translations);
-        child.areas = self
-            .areas
-            .try_filter_map(|_, area: &Area| Some(area.clone()))?;
-        child.size = self.size;
+        child.sums = self.sums;
         child.limit = self.limit;
         child.stack_limit = self.stack_limit;
         (child.heap_start, child.heap_end) = (self.heap_start, self.heap_end);
         child.changes = self.changes;
-        Ok(child)
+        child
     }
 
-    /// Gives `child`, of [`AddressSpace::begin_fork`], about `budget` pages from `from` on. Answers where to go on; `None`
-    /// when the child has all. Between two steps programs may run in this space.
+    /// Copies up to `most` areas that the child has not got; answers whether it has all.
+    fn copy_areas(&self, child: &mut AddressSpace, most: usize) -> Result<bool, Full> {
+        let missing = self.areas.len() - child.areas.len();
+        if missing > 0 {
+            let from = child.areas.last_key().map_or(0, |last| last + 1);
+            for (key, area) in self.areas.entries(from).take(most) {
+                child.areas.insert(key, area.clone())?;
+            }
+        }
+        Ok(missing <= most)
+    }
+
+    /// The chunk from which on a step that begins at `first` leaves the rest to the next one, on account of its areas.
+    fn chunk_beyond_areas(&self, first: u64) -> u64 {
+        let start = first << SHIFT << PAGE_SHIFT;
+        let beyond = covering(&self.areas, start, u64::MAX).nth(AREAS_AT_ONCE);
+        beyond.map_or(u64::MAX, |area| area.start >> PAGE_SHIFT >> SHIFT)
+    }
+
+    /// Gives `child`, of [`AddressSpace::begin_fork`], areas, then about `budget` pages from `from` on. Answers where to go on;
+    /// `None` when the child has all. Between two steps programs may run in this space.
     ///
     /// # Errors
     /// [`ForkError`]; this space is as before, but for writes that fault once.
@@ -89,13 +105,23 @@ impl AddressSpace {
         if self.changes != child.changes {
             return Err(ForkError::Changed);
         }
+        let whole = budget == u64::MAX;
+        let most = if whole { usize::MAX } else { AREAS_AT_ONCE };
+        if !self.copy_areas(child, most)? {
+            return Ok(Some(from));
+        }
         let all_warm = self.is_little_warm();
         let first = from.0 >> SHIFT;
         let (mut left, mut next) = (budget.max(PAGES), None);
+        let beyond = if whole {
+            u64::MAX
+        } else {
+            self.chunk_beyond_areas(first)
+        };
         for (key, chunk) in self.chunks.entries(first) {
             let count = u64::from(chunk.present.count_ones());
-            if count > left {
-                next = Some(key);
+            if count > left || key >= beyond {
+                next = Some(key.min(beyond));
                 break;
             }
             left -= count;
@@ -110,7 +136,7 @@ impl AddressSpace {
                 child.chunks.insert(key, copy)?;
             }
         }
-        let keys = first..next.unwrap_or(u64::MAX >> SHIFT);
+        let keys = first..next.unwrap_or(beyond.min(u64::MAX >> SHIFT));
         self.protect_shared_pages(child, &keys);
         child.install_warm(self, &keys, near, all_warm);
         Ok(next.map(|key| PageNumber(key << SHIFT)))

@@ -106,7 +106,7 @@ impl AddressSpace {
 
     /// Puts `area` where it says; what is there is unmapped when it may be replaced, and must not exist otherwise.
     pub(super) fn put_area(&mut self, area: Area, replace: bool) -> Result<(), Errno> {
-        let (start, end, pages) = (area.start, area.end, area.pages());
+        let (start, end) = (area.start, area.end);
         self.check_room(start, end, replace)?;
         if replace {
             self.cut(start)?;
@@ -117,17 +117,20 @@ impl AddressSpace {
         if replace {
             self.remove_areas(start, end);
         }
+        let mut sums = self.sums;
+        sums.add(&area);
         self.areas.insert(start, area)?;
-        self.size += pages;
+        self.sums = sums;
         self.join(start, end);
         Ok(())
     }
 
     /// Whether the limit and the number of areas allow one more.
     fn check_room(&self, start: u64, end: u64, replace: bool) -> Result<(), Errno> {
-        let hidden = if replace { self.covered(start, end) } else { 0 };
         let pages = (end - start) >> PAGE_SHIFT;
-        let fits = (self.size - hidden).saturating_add(pages) <= self.limit;
+        let fits_without =
+            |hidden: u64| (self.sums.size - hidden).saturating_add(pages) <= self.limit;
+        let fits = fits_without(0) || replace && fits_without(self.covered(start, end));
         // Cutting an area in two at each end, and the new one.
         if fits && self.areas.len() + 3 <= MAX_AREAS {
             Ok(())
@@ -181,6 +184,49 @@ impl AddressSpace {
         Some(next)
     }
 
+    /// Makes one of the first areas of a range whose pages have been dropped and which is about to be unmapped or replaced as a
+    /// whole, when they are many, so that the operation itself has few left: answers whether there may be more to do. A
+    /// program cannot access that one.
+    pub fn merge(&mut self, address: u64, length: u64) -> bool {
+        let Some(end) = round_up(length).and_then(|length| address.checked_add(length)) else {
+            return false;
+        };
+        let (first, beyond) = {
+            let mut inside = self.areas.entries(address).map(|(key, _)| key);
+            (inside.next(), inside.nth(AREAS_AT_ONCE))
+        };
+        let (Some(start), Some(next)) = (first, beyond.filter(|next| *next < end)) else {
+            return false;
+        };
+        let merged = Area::inaccessible(start, next);
+        // There is room for one where there were many.
+        self.remove_areas(start, next);
+        self.sums.add(&merged);
+        if self.areas.insert(start, merged.clone()).is_err() {
+            self.sums.remove(&merged);
+        }
+        true
+    }
+
+    /// How many bytes of a range have some hundred areas: all, or up to the start of another area.
+    #[must_use]
+    pub fn some_areas(&self, address: u64, length: u64) -> u64 {
+        /// Areas that are looked at in one step.
+        const LOOKED_AT: usize = 512;
+        let beyond = self
+            .covering(address, address.saturating_add(length))
+            .nth(LOOKED_AT);
+        beyond.map_or(length, |area| area.start - address)
+    }
+
+    /// Whether all of a range is mapped.
+    #[must_use]
+    pub fn is_mapped(&self, address: u64, length: u64) -> bool {
+        round_up(length).is_some_and(|length| {
+            self.is_inside(address, length) && self.is_covered(address, address + length)
+        })
+    }
+
     /// How many bytes of a range can be dealt with in one step of about `budget` pages that exist, and of some areas: all,
     /// or up to the end of a whole page. A range that wraps or ends beyond the program's addresses is left whole, for the operation to
     /// refuse.
@@ -212,7 +258,7 @@ impl AddressSpace {
         self.changes += 1;
         self.zap(Self::page_range(start, end));
         while let Some((key, area)) = self.areas.at_or_above(start).filter(|(key, _)| *key < end) {
-            self.size -= area.pages();
+            self.sums.remove(area);
             self.areas.remove(key);
         }
         let free_up_to = self.areas.at_or_above(end).map_or(u64::MAX, |(key, _)| key);
@@ -286,7 +332,9 @@ impl AddressSpace {
             let Some(area) = self.areas.get_mut(at) else {
                 break;
             };
+            self.sums.remove(area);
             let before = core::mem::replace(&mut area.protection, protection);
+            self.sums.add(area);
             let pages = Self::page_range(area.start, area.end);
             at = area.end;
             self.reprotect(pages, before, protection);
@@ -346,7 +394,7 @@ impl AddressSpace {
     }
 
     /// Removes the translations of `pages`; the pages stay.
-    fn uninstall(&mut self, pages: Range<u64>) {
+    pub(super) fn uninstall(&mut self, pages: Range<u64>) {
         for (first, count) in chunk::runs(&self.chunks, pages.clone(), |chunk| chunk.installed) {
             self.translations.remove(first, count);
         }
@@ -449,8 +497,16 @@ impl AddressSpace {
             .sum()
     }
 
+    /// Whether areas cover a range without a hole.
     pub(super) fn is_covered(&self, start: u64, end: u64) -> bool {
-        self.covered(start, end) == (end - start) >> PAGE_SHIFT
+        let mut at = start;
+        for area in self.covering(start, end) {
+            if area.start > at {
+                return false;
+            }
+            at = area.end;
+        }
+        at >= end
     }
 
     /// Cuts the area that lies across `address` in two.
@@ -468,6 +524,8 @@ impl AddressSpace {
             ..area.clone()
         };
         self.areas.insert(address, upper)?;
+        // A fork in steps must not get the upper part beside the whole.
+        self.changes += 1;
         if let Some(lower) = self.areas.get_mut(key) {
             lower.end = address;
         }

@@ -23,6 +23,7 @@ mod map;
 mod place;
 mod remap;
 mod residence;
+mod sums;
 
 pub use abi::mmu::Access;
 pub use area::{Advice, Area, Backing, Fixed, MapRequest, Mapping, RemapFlags};
@@ -31,11 +32,12 @@ pub use fork::ForkError;
 
 use crate::frames::{Frame, Kind};
 use crate::sorted::{Full, Sorted};
-use abi::mmu::{PageNumber, Protection, Translations};
+use abi::mmu::{PageNumber, Translations};
 use abi::{Cid, Errno, PAGE_SHIFT, Pages};
 use alloc::boxed::Box;
 use chunk::Chunk;
 use place::Holes;
+use sums::Sums;
 
 /// The most areas one space may have (`vm.max_map_count`).
 pub const MAX_AREAS: usize = 65530;
@@ -126,8 +128,7 @@ pub struct AddressSpace {
     /// By page number divided by [`chunk::PAGES`]; none is without pages.
     chunks: Sorted<Chunk>,
     holes: Holes,
-    /// Pages of all areas.
-    size: u64,
+    sums: Sums,
     /// Grows with every change of the areas.
     changes: u64,
     limit: u64,
@@ -148,7 +149,7 @@ impl AddressSpace {
             areas: Sorted::new(),
             chunks: Sorted::new(),
             holes: Holes::below(layout.mappings_below),
-            size: 0,
+            sums: Sums::default(),
             changes: 0,
             limit: u64::MAX,
             stack_limit: 8 << 20,
@@ -187,7 +188,7 @@ impl AddressSpace {
             self.translations.discard();
             self.changes += 1;
             self.holes = Holes::below(self.layout.mappings_below);
-            self.size = 0;
+            self.sums = Sums::default();
             (self.heap_start, self.heap_end) = (0, 0);
             for _ in 0..budget {
                 if self.areas.pop().is_none() {
@@ -233,21 +234,13 @@ impl AddressSpace {
     pub fn statistics(&self) -> Statistics {
         let mut numbers = Statistics {
             size: self.size(),
+            text: Pages(self.sums.text),
+            data: Pages(self.sums.data),
             ..Statistics::default()
         };
         for (_, chunk) in self.chunks.iter() {
             numbers.resident += Pages(u64::from(chunk.present.count_ones()));
             numbers.shared += Pages(u64::from((chunk.present & !chunk.own).count_ones()));
-        }
-        for (_, area) in self.areas.iter() {
-            let pages = Pages(area.pages());
-            if area.protection.contains(Protection::WRITE) {
-                if !area.mapping.is_shared() {
-                    numbers.data += pages;
-                }
-            } else if area.protection.contains(Protection::EXECUTE) {
-                numbers.text += pages;
-            }
         }
         numbers
     }
@@ -262,7 +255,7 @@ impl AddressSpace {
     /// Pages of all areas (VmSize).
     #[must_use]
     pub fn size(&self) -> Pages {
-        Pages(self.size)
+        Pages(self.sums.size)
     }
 
     /// The pages that exist, by address, with whether each is the space's own and not an object's (core dumps,
@@ -318,7 +311,7 @@ impl AddressSpace {
     #[cfg(any(test, feature = "host"))]
     pub fn check(&self) {
         let mut end = self.layout.lowest;
-        let mut size = 0;
+        let mut sums = Sums::default();
         for (start, area) in self.areas.iter() {
             assert!(
                 start == area.start
@@ -326,9 +319,10 @@ impl AddressSpace {
                     && area.end > start
                     && area.end <= self.layout.user_limit
             );
-            (end, size) = (area.end, size + area.pages());
+            end = area.end;
+            sums.add(area);
         }
-        assert_eq!(size, self.size);
+        assert_eq!(sums, self.sums);
         for (key, chunk) in self.chunks.iter() {
             assert_ne!(chunk.present, 0, "an empty chunk");
             for slot in 0..chunk::PAGES {

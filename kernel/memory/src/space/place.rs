@@ -2,7 +2,8 @@
 
 use super::area::Mapping;
 use super::fault::STACK_GAP;
-use super::{AddressSpace, Area};
+use super::{AddressSpace, Area, chunk};
+use abi::PAGE_SHIFT;
 
 /// What is known of holes, so that placing many mappings does not walk over all of them each time.
 pub(super) struct Holes {
@@ -62,6 +63,21 @@ impl AddressSpace {
         }
         self.holes = Holes::below(top);
         self.search(top, length)
+    }
+
+    /// As [`AddressSpace::find_hole`], for what is moved there from `old`: a large mapping lies in it as there in chunks, so
+    /// that these move as they are.
+    pub(super) fn find_hole_like(&mut self, old: u64, length: u64) -> Option<u64> {
+        /// From so many bytes on.
+        const LARGE: u64 = 1 << 20;
+        const CHUNK: u64 = chunk::PAGES << PAGE_SHIFT;
+        if length >= LARGE
+            && let Some(wider) = length.checked_add(CHUNK)
+            && let Some(place) = self.find_hole(wider)
+        {
+            return Some(place + old.wrapping_sub(place) % CHUNK);
+        }
+        self.find_hole(length)
     }
 
     fn search(&mut self, from: u64, length: u64) -> Option<u64> {

@@ -61,7 +61,8 @@ impl AddressSpace {
         if !flags.contains(RemapFlags::MAY_MOVE) {
             return Err(Errno::ENOMEM);
         }
-        let target = self.find_hole(new_length).ok_or(Errno::ENOMEM)?;
+        let target = self.find_hole_like(old, new_length);
+        let target = target.ok_or(Errno::ENOMEM)?;
         self.move_area(area, old..end, target, new_length)
     }
 
@@ -90,6 +91,78 @@ impl AddressSpace {
         };
         let whole = aligned(old) && aligned(dropped.0) && self.is_inside(dropped.0, dropped.1);
         whole.then_some(dropped)
+    }
+
+    /// The range, as address and length, whose pages [`AddressSpace::remap`] with these arguments may move.
+    #[must_use]
+    pub fn remap_moves(
+        &self,
+        old: u64,
+        old_length: u64,
+        new_length: u64,
+        flags: RemapFlags,
+    ) -> Option<(u64, u64)> {
+        let (old_length, new_length) = (round_up(old_length)?, round_up(new_length)?);
+        let end = old.checked_add(old_length)?;
+        let area = self.area_at(old).filter(|area| end <= area.end)?;
+        let stays = new_length <= old_length
+            || area.end == end && self.is_free(end, old.saturating_add(new_length));
+        let may_move = flags.contains(RemapFlags::MAY_MOVE);
+        let moves = flags.contains(RemapFlags::FIXED) || !stays;
+        (may_move && moves && aligned(old)).then_some((old, old_length))
+    }
+
+    /// Removes translations of a range that is about to move, so that the move has few left: those of about `budget` pages,
+    /// from the beginning. Answers where to go on; `None` at the end.
+    pub fn loosen(&mut self, address: u64, length: u64, budget: u64) -> Option<u64> {
+        let length = round_up(length)?;
+        let part = self.part(address, length, budget);
+        let next = address.checked_add(part)?;
+        self.uninstall(Self::page_range(address, next));
+        (part < length).then_some(next)
+    }
+
+    /// Bytes that [`AddressSpace::remap`] is asked for at a time when [`AddressSpace::moves_in_parts`] says so.
+    pub const MOVED_PART: u64 = 4 << 20;
+
+    /// Whether [`AddressSpace::remap`] with these arguments would take long: much is moved, and lies at its new place in other
+    /// chunks. Then a caller moves it part by part, at each of which a page is at its old place or at the new one.
+    #[must_use]
+    pub fn moves_in_parts(
+        &self,
+        old: u64,
+        old_length: u64,
+        new_length: u64,
+        flags: RemapFlags,
+        new: u64,
+    ) -> bool {
+        let Some(end) = old.checked_add(old_length) else {
+            return false;
+        };
+        let is_odd = !(new.wrapping_sub(old) >> PAGE_SHIFT).is_multiple_of(PAGES);
+        let lengths = [old_length, new_length];
+        let valid = flags.contains(RemapFlags::FIXED | RemapFlags::MAY_MOVE)
+            && lengths.iter().all(|length| aligned(*length))
+            && aligned(old)
+            && aligned(new)
+            && new >= self.layout.lowest
+            && self.is_inside(old, old_length)
+            && self.is_inside(new, new_length)
+            && !(new < end && old < new + new_length)
+            && self.area_at(old).is_some_and(|area| end <= area.end);
+        valid && is_odd && old_length.min(new_length) > Self::MOVED_PART
+    }
+
+    /// Unmaps the range to which something of `leaving` bytes moves part by part, and keeps it from others until then.
+    ///
+    /// # Errors
+    /// ENOMEM: as [`AddressSpace::remap`].
+    pub fn hold(&mut self, leaving: u64, new: u64, length: u64) -> Result<(), Errno> {
+        if self.areas.len() + 6 > MAX_AREAS {
+            return Err(Errno::ENOMEM);
+        }
+        self.unmap(new, length)?;
+        self.put_moved(Area::inaccessible(new, new + length), leaving)
     }
 
     fn move_to_fixed(
@@ -143,12 +216,32 @@ impl AddressSpace {
             ..area
         };
         let (from, to) = (Self::page_range(old.start, old.end), target >> PAGE_SHIFT);
-        self.make_chunks(from.clone(), to)?;
-        if let Err(error) = self.put_moved(moved, old.end - old.start) {
+        let Parts { whole, edges } = Parts::of(&from, to);
+        let prepared = edges
+            .iter()
+            .try_for_each(|(edge, to)| self.make_chunks(edge.clone(), *to));
+        let prepared = prepared.and_then(|()| {
+            self.put_moved(moved, old.end - old.start)?;
+            self.translations
+                .remove(PageNumber(from.start), from.end - from.start);
+            let (start, end, to) = whole;
+            let shifted = self
+                .chunks
+                .shift(start, end, to, |chunk| chunk.installed = 0);
+            if shifted.is_err()
+                && let Some(moved) = self.areas.remove(target)
+            {
+                self.sums.remove(&moved);
+            }
+            shifted.map_err(Errno::from)
+        });
+        if let Err(error) = prepared {
             self.drop_empty_chunks(to, from.end - from.start);
             return Err(error);
         }
-        self.move_pages(from, to);
+        for (edge, to) in edges {
+            self.move_pages(edge, to);
+        }
         self.remove_areas(old.start, old.end);
         self.join(target, target + length);
         Ok(target)
@@ -156,13 +249,15 @@ impl AddressSpace {
 
     /// Puts the area at its new place; the `leaving` bytes at the old one do not count against the limit.
     fn put_moved(&mut self, moved: Area, leaving: u64) -> Result<(), Errno> {
-        let (start, pages) = (moved.start, moved.pages());
-        if (self.size - (leaving >> PAGE_SHIFT)).saturating_add(pages) > self.limit {
+        let pages = moved.pages();
+        if (self.sums.size - (leaving >> PAGE_SHIFT)).saturating_add(pages) > self.limit {
             return Err(Errno::ENOMEM);
         }
-        self.areas.insert(start, moved)?;
+        let mut sums = self.sums;
+        sums.add(&moved);
+        self.areas.insert(moved.start, moved)?;
         self.changes += 1;
-        self.size += pages;
+        self.sums = sums;
         Ok(())
     }
 
@@ -210,10 +305,8 @@ impl AddressSpace {
         Some((key << SHIFT) + u64::from(slots.trailing_zeros()))
     }
 
-    /// Moves pages into chunks that exist.
+    /// Moves pages, which have no translations any more, into chunks that exist.
     fn move_pages(&mut self, from: Range<u64>, to: u64) {
-        self.translations
-            .remove(PageNumber(from.start), from.end - from.start);
         let mut next = 0;
         while let Some((key, slots)) = self.next_chunk(next, &from) {
             next = key + 1;
@@ -228,6 +321,36 @@ impl AddressSpace {
         }
         // Only now: a page may move within its chunk.
         self.drop_empty_chunks(from.start, from.end - from.start);
+    }
+}
+
+/// Pages that move: whole chunks, which only get other keys, and the rest.
+struct Parts {
+    /// First and last key, and the first one's new key.
+    whole: (u64, u64, u64),
+    /// What lies before them and after them, or all, and where it goes.
+    edges: [(Range<u64>, u64); 2],
+}
+
+impl Parts {
+    /// Of the pages `from`, which come to begin at `to`.
+    fn of(from: &Range<u64>, to: u64) -> Self {
+        let (first, last) = (from.start.div_ceil(PAGES), from.end >> SHIFT);
+        let by = to.wrapping_sub(from.start);
+        if !by.is_multiple_of(PAGES) || first >= last {
+            return Self {
+                whole: (0, 0, 0),
+                edges: [(from.clone(), to), (from.end..from.end, to)],
+            };
+        }
+        let (start, end) = (first << SHIFT, last << SHIFT);
+        Self {
+            whole: (first, last, start.wrapping_add(by) >> SHIFT),
+            edges: [
+                (from.start..start, to),
+                (end..from.end, end.wrapping_add(by)),
+            ],
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 use abi::Cid;
 use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, Translations};
 use memory::frames::Kind;
+use memory::space::{Fixed, MapRequest, Mapping};
 use memory::{Access, AddressSpace, FaultError, Frame, PageError, PageSource, host};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -167,4 +168,22 @@ impl PageSource for File {
     fn dirtied(&self, index: u64) {
         self.dirty.lock().unwrap().insert(index);
     }
+}
+
+/// A request for memory at an address, or anywhere for 0.
+pub fn request(hint: u64, pages: u64, mapping: Mapping) -> MapRequest {
+    MapRequest {
+        hint,
+        fixed: if hint == 0 { Fixed::No } else { Fixed::Replace },
+        length: pages * 4096,
+        protection: Protection::READ | Protection::WRITE,
+        maximum: Protection::all(),
+        mapping,
+        name: None,
+    }
+}
+
+/// A request for memory from nowhere.
+pub fn anonymous(hint: u64, pages: u64) -> MapRequest {
+    request(hint, pages, Mapping::Anonymous)
 }

@@ -137,7 +137,7 @@ fn vfs0002_the_lowest_gap_is_found_behind_full_words() {
     let mut numbers = Numbers::new();
     for number in 0..64 * 64 * 2 {
         assert_eq!(numbers.lowest_free(0), number);
-        numbers.reserve(number).expect("memory");
+        numbers.reserve(number as usize + 1).expect("memory");
         numbers.set(number);
     }
     for gap in [4095, 4096, 64, 63, 8191] {
@@ -145,9 +145,50 @@ fn vfs0002_the_lowest_gap_is_found_behind_full_words() {
         assert_eq!(numbers.lowest_free(0), gap);
         assert_eq!(numbers.lowest_free(gap), gap);
         assert_eq!(numbers.lowest_free(gap + 1), 8192);
-        numbers.reserve(gap).expect("memory");
+        numbers.reserve(gap as usize + 1).expect("memory");
         numbers.set(gap);
     }
+}
+
+/// VFS0004: a copy that is made part by part has each descriptor as it was when its part was copied, and finds its gaps.
+#[test]
+fn vfs0004_a_large_table_is_copied_in_parts() {
+    let counted = Arc::new(Counted::default());
+    let mut table = FileTable::new();
+    let count = 2 * PART as u32 + 77;
+    for number in 0..count {
+        let file = open(&counted);
+        assert_eq!(
+            table.insert(file, number % 2 == 0, 0, u32::MAX),
+            Ok(Descriptor(number))
+        );
+    }
+    let mut copy = FileTable::new();
+    assert!(table.is_large());
+    assert_eq!(table.copy_part(&mut copy), Ok(false));
+    // Behind the part that has been copied, and before it.
+    drop(table.remove(Descriptor(5)));
+    drop(table.remove(Descriptor(PART as u32 + 5)));
+    assert_eq!(table.copy_part(&mut copy), Ok(false));
+    let file = open(&counted);
+    assert_eq!(
+        table.insert(file, true, count, u32::MAX),
+        Ok(Descriptor(count))
+    );
+    assert_eq!(table.copy_part(&mut copy), Ok(true));
+    assert!(copy.get(Descriptor(5)).is_ok());
+    assert_eq!(
+        copy.get(Descriptor(PART as u32 + 5)).err(),
+        Some(Errno::EBADF)
+    );
+    assert_eq!(copy.close_on_exec(Descriptor(count)), Ok(true));
+    assert_eq!(copy.iter_from(0).count() as u32, count);
+    let gap = copy.insert(open(&counted), false, 0, u32::MAX);
+    assert_eq!(gap, Ok(Descriptor(PART as u32 + 5)));
+    let next = copy.insert(open(&counted), false, 0, u32::MAX);
+    assert_eq!(next, Ok(Descriptor(count + 1)));
+    drop((table, copy));
+    assert_eq!(counted.0.load(Ordering::Relaxed), 0);
 }
 
 #[test]

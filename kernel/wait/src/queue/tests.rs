@@ -61,9 +61,29 @@ fn keys_select_who_is_woken_and_moved() {
         queue.enrol_keyed(&Waiter::new(thread.clone(), Ticket(0)), key as u64);
     }
     assert_eq!(queue.wake_where(9, None, |key| key & 1 == 1), 2);
-    assert_eq!(queue.requeue(&other, 1, |_| Some(9)), 1);
+    let first = queue.take_present(&mut Present::default(), |_| true);
+    other.enrol_keyed(&first.expect("the first").0, 9);
     assert_eq!(other.wake_where(9, None, |key| key == 9), 1);
     assert!(queue.wake_one());
+}
+
+/// WAIT0033: whoever deals with those present in steps leaves out who has come since, also after the number was kept
+/// elsewhere.
+#[test]
+fn wait0033_those_present_are_told_from_newcomers() {
+    let queue = WaitQueue::new();
+    let threads: Vec<_> = (0..4).map(|_| Arc::new(Thread::default())).collect();
+    let enrol = |thread: &Arc<Thread>| queue.enrol(&Waiter::new(thread.clone(), Ticket(0)));
+    threads.iter().take(3).for_each(enrol);
+    let mut present = Present::default();
+    assert!(queue.take_present(&mut present, |_| true).is_some());
+    threads.iter().skip(3).for_each(enrol);
+    let mut later = Present::below(present.end());
+    assert!(queue.take_present(&mut later, |_| true).is_some());
+    assert!(queue.take_present(&mut later, |_| true).is_some());
+    assert!(queue.take_present(&mut later, |_| true).is_none());
+    assert!(queue.wake_one());
+    assert_eq!(threads[3].woken.load(Ordering::SeqCst), 1);
 }
 
 #[test]
