@@ -192,6 +192,10 @@ check FUTEX0002 'a wait on several words tells which of them it was' <<'END'
 $T/futexes among
 END
 
+check FUTEX0003 'the owner of a lock runs with the priority of who waits for it' <<'END'
+$T/futexes lent
+END
+
 check EVENT0047 'a program goes on whose POSIX timers are shorter than a signal takes, and is told what it missed' <<'END'
 timeout -s KILL 20 $T/timers short-timer
 END

@@ -11,6 +11,7 @@ use abi::Errno;
 use alloc::boxed::Box;
 use core::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use fallible::{Map, NoMemory};
+pub use owned::Contender;
 use sync::{Guard, Rank, SpinLock};
 use wait::{Attempt, Stop, WaitQueue, Waiter};
 use waiting::Waiting;
