@@ -127,6 +127,7 @@ fn segment(out: &mut Text, segment: &SegmentStatus) -> Result {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use super::*;
 
