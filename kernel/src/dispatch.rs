@@ -118,7 +118,7 @@ impl Slice {
 }
 
 /// Takes what an interrupt would bring; answers what time it is.
-fn look() -> Ticks {
+pub fn look() -> Ticks {
     let system = system();
     system.serve_interrupts();
     let now = arch::time::now();

@@ -30,6 +30,7 @@ pub mod family;
 pub mod file_signals;
 mod first;
 pub mod hotplug;
+mod inheritance;
 #[cfg(debug_assertions)]
 pub mod injection;
 mod job;

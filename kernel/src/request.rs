@@ -12,7 +12,7 @@
 
 use crate::aio::Asked;
 use crate::outcome::Continuation;
-use crate::ring::Ring;
+use crate::ring::{Buffer, Ring};
 use crate::system::system;
 use crate::thread::Thread;
 use crate::timers::{Timeout, TimerHandle};
@@ -57,10 +57,10 @@ pub enum Target {
 }
 
 impl Target {
-    /// Tells the program what has become of a request; `late` when that was not at once.
-    pub fn complete(&self, entry: &UringEntry, result: i32, late: bool) {
+    /// Tells the program what has become of a request, with IORING_CQE_F_ flags; `late` when that was not at once.
+    pub fn complete(&self, entry: &UringEntry, result: i32, flags: u32, late: bool) {
         match self {
-            Target::Ring(ring) => ring.complete(entry, result, late),
+            Target::Ring(ring) => ring.complete(entry, result, flags, late),
             Target::Context(asked) => asked.complete(entry, result),
         }
     }
@@ -104,6 +104,12 @@ pub struct Work {
     pub limited_by: Option<Arc<Request>>,
     /// It was not done at once.
     pub waited: bool,
+    /// The buffer that was chosen for it.
+    pub buffer: Option<Buffer>,
+    /// IORING_CQE_F_ flags of its completion.
+    pub flags: u32,
+    /// Its call is made again after this result.
+    pub repeats: bool,
 }
 
 #[derive(Default)]

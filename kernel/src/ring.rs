@@ -6,14 +6,18 @@
 //!
 //! Lock: `state`, of rank `Stream`. Whoever waits for completions is woken under it.
 
+mod buffers;
+
+pub use buffers::{Buffer, Groups, Next};
+
 use crate::special;
 use crate::submitters::Submitters;
 use crate::thread::Thread;
 use crate::user::Segment;
 use abi::Errno;
-use abi::linux::{UringCompletion, UringEntry, UringFlags};
+use abi::linux::{IORING_CQE_F_MORE, UringCompletion, UringEntry, UringFlags};
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -51,10 +55,30 @@ pub struct State {
     pub files: Vec<Option<Arc<OpenFile>>>,
     /// A counter of events for completions.
     pub events: Option<Events>,
+    /// Groups of buffers.
+    pub groups: Groups,
+    /// Entries that were begun and are not done.
+    unfinished: usize,
+    /// What waits for everything before it, or behind something that does (IOSQE_IO_DRAIN).
+    held_back: VecDeque<HeldBack>,
     /// Completions so far, and 1.
     count: u64,
     /// Threads that have submitted something.
     users: Submitters,
+}
+
+/// A chain of entries that was taken and is not begun, and who has submitted it.
+struct HeldBack {
+    worker: Weak<Thread>,
+    chain: VecDeque<UringEntry>,
+}
+
+/// Entries that have been taken from a ring.
+pub enum Submitted {
+    /// They are to be begun.
+    Chain(VecDeque<UringEntry>),
+    /// So many are begun later.
+    HeldBack(usize),
 }
 
 /// Where completions are counted.
@@ -81,6 +105,9 @@ impl Ring {
             buffers: Vec::new(),
             files: Vec::new(),
             events: None,
+            groups: Groups::default(),
+            unfinished: 0,
+            held_back: VecDeque::new(),
             count: 1,
             users: Submitters::new(),
         };
@@ -115,16 +142,17 @@ impl Ring {
         self.state.lock().users.alive()
     }
 
-    /// Takes entries up to one that no other is linked to, at most `most`; none when there is nothing.
+    /// Takes entries up to one that no other is linked to, at most `most`, for a thread to begin; none when there is nothing.
     ///
     /// # Errors
     /// EBUSY as long as completions are kept that do not fit, ENOMEM.
-    pub fn take_chain(&self, most: usize) -> Result<VecDeque<UringEntry>, Errno> {
+    pub fn take_chain(&self, worker: &Arc<Thread>, most: usize) -> Result<Submitted, Errno> {
         let mut state = self.state.lock();
         state.rings.flush();
         if state.rings.has_overflowed() {
             return Err(Errno::EBUSY);
         }
+        state.held_back.try_reserve(1).map_err(NoMemory::from)?;
         let mut chain = VecDeque::new();
         let links = UringFlags::IO_LINK | UringFlags::IO_HARDLINK;
         while chain.len() < most {
@@ -140,19 +168,49 @@ impl Ring {
                 Some(Taken::Nothing) | None => break,
             }
         }
-        Ok(chain)
+        let count = chain.len();
+        let waits = drains(&chain) && state.unfinished > 0 || !state.held_back.is_empty();
+        if waits && count > 0 {
+            let worker = Arc::downgrade(worker);
+            state.held_back.push_back(HeldBack { worker, chain });
+            return Ok(Submitted::HeldBack(count));
+        }
+        state.unfinished += count;
+        Ok(Submitted::Chain(chain))
     }
 
-    /// Tells the program what has become of an entry; `late` when that was not at once.
-    pub fn complete(&self, entry: &UringEntry, result: i32, late: bool) {
-        let flags = UringFlags::from_bits_retain(entry.flags);
-        if result >= 0 && flags.contains(UringFlags::CQE_SKIP_SUCCESS) {
+    /// The next of what was held back that may begin now, and who begins it.
+    pub fn release(&self) -> Option<(Arc<Thread>, VecDeque<UringEntry>)> {
+        let mut state = self.state.lock();
+        while let Some(next) = state.held_back.front() {
+            if drains(&next.chain) && state.unfinished > 0 {
+                return None;
+            }
+            let HeldBack { worker, chain } = state.held_back.pop_front()?;
+            // What a thread has submitted ends with it.
+            if let Some(worker) = worker.upgrade() {
+                state.unfinished += chain.len();
+                return Some((worker, chain));
+            }
+        }
+        None
+    }
+
+    /// Tells the program what has become of an entry, with IORING_CQE_F_ flags; `late` when that was not at once.
+    pub fn complete(&self, entry: &UringEntry, result: i32, flags: u32, late: bool) {
+        let more = flags & IORING_CQE_F_MORE != 0;
+        if !more {
+            let mut state = self.state.lock();
+            state.unfinished = state.unfinished.saturating_sub(1);
+        }
+        let skips = UringFlags::from_bits_retain(entry.flags);
+        if result >= 0 && skips.contains(UringFlags::CQE_SKIP_SUCCESS) {
             return;
         }
         let completion = UringCompletion {
             user_data: entry.user_data,
             res: result,
-            flags: 0,
+            flags,
         };
         let events = {
             let mut state = self.state.lock();
@@ -241,9 +299,19 @@ impl Ring {
     /// Everything that was submitted is to end; the threads that have submitted it see to that.
     fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        let users = core::mem::take(&mut self.state.lock().users);
+        let (users, _held_back) = {
+            let mut state = self.state.lock();
+            let held_back = core::mem::take(&mut state.held_back);
+            (core::mem::take(&mut state.users), held_back)
+        };
         users.orphan();
     }
+}
+
+/// Whether a chain begins only when everything before it is done.
+fn drains(chain: &VecDeque<UringEntry>) -> bool {
+    let drains = |entry: &UringEntry| entry.flags & UringFlags::IO_DRAIN.bits() != 0;
+    chain.front().is_some_and(drains)
 }
 
 /// The file of a ring.

@@ -12,6 +12,7 @@
 
 use crate::calls::core_file::CoreDump;
 use crate::confinement::Confinement;
+use crate::inheritance::Inheritance;
 use crate::others;
 use crate::outcome::{Continuation, Wait};
 use crate::process::{Process, TaskName};
@@ -69,6 +70,8 @@ pub struct Thread {
     pub robust_list: AtomicU64,
     /// Its restartable sequences.
     pub rseq: Rseq,
+    /// What it has been lent for its locks.
+    pub inheritance: Inheritance,
     /// Which calls it may make.
     pub confinement: Confinement,
     /// Class and level in which it would use disks (`man 2 ioprio_set`).
@@ -163,6 +166,7 @@ impl Thread {
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
             rseq: Rseq::new(),
+            inheritance: Inheritance::new(),
             confinement: Confinement::new(),
             io_priority: AtomicU32::new(0),
             requests: Requests::new(),
@@ -279,8 +283,11 @@ impl Thread {
         self.waiting.lock().entity
     }
 
-    /// What the thread asks of the scheduler.
+    /// What the thread asks of the scheduler, whatever it has been lent.
     pub fn attributes(&self) -> Attributes {
+        if let Some(own) = self.inheritance.own() {
+            return own;
+        }
         let found = self.entity().and_then(|entity| {
             let read = |scheduler: &mut Scheduler| scheduler.attributes(entity).ok();
             system().dispatch.with(read)

@@ -196,6 +196,10 @@ check EVENT0061 'words of futexes may lie in pages that nobody has touched, and 
 $T/futexes untouched
 END
 
+check FUTEX0003 'the owner of a lock runs with the priority of who waits for it' <<'END'
+$T/futexes lent
+END
+
 check EVENT0047 'a program goes on whose POSIX timers are shorter than a signal takes, and is told what it missed' <<'END'
 timeout -s KILL 20 $T/timers short-timer
 END

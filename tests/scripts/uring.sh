@@ -114,3 +114,19 @@ END
 check AIO0006 'a thousand requests are made at once' <<'END'
 $T/aio many
 END
+
+check URING0090 'an entry that drains begins when all before it is done' <<'END'
+$T/uring_groups drains
+END
+
+check URING0091 'poll and accept have results again and again' <<'END'
+$T/uring_groups repeated
+END
+
+check URING0092 'a buffer of a group is chosen when there is something to put into it' <<'END'
+$T/uring_groups groups
+END
+
+check URING0093 'a group of buffers may be a ring in the memory of the program' <<'END'
+$T/uring_groups buffer-ring
+END

@@ -12,6 +12,7 @@ use abi::Errno;
 use alloc::boxed::Box;
 use core::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use fallible::{Map, NoMemory};
+pub use owned::Contender;
 use sync::{Guard, Rank, SpinLock};
 use wait::{Attempt, Present, Stop, WaitQueue, Waiter};
 use waiting::Waiting;

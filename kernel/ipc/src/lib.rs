@@ -50,7 +50,7 @@ pub use channel::{Channel, ChannelEnd, ChannelKind, Directions, Received};
 pub use datagram::DatagramSocket;
 pub use epoll::{Epoll, Flags as EpollFlags, Interest, Ready};
 pub use event::EventCounter;
-pub use futex::{Dealt, FutexKey, FutexTable, Rest, WakeOperation};
+pub use futex::{Contender, Dealt, FutexKey, FutexTable, Rest, WakeOperation};
 pub use inbox::{Ancillary, Name, Sender};
 pub use inotify::Inotify;
 pub use listener::{AbstractNames, Bound, SocketPlace, StreamSocket};

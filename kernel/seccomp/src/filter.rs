@@ -50,10 +50,9 @@ impl Filter {
         })?)
     }
 
-    /// Asks every filter; answers the strictest verdict, of several equal ones the newest filter's, and whether that filter's are
-    /// noted.
-    #[must_use]
-    pub fn judge(&self, data: &CallData) -> (Verdict, bool) {
+    /// Asks every filter, and `pauses` after each, which is told how many instructions that had; answers the strictest verdict,
+    /// of several equal ones the newest filter's, and whether that filter's are noted.
+    pub fn judge(&self, data: &CallData, mut pauses: impl FnMut(usize)) -> (Verdict, bool) {
         let (mut strictest, mut logs) = (SECCOMP_RET_ALLOW, false);
         let mut next = Some(self);
         while let Some(filter) = next {
@@ -61,6 +60,7 @@ impl Filter {
             if Verdict::rank(value) < Verdict::rank(strictest) {
                 (strictest, logs) = (value, filter.logs);
             }
+            pauses(filter.program.len());
             next = filter.earlier.as_deref();
         }
         (Verdict::of(strictest), logs)

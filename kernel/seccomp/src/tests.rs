@@ -207,13 +207,15 @@ fn the_strictest_counts_and_of_equals_the_newest() {
             for (first, second) in [(stricter, weaker), (weaker, stricter)] {
                 let chain = Filter::install(returning(*first), None, false).unwrap();
                 let chain = Filter::install(returning(*second), Some(chain), false).unwrap();
-                assert_eq!(chain.judge(&data()).0, Verdict::of(*stricter));
+                assert_eq!(chain.judge(&data(), |_| ()).0, Verdict::of(*stricter));
             }
         }
     }
     let chain = Filter::install(returning(SECCOMP_RET_ERRNO | 1), None, false).unwrap();
     let chain = Filter::install(returning(SECCOMP_RET_ERRNO | 2), Some(chain), true).unwrap();
-    assert_eq!(chain.judge(&data()), (Verdict::Fail(2), true));
+    let mut asked = 0;
+    let judged = chain.judge(&data(), |count| asked += count);
+    assert_eq!((judged, asked), ((Verdict::Fail(2), true), 2));
     assert_eq!(Verdict::of(SECCOMP_RET_ERRNO | 0xffff), Verdict::Fail(4095));
     assert_eq!(Verdict::of(0x0123_0000), Verdict::KillProcess);
 }

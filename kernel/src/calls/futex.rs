@@ -23,10 +23,11 @@ use abi::mmu::Access;
 use abi::{Errno, PAGE_SIZE, Ticks};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use ipc::{Dealt, FutexKey, FutexTable, Rest, WakeOperation};
+use ipc::{Contender, Dealt, FutexKey, FutexTable, Rest, WakeOperation};
 use memory::space::Mapping;
 use process::VPid;
-use wait::{Attempt, Stop};
+use sched::{Class, Priority};
+use wait::{Attempt, Stop, Waiter};
 
 /// `man 2 futex`.
 pub fn futex(call: &mut Call<'_>) -> Called {
@@ -87,18 +88,14 @@ pub fn futex(call: &mut Call<'_>) -> Called {
         FUTEX_LOCK_PI2 => lock_owned(call, [address, fourth], private, absolute),
         FUTEX_TRYLOCK_PI => {
             let key = key(call, address, private, Access::Write)?;
-            let own = call.thread.virtual_tid().0;
-            system()
-                .futexes
-                .lock_owned(key, own, None, &mut change(address))?;
+            let contender = contender(call, None, 0);
+            let futexes = &system().futexes;
+            futexes.lock_owned(key, contender, &mut change(address), &mut || ())?;
             Ok(0)
         }
         FUTEX_UNLOCK_PI => {
             let key = key(call, address, private, Access::Write)?;
-            let own = call.thread.virtual_tid().0;
-            system()
-                .futexes
-                .unlock_owned(key, own, false, &mut change(address))?;
+            unlock(call.thread, key, address, false)?;
             Ok(0)
         }
         _ => Err(Outcome::Failed(Errno::ENOSYS)),
@@ -127,28 +124,71 @@ fn lock_owned(
 ) -> Called {
     let until = deadline(call, timeout, &clock)?;
     let key = key(call, address, private, Access::Write)?;
-    let own = call.thread.virtual_tid().0;
-    known_owner(call, address)?;
+    let owner = known_owner(call, address)?;
     check_time(call, until)?;
-    let waiter = call.waiter();
-    let locked = system()
-        .futexes
-        .lock_owned(key, own, Some(waiter), &mut change(address));
+    let number = owner.as_ref().map_or(0, |owner| owner.virtual_tid().0);
+    let class = call.thread.attributes().class;
+    let contender = contender(call, Some(call.waiter()), number);
+    let lend = &mut || {
+        if let Some(owner) = &owner {
+            owner.inheritance.lend(owner, key, class);
+        }
+    };
+    let futexes = &system().futexes;
+    let locked = futexes.lock_owned(key, contender, &mut change(address), lend);
     wait_by_waker(call, locked, until)
 }
 
-/// The number of the thread that has the lock of a word, 0 for nobody.
+/// The caller as one who wants a lock that `owner` was found to have.
+fn contender<'a>(call: &Call<'_>, waiter: Option<&'a Waiter>, owner: u32) -> Contender<'a> {
+    let priority = call.thread.attributes().class.priority();
+    Contender {
+        own: call.thread.virtual_tid().0,
+        priority: priority.map_or(0, Priority::number),
+        waiter,
+        owner,
+    }
+}
+
+/// Gives a lock of a thread up. Whoever has it now is lent what those have who wait.
+fn unlock(thread: &Arc<Thread>, key: FutexKey, address: u64, dead: bool) -> Attempt<()> {
+    let futexes = &system().futexes;
+    let own = thread.virtual_tid().0;
+    let heir = futexes.unlock_owned(key, own, dead, &mut change(address))?;
+    thread.inheritance.give_up(thread, key);
+    let Some(heir) = heir else { return Ok(()) };
+    let found = {
+        let tree = system().tree.lock();
+        let found = tree.pids.find(&thread.process.credential(), VPid(heir));
+        found.ok().and_then(|found| found.thread())
+    };
+    if let Some(thread) = found {
+        let lend = &mut |priority| {
+            if let Some(priority) = Priority::new(priority) {
+                thread.inheritance.lend(&thread, key, Class::Fifo(priority));
+            }
+        };
+        // Where the word cannot be read nothing is lent.
+        futexes.lend_for(key, heir, &mut change(address), lend).ok();
+    }
+    Ok(())
+}
+
+/// The thread that has the lock of a word.
 ///
 /// # Errors
 /// ESRCH when there is no such thread: a word that names nobody would be waited for for ever; EFAULT.
-fn known_owner(call: &Call<'_>, address: u64) -> Result<u32, Errno> {
+fn known_owner(call: &Call<'_>, address: u64) -> Result<Option<Arc<Thread>>, Errno> {
     let owner = call.user.u32(address)? & FUTEX_TID_MASK;
-    if owner != 0 {
+    if owner == 0 {
+        return Ok(None);
+    }
+    let found = {
         let tree = system().tree.lock();
         let found = tree.pids.find(call.credential(), VPid(owner));
-        found.map_err(|absent| absent.no_process())?;
-    }
-    Ok(owner)
+        found.map_err(|absent| absent.no_process())?.clone()
+    };
+    found.thread().map(Some).ok_or(Errno::ESRCH)
 }
 
 /// Fails a wait that has begun before and whose time is over.
@@ -217,6 +257,7 @@ fn requeue_owned(
         return Err(Errno::EINVAL.into());
     }
     let owner = known_owner(call, lock)?;
+    let owner = owner.map_or(0, |owner| owner.virtual_tid().0);
     let unchanged = || load(from).map(|word| word == expected);
     let count = system()
         .futexes
@@ -490,10 +531,7 @@ fn mark_dead(thread: &Arc<Thread>, space: &Arc<Space>, address: u64, owned: bool
     if owned {
         // A word that cannot be reached, or is another's, is left as it is.
         if let Ok(key) = key_in(space, address, false) {
-            let futexes = &system().futexes;
-            futexes
-                .unlock_owned(key, own, true, &mut change(address))
-                .ok();
+            unlock(thread, key, address, true).ok();
         }
         return;
     }

@@ -101,8 +101,8 @@ fn give(
     if !before.may_become(&after, allowance(&thread.process)) {
         privileged.map_err(|_| refused)?;
     }
-    if let Some(entity) = thread.entity() {
-        system().dispatch.set_attributes(entity, after);
+    if thread.entity().is_some() {
+        thread.inheritance.set_own(thread, after);
     }
     Ok(())
 }

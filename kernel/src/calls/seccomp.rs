@@ -41,7 +41,7 @@ pub fn seccomp(call: &mut Call<'_>) -> Called {
 /// `PR_SET_SECCOMP` of `man 2 prctl`.
 ///
 /// # Errors
-/// As [`seccomp`].
+/// As [`seccomp()`].
 pub fn set_mode(call: &mut Call<'_>, mode: u64, program: u64) -> Called {
     match mode as u32 {
         SECCOMP_MODE_STRICT => make_strict(call),
@@ -74,11 +74,10 @@ fn install(call: &Call<'_>, flags: u32, program: u64) -> Called {
         return Err(Errno::EACCES.into());
     }
     let mut instructions = fallible::list(usize::from(header.len))?;
-    for index in 0..u64::from(header.len) {
-        let at = header.filter.wrapping_add(index * SockFilter::SIZE as u64);
-        let instruction = call.user.bytes::<{ SockFilter::SIZE }>(at)?;
-        instructions.push(SockFilter::decode(&instruction));
-    }
+    let mut bytes = fallible::filled(0, usize::from(header.len) * SockFilter::SIZE)?;
+    call.user.read(header.filter, &mut bytes)?;
+    let (all, _) = bytes.as_chunks::<{ SockFilter::SIZE }>();
+    instructions.extend(all.iter().map(SockFilter::decode));
     let program = Program::new(&instructions)?;
     let logs = flags & SECCOMP_FILTER_FLAG_LOG != 0;
     if flags & SECCOMP_FILTER_FLAG_TSYNC == 0 {

@@ -17,15 +17,15 @@ use super::file::{note, transferred};
 use super::poll::{is_late, with_mask};
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::request::{Parked, Request, Target, Work};
-use crate::ring::{Ring, RingFile};
+use crate::ring::{Ring, RingFile, Submitted};
 use crate::room;
 use crate::space::Space;
 use crate::special;
 use crate::thread::{Body, PendingCall, Thread};
 use crate::user::Segment;
 use abi::linux::{
-    SignalSet, UringEnter, UringEntry, UringFeatures, UringFlags, UringOperation, UringParams,
-    UringSetup, UringTimeout, UringWait, check_set_size,
+    IORING_CQE_F_MORE, SignalSet, UringEnter, UringEntry, UringFeatures, UringFlags,
+    UringOperation, UringParams, UringSetup, UringTimeout, UringWait, check_set_size,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, Nanos, Ticks};
@@ -148,18 +148,24 @@ fn submit(call: &mut Call<'_>, ring: &Arc<Ring>, most: u32) -> Result<(), Outcom
     let mut budget = BUDGET;
     let began = arch::time::now();
     while begun < most as usize {
-        let chain = match prepare(call, ring, most as usize - begun) {
-            Ok(chain) => chain,
+        let submitted = match prepare(call, ring, most as usize - begun) {
+            Ok(submitted) => submitted,
             Err(_) if begun > 0 => break,
             Err(errno) => return Err(errno.into()),
         };
-        let count = chain.len();
+        let count = match submitted {
+            Submitted::HeldBack(count) => count,
+            Submitted::Chain(chain) => {
+                let count = chain.len();
+                let space = call.user.space()?.clone();
+                let target = Target::Ring(ring.clone());
+                begin(call.thread, call.body, Some(&space), &target, chain);
+                count
+            }
+        };
         if count == 0 {
             break;
         }
-        let space = call.user.space()?.clone();
-        let target = Target::Ring(ring.clone());
-        begin(call.thread, call.body, Some(&space), &target, chain);
         begun += count;
         note(call, begun);
         budget = budget.saturating_sub(count);
@@ -171,10 +177,10 @@ fn submit(call: &mut Call<'_>, ring: &Arc<Ring>, most: u32) -> Result<(), Outcom
     Ok(())
 }
 
-fn prepare(call: &Call<'_>, ring: &Arc<Ring>, most: usize) -> Result<VecDeque<UringEntry>, Errno> {
+fn prepare(call: &Call<'_>, ring: &Arc<Ring>, most: usize) -> Result<Submitted, Errno> {
     room::ask()?;
     ring.note_user(call.thread)?;
-    ring.take_chain(most)
+    ring.take_chain(call.thread, most)
 }
 
 /// Waits until there are `wanted` completions, for `span` at most.
@@ -240,6 +246,16 @@ fn begin(
     }
 }
 
+/// Lets the workers begin what was held back until now.
+fn begin_held_back(ring: &Arc<Ring>) {
+    while let Some((worker, chain)) = ring.release() {
+        let target = Target::Ring(ring.clone());
+        if let Some((request, work)) = first_of(&worker, &target, chain, true) {
+            defer(&worker, request, work);
+        }
+    }
+}
+
 /// Begins an entry that is about a file which has been looked up.
 ///
 /// # Errors
@@ -275,9 +291,9 @@ fn first_of(
         let work = request.take_work()?;
         Some((request, work))
     }) else {
-        target.complete(&entry, failure(Errno::ENOMEM), waited);
+        target.complete(&entry, failure(Errno::ENOMEM), 0, waited);
         for entry in limit.iter().chain(&chain) {
-            target.complete(entry, failure(Errno::ECANCELED), waited);
+            target.complete(entry, failure(Errno::ECANCELED), 0, waited);
         }
         return None;
     };
@@ -360,6 +376,14 @@ fn once(
     work.progress = call.progress();
     drop(call);
     let result = match called {
+        Ok(value) if work.repeats => {
+            let result = i32::try_from(value).unwrap_or(i32::MAX);
+            let flags = core::mem::take(&mut work.flags) | IORING_CQE_F_MORE;
+            request.target.complete(&request.entry, result, flags, true);
+            (work.repeats, work.progress) = (false, Continuation::Fresh);
+            request.end_run();
+            return Run::Cut;
+        }
         Ok(value) => i32::try_from(value).unwrap_or(i32::MAX),
         Err(Outcome::Done(value)) => value as i32,
         Err(Outcome::Failed(errno)) => failure(errno),
@@ -416,7 +440,7 @@ fn limit(thread: &Arc<Thread>, request: &Arc<Request>, entry: UringEntry) -> Opt
         Err(no_memory) => {
             request
                 .target
-                .complete(&entry, failure(no_memory.into()), true);
+                .complete(&entry, failure(no_memory.into()), 0, true);
             return None;
         }
     };
@@ -455,20 +479,24 @@ fn finish(
         limited_by,
         waited,
         wanted,
+        flags: told,
         ..
     } = work;
     let target = &request.target;
-    target.complete(&request.entry, result, waited);
+    target.complete(&request.entry, result, told, waited);
+    if let Target::Ring(ring) = target {
+        begin_held_back(ring);
+    }
     if let Some(limit) = limited_by {
         cancel(&limit);
     }
     if let Some(entry) = limit {
-        target.complete(&entry, failure(Errno::ECANCELED), waited);
+        target.complete(&entry, failure(Errno::ECANCELED), 0, waited);
     }
     let flags = UringFlags::from_bits_retain(request.entry.flags);
     if has_failed(&request.entry, result, wanted) && !flags.contains(UringFlags::IO_HARDLINK) {
         for entry in &chain {
-            target.complete(entry, failure(Errno::ECANCELED), waited);
+            target.complete(entry, failure(Errno::ECANCELED), 0, waited);
         }
         return None;
     }

@@ -3,6 +3,7 @@
 use super::{Running, Turn};
 use crate::calls;
 use crate::confinement::Mode;
+use crate::dispatch;
 use crate::signals;
 use crate::thread::PendingCall;
 use abi::Errno;
@@ -11,6 +12,9 @@ use abi::linux::{
 };
 use process::ExitStatus;
 use seccomp::{CallData, Verdict};
+
+/// Instructions of filters after which devices and timers have their way: some hundred microseconds' work.
+const STRETCH: usize = 4096;
 
 impl Running<'_> {
     /// The call, when it may be made; what comes instead, when not.
@@ -38,12 +42,20 @@ impl Running<'_> {
                 };
                 let [_, _, _, args @ .., _] =
                     *body.context.gpr.first_chunk::<10>().unwrap_or(&[0; 10]);
-                filter.judge(&CallData::from(SeccompData {
+                let data = CallData::from(SeccompData {
                     nr: number as u32,
                     arch: AUDIT_ARCH_PPC64LE,
                     instruction_pointer: body.context.nip,
                     args,
-                }))
+                });
+                let mut since = 0;
+                filter.judge(&data, |count| {
+                    since += count;
+                    if since >= STRETCH {
+                        since = 0;
+                        dispatch::look();
+                    }
+                })
             }
         };
         let noted = match verdict {

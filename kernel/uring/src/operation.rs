@@ -1,7 +1,10 @@
 //! Which system call an entry stands for.
 
 use abi::Errno;
-use abi::linux::{IORING_FSYNC_DATASYNC, MessageFlags, SystemCall, UringEntry, UringOperation};
+use abi::linux::{
+    IORING_ACCEPT_MULTISHOT, IORING_FSYNC_DATASYNC, IORING_RECV_MULTISHOT, MessageFlags,
+    SystemCall, UringEntry, UringOperation,
+};
 
 /// A system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,13 +16,15 @@ pub struct Translated {
     /// The first argument is a descriptor of the file that the call is about, and not of one that a path begins at: it
     /// may be a registered file, and it stays the same file until the call is done.
     pub on_file: bool,
+    /// It is made again and again, each time with a completion.
+    pub repeats: bool,
 }
 
 /// The call that an entry stands for; `None` for those that are made otherwise: transfers, and what is about the rings
 /// themselves.
 ///
 /// # Errors
-/// EINVAL for fields that ask for more than is known here: registered descriptors as a result, several results.
+/// EINVAL for fields that ask for more than is known here: registered descriptors as a result, several messages.
 pub fn translate(
     operation: UringOperation,
     entry: &UringEntry,
@@ -62,11 +67,15 @@ pub fn translate(
         operation,
         O::Openat | O::Openat2 | O::Accept | O::Socket | O::Close
     ) && entry.splice_fd_in != 0;
-    let several = matches!(
-        operation,
-        O::Accept | O::Send | O::Recv | O::Sendmsg | O::Recvmsg
-    ) && entry.ioprio & !POLL_FIRST != 0;
-    if direct || several || operation == O::Socket && flags != 0 {
+    let (repeats, others) = match operation {
+        O::Accept => (IORING_ACCEPT_MULTISHOT, 0),
+        O::Recv => (IORING_RECV_MULTISHOT, POLL_FIRST),
+        O::Send | O::Sendmsg | O::Recvmsg => (0, POLL_FIRST),
+        _ => (0, u16::MAX),
+    };
+    let unknown = entry.ioprio & !(repeats | others) != 0;
+    let repeats = entry.ioprio & repeats != 0;
+    if direct || unknown || operation == O::Socket && flags != 0 {
         return Err(Errno::EINVAL);
     }
     let on_file = matches!(
@@ -88,6 +97,7 @@ pub fn translate(
         call,
         arguments,
         on_file,
+        repeats,
     }))
 }
 

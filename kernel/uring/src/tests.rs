@@ -205,7 +205,12 @@ fn uring0006_calls() {
     };
     assert_eq!(translate(O::Openat, &direct), Err(Errno::EINVAL));
     let several = UringEntry { ioprio: 2, ..entry };
-    assert_eq!(translate(O::Recv, &several), Err(Errno::EINVAL));
+    assert_eq!(translate(O::Sendmsg, &several), Err(Errno::EINVAL));
+    assert_eq!(translate(O::Accept, &several), Err(Errno::EINVAL));
+    assert!(translate(O::Recv, &several).unwrap().unwrap().repeats);
+    let once = UringEntry { ioprio: 1, ..entry };
+    assert!(translate(O::Accept, &once).unwrap().unwrap().repeats);
+    assert!(!translate(O::Recv, &once).unwrap().unwrap().repeats);
 }
 
 #[derive(Clone, Debug)]

@@ -342,6 +342,18 @@ impl WaitQueue {
         places.front().map(|place| place.key)
     }
 
+    /// The key that `rate` rates highest; of several equal ones the first waiter's.
+    #[must_use]
+    pub fn best_key(&self, rate: impl Fn(u64) -> u64) -> Option<u64> {
+        let places = self.0.get()?.places.lock();
+        let first = places.first.iter().map(|(_, place)| place);
+        let all = first.chain(places.others.values()).map(|place| place.key);
+        all.fold(None, |best: Option<u64>, key| match best {
+            Some(best) if rate(best) >= rate(key) => Some(best),
+            _ => Some(key),
+        })
+    }
+
     /// How many wait with a key.
     #[must_use]
     pub fn count(&self, key: u64) -> usize {

@@ -275,6 +275,80 @@ static void moved(void)
 	WANT_ERROR(cmp_requeue(&condition, 1, 1, 0), ESRCH);
 }
 
+/* One CPU, three priorities: who waits for a lock of the lowest is not kept waiting by the one in the middle. */
+static pthread_mutex_t inherited = PTHREAD_MUTEX_INITIALIZER;
+static volatile int taken, waiting, middle_ended, got_before;
+static int priority_seen;
+
+static void become(int priority)
+{
+	struct sched_param param = { priority };
+	WANT(sched_setscheduler(0, SCHED_FIFO, &param) == 0);
+}
+
+static void *low(void *unused)
+{
+	(void)unused;
+	become(2);
+	WANT(pthread_mutex_lock(&inherited) == 0);
+	taken = 1;
+	while (!waiting)
+		;
+	int64_t until = now_ns() + 20000000;
+	while (now_ns() < until)
+		;
+	struct sched_param param;
+	WANT(sched_getparam(0, &param) == 0);
+	priority_seen = param.sched_priority;
+	WANT(pthread_mutex_unlock(&inherited) == 0);
+	return NULL;
+}
+
+static void *middle(void *unused)
+{
+	(void)unused;
+	become(5);
+	int64_t until = now_ns() + 400000000;
+	while (now_ns() < until)
+		;
+	middle_ended = 1;
+	return NULL;
+}
+
+static void *high(void *unused)
+{
+	(void)unused;
+	become(9);
+	waiting = 1;
+	WANT(pthread_mutex_lock(&inherited) == 0);
+	got_before = !middle_ended;
+	WANT(pthread_mutex_unlock(&inherited) == 0);
+	return NULL;
+}
+
+static void lent(void)
+{
+	pthread_t threads[3];
+	pthread_mutexattr_t kind;
+	cpu_set_t one;
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	WANT(sched_setaffinity(0, sizeof(one), &one) == 0);
+	WANT(pthread_mutexattr_init(&kind) == 0);
+	WANT(pthread_mutexattr_setprotocol(&kind, PTHREAD_PRIO_INHERIT) == 0);
+	WANT(pthread_mutex_init(&inherited, &kind) == 0);
+	become(20);
+	WANT(pthread_create(&threads[0], NULL, low, NULL) == 0);
+	while (!taken)
+		usleep(1000);
+	WANT(pthread_create(&threads[1], NULL, middle, NULL) == 0);
+	WANT(pthread_create(&threads[2], NULL, high, NULL) == 0);
+	for (int at = 0; at < 3; at++)
+		WANT(pthread_join(threads[at], NULL) == 0);
+	/* What it was lent is not its own. */
+	WANT(got_before && priority_seen == 2);
+}
+
 struct word {
 	uint64_t value, address;
 	uint32_t flags, reserved;
@@ -338,7 +412,7 @@ static void among(void)
 
 static const struct check checks[] = {
 	{ "owned", owned }, { "refused", refused }, { "interrupted", interrupted }, { "died", died },
-	{ "moved", moved }, { "among", among },
+	{ "moved", moved }, { "among", among }, { "lent", lent },
 	{ "untouched", untouched },
 };
 MAIN(checks)

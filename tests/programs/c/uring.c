@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 
 static struct ring ring;
 
@@ -67,7 +66,7 @@ static void setup(void)
 	for (int at = 0; at < 3; at++)
 		WANT_DONE(&ring, 10 + at, 0);
 	ring_entry(&ring, 200, -1, 4);
-	ring_entry(&ring, IORING_OP_NOP, -1, 5)->flags = IOSQE_IO_DRAIN;
+	ring_entry(&ring, IORING_OP_NOP, -1, 5)->personality = 1;
 	ring_entry(&ring, IORING_OP_NOP, -1, 6)->flags = 0x80;
 	ring_entry(&ring, IORING_OP_NOP, -1, 7)->flags = IOSQE_CQE_SKIP_SUCCESS;
 	WANT(ring_submit(&ring, 3) == 4);

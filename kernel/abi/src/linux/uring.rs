@@ -147,6 +147,8 @@ pub enum UringOperation {
     Openat2 = 28,
     EpollCtl = 29,
     Splice = 30,
+    ProvideBuffers = 31,
+    RemoveBuffers = 32,
     Tee = 33,
     Shutdown = 34,
     Renameat = 35,
@@ -192,6 +194,8 @@ impl UringOperation {
         Self::Recv,
         Self::Openat2,
         Self::EpollCtl,
+        Self::ProvideBuffers,
+        Self::RemoveBuffers,
         Self::Shutdown,
         Self::Renameat,
         Self::Unlinkat,
@@ -241,6 +245,22 @@ pub const IORING_REGISTER_EVENTFD_ASYNC: u32 = 7;
 pub const IORING_REGISTER_PROBE: u32 = 8;
 /// `io_uring_register`: begin to take entries.
 pub const IORING_REGISTER_ENABLE_RINGS: u32 = 12;
+/// `io_uring_register`: a ring of buffers.
+pub const IORING_REGISTER_PBUF_RING: u32 = 22;
+/// `io_uring_register`: forget it.
+pub const IORING_UNREGISTER_PBUF_RING: u32 = 23;
+/// IORING_OP_POLL_ADD: not once only.
+pub const IORING_POLL_ADD_MULTI: u32 = 1;
+/// IORING_OP_ACCEPT: not once only.
+pub const IORING_ACCEPT_MULTISHOT: u16 = 1;
+/// IORING_OP_RECV: not once only.
+pub const IORING_RECV_MULTISHOT: u16 = 2;
+/// Flag of a completion: the upper half is the number of a buffer.
+pub const IORING_CQE_F_BUFFER: u32 = 1;
+/// Flag of a completion: there will be more for the same entry.
+pub const IORING_CQE_F_MORE: u32 = 2;
+/// Where in the flags of a completion the number of a buffer is.
+pub const IORING_CQE_BUFFER_SHIFT: u32 = 16;
 /// A place that is left as it is.
 pub const IORING_REGISTER_FILES_SKIP: i32 = -2;
 /// A probe's mark of an operation that there is.
@@ -347,6 +367,28 @@ record! {
         8 res: i32,
         /// IORING_CQE_F_ flags.
         12 flags: u32,
+    }
+
+    /// `struct io_uring_buf`: a buffer in a ring of them.
+    UringBuffer [16] {
+        /// Address.
+        0 addr: u64,
+        /// Size in bytes.
+        8 len: u32,
+        /// Its number.
+        12 bid: u16,
+    }
+
+    /// `struct io_uring_buf_reg`: such a ring.
+    UringBufferRing [40] {
+        /// Address.
+        0 ring_addr: u64,
+        /// Places.
+        8 ring_entries: u32,
+        /// Number of the group.
+        12 bgid: u16,
+        /// Zero.
+        16 resv: [u64; 3],
     }
 
     /// `struct io_uring_getevents_arg`.

@@ -125,3 +125,76 @@ fn segment(out: &mut Text, segment: &SegmentStatus) -> Result {
     let resident = segment.resident * PAGE_SIZE as u64;
     writeln!(out, "{resident:21} {:21}", 0)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use super::*;
+
+    const PERMISSION: Permission = Permission {
+        key: 0xffff_fffe,
+        uid: 1,
+        gid: 2,
+        creator_uid: 3,
+        creator_gid: 4,
+        mode: 0o640,
+        sequence: 5,
+    };
+
+    fn line(write: impl FnOnce(&mut Text) -> Result) -> alloc::string::String {
+        alloc::string::String::from_utf8(written(write).unwrap()).unwrap()
+    }
+
+    /// As the formats of ipc/msg.c, ipc/sem.c and ipc/shm.c of Linux print these numbers.
+    #[test]
+    fn lines_are_as_ipcs_reads_them() {
+        let queue = MessageStatus {
+            id: 7,
+            permission: PERMISSION,
+            sent: 11,
+            received: 12,
+            changed: 13,
+            bytes: 14,
+            messages: 15,
+            capacity: 16,
+            sender: 17,
+            receiver: 18,
+        };
+        let set = SemaphoreStatus {
+            id: 8,
+            permission: PERMISSION,
+            operated: 21,
+            changed: 22,
+            count: 23,
+        };
+        let shared = SegmentStatus {
+            id: 9,
+            permission: PERMISSION,
+            removed: true,
+            size: 31,
+            attached: 32,
+            detached: 33,
+            changed: 34,
+            creator: 35,
+            operator: 36,
+            attachments: 37,
+            resident: 2,
+        };
+        for (found, expected) in [
+            (
+                line(|out| message_queue(out, &queue)),
+                "        -2          7   640          14         15    17    18     1     2     3     4         11         12         13\n",
+            ),
+            (
+                line(|out| semaphores(out, &set)),
+                "        -2          8   640         23     1     2     3     4         21         22\n",
+            ),
+            (
+                line(|out| segment(out, &shared)),
+                "        -2          9  1640                    31    35    36     37     1     2     3     4         32         33         34                  8192                     0\n",
+            ),
+        ] {
+            assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! Locks whose word names the owner (`man 2 futex`, "Priority-inheritance futexes").
 //!
-//! An owner that unlocks hands the lock over: the first waiter's number is in the word before it is woken, so nobody gets
-//! in between. The order is that of arrival; an owner does not run with its waiters' priority.
+//! An owner that unlocks hands the lock over: the next waiter's number is in the word before it is woken, so nobody gets
+//! in between. The next is the first of those with the highest priority. Whoever has threads by their numbers lends the owner what
+//! its waiters have, under the bucket's lock, so that nobody is lent anything for a lock that it has given up.
 
 use super::{FutexKey, FutexTable, Waiting};
 use abi::Errno;
@@ -11,19 +12,38 @@ use wait::{Attempt, Present, Stop, WaitQueue, Waiter};
 /// Changes the word atomically; answers its old value. It is bound as `unchanged` of [`FutexTable::wait`].
 pub type Change<'a> = &'a mut dyn FnMut(&dyn Fn(u32) -> u32) -> Attempt<u32>;
 
+/// Who wants a lock.
+#[derive(Clone, Copy)]
+pub struct Contender<'a> {
+    /// The thread's number.
+    pub own: u32,
+    /// Its real-time priority, 0 for none.
+    pub priority: u8,
+    /// Who waits; without one it fails instead.
+    pub waiter: Option<&'a Waiter>,
+    /// Who was found to have the lock; another one is found anew.
+    pub owner: u32,
+}
+
 impl FutexTable {
-    /// Takes a lock for the thread with the number `own`, or waits for it; without a waiter it fails instead.
+    /// Takes a lock, or waits for it once `lend` has been told of that.
     ///
     /// # Errors
-    /// EDEADLK when the thread has it; EINVAL where others wait on the word for something else; EAGAIN without a waiter; what `change` says; else always [`Stop::Park`], and the
-    /// thread that unlocks completes the call with 0.
+    /// EDEADLK when the thread has it; EINVAL where others wait on the word for something else; EAGAIN without a waiter; [`Stop::Again`] when another thread has it than was found; what `change` says; else always
+    /// [`Stop::Park`], and the thread that unlocks completes the call with 0.
     pub fn lock_owned(
         &self,
         key: FutexKey,
-        own: u32,
-        waiter: Option<&Waiter>,
+        contender: Contender<'_>,
         change: Change<'_>,
+        lend: &mut dyn FnMut(),
     ) -> Attempt<()> {
+        let Contender {
+            own,
+            priority,
+            waiter,
+            owner: found,
+        } = contender;
         let mut bucket = self.bucket(self.place(key))?;
         let queue = bucket.queue(key)?;
         next(Some(queue))?;
@@ -38,14 +58,16 @@ impl FutexTable {
             (0, _) => Ok(()),
             (owner, _) if owner == own => Err(Errno::EDEADLK.into()),
             (_, None) => Err(Errno::EAGAIN.into()),
+            (owner, Some(_)) if owner != found => Err(Stop::Again),
             (_, Some(waiter)) => {
-                queue.enrol_keyed(waiter, Waiting::Lock(own).key());
+                queue.enrol_keyed(waiter, Waiting::Lock { own, priority }.key());
+                lend();
                 Err(Stop::Park)
             }
         }
     }
 
-    /// Gives a lock of the thread with the number `own` to the first that waits for it, or to nobody. `dead` says that the
+    /// Gives a lock of the thread with the number `own` to the next that waits for it, or to nobody; answers who has it now. `dead` says that the
     /// owner has ended, which the next one learns from the word.
     ///
     /// # Errors
@@ -56,7 +78,7 @@ impl FutexTable {
         own: u32,
         dead: bool,
         change: Change<'_>,
-    ) -> Attempt<()> {
+    ) -> Attempt<Option<u32>> {
         let bucket = self.bucket(self.place(key))?;
         let queue = bucket.queues.get(&key);
         let mark = if dead { FUTEX_OWNER_DIED } else { 0 };
@@ -64,7 +86,7 @@ impl FutexTable {
         loop {
             let next = next(queue)?;
             let word = match next {
-                Some(next) => next | FUTEX_WAITERS | mark,
+                Some((next, _)) => next | FUTEX_WAITERS | mark,
                 None => mark,
             };
             let old = change(&|old| {
@@ -77,15 +99,40 @@ impl FutexTable {
             if old & FUTEX_TID_MASK != owner {
                 return Err(Errno::EPERM.into());
             }
-            let Some(next) = next else { return Ok(()) };
+            let Some((next, key)) = next else {
+                return Ok(None);
+            };
             // One whose wait is over is passed over, and its number is replaced.
-            let key = Waiting::Lock(next).key();
-            if queue.is_some_and(|queue| queue.wake_where(1, Some(0), |waiting| waiting == key) > 0)
-            {
-                return Ok(());
+            let wake = |queue: &WaitQueue| queue.wake_where(1, Some(0), |waiting| waiting == key);
+            if queue.map_or(0, wake) > 0 {
+                return Ok(Some(next));
             }
             owner = next;
         }
+    }
+
+    /// Tells `lend` the highest priority of those that wait for a lock, when the thread with the number `owner` has it and
+    /// somebody waits with one.
+    ///
+    /// # Errors
+    /// What `change` says.
+    pub fn lend_for(
+        &self,
+        key: FutexKey,
+        owner: u32,
+        change: Change<'_>,
+        lend: &mut dyn FnMut(u8),
+    ) -> Attempt<()> {
+        let bucket = self.bucket(self.place(key))?;
+        let best = bucket
+            .queues
+            .get(&key)
+            .and_then(|queue| queue.best_key(Waiting::precedence))
+            .map_or(0, Waiting::precedence);
+        if best > 0 && change(&|word| word)? & FUTEX_TID_MASK == owner {
+            lend(best as u8);
+        }
+        Ok(())
     }
 
     /// Waits to be moved to a lock by [`FutexTable::requeue_owned`].
@@ -165,7 +212,9 @@ impl FutexTable {
             }
         }
         let for_lock = |key| match Waiting::from_key(key) {
-            Waiting::Bound { own, .. } if key == bound(own) => Some(Waiting::Lock(own).key()),
+            Waiting::Bound { own, .. } if key == bound(own) => {
+                Some(Waiting::Lock { own, priority: 0 }.key())
+            }
             _ => None,
         };
         let mut present = Present::default();
@@ -181,10 +230,11 @@ impl FutexTable {
     }
 }
 
-/// The number of the thread that gets the lock next.
-fn next(queue: Option<&WaitQueue>) -> Result<Option<u32>, Errno> {
-    let Some(key) = queue.and_then(WaitQueue::first_key) else {
+/// The number of the thread that gets the lock next, and its key.
+fn next(queue: Option<&WaitQueue>) -> Result<Option<(u32, u64)>, Errno> {
+    let Some(key) = queue.and_then(|queue| queue.best_key(Waiting::precedence)) else {
         return Ok(None);
     };
-    Waiting::from_key(key).own().map(Some).ok_or(Errno::EINVAL)
+    let own = Waiting::from_key(key).own().ok_or(Errno::EINVAL)?;
+    Ok(Some((own, key)))
 }

@@ -191,6 +191,70 @@ proptest! {
     }
 }
 
+/// Who wants a lock that the thread with the number 10 has.
+fn wants(own: u32, waiter: Option<&Waiter>) -> Contender<'_> {
+    Contender {
+        own,
+        priority: 0,
+        waiter,
+        owner: 10,
+    }
+}
+
+fn held(own: u32, owner: u32, waiter: &Waiter) -> Contender<'_> {
+    Contender {
+        owner,
+        ..wants(own, Some(waiter))
+    }
+}
+
+#[test]
+fn the_highest_priority_gets_a_lock_first_and_lends_it() {
+    let table = FutexTable::new(4);
+    let word = core::cell::Cell::new(10u32);
+    let mut change = |new: &dyn Fn(u32) -> u32| Ok(word.replace(new(word.get())));
+    let threads: Vec<_> = (0..4).map(|_| Thread::new()).collect();
+    let mut lent = 0;
+    for (thread, (own, priority)) in threads.iter().zip([(20, 0), (21, 5), (22, 9), (23, 9)]) {
+        let run = thread.run();
+        let contender = Contender {
+            priority,
+            ..wants(own, Some(&run))
+        };
+        let parked = table.lock_owned(WORD, contender, &mut change, &mut || lent += 1);
+        assert_eq!(parked, Err(Stop::Park));
+    }
+    assert_eq!(lent, 4);
+    let run = Thread::new().run();
+    let strange = held(24, 11, &run);
+    let again = table.lock_owned(WORD, strange, &mut change, &mut || lent += 1);
+    assert_eq!((again, lent), (Err(Stop::Again), 4));
+    let mut best = None;
+    for (own, next, rest) in [
+        (10, 22, Some(9)),
+        (22, 23, Some(5)),
+        (23, 21, None),
+        (21, 20, None),
+    ] {
+        assert_eq!(
+            table.unlock_owned(WORD, own, false, &mut change),
+            Ok(Some(next))
+        );
+        best = None;
+        let told = table.lend_for(WORD, next, &mut change, &mut |priority| {
+            best = Some(priority)
+        });
+        assert_eq!((told, best), (Ok(()), rest));
+    }
+    assert_eq!(
+        table.lend_for(WORD, 21, &mut change, &mut |_| best = Some(0)),
+        Ok(())
+    );
+    assert_eq!(best, None);
+    let woken: Vec<_> = threads.iter().map(|thread| thread.woken()).collect();
+    assert_eq!(woken, [Some(Some(0)); 4]);
+}
+
 #[test]
 fn an_owner_hands_its_lock_to_the_first_that_still_waits() {
     let table = FutexTable::new(4);
@@ -205,15 +269,18 @@ fn an_owner_hands_its_lock_to_the_first_that_still_waits() {
     };
     let [one, two, three] = [10, 11, 12];
     let (gone, waits) = (Thread::new(), Thread::new());
-    assert_eq!(table.lock_owned(key, one, None, &mut change), Ok(()));
+    assert_eq!(
+        table.lock_owned(key, wants(one, None), &mut change, &mut || ()),
+        Ok(())
+    );
     assert_eq!(word.get(), one);
-    let again = table.lock_owned(key, one, None, &mut change);
+    let again = table.lock_owned(key, wants(one, None), &mut change, &mut || ());
     assert_eq!(again, Err(Errno::EDEADLK.into()));
-    let taken = table.lock_owned(key, two, None, &mut change);
+    let taken = table.lock_owned(key, wants(two, None), &mut change, &mut || ());
     assert_eq!((taken, word.get()), (Err(Errno::EAGAIN.into()), one));
     let over = gone.run();
     for (waiter, own) in [(over.clone(), two), (waits.run(), three)] {
-        let parked = table.lock_owned(key, own, Some(&waiter), &mut change);
+        let parked = table.lock_owned(key, wants(own, Some(&waiter)), &mut change, &mut || ());
         assert_eq!(parked, Err(Stop::Park));
     }
     assert_eq!(word.get(), one | abi::linux::FUTEX_WAITERS);
@@ -221,11 +288,14 @@ fn an_owner_hands_its_lock_to_the_first_that_still_waits() {
     assert_eq!(foreign, Err(Errno::EPERM.into()));
     // The wait of the first is over, though it is still in the queue.
     assert!(over.wake(None));
-    assert_eq!(table.unlock_owned(key, one, true, &mut change), Ok(()));
+    assert_eq!(
+        table.unlock_owned(key, one, true, &mut change),
+        Ok(Some(three))
+    );
     assert_eq!(waits.woken(), Some(Some(0)));
     let marked = three | abi::linux::FUTEX_WAITERS | abi::linux::FUTEX_OWNER_DIED;
     assert_eq!(word.get(), marked);
-    assert_eq!(table.unlock_owned(key, three, false, &mut change), Ok(()));
+    assert_eq!(table.unlock_owned(key, three, false, &mut change), Ok(None));
     assert_eq!(word.get(), 0);
 }
 
@@ -235,14 +305,19 @@ fn who_waits_for_a_lock_is_not_woken_and_waits_alone() {
     let word = core::cell::Cell::new(7u32);
     let mut change = |new: &dyn Fn(u32) -> u32| Ok(word.replace(new(word.get())));
     let waits = Thread::new();
-    let parked = table.lock_owned(WORD, 8, Some(&waits.run()), &mut change);
+    let parked = table.lock_owned(WORD, held(8, 7, &waits.run()), &mut change, &mut || ());
     assert_eq!(parked, Err(Stop::Park));
     assert_eq!(wake(&table, WORD, FutexTable::ANY, 1), Err(Errno::EINVAL));
     let moved = requeue(&table, [WORD, OTHER], [1, 1], true);
     assert_eq!(moved, Err(Errno::EINVAL.into()));
     assert_eq!(waits.woken(), None);
     let _plain = self::parked(&table, OTHER, 1);
-    let refused = table.lock_owned(OTHER, 8, Some(&Thread::new().run()), &mut change);
+    let refused = table.lock_owned(
+        OTHER,
+        held(8, 7, &Thread::new().run()),
+        &mut change,
+        &mut || (),
+    );
     assert_eq!(refused, Err(Errno::EINVAL.into()));
 }
 
@@ -283,10 +358,11 @@ fn those_bound_to_a_lock_get_it_one_after_the_other() {
         let moved = table.requeue_owned([WORD, OTHER], 21, 1, || Ok(true), &mut change);
         assert_eq!(moved, Ok(1));
         for (own, next) in [(21, 2), (22, 3)] {
-            assert_eq!(table.unlock_owned(OTHER, own, false, &mut change), Ok(()));
+            let heir = table.unlock_owned(OTHER, own, false, &mut change);
+            assert_eq!(heir, Ok(Some(own + 1)));
             assert_eq!(threads[next].woken(), Some(Some(0)));
         }
-        assert_eq!(table.unlock_owned(OTHER, 23, false, &mut change), Ok(()));
+        assert_eq!(table.unlock_owned(OTHER, 23, false, &mut change), Ok(None));
         assert_eq!(word.get(), 0);
     }
 }

@@ -13,8 +13,13 @@ pub(super) enum Waiting {
         /// The word's place among those that the thread waits on.
         index: u8,
     },
-    /// The lock that the word is; the thread's number.
-    Lock(u32),
+    /// The lock that the word is.
+    Lock {
+        /// The thread's number.
+        own: u32,
+        /// Its real-time priority, 0 for none.
+        priority: u8,
+    },
     /// To be moved to a lock (`FUTEX_WAIT_REQUEUE_PI`).
     Bound {
         /// The thread's number.
@@ -26,6 +31,8 @@ pub(super) enum Waiting {
 
 const LOCK: u64 = 1 << 63;
 const BOUND: u64 = 1 << 62;
+/// Where the priority is in the key of who waits for a lock.
+const PRIORITY_AT: u32 = 32;
 const FOLDED: u32 = u32::MAX >> 1;
 const OWN_BITS: u32 = FUTEX_TID_MASK.count_ones();
 
@@ -42,7 +49,9 @@ impl Waiting {
     pub fn key(self) -> u64 {
         match self {
             Waiting::Bits { bits, index } => u64::from(index) << 32 | u64::from(bits),
-            Waiting::Lock(own) => LOCK | u64::from(own),
+            Waiting::Lock { own, priority } => {
+                LOCK | u64::from(priority) << PRIORITY_AT | u64::from(own)
+            }
             Waiting::Bound { own, lock } => BOUND | u64::from(lock) << OWN_BITS | u64::from(own),
         }
     }
@@ -51,7 +60,8 @@ impl Waiting {
     pub fn from_key(key: u64) -> Self {
         let own = key as u32 & FUTEX_TID_MASK;
         if key & LOCK != 0 {
-            Waiting::Lock(own)
+            let priority = (key >> PRIORITY_AT) as u8;
+            Waiting::Lock { own, priority }
         } else if key & BOUND != 0 {
             let lock = (key >> OWN_BITS) as u32 & FOLDED;
             Waiting::Bound { own, lock }
@@ -77,10 +87,18 @@ impl Waiting {
         }
     }
 
+    /// Who gets a lock before whom.
+    pub fn precedence(key: u64) -> u64 {
+        match Self::from_key(key) {
+            Waiting::Lock { priority, .. } => u64::from(priority),
+            _ => 0,
+        }
+    }
+
     /// The thread's number, where it waits for a lock.
     pub fn own(self) -> Option<u32> {
         match self {
-            Waiting::Lock(own) => Some(own),
+            Waiting::Lock { own, .. } => Some(own),
             _ => None,
         }
     }
@@ -94,7 +112,8 @@ mod tests {
     fn waiting() -> impl Strategy<Value = Waiting> {
         prop_oneof![
             (any::<u32>(), 0u8..128).prop_map(|(bits, index)| Waiting::Bits { bits, index }),
-            (0..=FUTEX_TID_MASK).prop_map(Waiting::Lock),
+            (0..=FUTEX_TID_MASK, 0u8..=99)
+                .prop_map(|(own, priority)| Waiting::Lock { own, priority }),
             (0..=FUTEX_TID_MASK, 0..=FOLDED).prop_map(|(own, lock)| Waiting::Bound { own, lock }),
         ]
     }

@@ -6,10 +6,12 @@ use crate::calls::poll::is_late;
 use crate::calls::{Call, file};
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::request::{Request, Requests, Work};
+use crate::ring::{Buffer, Next, Ring};
 use crate::room;
 use crate::system::system;
 use crate::user::Segment;
 use abi::linux::{
+    IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER, IORING_CQE_F_MORE, IORING_POLL_ADD_MULTI,
     TransferFlags, UringCancel, UringEntry, UringFlags, UringOperation, UringTimeout,
 };
 use abi::{Errno, Ticks};
@@ -17,7 +19,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use fallible::Push;
 use vfs::{Descriptor, OpenFile, Seek};
-use wait::PollEvents;
+use wait::{Manner, PollEvents, Waiter};
 
 /// Makes one run of the call that an entry asks for.
 pub fn perform(call: &mut Call<'_>, request: &Arc<Request>, work: &mut Work) -> Called {
@@ -25,22 +27,40 @@ pub fn perform(call: &mut Call<'_>, request: &Arc<Request>, work: &mut Work) -> 
     let entry = &request.entry;
     let operation = O::from_number(entry.opcode).ok_or(Errno::EINVAL)?;
     let flags = UringFlags::from_bits(entry.flags).ok_or(Errno::EINVAL)?;
-    if flags.contains(UringFlags::IO_DRAIN) || entry.personality != 0 {
+    if entry.personality != 0 {
         return Err(Errno::EINVAL.into());
     }
     if flags.contains(UringFlags::BUFFER_SELECT) {
-        // There are no groups of buffers.
-        return Err(Errno::ENOBUFS.into());
+        return into_chosen(call, operation, request, work);
     }
+    make(call, operation, request, entry, work)
+}
+
+/// Makes a run of the call of an entry, which may be the request's own with another buffer.
+fn make(
+    call: &mut Call<'_>,
+    operation: UringOperation,
+    request: &Arc<Request>,
+    entry: &UringEntry,
+    work: &mut Work,
+) -> Called {
+    use UringOperation as O;
     match operation {
         O::Nop => Ok(0),
         O::Read | O::Write | O::Readv | O::Writev | O::ReadFixed | O::WriteFixed => {
             hold(call, request, work)?;
-            transfer(call, operation, request, work)
+            transfer(call, operation, request, entry, work)
         }
         O::PollAdd => {
             let file = hold(call, request, work)?;
-            poll(call, entry, &file)
+            poll(call, request, &file)
+        }
+        O::ProvideBuffers => provide(request),
+        O::RemoveBuffers => {
+            let count = usize::try_from(entry.fd).ok().filter(|count| *count > 0);
+            let count = count.ok_or(Errno::EINVAL)?;
+            let ring = request.target.ring()?;
+            Ok(ring.lock().groups.remove(entry.buf_index, count)? as u64)
         }
         O::PollRemove => {
             if [u64::from(entry.len), u64::from(entry.op_flags), entry.off] != [0; 3] {
@@ -55,7 +75,7 @@ pub fn perform(call: &mut Call<'_>, request: &Arc<Request>, work: &mut Work) -> 
         O::TimeoutRemove => remove_timeout(call, request),
         O::LinkTimeout => limit(call, request),
         O::AsyncCancel => cancel_others(call, request),
-        _ => translated(call, operation, request, work),
+        _ => translated(call, operation, request, entry, work),
     }
 }
 
@@ -64,10 +84,15 @@ fn translated(
     call: &mut Call<'_>,
     operation: UringOperation,
     request: &Arc<Request>,
+    entry: &UringEntry,
     work: &mut Work,
 ) -> Called {
     use UringOperation as O;
-    let translated = uring::translate(operation, &request.entry)?.ok_or(Errno::EINVAL)?;
+    let translated = uring::translate(operation, entry)?.ok_or(Errno::EINVAL)?;
+    if translated.repeats && operation == O::Recv && work.buffer.is_none() {
+        // Each of several results needs a buffer of its own.
+        return Err(Errno::EINVAL.into());
+    }
     let mut arguments = translated.arguments;
     if translated.on_file {
         hold(call, request, work)?;
@@ -84,7 +109,90 @@ fn translated(
         O::Accept | O::Connect | O::Send | O::Recv | O::Sendmsg | O::Recvmsg
     );
     call.arguments = Some(arguments);
-    call.run_as(translated.call)
+    let value = call.run_as(translated.call)?;
+    // Nothing comes after the end of what is received.
+    work.repeats = translated.repeats && (value > 0 || operation == O::Accept);
+    Ok(value)
+}
+
+/// Makes a call that gets its bytes into a buffer of a group.
+fn into_chosen(
+    call: &mut Call<'_>,
+    operation: UringOperation,
+    request: &Arc<Request>,
+    work: &mut Work,
+) -> Called {
+    if !matches!(operation, UringOperation::Read | UringOperation::Recv) {
+        return Err(Errno::EINVAL.into());
+    }
+    let group = request.entry.buf_index;
+    let ring = request.target.ring()?;
+    let buffer = match work.buffer {
+        Some(buffer) => buffer,
+        None => choose(call, ring, group)?,
+    };
+    work.buffer = Some(buffer);
+    let wanted = match request.entry.len {
+        0 => buffer.length,
+        wanted => wanted.min(buffer.length),
+    };
+    let entry = UringEntry {
+        addr: buffer.address,
+        len: wanted,
+        buf_index: 0,
+        ..request.entry
+    };
+    let called = make(call, operation, request, &entry, work);
+    match &called {
+        Ok(_) => {
+            let number = u32::from(buffer.number) << IORING_CQE_BUFFER_SHIFT;
+            work.flags = IORING_CQE_F_BUFFER | number;
+            work.buffer = None;
+        }
+        // A part of it is there.
+        Err(Outcome::Again) => {}
+        Err(_) => {
+            work.buffer = None;
+            ring.lock().groups.give_back(group, buffer);
+        }
+    }
+    called
+}
+
+/// Takes a buffer of a group.
+fn choose(call: &Call<'_>, ring: &Ring, group: u16) -> Result<Buffer, Errno> {
+    loop {
+        let next = ring.lock().groups.next(group)?;
+        let place = match next {
+            Next::Taken(buffer) => return Ok(buffer),
+            Next::InRing(place) => place,
+        };
+        let buffer = place.read(&call.user)?;
+        if ring.lock().groups.take(group, place) {
+            return Ok(buffer);
+        }
+    }
+}
+
+/// IORING_OP_PROVIDE_BUFFERS.
+fn provide(request: &Request) -> Called {
+    let entry = &request.entry;
+    let count = u16::try_from(entry.fd).ok().filter(|count| *count > 0);
+    let count = count.ok_or(Errno::EINVAL)?;
+    let number = u16::try_from(entry.off).map_err(|_| Errno::E2BIG)?;
+    if number.checked_add(count - 1).is_none() || entry.len == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let length = u64::from(entry.len) * u64::from(count);
+    entry.addr.checked_add(length).ok_or(Errno::EOVERFLOW)?;
+    let first = Buffer {
+        address: entry.addr,
+        length: entry.len,
+        number,
+    };
+    let ring = request.target.ring()?;
+    ring.lock().groups.provide(entry.buf_index, count, first)?;
+    Ok(0)
 }
 
 /// The file that a request is about, the same in all its runs.
@@ -119,10 +227,10 @@ fn transfer(
     call: &mut Call<'_>,
     operation: UringOperation,
     request: &Arc<Request>,
+    entry: &UringEntry,
     work: &mut Work,
 ) -> Called {
     use UringOperation as O;
-    let entry = &request.entry;
     let writes = matches!(operation, O::Write | O::Writev | O::WriteFixed);
     let flags = TransferFlags::from_bits(entry.op_flags).ok_or(Errno::EOPNOTSUPP)?;
     let segments = match operation {
@@ -169,14 +277,28 @@ fn require_registered(request: &Request, segment: Segment) -> Result<(), Errno> 
     if inside { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
-/// Waits until a file is ready; the result is what for.
-fn poll(call: &Call<'_>, entry: &UringEntry, file: &OpenFile) -> Called {
-    if entry.len != 0 || entry.off != 0 || entry.addr != 0 {
-        // Several results, and changes of another entry.
+/// Waits until a file is ready; the result is what for. Who wants several results gets one at each change.
+fn poll(call: &Call<'_>, request: &Arc<Request>, file: &OpenFile) -> Called {
+    let entry = &request.entry;
+    let several = entry.len == IORING_POLL_ADD_MULTI;
+    if entry.len != 0 && !several || entry.off != 0 || entry.addr != 0 {
+        // Changes of another entry.
         return Err(Errno::EINVAL.into());
     }
     let wanted = PollEvents::from_bits_truncate(entry.op_flags as u16);
-    let ready = file.poll(wanted, Some(call.waiter())) & (wanted | PollEvents::ALWAYS);
+    let ready = |waiter| file.poll(wanted, Some(waiter)) & (wanted | PollEvents::ALWAYS);
+    if several {
+        let ticket = call.waiter().ticket();
+        let watching = Waiter::watching(request.clone(), ticket, Manner::CHANGES);
+        let ready = ready(&watching);
+        if !ready.is_empty() {
+            let result = i32::from(ready.bits());
+            let target = &request.target;
+            target.complete(entry, result, IORING_CQE_F_MORE, true);
+        }
+        return Err(Outcome::Park(Wait::retry()));
+    }
+    let ready = ready(call.waiter());
     if ready.is_empty() {
         return Err(Outcome::Park(Wait::retry()));
     }

@@ -8,14 +8,16 @@ use crate::calls::descriptor::opened;
 use crate::calls::event::require_counter;
 use crate::outcome::Called;
 use crate::ring::{Events, Ring, RingFile};
-use abi::Errno;
+use crate::user::Segment;
 use abi::linux::{
     IO_URING_OP_SUPPORTED, IORING_REGISTER_BUFFERS, IORING_REGISTER_ENABLE_RINGS,
     IORING_REGISTER_EVENTFD, IORING_REGISTER_EVENTFD_ASYNC, IORING_REGISTER_FILES,
-    IORING_REGISTER_FILES_SKIP, IORING_REGISTER_FILES_UPDATE, IORING_REGISTER_PROBE,
-    IORING_UNREGISTER_BUFFERS, IORING_UNREGISTER_EVENTFD, IORING_UNREGISTER_FILES,
+    IORING_REGISTER_FILES_SKIP, IORING_REGISTER_FILES_UPDATE, IORING_REGISTER_PBUF_RING,
+    IORING_REGISTER_PROBE, IORING_UNREGISTER_BUFFERS, IORING_UNREGISTER_EVENTFD,
+    IORING_UNREGISTER_FILES, IORING_UNREGISTER_PBUF_RING, UringBuffer, UringBufferRing,
     UringFilesUpdate, UringOperation, UringProbe, UringProbeOperation,
 };
+use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use vfs::{Descriptor, OpenFile};
@@ -31,7 +33,7 @@ const BUFFER_MAX: usize = 1 << 30;
 ///
 /// # Errors
 /// EBADF, EOPNOTSUPP for another file, EINVAL for what is not supported, EBUSY for what is registered already, ENXIO for what
-/// is not registered, EFAULT, EMFILE for too many files, ENOMEM, EOVERFLOW.
+/// is not registered, ENOENT and EEXIST for groups of buffers, EFAULT, EMFILE for too many files, ENOMEM, EOVERFLOW.
 pub fn io_uring_register(call: &mut Call<'_>) -> Called {
     let ring = RingFile::ring(&*opened(call, 0)?, call.credential())?;
     let (address, count) = (call.argument(2), call.argument(3) as u32);
@@ -61,6 +63,12 @@ pub fn io_uring_register(call: &mut Call<'_>) -> Called {
             former.map(|_| 0).ok_or(Errno::ENXIO.into())
         }
         IORING_REGISTER_PROBE => probe(call, address, count),
+        IORING_REGISTER_PBUF_RING if count == 1 => register_buffer_ring(call, &ring, address),
+        IORING_UNREGISTER_PBUF_RING if count == 1 => {
+            let asked = UringBufferRing::decode(&call.user.bytes(address)?);
+            ring.lock().groups.unshare(asked.bgid)?;
+            Ok(0)
+        }
         IORING_REGISTER_ENABLE_RINGS if nothing => {
             let before = core::mem::replace(&mut ring.lock().enabled, true);
             if before {
@@ -96,6 +104,28 @@ fn register_buffers(call: &Call<'_>, ring: &Ring, address: u64, count: u32) -> C
         return Err(Errno::EBUSY.into());
     }
     state.buffers = buffers;
+    Ok(0)
+}
+
+/// Makes a ring in the program's memory a group of buffers.
+fn register_buffer_ring(call: &Call<'_>, ring: &Ring, address: u64) -> Called {
+    let asked = UringBufferRing::decode(&call.user.bytes(address)?);
+    let entries = u16::try_from(asked.ring_entries).unwrap_or(0);
+    if asked.resv != [0; 3] || !entries.is_power_of_two() {
+        return Err(Errno::EINVAL.into());
+    }
+    if asked.ring_addr == 0 || !asked.ring_addr.is_multiple_of(PAGE_SIZE as u64) {
+        return Err(Errno::EINVAL.into());
+    }
+    let memory = Segment {
+        address: asked.ring_addr,
+        length: usize::from(entries) * UringBuffer::SIZE,
+    };
+    if call.user.reachable(memory, abi::mmu::Access::Read) < memory.length {
+        return Err(Errno::EFAULT.into());
+    }
+    let mut state = ring.lock();
+    state.groups.share(asked.bgid, asked.ring_addr, entries)?;
     Ok(0)
 }
 
