@@ -241,16 +241,17 @@ fn begin(
     target: &Target,
     chain: VecDeque<UringEntry>,
 ) {
-    if let Some((request, work)) = first_of(thread, target, chain, false) {
-        run(thread, body, space, request, work, None);
+    match first_of(thread, target, chain, false) {
+        Some((request, work)) => run(thread, body, space, request, work, None),
+        None => begin_held_back(target),
     }
 }
 
 /// Lets the workers begin what was held back until now.
-fn begin_held_back(ring: &Arc<Ring>) {
+fn begin_held_back(target: &Target) {
+    let Target::Ring(ring) = target else { return };
     while let Some((worker, chain)) = ring.release() {
-        let target = Target::Ring(ring.clone());
-        if let Some((request, work)) = first_of(&worker, &target, chain, true) {
+        if let Some((request, work)) = first_of(&worker, target, chain, true) {
             defer(&worker, request, work);
         }
     }
@@ -484,9 +485,6 @@ fn finish(
     } = work;
     let target = &request.target;
     target.complete(&request.entry, result, told, waited);
-    if let Target::Ring(ring) = target {
-        begin_held_back(ring);
-    }
     if let Some(limit) = limited_by {
         cancel(&limit);
     }
@@ -494,13 +492,17 @@ fn finish(
         target.complete(&entry, failure(Errno::ECANCELED), 0, waited);
     }
     let flags = UringFlags::from_bits_retain(request.entry.flags);
-    if has_failed(&request.entry, result, wanted) && !flags.contains(UringFlags::IO_HARDLINK) {
+    let breaks = has_failed(&request.entry, result, wanted);
+    let next = if breaks && !flags.contains(UringFlags::IO_HARDLINK) {
         for entry in &chain {
             target.complete(entry, failure(Errno::ECANCELED), 0, waited);
         }
-        return None;
-    }
-    first_of(thread, target, chain, waited)
+        None
+    } else {
+        first_of(thread, target, chain, waited)
+    };
+    begin_held_back(target);
+    next
 }
 
 /// Whether what follows does not begin: a transfer of less than was asked for is a failure too.

@@ -45,6 +45,19 @@ static void drains(void)
 	ring_entry(&ring, IORING_OP_NOP, -1, 7)->flags = IOSQE_IO_DRAIN;
 	WANT(ring_submit(&ring, 1) == 1);
 	WANT_DONE(&ring, 7, 0);
+	/* What is cancelled with its chain is done. */
+	char two[2];
+	struct io_uring_sqe *entry = ring_entry(&ring, IORING_OP_READ, ends[0], 10);
+	entry->addr = (uintptr_t)two;
+	entry->len = 2;
+	entry->flags = IOSQE_IO_LINK;
+	ring_entry(&ring, IORING_OP_NOP, -1, 11);
+	ring_entry(&ring, IORING_OP_NOP, -1, 12)->flags = IOSQE_IO_DRAIN;
+	WANT(ring_submit(&ring, 0) == 3 && write(ends[1], "y", 1) == 1);
+	WANT(ring_enter(&ring, 0, 3, IORING_ENTER_GETEVENTS) == 0);
+	WANT_DONE(&ring, 10, 1);
+	WANT_DONE(&ring, 11, -ECANCELED);
+	WANT_DONE(&ring, 12, 0);
 	/* A ring that is closed with something held back leaves nothing. */
 	reads(ends[0], 8, &byte);
 	ring_entry(&ring, IORING_OP_NOP, -1, 9)->flags = IOSQE_IO_DRAIN;
