@@ -66,6 +66,7 @@ int main(void)
 	pb_out("boot_timebase", "ms", pb_ns(start) / 1e6);
 	/* Systems that have mounted it already refuse. */
 	(void)mount("proc", "/proc", "proc", 0, 0);
+	if (access("/dev/null", F_OK)) (void)mount("dev", "/dev", "devtmpfs", 0, 0);
 	memory();
 	int fd = open("/b/plan", O_RDONLY);
 	ssize_t n = fd < 0 ? 0 : read(fd, plan, sizeof plan - 1);

@@ -154,9 +154,7 @@ pub const GOALS: &[Goal] = &[
     rate("tcp_bw_1cpu", "bandwidth of TCP (time for a byte)"),
     rate("tcp_bw_2cpu", "the same on two CPUs"),
     cost("python_start", "python3 -c pass", 0.8),
-    cost("sqlite_insert", "sqlite3, 10 000 rows inserted", 0.8),
     cost("gcc_hello", "gcc of a small program", 0.8),
-    cost("git_gc", "git gc of some hundred files", 0.8),
     rate("redis_PING_MBULK", "redis-benchmark PING (time for one)"),
     rate("redis_SET", "the same for SET"),
     rate("redis_GET", "the same for GET"),
@@ -306,8 +304,7 @@ pub const ALIASES: &[(&str, &[&str])] = &[
         "abi",
         &[
             "syscall", "clock", "pipe", "yield", "ring", "threads", "fork", "exec", "signal",
-            "fault", "file", "sleepers", "pipebw", "net", "python", "sqlite", "gcc", "git",
-            "redis",
+            "fault", "file", "sleepers", "pipebw", "net", "python", "gcc", "redis",
         ],
     ),
     ("partitions", &["cont", "density", "scale", "turns"]),
@@ -336,23 +333,9 @@ pub const SUITES: &[Suite] = &[
         "/b/command python_start python3 -c pass",
     ),
     programs(
-        "sqlite",
-        &["sqlite3"],
-        "/b/command sqlite_insert sqlite3 /tmp/base",
-    ),
-    programs(
         "gcc",
         &["gcc", "libc6-dev"],
         "/b/command gcc_hello gcc -o /tmp/hello /b/hello.c",
-    ),
-    programs(
-        "git",
-        &["git", "libc6-dev", "coreutils"],
-        "/b/command - git init --quiet /tmp/work\n\
-         /b/command - cp -r /usr/include/linux /tmp/work\n\
-         /b/command - git -C /tmp/work add .\n\
-         /b/command - git -C /tmp/work -c user.name=a -c user.email=a@b commit --quiet -m all\n\
-         /b/command git_gc git -C /tmp/work -c gc.aggressiveWindow=10 gc --quiet --force --aggressive",
     ),
     programs("redis", &["redis-server", "redis-tools"], "/b/redis"),
     suite("wake", "/b/wake"),

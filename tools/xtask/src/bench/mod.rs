@@ -188,7 +188,6 @@ impl Plan<'_> {
                 },
             )?;
             disk.text("/b/hello.c", HELLO)?;
-            disk.text("/b/sqlite_insert.in", &insertions())?;
         }
         disk.write(&archive)?;
         Ok(archive)
@@ -238,17 +237,6 @@ impl Plan<'_> {
 
 /// What the compiler gets.
 const HELLO: &str = "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }\n";
-
-/// What the database gets: 10 000 rows in one transaction.
-fn insertions() -> String {
-    let mut text = "drop table if exists t; create table t(a integer, b text); begin;\n".to_owned();
-    for row in 0..10_000 {
-        text.push_str(&format!(
-            "insert into t values({row}, 'this is row {row}');\n"
-        ));
-    }
-    text + "commit;\n"
-}
 
 fn systems(workspace: &Workspace, options: &Options, plan: &Plan<'_>) -> Result<Vec<System>> {
     let memory = if plan.packages().is_empty() {
