@@ -6,7 +6,7 @@
 # packages: dbus-bin rsyslog supervisor m4 flex make fakeroot libcap2-bin attr fio rt-tests ripgrep ncurses-base netbase
 # packages: libc-bin acl rsync openssh-server openssh-client socat netcat-openbsd iproute2 net-tools iperf3 memcached haproxy
 # packages: lighttpd nginx-light curl bind9-dnsutils dnsmasq-base mosquitto mosquitto-clients stunnel4 unbound ruby lua5.4
-# packages: tcl gdb
+# packages: tcl gdb gdbserver gcc libc6-dev screen cron sudo vim emacs-nox apache2 htop mawk parallel tini pv p7zip
 # memory: 4G
 # cpus: 2
 # patience: 180
@@ -299,6 +299,79 @@ dnsmasq --port=5399 --listen-address=127.0.0.1 --bind-interfaces --no-resolv --n
 end=$((SECONDS + 30)); until dig +short +time=1 +tries=1 @127.0.0.1 -p 5399 x.test | grep -q 10.1.2.3; do test $SECONDS -lt $end; done; kill $(cat pid)
 == tclsh
 want '^7$' tclsh8.6 <<<'puts [expr {3 + 4}]'
+== screen
+export SCREENDIR=$PWD/sd; mkdir -m 700 sd
+screen -dmS s bash -c 'echo begun >o; cat'; end=$((SECONDS + 30)); until grep -q begun o 2>/dev/null; do test $SECONDS -lt $end; sleep 0.2; done
+want Detached bash -c 'screen -ls || true'; screen -S s -X stuff 'typed^M'; sleep 2; screen -S s -X hardcopy $PWD/h; sleep 2; want typed cat h; screen -S s -X quit
+== cron
+for part in auth account password session session-noninteractive; do printf '%s required pam_permit.so\n' ${part%-noninteractive} >/etc/pam.d/common-$part; done
+mkdir -p /var/spool/cron/crontabs; printf '* * * * * root echo ran >%s/ran\n' $PWD >/etc/crontab; cron -f & p=$!
+end=$((SECONDS + 100)); until test -s ran; do test $SECONDS -lt $end; sleep 1; done; kill $p
+== su
+for part in auth account password session session-noninteractive; do printf '%s required pam_permit.so\n' ${part%-noninteractive} >/etc/pam.d/common-$part; done
+grep -q ^joe: /etc/passwd || echo 'joe:x:1234:1234::/tmp:/bin/bash' >>/etc/passwd
+want '^1234$' su joe -c 'id -u'
+== sudo
+for part in auth account password session session-noninteractive; do printf '%s required pam_permit.so\n' ${part%-noninteractive} >/etc/pam.d/common-$part; done
+grep -q ^joe: /etc/passwd || echo 'joe:x:1234:1234::/tmp:/bin/bash' >>/etc/passwd
+want '^1234$' sudo -n -u joe id -u
+want '^0$' sudo -n id -u
+== hosts
+want "$(hostname)" getent hosts $(hostname)
+== vim
+printf 'one\ntwo\n' >v; vim.basic -u NONE -es -c '%s/two/three/' -c wq v </dev/null; want three cat v
+== emacs
+want '^42$' emacs-nox --batch --eval '(princ (format "%d\n" (* 6 7)))'
+emacs-nox --batch --eval '(progn (with-temp-file "e" (insert "abc")) (princ (shell-command-to-string "echo sub")) (let ((p (start-process "c" nil "cat"))) (process-send-string p "x\n") (process-send-eof p) (while (accept-process-output p 2))))' ; want abc cat e
+== apache
+mkdir w l; echo apache >w/index.html; chmod 755 . w; cat >c <<E
+ServerRoot $PWD
+ServerName x
+Listen 127.0.0.1:8066
+PidFile $PWD/pid
+ErrorLog $PWD/l/e
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+LoadModule dir_module /usr/lib/apache2/modules/mod_dir.so
+LoadModule mime_module /usr/lib/apache2/modules/mod_mime.so
+LoadModule status_module /usr/lib/apache2/modules/mod_status.so
+TypesConfig /dev/null
+User nobody
+Group nogroup
+DefaultRuntimeDir $PWD
+StartServers 2
+ThreadsPerChild 8
+DocumentRoot $PWD/w
+<Directory $PWD/w>
+Require all granted
+</Directory>
+E
+apache2 -f $PWD/c -k start || { cat l/e; exit 1; }; port 8066; want apache curl -s http://127.0.0.1:8066/; for i in $(seq 40); do curl -s http://127.0.0.1:8066/ >/dev/null & done; wait; apache2 -f $PWD/c -k graceful; sleep 1; want apache curl -s --retry 5 http://127.0.0.1:8066/; apache2 -f $PWD/c -k stop; cat l/e
+== htop
+export TERM=xterm; cat >e.exp <<E
+set timeout 20
+spawn htop
+expect "Load"
+send "q"
+expect eof
+E
+expect e.exp >o; grep -q Load o
+== mawk
+want '^3$' mawk 'BEGIN{print 1+2}'
+== parallel
+want '^4$' bash -c 'seq 4 | parallel -j2 echo {} | sort -n | tail -1'
+== tini
+want '^7$' bash -c 'tini -s -- sh -c "exit 7"; echo $?'
+== pv
+want '^100000$' bash -c 'head -c 100000 /dev/zero | pv -q -L 1m | wc -c'
+== p7zip
+seq 50000 >x; 7zr a -mmt=4 x.7z x >/dev/null; mkdir o; 7zr x -oo x.7z >/dev/null; cmp x o/x
+== gdbserver
+cat >l.c <<E
+#include <stdio.h>
+int main(){ puts("hi"); return 3; }
+E
+gcc -g l.c -o l; printf 'target remote | gdbserver - ./l\nbreak main\ncontinue\nbt\ncontinue\n' >orders; timeout 100 gdb -q -batch -x orders ./l >o 2>&1 </dev/null; cat o; grep 'Breakpoint 1, main' o; grep 'exited with code 03' o
 CHECKS
 
 cat >/wpars/conform/tmp/conform <<'RUN'

@@ -7,10 +7,10 @@ use crate::jobs::Caller;
 use crate::settings::Settings;
 use crate::terminal::TerminalFile;
 use abi::linux::{
-    FIONREAD, SignalNumber, TCFLSH, TCGETA, TCGETS, TCIFLUSH, TCIOFF, TCIOFLUSH, TCION, TCOFLUSH,
-    TCOOFF, TCOON, TCSBRK, TCSBRKP, TCSETA, TCSETAF, TCSETAW, TCSETS, TCSETSF, TCSETSW, TCXONC,
-    TIOCGETD, TIOCGPGRP, TIOCGSID, TIOCGWINSZ, TIOCNOTTY, TIOCOUTQ, TIOCSCTTY, TIOCSETD, TIOCSPGRP,
-    TIOCSTI, TIOCSWINSZ, TIOCVHANGUP, Termio, Termios, VSTART, VSTOP, Winsize,
+    FIONREAD, PacketStatus, SignalNumber, TCFLSH, TCGETA, TCGETS, TCIFLUSH, TCIOFF, TCIOFLUSH,
+    TCION, TCOFLUSH, TCOOFF, TCOON, TCSBRK, TCSBRKP, TCSETA, TCSETAF, TCSETAW, TCSETS, TCSETSF,
+    TCSETSW, TCXONC, TIOCGETD, TIOCGPGRP, TIOCGSID, TIOCGWINSZ, TIOCNOTTY, TIOCOUTQ, TIOCSCTTY,
+    TIOCSETD, TIOCSPGRP, TIOCSTI, TIOCSWINSZ, TIOCVHANGUP, Termio, Termios, VSTART, VSTOP, Winsize,
 };
 use abi::{Errno, Pid};
 use process::VPid;
@@ -166,6 +166,13 @@ impl TerminalFile {
         }
         let old = core::mem::replace(&mut state.settings, new);
         state.discipline.change(&old, &new);
+        if old.stops_by_control() != new.stops_by_control() {
+            self.terminal.driver.status(if new.stops_by_control() {
+                PacketStatus::DOSTOP
+            } else {
+                PacketStatus::NOSTOP
+            });
+        }
         // What VMIN or the end of a line held back may be readable now.
         self.terminal.wake_everybody();
         self.terminal.unthrottle(guard);
@@ -210,9 +217,11 @@ impl TerminalFile {
         }
         if value != TCOFLUSH {
             state.discipline.discard();
+            self.terminal.driver.status(PacketStatus::FLUSHREAD);
         }
         if value != TCIFLUSH {
             state.output.discard();
+            self.terminal.driver.status(PacketStatus::FLUSHWRITE);
             self.terminal.output.wake_all();
         }
         self.terminal.unthrottle(state);

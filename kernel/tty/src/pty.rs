@@ -1,15 +1,16 @@
 //! Pseudoterminals (`man 7 pty`): a terminal whose driver is another program.
 //!
 //! The slave is an ordinary [`Terminal`]. What it prints goes into a queue that the master reads; what the
-//! master writes is typed. Lock order: the terminal, then the queue, both of rank [`Rank::Stream`].
+//! master writes is typed. In packet mode (TIOCPKT) the master's reads begin with a byte that is 0 before data, and otherwise
+//! tells what has changed at the slave. Lock order: the terminal, then the queue, both of rank [`Rank::Stream`].
 
 use crate::jobs::JobControl;
 use crate::terminal::{Terminal, TerminalOutput};
 use abi::Errno;
 use abi::linux::{
-    FIONREAD, SignalNumber, TCFLSH, TCGETA, TCGETS, TCSETA, TCSETAF, TCSETAW, TCSETS, TCSETSF,
-    TCSETSW, TIOCGPGRP, TIOCGPTLCK, TIOCGPTN, TIOCGSID, TIOCGWINSZ, TIOCSIG, TIOCSPTLCK,
-    TIOCSWINSZ,
+    FIONREAD, PacketStatus, SignalNumber, TCFLSH, TCGETA, TCGETS, TCSETA, TCSETAF, TCSETAW, TCSETS,
+    TCSETSF, TCSETSW, TIOCGPGRP, TIOCGPKT, TIOCGPTLCK, TIOCGPTN, TIOCGSID, TIOCGWINSZ, TIOCPKT,
+    TIOCSIG, TIOCSPTLCK, TIOCSWINSZ,
 };
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -49,6 +50,8 @@ struct State {
     masters: usize,
     /// There have been some, and there are none any more.
     hung_up: bool,
+    /// In packet mode: what the master has not been told.
+    packet: Option<PacketStatus>,
     /// How often the terminal has had room for input again: a writer that saw none looks whether this has changed.
     rooms: u64,
 }
@@ -73,6 +76,20 @@ impl TerminalOutput for Queue {
         }
         state.bytes.extend(now);
         now.len()
+    }
+
+    fn status(&self, status: PacketStatus) {
+        /// Which take back each other.
+        const PAIRS: [PacketStatus; 2] = [
+            PacketStatus::STOP.union(PacketStatus::START),
+            PacketStatus::NOSTOP.union(PacketStatus::DOSTOP),
+        ];
+        if let Some(untold) = &mut self.state.lock().packet {
+            let pair = PAIRS.into_iter().find(|pair| pair.contains(status));
+            untold.remove(pair.unwrap_or_default());
+            untold.insert(status);
+            self.readers.wake_all();
+        }
     }
 
     fn input_room(&self) {
@@ -109,6 +126,7 @@ impl PtyMaster {
             locked: true,
             masters: 0,
             hung_up: false,
+            packet: None,
             rooms: 0,
         };
         let queue = fallible::arc(Queue {
@@ -178,18 +196,26 @@ impl FileOperations for PtyMaster {
         }
         let count = {
             let mut state = self.queue.state.lock();
+            if let Some(untold) = state.packet.filter(|untold| !untold.is_empty()) {
+                sink.put(&[untold.bits()])?;
+                state.packet = Some(PacketStatus::default());
+                return Ok(1);
+            }
             if state.bytes.is_empty() {
                 if state.deserted {
                     return Err(Errno::EIO.into());
                 }
                 return cx.wait(|waiter| self.queue.readers.enrol(waiter));
             }
+            // A packet of data has a byte before it that is 0.
+            let head = usize::from(state.packet.is_some());
             let (front, _) = state.bytes.as_slices();
-            let (now, _) = front.split_at(front.len().min(room));
+            let (now, _) = front.split_at(front.len().min(room - head));
+            sink.put(&[0][..head])?;
             sink.put(now)?;
             let count = now.len();
             state.bytes.drain(..count);
-            count
+            head + count
         };
         self.terminal.output_ready();
         Ok(count)
@@ -238,6 +264,9 @@ impl FileOperations for PtyMaster {
         if !state.bytes.is_empty() {
             ready |= PollEvents::READABLE;
         }
+        if state.packet.is_some_and(|untold| !untold.is_empty()) {
+            ready |= PollEvents::READABLE | PollEvents::PRI;
+        }
         if accepts {
             ready |= PollEvents::WRITABLE;
         }
@@ -264,6 +293,15 @@ impl FileOperations for PtyMaster {
     ) -> Attempt<i64> {
         let answer = match request {
             TIOCGPTN => self.number,
+            TIOCGPKT => u32::from(self.queue.state.lock().packet.is_some()),
+            TIOCPKT => {
+                let mut bytes = [0; 4];
+                argument.get(&mut bytes)?;
+                let mut state = self.queue.state.lock();
+                let former = state.packet.unwrap_or_default();
+                state.packet = (bytes != [0; 4]).then_some(former);
+                return Ok(0);
+            }
             TIOCGPTLCK => u32::from(self.queue.state.lock().locked),
             FIONREAD => u32::try_from(self.queue.state.lock().bytes.len()).unwrap_or(u32::MAX),
             TIOCSPTLCK => {

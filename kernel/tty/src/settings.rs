@@ -104,6 +104,11 @@ impl Settings {
         byte != 0 && self.value(place) == byte
     }
 
+    /// Whether Control-S stops output and Control-Q lets it go on.
+    pub(crate) fn stops_by_control(&self) -> bool {
+        self.input.contains(InputFlags::IXON) && self.is(VSTOP, 0x13) && self.is(VSTART, 0x11)
+    }
+
     /// Whether input is read line by line.
     pub(crate) fn canonical(&self) -> bool {
         self.local.contains(LocalFlags::ICANON)

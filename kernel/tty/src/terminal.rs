@@ -4,7 +4,7 @@ use crate::discipline::{Discipline, Meaning};
 use crate::jobs::{Caller, JobControl};
 use crate::output::Output;
 use crate::settings::Settings;
-use abi::linux::{LocalFlags, SignalNumber, VMIN, VTIME, Winsize};
+use abi::linux::{LocalFlags, PacketStatus, SignalNumber, VMIN, VTIME, Winsize};
 use abi::{Errno, Nanos, Pid};
 use alloc::sync::Arc;
 use fallible::NoMemory;
@@ -23,6 +23,9 @@ pub trait TerminalOutput: Send + Sync {
     /// [`Terminal::output_ready`] when it can take more.
     fn write(&self, bytes: &[u8]) -> usize;
 
+    /// Something that a driver in packet mode passes on. Called with the terminal's lock held.
+    fn status(&self, status: PacketStatus) {}
+
     /// There is room for input again, after [`Terminal::receive`] took less than all. Called without the lock.
     fn input_room(&self) {}
 
@@ -33,7 +36,7 @@ pub trait TerminalOutput: Send + Sync {
 /// A terminal: settings, input that has been typed, output that has not been sent, session and foreground group.
 pub struct Terminal {
     id: TerminalId,
-    driver: Arc<dyn TerminalOutput>,
+    pub(crate) driver: Arc<dyn TerminalOutput>,
     pub(crate) jobs: Arc<dyn JobControl>,
     pub(crate) state: SpinLock<State>,
     /// Those that wait for input, or for readiness.
@@ -57,6 +60,8 @@ pub(crate) struct State {
     files: usize,
     /// The driver has been told to keep input.
     throttled: bool,
+    /// The driver has been told that output is stopped.
+    told_stopped: bool,
     last_input: Nanos,
     /// When the present read with VMIN 0 and VTIME ends.
     read_until: Option<Nanos>,
@@ -92,6 +97,7 @@ impl Terminal {
             epoch: 0,
             files: 0,
             throttled: false,
+            told_stopped: false,
             last_input: Nanos(0),
             read_until: None,
         };
@@ -278,6 +284,14 @@ impl Terminal {
 
     /// Hands output to the driver and wakes those that wait for room.
     pub(crate) fn flush(&self, state: &mut State) {
+        let stopped = state.output.stopped;
+        if core::mem::replace(&mut state.told_stopped, stopped) != stopped {
+            self.driver.status(if stopped {
+                PacketStatus::STOP
+            } else {
+                PacketStatus::START
+            });
+        }
         if state.output.flush(|bytes| self.driver.write(bytes)) && state.output.has_room() {
             self.output.wake_all();
         }

@@ -267,6 +267,10 @@ pub const TIOCSPGRP: u32 = ioctl(IoctlDirection::Write, b't', 118, 4);
 pub const TIOCGPGRP: u32 = ioctl(IoctlDirection::Read, b't', 119, 4);
 /// Makes it the controlling terminal.
 pub const TIOCSCTTY: u32 = 0x540e;
+/// Begins and ends packet mode, at the master of a pty.
+pub const TIOCPKT: u32 = 0x5420;
+/// Whether there is packet mode.
+pub const TIOCGPKT: u32 = ioctl(IoctlDirection::Read, b'T', 0x38, 4);
 /// Pretends a byte of input.
 pub const TIOCSTI: u32 = 0x5412;
 /// Gives up the controlling terminal.
@@ -291,6 +295,25 @@ pub const TIOCVHANGUP: u32 = 0x5437;
 pub const TIOCGPTLCK: u32 = ioctl(IoctlDirection::Read, b'T', 0x39, 4);
 /// Opens the other end of a pty.
 pub const TIOCGPTPEER: u32 = ioctl(IoctlDirection::None, b'T', 0x41, 0);
+
+bitflags! {
+    /// What the master of a pty is told of the slave in packet mode (`man 2 ioctl_tty`, TIOCPKT).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct PacketStatus: u8 {
+        /// Input has been thrown away.
+        const FLUSHREAD = 1 << 0;
+        /// Output has been thrown away.
+        const FLUSHWRITE = 1 << 1;
+        /// Output is stopped.
+        const STOP = 1 << 2;
+        /// Output goes on.
+        const START = 1 << 3;
+        /// Control-S and Control-Q do not stop and start output any more.
+        const NOSTOP = 1 << 4;
+        /// They do.
+        const DOSTOP = 1 << 5;
+    }
+}
 
 /// `TCXONC`: stop output.
 pub const TCOOFF: u64 = 0;

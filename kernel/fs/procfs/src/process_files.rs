@@ -28,11 +28,10 @@ pub(crate) enum ProcessFile {
     /// How readily the process is ended for want of memory.
     Score,
     ScoreAdjustment,
-    LoginUser,
 }
 
 /// The files of `/proc/PID` and of `/proc/PID/task/TID`, with their modes.
-pub(crate) const FILES: [(&str, ProcessFile, u32); 16] = [
+pub(crate) const FILES: [(&str, ProcessFile, u32); 15] = [
     ("stat", ProcessFile::Stat, 0o444),
     ("status", ProcessFile::Status, 0o444),
     ("comm", ProcessFile::Name, 0o644),
@@ -48,7 +47,6 @@ pub(crate) const FILES: [(&str, ProcessFile, u32); 16] = [
     ("cgroup", ProcessFile::Cgroup, 0o444),
     ("oom_score", ProcessFile::Score, 0o444),
     ("oom_score_adj", ProcessFile::ScoreAdjustment, 0o644),
-    ("loginuid", ProcessFile::LoginUser, 0o444),
 ];
 
 /// The contents of a file of thread `tid`.
@@ -87,7 +85,6 @@ pub(crate) fn text(
             Ok(written(|out| writeln!(out, "{adjustment}"))?)
         }
         // Nobody keeps who has logged in: as for a process that no login has made.
-        ProcessFile::LoginUser => Ok(written(|out| write!(out, "{}", u32::MAX))?),
         ProcessFile::MountInformation => {
             let lines = source.mounts(process)?.ok_or(Errno::ESRCH)?;
             Ok(mount_information(&lines)?)

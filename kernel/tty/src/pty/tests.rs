@@ -1,6 +1,6 @@
 use super::*;
 use crate::terminal::tests::{World, error};
-use abi::linux::SignalNumber;
+use abi::linux::{InputFlags, SignalNumber, TCIOFLUSH, Termios};
 use std::vec;
 use std::vec::Vec;
 use wait::{SliceSink, SliceSource};
@@ -138,4 +138,51 @@ fn the_master_tells_and_signals_the_foreground() {
         world.ioctl(&*master, TIOCSIG, 0, &[]),
         Err(error(Errno::EINVAL))
     );
+}
+
+#[test]
+fn a_master_in_packet_mode_is_told_what_changes() {
+    let (world, master) = pty();
+    let slave = world.open(master.slave().unwrap());
+    let mode = || world.ioctl(&*master, TIOCGPKT, 0, &[]).unwrap();
+    let flush = |queue| world.ioctl(&*slave, TCFLSH, queue, &[]).unwrap();
+    write(&world, &*slave, b"a").unwrap();
+    assert_eq!(mode(), [0; 4]);
+    world.ioctl(&*master, TIOCPKT, 0, &[1, 0, 0, 0]).unwrap();
+    assert_eq!(mode(), [1, 0, 0, 0]);
+    // The byte before the data is none of them.
+    assert_eq!(read(&world, &*master, 1).unwrap(), b"\0");
+    assert_eq!(read(&world, &*master, 9).unwrap(), b"\0a");
+    let reader = World::new().0;
+    assert_eq!(read(&reader, &*master, 9), Err(Stop::Park));
+    flush(TCIOFLUSH);
+    assert!(reader.is_woken());
+    assert_eq!(
+        master.poll(PollEvents::PRI, None),
+        PollEvents::PRI,
+        "what has changed is exceptional"
+    );
+    write(&world, &*slave, b"b").unwrap();
+    // Control-S and Control-Q: the last one counts.
+    write(&world, &*master, b"\x13").unwrap();
+    write(&world, &*master, b"\x11").unwrap();
+    assert_eq!(read(&world, &*master, 9).unwrap(), [0b1011]);
+    write(&world, &*master, b"\x13").unwrap();
+    assert_eq!(read(&world, &*master, 9).unwrap(), [0b0100]);
+    assert_eq!(read(&world, &*master, 9).unwrap(), b"\0b");
+    write(&world, &*master, b"\x11").unwrap();
+    assert_eq!(read(&world, &*master, 9).unwrap(), [0b1000]);
+    let mut termios = world.ioctl(&*slave, TCGETS, 0, &[]).unwrap();
+    let settings = Termios::decode(termios.as_slice().try_into().unwrap());
+    let deaf = Termios {
+        iflag: settings.iflag & !InputFlags::IXON.bits(),
+        ..settings
+    };
+    termios.copy_from_slice(&deaf.encode());
+    world.ioctl(&*slave, TCSETS, 0, &termios).unwrap();
+    assert_eq!(read(&world, &*master, 9).unwrap(), [0b1_0000]);
+    world.ioctl(&*master, TIOCPKT, 0, &[0; 4]).unwrap();
+    flush(TCIOFLUSH);
+    write(&world, &*slave, b"c").unwrap();
+    assert_eq!(read(&world, &*master, 9).unwrap(), b"c");
 }
