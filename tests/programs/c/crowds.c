@@ -19,9 +19,9 @@
 /* As many areas as one program may have, but for those of the program itself. */
 #define AREAS 65000
 #define DESCRIPTORS 60000
-#define ENTRIES 20000
-#define THREADS 2000
-#define PROCESSES 1500
+#define ENTRIES 8000
+#define THREADS 1000
+#define PROCESSES 700
 #define LARGE (384UL << 20)
 
 static void more_descriptors(void)
@@ -321,22 +321,22 @@ static void woken(void)
 static void requeued(void)
 {
 	begin_threads(wait_for_word);
-	long moved = syscall(SYS_futex, &word, FUTEX_CMP_REQUEUE_PRIVATE, 700, (void *)1000, &other_word, 0);
-	WANT(moved == 1700);
-	WANT(syscall(SYS_futex, &other_word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0) == 1000);
-	WANT(syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0) == THREADS - 1700);
+	long moved = syscall(SYS_futex, &word, FUTEX_CMP_REQUEUE_PRIVATE, 350, (void *)500, &other_word, 0);
+	WANT(moved == 850);
+	WANT(syscall(SYS_futex, &other_word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0) == 500);
+	WANT(syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0) == THREADS - 850);
 	join_threads();
 }
 
 static void woken_by_operation(void)
 {
 	begin_threads(wait_for_word);
-	WANT(syscall(SYS_futex, &word, FUTEX_REQUEUE_PRIVATE, 0, (void *)900, &other_word, 0) == 900);
+	WANT(syscall(SYS_futex, &word, FUTEX_REQUEUE_PRIVATE, 0, (void *)450, &other_word, 0) == 450);
 	int operation = FUTEX_OP(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_EQ, 0);
-	long count = syscall(SYS_futex, &word, FUTEX_WAKE_OP_PRIVATE, 800, (void *)850, &other_word, operation);
-	WANT(count == 1650 && other_word == 5);
-	WANT(syscall(SYS_futex, &other_word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0) == 50);
-	WANT(syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0) == THREADS - 1700);
+	long count = syscall(SYS_futex, &word, FUTEX_WAKE_OP_PRIVATE, 400, (void *)425, &other_word, operation);
+	WANT(count == 825 && other_word == 5);
+	WANT(syscall(SYS_futex, &other_word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0) == 25);
+	WANT(syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0) == THREADS - 850);
 	join_threads();
 }
 
