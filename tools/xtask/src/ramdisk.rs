@@ -157,7 +157,7 @@ impl RamDisk {
         Ok(disk)
     }
 
-    /// These folders and nothing else.
+    /// These folders, and the links that lead to libraries.
     pub fn bare(folders: &[&str]) -> Self {
         let mut disk = Self {
             nodes: BTreeMap::new(),
@@ -165,6 +165,9 @@ impl RamDisk {
         };
         for name in folders {
             disk.put(name, 0o755, Content::Folder);
+        }
+        for &(name, target) in LINKS.iter().filter(|(name, _)| name.starts_with("lib")) {
+            disk.link(name, target);
         }
         disk
     }
