@@ -129,14 +129,6 @@ impl Tuning {
         }
     }
 
-    /// What a thread is left to run at least before one of its own partition that wakes takes the CPU from it. Such threads
-    /// mostly wake each other to wait for an answer then, and a decrementer that is programmed for each wake-up costs more than
-    /// the switch.
-    pub fn sibling_grain(&self) -> u64 {
-        const TIMES: u64 = 10;
-        self.granularity.saturating_mul(TIMES).min(self.slice)
-    }
-
     /// `at` and `span` later, in ticks.
     pub fn after(at: Ticks, span: u64) -> Ticks {
         at.saturating_add(Ticks(span))

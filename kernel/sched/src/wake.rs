@@ -156,12 +156,7 @@ impl Scheduler {
             .filter(|processor| !processor.kicked)?;
         let index = processor.run?;
         let running = self.entities.get(index)?.cid;
-        let grain = if running == cid {
-            self.tuning.sibling_grain()
-        } else {
-            self.tuning.granularity
-        };
-        let earliest = Tuning::after(processor.dispatched, grain);
+        let earliest = Tuning::after(processor.dispatched, self.tuning.granularity);
         let after = if running == cid {
             let threads = &self.partition(cid)?.threads;
             match threads.overtakes(&self.entities, challenger, index) {

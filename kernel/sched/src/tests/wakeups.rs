@@ -3,7 +3,7 @@
 use super::*;
 use crate::simulation::Behaviour::{Busy, Periodic, Yielding};
 use crate::simulation::{micros, millis};
-use crate::{Attributes, Cpu, Entitlement, Reason, Scheduler};
+use crate::{Attributes, Cpu, Reason, Scheduler};
 use std::vec::Vec;
 
 fn percentile(latencies: &[Ticks], percent: usize) -> Ticks {
@@ -231,34 +231,4 @@ fn sched0069_tunables_have_effect() {
         assert_eq!(tune(&mut machine, tunable, bad), Err(Refusal::Range));
         assert_eq!(machine.scheduler.tuned(tunable), before);
     }
-}
-
-/// SCHED0110: a thread that wakes waits longer for one of its own partition that has just begun to run than for another's.
-#[test]
-fn sched0110_siblings_get_a_longer_grain() {
-    let wait_for = |sibling: bool| {
-        let policy = policy_by_name("wlm").expect("shipped");
-        let mut scheduler = Scheduler::new(TIMEBASE, 1, policy);
-        let cpu = Cpu(0);
-        let clock = scheduler.online(cpu, Ticks(0)).expect("first");
-        let cids = [Cid(1), Cid(2)];
-        for cid in cids {
-            scheduler
-                .add_partition(cid, Entitlement::default(), Ticks(0))
-                .expect("room");
-        }
-        let [runs, sleeps] = [cids[0], cids[usize::from(!sibling)]]
-            .map(|cid| scheduler.admit(cid, Attributes::default()).expect("room"));
-        let wakeup = scheduler.wake(runs, Ticks(0)).expect("known");
-        assert!(wakeup.preempt.contains(cpu));
-        assert_eq!(scheduler.pick(cpu, Ticks(0)).run, Some(runs));
-        clock.enter_user(Ticks(0));
-        let now = micros(20);
-        let wakeup = scheduler.wake(sleeps, now).expect("known");
-        assert!(wakeup.rearm.contains(cpu) && !scheduler.must_preempt(cpu, now));
-        scheduler.until(cpu).expect("it is to have the CPU")
-    };
-    let (sibling, stranger) = (wait_for(true), wait_for(false));
-    assert!(stranger <= micros(60), "{stranger}");
-    assert!(sibling > micros(400) && sibling <= micros(510), "{sibling}");
 }
