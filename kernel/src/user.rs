@@ -431,11 +431,11 @@ impl Sink for UserBuffer<'_> {
         })
     }
 
-    fn put_shared(&mut self, bytes: &[AtomicU8]) -> Attempt<()> {
-        self.each_piece(bytes.len(), |memory, piece, at| {
+    fn put_shared(&mut self, bytes: &[AtomicU8]) -> Option<Attempt<()>> {
+        Some(self.each_piece(bytes.len(), |memory, piece, at| {
             let part = bytes.get(at..at + piece.length).unwrap_or_default();
             memory.complete(|| user::copy_out_shared(piece.address, part))
-        })
+        }))
     }
 }
 
@@ -451,10 +451,10 @@ impl Source for UserBuffer<'_> {
         })
     }
 
-    fn take_shared(&mut self, bytes: &[AtomicU8]) -> Attempt<()> {
-        self.each_piece(bytes.len(), |memory, piece, at| {
+    fn take_shared(&mut self, bytes: &[AtomicU8]) -> Option<Attempt<()>> {
+        Some(self.each_piece(bytes.len(), |memory, piece, at| {
             let part = bytes.get(at..at + piece.length).unwrap_or_default();
             memory.complete(|| user::copy_in_shared(part, piece.address))
-        })
+        }))
     }
 }

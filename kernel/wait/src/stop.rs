@@ -2,7 +2,7 @@
 
 use crate::Attempt as Result;
 use abi::Errno;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::AtomicU8;
 use fallible::NoMemory;
 
 /// The result of an operation that may have to wait.
@@ -44,23 +44,15 @@ pub trait Sink {
     /// EFAULT when the destination does not exist, [`Stop::Again`] when it is not resident.
     fn put(&mut self, bytes: &[u8]) -> Result<()>;
 
-    /// As [`Sink::put`], of bytes that others may change meanwhile: those of a page that programs have mapped.
+    /// As [`Sink::put`], of bytes that others may change meanwhile: those of a page that programs have mapped. `None` from a
+    /// sink that has no way for them: nothing has been put, and the caller copies them first.
     ///
     /// # Errors
     /// As [`Sink::put`]; some of the bytes may have been put then.
-    fn put_shared(&mut self, bytes: &[AtomicU8]) -> Result<()> {
-        bytes.chunks(PIECE).try_for_each(|piece| {
-            let mut copy = [0; PIECE];
-            for (to, from) in copy.iter_mut().zip(piece) {
-                *to = from.load(Ordering::Relaxed);
-            }
-            self.put(copy.get(..piece.len()).unwrap_or_default())
-        })
+    fn put_shared(&mut self, _bytes: &[AtomicU8]) -> Option<Result<()>> {
+        None
     }
 }
-
-/// What is copied at a time of bytes that others may change, where there is no better way.
-const PIECE: usize = 256;
 
 /// Where an operation takes bytes of a program from.
 pub trait Source {
@@ -73,20 +65,13 @@ pub trait Source {
     /// EFAULT when the origin does not exist, [`Stop::Again`] when it is not resident.
     fn take(&mut self, buffer: &mut [u8]) -> Result<()>;
 
-    /// As [`Source::take`], into bytes that others may look at meanwhile.
+    /// As [`Source::take`], into bytes that others may look at meanwhile. `None` from a source that has no way for that:
+    /// nothing has been taken.
     ///
     /// # Errors
     /// As [`Source::take`]; some of the bytes may have been filled then.
-    fn take_shared(&mut self, bytes: &[AtomicU8]) -> Result<()> {
-        bytes.chunks(PIECE).try_for_each(|piece| {
-            let mut copy = [0; PIECE];
-            let copy = copy.get_mut(..piece.len()).unwrap_or_default();
-            self.take(copy)?;
-            for (to, from) in piece.iter().zip(copy) {
-                to.store(*from, Ordering::Relaxed);
-            }
-            Ok(())
-        })
+    fn take_shared(&mut self, _bytes: &[AtomicU8]) -> Option<Result<()>> {
+        None
     }
 }
 

@@ -13,6 +13,8 @@ use wait::{Attempt, Sink, Source, Stop};
 
 /// Largest size of a file: what an `off_t` can say.
 pub(crate) const SIZE_LIMIT: u64 = i64::MAX as u64;
+/// How many bytes pass over the kernel's stack at once where they cannot go between a page and a program directly.
+const CHUNK: usize = 2048;
 /// What a hole reads as.
 static ZEROS: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
 
@@ -155,6 +157,7 @@ impl Pages {
 
     /// Reads from `offset`; the caller holds the node's lock.
     pub(crate) fn read(&self, offset: u64, sink: &mut dyn Sink) -> Attempt<usize> {
+        let mut buffer = [0u8; CHUNK];
         let mut done = 0usize;
         loop {
             let at = offset.saturating_add(done as u64);
@@ -167,11 +170,22 @@ impl Pages {
                 return Ok(done);
             }
             let put = match frame {
-                Some(frame) => sink.put_shared(part(frame.bytes(), at, length)?),
-                None => sink.put(ZEROS.get(..length).ok_or(Errno::EIO)?),
+                Some(frame) => match sink.put_shared(part(frame.bytes(), at, length)?) {
+                    Some(put) => put.map(|()| length),
+                    None => {
+                        let length = length.min(CHUNK);
+                        let bytes = buffer.get_mut(..length).ok_or(Errno::EIO)?;
+                        frame.read(within_page(at), bytes);
+                        sink.put(bytes).map(|()| length)
+                    }
+                },
+                None => {
+                    let zeros = ZEROS.get(..length).ok_or(Errno::EIO)?;
+                    sink.put(zeros).map(|()| length)
+                }
             };
             match put {
-                Ok(()) => done += length,
+                Ok(length) => done += length,
                 Err(Stop::Error(_)) if done > 0 => return Ok(done),
                 Err(stop) => return Err(stop),
             }
@@ -210,6 +224,7 @@ impl Pages {
         source: &mut dyn Source,
         done: &mut usize,
     ) -> Attempt<()> {
+        let mut buffer = [0u8; CHUNK];
         loop {
             let at = offset.saturating_add(*done as u64);
             let length = stretch(
@@ -228,6 +243,18 @@ impl Pages {
                 Errno::ENOMEM => Errno::ENOSPC,
                 other => other,
             })?;
+            // Behind the end nothing may be left by a source that fails in the middle.
+            if at + length as u64 <= self.state.lock().size {
+                let page = part(frame.bytes_to_write(), at, length)?;
+                if let Some(taken) = source.take_shared(page) {
+                    taken?;
+                    *done += length;
+                    continue;
+                }
+            }
+            let length = length.min(CHUNK);
+            let bytes = buffer.get_mut(..length).ok_or(Errno::EIO)?;
+            source.take(bytes)?;
             let mut state = self.state.lock();
             let end = at + length as u64;
             if end > state.size {
@@ -235,7 +262,7 @@ impl Pages {
                 state.size = end;
             }
             drop(state);
-            source.take_shared(part(frame.bytes_to_write(), at, length)?)?;
+            frame.write(within_page(at), bytes);
             *done += length;
         }
     }

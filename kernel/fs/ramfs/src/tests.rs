@@ -5,7 +5,7 @@ use alloc::collections::btree_map::Entry;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicI64;
+use core::sync::atomic::{AtomicI64, AtomicU8};
 use memory::PageError;
 use proptest::prelude::*;
 use security::{Credential, Identity, Privileges};
@@ -224,6 +224,37 @@ fn ramfs04_an_append_that_is_run_again_appends_once() {
         7,
         "pages behind the end are given back"
     );
+}
+
+/// A source that fills half of what it is asked for and then is not resident.
+struct Torn;
+impl Source for Torn {
+    fn remaining(&self) -> usize {
+        100
+    }
+    fn take(&mut self, buffer: &mut [u8]) -> Attempt<()> {
+        buffer.iter_mut().take(50).for_each(|byte| *byte = 7);
+        Err(Stop::Again)
+    }
+    fn take_shared(&mut self, bytes: &[AtomicU8]) -> Option<Attempt<()>> {
+        let half = bytes.iter().take(50);
+        half.for_each(|byte| byte.store(7, Ordering::Relaxed));
+        Some(Err(Stop::Again))
+    }
+}
+
+#[test]
+fn a_write_that_fails_in_the_middle_leaves_nothing_behind_the_end() {
+    let fs = ramfs(8, 8);
+    let f = file(&fs, "f");
+    write(&f, 0, b"start").unwrap();
+    with_context(|cx| assert_eq!(f.write_at(cx, 3, &mut Torn), Err(Stop::Again)));
+    assert_eq!(size(&f), 5);
+    write(&f, 60, b"end").unwrap();
+    let mut expected = [0; 63];
+    expected[..5].copy_from_slice(b"start");
+    expected[60..].copy_from_slice(b"end");
+    assert_eq!(read(&f, 0, 100), expected);
 }
 
 #[test]
