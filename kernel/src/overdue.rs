@@ -44,7 +44,8 @@ struct Expiry(Arc<Overdue>);
 /// Puts a timer aside whose time has come, or answers it: its effect is due now.
 pub fn defer(payer: Cid, timeout: Timeout, now: Ticks) -> Option<Timeout> {
     // What a partition is interrupted with in its own turn takes nothing from anybody else.
-    if payer.is_global() || current::with(|thread| thread.process.cid()) == Some(payer) {
+    let interrupted = current::thread().map(|thread| thread.process.cid());
+    if payer.is_global() || interrupted == Some(payer) {
         return Some(timeout);
     }
     match environment::find(payer) {
