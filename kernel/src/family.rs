@@ -10,7 +10,7 @@ use crate::signals::{self, Origin};
 use crate::system::{Numbered, Tree, system};
 use abi::linux::{ActionFlags, SigInfo, SignalNumber};
 use abi::{Cid, Pid};
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU32, Ordering};
 use process::{ExitStatus, Notice, Report, Step, Usage, VPid};
 
@@ -181,14 +181,17 @@ pub fn forget(object: Numbered) {
 pub fn kill_partition(environment: &Arc<Environment>) {
     environment.wpar.close();
     Job::start_or_do(environment.cid(), || Killing {
-        environment: environment.clone(),
+        cid: environment.cid(),
+        environment: Arc::downgrade(environment),
         from: AtomicU32::new(VPid::INIT.0),
     });
 }
 
 /// The end of all processes of a partition.
 struct Killing {
-    environment: Arc<Environment>,
+    cid: Cid,
+    /// Kept as long as it takes to tell it from a later one, but not in use: it may go with the last of its processes.
+    environment: Weak<Environment>,
     /// The number from which on they have not been looked at.
     from: AtomicU32,
 }
@@ -197,12 +200,12 @@ impl Work for Killing {
     fn step(&self) -> job::Step {
         let mut from = VPid(self.from.load(Ordering::Relaxed));
         for _ in 0..KILLED {
-            let Some(process) = next_of_partition(self.environment.cid(), &mut from) else {
+            let Some(process) = next_of_partition(self.cid, &mut from) else {
                 return job::Step::Done;
             };
             // By now the number may be that of a later partition.
             if let Some(process) = process
-                && Arc::ptr_eq(&process.environment(), &self.environment)
+                && Arc::as_ptr(&process.environment()) == self.environment.as_ptr()
             {
                 process.end(ExitStatus::KILLED);
             }

@@ -381,7 +381,8 @@ pub fn quiesce(environment: &Arc<Environment>, force: bool) -> Result<(), Refusa
 
 /// What is left to do for a partition that goes: its files become Global's, then it is forgotten.
 struct Departure {
-    environment: Arc<Environment>,
+    wpar: Arc<Wpar>,
+    environment: SpinLock<Option<Arc<Environment>>>,
     files: SpinLock<Option<HandOver>>,
 }
 
@@ -391,7 +392,8 @@ impl Departure {
         // The partition is gone already, so this must not fail: one word.
         let files = fallible::assured(|| mounts::hand_over(cid));
         Self {
-            environment: environment.clone(),
+            wpar: environment.wpar.clone(),
+            environment: SpinLock::new(Rank::Thread, Some(environment.clone())),
             files: SpinLock::new(Rank::Thread, files.ok()),
         }
     }
@@ -401,12 +403,15 @@ impl Work for Departure {
     fn step(&self) -> Step {
         // Taken out, because files are locked before.
         let Some(mut files) = self.files.lock().take() else {
-            forget(&self.environment);
+            let environment = self.environment.lock().take();
+            if let Some(environment) = environment {
+                forget(environment);
+            }
             return Step::Done;
         };
         // Nor may this: a list that is as long as the directories are wide.
         let more = fallible::assured(|| files.step());
-        let wpar = &self.environment.wpar;
+        let wpar = &self.wpar;
         if more.is_err() {
             log::error!("no memory to give a file of {} to Global", wpar.name());
         }
@@ -423,14 +428,18 @@ impl Work for Departure {
     }
 }
 
-/// The last step of a partition's end.
-fn forget(environment: &Environment) {
+/// The last step of a partition's end. It is let go of before anybody is told: its root keeps a mount of Global's in use.
+fn forget(environment: Arc<Environment>) {
     // Whoever does this may have worked for the partition.
     current::set_partition(Cid::GLOBAL);
-    let wpar = &environment.wpar;
-    subsystems().destroy(wpar);
-    system().environments.table.remove(wpar);
-    environment.emptied.wake_all();
+    let wpar = environment.wpar.clone();
+    let emptied = environment.emptied.share();
+    drop(environment);
+    subsystems().destroy(&wpar);
+    system().environments.table.remove(&wpar);
+    if let Some(emptied) = emptied {
+        emptied.wake_all();
+    }
     system().environments.departures.wake_all();
 }
 
