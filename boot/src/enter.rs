@@ -1,7 +1,7 @@
 //! The first Rust function: from firmware's hands to the image's own.
 
 use crate::client::Client;
-use crate::info::{BootInfo, InitialRamDisk};
+use crate::info::BootInfo;
 use crate::machine::{self, Interrupts, Machine};
 use crate::negotiate::Request;
 use crate::{Region, Regions, flatten, regions};
@@ -135,7 +135,7 @@ fn describe(
         memory,
         all_memory,
         kernel,
-        initrd: initrd.map(ram_disk),
+        initrd,
         command_line: machine.command_line,
         timebase: machine.timebase,
         clock: machine.clock,
@@ -183,17 +183,6 @@ fn limit(memory: &mut Regions, command_line: &str) {
             }
         }
         Err(text) => print!("corral: option mem={text}: not a size; ignored\n"),
-    }
-}
-
-fn ram_disk(region: Region) -> InitialRamDisk {
-    let start = (arch::LINEAR_BASE | region.start) as *const u8;
-    // SAFETY: the range is memory (checked by the caller), taken out of the free ranges, and mapped by the linear
-    // map for good; nobody writes to it before the kernel gives up the bytes.
-    let bytes = unsafe { core::slice::from_raw_parts(start, region.size() as usize) };
-    InitialRamDisk {
-        bytes,
-        frames: region.widened(),
     }
 }
 

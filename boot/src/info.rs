@@ -4,15 +4,6 @@ use crate::{Region, Regions};
 use abi::Timebase;
 use core::fmt;
 
-/// The RAM disk that the boot loader left in memory.
-#[derive(Clone, Copy)]
-pub struct InitialRamDisk {
-    /// Its bytes, through the linear map.
-    pub bytes: &'static [u8],
-    /// The whole frames that it occupies; they may be given to the frame allocator once `bytes` is not used again.
-    pub frames: Region,
-}
-
 /// The machine as firmware describes it, cut down to what a kernel starts with.
 pub struct BootInfo {
     /// Memory that nobody uses: without the interrupt vectors, the image, the RAM disk and what the option `mem=`
@@ -22,8 +13,8 @@ pub struct BootInfo {
     pub all_memory: Regions,
     /// The image, its stack and data included; real addresses.
     pub kernel: Region,
-    /// The RAM disk, if the boot loader was given one.
-    pub initrd: Option<InitialRamDisk>,
+    /// The RAM disk that the boot loader left in memory; real addresses.
+    pub initrd: Option<Region>,
     /// `/chosen/bootargs`, or the empty string.
     pub command_line: &'static str,
     /// The rate of the timebase.
@@ -67,7 +58,7 @@ impl fmt::Debug for BootInfo {
             "{model}, {firmware}, {cpus} CPU, {memory} MiB, options \"{command_line}\""
         )?;
         match &self.initrd {
-            Some(initrd) => write!(f, ", RAM disk of {} bytes", initrd.bytes.len()),
+            Some(initrd) => write!(f, ", RAM disk of {} bytes", initrd.size()),
             None => f.write_str(", no RAM disk"),
         }
     }

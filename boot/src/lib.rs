@@ -27,7 +27,7 @@ pub mod machine;
 pub mod negotiate;
 pub mod regions;
 
-pub use info::{BootInfo, InitialRamDisk};
+pub use info::BootInfo;
 pub use regions::{Region, Regions};
 
 /// Names the function that an image runs: `boot::entry!(kernel::start);`.

@@ -24,15 +24,14 @@ use boot::BootInfo;
 use core::fmt::Display;
 use devfs::{Devices, Entropy, register_memory_devices};
 use log::LevelFilter;
-use memory::LinearMap;
-use memory::frames;
+use memory::{LinearMap, Loan, frames};
 use partition::Wpar;
 use ramfs::Ramfs;
 use security::{Credential, Identity, Privileges};
 use vfs::{FileSystem, Follow, MountFlags, MountNamespace};
 
-/// Brings the system up and runs it. `map` is the right to use all memory that `info` says is free.
-pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
+/// Brings the system up and runs it. `map` is the right to use all memory that `info` says is free, `disk` the RAM disk.
+pub fn start(info: &'static BootInfo, map: LinearMap, disk: Option<Loan>) -> ! {
     #[cfg(debug_assertions)]
     crate::lock_order::watch();
     frames::initialize(map);
@@ -44,7 +43,7 @@ pub fn start(info: &'static BootInfo, map: LinearMap) -> ! {
     set_terminals(info, &options);
     report::enable(options.log);
     log::info!("{info:?}");
-    let root = root_file_system(info);
+    let root = root_file_system(disk);
     bring_up(info, &options, root);
     if options.test == Some(SelfTest::Panic) {
         panic!("asked for by test=panic");
@@ -112,18 +111,19 @@ fn consoles(info: &BootInfo) -> impl Iterator<Item = (u32, Option<Source>)> {
         .map(move |unit| (unit, source(unit)))
 }
 
-/// The file system of the RAM disk.
-fn root_file_system(info: &BootInfo) -> Ramfs {
-    let Some(disk) = &info.initrd else {
+/// The file system of the RAM disk, whose memory is free then.
+fn root_file_system(disk: Option<Loan>) -> Ramfs {
+    let Some(disk) = disk else {
         stop("there is no RAM disk (initrd)")
     };
     let root = match mounts::new_ramfs(Cid::GLOBAL) {
         Ok(root) => root,
         Err(errno) => stop(format_args!("no memory for the root file system: {errno}")),
     };
-    if let Err(error) = root.populate(disk.bytes, Cid::GLOBAL) {
+    if let Err(error) = root.populate(disk.bytes(), Cid::GLOBAL) {
         stop(format_args!("the RAM disk's {error}"));
     }
+    frames::absorb(disk);
     root
 }
 

@@ -135,3 +135,6 @@ inside dpkg --configure -a
 test "$(inside dpkg-query -W -f '${Status}' slow)" = 'install ok installed'
 inside dpkg -P slow
 END
+
+check MINBASE0006 'the memory of the RAM disk, which is hundreds of megabytes, is free once its files are there' <<'END'
+[ "$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)" -gt $((3 * 1024 * 1024 - 32 * 1024)) ]

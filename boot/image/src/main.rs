@@ -8,9 +8,9 @@
 
 use abi::PAGE_SHIFT;
 use abi::mmu::FrameNumber;
-use boot::BootInfo;
-use memory::LinearMap;
+use boot::{BootInfo, Region};
 use memory::heap::KernelHeap;
+use memory::{LinearMap, Loan};
 
 boot::entry!(start);
 
@@ -18,7 +18,7 @@ boot::entry!(start);
 static HEAP: KernelHeap<kernel::CurrentPartition> = KernelHeap::new();
 
 fn start(info: &'static BootInfo) -> ! {
-    kernel::start(info, linear_map(info))
+    kernel::start(info, linear_map(info), info.initrd.map(ram_disk))
 }
 
 /// Grants the kernel all memory that nobody uses.
@@ -26,12 +26,28 @@ fn linear_map(info: &BootInfo) -> LinearMap {
     // SAFETY: `arch` has mapped all RAM there, readable and writable, before this function was called; it copies frames of it.
     let mut map = unsafe { LinearMap::new(arch::LINEAR_BASE as *mut u8, arch::frame::copy) };
     for region in info.memory.as_slice() {
-        let first = FrameNumber((region.start >> PAGE_SHIFT) as u32);
-        let count = ((region.end - region.start) >> PAGE_SHIFT) as u32;
+        let (first, count) = frames(*region);
         // SAFETY: the boot code has taken everything that is in use out of these regions; nobody else reads them.
         unsafe { map.grant(first, count) };
     }
     map
+}
+
+/// Lends the kernel the RAM disk.
+fn ram_disk(region: Region) -> Loan {
+    let start = (arch::LINEAR_BASE | region.start) as *const u8;
+    let (first, count) = frames(region.narrowed());
+    // SAFETY: the boot code has checked that this is RAM, which `arch` has mapped there, and has taken it out of the free
+    // ranges; nobody writes to it, nor reads it but through the loan, of which there is one.
+    unsafe {
+        let bytes = core::slice::from_raw_parts(start, region.size() as usize);
+        Loan::new(bytes, first, count)
+    }
+}
+
+fn frames(region: Region) -> (FrameNumber, u32) {
+    let first = FrameNumber((region.start >> PAGE_SHIFT) as u32);
+    (first, (region.size() >> PAGE_SHIFT) as u32)
 }
 
 #[panic_handler]

@@ -71,6 +71,40 @@ impl LinearMap {
     }
 }
 
+/// RAM that holds something only while the system starts, as its first files, and is free after that.
+#[derive(Debug)]
+pub struct Loan {
+    bytes: &'static [u8],
+    first: FrameNumber,
+    count: u32,
+}
+
+impl Loan {
+    /// A loan of `bytes`, which lie in RAM. `count` frames from `first` on are free when it is [given
+    /// back](crate::frames::absorb).
+    ///
+    /// # Safety
+    /// Nobody else uses these frames, as for [`LinearMap::grant`], or reads the bytes.
+    #[must_use]
+    pub const unsafe fn new(bytes: &'static [u8], first: FrameNumber, count: u32) -> Self {
+        Self {
+            bytes,
+            first,
+            count,
+        }
+    }
+
+    /// What is in it.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8] {
+        self.bytes
+    }
+
+    pub(crate) const fn frames(&self) -> (FrameNumber, u32) {
+        (self.first, self.count)
+    }
+}
+
 /// The linear map in use and the metadata of its frames.
 ///
 /// Written once, by [`install`], under the frame allocator's lock. Read without any barrier, because this is on

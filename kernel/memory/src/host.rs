@@ -2,7 +2,7 @@
 //!
 //! For tests of this crate and of those that hold frames; not in the kernel image.
 
-use crate::contents::LinearMap;
+use crate::contents::{LinearMap, Loan};
 use abi::PAGE_SIZE;
 use abi::mmu::FrameNumber;
 use std::alloc::{Layout, alloc_zeroed};
@@ -12,9 +12,12 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 pub const ARENA: u32 = 16384;
 /// The first frame number that the arena grants.
 pub const FIRST: u32 = 16;
+/// Frames between those that it grants, which are [lent].
+const LENT: core::ops::Range<u32> = 32..48;
 
 static ONCE: Once = Once::new();
 static ALONE: Mutex<()> = Mutex::new(());
+static LOAN: Mutex<Option<Loan>> = Mutex::new(None);
 
 /// Sets up the frame allocator on an arena, once for the test process.
 pub fn initialize() {
@@ -27,10 +30,25 @@ pub fn initialize() {
         assert!(!arena.is_null(), "no memory for the arena");
         // SAFETY: the arena is never freed, so its frames stay readable and writable; `copy` copies any of them.
         let mut map = unsafe { LinearMap::new(arena, copy) };
-        // SAFETY: the arena is used for nothing else.
-        unsafe { map.grant(FrameNumber(FIRST), ARENA - FIRST) };
+        // SAFETY: the arena is used for nothing else, and its frames are granted or lent once.
+        let loan = unsafe {
+            map.grant(FrameNumber(FIRST), LENT.start - FIRST);
+            map.grant(FrameNumber(LENT.end), ARENA - LENT.end);
+            let bytes = core::slice::from_raw_parts(
+                arena.add((LENT.start as usize) << 12),
+                LENT.len() << 12,
+            );
+            Loan::new(bytes, FrameNumber(LENT.start), LENT.len() as u32)
+        };
         crate::frames::initialize(map);
+        *LOAN.lock().unwrap_or_else(PoisonError::into_inner) = Some(loan);
     });
+}
+
+/// What the arena lends; the first call has it.
+pub fn lent() -> Option<Loan> {
+    initialize();
+    LOAN.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 fn copy(from: FrameNumber, to: FrameNumber) {

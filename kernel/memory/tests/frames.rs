@@ -106,6 +106,27 @@ fn free_frames_merge() {
     assert_eq!(frames::free(), free);
 }
 
+/// MEMORY0031: RAM that was lent while the system started is as good as any once it is given back.
+#[test]
+fn a_loan_comes_back() {
+    let _alone = host::alone();
+    let loan = host::lent().unwrap();
+    assert_eq!(loan.bytes().len(), 16 * 4096);
+    let (free, total) = (frames::free(), frames::total());
+    frames::absorb(loan);
+    assert_eq!(frames::free(), Pages(free.0 + 16));
+    assert_eq!(frames::total(), Pages(total.0 + 16));
+    let mut all = Vec::new();
+    while let Ok(frame) = Frame::allocate(Cid::GLOBAL, Kind::Anonymous) {
+        all.push(frame);
+    }
+    let is_lent = |frame: &&Frame| (32..48).contains(&frame.number().0);
+    assert_eq!(all.iter().filter(is_lent).count(), 16);
+    let frame = all.iter().find(|frame| frame.number().0 == 32).unwrap();
+    frame.write(0, &7_u64.to_le_bytes());
+    assert_eq!(host::load(frame.number(), 0), 7);
+}
+
 /// MEMORY0004: what is kept for Global is Global's.
 #[test]
 fn partitions_fail_before_global() {

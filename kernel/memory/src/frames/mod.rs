@@ -27,7 +27,7 @@ pub(crate) use accounts::{HEAP_UNIT, charge_heap, discharge_heap};
 pub(crate) use meta::Meta;
 use meta::Payment;
 
-use crate::contents::{self, LinearMap, Ram, ram};
+use crate::contents::{self, LinearMap, Loan, Ram, ram};
 use abi::mmu::FrameNumber;
 use abi::{Cid, Errno, PAGE_SIZE, Pages};
 use buddy::{Buddy, ORDERS};
@@ -105,8 +105,28 @@ pub fn initialize(map: LinearMap) {
         let taken = if first == largest.0 { needed } else { 0 };
         free.give_run(ram, first + taken, count - taken);
     }
-    TOTAL.store(free.free(), Relaxed);
-    RESERVE.store((free.free() / 64).min(4096), Relaxed);
+    set_total(free.free());
+}
+
+fn set_total(total: u32) {
+    TOTAL.store(total, Relaxed);
+    RESERVE.store((total / 64).min(4096), Relaxed);
+}
+
+/// Takes RAM into use that the beginning of the system had. Stretches that do not lie between those of [`initialize`] stay
+/// as they are.
+pub fn absorb(loan: Loan) {
+    let (first, count) = usable(loan.frames());
+    let mut free = FREE.lock();
+    let ram = ram();
+    let Some(last) = (first + count).checked_sub(1).filter(|_| count > 0) else {
+        return;
+    };
+    if ram.meta(first).is_none() || ram.meta(last).is_none() {
+        return;
+    }
+    free.give_run(ram, first, count);
+    set_total(TOTAL.load(Relaxed) + count);
 }
 
 /// A granted stretch without frame 0, whose number ends lists.
@@ -116,7 +136,7 @@ fn usable((first, count): (FrameNumber, u32)) -> (u32, u32) {
     (first, end.saturating_sub(first))
 }
 
-/// All frames that were free after [`initialize`].
+/// All frames that programs and the kernel can use, but for its image.
 #[must_use]
 pub fn total() -> Pages {
     Pages(u64::from(TOTAL.load(Relaxed)))
