@@ -95,13 +95,13 @@ impl<'a> Running<'a> {
 
     /// Runs it until it leaves the CPU.
     pub fn run(mut self) {
-        if let Some(call) = self.parked_call() {
-            self.resume_call(call);
-        }
         let process = self.thread.process.clone();
         let favoured = process.virtual_pid() == VPid(1) && !process.cid().is_global();
         if favoured {
             frames::set_grace(process.cid(), true);
+        }
+        if let Some(call) = self.parked_call() {
+            self.resume_call(call);
         }
         while self.turn() == Turn::On {}
         if favoured {

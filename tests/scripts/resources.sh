@@ -31,12 +31,31 @@ mkwpar -n low
 startwpar low
 clogin low dd if=/dev/zero of=/tmp/big bs=1M count=60
 clogin low sh -c 'sleep 1000 & echo $!' >sleeper
+# It asks for no more memory once it sleeps.
+clogin low sh -c "until grep -q '(sleep) S' /proc/$(cat sleeper)/stat; do sleep 0.05; done"
 chwpar -R memory=0%-1%,1% low
 clogin low true && exit 1
 chwpar -R active=no low
 clogin low kill -0 "$(cat sleeper)"
 chwpar -R active=yes memory=0%-50%,50% low
 clogin low kill -0 "$(cat sleeper)"
+stopwpar -F low
+rmwpar low
+END
+
+check RESOURCE0031 'the init of a WPAR that holds much more than its maximum lives on, whatever ends beside it' <<'END'
+mkwpar -n low
+startwpar low
+clogin low dd if=/dev/zero of=/tmp/big bs=1M count=60
+clogin low sh -c 'for at in 1 2 3 4 5 6 7 8 9 10; do (sleep 0.$at; sleep 0.5) & done'
+chwpar -R memory=0%-1%,1% low
+for at in 1 2 3 4 5 6 7 8 9 10; do
+	clogin low true && exit 1
+	sleep 0.1
+done
+chwpar -R memory=0%-50%,50% low
+clogin low rm /tmp/big
+clogin low sh -c 'while ps | grep -q "[s]leep"; do sleep 0.1; done'
 stopwpar -F low
 rmwpar low
 END
@@ -91,7 +110,7 @@ check RESOURCE0007 'what a WPAR makes the kernel keep counts to its maximum, wha
 mkwpar -n other
 startwpar other
 slab() { clogin "$1" awk '/^Slab/ { print $2 }' /proc/meminfo; }
-mkwpar -n hoard -R memory=0%-2%,2%
+mkwpar -n hoard -R memory=0%-1%,1%
 startwpar hoard
 limit=$(clogin hoard awk '/^MemTotal/ { print $2 }' /proc/meminfo)
 idle=$(slab hoard)

@@ -304,3 +304,33 @@ fn grace_is_short() {
     assert!(frames::has_room(cid));
     frames::set_maximum(cid, None);
 }
+
+/// MEMORY0032: a maximum set below what is held leaves the first process as much grace, which does not add up.
+#[test]
+fn grace_where_the_maximum_has_fallen() {
+    let _alone = host::alone();
+    let cid = Cid(28);
+    let mut held: Vec<Frame> = (0..500)
+        .map(|_| Frame::allocate(cid, Kind::File).unwrap())
+        .collect();
+    frames::set_maximum(cid, Some(Pages(100)));
+    assert!(Frame::allocate(cid, Kind::Anonymous).is_err());
+    let run = |held: &mut Vec<Frame>| {
+        frames::set_grace(cid, true);
+        while let Ok(frame) = Frame::allocate(cid, Kind::Anonymous) {
+            held.push(frame);
+        }
+        frames::set_grace(cid, false);
+        held.len()
+    };
+    let most = run(&mut held);
+    assert!((520..=600).contains(&most));
+    assert_eq!(run(&mut held), most);
+    held.truncate(200);
+    let less = run(&mut held);
+    assert!((220..=300).contains(&less));
+    held.truncate(50);
+    assert!((120..=200).contains(&run(&mut held)));
+    drop(held);
+    frames::set_maximum(cid, None);
+}

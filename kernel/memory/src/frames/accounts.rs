@@ -35,6 +35,8 @@ struct Account {
     maximum: AtomicU32,
     /// What it may hold beyond that while its first process runs.
     grace: AtomicU32,
+    /// What it held beyond the maximum when that was set, or less: it only falls, so that grace given again and again adds up to nothing.
+    excess: AtomicU32,
     /// What is kept for the partition while it holds less.
     minimum: AtomicU32,
     /// The kernel's objects that the partition has caused, in [`HEAP_UNIT`]s. The heap's locks are several, so this is
@@ -60,6 +62,7 @@ static ACCOUNTS: [Account; Cid::LIMIT as usize + 1] = [const {
         total: AtomicU32::new(0),
         maximum: AtomicU32::new(0),
         grace: AtomicU32::new(0),
+        excess: AtomicU32::new(0),
         minimum: AtomicU32::new(0),
         heap: AtomicU32::new(0),
         inherited: AtomicU32::new(0),
@@ -89,10 +92,8 @@ pub(super) fn room(owner: Cid) -> u32 {
     if maximum == 0 {
         return u32::MAX;
     }
-    let used = account.total.load(Relaxed);
-    let used = used.saturating_add(account.objects().div_ceil(UNITS_OF_PAGE));
     let most = maximum.saturating_add(account.grace.load(Relaxed));
-    most.saturating_sub(used)
+    most.saturating_sub(account.used())
 }
 
 /// What `owner` may hold beyond its maximum now.
@@ -101,8 +102,16 @@ pub(super) fn grace(owner: Cid) -> u32 {
     account(owner).grace.load(Relaxed)
 }
 
-pub(super) fn set_grace(owner: Cid, pages: u32) {
-    account(owner).grace.store(pages, Relaxed);
+/// Permits `pages` beyond the maximum, or beyond what `owner` holds, where the maximum was set below that.
+pub(super) fn give_grace(owner: Cid, pages: u32) {
+    let account = account(owner);
+    let excess = account.excess.load(Relaxed).min(account.excess_now());
+    account.excess.store(excess, Relaxed);
+    account.grace.store(excess.saturating_add(pages), Relaxed);
+}
+
+pub(super) fn end_grace(owner: Cid) {
+    account(owner).grace.store(0, Relaxed);
 }
 
 /// Charges `units` of the heap to `owner`. Global has what nobody else has, so it needs no count.
@@ -146,6 +155,18 @@ impl Account {
         self.heap
             .load(Relaxed)
             .saturating_sub(self.inherited.load(Relaxed))
+    }
+
+    /// All frames that count to the maximum.
+    #[inline]
+    fn used(&self) -> u32 {
+        let objects = self.objects().div_ceil(UNITS_OF_PAGE);
+        self.total.load(Relaxed).saturating_add(objects)
+    }
+
+    /// What the partition holds beyond its maximum.
+    fn excess_now(&self) -> u32 {
+        self.used().saturating_sub(self.maximum.load(Relaxed))
     }
 
     /// What the partition lacks to its minimum.
@@ -194,7 +215,9 @@ pub(super) fn set_minimum(owner: Cid, minimum: u32) {
 }
 
 pub(super) fn set_maximum(owner: Cid, maximum: u32) {
-    account(owner).maximum.store(maximum, Relaxed);
+    let account = account(owner);
+    account.maximum.store(maximum, Relaxed);
+    account.excess.store(account.excess_now(), Relaxed);
 }
 
 pub(super) fn maximum(owner: Cid) -> Option<Pages> {

@@ -192,12 +192,16 @@ pub fn has_room(owner: Cid) -> bool {
     !injected_here() && permitted(&FREE.lock(), owner, 1, kept_from(owner))
 }
 
-/// Lets `owner` go beyond its maximum by a few frames, or no longer: while its first process runs. That process may have
+/// Lets `owner` go beyond its maximum, or beyond what it has held since that was set lower, by a few frames, or no longer: while its first process runs. That process may have
 /// lost its translation tables while it slept; were it to end for lack of a frame to build them in, so would its partition.
 pub fn set_grace(owner: Cid, has: bool) {
     /// The tables of a small program, and some of its pages.
     const GRACE: u32 = 64;
-    accounts::set_grace(owner, if has { GRACE } else { 0 });
+    if has {
+        accounts::give_grace(owner, GRACE);
+    } else {
+        accounts::end_grace(owner);
+    }
 }
 
 /// Makes what a partition that is gone has left in the kernel's heap Global's, and answers how many bytes that is:
