@@ -52,10 +52,7 @@ impl FileOperations for PidFile {
         } else {
             PollEvents::empty()
         };
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            process.end_watchers.enrol(waiter);
-        }
-        ready
+        ready.or_enrol(waiter, &process.end_watchers)
     }
 
     fn metadata(&self) -> Option<Metadata> {

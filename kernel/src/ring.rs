@@ -285,10 +285,7 @@ impl Ring {
             ready |= PollEvents::WRITABLE;
         }
         ready &= wanted | PollEvents::ALWAYS;
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            self.watchers.enrol(waiter);
-        }
-        ready
+        ready.or_enrol(waiter, &self.watchers)
     }
 
     /// Whether nobody can see its completions any more.

@@ -111,10 +111,7 @@ impl FileOperations for SignalFile {
         } else {
             PollEvents::READABLE & wanted
         };
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            thread.process.signal_readers.enrol(waiter);
-        }
-        ready
+        ready.or_enrol(waiter, &thread.process.signal_readers)
     }
 
     fn moves_values(&self) -> bool {

@@ -233,10 +233,7 @@ impl FileOperations for TimerFile {
         if state.cancelled || state.alarm.is_due(state.clock.now()) {
             ready = PollEvents::READABLE & wanted;
         }
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            self.readers.enrol(waiter);
-        }
-        ready
+        ready.or_enrol(waiter, &self.readers)
     }
 
     fn moves_values(&self) -> bool {

@@ -517,15 +517,7 @@ impl FileOperations for ChannelEnd {
     fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
         self.with(|own, peer| {
             let ready = self.ready(own, peer) & (wanted | PollEvents::ALWAYS);
-            if let Some(waiter) = ready.to_enrol(waiter) {
-                if wanted.wants_data() {
-                    own.readers.enrol(waiter);
-                }
-                if wanted.wants_room() {
-                    own.writers.enrol(waiter);
-                }
-            }
-            ready
+            ready.or_enrol_for(wanted, waiter, &own.readers, &own.writers)
         })
     }
 

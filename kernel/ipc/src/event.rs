@@ -91,15 +91,7 @@ impl FileOperations for EventCounter {
             ready |= PollEvents::WRITABLE;
         }
         ready &= wanted | PollEvents::ALWAYS;
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            if wanted.wants_data() {
-                self.readers.enrol(waiter);
-            }
-            if wanted.wants_room() {
-                self.writers.enrol(waiter);
-            }
-        }
-        ready
+        ready.or_enrol_for(wanted, waiter, &self.readers, &self.writers)
     }
 
     fn moves_values(&self) -> bool {

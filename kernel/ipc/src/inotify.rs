@@ -353,10 +353,7 @@ impl FileOperations for Inotify {
         } else {
             PollEvents::empty()
         };
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            self.readers.enrol(waiter);
-        }
-        ready
+        ready.or_enrol(waiter, &self.readers)
     }
 
     fn ioctl(

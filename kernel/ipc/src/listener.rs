@@ -290,10 +290,7 @@ impl FileOperations for StreamSocket {
             None => PollEvents::WRITABLE | PollEvents::WRBAND | PollEvents::HUP,
         };
         let ready = ready & (wanted | PollEvents::ALWAYS);
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            self.readers.enrol(waiter);
-        }
-        ready
+        ready.or_enrol(waiter, &self.readers)
     }
 
     fn ioctl(

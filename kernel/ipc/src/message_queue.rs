@@ -246,10 +246,7 @@ impl<N: Send + Sync + 'static> FileOperations for MessageQueue<N> {
             ready |= PollEvents::WRITABLE;
         }
         ready &= wanted | PollEvents::ALWAYS;
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            self.watchers.enrol(waiter);
-        }
-        ready
+        ready.or_enrol(waiter, &self.watchers)
     }
 
     fn metadata(&self) -> Option<Metadata> {

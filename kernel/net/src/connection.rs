@@ -409,15 +409,7 @@ impl End {
             let all = own.ready(peer);
             own.starved |= wanted.wants_room() && !all.intersects(PollEvents::OUT);
             let ready = all & (wanted | PollEvents::ALWAYS);
-            if let Some(waiter) = ready.to_enrol(waiter) {
-                if wanted.wants_data() {
-                    own.readers.enrol(waiter);
-                }
-                if wanted.wants_room() {
-                    own.writers.enrol(waiter);
-                }
-            }
-            ready
+            ready.or_enrol_for(wanted, waiter, &own.readers, &own.writers)
         })
     }
 

@@ -410,10 +410,7 @@ impl FileOperations for NetlinkSocket {
         let mut ready = PollEvents::WRITABLE | PollEvents::WRBAND;
         ready.set(PollEvents::READABLE, !state.answers.is_empty());
         let ready = ready & (wanted | PollEvents::ALWAYS);
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            self.readers.enrol(waiter);
-        }
-        ready
+        ready.or_enrol(waiter, &self.readers)
     }
 
     fn moves_values(&self) -> bool {

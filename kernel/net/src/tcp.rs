@@ -661,10 +661,7 @@ impl FileOperations for TcpSocket {
         }
         ready.set(PollEvents::ERR, state.error.is_some());
         let ready = ready & (wanted | PollEvents::ALWAYS);
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            self.readers.enrol(waiter);
-        }
-        ready
+        ready.or_enrol(waiter, &self.readers)
     }
 
     /// FIONREAD: bytes that can be received. SIOCOUTQ: bytes that the peer has not received.

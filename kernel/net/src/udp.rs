@@ -540,10 +540,7 @@ impl FileOperations for UdpSocket {
         ready.set(PollEvents::HUP, state.shut.is_all());
         ready.set(PollEvents::ERR, state.error.is_some());
         let ready = ready & (wanted | PollEvents::ALWAYS);
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            self.readers.enrol(waiter);
-        }
-        ready
+        ready.or_enrol(waiter, &self.readers)
     }
 
     fn moves_values(&self) -> bool {

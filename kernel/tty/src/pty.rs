@@ -274,15 +274,7 @@ impl FileOperations for PtyMaster {
             ready |= PollEvents::HUP;
         }
         ready &= wanted | PollEvents::ALWAYS;
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            if wanted.wants_data() {
-                self.queue.readers.enrol(waiter);
-            }
-            if wanted.wants_room() {
-                self.queue.writers.enrol(waiter);
-            }
-        }
-        ready
+        ready.or_enrol_for(wanted, waiter, &self.queue.readers, &self.queue.writers)
     }
 
     fn ioctl(

@@ -487,15 +487,7 @@ impl FileOperations for TerminalFile {
             ready |= PollEvents::WRITABLE;
         }
         ready &= wanted | PollEvents::ALWAYS;
-        if let Some(waiter) = ready.to_enrol(waiter) {
-            if wanted.wants_data() {
-                self.terminal.input.enrol(waiter);
-            }
-            if wanted.wants_room() {
-                self.terminal.output.enrol(waiter);
-            }
-        }
-        ready
+        ready.or_enrol_for(wanted, waiter, &self.terminal.input, &self.terminal.output)
     }
 
     fn ioctl(

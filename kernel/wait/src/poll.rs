@@ -1,6 +1,6 @@
 //! What a file is ready for.
 
-use crate::{Manner, Waiter};
+use crate::{Manner, WaitQueue, Waiter};
 use bitflags::bitflags;
 
 bitflags! {
@@ -47,6 +47,33 @@ impl PollEvents {
     #[must_use]
     pub fn to_enrol(self, waiter: Option<&Waiter>) -> Option<&Waiter> {
         waiter.filter(|waiter| self.is_empty() || waiter.manner().contains(Manner::CHANGES))
+    }
+
+    /// These events of a file with one queue, in which who is [to be enrolled](Self::to_enrol) is.
+    pub fn or_enrol(self, waiter: Option<&Waiter>, queue: &WaitQueue) -> Self {
+        if let Some(waiter) = self.to_enrol(waiter) {
+            queue.enrol(waiter);
+        }
+        self
+    }
+
+    /// These events of a file with a queue for each direction: who is to be enrolled is in those that what it wants depends on.
+    pub fn or_enrol_for(
+        self,
+        wanted: Self,
+        waiter: Option<&Waiter>,
+        readers: &WaitQueue,
+        writers: &WaitQueue,
+    ) -> Self {
+        if let Some(waiter) = self.to_enrol(waiter) {
+            if wanted.wants_data() {
+                readers.enrol(waiter);
+            }
+            if wanted.wants_room() {
+                writers.enrol(waiter);
+            }
+        }
+        self
     }
 
     /// Whether changes of what can be written matter to somebody who wants these.
