@@ -158,6 +158,16 @@ impl ProcessSignals {
         };
         ignored && !blocked
     }
+
+    /// Whether a signal ends the process, whichever of its threads takes it.
+    #[must_use]
+    pub fn is_fatal(&self, signal: SignalNumber) -> bool {
+        self.actions.get(signal).handler == Handler::Default
+            && matches!(
+                default_action(signal),
+                DefaultAction::Terminate | DefaultAction::Core
+            )
+    }
 }
 
 impl ThreadSignals {
