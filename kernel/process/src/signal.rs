@@ -159,14 +159,11 @@ impl ProcessSignals {
         ignored && !blocked
     }
 
-    /// Whether a signal ends the process, whichever of its threads takes it.
+    /// Whether a signal ends the process in the same way whichever of its threads takes it: with a core file it does not.
     #[must_use]
     pub fn is_fatal(&self, signal: SignalNumber) -> bool {
         self.actions.get(signal).handler == Handler::Default
-            && matches!(
-                default_action(signal),
-                DefaultAction::Terminate | DefaultAction::Core
-            )
+            && default_action(signal) == DefaultAction::Terminate
     }
 }
 
