@@ -120,7 +120,7 @@ impl Slice {
 /// Takes what an interrupt would bring; answers what time it is.
 pub fn look() -> Ticks {
     let system = system();
-    system.serve_interrupts();
+    system.serve_interrupts(None);
     let now = arch::time::now();
     latency::end(now);
     system.timers.expire(now, now);
@@ -292,6 +292,11 @@ impl Dispatch {
             .put_back(Cpu(cpu as u16), now, reason);
     }
 
+    /// Takes what runs off a CPU, which an interrupt at `since` has told to make room.
+    pub fn make_room(&self, cpu: usize, since: Ticks, now: Ticks) {
+        self.with(|scheduler| scheduler.make_room(Cpu(cpu as u16), since, now));
+    }
+
     /// Whether a thread that gives way gives way to anybody.
     pub fn is_contended(&self) -> bool {
         self.state.lock().scheduler.is_contended()
@@ -442,7 +447,7 @@ pub fn run() -> ! {
     };
     system.cpus.arrived(arch::cpu::this());
     loop {
-        system.serve_interrupts();
+        system.serve_interrupts(None);
         let now = arch::time::now();
         latency::end(now);
         latency::working(Work::Dispatch, 0);

@@ -223,7 +223,7 @@ pub fn depart(cpu: CpuNumber, clock: Arc<CpuClock>) -> ! {
     system.dispatch.offline(cpu, arch::time::now());
     drop(clock);
     // What has reached this CPU before its devices were given to another.
-    system.serve_interrupts();
+    system.serve_interrupts(None);
     system.consoles.look();
     // That may have set timers, for which the heir has not been told to look. It may have left since, too.
     for other in system.dispatch.cpus().iter() {

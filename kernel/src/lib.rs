@@ -17,6 +17,7 @@
 extern crate alloc;
 
 mod aio;
+mod bill;
 pub mod calls;
 pub mod clocks;
 mod confinement;

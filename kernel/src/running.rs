@@ -65,6 +65,8 @@ pub struct Running<'a> {
     slice: Slice,
     /// The call was cut, or has met a missing page: what is due is looked at before its next run.
     cut: bool,
+    /// When another CPU or a device has interrupted the program, until the thread has gone on or made room.
+    interrupted: Option<Ticks>,
 }
 
 impl<'a> Running<'a> {
@@ -79,6 +81,7 @@ impl<'a> Running<'a> {
             clock,
             slice,
             cut: false,
+            interrupted: None,
         };
         current::set(Some(running.thread.clone()));
         running.enter_space();
@@ -114,6 +117,7 @@ impl<'a> Running<'a> {
         if core::mem::take(&mut self.cut) {
             self.slice.look();
         }
+        let mut interrupted = self.interrupted.take();
         // Answered first: whoever rings has published before.
         let asked = others::answer();
         if self.thread.leaves_work() {
@@ -125,11 +129,15 @@ impl<'a> Running<'a> {
             self.cut = true;
             return Turn::On;
         }
-        if (self.thread.take_attention() || self.is_dumping()) && self.attend() == Turn::Off {
-            return Turn::Off;
+        if self.thread.take_attention() || self.is_dumping() {
+            // For the thread, at least also for it.
+            interrupted = None;
+            if self.attend() == Turn::Off {
+                return Turn::Off;
+            }
         }
         if self.slice.is_over(asked) {
-            return self.leave(Reason::Preempted);
+            return self.make_room(interrupted);
         }
         if self.thread.wants_attention() || self.is_dumping() {
             return Turn::On;
@@ -265,7 +273,8 @@ impl<'a> Running<'a> {
                 Turn::On
             }
             Trap::External => {
-                system().serve_interrupts();
+                system().serve_interrupts(Some(since));
+                self.interrupted = Some(since);
                 Turn::On
             }
             Trap::PageFault {
@@ -497,6 +506,17 @@ impl<'a> Running<'a> {
         system()
             .dispatch
             .put_back(self.slice.cpu, arch::time::now(), reason);
+        Turn::Off
+    }
+
+    /// Leaves the CPU to somebody else, where it was so because of an interrupt then.
+    fn make_room(&mut self, interrupted: Option<Ticks>) -> Turn {
+        let Some(since) = interrupted else {
+            return self.leave(Reason::Preempted);
+        };
+        self.put_body_back();
+        let now = arch::time::now();
+        system().dispatch.make_room(self.slice.cpu, since, now);
         Turn::Off
     }
 

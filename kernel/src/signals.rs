@@ -84,6 +84,8 @@ fn bring(
             .into_iter()
             .chain(others.into_iter().flatten())
     };
+    // SIGKILL is for all, whomever it was sent to.
+    let alone = thread.filter(|_| signal != SignalNumber::SIGKILL);
     // Who has to look.
     let (mut one, mut all) = (None, false);
     let mut posted = Posted::Nowhere;
@@ -116,12 +118,14 @@ fn bring(
                     }
                 })
             };
-            posted = match thread {
+            posted = match alone {
                 Some(thread) => post(&mut thread.signals.lock().pending)?,
                 None => post(&mut shared.pending)?,
             };
-            // A blocked signal may be awaited by sigtimedwait: then whoever waits for it has to look.
-            (one, all) = (receiver, blocked);
+            // A blocked signal may be awaited by sigtimedwait: then whoever waits for it has to look. What ends them all is
+            // for the first that runs: another one may wait for a CPU behind it for ever.
+            let first = alone.is_none() && shared.is_fatal(signal);
+            (one, all) = (receiver, blocked || first);
         }
     }
     if resumes {
@@ -130,7 +134,7 @@ fn bring(
     if posted != Posted::Nowhere {
         process.signal_readers.wake_all();
     }
-    match thread {
+    match alone {
         None if all => process.threads.interrupt(None),
         Some(thread) if all => thread.interrupt(),
         _ => one.iter().for_each(|thread| thread.interrupt()),

@@ -1,5 +1,6 @@
 //! The one instance of everything.
 
+use crate::bill::Bill;
 use crate::console::Consoles;
 use crate::dispatch::Dispatch;
 use crate::dormant::Dormant;
@@ -282,14 +283,18 @@ impl System {
         }
     }
 
-    /// Serves what devices ask for.
-    pub fn serve_interrupts(&self) {
+    /// Serves what devices ask for. `since`: when a program was interrupted for that.
+    pub fn serve_interrupts(&self, since: Option<Ticks>) {
         while let Some(taken) = arch::interrupts::take() {
             if taken.source == Source::IPI {
                 // What it was about is looked at on the way back to a program.
                 arch::interrupts::controller().clear_call();
             } else {
+                // The consoles are Global's.
+                let mut bill = Bill::begin(since.unwrap_or_else(arch::time::now));
+                bill.to(Cid::GLOBAL);
                 self.consoles.interrupt(taken.source);
+                bill.end();
             }
             arch::interrupts::done(taken);
         }

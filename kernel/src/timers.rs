@@ -17,6 +17,7 @@
 //! A CPU that goes out of use leaves its queue where it is, and another one serves it beside its own: no handle becomes
 //! stale. Who serves what changes under the scheduler's lock only (`dispatch.rs`).
 
+use crate::bill::Bill;
 use crate::current;
 use crate::latency;
 use crate::overdue;
@@ -245,55 +246,6 @@ impl Timers {
         }
         if let Some(bill) = bill {
             bill.end();
-        }
-    }
-}
-
-/// Who pays for this CPU's time and memory while timers expire.
-struct Bill {
-    /// For whom the CPU works otherwise.
-    works_for: Cid,
-    /// Whose account its time goes to now, where that is known, and went to before.
-    payer: Option<Cid>,
-    former: Option<Cid>,
-    /// From when on the first payer pays.
-    since: Option<Ticks>,
-}
-
-impl Bill {
-    fn begin(since: Ticks) -> Self {
-        let works_for = current::partition();
-        Self {
-            works_for,
-            // Without a thread it is the account of the last one until the next is picked.
-            payer: current::with(|_| works_for),
-            former: None,
-            since: Some(since),
-        }
-    }
-
-    /// This partition pays from now on.
-    fn to(&mut self, payer: Cid) {
-        let since = self.since.take();
-        current::set_partition(payer);
-        if self.payer == Some(payer) {
-            return;
-        }
-        // One that is gone cannot pay; then it goes on as before.
-        if let Some(before) = system()
-            .dispatch
-            .charge_to(since.unwrap_or_else(arch::time::now), payer)
-        {
-            self.payer = Some(payer);
-            self.former = self.former.or(Some(before));
-        }
-    }
-
-    /// All is as it was.
-    fn end(self) {
-        current::set_partition(self.works_for);
-        if let Some(former) = self.former {
-            system().dispatch.charge_to(arch::time::now(), former);
         }
     }
 }

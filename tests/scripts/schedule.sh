@@ -46,6 +46,10 @@ check SCHEDULE0009 'FIFO threads run by priority and leave 5 % to the others of 
 $T/schedule fifo
 END
 
+check SCHEDULE0040 'a fatal signal ends a process whose first thread never runs, being behind one of greater priority' <<'END'
+$T/schedule starved
+END
+
 check SCHEDULE0010 'real-time threads of a WPAR take nothing from another WPAR' <<'END'
 for name in calm hectic; do
 	mkwpar -n $name -R shares_CPU=10

@@ -158,6 +158,13 @@ impl ProcessSignals {
         };
         ignored && !blocked
     }
+
+    /// Whether a signal ends the process in the same way whichever of its threads takes it: with a core file it does not.
+    #[must_use]
+    pub fn is_fatal(&self, signal: SignalNumber) -> bool {
+        self.actions.get(signal).handler == Handler::Default
+            && default_action(signal) == DefaultAction::Terminate
+    }
 }
 
 impl ThreadSignals {

@@ -4,6 +4,7 @@ use crate::affinity::place;
 use crate::entity::State;
 use crate::policy::Choice;
 use crate::recording::Happening;
+use crate::scheduler::Processor;
 use crate::tuning::Tuning;
 use crate::{Cpu, Decision, EntityId, Reason, Scheduler};
 use abi::{Cid, Ticks};
@@ -238,6 +239,7 @@ impl Scheduler {
         let declined = self.wanted() & place(Cpu(number as u16)) != 0;
         if let Some(processor) = self.processors.get_mut(number) {
             processor.owner = Cid::GLOBAL;
+            processor.called = None;
             processor.overtaken = None;
             processor.declined = declined;
             processor.dispatched = now;
@@ -342,6 +344,22 @@ impl Scheduler {
         if !self.keeps_turn(number, now) {
             self.end_turn(cpu, now);
         }
+    }
+
+    /// The entity on `cpu` makes room, as [`put_back`](Scheduler::put_back) has it, after an interrupt at `since`. Where a
+    /// wake-up has called the CPU, its time from then on goes to whom it picks, for whom all that is, and not to whom it
+    /// interrupts; until that is known it is Global's.
+    pub fn make_room(&mut self, cpu: Cpu, since: Ticks, now: Ticks) {
+        let number = usize::from(cpu.0);
+        let called = |it: &Processor| it.kicked && it.run.is_some();
+        if self.processors.get(number).is_some_and(called) {
+            self.settle(number, since);
+            if let Some(processor) = self.processors.get_mut(number) {
+                processor.called = Some(since);
+                processor.owner = Cid::GLOBAL;
+            }
+        }
+        self.put_back(cpu, now, Reason::Preempted);
     }
 
     /// The entity waits for a CPU; `behind` the others of its priority, where it has one.

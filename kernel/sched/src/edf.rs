@@ -40,6 +40,7 @@ const NOTHING: Server = Server {
     demand: Demand {
         waiting: 0,
         running: 0,
+        held: 0,
     },
     budget: 0,
     deadline: Ticks(0),
@@ -265,8 +266,8 @@ impl Policy for Edf {
         let whole = self.budget(minimum);
         // What is left would be more than its part until the deadline: then a new period begins now.
         let fast = i128::from(budget) * i128::from(period) > i128::from(left) * i128::from(whole);
-        if before == Demand::default()
-            && demand != before
+        if !before.is_active()
+            && demand.is_active()
             && (left == 0 || fast)
             && let Some(server) = self.at(cid)
         {

@@ -168,19 +168,18 @@ impl Scheduler {
         let Some(partition) = self.partition(cid) else {
             return;
         };
-        let waiting = if partition.throttled {
-            0
+        let (waiting, held) = if partition.throttled {
+            (0, partition.waiting)
         } else {
-            partition.waiting
+            (partition.waiting, 0)
         };
-        self.show_as(
-            cid,
-            Demand {
-                waiting,
-                running: partition.running,
-            },
-            now,
-        );
+        let running = partition.running;
+        let demand = Demand {
+            waiting,
+            running,
+            held,
+        };
+        self.show_as(cid, demand, now);
     }
 
     pub(crate) fn show_as(&mut self, cid: Cid, demand: Demand, now: Ticks) {
@@ -212,7 +211,7 @@ impl Scheduler {
 
     /// Keeps the sums over the partitions with demand.
     pub(crate) fn count_wanting(&mut self, demand: &Demand, claim: &Claim, add: bool) {
-        if *demand == Demand::default() {
+        if !demand.is_active() {
             return;
         }
         let (weight, minimum) = (u64::from(claim.weight), u64::from(claim.minimum.0));

@@ -85,7 +85,8 @@ impl Scheduler {
         let Some(processor) = self.processors.get_mut(number) else {
             return;
         };
-        let Some(shown) = processor.clock.as_ref().map(|clock| clock.read(now)) else {
+        let until = processor.called.map_or(now, |called| called.min(now));
+        let Some(shown) = processor.clock.as_ref().map(|clock| clock.read(until)) else {
             return;
         };
         let fresh = unsettled(shown, processor.read);
@@ -140,6 +141,9 @@ impl Scheduler {
             return Err(Refusal::Partition);
         }
         let number = usize::from(cpu.0);
+        if let Some(processor) = self.processors.get_mut(number) {
+            processor.called = None;
+        }
         // What has been settled beyond `since` meanwhile, because another CPU has decided, stays where it is.
         self.read_clock(number, since);
         self.tell_spent(number, now);

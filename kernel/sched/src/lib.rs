@@ -23,8 +23,8 @@
 //!    [`Decision::others`], run the entity or cede.
 //! 3. On every trap [`CpuClock::enter_kernel`], on every return [`CpuClock::enter_user`].
 //! 4. On a decrementer interrupt, an interrupt from another CPU, or before any return to a program:
-//!    [`Scheduler::must_preempt`]. If so, [`Scheduler::put_back`] and pick; if not, program the decrementer for
-//!    [`Scheduler::until`].
+//!    [`Scheduler::must_preempt`]. If so, [`Scheduler::put_back`] (after an interrupt from another CPU
+//!    [`Scheduler::make_room`]) and pick; if not, program the decrementer for [`Scheduler::until`].
 //! 5. When the thread parks, exits or yields: put back with that [`Reason`], then pick.
 //! 6. A [`Wakeup`] names CPUs that must do step 4 now: an interrupt to each, its own included.
 

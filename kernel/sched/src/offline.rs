@@ -84,6 +84,9 @@ impl Scheduler {
         if self.online.count() == 1 {
             return Err(Refusal::Busy);
         }
+        if let Some(processor) = self.processors.get_mut(number) {
+            processor.called = None;
+        }
         self.put_back(cpu, now, Reason::Preempted);
         self.end_turn(cpu, now);
         self.settle_all(now);

@@ -48,6 +48,16 @@ pub struct Demand {
     pub waiting: u32,
     /// On a CPU.
     pub running: u32,
+    /// Runnable, not on a CPU, and held back by a hard maximum: they will wait when that lets the partition go on.
+    pub held: u32,
+}
+
+impl Demand {
+    /// Whether something runs or could be picked.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        self.waiting > 0 || self.running > 0
+    }
 }
 
 /// A policy's answer: this partition for so long.
@@ -115,8 +125,8 @@ pub trait Policy: Send {
     fn detach(&mut self, now: Ticks, cid: Cid);
 
     /// The partition's demand is now this. Called after every change of either number: after a wake-up, a pick
-    /// (one less waits, one more runs), a put-back, and when a hard maximum holds it back (`waiting` becomes 0
-    /// although it has runnable threads) or lets it go on.
+    /// (one less waits, one more runs), a put-back, and when a hard maximum holds it back (what waits is `held`
+    /// instead) or lets it go on.
     fn demand(&mut self, now: Ticks, cid: Cid, demand: Demand);
 
     /// The partition has used `ran` ticks of `cpu` that it had not been charged before, running or by work that

@@ -72,6 +72,8 @@ pub(crate) struct Processor {
     pub read: Reading,
     /// Whose time it is.
     pub owner: Cid,
+    /// A wake-up has called it then: its time from there on is for whom it picks, and is not settled before.
+    pub called: Option<Ticks>,
     /// What the owner has used and the policy has not been told yet.
     pub untold: u64,
     /// Whose turn it is: the policy's choice, until the turn ends.

@@ -109,7 +109,7 @@ impl Policy for Stride {
     fn demand(&mut self, _: Ticks, cid: Cid, demand: Demand) {
         let global_pass = self.global_pass;
         if let Some(client) = self.clients.get_mut(usize::from(cid.0)) {
-            if client.demand == Demand::default() {
+            if !client.demand.is_active() {
                 client.pass = client.pass.max(global_pass);
             }
             client.demand = demand;

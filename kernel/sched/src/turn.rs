@@ -77,6 +77,7 @@ impl Scheduler {
         entity.woken = false;
         processor.run = Some(index);
         processor.owner = cid;
+        processor.called = None;
         processor.dispatched = now;
         processor.overtaken = None;
         if let Some(clock) = &processor.clock {

@@ -108,6 +108,7 @@ const NOTHING: Partition = Partition {
     demand: Demand {
         waiting: 0,
         running: 0,
+        held: 0,
     },
     minimum: Minimum::NONE,
     promised: 0,
@@ -118,9 +119,8 @@ const NOTHING: Partition = Partition {
 };
 
 impl Partition {
-    /// What its threads can use of so many CPUs below its soft maximum, in ten-thousandths of a CPU.
-    fn usable(&self, cpus: u64) -> u64 {
-        let threads = u64::from(self.demand.waiting) + u64::from(self.demand.running);
+    /// What so many threads can use of so many CPUs below its soft maximum, in ten-thousandths of a CPU.
+    fn usable(&self, threads: u64, cpus: u64) -> u64 {
         let within = self.claim.cpus.map_or(threads, |cpus| cpus as u64);
         let able = threads.min(within) * u64::from(BasisPoints::WHOLE.0);
         able.min(u64::from(self.claim.soft_maximum.0) * cpus)
@@ -202,6 +202,15 @@ impl Wlm {
         }
     }
 
+    /// How many threads want a CPU, those included that a hard maximum holds back for now: what they cannot use then
+    /// they use later, and others divide what the maximum leaves, not the whole at one time and less at another.
+    ///
+    /// Where the weights rule for all, one that is held back would only fall behind.
+    fn wanting(&self, demand: Demand) -> u64 {
+        let held = if self.confined > 0 { 0 } else { demand.held };
+        u64::from(demand.waiting) + u64::from(demand.running) + u64::from(held)
+    }
+
     /// Tells the water what the partition wants now, and gives everyone the class that follows.
     fn classify(&mut self, now: Ticks, cid: Cid) {
         let index = u32::from(cid.0);
@@ -211,7 +220,8 @@ impl Wlm {
         };
         let least = minimum::rate(&partition.claim, &self.machine);
         let weight = partition.claim.weight;
-        let usable = partition.usable(cpus);
+        let wanting = self.wanting(partition.demand);
+        let usable = partition.usable(wanting, cpus);
         let most = if self.confined > 0 {
             // The water does not know where. So it lets the weights rule for all, and on each CPU the one whose
             // virtual time is least comes first.
@@ -219,7 +229,7 @@ impl Wlm {
         } else {
             usable
         };
-        if partition.demand == Demand::default() {
+        if wanting == 0 {
             self.water.clear(index);
         } else {
             let want = Want {
@@ -457,7 +467,8 @@ impl Wlm {
             return false;
         };
         let part = self.water.rate(u32::from(partition.claim.weight));
-        let usable = partition.usable(self.machine.cpus as u64);
+        let wanting = self.wanting(partition.demand);
+        let usable = partition.usable(wanting, self.machine.cpus as u64);
         self.confined == 0 && part >= usable - usable / TIGHT
     }
 
@@ -612,8 +623,8 @@ impl Policy for Wlm {
             bucket.spill(ceiling);
         }
         // More threads than CPUs can use no more than as many as CPUs.
-        let cpus = self.machine.cpus as u32;
-        let usable = |it: Demand| it.waiting.saturating_add(it.running).min(cpus);
+        let cpus = self.machine.cpus as u64;
+        let usable = |it: Demand| self.wanting(it).min(cpus);
         if usable(before) != usable(demand) {
             self.classify(now, cid);
         }

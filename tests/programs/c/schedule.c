@@ -375,10 +375,64 @@ static void fifo(void)
 		WANT(pthread_join(ids[at], NULL) == 0);
 }
 
+/* A process whose first thread waits for its only CPU behind one of greater priority that never waits. Answers once it is so. */
+static pid_t starve(void)
+{
+	int ready[2];
+	char byte;
+	WANT(pipe(ready) == 0);
+	pid_t pid = fork();
+	WANT(pid >= 0);
+	if (pid == 0) {
+		unsigned long set = 1;
+		struct sched_param two = { 2 };
+		pthread_t other;
+		WANT(syscall(SYS_sched_setaffinity, 0, 8, &set) == 0);
+		WANT(become(SCHED_FIFO, 3) == 0);
+		WANT(pthread_create(&other, NULL, compute, (void *)&steps[0]) == 0);
+		WANT(pthread_setschedparam(other, SCHED_FIFO, &two) == 0);
+		WANT(write(ready[1], "", 1) == 1);
+		WANT(become(SCHED_FIFO, 1) == 0);
+		_exit(1);
+	}
+	close(ready[1]);
+	WANT(read(ready[0], &byte, 1) == 1);
+	close(ready[0]);
+	struct sched_param param = { 0 };
+	int64_t deadline = now_ns() + 20 * SECOND;
+	do {
+		WANT(now_ns() < deadline);
+		WANT(sched_getparam(pid, &param) == 0);
+	} while (param.sched_priority != 1);
+	return pid;
+}
+
+static void starved(void)
+{
+	/* Whom a fatal signal is sent to need not run for it. */
+	static const struct { int signal, to_thread; } cases[] = { { SIGKILL, 0 }, { SIGKILL, 1 }, { SIGTERM, 0 } };
+	for (int at = 0; at < 3; at++) {
+		int status = 0, signal = cases[at].signal;
+		pid_t pid = starve();
+		WANT((cases[at].to_thread ? syscall(SYS_tgkill, pid, pid, signal) : kill(pid, signal)) == 0);
+		int64_t deadline = now_ns() + 10 * SECOND;
+		while (waitpid(pid, &status, WNOHANG) == 0 && now_ns() < deadline)
+			usleep(1000);
+		int ended = WIFSIGNALED(status) && WTERMSIG(status) == signal;
+		if (!ended) {
+			/* The first thread may run now, and ends it. */
+			struct sched_param fifty = { 50 };
+			sched_setscheduler(pid, SCHED_FIFO, &fifty);
+			kill(pid, SIGKILL);
+		}
+		WANT(ended);
+	}
+}
+
 static const struct check checks[] = {
 	{ "policies", policies }, { "attributes", attributes }, { "inherit", inherit },
 	{ "unprivileged", unprivileged }, { "whom", whom }, { "affinity", affinity },
-	{ "crowd", crowd }, { "idle-class", idle_class }, { "fifo", fifo },
+	{ "crowd", crowd }, { "idle-class", idle_class }, { "fifo", fifo }, { "starved", starved },
 };
 
 MAIN(checks)

@@ -25,19 +25,24 @@ static void memory(void)
 	}
 }
 
-/* The longest time for which interrupts were off, where the system tells it: a line "cpuN off TIME ns" for each CPU. */
+/* The longest time for which interrupts were off, and the most by which a timer's came late, where the system tells it: a
+ * line "cpuN off TIME ns, …; timer late TIME ns" for each CPU. */
 static void latency(void)
 {
 	char text[4096];
-	unsigned long longest = 0, time;
+	unsigned long longest = 0, latest = 0, time;
 	int fd = open("/dev/latency", O_RDONLY);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
 	if (n <= 0) return;
 	close(fd);
 	text[n] = 0;
-	for (char *line = strtok(text, "\n"); line; line = strtok(0, "\n"))
+	for (char *line = strtok(text, "\n"); line; line = strtok(0, "\n")) {
+		const char *late = strstr(line, "timer late ");
 		if (sscanf(line, "cpu%*u off %lu ns", &time) == 1 && time > longest) longest = time;
+		if (late && sscanf(late, "timer late %lu ns", &time) == 1 && time > latest) latest = time;
+	}
 	pb_out("interrupts_off", "ns", (double)longest);
+	pb_out("timer_late", "ns", (double)latest);
 }
 
 static void perform(char *line)

@@ -295,3 +295,48 @@ fn sched0067_interrupts_are_charged_from_the_trap_on() {
     }
     assert_eq!(scheduler.account(two, Ticks(2_040)), Ok(account(0, 80 - 6)));
 }
+
+/// SCHED0122: the interrupt by which a wake-up calls a CPU is paid by whom it is for, from the trap on: not by whom it
+/// interrupts, and until somebody is picked it is Global's. A timer that expires in between is not among it.
+#[test]
+fn sched0122_a_wake_up_is_paid_by_who_wakes() {
+    for (timer, paid) in [(false, 50), (true, 10)] {
+        let policy = policy_by_name("wlm").expect("shipped");
+        let mut scheduler = Scheduler::new(TIMEBASE, 1, policy);
+        let cpu = Cpu(0);
+        let (one, two, three) = (Cid(1), Cid(2), Cid(3));
+        let clock = scheduler.online(cpu, Ticks(0)).expect("first");
+        for cid in [one, two, three] {
+            scheduler
+                .add_partition(cid, Entitlement::default(), Ticks(0))
+                .expect("legal");
+        }
+        let [busy, sleeper] = [one, two].map(|cid| {
+            let admitted = scheduler.admit(cid, Attributes::default());
+            admitted.expect("room")
+        });
+        let _preempt = scheduler.wake(busy, Ticks(0)).expect("known");
+        assert_eq!(scheduler.pick(cpu, Ticks(0)).run, Some(busy));
+        clock.enter_user(Ticks(0));
+        let woken = scheduler.wake(sleeper, Ticks(900_000)).expect("known");
+        assert!(woken.preempt.contains(cpu), "{woken:?}");
+        clock.enter_kernel(Ticks(900_010));
+        scheduler.make_room(cpu, Ticks(900_010), Ticks(900_030));
+        if timer {
+            let charged = scheduler.charge_to(cpu, Ticks(900_040), three);
+            assert_eq!(charged, Ok(Cid::GLOBAL));
+            let charged = scheduler.charge_to(cpu, Ticks(900_050), Cid::GLOBAL);
+            assert_eq!(charged, Ok(three));
+        }
+        let snapshot = scheduler.snapshot(Ticks(900_050)).expect("memory");
+        assert_eq!(snapshot.accounted(), snapshot.elapsed);
+        assert_eq!(scheduler.pick(cpu, Ticks(900_050)).run, Some(sleeper));
+        clock.enter_user(Ticks(900_060));
+        let total = |cid| scheduler.account(cid, Ticks(901_000)).map(Account::total);
+        assert_eq!(total(one), Ok(Ticks(900_010)));
+        assert_eq!(total(two), Ok(Ticks(paid + 940)));
+        assert_eq!(total(three), Ok(Ticks(if timer { 10 } else { 0 })));
+        let snapshot = scheduler.snapshot(Ticks(901_000)).expect("memory");
+        assert_eq!(snapshot.accounted(), snapshot.elapsed);
+    }
+}

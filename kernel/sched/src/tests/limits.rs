@@ -358,3 +358,53 @@ fn sched0029_hard_maximum_of_whole_cpus() {
         }
     }
 }
+
+/// SCHED0120: a partition that its hard maximum holds back for a while leaves to the others what the maximum says, and not
+/// all of its part at one time and none at another: beside it, one thread gets what its shares say of a CPU, and not the
+/// whole of it.
+#[test]
+fn sched0120_who_is_held_back_counts_in_the_division() {
+    let mut machine = machine(4, "wlm");
+    let one = machine.partition(1, 212);
+    let shares = Some(214);
+    let held = machine.partition_with(
+        2,
+        Entitlement {
+            shares,
+            ..capped(1534)
+        },
+    );
+    let many = machine.partition(3, 600);
+    for (cid, threads) in [(one, 1), (held, 1), (many, 6)] {
+        (0..threads).for_each(|_| {
+            machine.spawn(cid, Busy);
+        });
+    }
+    machine.run(millis(200));
+    let found = measure(&mut machine, seconds(10), &[one, held, many]);
+    let left = 400.0 - 61.36;
+    assert_near(found[0], left * 212.0 / 812.0, 0.05, "one thread");
+    assert_near(found[1], 61.36, 0.01, "held back");
+    assert_near(found[2], left * 600.0 / 812.0, 0.05, "many threads");
+}
+
+/// SCHED0121: what a hard maximum has kept from a partition is not saved up: once it is lifted, shares divide as for anybody.
+#[test]
+fn sched0121_who_was_held_back_makes_up_for_nothing() {
+    for policy in ["wlm", "stride"] {
+        let mut machine = machine(1, policy);
+        let held = machine.partition_with(1, capped(1000));
+        let other = machine.partition(2, 1);
+        for cid in [held, other] {
+            machine.spawn(cid, Busy);
+        }
+        machine.run(seconds(5));
+        let now = machine.now();
+        let lifted = machine
+            .scheduler
+            .change_partition(held, Entitlement::default(), now);
+        machine.tell(lifted.expect("known"));
+        let found = measure(&mut machine, seconds(1), &[held]);
+        assert_near(found[0], 50.0, 0.5, policy);
+    }
+}

@@ -160,12 +160,9 @@ pub fn division(
 fn report(label: &str, cpus: usize, groups: &[Group], used: &[f64]) {
     let weights: Vec<f64> = groups.iter().map(Group::weight).collect();
     let most: Vec<f64> = groups.iter().map(|group| most(group, cpus)).collect();
-    // What others used is not for these groups to divide; where a limit leaves CPUs idle, it is not the others'.
+    // What others used is not for these groups to divide; where they cannot use all, it is not they who lose by that.
     let wanted: f64 = most.iter().sum();
-    let is_limited = groups
-        .iter()
-        .any(|group| group.limits.hard_maximum.is_some());
-    let available = if is_limited || wanted < cpus as f64 {
+    let available = if wanted < cpus as f64 {
         cpus as f64
     } else {
         used.iter().sum()

@@ -349,6 +349,8 @@ fn print(systems: &[System]) {
         let (decisive, bound) = match goal.bound {
             Bound::Ratio(most) => (measured, most),
             Bound::Value(most) => (median(corral), most),
+            Bound::Cpus(one, several) => (median(corral), if alone { one } else { several }),
+            Bound::Told => (None, f64::NAN),
         };
         let verdict = match decisive {
             None => "",
@@ -356,8 +358,9 @@ fn print(systems: &[System]) {
             Some(_) => "missed",
         };
         let bound = match goal.bound {
-            Bound::Ratio(most) => format!("{most:.2}x"),
-            Bound::Value(most) => format!("{most}"),
+            Bound::Ratio(_) => format!("{bound:.2}x"),
+            Bound::Value(_) | Bound::Cpus(..) => format!("{bound}"),
+            Bound::Told => "-".to_owned(),
         };
         let short =
             |number: Option<f64>| number.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
