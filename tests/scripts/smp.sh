@@ -19,6 +19,10 @@ check SMP0004 'two threads hand a futex to and fro' <<'END'
 $T/smp ping-pong
 END
 
+check SMP0040 'a wake tells how many it has woken and what is wrong with its word' <<'END'
+$T/futexes nobody
+END
+
 check SMP0005 'four threads fork at once' <<'END'
 $T/smp fork-storm
 END

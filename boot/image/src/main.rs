@@ -10,7 +10,7 @@ use abi::PAGE_SHIFT;
 use abi::mmu::FrameNumber;
 use boot::{BootInfo, Region};
 use memory::heap::KernelHeap;
-use memory::{LinearMap, Loan};
+use memory::{Filling, LinearMap, Loan};
 
 boot::entry!(start);
 
@@ -23,8 +23,12 @@ fn start(info: &'static BootInfo) -> ! {
 
 /// Grants the kernel all memory that nobody uses.
 fn linear_map(info: &BootInfo) -> LinearMap {
-    // SAFETY: `arch` has mapped all RAM there, readable and writable, before this function was called; it copies frames of it.
-    let mut map = unsafe { LinearMap::new(arch::LINEAR_BASE as *mut u8, arch::frame::copy) };
+    let filling = Filling {
+        copy: arch::frame::copy,
+        clear: arch::frame::clear,
+    };
+    // SAFETY: `arch` has mapped all RAM there, readable and writable, before this function was called; it fills frames of it.
+    let mut map = unsafe { LinearMap::new(arch::LINEAR_BASE as *mut u8, filling) };
     for region in info.memory.as_slice() {
         let (first, count) = frames(*region);
         // SAFETY: the boot code has taken everything that is in use out of these regions; nobody else reads them.

@@ -218,6 +218,17 @@ impl FutexTable {
             .ok_or(Errno::EINVAL)
     }
 
+    /// Whether anybody waits on a word. A thread that is about to wait and is not seen yet finds the word as the caller has
+    /// left it.
+    #[must_use]
+    pub fn is_awaited(&self, key: FutexKey) -> bool {
+        let Ok(bucket) = self.bucket(self.place(key)) else {
+            return false;
+        };
+        let queue = bucket.queues.get(&key);
+        queue.is_some_and(|queue| !queue.is_empty())
+    }
+
     /// Locks the buckets of two words in the order of their places; one lock when it is the same bucket.
     fn both(&self, first: FutexKey, second: FutexKey) -> Result<Both<'_>, Errno> {
         let (one, two) = (self.place(first), self.place(second));

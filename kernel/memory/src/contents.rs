@@ -27,11 +27,17 @@ pub struct LinearMap {
     base: *mut u8,
     regions: [(FrameNumber, u32); REGIONS],
     count: usize,
-    copy: CopyFrame,
+    filling: Filling,
 }
 
-/// Copies the first frame into the second, both granted, whatever happens to the first meanwhile.
-pub type CopyFrame = unsafe fn(FrameNumber, FrameNumber);
+/// How this machine fills whole frames, all of them granted.
+#[derive(Clone, Copy, Debug)]
+pub struct Filling {
+    /// Copies the first frame into the second, whatever happens to the first meanwhile.
+    pub copy: unsafe fn(FrameNumber, FrameNumber),
+    /// Fills a frame that nobody else uses with zeros.
+    pub clear: unsafe fn(FrameNumber),
+}
 
 // SAFETY: the pointer is an address that means the same on every CPU (contract of `LinearMap::new`).
 unsafe impl Send for LinearMap {}
@@ -41,11 +47,11 @@ impl LinearMap {
     ///
     /// # Safety
     /// From now on until the machine stops, every granted frame is RAM that is readable and writable at that
-    /// address on every CPU; `copy` does what [`CopyFrame`] says for granted frames.
+    /// address on every CPU; `filling` does what [`Filling`] says for granted frames.
     #[must_use]
-    pub const unsafe fn new(base: *mut u8, copy: CopyFrame) -> Self {
+    pub const unsafe fn new(base: *mut u8, filling: Filling) -> Self {
         Self {
-            copy,
+            filling,
             base,
             regions: [(FrameNumber(0), 0); REGIONS],
             count: 0,
@@ -154,8 +160,8 @@ impl Ram {
     }
 }
 
-/// How frames are copied; set by [`install`].
-static COPY: Once<CopyFrame> = Once::new();
+/// How frames are filled; set by [`install`].
+static FILLING: Once<Filling> = Once::new();
 
 /// The RAM in use; it has no frames before [`install`].
 #[inline]
@@ -189,7 +195,7 @@ pub(crate) fn install(map: &LinearMap, span: Range<u32>, metas_at: u32) -> Optio
         // SAFETY: the frames from `metas_at` on are granted RAM (checked above), aligned and used by nobody else.
         unsafe { place.add(index).write(Meta::absent()) };
     }
-    COPY.call_once(|| map.copy);
+    FILLING.call_once(|| map.filling);
     RAM.base.store(map.base, Relaxed);
     RAM.metas.store(place, Relaxed);
     RAM.first.store(span.start, Relaxed);
@@ -238,26 +244,26 @@ pub(crate) fn zero(number: u32) {
 /// Fills `count` frames from `first` on with zeros. The caller has just taken them, and nobody else has a handle or a
 /// translation.
 pub(crate) fn clear(first: u32, count: u32) {
-    let ram = ram();
-    if (first..first.saturating_add(count)).any(|number| ram.meta(number).is_none()) {
+    let (ram, Some(filling)) = (ram(), FILLING.get()) else {
         return;
-    }
-    // SAFETY: the frames are granted RAM in a row (only such frames are ever allocated), and the caller vouches that
-    // nobody else reads or writes them.
-    unsafe {
-        ram.pointer(first)
-            .write_bytes(0, (count as usize) << abi::PAGE_SHIFT);
+    };
+    for number in first..first.saturating_add(count) {
+        if ram.meta(number).is_some() {
+            // SAFETY: granted RAM (only such frames are ever allocated), which `clear` is for (contract of `LinearMap::new`),
+            // and the caller vouches that nobody else reads or writes it.
+            unsafe { (filling.clear)(FrameNumber(number)) };
+        }
     }
 }
 
 /// Copies all of frame `from` into frame `to`.
 pub(crate) fn copy(from: u32, to: u32) {
     let ram = ram();
-    let (Some(_), Some(_), Some(copy)) = (ram.meta(from), ram.meta(to), COPY.get()) else {
+    let (Some(_), Some(_), Some(filling)) = (ram.meta(from), ram.meta(to), FILLING.get()) else {
         return;
     };
     // SAFETY: both are granted RAM (only such frames are ever allocated), which `copy` is for (contract of `LinearMap::new`).
-    unsafe { copy(FrameNumber(from), FrameNumber(to)) };
+    unsafe { (filling.copy)(FrameNumber(from), FrameNumber(to)) };
 }
 
 /// How a stretch of a frame falls into bytes before the first whole word, words, and bytes after.

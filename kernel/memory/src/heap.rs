@@ -151,7 +151,8 @@ fn place(layout: Layout) -> Place {
         let mut class = usize::from(CLASS_OF[size.div_ceil(UNIT)]);
         // A slab begins on a page, so an object is aligned to every power of two that divides its size.
         while class < SIZES.len() {
-            if SIZES[class].is_multiple_of(layout.align()) {
+            // A power of two: no division.
+            if SIZES[class] & (layout.align() - 1) == 0 {
                 return Place::Class(class);
             }
             class += 1;

@@ -2,7 +2,7 @@
 //!
 //! For tests of this crate and of those that hold frames; not in the kernel image.
 
-use crate::contents::{LinearMap, Loan};
+use crate::contents::{Filling, LinearMap, Loan};
 use abi::PAGE_SIZE;
 use abi::mmu::FrameNumber;
 use std::alloc::{Layout, alloc_zeroed};
@@ -28,8 +28,8 @@ pub fn initialize() {
         // SAFETY: the layout's size is not zero.
         let arena = unsafe { alloc_zeroed(layout) };
         assert!(!arena.is_null(), "no memory for the arena");
-        // SAFETY: the arena is never freed, so its frames stay readable and writable; `copy` copies any of them.
-        let mut map = unsafe { LinearMap::new(arena, copy) };
+        // SAFETY: the arena is never freed, so its frames stay readable and writable; `copy` and `clear` fill any of them.
+        let mut map = unsafe { LinearMap::new(arena, Filling { copy, clear }) };
         // SAFETY: the arena is used for nothing else, and its frames are granted or lent once.
         let loan = unsafe {
             map.grant(FrameNumber(FIRST), LENT.start - FIRST);
@@ -55,6 +55,10 @@ fn copy(from: FrameNumber, to: FrameNumber) {
     let mut bytes = [0; PAGE_SIZE];
     crate::contents::read(from.0, 0, &mut bytes);
     crate::contents::write(to.0, 0, &bytes);
+}
+
+fn clear(frame: FrameNumber) {
+    crate::contents::write(frame.0, 0, &[0; PAGE_SIZE]);
 }
 
 /// [`initialize`], and keeps other tests of the process that call this out until the guard is dropped, so that

@@ -38,7 +38,7 @@ pub mod source;
 pub mod space;
 mod tables;
 
-pub use contents::{CopyFrame, LinearMap, Loan};
+pub use contents::{Filling, LinearMap, Loan};
 pub use frames::{Frame, Kind, OutOfMemory};
 pub use page_map::{PageMap, let_go};
 pub use source::{PageError, PageSource, SharedPages};

@@ -23,6 +23,7 @@ impl Scheduler {
             order: 0,
             spent: 0,
             state: State::Asleep,
+            asleep_since: self.latest,
             woken: false,
             account: Account::default(),
         };
@@ -88,6 +89,7 @@ impl Scheduler {
     pub(crate) fn stop_waiting(&mut self, index: u32, cid: Cid) {
         if let Some(entity) = self.entities.get_mut(index) {
             entity.state = State::Asleep;
+            entity.asleep_since = self.latest;
         }
         if let Some(partition) = self
             .partitions

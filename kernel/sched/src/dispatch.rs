@@ -307,6 +307,7 @@ impl Scheduler {
             Reason::Exited => false,
         };
         entity.state = State::Asleep;
+        entity.asleep_since = now;
         let used = entity.account.total();
         // One that was woken before it could sleep has only given way.
         let left = if stays && reason == Reason::Blocked {

@@ -2,7 +2,7 @@
 
 use crate::fair::Members;
 use crate::{Account, Attributes, Class, Cpu, CpuSet, EntityId, Refusal};
-use abi::Cid;
+use abi::{Cid, Ticks};
 use alloc::vec::Vec;
 
 /// Where an entity is. There is one of these values per entity, so it is on one CPU at most.
@@ -25,6 +25,8 @@ pub(crate) struct Entity {
     pub order: u64,
     pub spent: u64,
     pub state: State,
+    /// Since when it sleeps, or did last.
+    pub asleep_since: Ticks,
     /// A wake-up has come since it was dispatched.
     pub woken: bool,
     pub account: Account,

@@ -129,6 +129,14 @@ impl Tuning {
         }
     }
 
+    /// What a thread is left to run at least before one of its own partition takes the CPU from it that has slept for less
+    /// than that. Such threads mostly wake each other to wait for an answer then, and a decrementer that is programmed for each
+    /// wake-up costs more than the switch. Who has slept for longer has waited for something else.
+    pub fn conversation_grain(&self) -> u64 {
+        const TIMES: u64 = 10;
+        self.granularity.saturating_mul(TIMES).min(self.slice)
+    }
+
     /// `at` and `span` later, in ticks.
     pub fn after(at: Ticks, span: u64) -> Ticks {
         at.saturating_add(Ticks(span))

@@ -156,7 +156,13 @@ impl Scheduler {
             .filter(|processor| !processor.kicked)?;
         let index = processor.run?;
         let running = self.entities.get(index)?.cid;
-        let earliest = Tuning::after(processor.dispatched, self.tuning.granularity);
+        let talks = running == cid && self.slept_briefly(challenger, now);
+        let grain = if talks {
+            self.tuning.conversation_grain()
+        } else {
+            self.tuning.granularity
+        };
+        let earliest = Tuning::after(processor.dispatched, grain);
         let after = if running == cid {
             let threads = &self.partition(cid)?.threads;
             match threads.overtakes(&self.entities, challenger, index) {
@@ -176,6 +182,14 @@ impl Scheduler {
             self.deciders.current().overtakes(now, cid, running)?
         };
         Some(now.saturating_add(after).max(earliest))
+    }
+
+    /// Whether an entity that has been woken has slept for less than the grain that it then leaves to its siblings.
+    fn slept_briefly(&self, index: u32, now: Ticks) -> bool {
+        let grain = self.tuning.conversation_grain();
+        self.entities
+            .get(index)
+            .is_some_and(|entity| now < Tuning::after(entity.asleep_since, grain))
     }
 
     /// The standing of the thread that runs on a CPU.

@@ -1,16 +1,20 @@
-//! Calls that tell a thread who it is or note what it wants of signals, in the form that costs least ([`arch::light`]).
+//! Calls that tell a thread who it is, note what it wants of signals or wake nobody, in the form that costs least
+//! ([`arch::light`]).
 //!
 //! Each has its ordinary form too, which is run when the light one answers "not now": that is the one to read for what
 //! the call does. Every case with an error goes there.
 
 use crate::current;
+use crate::system::system;
 use crate::thread::Thread;
 use abi::linux::{
-    KernelSigaction, SIG_SETMASK, SignalNumber, SignalSet, SystemCall, check_set_size,
+    FUTEX_PRIVATE_FLAG, FUTEX_WAKE, KernelSigaction, SIG_SETMASK, SignalNumber, SignalSet,
+    SystemCall, check_set_size,
 };
 use alloc::sync::Arc;
 use arch::light::{self, Answer};
 use arch::user;
+use ipc::FutexKey;
 use process::signal::Action;
 use security::Identity;
 
@@ -30,6 +34,7 @@ pub fn install() {
     light::install(SystemCall::Getegid.number(), getegid);
     light::install(SystemCall::RtSigprocmask.number(), sigprocmask);
     light::install(SystemCall::RtSigaction.number(), sigaction);
+    light::install(SystemCall::Futex.number(), futex);
 }
 
 fn told(tell: impl FnOnce(&Thread) -> Option<u32>) -> Answer {
@@ -85,6 +90,23 @@ extern "C" fn sigprocmask(how: u64, new: u64, old: u64, size: u64, _: u64, _: u6
 
 extern "C" fn sigaction(signal: u64, new: u64, old: u64, size: u64, _: u64, _: u64) -> Answer {
     change_action(signal, new, old, size).map_or(Answer::NOT_NOW, |()| Answer::value(0))
+}
+
+extern "C" fn futex(address: u64, operation: u64, _: u64, _: u64, _: u64, _: u64) -> Answer {
+    wake_nobody(address, operation).map_or(Answer::NOT_NOW, |()| Answer::value(0))
+}
+
+/// `None` when the ordinary form has to do it: it is another operation, the word may be known by its place in shared memory, its
+/// page is missing, or somebody waits.
+fn wake_nobody(address: u64, operation: u64) -> Option<()> {
+    if operation as u32 != FUTEX_WAKE | FUTEX_PRIVATE_FLAG || !address.is_multiple_of(4) {
+        return None;
+    }
+    let thread = caller()?;
+    user::load_u32(address).ok()?;
+    let space = thread.process.space().ok()?.id;
+    let key = FutexKey::Private { space, address };
+    (!system().futexes.is_awaited(key)).then_some(())
 }
 
 /// `None` when the ordinary form has to do it: a page is missing, or a signal becomes deliverable.

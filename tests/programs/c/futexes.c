@@ -92,6 +92,37 @@ static void untouched(void)
 	}
 }
 
+static void *waits(void *unused)
+{
+	(void)unused;
+	while (__atomic_load_n(&word, __ATOMIC_SEQ_CST) == 1)
+		futex(&word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 1, NULL);
+	return NULL;
+}
+
+/* A wake tells how many there were, and what is wrong with its word, also when it finds nobody. */
+static void nobody(void)
+{
+	enum { PAGE = 65536, WAKE = FUTEX_WAKE | FUTEX_PRIVATE_FLAG };
+	pthread_t thread;
+	uint32_t *words = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	WANT(words != MAP_FAILED && mprotect(words + PAGE / 4, PAGE, PROT_NONE) == 0);
+	WANT(futex(words, WAKE, 1, NULL) == 0 && futex(words, WAKE, 1, NULL) == 0);
+	WANT_ERROR(futex((void *)((char *)words + 2), WAKE, 1, NULL), EINVAL);
+	WANT_ERROR(futex(words + PAGE / 4, WAKE, 1, NULL), EFAULT);
+	WANT_ERROR(futex((void *)8, WAKE, 1, NULL), EFAULT);
+	WANT_ERROR(futex((void *)-8UL, WAKE, 1, NULL), EFAULT);
+	for (int turn = 0; turn < 50; turn++) {
+		word = 1;
+		WANT(pthread_create(&thread, NULL, waits, NULL) == 0);
+		while (futex(&word, WAKE, 1, NULL) != 1)
+			sched_yield();
+		WANT(futex(words, WAKE, 1, NULL) == 0);
+		__atomic_store_n(&word, 0, __ATOMIC_SEQ_CST);
+		WANT(futex(&word, WAKE, 1, NULL) <= 1 && pthread_join(thread, NULL) == 0);
+	}
+}
+
 static void handler(int signal)
 {
 	(void)signal;
@@ -413,6 +444,6 @@ static void among(void)
 static const struct check checks[] = {
 	{ "owned", owned }, { "refused", refused }, { "interrupted", interrupted }, { "died", died },
 	{ "moved", moved }, { "among", among }, { "lent", lent },
-	{ "untouched", untouched },
+	{ "untouched", untouched }, { "nobody", nobody },
 };
 MAIN(checks)

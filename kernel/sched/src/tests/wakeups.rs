@@ -3,7 +3,7 @@
 use super::*;
 use crate::simulation::Behaviour::{Busy, Periodic, Yielding};
 use crate::simulation::{micros, millis};
-use crate::{Attributes, Cpu, Reason, Scheduler};
+use crate::{Attributes, Cpu, Entitlement, Reason, Scheduler};
 use std::vec::Vec;
 
 fn percentile(latencies: &[Ticks], percent: usize) -> Ticks {
@@ -231,4 +231,52 @@ fn sched0069_tunables_have_effect() {
         assert_eq!(tune(&mut machine, tunable, bad), Err(Refusal::Range));
         assert_eq!(machine.scheduler.tuned(tunable), before);
     }
+}
+
+/// How long after its beginning a thread may have the CPU taken from it that one wakes, of its own partition or another,
+/// which has slept for a while.
+fn grain_for(sibling: bool, slept: Ticks) -> Ticks {
+    let policy = policy_by_name("wlm").expect("shipped");
+    let mut scheduler = Scheduler::new(TIMEBASE, 1, policy);
+    let cpu = Cpu(0);
+    let clock = scheduler.online(cpu, Ticks(0)).expect("first");
+    let cids = [Cid(1), Cid(2)];
+    for cid in cids {
+        scheduler
+            .add_partition(cid, Entitlement::default(), Ticks(0))
+            .expect("room");
+    }
+    let [runs, sleeps] = [cids[0], cids[usize::from(!sibling)]]
+        .map(|cid| scheduler.admit(cid, Attributes::default()).expect("room"));
+    let wakeup = scheduler.wake(sleeps, Ticks(0)).expect("known");
+    assert!(wakeup.preempt.contains(cpu));
+    assert_eq!(scheduler.pick(cpu, Ticks(0)).run, Some(sleeps));
+    let blocks = micros(10);
+    scheduler.put_back(cpu, blocks, Reason::Blocked);
+    let woken = blocks.saturating_add(slept);
+    let begins = woken.saturating_sub(micros(20));
+    let wakeup = scheduler.wake(runs, begins).expect("known");
+    assert!(wakeup.preempt.contains(cpu));
+    assert_eq!(scheduler.pick(cpu, begins).run, Some(runs));
+    clock.enter_user(begins);
+    let wakeup = scheduler.wake(sleeps, woken).expect("known");
+    assert!(wakeup.rearm.contains(cpu) && !scheduler.must_preempt(cpu, woken));
+    let until = scheduler.until(cpu).expect("it is to have the CPU");
+    until.saturating_sub(begins)
+}
+
+/// SCHED0140: threads of a partition that wake each other in turns wait longer for each other than others do for them.
+#[test]
+fn sched0140_conversations_have_a_longer_grain() {
+    let (sibling, stranger) = (grain_for(true, micros(40)), grain_for(false, micros(40)));
+    assert!(stranger <= micros(60), "{stranger}");
+    assert!(sibling > micros(400) && sibling <= micros(510), "{sibling}");
+}
+
+/// SCHED0141: who has slept for longer than that grain takes the CPU from a sibling as soon as from anybody.
+#[test]
+fn sched0141_long_sleepers_have_no_longer_grain() {
+    let (just, longer) = (grain_for(true, micros(490)), grain_for(true, micros(510)));
+    assert!(just > micros(400), "{just}");
+    assert!(longer <= micros(60), "{longer}");
 }

@@ -39,7 +39,8 @@ Shorter slices divide the CPUs evenly over shorter times and cost more switches.
     },
     Help {
         name: "wakeup_grain_us",
-        text: "How long a thread runs at least before one that wakes takes its CPU.",
+        text: "How long a thread runs at least before one that wakes takes its CPU;
+ten times that before one of its own partition does that has slept for less.",
     },
     Help {
         name: "wakeup_preemption",
