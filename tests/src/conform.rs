@@ -1,7 +1,9 @@
 //! Conformance: many cases of somebody else's test program, and what is known of each.
 //!
 //! A suite is two files of `tests/conform`. `NAME.sh` defines the shell function `conform CASE`, whose status is 0 when the
-//! case has passed and 77 when it does not apply here; its head says what the machine has, as with script suites.
+//! case has passed and 77 when it does not apply here; its head says what the machine has, as with script suites. A suite
+//! of small checks has them in `NAME.checks` instead, below such a head, each the lines after `== CASE`; they share
+//! `checks.sh`.
 //! `NAME.cases` has the cases, one a line, and with each that does not pass the reason: `CASE: REASON`. A case that is
 //! many tests names those that fail, `CASE [TEST TEST]: REASON`, and `conform` tells of each in a line
 //! `conform part TEST`.
@@ -11,6 +13,8 @@
 
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// What a case without a meaning here answers.
 const SKIPPED: i32 = 77;
@@ -170,19 +174,46 @@ pub fn script(suite: &str, names: &[&str]) -> String {
     )
 }
 
-/// The text of a suite's file.
+/// What the guest does for a suite, with the head that says what the machine has.
 ///
 /// # Errors
 /// When there is no such suite.
-pub fn read(suite: &str, extension: &str) -> Result<String> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conform");
-    let file = folder.join(format!("{suite}.{extension}"));
-    std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
+pub fn suite(name: &str) -> Result<String> {
+    if !folder().join(format!("{name}.checks")).exists() {
+        return read(&format!("{name}.sh"));
+    }
+    checks(&read(&format!("{name}.checks"))?, &read("checks.sh")?)
+}
+
+/// The cases of a suite.
+///
+/// # Errors
+/// When there is no such suite, or its list is not well formed.
+pub fn listed(name: &str) -> Result<Vec<Case>> {
+    cases(&read(&format!("{name}.cases"))?)
+}
+
+/// A suite of checks: their head, and then they as the file that `runner` takes them from.
+fn checks(text: &str, runner: &str) -> Result<String> {
+    let (head, checks) = text.split_once("\n== ").context("no check")?;
+    let patience = crate::needs(head)?.patience.as_secs();
+    Ok(format!(
+        "{head}\nPATIENCE={patience}\ncat >/tmp/checks <<'CHECKS'\n== {checks}CHECKS\n{runner}"
+    ))
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("conform")
+}
+
+fn read(file: &str) -> Result<String> {
+    let file = folder().join(file);
+    fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Case, Said, Verdict, cases, said, script};
+    use super::{Case, Said, Verdict, cases, checks, folder, listed, said, script, suite};
     use std::collections::BTreeSet;
 
     fn case(name: &str, reason: Option<&str>) -> Case {
@@ -268,20 +299,42 @@ mod tests {
     }
 
     #[test]
-    fn every_list_of_the_tree_is_well_formed() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("conform");
+    fn checks_become_a_file_of_the_guest() {
+        let text = checks(
+            "# x\n# patience: 7\n\n== a\ntrue\n== b\nfalse\n",
+            "runner\n",
+        );
+        assert_eq!(
+            text.expect("checks"),
+            "# x\n# patience: 7\n\nPATIENCE=7\ncat >/tmp/checks <<'CHECKS'\n== a\ntrue\n== b\nfalse\nCHECKS\nrunner\n"
+        );
+        assert!(checks("# x\n", "runner").is_err());
+    }
+
+    #[test]
+    fn every_suite_of_the_tree_is_well_formed() {
         let mut lists = 0;
-        for entry in std::fs::read_dir(folder).expect("conform") {
+        for entry in std::fs::read_dir(folder()).expect("conform") {
             let path = entry.expect("an entry").path();
-            let text = std::fs::read_to_string(&path).expect("text");
-            if path.extension().is_some_and(|kind| kind == "cases") {
-                assert!(!cases(&text).expect("well formed").is_empty());
-                assert!(path.with_extension("sh").exists());
-                lists += 1;
-            } else {
-                assert!(text.contains("conform() {"), "{}", path.display());
-                crate::needs(&text).expect("a head");
+            if path.extension().is_none_or(|kind| kind != "cases") {
+                continue;
             }
+            let name = path.file_stem().expect("a name").to_string_lossy();
+            let text = suite(&name).expect("a suite");
+            let cases = listed(&name).expect("well formed");
+            assert!(!cases.is_empty() && text.contains("conform() {"), "{name}");
+            crate::needs(&text).expect("a head");
+            if path.with_extension("checks").exists() {
+                let mut checks: Vec<&str> = text
+                    .lines()
+                    .filter_map(|line| line.strip_prefix("== "))
+                    .collect();
+                let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+                checks.sort_unstable();
+                names.sort_unstable();
+                assert_eq!(checks, names, "{name}");
+            }
+            lists += 1;
         }
         assert!(lists > 0);
     }

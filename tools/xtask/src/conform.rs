@@ -44,9 +44,9 @@ struct Counts {
 
 /// Runs it; the status is 1 when a case has not come out as the list says.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
-    let suite = tests::conform::read(&options.suite, "sh")?;
+    let suite = tests::conform::suite(&options.suite)?;
     let needs = tests::needs(&suite)?;
-    let listed = tests::conform::cases(&tests::conform::read(&options.suite, "cases")?)?;
+    let listed = tests::conform::listed(&options.suite)?;
     let mut left = chosen(listed, &options.cases)?;
     let checks = if options.debug {
         Checks::On
