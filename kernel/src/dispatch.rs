@@ -33,11 +33,17 @@ use trace::Severity;
 /// the end moves by a microsecond or two each time, and programming the decrementer anew would cost more than the wake-up.
 const SLACK: Nanos = Nanos(20_000);
 
+/// How long interrupts may have been off when a CPU goes on with another thread without a look at the controller. To ask it is
+/// an access to a device, and what is pending interrupts the program as soon as that runs.
+const PATIENCE: Nanos = Nanos(50_000);
+
 /// The scheduler and what it knows by number.
 pub struct Dispatch {
     state: SpinLock<State>,
     /// `SLACK` in ticks.
     pub slack: Ticks,
+    /// `PATIENCE` in ticks.
+    patience: Ticks,
 }
 
 struct State {
@@ -156,6 +162,7 @@ impl Dispatch {
         Self {
             state: SpinLock::new(Rank::Scheduler, state),
             slack: timebase.ticks(SLACK),
+            patience: timebase.ticks(PATIENCE),
         }
     }
 
@@ -447,9 +454,12 @@ pub fn run() -> ! {
     };
     system.cpus.arrived(arch::cpu::this());
     loop {
-        system.serve_interrupts(None);
-        let now = arch::time::now();
-        latency::end(now);
+        let mut now = arch::time::now();
+        if latency::lasting(now) > system.dispatch.patience {
+            system.serve_interrupts(None);
+            now = arch::time::now();
+            latency::end(now);
+        }
         latency::working(Work::Dispatch, 0);
         system.timers.expire(now, now);
         while let Some(event) = system.dispatch.next_event() {
@@ -482,6 +492,7 @@ fn rest(clock: &CpuClock, until: Option<Ticks>) {
     clock.enter_kernel(now);
     latency::begin(now, Work::Dispatch, 0);
     others::back();
+    system().serve_interrupts(None);
 }
 
 /// The earlier of two points of time that may not be set.
