@@ -149,15 +149,17 @@ impl System for Corral {
     fn remove(&mut self, number: usize) -> io::Result<()> {
         let wpar = self.handle(number)?;
         self.loaded.remove(&number);
-        // It goes with its last process, and then nobody is there to be asked. One that has never had a process is told.
-        match self.kernel.order(&Request::Quiesce { wpar, force: true }) {
+        let kernel = &mut self.kernel;
+        let timeout = None;
+        let removed = kernel
+            .order(&Request::Quiesce { wpar, force: true })
+            .and_then(|()| kernel.ask(&Request::Await { wpar, timeout }))
+            .and_then(|_| kernel.order(&Request::Unload(wpar)));
+        // It goes with its last process, be that in the midst of this, and then nobody is there to be asked. One that has
+        // never had a process is told.
+        match removed {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => {
-                let timeout = None;
-                self.kernel.ask(&Request::Await { wpar, timeout })?;
-                self.kernel.order(&Request::Unload(wpar))
-            }
+            removed => removed,
         }
     }
 
