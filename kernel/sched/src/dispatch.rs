@@ -11,7 +11,7 @@ use abi::{Cid, Ticks};
 
 /// What a CPU may use of a hard maximum in one go.
 #[derive(Clone, Copy)]
-struct Grant {
+pub(crate) struct Grant {
     ticks: u64,
     /// Paid by the whole CPUs in the maximum's rate, and not by what is in the bucket.
     carried: bool,
@@ -89,7 +89,7 @@ impl Scheduler {
     /// A rate of w whole CPUs and a fraction carries w CPUs for ever: while at most w run, the bucket does not
     /// sink. Those hold nothing of what is in it, which is a slice for all CPUs together and would not do for
     /// many. Only one more is paid from the bucket and the fraction.
-    fn grant(&mut self, cid: Cid, now: Ticks) -> Option<Option<Grant>> {
+    pub(crate) fn grant(&mut self, cid: Cid, now: Ticks) -> Option<Option<Grant>> {
         let Tuning {
             longest_slice,
             quantum,
@@ -162,6 +162,15 @@ impl Scheduler {
             .insert(&mut self.throttled_nodes, index, i128::from(back), 0);
     }
 
+    /// A partition is no longer held back; the policy is to be shown that.
+    pub(crate) fn let_go_on(&mut self, cid: Cid) {
+        self.throttled
+            .remove(&mut self.throttled_nodes, u32::from(cid.0));
+        if let Some(partition) = self.partition_mut(cid) {
+            partition.throttled = false;
+        }
+    }
+
     /// Lets those partitions go on whose hard maximum allows it again.
     fn release(&mut self, now: Ticks) {
         while let Some((index, back)) = self.throttled.first(&self.throttled_nodes) {
@@ -169,10 +178,7 @@ impl Scheduler {
                 return;
             }
             let cid = Cid(index as u16);
-            self.throttled.remove(&mut self.throttled_nodes, index);
-            if let Some(partition) = self.partition_mut(cid) {
-                partition.throttled = false;
-            }
+            self.let_go_on(cid);
             if self.grant(cid, now).is_none() {
                 // What was promised to a CPU has been used meanwhile.
                 self.throttle(cid, now);

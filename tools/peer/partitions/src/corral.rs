@@ -150,16 +150,21 @@ impl System for Corral {
         let wpar = self.handle(number)?;
         self.loaded.remove(&number);
         let kernel = &mut self.kernel;
+        let gone = |error: &io::Error| error.raw_os_error() == Some(libc::ESRCH);
         let timeout = None;
-        let removed = kernel
+        // It goes with its last process, be that in the midst of this. One that has never had a process is told.
+        let emptied = kernel
             .order(&Request::Quiesce { wpar, force: true })
-            .and_then(|()| kernel.ask(&Request::Await { wpar, timeout }))
-            .and_then(|_| kernel.order(&Request::Unload(wpar)));
-        // It goes with its last process, be that in the midst of this, and then nobody is there to be asked. One that has
-        // never had a process is told.
-        match removed {
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
-            removed => removed,
+            .and_then(|()| kernel.ask(&Request::Await { wpar, timeout }));
+        if let Err(error) = emptied
+            && !gone(&error)
+        {
+            return Err(error);
+        }
+        // Whoever is at it already is waited for: its name is free then.
+        match kernel.order(&Request::Unload(wpar)) {
+            Err(error) if gone(&error) => Ok(()),
+            unloaded => unloaded,
         }
     }
 
