@@ -139,10 +139,14 @@ impl Scheduler {
     /// Files the time at which a partition at its hard maximum may go on, with what CPUs hold of it now. While
     /// they run, what they hold falls as fast as they empty the bucket, and the time stays right; when one
     /// gives something back, it must be filed again, or the bucket runs over meanwhile.
+    ///
+    /// It stays for a moment in any case, in which nothing is lost: all CPUs choose anew when it goes on, which ends the
+    /// turn of the next one that has just gone on, and so on.
     pub(crate) fn file_release(&mut self, cid: Cid, now: Ticks) {
         let Tuning {
             quantum,
             longest_slice,
+            granularity,
             ..
         } = self.tuning;
         let Some(partition) = self.partition_mut(cid) else {
@@ -155,7 +159,7 @@ impl Scheduler {
         cap.fill(now, cap.ceiling(longest_slice, quantum));
         let back = cap
             .wait_beyond_whole(quantum, held, carried)
-            .map_or(u64::MAX, |wait| now.0.saturating_add(wait.max(1)));
+            .map_or(u64::MAX, |wait| now.0.saturating_add(wait.max(granularity)));
         let index = u32::from(cid.0);
         self.throttled.remove(&mut self.throttled_nodes, index);
         self.throttled

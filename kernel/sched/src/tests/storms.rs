@@ -140,7 +140,7 @@ impl Storm {
             let before = self.machine.scheduler.choices;
             self.machine.run(Ticks(piece.min(span.0 - begin)));
             let choices = self.machine.scheduler.choices - before;
-            assert!(choices <= 10_000 * self.cpus as u64, "{choices} choices");
+            assert!(choices <= 400 * self.cpus as u64, "{choices} choices");
         }
     }
 
