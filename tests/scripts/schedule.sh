@@ -178,7 +178,8 @@ schedo -L policy | tail -n 1 | grep -Eq '^policy +stride +wlm'
 schedo -d policy
 test "$(schedo -o policy)" = 'policy = wlm'
 schedo -h policy | grep -q round-robin
-schedo -o policy=none && exit 1
+schedo -o policy=none 2>err && exit 1
+grep -qF 'schedo: 0960-529 policy (none) must be one of those that schedo -h policy lists.' err
 test "$(schedo -o policy)" = 'policy = wlm'
 schedo -o speed=1 2>err && exit 1
 grep -q 'speed is no tunable' err

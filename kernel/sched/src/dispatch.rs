@@ -11,7 +11,7 @@ use abi::{Cid, Ticks};
 
 /// What a CPU may use of a hard maximum in one go.
 #[derive(Clone, Copy)]
-struct Grant {
+pub(crate) struct Grant {
     ticks: u64,
     /// Paid by the whole CPUs in the maximum's rate, and not by what is in the bucket.
     carried: bool,
@@ -89,7 +89,7 @@ impl Scheduler {
     /// A rate of w whole CPUs and a fraction carries w CPUs for ever: while at most w run, the bucket does not
     /// sink. Those hold nothing of what is in it, which is a slice for all CPUs together and would not do for
     /// many. Only one more is paid from the bucket and the fraction.
-    fn grant(&mut self, cid: Cid, now: Ticks) -> Option<Option<Grant>> {
+    pub(crate) fn grant(&mut self, cid: Cid, now: Ticks) -> Option<Option<Grant>> {
         let Tuning {
             longest_slice,
             quantum,
@@ -139,10 +139,14 @@ impl Scheduler {
     /// Files the time at which a partition at its hard maximum may go on, with what CPUs hold of it now. While
     /// they run, what they hold falls as fast as they empty the bucket, and the time stays right; when one
     /// gives something back, it must be filed again, or the bucket runs over meanwhile.
+    ///
+    /// It stays for a moment in any case, in which nothing is lost: all CPUs choose anew when it goes on, which ends the
+    /// turn of the next one that has just gone on, and so on.
     pub(crate) fn file_release(&mut self, cid: Cid, now: Ticks) {
         let Tuning {
             quantum,
             longest_slice,
+            granularity,
             ..
         } = self.tuning;
         let Some(partition) = self.partition_mut(cid) else {
@@ -155,11 +159,20 @@ impl Scheduler {
         cap.fill(now, cap.ceiling(longest_slice, quantum));
         let back = cap
             .wait_beyond_whole(quantum, held, carried)
-            .map_or(u64::MAX, |wait| now.0.saturating_add(wait.max(1)));
+            .map_or(u64::MAX, |wait| now.0.saturating_add(wait.max(granularity)));
         let index = u32::from(cid.0);
         self.throttled.remove(&mut self.throttled_nodes, index);
         self.throttled
             .insert(&mut self.throttled_nodes, index, i128::from(back), 0);
+    }
+
+    /// A partition is no longer held back; the policy is to be shown that.
+    pub(crate) fn let_go_on(&mut self, cid: Cid) {
+        self.throttled
+            .remove(&mut self.throttled_nodes, u32::from(cid.0));
+        if let Some(partition) = self.partition_mut(cid) {
+            partition.throttled = false;
+        }
     }
 
     /// Lets those partitions go on whose hard maximum allows it again.
@@ -169,10 +182,7 @@ impl Scheduler {
                 return;
             }
             let cid = Cid(index as u16);
-            self.throttled.remove(&mut self.throttled_nodes, index);
-            if let Some(partition) = self.partition_mut(cid) {
-                partition.throttled = false;
-            }
+            self.let_go_on(cid);
             if self.grant(cid, now).is_none() {
                 // What was promised to a CPU has been used meanwhile.
                 self.throttle(cid, now);

@@ -134,18 +134,21 @@ impl Scheduler {
         let Some(partition) = self.partition_mut(cid) else {
             return;
         };
-        if !carried {
+        if carried {
+            // A carried CPU has become free: the partition may go on although the bucket has nothing for one more.
+            partition.carried = partition.carried.saturating_sub(1);
+        } else {
             partition.held = partition.held.saturating_sub(unused);
-            if unused > 0 && partition.throttled {
-                self.file_release(cid, self.latest);
-            }
+        }
+        if !partition.throttled || (!carried && unused == 0) {
             return;
         }
-        // A carried CPU has become free: the partition may go on although the bucket has nothing for one more.
-        partition.carried = partition.carried.saturating_sub(1);
-        if core::mem::take(&mut partition.throttled) {
-            self.throttled
-                .remove(&mut self.throttled_nodes, u32::from(cid.0));
+        if carried || self.grant(cid, self.latest).is_some() {
+            // Not a moment later: an interrupt of all CPUs for that would end the turn of the next one that has a maximum, which
+            // would then give back, and so on.
+            self.let_go_on(cid);
+        } else {
+            self.file_release(cid, self.latest);
         }
     }
 }

@@ -336,7 +336,15 @@ fn sched0122_a_wake_up_is_paid_by_who_wakes() {
         assert_eq!(total(one), Ok(Ticks(900_010)));
         assert_eq!(total(two), Ok(Ticks(paid + 940)));
         assert_eq!(total(three), Ok(Ticks(if timer { 10 } else { 0 })));
-        let snapshot = scheduler.snapshot(Ticks(901_000)).expect("memory");
+        // And from then on all is as ever.
+        clock.enter_kernel(Ticks(901_000));
+        scheduler.put_back(cpu, Ticks(901_000), Reason::Blocked);
+        assert_eq!(scheduler.pick(cpu, Ticks(901_000)).run, Some(busy));
+        clock.enter_user(Ticks(901_000));
+        let total = |cid| scheduler.account(cid, Ticks(902_000)).map(Account::total);
+        assert_eq!(total(one), Ok(Ticks(901_010)));
+        assert_eq!(total(two), Ok(Ticks(paid + 940)));
+        let snapshot = scheduler.snapshot(Ticks(902_000)).expect("memory");
         assert_eq!(snapshot.accounted(), snapshot.elapsed);
     }
 }

@@ -388,23 +388,27 @@ fn sched0120_who_is_held_back_counts_in_the_division() {
     assert_near(found[2], left * 600.0 / 812.0, 0.05, "many threads");
 }
 
-/// SCHED0121: what a hard maximum has kept from a partition is not saved up: once it is lifted, shares divide as for anybody.
+/// SCHED0121: what a hard maximum has kept from a partition is not saved up: when more come, shares divide as for anybody.
 #[test]
 fn sched0121_who_was_held_back_makes_up_for_nothing() {
     for policy in ["wlm", "stride"] {
         let mut machine = machine(1, policy);
-        let held = machine.partition_with(1, capped(1000));
+        let shares = Some(9);
+        let held = machine.partition_with(
+            1,
+            Entitlement {
+                shares,
+                ..capped(5_000)
+            },
+        );
         let other = machine.partition(2, 1);
         for cid in [held, other] {
             machine.spawn(cid, Busy);
         }
         machine.run(seconds(5));
-        let now = machine.now();
-        let lifted = machine
-            .scheduler
-            .change_partition(held, Entitlement::default(), now);
-        machine.tell(lifted.expect("known"));
+        let large = machine.partition(3, 90);
+        machine.spawn(large, Busy);
         let found = measure(&mut machine, seconds(1), &[held]);
-        assert_near(found[0], 50.0, 0.5, policy);
+        assert_near(found[0], 9.0, 1.0, policy);
     }
 }

@@ -149,15 +149,22 @@ impl System for Corral {
     fn remove(&mut self, number: usize) -> io::Result<()> {
         let wpar = self.handle(number)?;
         self.loaded.remove(&number);
-        // It goes with its last process, and then nobody is there to be asked. One that has never had a process is told.
-        match self.kernel.order(&Request::Quiesce { wpar, force: true }) {
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => {
-                let timeout = None;
-                self.kernel.ask(&Request::Await { wpar, timeout })?;
-                self.kernel.order(&Request::Unload(wpar))
-            }
+        let kernel = &mut self.kernel;
+        let gone = |error: &io::Error| error.raw_os_error() == Some(libc::ESRCH);
+        let timeout = None;
+        // It goes with its last process, be that in the midst of this. One that has never had a process is told.
+        let emptied = kernel
+            .order(&Request::Quiesce { wpar, force: true })
+            .and_then(|()| kernel.ask(&Request::Await { wpar, timeout }));
+        if let Err(error) = emptied
+            && !gone(&error)
+        {
+            return Err(error);
+        }
+        // Whoever is at it already is waited for: its name is free then.
+        match kernel.order(&Request::Unload(wpar)) {
+            Err(error) if gone(&error) => Ok(()),
+            unloaded => unloaded,
         }
     }
 

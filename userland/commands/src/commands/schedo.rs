@@ -3,7 +3,7 @@
 //! The kernel says what there is, with values and ranges; here are the texts.
 
 use crate::arguments::{Arguments, Flag};
-use crate::kernel_control::refused;
+use crate::kernel_control::{errno, refused};
 use crate::messages::{Level, Message};
 use crate::session::{Failure, Outcome, Session};
 use control::{Request, Tunable};
@@ -121,8 +121,17 @@ fn set(session: &mut Session, tunable: &Help, value: String) -> Result<String, M
     } else {
         "tune the scheduler"
     };
-    session.kernel().order(&request).map_err(refused(what))?;
-    Ok(format!("Setting {} to {value}", tunable.name))
+    match session.kernel().order(&request) {
+        Ok(()) => Ok(format!("Setting {} to {value}", tunable.name)),
+        Err(refusal) if tunable.name == POLICY && refusal.errno == errno::EINVAL => {
+            Err(Message::BadTunable {
+                name: tunable.name.to_owned(),
+                value,
+                allowed: "one of those that schedo -h policy lists".to_owned(),
+            })
+        }
+        Err(refusal) => Err(refused(what)(refusal)),
+    }
 }
 
 /// A tunable that is a number, as the kernel has it.
