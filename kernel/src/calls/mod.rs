@@ -443,8 +443,12 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Brk => memory::brk(call),
         S::Msync => memory::msync(call),
         S::Mincore => memory::mincore(call),
+        S::Mlock => memory::mlock(call),
         S::Mlock2 => memory::mlock2(call),
-        S::Mlock | S::Munlock | S::Mlockall | S::Munlockall => memory::lock(call),
+        S::Mlockall => memory::mlockall(call),
+        S::Munlock => memory::munlock(call),
+        S::Munlockall => memory::munlockall(call),
+        S::ProcessMadvise => memory::process_madvise(call),
 
         S::Fork => process::fork(call),
         S::Vfork => process::vfork(call),
