@@ -425,3 +425,11 @@ END
 check CALLS0707 'the message queues of a user hold together what RLIMIT_MSGQUEUE allows' <<'END'
 $T/limits message-queues
 END
+
+check CALLS0708 'locks of open files conflict with all others, and go with the open file' <<'END'
+$T/locks of-open-files shared-with-a-child
+END
+
+check CALLS0709 'who waits for a lock of an open file gets it when that is closed' <<'END'
+$T/locks waits
+END

@@ -1,5 +1,5 @@
-//! Advisory locks: of ranges by process (`man 2 fcntl`, "Advisory record locking") and of files by open file
-//! (`man 2 flock`). The two kinds do not see each other.
+//! Advisory locks: of ranges by process or by open file (`man 2 fcntl`, "Advisory record locking", "Open file description
+//! locks"), and of files by open file (`man 2 flock`). Those of ranges and those of files do not see each other.
 //!
 //! A holder is known by what it is freed with, its table of descriptors or its open file, and only weakly: a lock
 //! whose holder is gone is free. Whoever waits runs its call again after every change, and after [`freed`],
@@ -38,12 +38,20 @@ static WHOLE: Table = Table::new();
 
 /// What a lock goes with.
 #[derive(Clone)]
-enum Holder {
+pub(super) enum Holder {
     Process(Weak<SpinLock<FileTable>>),
     Opened(Weak<OpenFile>),
 }
 
 impl Holder {
+    pub(super) fn process(files: &Files) -> Self {
+        Holder::Process(Arc::downgrade(files))
+    }
+
+    pub(super) fn opened(file: &Arc<OpenFile>) -> Self {
+        Holder::Opened(Arc::downgrade(file))
+    }
+
     fn is_gone(&self) -> bool {
         match self {
             Holder::Process(files) => files.strong_count() == 0,
@@ -273,14 +281,16 @@ pub fn freed() {
 pub fn closed(files: &Files, file: Arc<OpenFile>) {
     let id = file.location().map(|location| location.inode().id());
     if let Some(id) = id {
-        let process = Holder::Process(Arc::downgrade(files));
+        let process = Holder::process(files);
         // Nothing is left over that memory would be needed for.
         RECORDS.release(id, &process, Range::WHOLE).ok();
     }
-    let holder = Holder::Opened(Arc::downgrade(&file));
+    let holder = Holder::opened(&file);
     drop(file);
     if let Some(id) = id.filter(|_| holder.is_gone()) {
-        WHOLE.release(id, &holder, Range::WHOLE).ok();
+        for table in [&RECORDS, &WHOLE] {
+            table.release(id, &holder, Range::WHOLE).ok();
+        }
     }
 }
 
@@ -326,24 +336,33 @@ fn decode(call: &Call<'_>, file: &OpenFile) -> Result<(Flock, Range), Outcome> {
     Ok((flock, Range { first, last }))
 }
 
-fn record(call: &Call<'_>, files: &Files, range: Range, kind: u16) -> Lock {
-    let holder = Holder::Process(Arc::downgrade(files));
-    Lock {
+/// The structure of a record lock, with the lock that it means; none is held when it is told to be given up.
+///
+/// # Errors
+/// EINVAL, EFAULT, EOVERFLOW.
+fn record(call: &Call<'_>, file: &OpenFile, holder: Holder) -> Result<(Flock, Lock), Outcome> {
+    let (flock, range) = decode(call, file)?;
+    // Nobody in particular holds what goes with an open file.
+    if matches!(holder, Holder::Opened(_)) && flock.pid != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let lock = Lock {
         holder,
         name: Name::of(call),
         range,
-        exclusive: kind == F_WRLCK,
-    }
+        exclusive: flock.kind == F_WRLCK,
+    };
+    Ok((flock, lock))
 }
 
-/// `fcntl(F_GETLK)`.
-pub(super) fn test(call: &Call<'_>, files: &Files, file: &OpenFile) -> Called {
+/// `fcntl(F_GETLK)`, `fcntl(F_OFD_GETLK)`.
+pub(super) fn test(call: &Call<'_>, file: &OpenFile, holder: Holder) -> Called {
     let id = identify(file)?;
-    let (mut flock, range) = decode(call, file)?;
+    let (mut flock, wanted) = record(call, file, holder)?;
     if flock.kind > F_WRLCK {
         return Err(Errno::EINVAL.into());
     }
-    match RECORDS.test(id, &record(call, files, range, flock.kind)) {
+    match RECORDS.test(id, &wanted) {
         None => flock.kind = F_UNLCK,
         Some(other) => {
             let Range { first, last } = other.range;
@@ -355,20 +374,23 @@ pub(super) fn test(call: &Call<'_>, files: &Files, file: &OpenFile) -> Called {
             } else {
                 (last - first + 1).cast_signed()
             };
-            flock.pid = other.name.seen_from(call.cid()).cast_signed();
+            flock.pid = match other.holder {
+                Holder::Process(_) => other.name.seen_from(call.cid()).cast_signed(),
+                Holder::Opened(_) => -1,
+            };
         }
     }
     call.user.write(call.argument(2), &flock.encode())?;
     Ok(0)
 }
 
-/// `fcntl(F_SETLK)`, `fcntl(F_SETLKW)`.
-pub(super) fn set(call: &Call<'_>, files: &Files, file: &OpenFile, waits: bool) -> Called {
+/// `fcntl(F_SETLK)`, `fcntl(F_SETLKW)`, and those of open files.
+pub(super) fn set(call: &Call<'_>, file: &OpenFile, holder: Holder, waits: bool) -> Called {
     let id = identify(file)?;
-    let (flock, range) = decode(call, file)?;
+    let (flock, wanted) = record(call, file, holder)?;
     let needed = match flock.kind {
         F_UNLCK => {
-            RECORDS.release(id, &Holder::Process(Arc::downgrade(files)), range)?;
+            RECORDS.release(id, &wanted.holder, wanted.range)?;
             return Ok(0);
         }
         F_RDLCK => Access::READ,
@@ -379,7 +401,7 @@ pub(super) fn set(call: &Call<'_>, files: &Files, file: &OpenFile, waits: bool) 
         return Err(Errno::EBADF.into());
     }
     let waiter = waits.then(|| call.waiter());
-    RECORDS.acquire(id, record(call, files, range, flock.kind), waiter)?;
+    RECORDS.acquire(id, wanted, waiter)?;
     Ok(0)
 }
 
@@ -391,7 +413,7 @@ pub(super) fn flock(call: &Call<'_>, file: &Arc<OpenFile>) -> Called {
     const UNLOCK: u64 = 8;
     let id = identify(file)?;
     let operation = call.argument(1) & 0xffff_ffff;
-    let holder = Holder::Opened(Arc::downgrade(file));
+    let holder = Holder::opened(file);
     match operation & !NONBLOCKING {
         UNLOCK => WHOLE.release(id, &holder, Range::WHOLE)?,
         kind @ (SHARED | EXCLUSIVE) => {
