@@ -433,3 +433,7 @@ END
 check CALLS0709 'who waits for a lock of an open file gets it when that is closed' <<'END'
 $T/locks waits
 END
+
+check CALLS0710 'a signal can be queued for one thread, with what comes with it' <<'END'
+$T/signals thread-queue
+END

@@ -514,6 +514,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::RtSigsuspend => signal::sigsuspend(call),
         S::RtSigtimedwait => signal::sigtimedwait(call),
         S::RtSigqueueinfo => signal::sigqueueinfo(call),
+        S::RtTgsigqueueinfo => signal::tgsigqueueinfo(call),
         S::RtSigreturn => Err(signal::sigreturn(call)),
         S::Sigaltstack => signal::sigaltstack(call),
         S::Pause => signal::pause(call),
