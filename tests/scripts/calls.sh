@@ -437,3 +437,15 @@ END
 check CALLS0710 'a signal can be queued for one thread, with what comes with it' <<'END'
 $T/signals thread-queue
 END
+
+check CALLS0711 'a policy of memory is kept and told, where there is one node' <<'END'
+$T/nodes policies
+END
+
+check CALLS0712 'advice about the memory of a process is taken from who may give it' <<'END'
+$T/nodes advice
+END
+
+check CALLS0713 'there are no handles of files, and none opens any' <<'END'
+$T/nodes handles
+END
