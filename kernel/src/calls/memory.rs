@@ -74,8 +74,11 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
     let limits = limits_of(call);
     if flags & MAP_LOCKED != 0 {
         locked::permit(call)?;
-        let space = call.user.space()?.lock();
-        space.may_lock(0, length).map_err(|_| Errno::EAGAIN)?;
+        let locked = call.user.space()?.lock().locked();
+        let more = Pages(length.div_ceil(PAGE_SIZE as u64));
+        if locked.saturating_add(more) > limits.locked {
+            return Err(Errno::EAGAIN.into());
+        }
     }
     if fixed == Fixed::Replace {
         let mut space = call.user.space()?.lock();
@@ -102,15 +105,36 @@ const STEP: u64 = 512;
 
 /// Drops, in steps, the pages of a range that the call is about to end, all but those of a last step.
 pub(super) fn thin(call: &mut Call<'_>, address: u64, length: u64) -> Result<(), Outcome> {
+    let (from, rest) = left(call, address, length);
+    let next = {
+        let mut space = call.user.space()?.lock();
+        space.thin(from, rest, STEP)
+    };
+    next.map_or(Ok(()), |next| cut(call, next))
+}
+
+/// What earlier runs have left of a range, as address and length.
+fn left(call: &Call<'_>, address: u64, length: u64) -> (u64, u64) {
     let done = match call.progress() {
         Continuation::Covered(next) => next.saturating_sub(address).min(length),
         _ => 0,
     };
-    let next = {
+    (address + done, length - done)
+}
+
+/// Gives the areas of a range traits and takes others from them, in steps.
+fn mark(call: &mut Call<'_>, address: u64, length: u64, given: Traits, taken: Traits) -> Called {
+    let (from, rest) = left(call, address, length);
+    let part = {
         let mut space = call.user.space()?.lock();
-        space.thin(address + done, length - done, STEP)
+        let part = space.some_areas(from, rest);
+        space.mark(from, part, given, taken)?;
+        part
     };
-    next.map_or(Ok(()), |next| cut(call, next))
+    if part < rest {
+        cut(call, from + part)?;
+    }
+    Ok(0)
 }
 
 /// Prepares, in steps, the end of all that is in a range: drops its pages as [`thin`], and makes its areas few.
@@ -280,10 +304,7 @@ pub fn mprotect(call: &mut Call<'_>) -> Called {
     let protection = protection_of(call.argument(2))?;
     let (address, length) = (call.argument(0), call.argument(1));
     let (from, rest) = match call.progress() {
-        Continuation::Covered(next) => {
-            let done = next.saturating_sub(address).min(length);
-            (address + done, length - done)
-        }
+        Continuation::Covered(_) => left(call, address, length),
         _ => {
             // The whole range is looked at once, so that what cannot be done is not begun.
             examine(call, address, length, |space, from, part| {

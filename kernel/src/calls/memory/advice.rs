@@ -2,7 +2,7 @@
 
 use super::super::Call;
 use super::super::pidfd;
-use super::{cut, examine, thin};
+use super::{examine, mark, thin};
 use crate::dispatch::one_of_many;
 use crate::outcome::{Called, Continuation};
 use abi::linux::{
@@ -45,21 +45,7 @@ pub fn madvise(call: &mut Call<'_>) -> Called {
         MADV_DODUMP => (none, Traits::NOT_DUMPED),
         _ => return Err(Errno::EINVAL.into()),
     };
-    let done = match call.progress() {
-        Continuation::Covered(next) => next.saturating_sub(address).min(length),
-        _ => 0,
-    };
-    let (from, rest) = (address + done, length - done);
-    let part = {
-        let mut space = call.user.space()?.lock();
-        let part = space.some_areas(from, rest);
-        space.mark(from, part, given, taken)?;
-        part
-    };
-    if part < rest {
-        cut(call, from + part)?;
-    }
-    Ok(0)
+    mark(call, address, length, given, taken)
 }
 
 /// Fails with EINVAL unless all that is mapped in the range is private and comes from nowhere.

@@ -2,7 +2,7 @@
 //! paged out, it has no other effect.
 
 use super::super::Call;
-use super::{cut, limits_of};
+use super::{cut, left, limits_of, mark};
 use crate::outcome::{Called, Continuation, Outcome};
 use abi::linux::{MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, Resource};
 use abi::{Errno, PAGE_SIZE};
@@ -64,18 +64,14 @@ pub fn mlock2(call: &mut Call<'_>) -> Called {
 fn lock(call: &mut Call<'_>, populates: bool) -> Called {
     permit(call)?;
     let (address, length) = whole_pages(call)?;
-    let done = match call.progress() {
-        Continuation::Covered(next) => next.saturating_sub(address).min(length),
-        _ => 0,
-    };
     let limits = limits_of(call);
-    let (from, rest) = (address + done, length - done);
+    let (from, rest) = left(call, address, length);
     let part = rest.min(STEP);
     {
         let mut space = call.user.space()?.lock();
         space.set_limits(limits);
         space.may_lock(from, rest)?;
-        if done == 0 && !space.is_mapped(address, length) {
+        if from == address && !space.is_mapped(address, length) {
             return Err(Errno::ENOMEM.into());
         }
         space.mark(from, part, Traits::LOCKED, Traits::empty())?;
@@ -98,21 +94,7 @@ fn lock(call: &mut Call<'_>, populates: bool) -> Called {
 /// ENOMEM when part of the range is not mapped, EINVAL.
 pub fn munlock(call: &mut Call<'_>) -> Called {
     let (address, length) = whole_pages(call)?;
-    let done = match call.progress() {
-        Continuation::Covered(next) => next.saturating_sub(address).min(length),
-        _ => 0,
-    };
-    let (from, rest) = (address + done, length - done);
-    let part = {
-        let mut space = call.user.space()?.lock();
-        let part = space.some_areas(from, rest);
-        space.mark(from, part, Traits::empty(), Traits::LOCKED)?;
-        part
-    };
-    if part < rest {
-        cut(call, from + part)?;
-    }
-    Ok(0)
+    mark(call, address, length, Traits::empty(), Traits::LOCKED)
 }
 
 /// `man 2 mlockall`: what is mapped, as far as it can be touched, and what will be.
