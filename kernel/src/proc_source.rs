@@ -25,7 +25,7 @@ use net::{Protocol, TcpSocket};
 use process::signal::Handler;
 use process::{TerminalId, VPid};
 use procfs::{
-    Areas, CpuDescription, CpuTimes, Ids, Known, MapLine, MemoryUse, Network, ProcSource,
+    Areas, CpuDescription, CpuTimes, Ids, Known, LockLine, MapLine, MemoryUse, Network, ProcSource,
     ProcessMemory, ProcessRef, Signals, SocketLine, System, Task, TaskState,
 };
 use sched::{Attributes, CpuSet};
@@ -304,6 +304,10 @@ impl ProcSource for View {
 
     fn message_queues(&self) -> Result<Vec<MessageStatus>, NoMemory> {
         self.of_system_v(|objects| objects.messages.all())
+    }
+
+    fn locks(&self) -> Result<Vec<LockLine>, NoMemory> {
+        crate::calls::descriptor::locks::lines(self.cid())
     }
 
     fn semaphores(&self) -> Result<Vec<SemaphoreStatus>, NoMemory> {

@@ -449,3 +449,7 @@ END
 check CALLS0713 'there are no handles of files, and none opens any' <<'END'
 $T/nodes handles
 END
+
+check CALLS0714 'a process that would wait for itself by way of another is told so' <<'END'
+$T/locks circles
+END

@@ -2,6 +2,9 @@
 
 #include "check.h"
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 static int lock(int file, int command, int kind, off_t start, off_t length)
 {
@@ -55,6 +58,19 @@ static void shared_with_a_child(void)
 	WANT(lock(other, F_OFD_SETLK, F_WRLCK, 0, 1) == 0);
 }
 
+static void sleeps(pid_t child)
+{
+	char stat[64], state = 0;
+	int status;
+	snprintf(stat, sizeof(stat), "/proc/%d/stat", child);
+	while (state != 'S') {
+		FILE *file = fopen(stat, "r");
+		WANT(file != NULL && fscanf(file, "%*d %*s %c", &state) == 1);
+		fclose(file);
+		WANT(waitpid(child, &status, WNOHANG) == 0);
+	}
+}
+
 static void waits(void)
 {
 	int status, one = open("f", O_CREAT | O_RDWR, 0644);
@@ -68,22 +84,84 @@ static void waits(void)
 		WANT(lock(other, F_OFD_SETLKW, F_WRLCK, 0, 1) == 0);
 		_exit(7);
 	}
-	char stat[64], state = 0;
-	snprintf(stat, sizeof(stat), "/proc/%d/stat", child);
-	while (state != 'S') {
-		FILE *file = fopen(stat, "r");
-		WANT(file != NULL && fscanf(file, "%*d %*s %c", &state) == 1);
-		fclose(file);
-		WANT(waitpid(child, &status, WNOHANG) == 0);
-	}
+	sleeps(child);
 	WANT(close(one) == 0);
 	WANT(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
+}
+
+static void circles(void)
+{
+	int status, ready[2], file = open("f", O_CREAT | O_RDWR, 0644);
+	char byte;
+	WANT(pipe(ready) == 0 && lock(file, F_SETLK, F_WRLCK, 0, 1) == 0);
+	fflush(NULL);
+	pid_t child = fork();
+	WANT(child >= 0);
+	if (child == 0) {
+		WANT(lock(file, F_SETLK, F_WRLCK, 1, 1) == 0 && write(ready[1], "x", 1) == 1);
+		WANT(lock(file, F_SETLKW, F_WRLCK, 0, 1) == 0);
+		_exit(7);
+	}
+	WANT(read(ready[0], &byte, 1) == 1);
+	sleeps(child);
+	WANT_ERROR(lock(file, F_SETLKW, F_WRLCK, 1, 1), EDEADLK);
+	WANT_ERROR(lock(file, F_SETLK, F_WRLCK, 1, 1), EAGAIN);
+	/* Who does not wait any more closes no circle. */
+	WANT(lock(file, F_SETLK, F_UNLCK, 0, 1) == 0);
+	WANT(lock(file, F_SETLKW, F_WRLCK, 1, 1) == 0);
+	WANT(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 7);
+}
+
+/* Whether /proc/locks has a line that ends like this, behind its number. */
+static int is_told(const char *wanted)
+{
+	char line[256];
+	int found = 0;
+	FILE *locks = fopen("/proc/locks", "r");
+	WANT(locks != NULL);
+	while (fgets(line, sizeof(line), locks) != NULL) {
+		char *behind = strchr(line, ' ');
+		found |= behind != NULL && strcmp(behind + 1, wanted) == 0;
+	}
+	fclose(locks);
+	return found;
+}
+
+static void told(void)
+{
+	char wanted[256], place[64];
+	struct stat status;
+	int file = open("f", O_CREAT | O_RDWR, 0644), other = open("f", O_RDWR);
+	WANT(lock(file, F_SETLK, F_WRLCK, 5, 5) == 0);
+	WANT(lock(other, F_OFD_SETLK, F_RDLCK, 20, 0) == 0);
+	WANT(flock(file, LOCK_SH) == 0);
+	WANT(fstat(file, &status) == 0);
+	snprintf(place, sizeof(place), "%02x:%02x:%lu", major(status.st_dev), minor(status.st_dev),
+	         (unsigned long)status.st_ino);
+	snprintf(wanted, sizeof(wanted), "POSIX  ADVISORY  WRITE %d %s 5 9\n", getpid(), place);
+	WANT(is_told(wanted));
+	WANT(lock(file, F_SETLK, F_UNLCK, 0, 0) == 0 && !is_told(wanted));
+	snprintf(wanted, sizeof(wanted), "OFDLCK ADVISORY  READ  -1 %s 20 EOF\n", place);
+	WANT(is_told(wanted));
+	snprintf(wanted, sizeof(wanted), "FLOCK  ADVISORY  READ  %d %s 0 EOF\n", getpid(), place);
+	WANT(is_told(wanted));
+	WANT(close(file) == 0 && !is_told(wanted));
+}
+
+static void held(void)
+{
+	int file = open("f", O_CREAT | O_RDWR, 0644);
+	WANT(lock(file, F_SETLK, F_WRLCK, 0, 0) == 0);
+	pause();
 }
 
 static const struct check checks[] = {
 	{"of-open-files", of_open_files},
 	{"shared-with-a-child", shared_with_a_child},
 	{"waits", waits},
+	{"circles", circles},
+	{"told", told},
+	{"held", held},
 };
 
 MAIN(checks)

@@ -3,8 +3,9 @@
 //!
 //! A holder is known by what it is freed with, its table of descriptors or its open file, and only weakly: a lock
 //! whose holder is gone is free. Whoever waits runs its call again after every change, and after [`freed`],
-//! which is called when open files have been dropped other than by `close`. Deadlocks among those that wait are
-//! not looked for; a signal ends the wait.
+//! which is called when open files have been dropped other than by `close`. A process that would wait for one that waits,
+//! perhaps by way of others, for itself is told so (EDEADLK); of several threads that wait the last counts. A signal ends
+//! the wait.
 //!
 //! Lock: one for each kind, of rank [`Rank::OpenFile`]; waiters enrol and are woken under it.
 
@@ -17,6 +18,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use fallible::{Map, NoMemory};
 use process::VPid;
+use procfs::{LockKind, LockLine};
 use sync::{Rank, SpinLock};
 use vfs::{Access, FileTable, InodeId, OpenFile, Whence};
 use wait::{WaitQueue, Waiter};
@@ -50,6 +52,14 @@ impl Holder {
 
     pub(super) fn opened(file: &Arc<OpenFile>) -> Self {
         Holder::Opened(Arc::downgrade(file))
+    }
+
+    /// What tells a process from all others; nothing for an open file, which does not wait.
+    fn key(&self) -> Option<u64> {
+        match self {
+            Holder::Process(files) => Some(files.as_ptr().addr() as u64),
+            Holder::Opened(_) => None,
+        }
     }
 
     fn is_gone(&self) -> bool {
@@ -205,27 +215,80 @@ impl Locked {
     }
 }
 
-struct Table(SpinLock<Map<InodeId, Locked>>);
+#[derive(Default)]
+struct Locks {
+    files: Map<InodeId, Locked>,
+    /// What processes have waited for last, by [`Holder::key`]: it counts while one enrolled with the key waits there.
+    awaited: Map<u64, (InodeId, Lock)>,
+}
+
+impl Locks {
+    /// Whether a process would wait for itself if it waited for `blocker`.
+    fn closes_circle(&mut self, process: &Holder, mut blocker: Holder) -> bool {
+        /// Longer ways are not followed (as on Linux).
+        const LONGEST: usize = 10;
+        for _ in 0..LONGEST {
+            if blocker == *process {
+                return true;
+            }
+            let Some(key) = blocker.key() else {
+                return false;
+            };
+            let Some((file, wanted)) = self.awaited.get(&key).cloned() else {
+                return false;
+            };
+            let Some(locked) = self.files.get_mut(&file) else {
+                return false;
+            };
+            if locked.waiting.count(key) == 0 {
+                return false;
+            }
+            match locked.conflict(&wanted) {
+                Some(next) => blocker = next.holder.clone(),
+                None => return false,
+            }
+        }
+        false
+    }
+}
+
+struct Table(SpinLock<Locks>);
 
 impl Table {
     const fn new() -> Self {
-        Self(SpinLock::new(Rank::OpenFile, Map::new()))
+        let locks = Locks {
+            files: Map::new(),
+            awaited: Map::new(),
+        };
+        Self(SpinLock::new(Rank::OpenFile, locks))
     }
 
     /// The first lock that is in the way.
     fn test(&self, file: InodeId, wanted: &Lock) -> Option<Lock> {
-        self.0.lock().get_mut(&file)?.conflict(wanted).cloned()
+        let mut table = self.0.lock();
+        table.files.get_mut(&file)?.conflict(wanted).cloned()
     }
 
     /// Takes a lock, or enrols the waiter, if there is one, and parks.
     fn acquire(&self, file: InodeId, wanted: Lock, waiter: Option<&Waiter>) -> Result<(), Outcome> {
         let mut table = self.0.lock();
-        let locked = table.get_or_insert_with(file, Locked::default)?;
-        if locked.conflict(&wanted).is_some() {
+        let locked = table.files.get_or_insert_with(file, Locked::default)?;
+        if let Some(other) = locked.conflict(&wanted) {
             let Some(waiter) = waiter else {
                 return Err(Errno::EAGAIN.into());
             };
-            locked.waiting.enrol(waiter);
+            let Some(key) = wanted.holder.key() else {
+                locked.waiting.enrol(waiter);
+                return Err(Outcome::Park(Wait::retry()));
+            };
+            let blocker = other.holder.clone();
+            if table.closes_circle(&wanted.holder, blocker) {
+                return Err(Errno::EDEADLK.into());
+            }
+            table.awaited.insert(key, (file, wanted))?;
+            if let Some(locked) = table.files.get_mut(&file) {
+                locked.waiting.enrol_keyed(waiter, key);
+            }
             return Err(Outcome::Park(Wait::retry()));
         }
         if locked.locks.len() >= RANGES {
@@ -242,21 +305,23 @@ impl Table {
     /// # Errors
     /// [`NoMemory`] when something would be left on both sides of it; never for [`Range::WHOLE`].
     fn release(&self, file: InodeId, holder: &Holder, range: Range) -> Result<(), NoMemory> {
-        let mut table = self.0.lock();
-        let Some(locked) = table.get_mut(&file) else {
+        let files = &mut self.0.lock().files;
+        let Some(locked) = files.get_mut(&file) else {
             return Ok(());
         };
         locked.release(holder, range)?;
         locked.waiting.wake_all();
         if locked.locks.is_empty() {
-            table.remove(&file);
+            files.remove(&file);
         }
         Ok(())
     }
 
     /// Forgets locks of holders that are gone and lets everybody look who waits for one of them.
     fn sweep(&self) {
-        self.0.lock().retain(|_, locked| {
+        let mut table = self.0.lock();
+        table.awaited.retain(|_, (_, lock)| !lock.holder.is_gone());
+        table.files.retain(|_, locked| {
             let before = locked.locks.len();
             locked.locks.retain(|lock| !lock.holder.is_gone());
             if locked.locks.len() < before {
@@ -265,6 +330,43 @@ impl Table {
             !locked.locks.is_empty()
         });
     }
+}
+
+/// Most locks of each kind that [`lines`] tells of.
+const LINES: usize = 512;
+
+/// The locks that were taken by processes which those of a partition see (`/proc/locks`), not more than some of each kind.
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn lines(cid: Cid) -> Result<Vec<LockLine>, NoMemory> {
+    let mut lines = fallible::list(2 * LINES)?;
+    for (table, whole) in [(&RECORDS, false), (&WHOLE, true)] {
+        let table = table.0.lock();
+        let all = table
+            .files
+            .iter()
+            .flat_map(|(file, locked)| locked.locks.iter().map(move |lock| (*file, lock)));
+        let held = all.filter(|(_, lock)| !lock.holder.is_gone());
+        let seen = held.filter_map(|(file, lock)| {
+            let pid = Some(lock.name.seen_from(cid)).filter(|pid| *pid != 0)?;
+            let kind = match &lock.holder {
+                _ if whole => LockKind::Whole,
+                Holder::Process(_) => LockKind::Process,
+                Holder::Opened(_) => LockKind::OpenFile,
+            };
+            Some(LockLine {
+                kind,
+                exclusive: lock.exclusive,
+                pid: Pid(pid),
+                file,
+                first: lock.range.first,
+                last: lock.range.last,
+            })
+        });
+        lines.extend(seen.take(LINES));
+    }
+    Ok(lines)
 }
 
 /// Open files have been dropped, with a process or by `execve`: their locks are free, those of the process too.
