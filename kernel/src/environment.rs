@@ -91,7 +91,7 @@ impl Environment {
             inotify_watches: fallible::arc(Quota::new(WATCHES))?,
             abstract_names: AbstractNames::new(),
             system_v: SystemV::default(),
-            message_queues: QueueNames::default(),
+            message_queues: QueueNames::new()?,
             network: Once::new(),
             next_name: AtomicU32::new(1),
             overdue: fallible::arc(Overdue::new())?,

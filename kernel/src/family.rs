@@ -2,17 +2,19 @@
 //!
 //! The tree answers what has to be told to whom; it is told here, after the tree's lock is released.
 
+use crate::dispatch::one_of_many;
 use crate::environment::{self, Environment};
 use crate::job::{self, Job, Work};
 use crate::process::Process;
 use crate::ptrace;
 use crate::signals::{self, Origin};
 use crate::system::{Numbered, Tree, system};
-use abi::linux::{ActionFlags, SigInfo, SignalNumber};
+use abi::linux::{ActionFlags, Resource, SigInfo, SignalNumber};
 use abi::{Cid, Pid};
 use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU32, Ordering};
 use process::{ExitStatus, Notice, Report, Step, Usage, VPid};
+use security::CapabilitySet;
 
 /// The process with a global number, if it has not been reaped.
 pub fn find(pid: Pid) -> Option<Arc<Process>> {
@@ -231,6 +233,40 @@ pub fn of_group(group: Pid) -> impl Iterator<Item = Arc<Process>> {
 pub fn of_partition(cid: Cid) -> impl Iterator<Item = Arc<Process>> {
     let mut from = VPid::INIT;
     core::iter::from_fn(move || next_of_partition(cid, &mut from)).flatten()
+}
+
+/// Whether the user of a process has, in its partition, more threads than RLIMIT_NPROC of the process, with `more` that
+/// are about to begin; zombies count. Nobody is held to it who is root or may pass limits (`man 2 getrlimit`).
+///
+/// Nobody keeps a count for each user: they are counted when the partition has as many as the limit, which is seldom. On
+/// two CPUs at once one more may begin than the limit says.
+pub fn is_crowded(process: &Process, more: u64) -> bool {
+    let (credential, limit) = process.with(|state| {
+        let limit = state.limits.current(Resource::Processes);
+        (state.credential.clone(), limit)
+    });
+    let exempt = CapabilitySet::SYS_RESOURCE | CapabilitySet::SYS_ADMIN;
+    let uid = credential.identity.uid;
+    if uid == 0 || credential.capabilities.effective.intersects(exempt) {
+        return false;
+    }
+    let environment = process.environment();
+    let (processes, threads) = (&environment.wpar.processes, &environment.wpar.threads);
+    let all = u64::from(processes.count()) + u64::from(threads.count());
+    if all.saturating_add(more) <= limit {
+        return false;
+    }
+    let mut count = more;
+    for one in of_partition(environment.cid()) {
+        if one.with(|state| state.credential.identity.uid == uid) {
+            count += (one.threads.count() as u64).max(1);
+        }
+        if count > limit {
+            return true;
+        }
+        one_of_many();
+    }
+    false
 }
 
 /// What has the first number of a partition from `from` on, which becomes the one behind it; `None` when there is none left,

@@ -25,7 +25,7 @@ use net::{Protocol, TcpSocket};
 use process::signal::Handler;
 use process::{TerminalId, VPid};
 use procfs::{
-    Areas, CpuDescription, CpuTimes, Ids, Known, MapLine, MemoryUse, Network, ProcSource,
+    Areas, CpuDescription, CpuTimes, Ids, Known, LockLine, MapLine, MemoryUse, Network, ProcSource,
     ProcessMemory, ProcessRef, Signals, SocketLine, System, Task, TaskState,
 };
 use sched::{Attributes, CpuSet};
@@ -306,6 +306,10 @@ impl ProcSource for View {
         self.of_system_v(|objects| objects.messages.all())
     }
 
+    fn locks(&self) -> Result<Vec<LockLine>, NoMemory> {
+        crate::calls::descriptor::locks::lines(self.cid())
+    }
+
     fn semaphores(&self) -> Result<Vec<SemaphoreStatus>, NoMemory> {
         self.of_system_v(|objects| objects.semaphores.all())
     }
@@ -561,7 +565,9 @@ fn memory_of(process: &Process) -> Option<ProcessMemory> {
         peak_resident: statistics.resident,
         shared: statistics.shared,
         text: statistics.text,
-        data: statistics.data,
+        data: statistics.data.saturating_sub(statistics.stack),
+        stack: statistics.stack,
+        locked: statistics.locked,
         resident_limit: u64::MAX,
         arguments_start: arguments.0,
         arguments_end: arguments.1,

@@ -144,6 +144,8 @@ pub struct State {
     pub persona: u32,
     /// What `prctl` has set.
     pub conduct: Conduct,
+    /// Its user had more processes than it may when it became that user's.
+    pub crowded: bool,
     /// Which barriers of memory it has announced (`man 2 membarrier`).
     pub barriers: Membarrier,
 }
@@ -744,6 +746,7 @@ impl State {
             alarm: Alarm::default(),
             persona: 0,
             conduct: Conduct::default(),
+            crowded: false,
             barriers: Membarrier::empty(),
         }
     }

@@ -76,6 +76,8 @@ pub struct Thread {
     pub confinement: Confinement,
     /// Class and level in which it would use disks (`man 2 ioprio_set`).
     pub io_priority: AtomicU32,
+    /// On which nodes its memory is to be (`man 2 set_mempolicy`).
+    pub memory_policy: AtomicU32,
     /// What it has submitted to rings and is not done.
     pub requests: Requests,
     /// What it has left to be done in steps before it returns to its program.
@@ -169,6 +171,7 @@ impl Thread {
             inheritance: Inheritance::new(),
             confinement: Confinement::new(),
             io_priority: AtomicU32::new(0),
+            memory_policy: AtomicU32::new(0),
             requests: Requests::new(),
             remains: SpinLock::new(Rank::Thread, Remains::new()),
             leaves: AtomicBool::new(false),
@@ -191,6 +194,8 @@ impl Thread {
     pub fn inherit(&self, maker: &Thread) {
         let priority = maker.io_priority.load(Ordering::Relaxed);
         self.io_priority.store(priority, Ordering::Relaxed);
+        let policy = maker.memory_policy.load(Ordering::Relaxed);
+        self.memory_policy.store(policy, Ordering::Relaxed);
         // Threads of one process that all get a filter get it under the same lock.
         maker
             .process

@@ -392,3 +392,64 @@ END
 check SECCOMP0008 'the longest filters are bounded' <<'END'
 $T/seccomp bounded
 END
+
+check CALLS0700 'what is locked of memory is there, counts, and is not given up' <<'END'
+$T/limits counts
+END
+
+check CALLS0701 'a user locks as much as RLIMIT_MEMLOCK allows, whatever the call' <<'END'
+$T/limits limited
+END
+
+check CALLS0702 'who may lock memory is not held to a limit' <<'END'
+$T/limits privileged
+END
+
+check CALLS0703 'private memory that can be written is limited by RLIMIT_DATA' <<'END'
+$T/limits data
+END
+
+check CALLS0704 'a child gets of memory what madvise has left to it' <<'END'
+$T/limits inherited
+END
+
+check CALLS0705 'a user has as many processes and threads as RLIMIT_NPROC allows' <<'END'
+$T/limits processes
+$T/limits processes-of-root
+END
+
+check CALLS0706 'a process that becomes a user with too many executes no program until there are fewer' <<'END'
+$T/limits new-user
+END
+
+check CALLS0707 'the message queues of a user hold together what RLIMIT_MSGQUEUE allows' <<'END'
+$T/limits message-queues
+END
+
+check CALLS0708 'locks of open files conflict with all others, and go with the open file' <<'END'
+$T/locks of-open-files shared-with-a-child
+END
+
+check CALLS0709 'who waits for a lock of an open file gets it when that is closed' <<'END'
+$T/locks waits
+END
+
+check CALLS0710 'a signal can be queued for one thread, with what comes with it' <<'END'
+$T/signals thread-queue
+END
+
+check CALLS0711 'a policy of memory is kept and told, where there is one node' <<'END'
+$T/nodes policies
+END
+
+check CALLS0712 'advice about the memory of a process is taken from who may give it' <<'END'
+$T/nodes advice
+END
+
+check CALLS0713 'there are no handles of files, and none opens any' <<'END'
+$T/nodes handles
+END
+
+check CALLS0714 'a process that would wait for itself by way of another is told so' <<'END'
+$T/locks circles
+END

@@ -196,3 +196,20 @@ test "$(cat /proc/self/oom_score)" -ge 1000
 su -s /bin/sh nobody -c '! echo 999 >/proc/$$/oom_score_adj'
 su -s /bin/sh nobody -c '! echo 1000 >/proc/1/oom_score_adj'
 END
+
+check PROC0150 '/proc/locks tells of the locks of files, with who holds what' <<'END'
+$T/locks told
+END
+
+check PROC0151 'a partition is not told of locks that others hold' <<'END'
+$T/locks held &
+until grep -q POSIX /proc/locks; do :; done
+mkwpar -n locks
+startwpar locks
+test -z "$(clogin locks cat /proc/locks)"
+clogin locks sh -c "cd /tmp && $T/locks told"
+kill $!
+wait $! || true
+stopwpar -F locks
+rmwpar locks
+END

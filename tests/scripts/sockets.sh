@@ -43,3 +43,11 @@ END
 check SOCK0011 'a socket is not passed through itself' <<'END'
 $T/unix circle
 END
+
+check SOCKETS0200 'an urgent byte of a connection is received by itself, and nothing across it' <<'END'
+$T/urgent by-itself
+END
+
+check SOCKETS0201 'in line an urgent byte is received as others are, behind a mark' <<'END'
+$T/urgent in-line
+END

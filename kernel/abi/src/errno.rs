@@ -171,6 +171,8 @@ errno! {
     EALREADY = 114,
     /// Operation now in progress.
     EINPROGRESS = 115,
+    /// The handle is of no file any more.
+    ESTALE = 116,
     /// Disk quota exceeded.
     EDQUOT = 122,
     /// Operation canceled.

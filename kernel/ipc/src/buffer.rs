@@ -61,16 +61,29 @@ impl Buffer {
     /// Puts the first `limit` bytes, as far as there are so many and `sink` has room, and keeps them in the queue.
     /// When a `put` fails on the way, a `whole` transfer fails, and another answers what it has put.
     pub fn copy(&self, sink: &mut dyn Sink, limit: usize, whole: bool) -> Attempt<usize> {
+        self.copy_behind(0, sink, limit, whole)
+    }
+
+    /// As [`Buffer::copy`], of the bytes behind the first `skipped`.
+    pub fn copy_behind(
+        &self,
+        mut skipped: usize,
+        sink: &mut dyn Sink,
+        limit: usize,
+        whole: bool,
+    ) -> Attempt<usize> {
         let mut count = 0;
         for page in &self.pages {
-            let part = sink.room().min(limit - count).min(page.end - page.start);
+            let start = page.start + skipped.min(page.end - page.start);
+            skipped -= start - page.start;
+            if start == page.end {
+                continue;
+            }
+            let part = sink.room().min(limit - count).min(page.end - start);
             if part == 0 {
                 break;
             }
-            let bytes = page
-                .bytes
-                .get(page.start..page.start + part)
-                .unwrap_or_default();
+            let bytes = page.bytes.get(start..start + part).unwrap_or_default();
             match sink.put(bytes) {
                 Ok(()) => count += part,
                 Err(_) if count > 0 && !whole => break,

@@ -10,7 +10,7 @@ use abi::Errno;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use fallible::Map;
+use fallible::{Map, NoMemory};
 use security::{Credential, Mode, Privileges};
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, Metadata};
@@ -43,6 +43,16 @@ impl Capacity {
         messages: 65_536,
         size: 16 << 20,
     };
+
+    /// Bytes that a queue counts for: its messages, and what each takes besides (`man 2 getrlimit`, RLIMIT_MSGQUEUE).
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        /// Of struct msg_msg and struct posix_msg_tree_node.
+        const BESIDES: u64 = 48;
+        let messages = self.messages as u64;
+        let nodes = messages.min(u64::from(PRIORITIES));
+        messages * self.size as u64 + (messages + nodes) * BESIDES
+    }
 
     /// Fails when nobody, or not this one, may make such a queue.
     ///
@@ -80,6 +90,8 @@ struct State<N> {
 pub struct MessageQueue<N> {
     capacity: Capacity,
     metadata: Metadata,
+    /// What it counts for, until nobody has it any more.
+    _charge: Option<Charge>,
     state: SpinLock<State<N>>,
     /// Who waits for a message to receive it.
     receivers: WaitQueue,
@@ -90,7 +102,11 @@ pub struct MessageQueue<N> {
 }
 
 impl<N> MessageQueue<N> {
-    fn new(capacity: Capacity, metadata: Metadata) -> Result<Arc<Self>, Errno> {
+    fn new(
+        capacity: Capacity,
+        metadata: Metadata,
+        charge: Option<Charge>,
+    ) -> Result<Arc<Self>, Errno> {
         let state = State {
             messages: Vec::new(),
             bytes: 0,
@@ -99,6 +115,7 @@ impl<N> MessageQueue<N> {
         Ok(fallible::arc(Self {
             capacity,
             metadata,
+            _charge: charge,
             state: SpinLock::new(Rank::Stream, state),
             receivers: WaitQueue::new(),
             senders: WaitQueue::new(),
@@ -257,11 +274,49 @@ impl<N: Send + Sync + 'static> FileOperations for MessageQueue<N> {
 type Named<N> = Map<Box<[u8]>, Arc<MessageQueue<N>>>;
 
 /// The queues of a partition, by their names.
-pub struct QueueNames<N>(SpinLock<Named<N>>);
+pub struct QueueNames<N> {
+    names: SpinLock<Named<N>>,
+    charges: Arc<Charges>,
+}
 
-impl<N> Default for QueueNames<N> {
-    fn default() -> Self {
-        Self(SpinLock::new(Rank::Stream, Map::new()))
+/// Bytes of the queues of a partition, by the user who made them.
+type Charges = SpinLock<Map<u32, u64>>;
+
+/// What a queue counts for against its maker's limit, as long as it is there.
+struct Charge {
+    of: Arc<Charges>,
+    uid: u32,
+    bytes: u64,
+}
+
+impl Charge {
+    /// Counts for a user, of whose queues there may be so many bytes.
+    ///
+    /// # Errors
+    /// EMFILE beyond the limit, ENOMEM.
+    fn new(of: &Arc<Charges>, uid: u32, bytes: u64, limit: u64) -> Result<Self, Errno> {
+        let mut charges = of.lock();
+        let sum = charges
+            .get(&uid)
+            .map_or(bytes, |sum| sum.saturating_add(bytes));
+        if sum > limit {
+            return Err(Errno::EMFILE);
+        }
+        charges.insert(uid, sum)?;
+        let of = of.clone();
+        Ok(Self { of, uid, bytes })
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let mut charges = self.of.lock();
+        if let Some(sum) = charges.get_mut(&self.uid) {
+            *sum -= self.bytes;
+            if *sum == 0 {
+                charges.remove(&self.uid);
+            }
+        }
     }
 }
 
@@ -275,13 +330,28 @@ pub struct Opening<'a> {
     pub create: Option<Capacity>,
     /// There must be none.
     pub exclusive: bool,
+    /// How many bytes the queues that the user has made may hold together (RLIMIT_MSGQUEUE).
+    pub limit: u64,
 }
 
 impl<N> QueueNames<N> {
+    /// No names.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new() -> Result<Self, NoMemory> {
+        let charges = SpinLock::new(Rank::Stream, Map::new());
+        Ok(Self {
+            names: SpinLock::new(Rank::Stream, Map::new()),
+            charges: fallible::arc(charges)?,
+        })
+    }
+
     /// The queue of a name (`man 2 mq_open`), a new one with `metadata` if there is none and one is to be made.
     ///
     /// # Errors
-    /// ENOENT, EEXIST, EACCES, EINVAL for a capacity that cannot be, ENOSPC, ENAMETOOLONG, ENOMEM.
+    /// ENOENT, EEXIST, EACCES, EINVAL for a capacity that cannot be, ENOSPC, EMFILE beyond the user's limit,
+    /// ENAMETOOLONG, ENOMEM.
     pub fn open(
         &self,
         name: &[u8],
@@ -289,7 +359,7 @@ impl<N> QueueNames<N> {
         metadata: impl FnOnce() -> Metadata,
     ) -> Result<Arc<MessageQueue<N>>, Errno> {
         check(name)?;
-        let mut names = self.0.lock();
+        let mut names = self.names.lock();
         if let Some(queue) = names.get(name) {
             if opening.exclusive && opening.create.is_some() {
                 return Err(Errno::EEXIST);
@@ -305,7 +375,9 @@ impl<N> QueueNames<N> {
             return Err(Errno::ENOSPC);
         }
         let key = fallible::boxed_slice(name)?;
-        let queue = MessageQueue::new(capacity, metadata())?;
+        let uid = opening.credential.identity.uid;
+        let charge = Charge::new(&self.charges, uid, capacity.bytes(), opening.limit)?;
+        let queue = MessageQueue::new(capacity, metadata(), Some(charge))?;
         names.insert(key, queue.clone())?;
         Ok(queue)
     }
@@ -316,7 +388,7 @@ impl<N> QueueNames<N> {
     /// ENOENT; EPERM for who neither owns the queue nor has the privilege over files.
     pub fn unlink(&self, credential: &Credential, name: &[u8]) -> Result<(), Errno> {
         check(name)?;
-        let mut names = self.0.lock();
+        let mut names = self.names.lock();
         let queue = names.get(name).ok_or(Errno::ENOENT)?;
         if queue.metadata.uid != credential.identity.fsuid {
             credential.require(Privileges::FILE_OWNER)?;
@@ -357,20 +429,21 @@ mod tests {
             messages: 2,
             size: 4,
         };
-        MessageQueue::new(capacity, nameless(FileKind::Regular)).expect("memory")
+        MessageQueue::new(capacity, nameless(FileKind::Regular), None).expect("memory")
     }
 
     const FULL: Result<&dyn MayWait, Errno> = Err(Errno::EAGAIN);
 
     #[test]
     fn names_lead_to_queues_of_those_who_may() {
-        let names = QueueNames::<u8>::default();
+        let names = QueueNames::<u8>::new().expect("memory");
         let (owner, other) = (user(1), user(2));
         let opening = |credential, create| Opening {
             credential,
             access: Mode::READ,
             create,
             exclusive: false,
+            limit: u64::MAX,
         };
         let open = |name: &[u8], opening: Opening<'_>| {
             let opened = names.open(name, &opening, || nameless(FileKind::Regular));
@@ -388,6 +461,7 @@ mod tests {
         assert_eq!(open(b"q", opening(&other, None)), Err(Errno::EACCES));
         let exclusive = Opening {
             exclusive: true,
+            limit: u64::MAX,
             ..opening(&owner, Some(greedy))
         };
         assert_eq!(open(b"q", exclusive), Err(Errno::EEXIST));
@@ -398,6 +472,37 @@ mod tests {
         assert_eq!(names.unlink(&other, b"q"), Err(Errno::EPERM));
         assert_eq!(names.unlink(&owner, b"q"), Ok(()));
         assert_eq!(names.unlink(&owner, b"q"), Err(Errno::ENOENT));
+    }
+
+    #[test]
+    fn what_a_user_has_made_counts_until_nobody_has_it() {
+        let names = QueueNames::<u8>::new().expect("memory");
+        let (one, other) = (user(1), user(2));
+        let open = |credential, name: &[u8]| {
+            let opening = Opening {
+                credential,
+                access: Mode::READ,
+                create: Some(Capacity::ORDINARY),
+                exclusive: false,
+                limit: 2 * Capacity::ORDINARY.bytes(),
+            };
+            names.open(name, &opening, || nameless(FileKind::Regular))
+        };
+        let kept = open(&one, b"a").expect("room");
+        open(&one, b"b").expect("room");
+        assert_eq!(open(&one, b"c").map(drop), Err(Errno::EMFILE));
+        open(&other, b"c").expect("room of its own");
+        // One that is there already costs nothing.
+        open(&one, b"b").expect("room");
+        let root = Credential::new(Cid(1), Identity::ROOT, Privileges::all());
+        names.unlink(&root, b"a").expect("a name");
+        assert_eq!(open(&one, b"d").map(drop), Err(Errno::EMFILE));
+        drop(kept);
+        open(&one, b"d").expect("room again");
+        for name in [b"b", b"c", b"d"] {
+            names.unlink(&root, name).expect("a name");
+        }
+        assert!(names.charges.lock().is_empty());
     }
 
     #[test]
@@ -448,7 +553,7 @@ mod tests {
         #[test]
         fn order(sent in proptest::collection::vec(0u32..4, 1..40)) {
             let capacity = Capacity { messages: 40, size: 8 };
-            let queue = MessageQueue::<u8>::new(capacity, nameless(FileKind::Regular)).expect("memory");
+            let queue = MessageQueue::<u8>::new(capacity, nameless(FileKind::Regular), None).expect("memory");
             for (number, priority) in (0u8..).zip(&sent) {
                 queue.send(*priority, &[number], FULL).unwrap();
             }

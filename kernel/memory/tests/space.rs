@@ -8,7 +8,7 @@ use abi::{Cid, Errno, Pages};
 use machine::{File, Process, anonymous, request};
 use memory::frames::{self, Kind};
 use memory::space::{
-    Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags, set_instruction_sync,
+    Advice, Backing, Fixed, Limits, MapRequest, Mapping, RemapFlags, Traits, set_instruction_sync,
 };
 use memory::{Access, FaultError, Frame, SharedPages, host};
 use std::sync::Arc;
@@ -17,6 +17,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const RW: Protection = Protection::READ.union(Protection::WRITE);
 const CID: Cid = Cid(2);
 const BASE: u64 = 0x2000_0000;
+
+fn of_size(size: Pages) -> Limits {
+    Limits {
+        size,
+        ..Limits::NONE
+    }
+}
 
 /// MEMORY0201: mappings go to the highest hole, are taken again after they were unmapped, and join.
 #[test]
@@ -105,7 +112,7 @@ fn requests_are_checked() {
         space.map(request(0, 2, Mapping::Private(file))),
         Err(Errno::EOVERFLOW)
     );
-    space.set_limit(Pages(4));
+    space.set_limits(of_size(Pages(4)));
     assert_eq!(space.map(anonymous(0, 3)), Err(Errno::ENOMEM));
     assert_eq!(space.map(anonymous(0, 2)).map(drop), Ok(()));
     // Full: what replaces other pages is no growth.
@@ -157,7 +164,7 @@ fn the_stack_grows() {
     };
     assert!(process.space.map(near).unwrap() < start - (1 << 20));
     let size = process.space.size();
-    process.space.set_limit(size);
+    process.space.set_limits(of_size(size));
     process.space.set_stack_limit(32 << 20);
     process.space.unmap(top - (11 << 20), 4096).unwrap();
     process.store(top - (10 << 20), 4).unwrap();
@@ -684,4 +691,83 @@ fn a_tracer_passes_over_protections() {
     assert_eq!(byte, [9]);
     one.space.check();
     child.space.check();
+}
+
+/// MEMORY0216: what is locked counts, to the limit, and is not inherited; a child does not get what it is not to have.
+#[test]
+fn traits_of_areas_count_and_are_inherited_as_they_say() {
+    let _alone = host::alone();
+    let mut process = Process::new(CID);
+    let space = &mut process.space;
+    let page = 4096;
+    assert_eq!(space.map(request(BASE, 8, Mapping::Anonymous)), Ok(BASE));
+    for number in 0..8 {
+        space.fault(BASE + number * page, Access::Write).unwrap();
+    }
+    let none = Traits::empty();
+    let lock = Traits::LOCKED;
+    assert_eq!(space.mark(BASE + page, 2 * page, lock, none), Ok(()));
+    assert_eq!(space.areas().count(), 3);
+    assert_eq!(space.statistics().locked, Pages(2));
+    space.set_limits(Limits {
+        locked: Pages(4),
+        ..Limits::NONE
+    });
+    assert_eq!(space.may_lock(BASE, 4 * page), Ok(()));
+    assert_eq!(space.may_lock(BASE, 5 * page), Err(Errno::ENOMEM));
+    assert_eq!(
+        space.may_lock(BASE + 3 * page, 3 * page),
+        Err(Errno::ENOMEM)
+    );
+    assert_eq!(
+        space.advise(BASE, 2 * page, Advice::DontNeed),
+        Err(Errno::EINVAL)
+    );
+    let (hidden, wiped) = (Traits::NOT_INHERITED, Traits::WIPED);
+    assert_eq!(space.mark(BASE + 4 * page, page, hidden, none), Ok(()));
+    assert_eq!(space.mark(BASE + 5 * page, page, wiped, none), Ok(()));
+    assert_eq!(
+        space.mark(BASE + 7 * page, 2 * page, wiped, none),
+        Err(Errno::ENOMEM)
+    );
+    space.check();
+    let mut child = process.fork().unwrap();
+    child.space.check();
+    assert_eq!(child.space.statistics().locked, Pages(0));
+    assert_eq!(child.space.resident(), Pages(6));
+    let denied = child.space.fault(BASE + 4 * page, Access::Read);
+    assert_eq!(denied, Err(FaultError::Denied));
+    assert_eq!(child.space.fault(BASE + 5 * page, Access::Read), Ok(()));
+    // Taken back, the areas are one again.
+    let space = &mut process.space;
+    assert_eq!(space.mark(BASE, 8 * page, none, Traits::all()), Ok(()));
+    assert_eq!(space.areas().count(), 1);
+    space.set_future(lock);
+    assert_eq!(space.map(anonymous(0, 5)), Err(Errno::EAGAIN));
+    assert_eq!(space.map(anonymous(0, 4)).map(drop), Ok(()));
+}
+
+/// MEMORY0217: private memory that can be written counts to its limit, however it has come to be so.
+#[test]
+fn data_has_a_limit() {
+    let _alone = host::alone();
+    let mut space = Process::new(CID).space;
+    let read_only = MapRequest {
+        protection: Protection::READ,
+        ..request(BASE, 8, Mapping::Anonymous)
+    };
+    space.set_limits(Limits {
+        data: Pages(4),
+        ..Limits::NONE
+    });
+    assert_eq!(space.map(read_only), Ok(BASE));
+    assert_eq!(space.map(anonymous(0, 5)), Err(Errno::ENOMEM));
+    let made = space.map(anonymous(0, 2)).unwrap();
+    assert_eq!(space.protect(BASE, 3 * 4096, RW), Err(Errno::ENOMEM));
+    assert_eq!(space.protect(BASE, 2 * 4096, RW), Ok(()));
+    // What is data already is no more of it.
+    assert_eq!(space.protect(BASE, 2 * 4096, RW), Ok(()));
+    let grown = space.remap(made, 2 * 4096, 3 * 4096, RemapFlags::MAY_MOVE, 0);
+    assert_eq!(grown, Err(Errno::ENOMEM));
+    space.check();
 }

@@ -3,6 +3,8 @@
 //!
 //! What one end sends is in the inbox of the other at once. A FIN is a mark at the end of the bytes, a RST ends both
 //! directions and leaves an error at the end that it reaches; what had come before may still be received there.
+//! One byte on its way may be urgent: nothing is received across it, and it is received by itself or, in line, as others
+//! are (RFC 6093). A further one makes it ordinary.
 
 use crate::stack::{Line, Registration, Stack};
 use abi::Errno;
@@ -44,11 +46,24 @@ enum Stage {
     Dead,
 }
 
+/// The urgent byte.
+#[derive(Clone, Copy)]
+struct Urgent {
+    /// Bytes in front of it.
+    before: usize,
+    /// Whether it has been received by itself.
+    received: bool,
+}
+
 /// One end's half of the state.
 struct Side {
     stage: Stage,
     /// What the peer has sent.
     inbox: Buffer,
+    /// Which byte of it is urgent.
+    urgent: Option<Urgent>,
+    /// Whether that is received as all others are (SO_OOBINLINE).
+    in_line: bool,
     /// Those that wait for bytes, for the end, or for readiness.
     readers: WaitQueue,
     /// Those that wait for room in the peer's inbox, for the connection to come about, or for readiness.
@@ -93,6 +108,8 @@ impl Side {
         Self {
             stage,
             inbox: Buffer::default(),
+            urgent: None,
+            in_line: false,
             readers: WaitQueue::new(),
             writers: WaitQueue::new(),
             starved: false,
@@ -107,9 +124,45 @@ impl Side {
         }
     }
 
+    /// Bytes in front of the urgent one, when it is not received in line.
+    fn before_mark(&self) -> Option<usize> {
+        let urgent = self.urgent.filter(|_| !self.in_line);
+        urgent.map(|urgent| urgent.before)
+    }
+
+    /// Bytes in the inbox that can be received, with those behind the urgent one.
+    fn unread(&self) -> usize {
+        self.inbox.len() - usize::from(self.before_mark() == Some(0))
+    }
+
+    /// Drops the urgent byte when it is the next one and is not received in line.
+    fn pass_mark(&mut self) {
+        if self.before_mark() == Some(0) {
+            self.take_out(1);
+        }
+    }
+
+    /// Drops the first bytes of the inbox, which have been received.
+    fn take_out(&mut self, count: usize) {
+        self.inbox.discard(count);
+        self.urgent = self.urgent.and_then(|urgent| {
+            let before = urgent.before.checked_sub(count)?;
+            Some(Urgent { before, ..urgent })
+        });
+    }
+
+    /// The last byte of the inbox is urgent, and no other any more.
+    fn mark_last(&mut self) {
+        self.pass_mark();
+        self.urgent = self.inbox.len().checked_sub(1).map(|before| Urgent {
+            before,
+            received: false,
+        });
+    }
+
     /// Whether there are `wanted` bytes, or as many as can be waited for: the peer sends nothing more before some are taken.
     fn has(&self, wanted: usize) -> bool {
-        self.inbox.len() >= wanted.min(self.receive_buffer / 2).max(1)
+        self.unread() >= wanted.min(self.receive_buffer / 2).max(1)
     }
 
     fn wake_all(&self) {
@@ -174,7 +227,11 @@ impl Side {
         let silent = dead || self.shut.contains(Directions::SEND);
         ready.set(PollEvents::HUP, over && silent);
         ready.set(PollEvents::RDHUP, over);
-        ready.set(PollEvents::READABLE, over || self.has(self.least));
+        let stops = self.urgent.is_some_and(|urgent| urgent.before > 0);
+        let readable = over || stops || self.has(self.least);
+        ready.set(PollEvents::READABLE, readable);
+        let urgent = self.urgent.is_some_and(|urgent| !urgent.received);
+        ready.set(PollEvents::PRI, urgent);
         ready.set(PollEvents::WRITABLE, silent || self.writable(peer));
         ready
     }
@@ -320,12 +377,17 @@ impl End {
         self.with(|own, _| own.stage == Stage::Established)
     }
 
-    /// Sends a part of `source`, as much as there is room for.
+    /// Sends a part of `source`, as much as there is room for; with `urgent`, the last byte of all of it is.
     ///
     /// # Errors
     /// EPIPE when this end does not send any more, upon which the caller raises SIGPIPE; ECONNRESET or ECONNREFUSED,
     /// once; EAGAIN, ENOMEM, what the source says.
-    pub fn send(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<usize> {
+    pub fn send(
+        &self,
+        cx: &IoContext<'_>,
+        source: &mut dyn Source,
+        urgent: bool,
+    ) -> Attempt<usize> {
         self.with(|own, peer| {
             if let Some(errno) = own.error.take() {
                 return Err(errno.into());
@@ -355,6 +417,9 @@ impl End {
             if let Some(registration) = self.connection.registration.get() {
                 registration.stack().carried(count);
             }
+            if urgent && count == wanted {
+                peer.mark_last();
+            }
             // Whoever watches for changes learns of every send, not of the first alone.
             peer.readers.wake_all();
             Ok(count)
@@ -374,11 +439,18 @@ impl End {
         self.with(|own, peer| {
             let over = own.stage == Stage::Dead || own.shut.contains(Directions::RECEIVE);
             let over = over || own.ended || own.error.is_some();
-            let enough = over || cx.nonblocking || own.has(own.least.min(sink.room()));
-            if !own.inbox.is_empty() && enough {
-                let count = own.inbox.copy(sink, usize::MAX, false)?;
+            // Nothing is received across the urgent byte, and what is in front of it is enough.
+            let (skipped, limit) = match own.urgent {
+                Some(Urgent { before: 0, .. }) => (usize::from(!own.in_line), usize::MAX),
+                Some(Urgent { before, .. }) => (0, before),
+                None => (0, usize::MAX),
+            };
+            let enough = over || cx.nonblocking || limit < usize::MAX;
+            let enough = enough || own.has(own.least.min(sink.room()));
+            if own.unread() > 0 && enough {
+                let count = own.inbox.copy_behind(skipped, sink, limit, false)?;
                 if !peek {
-                    own.inbox.discard(count);
+                    own.take_out(skipped + count);
                     if peer.starved && peer.writable(own) {
                         peer.starved = false;
                         peer.writers.wake_all();
@@ -398,9 +470,47 @@ impl End {
             if own.stage == Stage::Dead || own.shut.contains(Directions::RECEIVE) {
                 return Ok(Received::default());
             }
+            if !peek {
+                own.pass_mark();
+            }
             // More than there is now.
             cx.wait(|waiter| own.readers.enrol(waiter))
         })
+    }
+
+    /// Receives the urgent byte by itself; with `peek`, it stays to be received again. Answers 0 where nothing more comes.
+    ///
+    /// # Errors
+    /// EINVAL when there is none, it has been received, or is received in line; what the sink says.
+    pub fn receive_urgent(&self, sink: &mut dyn Sink, peek: bool) -> Attempt<Received> {
+        self.with(|own, _| {
+            let urgent = own.urgent.filter(|urgent| !urgent.received && !own.in_line);
+            let Some(urgent) = urgent else {
+                return Err(Errno::EINVAL.into());
+            };
+            let count = own.inbox.copy_behind(urgent.before, sink, 1, true)?;
+            if !peek {
+                own.urgent = Some(Urgent {
+                    received: true,
+                    ..urgent
+                });
+            }
+            Ok(Received { count, length: 1 })
+        })
+    }
+
+    /// Whether the next byte is the urgent one (SIOCATMARK).
+    #[must_use]
+    pub fn is_at_mark(&self) -> bool {
+        self.with(|own, _| own.urgent.is_some_and(|urgent| urgent.before == 0))
+    }
+
+    /// Says whether the urgent byte is received as others are.
+    pub(crate) fn set_in_line(&self, in_line: bool) {
+        self.with(|own, _| {
+            own.in_line = in_line;
+            own.readers.wake_all();
+        });
     }
 
     /// What of `wanted` it is ready for, as [`vfs::FileOperations::poll`].
@@ -418,10 +528,10 @@ impl End {
         self.with(|own, _| own.number())
     }
 
-    /// Bytes that can be received.
+    /// Bytes that can be received, up to the urgent one.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.with(|own, _| own.inbox.len())
+        self.with(|own, _| own.before_mark().unwrap_or(own.inbox.len()))
     }
 
     /// Bytes that the peer has not received (SIOCOUTQ).
@@ -482,6 +592,7 @@ impl End {
                 peer.wake_all();
             }
             own.stage = Stage::Dead;
+            own.urgent = None;
             core::mem::take(&mut own.inbox)
         });
     }

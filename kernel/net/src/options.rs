@@ -35,7 +35,7 @@ pub struct Options {
     pub(crate) broadcast: bool,
     keep_alive: bool,
     dont_route: bool,
-    urgent_inline: bool,
+    pub(crate) urgent_inline: bool,
     priority: i32,
     no_delay: bool,
     cork: bool,

@@ -6,7 +6,7 @@ use crate::options::{Kind, Options, Value};
 use crate::ports::{Claim, Sharing, UNPRIVILEGED};
 use crate::stack::{Line, Stack};
 use abi::Errno;
-use abi::linux::{FIONREAD, SIOCOUTQ, TcpInfo};
+use abi::linux::{FIONREAD, SIOCATMARK, SIOCOUTQ, TcpInfo};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
@@ -360,6 +360,7 @@ impl TcpSocket {
             }
         })?;
         own.introduce(self.identity());
+        own.set_in_line(options.urgent_inline);
         listener.receive_connection(other)?;
         Ok(own)
     }
@@ -414,6 +415,7 @@ impl TcpSocket {
         };
         self.admit();
         end.set_buffers(options.buffers);
+        end.set_in_line(options.urgent_inline);
         let socket = Self::with(self.stack.clone(), self.domain, metadata, options)?;
         socket.timeouts.copy_from(&self.timeouts);
         end.introduce(socket.identity());
@@ -421,13 +423,18 @@ impl TcpSocket {
         Ok(socket)
     }
 
-    /// Sends bytes (`man 2 send`).
+    /// Sends bytes (`man 2 send`); with `urgent`, the last of them is.
     ///
     /// # Errors
     /// EPIPE when it is not connected; those of a connection.
-    pub fn send(&self, cx: &IoContext<'_>, source: &mut dyn Source) -> Attempt<usize> {
+    pub fn send(
+        &self,
+        cx: &IoContext<'_>,
+        source: &mut dyn Source,
+        urgent: bool,
+    ) -> Attempt<usize> {
         match self.end.get() {
-            Some(end) => end.send(cx, source),
+            Some(end) => end.send(cx, source, urgent),
             None => Err(self.take_error().unwrap_or(Errno::EPIPE).into()),
         }
     }
@@ -446,6 +453,15 @@ impl TcpSocket {
             Some(end) => end.receive(cx, sink, peek),
             None => Err(self.take_error().unwrap_or(Errno::ENOTCONN).into()),
         }
+    }
+
+    /// Receives the urgent byte (`man 2 recv`, MSG_OOB).
+    ///
+    /// # Errors
+    /// ENOTCONN when it is not connected; those of a connection.
+    pub fn receive_urgent(&self, sink: &mut dyn Sink, peek: bool) -> Attempt<Received> {
+        let end = self.end.get().ok_or(Errno::ENOTCONN)?;
+        end.receive_urgent(sink, peek)
     }
 
     /// Closes directions (`man 2 shutdown`). A socket that listens does so no more when it is not to receive.
@@ -575,11 +591,16 @@ impl TcpSocket {
     /// # Errors
     /// ENOPROTOOPT, EINVAL.
     pub fn set_option(&self, level: u32, option: u32, value: Value) -> Result<(), Errno> {
-        let (local, sharing, buffers) = {
+        let (local, sharing, buffers, in_line) = {
             let mut state = self.state.lock();
             let kind = self.kind(&state);
             state.options.set(kind, level, option, value)?;
-            (state.local, state.sharing(), state.options.buffers)
+            let Options {
+                buffers,
+                urgent_inline,
+                ..
+            } = state.options;
+            (state.local, state.sharing(), buffers, urgent_inline)
         };
         if let Some(local) = local {
             let port = local.endpoint.port();
@@ -589,6 +610,7 @@ impl TcpSocket {
         }
         if let Some(end) = self.end.get() {
             end.set_buffers(buffers);
+            end.set_in_line(in_line);
         }
         Ok(())
     }
@@ -639,7 +661,7 @@ impl FileOperations for TcpSocket {
     }
 
     fn write(&self, cx: &IoContext<'_>, _position: u64, source: &mut dyn Source) -> Attempt<usize> {
-        self.send(cx, source)
+        self.send(cx, source, false)
     }
 
     fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
@@ -664,7 +686,8 @@ impl FileOperations for TcpSocket {
         ready.or_enrol(waiter, &self.readers)
     }
 
-    /// FIONREAD: bytes that can be received. SIOCOUTQ: bytes that the peer has not received.
+    /// FIONREAD: bytes that can be received. SIOCOUTQ: bytes that the peer has not received. SIOCATMARK: 1 when the next
+    /// byte is urgent.
     fn ioctl(
         &self,
         _cx: &IoContext<'_>,
@@ -676,6 +699,7 @@ impl FileOperations for TcpSocket {
             FIONREAD if self.listens() => return Err(Errno::EINVAL.into()),
             FIONREAD => end.map_or(0, End::waiting),
             SIOCOUTQ => end.map_or(0, End::unreceived),
+            SIOCATMARK => usize::from(end.is_some_and(End::is_at_mark)),
             _ => return Err(Errno::ENOTTY.into()),
         };
         argument.put_length(length)

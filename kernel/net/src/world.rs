@@ -122,7 +122,21 @@ pub fn now<T>(act: impl FnOnce(&IoContext<'_>) -> T) -> T {
 
 impl Open<TcpSocket> {
     pub fn send(&self, bytes: &[u8]) -> Attempt<usize> {
-        now(|cx| self.0.send(cx, &mut SliceSource::new(bytes)))
+        now(|cx| self.0.send(cx, &mut SliceSource::new(bytes), false))
+    }
+
+    /// Sends bytes the last of which is urgent.
+    pub fn send_urgent(&self, bytes: &[u8]) -> Attempt<usize> {
+        now(|cx| self.0.send(cx, &mut SliceSource::new(bytes), true))
+    }
+
+    pub fn receive_urgent(&self, peek: bool) -> Attempt<u8> {
+        let mut byte = [0];
+        let received = self
+            .0
+            .receive_urgent(&mut SliceSink::new(&mut byte), peek)?;
+        assert_eq!(received.count, 1);
+        Ok(byte[0])
     }
 
     pub fn receive(&self, limit: usize) -> Attempt<Vec<u8>> {

@@ -32,6 +32,8 @@ bitflags! {
         const LINUX_IMMUTABLE = 1 << 9;
         /// CAP_NET_BIND_SERVICE
         const NET_BIND_SERVICE = 1 << 10;
+        /// CAP_IPC_LOCK
+        const IPC_LOCK = 1 << 14;
         /// CAP_SYS_CHROOT
         const SYS_CHROOT = 1 << 18;
         /// CAP_SYS_PTRACE

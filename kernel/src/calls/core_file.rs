@@ -26,7 +26,7 @@ use exec::{
     ProcessStatus, ThreadStatus,
 };
 use fallible::NoMemory;
-use memory::space::{Area, Mapping};
+use memory::space::{Area, Mapping, Traits};
 use trace::Severity;
 use vfs::{Access, FileKind, Follow, Mode, OpenFile, OpenHow, OpenOptions, StatusFlags};
 use wait::{SliceSource, Stop};
@@ -307,6 +307,7 @@ fn ranges(space: &Space) -> Result<Vec<CoreRange>, NoMemory> {
         let whole = area.end - area.start;
         let named = area.label().starts_with('/');
         match &area.mapping {
+            _ if area.traits.contains(Traits::NOT_DUMPED) => 0,
             Mapping::Anonymous | Mapping::Stack | Mapping::Heap => whole,
             Mapping::Shared(_) if named => 0,
             Mapping::Shared(_) => whole,

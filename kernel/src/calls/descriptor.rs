@@ -3,6 +3,7 @@
 pub mod locks;
 mod owner;
 
+use self::locks::Holder;
 use super::{Call, message_queue, socket, terminal};
 use crate::outcome::{Called, Continuation, Outcome};
 use crate::process::Files;
@@ -11,10 +12,10 @@ use crate::user::{Segment, User};
 use abi::Errno;
 use abi::linux::{
     F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLK, F_GETOWN,
-    F_GETOWN_EX, F_GETPIPE_SZ, F_GETSIG, F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETOWN,
-    F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, FD_CLOEXEC, FIOASYNC, FIOCLEX, FIOGETOWN, FIONBIO,
-    FIONCLEX, FIONREAD, FIOSETOWN, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags, Resource, SIOCGPGRP,
-    SIOCSPGRP, TIOCGPTPEER,
+    F_GETOWN_EX, F_GETPIPE_SZ, F_GETSIG, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETFD, F_SETFL,
+    F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, FD_CLOEXEC, FIOASYNC,
+    FIOCLEX, FIOGETOWN, FIONBIO, FIONCLEX, FIONREAD, FIOSETOWN, O_RDONLY, O_RDWR, O_WRONLY,
+    OpenFlags, Resource, SIOCGPGRP, SIOCSPGRP, TIOCGPTPEER,
 };
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
@@ -233,7 +234,7 @@ fn duplicate(call: &Call<'_>, from: Descriptor, to: Descriptor, close_on_exec: b
 
 /// `man 2 fcntl`.
 ///
-/// Leases, notifications and locks of open files (F_OFD_SETLK) are EINVAL.
+/// Leases and notifications are EINVAL.
 ///
 /// # Errors
 /// EBADF, EINVAL, EMFILE, ESRCH; EAGAIN for a lock held by another, ENOLCK, EBUSY and EPERM for a pipe's capacity and for seals.
@@ -286,9 +287,12 @@ pub fn fcntl(call: &mut Call<'_>) -> Called {
             file.set_flags(status);
             Ok(0)
         }
-        F_GETLK => locks::test(call, &files, &file),
-        F_SETLK => locks::set(call, &files, &file, false),
-        F_SETLKW => locks::set(call, &files, &file, true),
+        F_GETLK => locks::test(call, &file, Holder::process(&files)),
+        F_SETLK => locks::set(call, &file, Holder::process(&files), false),
+        F_SETLKW => locks::set(call, &file, Holder::process(&files), true),
+        F_OFD_GETLK => locks::test(call, &file, Holder::opened(&file)),
+        F_OFD_SETLK => locks::set(call, &file, Holder::opened(&file), false),
+        F_OFD_SETLKW => locks::set(call, &file, Holder::opened(&file), true),
         F_GETOWN => Ok(i64::from(owner::plain(call, &file)).cast_unsigned()),
         F_SETOWN => owner::set_plain(call, &file, argument as i32),
         F_GETOWN_EX => owner::tell(call, &file, argument),

@@ -8,6 +8,7 @@ use super::descriptor::locks;
 use super::directory::{base, with_walk};
 use super::memory::mapped_name;
 use super::process::STACK_POINTER;
+use crate::family;
 use crate::outcome::{Called, Continuation, Outcome, Wait};
 use crate::placement::Placement;
 use crate::process::Files;
@@ -94,6 +95,14 @@ struct Loaded {
     secure: bool,
 }
 
+/// Whether the process has become a user's who had too many, and still has.
+fn is_crowded(call: &Call<'_>) -> bool {
+    let process = call.process();
+    let crowded = process.with(|state| state.crowded) && family::is_crowded(process, 0);
+    process.with(|state| state.crowded = crowded);
+    crowded
+}
+
 fn execute(
     call: &mut Call<'_>,
     base: Option<Location>,
@@ -101,6 +110,9 @@ fn execute(
     [arguments, environment]: [u64; 2],
     follow: Follow,
 ) -> Called {
+    if call.progress() == Continuation::Fresh && is_crowded(call) {
+        return Err(Errno::EAGAIN.into());
+    }
     if call.progress() == Continuation::Fresh {
         let arguments = strings(call, arguments)?;
         let environment = strings(call, environment)?;

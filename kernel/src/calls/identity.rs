@@ -1,6 +1,7 @@
 //! User and group numbers (`man 7 credentials`); the rules are in the `process` crate.
 
 use super::Call;
+use crate::family;
 use crate::outcome::Called;
 use abi::Errno;
 use alloc::vec::Vec;
@@ -49,12 +50,25 @@ pub fn getegid(call: &mut Call<'_>) -> u64 {
     of(call, |identity| identity.egid)
 }
 
+/// Changes the caller's users. Where the new one has more processes than it may, `execve` is refused (`man 2 execve`, EAGAIN).
+fn change_users(
+    call: &Call<'_>,
+    act: impl FnOnce(&mut Credential, Privileges) -> Result<(), Errno>,
+) -> Called {
+    let before = call.process().credential().identity.uid;
+    change(call, act)?;
+    if call.process().credential().identity.uid != before {
+        let crowded = family::is_crowded(call.process(), 0);
+        call.process().with(|state| state.crowded = crowded);
+    }
+    Ok(0)
+}
+
 /// `man 2 setuid`.
 pub fn setuid(call: &mut Call<'_>) -> Called {
-    change(call, |credential, of_root| {
+    change_users(call, |credential, of_root| {
         identity::setuid(credential, number(call, 0), of_root)
-    })?;
-    Ok(0)
+    })
 }
 
 /// `man 2 setgid`.
@@ -67,10 +81,9 @@ pub fn setgid(call: &mut Call<'_>) -> Called {
 
 /// `man 2 setreuid`.
 pub fn setreuid(call: &mut Call<'_>) -> Called {
-    change(call, |credential, of_root| {
+    change_users(call, |credential, of_root| {
         identity::setreuid(credential, number(call, 0), number(call, 1), of_root)
-    })?;
-    Ok(0)
+    })
 }
 
 /// `man 2 setregid`.
@@ -84,10 +97,9 @@ pub fn setregid(call: &mut Call<'_>) -> Called {
 /// `man 2 setresuid`.
 pub fn setresuid(call: &mut Call<'_>) -> Called {
     let users = [0, 1, 2].map(|index| number(call, index));
-    change(call, |credential, of_root| {
+    change_users(call, |credential, of_root| {
         identity::setresuid(credential, users, of_root)
-    })?;
-    Ok(0)
+    })
 }
 
 /// `man 2 setresgid`.

@@ -1,4 +1,10 @@
-//! Address-space calls: `mmap`, `munmap`, `mprotect`, `mremap`, `madvise`, `brk`.
+//! Address-space calls: `mmap`, `munmap`, `mprotect`, `mremap`, `brk`.
+
+mod advice;
+mod locked;
+
+pub use advice::{madvise, process_madvise};
+pub use locked::{mlock, mlock2, mlockall, munlock, munlockall};
 
 use super::Call;
 use crate::outcome::{Called, Continuation, Outcome};
@@ -7,8 +13,9 @@ use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE, Pages};
 use alloc::sync::Arc;
 use memory::AddressSpace;
-use memory::space::{Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags};
+use memory::space::{Backing, Fixed, Limits, MapRequest, Mapping, RemapFlags, Traits};
 use memory::{SharedPages, frames};
+use security::CapabilitySet;
 use vfs::{Access, Location};
 
 const PROT_ALL: u64 = 7;
@@ -20,6 +27,7 @@ const MAP_TYPE: u64 = 0x0f;
 const MAP_FIXED: u64 = 0x10;
 const MAP_ANONYMOUS: u64 = 0x20;
 const MAP_NORESERVE: u64 = 0x40;
+const MAP_LOCKED: u64 = 0x80;
 const MAP_GROWSDOWN: u64 = 0x100;
 const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 
@@ -63,18 +71,33 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
         mapping,
         name,
     };
-    let limit = limit(call);
+    let limits = limits_of(call);
+    if flags & MAP_LOCKED != 0 {
+        locked::permit(call)?;
+        let locked = call.user.space()?.lock().locked();
+        let more = Pages(length.div_ceil(PAGE_SIZE as u64));
+        if locked.saturating_add(more) > limits.locked {
+            return Err(Errno::EAGAIN.into());
+        }
+    }
     if fixed == Fixed::Replace {
         let mut space = call.user.space()?.lock();
-        space.set_limit(limit);
+        space.set_limits(limits);
         space.may_replace(&request)?;
         drop(space);
         clear_away(call, address, length)?;
     }
     let mut space = call.user.space()?.lock();
-    space.set_limit(limit);
+    space.set_limits(limits);
     request.share_name(&space);
-    Ok(space.map(request)?)
+    let address = space.map(request)?;
+    if flags & MAP_LOCKED != 0 {
+        // Without memory to tell it apart from its neighbours it is there all the same, as on Linux when a page is not.
+        space
+            .mark(address, length, Traits::LOCKED, Traits::empty())
+            .ok();
+    }
+    Ok(address)
 }
 
 /// Pages that a call deals with before it looks at whether somebody else is due: some tens of microseconds' work.
@@ -82,15 +105,36 @@ const STEP: u64 = 512;
 
 /// Drops, in steps, the pages of a range that the call is about to end, all but those of a last step.
 pub(super) fn thin(call: &mut Call<'_>, address: u64, length: u64) -> Result<(), Outcome> {
+    let (from, rest) = left(call, address, length);
+    let next = {
+        let mut space = call.user.space()?.lock();
+        space.thin(from, rest, STEP)
+    };
+    next.map_or(Ok(()), |next| cut(call, next))
+}
+
+/// What earlier runs have left of a range, as address and length.
+fn left(call: &Call<'_>, address: u64, length: u64) -> (u64, u64) {
     let done = match call.progress() {
         Continuation::Covered(next) => next.saturating_sub(address).min(length),
         _ => 0,
     };
-    let next = {
+    (address + done, length - done)
+}
+
+/// Gives the areas of a range traits and takes others from them, in steps.
+fn mark(call: &mut Call<'_>, address: u64, length: u64, given: Traits, taken: Traits) -> Called {
+    let (from, rest) = left(call, address, length);
+    let part = {
         let mut space = call.user.space()?.lock();
-        space.thin(address + done, length - done, STEP)
+        let part = space.some_areas(from, rest);
+        space.mark(from, part, given, taken)?;
+        part
     };
-    next.map_or(Ok(()), |next| cut(call, next))
+    if part < rest {
+        cut(call, from + part)?;
+    }
+    Ok(0)
 }
 
 /// Prepares, in steps, the end of all that is in a range: drops its pages as [`thin`], and makes its areas few.
@@ -143,17 +187,26 @@ pub(super) fn check_commitment(length: u64) -> Result<(), Errno> {
     }
 }
 
-/// RLIMIT_AS in pages.
-pub(super) fn limit(call: &Call<'_>) -> Pages {
-    let bytes = call.process().limit(Resource::AddressSpace);
-    let own = call
-        .process()
-        .environment()
-        .wpar
-        .controls()
-        .process_virtual_memory;
-    let bytes = own.map_or(bytes, |megabytes| bytes.min(megabytes.bytes()));
-    Pages(bytes / PAGE_SIZE as u64)
+/// How much the process may map. The limit of what is locked is none for who has CAP_IPC_LOCK.
+pub(super) fn limits_of(call: &Call<'_>) -> Limits {
+    let process = call.process();
+    let own = process.environment().wpar.controls().process_virtual_memory;
+    let own = own.map_or(u64::MAX, |megabytes| megabytes.bytes());
+    let pages = |bytes: u64| Pages(bytes / PAGE_SIZE as u64);
+    let unlimited = call
+        .credential()
+        .require_capability(CapabilitySet::IPC_LOCK);
+    process.with(|state| {
+        let of = |resource| state.limits.current(resource);
+        Limits {
+            size: pages(of(Resource::AddressSpace).min(own)),
+            data: pages(of(Resource::Data)),
+            locked: match unlimited {
+                Ok(()) => Pages(u64::MAX),
+                Err(_) => pages(of(Resource::LockedMemory)),
+            },
+        }
+    })
 }
 
 fn anonymous(call: &Call<'_>, length: u64, flags: u64, shared: bool) -> Result<Mapping, Errno> {
@@ -251,10 +304,7 @@ pub fn mprotect(call: &mut Call<'_>) -> Called {
     let protection = protection_of(call.argument(2))?;
     let (address, length) = (call.argument(0), call.argument(1));
     let (from, rest) = match call.progress() {
-        Continuation::Covered(next) => {
-            let done = next.saturating_sub(address).min(length);
-            (address + done, length - done)
-        }
+        Continuation::Covered(_) => left(call, address, length),
         _ => {
             // The whole range is looked at once, so that what cannot be done is not begun.
             examine(call, address, length, |space, from, part| {
@@ -308,9 +358,9 @@ pub fn mremap(call: &mut Call<'_>) -> Called {
     {
         loosen(call, address, length)?;
     }
-    let limit = limit(call);
+    let limits = limits_of(call);
     let mut space = call.user.space()?.lock();
-    space.set_limit(limit);
+    space.set_limits(limits);
     let done = match call.progress() {
         Continuation::Moved(done) => done,
         _ if space.moves_in_parts(old, old_length, new_length, flags, new) => {
@@ -320,7 +370,7 @@ pub fn mremap(call: &mut Call<'_>) -> Called {
         _ => return Ok(space.remap(old, old_length, new_length, flags, new)?),
     };
     // Whatever is at its new place is counted there and no longer at the old one.
-    space.set_limit(Pages(u64::MAX));
+    space.set_limits(Limits::NONE);
     let part = AddressSpace::MOVED_PART;
     let [from, to, rest, new_rest] = [old + done, new + done, old_length - done, new_length - done];
     if rest.min(new_rest) <= part {
@@ -351,39 +401,6 @@ fn loosen(call: &mut Call<'_>, address: u64, length: u64) -> Result<(), Outcome>
     let Some(next) = next else { return Ok(()) };
     call.set_progress(Continuation::Examined(next));
     Err(Outcome::Again)
-}
-
-/// `man 2 madvise`: what frees memory is done, hints are accepted, the rest is refused.
-pub fn madvise(call: &mut Call<'_>) -> Called {
-    const HINTS: [u64; 10] = [0, 1, 2, 10, 11, 12, 13, 14, 15, 16];
-    const WILLNEED: u64 = 3;
-    const DONTNEED: u64 = 4;
-    const FREE: u64 = 8;
-    let (address, length, advice) = (call.argument(0), call.argument(1), call.argument(2));
-    if !address.is_multiple_of(PAGE_SIZE as u64) {
-        return Err(Errno::EINVAL.into());
-    }
-    if advice == FREE && !call.user.space()?.lock().is_anonymous(address, length) {
-        return Err(Errno::EINVAL.into());
-    }
-    let advice = match advice {
-        DONTNEED | FREE => Advice::DontNeed,
-        WILLNEED => Advice::WillNeed,
-        hint if HINTS.contains(&hint) => return Ok(0),
-        _ => return Err(Errno::EINVAL.into()),
-    };
-    if address.checked_add(length).is_none() {
-        return Err(Errno::EINVAL.into());
-    }
-    if advice == Advice::DontNeed && !matches!(call.progress(), Continuation::Examined(_)) {
-        thin(call, address, length)?;
-    }
-    examine(call, address, length, |space, from, part| {
-        let advised = space.advise(from, part, advice);
-        // A hole is told when the rest has been done, of which few pages are left.
-        advised.or_else(|_| space.advise(address, length, advice))
-    })?;
-    Ok(0)
 }
 
 /// `man 2 mincore`: what a touch would find in memory.
@@ -419,9 +436,9 @@ pub fn brk(call: &mut Call<'_>) -> Called {
     if let Some((address, length)) = beyond {
         thin(call, address, length)?;
     }
-    let limit = limit(call);
+    let limits = limits_of(call);
     let mut space = call.user.space()?.lock();
-    space.set_limit(limit);
+    space.set_limits(limits);
     Ok(space.set_break(wanted))
 }
 
@@ -444,21 +461,4 @@ pub fn msync(call: &mut Call<'_>) -> Called {
         mapped.then_some(()).ok_or(Errno::ENOMEM)
     })?;
     Ok(0)
-}
-
-/// `mlock` and its kin: nothing is ever paged out, so every resident page is locked.
-pub fn lock(_call: &mut Call<'_>) -> Called {
-    Ok(0)
-}
-
-/// `man 2 mlock2`, as [`lock`].
-///
-/// # Errors
-/// EINVAL for a flag but MLOCK_ONFAULT.
-pub fn mlock2(call: &mut Call<'_>) -> Called {
-    const ONFAULT: u32 = 1;
-    if call.argument(2) as u32 & !ONFAULT != 0 {
-        return Err(Errno::EINVAL.into());
-    }
-    lock(call)
 }

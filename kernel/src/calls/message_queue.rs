@@ -10,8 +10,8 @@ use crate::signals::{self, Origin};
 use crate::special;
 use crate::system::system;
 use abi::linux::{
-    Detail, MqAttr, O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags, SI_MESGQ, SIGEV_NONE,
-    SIGEV_SIGNAL, SigInfo, Sigevent, SignalNumber,
+    Detail, MqAttr, O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY, OpenFlags, Resource, SI_MESGQ,
+    SIGEV_NONE, SIGEV_SIGNAL, SigInfo, Sigevent, SignalNumber,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, Ticks};
@@ -36,7 +36,8 @@ type Queue = MessageQueue<Notice>;
 /// `man 2 mq_open`.
 ///
 /// # Errors
-/// EINVAL for attributes that cannot be, EACCES, EEXIST, ENOENT, ENAMETOOLONG, ENOSPC, EMFILE, EFAULT.
+/// EINVAL for attributes that cannot be, EACCES, EEXIST, ENOENT, ENAMETOOLONG, ENOSPC, EFAULT; EMFILE, also beyond
+/// RLIMIT_MSGQUEUE.
 pub fn mq_open(call: &mut Call<'_>) -> Called {
     let bits = call.argument(1) as u32;
     let flags = OpenFlags::from_bits_retain(bits);
@@ -62,6 +63,7 @@ pub fn mq_open(call: &mut Call<'_>) -> Called {
         access: wanted,
         create,
         exclusive: flags.contains(OpenFlags::EXCL),
+        limit: call.process().limit(Resource::MessageQueues),
     };
     let mode = Mode::new(directory::masked(call, 2)?.bits() & 0o777);
     let environment = call.process().environment();

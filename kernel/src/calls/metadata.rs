@@ -1,5 +1,9 @@
 //! What is known about files, and changes to it: stat, access, mode, owner, times.
 
+mod handle;
+
+pub use handle::{name_to_handle_at, open_by_handle_at};
+
 use super::Call;
 use super::descriptor::opened;
 use super::directory::{Named, with_walk, with_walk_as};

@@ -26,6 +26,7 @@ mod io_priority;
 pub mod job;
 pub mod light;
 pub mod memory;
+mod memory_policy;
 pub mod message_queue;
 pub mod metadata;
 pub mod pidfd;
@@ -320,6 +321,8 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Fstatfs => metadata::fstatfs(call),
         S::Statfs64 => metadata::statfs64(call),
         S::Fstatfs64 => metadata::fstatfs64(call),
+        S::NameToHandleAt => metadata::name_to_handle_at(call),
+        S::OpenByHandleAt => metadata::open_by_handle_at(call),
         S::Access => metadata::access(call),
         S::Faccessat => metadata::faccessat(call),
         S::Faccessat2 => metadata::faccessat2(call),
@@ -443,8 +446,15 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::Brk => memory::brk(call),
         S::Msync => memory::msync(call),
         S::Mincore => memory::mincore(call),
+        S::Mlock => memory::mlock(call),
         S::Mlock2 => memory::mlock2(call),
-        S::Mlock | S::Munlock | S::Mlockall | S::Munlockall => memory::lock(call),
+        S::Mlockall => memory::mlockall(call),
+        S::Munlock => memory::munlock(call),
+        S::Munlockall => memory::munlockall(call),
+        S::GetMempolicy => memory_policy::get_mempolicy(call),
+        S::SetMempolicy => memory_policy::set_mempolicy(call),
+        S::Mbind => memory_policy::mbind(call),
+        S::ProcessMadvise => memory::process_madvise(call),
 
         S::Fork => process::fork(call),
         S::Vfork => process::vfork(call),
@@ -510,6 +520,7 @@ fn dispatch(number: SystemCall, call: &mut Call<'_>) -> Called {
         S::RtSigsuspend => signal::sigsuspend(call),
         S::RtSigtimedwait => signal::sigtimedwait(call),
         S::RtSigqueueinfo => signal::sigqueueinfo(call),
+        S::RtTgsigqueueinfo => signal::tgsigqueueinfo(call),
         S::RtSigreturn => Err(signal::sigreturn(call)),
         S::Sigaltstack => signal::sigaltstack(call),
         S::Pause => signal::pause(call),

@@ -72,6 +72,14 @@ fn named_by(call: &Call<'_>, file: &OpenFile) -> Result<Arc<Process>, Errno> {
         .ok_or(Errno::ESRCH)
 }
 
+/// The process that the pidfd in argument 0 refers to.
+///
+/// # Errors
+/// EBADF, ESRCH.
+pub(super) fn target(call: &Call<'_>) -> Result<Arc<Process>, Errno> {
+    PidFile::process_of(&*opened(call, 0)?)
+}
+
 /// `man 2 pidfd_send_signal`.
 ///
 /// # Errors
@@ -113,7 +121,7 @@ pub fn pidfd_getfd(call: &mut Call<'_>) -> Called {
     if call.argument(2) as u32 != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let target = PidFile::process_of(&*opened(call, 0)?)?;
+    let target = target(call)?;
     may_inspect(call, &target)?;
     let descriptor = Descriptor::from_register(call.argument(1))?;
     let file = target.files()?.lock().get(descriptor)?;

@@ -390,6 +390,9 @@ fn with_space(
         signals.actions.forget_handlers();
     }
     let context = request.child_context(&call.body.context)?;
+    if family::is_crowded(parent, 1) {
+        return Err(Errno::EAGAIN);
+    }
     let environment = parent.environment();
     environment.admit_thread()?;
     let inheritance = Inheritance {

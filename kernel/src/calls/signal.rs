@@ -9,6 +9,7 @@ use crate::process::Process;
 use crate::signal_frame;
 use crate::signals;
 use crate::system::{Numbered, system};
+use crate::thread::Thread;
 use abi::Errno;
 use abi::linux::{
     KernelSigaction, SI_TKILL, SI_USER, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGINFO_SIZE, SigInfo,
@@ -143,20 +144,7 @@ fn to_thread(call: &Call<'_>, group: Option<VPid>, number: u64, signal: u64) -> 
     {
         return Ok(0);
     }
-    let found = {
-        let tree = system().tree.lock();
-        let found = tree
-            .pids
-            .find(call.credential(), VPid(tid))
-            .map_err(|absent| absent.no_process())?
-            .clone();
-        let owner = tree.pids.seen(found.owner().pid, call.cid());
-        if group.is_some_and(|group| group != owner) {
-            return Err(Errno::ESRCH.into());
-        }
-        found
-    };
-    let thread = found.thread().ok_or(Errno::ESRCH)?;
+    let thread = found_thread(call, group, tid)?;
     let origin = signals::permit(call.process(), &thread.process, signal)?;
     if let Some(signal) = signal {
         let info = from_caller(call, signal, SI_TKILL, thread.process.cid());
@@ -165,24 +153,68 @@ fn to_thread(call: &Call<'_>, group: Option<VPid>, number: u64, signal: u64) -> 
     Ok(0)
 }
 
-/// `man 2 rt_sigqueueinfo`.
-pub fn sigqueueinfo(call: &mut Call<'_>) -> Called {
-    let signal = SignalNumber::new(call.argument(1))?;
-    let info = SigInfo::decode(signal, &call.user.bytes::<SIGINFO_SIZE>(call.argument(2))?)?;
-    let target = {
-        let tree = system().tree.lock();
-        let number = VPid(call.argument(0) as u32);
-        tree.pids
-            .find(call.credential(), number)
-            .map_err(|absent| absent.no_process())?
-            .owner()
-    };
-    if (info.code >= 0 || info.code == SI_TKILL) && !Arc::ptr_eq(&target, call.process()) {
+/// The thread with a number, if given one of the process with another.
+///
+/// # Errors
+/// ESRCH.
+fn found_thread(call: &Call<'_>, group: Option<VPid>, tid: u32) -> Result<Arc<Thread>, Errno> {
+    let tree = system().tree.lock();
+    let found = tree.pids.find(call.credential(), VPid(tid));
+    let found = found.map_err(|absent| absent.no_process())?.clone();
+    let owner = tree.pids.seen(found.owner().pid, call.cid());
+    drop(tree);
+    if group.is_some_and(|group| group != owner) {
+        return Err(Errno::ESRCH);
+    }
+    found.thread().ok_or(Errno::ESRCH)
+}
+
+/// Sends a signal with what the caller says that comes with it: only to itself may it pass as one of the kernel or of
+/// `kill`.
+fn send_told(
+    call: &Call<'_>,
+    [number, address]: [u64; 2],
+    target: impl FnOnce() -> Result<(Arc<Process>, Option<Arc<Thread>>), Errno>,
+) -> Called {
+    let signal = SignalNumber::new(number)?;
+    let info = SigInfo::decode(signal, &call.user.bytes::<SIGINFO_SIZE>(address)?)?;
+    let (process, thread) = target()?;
+    if (info.code >= 0 || info.code == SI_TKILL) && !Arc::ptr_eq(&process, call.process()) {
         return Err(Errno::EPERM.into());
     }
-    let origin = signals::permit(call.process(), &target, Some(signal))?;
-    signals::send(&target, None, info, origin)?;
+    let origin = signals::permit(call.process(), &process, Some(signal))?;
+    signals::send(&process, thread.as_ref(), info, origin)?;
     Ok(0)
+}
+
+/// `man 2 rt_sigqueueinfo`.
+///
+/// # Errors
+/// EAGAIN, EFAULT, EINVAL, EPERM, ESRCH.
+pub fn sigqueueinfo(call: &mut Call<'_>) -> Called {
+    send_told(call, [call.argument(1), call.argument(2)], || {
+        let tree = system().tree.lock();
+        let number = VPid(call.argument(0) as u32);
+        let found = tree.pids.find(call.credential(), number);
+        let found = found.map_err(|absent| absent.no_process())?;
+        Ok((found.owner(), None))
+    })
+}
+
+/// `man 2 rt_tgsigqueueinfo`.
+///
+/// # Errors
+/// As [`sigqueueinfo`].
+pub fn tgsigqueueinfo(call: &mut Call<'_>) -> Called {
+    let positive = |index| match call.argument(index) as u32 {
+        0 | 0x8000_0000.. => Err(Errno::EINVAL),
+        number => Ok(number),
+    };
+    let (group, tid) = (positive(0)?, positive(1)?);
+    send_told(call, [call.argument(2), call.argument(3)], || {
+        let thread = found_thread(call, Some(VPid(group)), tid)?;
+        Ok((thread.process.clone(), Some(thread)))
+    })
 }
 
 /// `man 2 sigaction`.

@@ -3,6 +3,7 @@
 use super::Call;
 use super::process::Request;
 use crate::dispatch::Runnable;
+use crate::family;
 use crate::outcome::{Called, Continuation, Outcome};
 use crate::ptrace;
 use crate::shortage;
@@ -21,6 +22,9 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
     let environment = process.environment();
     let context = request.child_context(&call.body.context)?;
     let signals = call.thread.signals.lock().forked(false);
+    if family::is_crowded(process, 1) {
+        return Err(Errno::EAGAIN.into());
+    }
     environment.admit_thread()?;
     let made = (|| {
         let number = system().tree.lock().pids.reserve(environment.cid())?;

@@ -597,6 +597,51 @@ static void queued(void)
 	WANT(syscall(SYS_rt_sigtimedwait, &usr1, seen, &none, 8) == -1 && errno == EAGAIN);
 }
 
+static void *waits_for_its_own(void *start)
+{
+	sigset_t set;
+	siginfo_t info;
+	struct timespec none = { 0, 0 };
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	WANT(pthread_barrier_wait(start) <= 0);
+	WANT(sigwaitinfo(&set, &info) == SIGRTMIN && info.si_value.sival_int == 7);
+	WANT(info.si_code == SI_QUEUE && info.si_pid == getpid());
+	WANT_ERROR(sigtimedwait(&set, &info, &none), EAGAIN);
+	return NULL;
+}
+
+static void thread_queue(void)
+{
+	pthread_barrier_t start;
+	pthread_t thread;
+	sigset_t set;
+	siginfo_t told = { .si_code = SI_QUEUE };
+	struct timespec none = { 0, 0 };
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	WANT(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+	WANT(pthread_barrier_init(&start, NULL, 2) == 0);
+	WANT(pthread_create(&thread, NULL, waits_for_its_own, &start) == 0);
+	WANT(pthread_barrier_wait(&start) <= 0);
+	WANT(pthread_sigqueue(thread, SIGRTMIN, (union sigval){ .sival_int = 7 }) == 0);
+	WANT(pthread_join(thread, NULL) == 0);
+	/* It was for that thread alone. */
+	WANT_ERROR(sigtimedwait(&set, &told, &none), EAGAIN);
+	pid_t self = getpid();
+	told.si_code = SI_QUEUE;
+	WANT_ERROR(syscall(SYS_rt_tgsigqueueinfo, self, 0, SIGRTMIN, &told), EINVAL);
+	WANT_ERROR(syscall(SYS_rt_tgsigqueueinfo, getppid(), self, SIGRTMIN, &told), ESRCH);
+	WANT_ERROR(syscall(SYS_rt_tgsigqueueinfo, self, self, 65, &told), EINVAL);
+	told.si_code = SI_USER;
+	WANT(syscall(SYS_rt_tgsigqueueinfo, self, self, SIGRTMIN, &told) == 0);
+	WANT(sigtimedwait(&set, &told, &none) == SIGRTMIN && told.si_code == SI_USER);
+	/* Nobody else may be told that the kernel or kill has sent it. */
+	told.si_code = SI_USER;
+	pid_t parent = getppid();
+	WANT_ERROR(syscall(SYS_rt_tgsigqueueinfo, parent, parent, SIGRTMIN, &told), EPERM);
+}
+
 static volatile pid_t takers[65];
 
 static void take(int number)
@@ -683,7 +728,7 @@ static void cancel(void)
 
 static const struct check checks[] = {
 	{ "handler", handler_runs }, { "siginfo", siginfo }, { "child-info", child_info }, { "mask", mask },
-	{ "queue", queue }, { "handler-mask", handler_mask }, { "defaults", defaults }, { "restart", restart },
+	{ "queue", queue }, { "thread-queue", thread_queue }, { "handler-mask", handler_mask }, { "defaults", defaults }, { "restart", restart },
 	{ "no-restart", no_restart }, { "sleep-interrupted", sleep_interrupted }, { "suspend", suspend },
 	{ "wait-for", wait_for }, { "interval", interval }, { "busy-interrupted", busy_interrupted },
 	{ "alternate-stack", alternate_stack }, { "fault", fault }, { "fault-mended", fault_mended },

@@ -161,6 +161,12 @@ pub const F_OWNER_TID: u32 = 0;
 pub const F_OWNER_PID: u32 = 1;
 /// Kind of a receiver of SIGIO: a process group.
 pub const F_OWNER_PGRP: u32 = 2;
+/// `fcntl`: test a record lock of an open file.
+pub const F_OFD_GETLK: u32 = 36;
+/// `fcntl`: set a record lock of an open file.
+pub const F_OFD_SETLK: u32 = 37;
+/// `fcntl`: set a record lock of an open file, waiting.
+pub const F_OFD_SETLKW: u32 = 38;
 /// `fcntl`: duplicate, closed on execve.
 pub const F_DUPFD_CLOEXEC: u32 = 1030;
 /// `fcntl`: set a pipe's capacity.

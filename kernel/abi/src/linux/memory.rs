@@ -108,3 +108,23 @@ pub const MADV_FREE: u32 = 8;
 pub const MADV_DONTFORK: u32 = 10;
 /// `madvise`: inherited by fork.
 pub const MADV_DOFORK: u32 = 11;
+/// `madvise`: may be merged with equal pages.
+pub const MADV_MERGEABLE: u32 = 12;
+/// `madvise`: may not be merged.
+pub const MADV_UNMERGEABLE: u32 = 13;
+/// `madvise`: wants large pages.
+pub const MADV_HUGEPAGE: u32 = 14;
+/// `madvise`: wants no large pages.
+pub const MADV_NOHUGEPAGE: u32 = 15;
+/// `madvise`: not in core files.
+pub const MADV_DONTDUMP: u32 = 16;
+/// `madvise`: in core files.
+pub const MADV_DODUMP: u32 = 17;
+/// `madvise`: zeros in a child.
+pub const MADV_WIPEONFORK: u32 = 18;
+/// `madvise`: as it is in a child.
+pub const MADV_KEEPONFORK: u32 = 19;
+/// `madvise`: will not be used soon.
+pub const MADV_COLD: u32 = 20;
+/// `madvise`: may be paged out.
+pub const MADV_PAGEOUT: u32 = 21;

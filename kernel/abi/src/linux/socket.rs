@@ -135,6 +135,8 @@ pub const TCP_QUICKACK: u32 = 12;
 pub const TCP_USER_TIMEOUT: u32 = 18;
 /// Request: the name of an interface by its number. The structure of these requests is `struct ifreq`.
 pub const SIOCGIFNAME: u32 = 0x8910;
+/// `ioctl`: whether the next byte is the urgent one.
+pub const SIOCATMARK: u32 = 0x8905;
 /// Request: all interfaces with an address.
 pub const SIOCGIFCONF: u32 = 0x8912;
 /// Request: flags.

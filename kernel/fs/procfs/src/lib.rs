@@ -26,8 +26,8 @@ mod system_files;
 mod system_v_files;
 
 pub use source::{
-    Areas, CpuDescription, CpuTimes, Ids, Known, MapLine, MemoryUse, ProcSource, ProcessMemory,
-    ProcessRef, Signals, System, Task, TaskState,
+    Areas, CpuDescription, CpuTimes, Ids, Known, LockKind, LockLine, MapLine, MemoryUse,
+    ProcSource, ProcessMemory, ProcessRef, Signals, System, Task, TaskState,
 };
 pub use source::{Network, SocketLine};
 

@@ -394,7 +394,7 @@ impl Inode for Node {
     fn open(&self, cx: &IoContext<'_>, access: Access) -> Attempt<Option<Arc<dyn FileOperations>>> {
         let source = self.source(cx)?;
         let text = match self.what {
-            What::System(file) => system_files::text(file, &source.system()?)?,
+            What::System(file) => system_files::text(file, source)?,
             What::Network(file) => network_files::text(file, &source.network()?)?,
             What::SystemVFile(file) => system_v_files::text(file, source)?,
             What::File(process, _, ProcessFile::Memory) => {

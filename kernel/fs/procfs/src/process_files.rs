@@ -297,6 +297,8 @@ fn status_fields(out: &mut Text, task: &Task) -> Result {
     writeln!(out, "Seccomp:\t{mode}\nSeccomp_filters:\t{filters}")?;
     writeln!(out, "Cpus_allowed:\t{:x}", task.cpus)?;
     writeln!(out, "Cpus_allowed_list:\t{}", CpuList(task.cpus))?;
+    // There is one node of memory.
+    writeln!(out, "Mems_allowed:\t1\nMems_allowed_list:\t0")?;
     writeln!(out, "voluntary_ctxt_switches:\t{}", task.switches.0)?;
     writeln!(out, "nonvoluntary_ctxt_switches:\t{}", task.switches.1)
 }

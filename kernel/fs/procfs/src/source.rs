@@ -9,7 +9,7 @@ use core::net::SocketAddr;
 use fallible::NoMemory;
 use ipc::system_v::{MessageStatus, SegmentStatus, SemaphoreStatus};
 use security::{Capabilities, Credential};
-use vfs::{Clock, FileOperations, Location, MountLine, OpenFile};
+use vfs::{Clock, FileOperations, InodeId, Location, MountLine, OpenFile};
 
 /// A process, and no later one that happens to get the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +119,12 @@ pub trait ProcSource: Send + Sync {
     /// # Errors
     /// [`NoMemory`].
     fn message_queues(&self) -> Result<Vec<MessageStatus>, NoMemory>;
+
+    /// Locks of files that its processes hold.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    fn locks(&self) -> Result<Vec<LockLine>, NoMemory>;
 
     /// Its sets of semaphores.
     ///
@@ -338,6 +344,34 @@ pub trait Areas: Send + Sync {
     /// # Errors
     /// [`NoMemory`].
     fn lines(&self, from: u64, room: usize) -> Result<Vec<MapLine>, NoMemory>;
+}
+
+/// What a lock of a file goes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockKind {
+    /// A process, which has locked a range.
+    Process,
+    /// An open file, of which a range is locked.
+    OpenFile,
+    /// An open file, which is locked as a whole (`man 2 flock`).
+    Whole,
+}
+
+/// A lock of a file, as a line of `/proc/locks`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockLine {
+    /// What it goes with.
+    pub kind: LockKind,
+    /// Whether nobody else may have one.
+    pub exclusive: bool,
+    /// The process that has taken it.
+    pub pid: Pid,
+    /// The file.
+    pub file: InodeId,
+    /// The first byte.
+    pub first: u64,
+    /// The last byte; [`u64::MAX`] for all that will come.
+    pub last: u64,
 }
 
 /// One area of an address space.

@@ -1,12 +1,12 @@
 //! Files that tell of the system.
 
-use crate::source::{CpuTimes, System};
+use crate::source::{CpuTimes, LockKind, LockLine, ProcSource, System};
 use abi::{Nanos, PAGE_SIZE, Pages};
 use alloc::vec::Vec;
 use core::fmt::Write;
 use fallible::{NoMemory, Text, written};
 use security::CapabilitySet;
-use vfs::{MountFlags, MountLine};
+use vfs::{InodeId, MountFlags, MountLine};
 
 /// Clock ticks in a second, as programs are told by `sysconf(_SC_CLK_TCK)` and AT_CLKTCK.
 const TICKS_PER_SECOND: u64 = 100;
@@ -32,6 +32,8 @@ pub(crate) enum SystemFile {
     CpuInfo,
     FileSystems,
     LoadAverage,
+    /// Not of the system as a whole, but of its processes.
+    Locks,
     MemInfo,
     Stat,
     Uptime,
@@ -61,11 +63,12 @@ pub(crate) enum SystemFile {
 }
 
 /// The files of `/proc`.
-pub(crate) const ROOT_FILES: [(&str, SystemFile); 11] = [
+pub(crate) const ROOT_FILES: [(&str, SystemFile); 12] = [
     ("cmdline", SystemFile::CommandLine),
     ("cpuinfo", SystemFile::CpuInfo),
     ("filesystems", SystemFile::FileSystems),
     ("loadavg", SystemFile::LoadAverage),
+    ("locks", SystemFile::Locks),
     ("meminfo", SystemFile::MemInfo),
     ("modules", SystemFile::Modules),
     ("stat", SystemFile::Stat),
@@ -105,8 +108,40 @@ pub(crate) const RANDOM_FILES: [(&str, SystemFile); 2] =
     [("boot_id", SystemFile::BootId), ("uuid", SystemFile::Uuid)];
 
 /// The text of a file.
-pub(crate) fn text(file: SystemFile, system: &System) -> Result<Vec<u8>, NoMemory> {
-    written(|out| write(out, file, system))
+pub(crate) fn text(file: SystemFile, source: &dyn ProcSource) -> Result<Vec<u8>, NoMemory> {
+    if file == SystemFile::Locks {
+        let lines = source.locks()?;
+        return written(|out| {
+            let mut numbered = (1..).zip(&lines);
+            numbered.try_for_each(|(number, line)| lock_line(out, number, line))
+        });
+    }
+    let system = source.system()?;
+    written(|out| write(out, file, &system))
+}
+
+/// A line of `/proc/locks` (`man 5 proc`).
+fn lock_line(out: &mut Text, number: u32, line: &LockLine) -> core::fmt::Result {
+    let (kind, pid) = match line.kind {
+        LockKind::Process => ("POSIX ", i64::from(line.pid.0)),
+        LockKind::OpenFile => ("OFDLCK", -1),
+        LockKind::Whole => ("FLOCK ", i64::from(line.pid.0)),
+    };
+    let access = if line.exclusive { "WRITE" } else { "READ " };
+    let InodeId {
+        device,
+        number: inode,
+    } = line.file;
+    write!(out, "{number}: {kind} ADVISORY  {access} {pid} ")?;
+    write!(
+        out,
+        "{:02x}:{:02x}:{inode} {} ",
+        device.major, device.minor, line.first
+    )?;
+    match line.last {
+        u64::MAX => out.write_str("EOF\n"),
+        last => writeln!(out, "{last}"),
+    }
 }
 
 fn write(out: &mut Text, file: SystemFile, system: &System) -> core::fmt::Result {
@@ -142,7 +177,8 @@ fn write(out: &mut Text, file: SystemFile, system: &System) -> core::fmt::Result
         SystemFile::GroupsMax => out.write_str("65536\n"),
         SystemFile::BootId => uuid(out, system.boot_id),
         SystemFile::Uuid => uuid(out, system.random),
-        SystemFile::Modules => Ok(()),
+        // Locks are told of by `text`.
+        SystemFile::Modules | SystemFile::Locks => Ok(()),
         SystemFile::Swaps => out.write_str("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
         SystemFile::VmStat => memory_statistics(out, system),
         // Nothing is promised: a mapping costs what is touched of it.

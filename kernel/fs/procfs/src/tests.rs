@@ -240,6 +240,24 @@ impl ProcSource for Source {
     fn message_queues(&self) -> Result<Vec<MessageStatus>, NoMemory> {
         Ok(Vec::new())
     }
+    fn locks(&self) -> Result<Vec<LockLine>, NoMemory> {
+        let line = |kind, exclusive, first, last| LockLine {
+            kind,
+            exclusive,
+            pid: Pid(7),
+            file: InodeId {
+                device: DeviceNumber::new(8, 1),
+                number: 99,
+            },
+            first,
+            last,
+        };
+        Ok(vec![
+            line(LockKind::Process, true, 10, 19),
+            line(LockKind::OpenFile, false, 10, u64::MAX),
+            line(LockKind::Whole, false, 0, u64::MAX),
+        ])
+    }
     fn semaphores(&self) -> Result<Vec<SemaphoreStatus>, NoMemory> {
         Ok(Vec::new())
     }
@@ -579,6 +597,12 @@ fn procfs10_maps_are_read_in_any_order() {
 fn procfs04_files_of_the_system() {
     let world = world();
     assert_eq!(world.read("/proc/uptime").unwrap(), "61.23 6.90\n");
+    assert_eq!(
+        world.read("/proc/locks").unwrap(),
+        "1: POSIX  ADVISORY  WRITE 7 08:01:99 10 19\n\
+         2: OFDLCK ADVISORY  READ  -1 08:01:99 10 EOF\n\
+         3: FLOCK  ADVISORY  READ  7 08:01:99 0 EOF\n"
+    );
     assert_eq!(
         world.read("/proc/loadavg").unwrap(),
         "0.00 0.07 1.23 1/9 42\n"

@@ -171,13 +171,12 @@ impl Node {
         }
     }
 
-    /// Adds a name for a node that counts it already.
+    /// Adds a name for a node that counts it already. The times of the directory stay.
     pub(crate) fn add(&self, name: &[u8], node: Arc<Node>) -> Result<(), Errno> {
         let mut state = self.names()?;
         state.names.require_free(name)?;
         state.names.set(name, node.clone())?;
         state.count_subdirectory(&node, true);
-        state.touch(self.shared.clock.now());
         Ok(())
     }
 
@@ -400,6 +399,7 @@ impl Inode for Node {
         self.names()?.names.require_free(name)?;
         let node = Node::make(&self.shared, cx.credential.cid, new)?;
         self.add(name, node.clone())?;
+        self.state.lock().touch(self.shared.clock.now());
         Ok(node)
     }
 

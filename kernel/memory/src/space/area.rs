@@ -61,6 +61,26 @@ impl Mapping {
     }
 }
 
+bitflags! {
+    /// What a program has asked for an area beside its protection.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Traits: u8 {
+        /// It counts as locked (`man 2 mlock`). Nothing is ever paged out.
+        const LOCKED = 1;
+        /// A child finds nothing that it could access there (MADV_DONTFORK).
+        const NOT_INHERITED = 1 << 1;
+        /// A child finds zeros there (MADV_WIPEONFORK).
+        const WIPED = 1 << 2;
+        /// It is left out of core files (MADV_DONTDUMP).
+        const NOT_DUMPED = 1 << 3;
+    }
+}
+
+impl Traits {
+    /// Those on account of which a child does not get the pages.
+    pub(crate) const KEPT_BACK: Self = Self::NOT_INHERITED.union(Self::WIPED);
+}
+
 /// A range of an address space. Start and end are multiples of the page size.
 #[derive(Clone)]
 pub struct Area {
@@ -74,6 +94,8 @@ pub struct Area {
     pub maximum: Protection,
     /// What the pages are.
     pub mapping: Mapping,
+    /// What else the program wants of it.
+    pub traits: Traits,
     /// What `/proc/PID/maps` shows in the last column, when it is not derived from the mapping.
     pub name: Option<Arc<str>>,
 }
@@ -93,8 +115,30 @@ impl Area {
             protection: Protection::empty(),
             maximum: Protection::empty(),
             mapping: Mapping::Anonymous,
+            traits: Traits::empty(),
             name: None,
         }
+    }
+
+    /// What a child gets of it (`man 2 fork`): locks it has none.
+    pub(crate) fn inherited(&self) -> Self {
+        if self.traits.contains(Traits::NOT_INHERITED) {
+            return Self::inaccessible(self.start, self.end);
+        }
+        Self {
+            traits: self.traits - Traits::LOCKED,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it counts against RLIMIT_DATA.
+    pub(crate) fn is_data(&self) -> bool {
+        self.could_be_data() && self.protection.contains(Protection::WRITE)
+    }
+
+    /// Whether it would when it could be written.
+    pub(crate) fn could_be_data(&self) -> bool {
+        !matches!(self.mapping, Mapping::Shared(_) | Mapping::Stack)
     }
 
     /// The column of `/proc/PID/maps` that names the area; empty for plain anonymous memory.
@@ -137,6 +181,7 @@ impl Area {
         self.end == next.start
             && self.protection == next.protection
             && self.maximum == next.maximum
+            && self.traits == next.traits
             && same_name
             && same_mapping
     }

@@ -173,7 +173,7 @@ impl AddressSpace {
         let fits = matches!(area.mapping, Mapping::Stack)
             && area.end - start <= self.stack_limit
             && start >= below.max(self.layout.lowest)
-            && self.sums.size.saturating_add(grown) <= self.limit;
+            && self.sums.size.saturating_add(grown) <= self.limits.size.0;
         if !fits {
             return Err(FaultError::NoMapping);
         }

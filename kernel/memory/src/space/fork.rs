@@ -13,7 +13,7 @@
 use super::chunk::{self, Chunk, PAGES, SHIFT};
 use super::fault::translations_of;
 use super::map::covering;
-use super::{AddressSpace, Errno};
+use super::{AddressSpace, Errno, Traits};
 use crate::sorted::Full;
 use abi::PAGE_SHIFT;
 use abi::mmu::{PageNumber, Protection, Translations};
@@ -63,8 +63,7 @@ impl AddressSpace {
     #[must_use]
     pub fn begin_fork(&self, translations: Box<dyn Translations>) -> AddressSpace {
         let mut child = AddressSpace::new(self.owner, self.layout, translations);
-        child.sums = self.sums;
-        child.limit = self.limit;
+        child.limits = self.limits;
         child.stack_limit = self.stack_limit;
         (child.heap_start, child.heap_end) = (self.heap_start, self.heap_end);
         child.changes = self.changes;
@@ -77,7 +76,11 @@ impl AddressSpace {
         if missing > 0 {
             let from = child.areas.last_key().map_or(0, |last| last + 1);
             for (key, area) in self.areas.entries(from).take(most) {
-                child.areas.insert(key, area.clone())?;
+                let inherited = area.inherited();
+                let mut sums = child.sums;
+                sums.add(&inherited);
+                child.areas.insert(key, inherited)?;
+                child.sums = sums;
             }
         }
         Ok(missing <= most)
@@ -131,8 +134,9 @@ impl AddressSpace {
             } else {
                 0
             };
-            let copied = near & chunk.own & chunk.writable;
-            if let Some(copy) = chunk.share(self.owner, chunk.own | warm, copied) {
+            let given = !self.kept_back(key);
+            let copied = near & chunk.own & chunk.writable & given;
+            if let Some(copy) = chunk.share(self.owner, (chunk.own | warm) & given, copied) {
                 child.chunks.insert(key, copy)?;
             }
         }
@@ -140,6 +144,18 @@ impl AddressSpace {
         self.protect_shared_pages(child, &keys);
         child.install_warm(self, &keys, near, all_warm);
         Ok(next.map(|key| PageNumber(key << SHIFT)))
+    }
+
+    /// The slots of a chunk that a child does not get.
+    fn kept_back(&self, key: u64) -> u16 {
+        if self.sums.kept_back == 0 {
+            return 0;
+        }
+        let (first, last) = (key << SHIFT << PAGE_SHIFT, address_of((key + 1) << SHIFT));
+        covering(&self.areas, first, last)
+            .filter(|area| area.traits.intersects(Traits::KEPT_BACK))
+            .map(|area| chunk::window(key, &Self::page_range(area.start, area.end)))
+            .fold(0, |slots, window| slots | window)
     }
 
     /// Whether all that is translated is little enough to be translated for a child.

@@ -1,6 +1,6 @@
 //! Mapping, unmapping, protection, the heap's end, advice.
 
-use super::area::{Advice, Area, Fixed, MapRequest, Mapping, round_up};
+use super::area::{Advice, Area, Fixed, MapRequest, Mapping, Traits, round_up};
 use super::chunk::{self, Chunk, SHIFT};
 use super::{AddressSpace, MAX_AREAS};
 use crate::sorted::Sorted;
@@ -26,16 +26,23 @@ impl AddressSpace {
     pub fn map(&mut self, request: MapRequest) -> Result<u64, Errno> {
         let length = self.check_request(&request)?;
         let start = self.place(&request, length)?;
-        let area = Area {
+        let fixed = request.fixed;
+        let area = self.area_of(request, start, length);
+        self.put_area(area, fixed == Fixed::Replace)?;
+        Ok(start)
+    }
+
+    /// The area that a request makes.
+    fn area_of(&self, request: MapRequest, start: u64, length: u64) -> Area {
+        Area {
             start,
             end: start + length,
             protection: request.protection,
             maximum: request.maximum,
             mapping: request.mapping,
+            traits: self.future,
             name: request.name,
-        };
-        self.put_area(area, request.fixed == Fixed::Replace)?;
-        Ok(start)
+        }
     }
 
     /// What [`AddressSpace::map`] refuses whatever is mapped already; the length in whole pages.
@@ -66,7 +73,7 @@ impl AddressSpace {
     pub fn may_replace(&mut self, request: &MapRequest) -> Result<(), Errno> {
         let length = self.check_request(request)?;
         let start = self.place(request, length)?;
-        self.check_room(start, start + length, true)
+        self.check_room(&self.area_of(request.clone(), start, length), true)
     }
 
     /// The address at which `length` bytes go.
@@ -107,7 +114,7 @@ impl AddressSpace {
     /// Puts `area` where it says; what is there is unmapped when it may be replaced, and must not exist otherwise.
     pub(super) fn put_area(&mut self, area: Area, replace: bool) -> Result<(), Errno> {
         let (start, end) = (area.start, area.end);
-        self.check_room(start, end, replace)?;
+        self.check_room(&area, replace)?;
         if replace {
             self.cut(start)?;
             self.cut(end)?;
@@ -125,17 +132,18 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Whether the limit and the number of areas allow one more.
-    fn check_room(&self, start: u64, end: u64, replace: bool) -> Result<(), Errno> {
-        let pages = (end - start) >> PAGE_SHIFT;
-        let fits_without =
-            |hidden: u64| (self.sums.size - hidden).saturating_add(pages) <= self.limit;
-        let fits = fits_without(0) || replace && fits_without(self.covered(start, end));
+    /// Whether the limits and the number of areas allow one more.
+    fn check_room(&self, area: &Area, replace: bool) -> Result<(), Errno> {
         // Cutting an area in two at each end, and the new one.
-        if fits && self.areas.len() + 3 <= MAX_AREAS {
-            Ok(())
-        } else {
-            Err(Errno::ENOMEM)
+        if self.areas.len() + 3 > MAX_AREAS {
+            return Err(Errno::ENOMEM);
+        }
+        match self.sums.admit(area, [0, 0], &self.limits) {
+            Err(Errno::ENOMEM) if replace => {
+                let hidden = self.covered(area.start, area.end);
+                self.sums.admit(area, [hidden, 0], &self.limits)
+            }
+            answer => answer,
         }
     }
 
@@ -321,12 +329,7 @@ impl AddressSpace {
         {
             return Ok(());
         }
-        if self.areas.len() + 2 > MAX_AREAS {
-            return Err(Errno::ENOMEM);
-        }
-        self.cut(address)?;
-        self.cut(end)?;
-        self.changes += 1;
+        self.cut_out(address, end)?;
         let mut at = address;
         while at < end {
             let Some(area) = self.areas.get_mut(at) else {
@@ -338,6 +341,53 @@ impl AddressSpace {
             let pages = Self::page_range(area.start, area.end);
             at = area.end;
             self.reprotect(pages, before, protection);
+        }
+        self.join(address, end);
+        Ok(())
+    }
+
+    /// Cuts areas so that a range consists of whole ones, which are about to change.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    fn cut_out(&mut self, address: u64, end: u64) -> Result<(), Errno> {
+        if self.areas.len() + 2 > MAX_AREAS {
+            return Err(Errno::ENOMEM);
+        }
+        self.cut(address)?;
+        self.cut(end)?;
+        self.changes += 1;
+        Ok(())
+    }
+
+    /// Gives the areas of a range traits, and takes others from them.
+    ///
+    /// # Errors
+    /// EINVAL: an address that is not a multiple of the page size. ENOMEM: part of the range is not mapped, too many
+    /// areas, no memory. Nothing has changed then.
+    pub fn mark(
+        &mut self,
+        address: u64,
+        length: u64,
+        given: Traits,
+        taken: Traits,
+    ) -> Result<(), Errno> {
+        let length = self.may_protect(address, length, Protection::empty())?;
+        let end = address + length;
+        let marked = |area: &Area| (area.traits | given) - taken;
+        if self
+            .covering(address, end)
+            .all(|area| marked(area) == area.traits)
+        {
+            return Ok(());
+        }
+        self.cut_out(address, end)?;
+        let mut at = address;
+        while let Some(area) = self.areas.get_mut(at).filter(|_| at < end) {
+            self.sums.remove(area);
+            area.traits = marked(area);
+            self.sums.add(area);
+            at = area.end;
         }
         self.join(address, end);
         Ok(())
@@ -366,6 +416,16 @@ impl AddressSpace {
         let refuses = |area: &Area| !area.maximum.contains(protection);
         if self.covering(address, address + length).any(refuses) {
             return Err(Errno::EACCES);
+        }
+        let data = self.sums.data - self.sums.stack;
+        if protection.contains(Protection::WRITE)
+            && data.saturating_add(length >> PAGE_SHIFT) > self.limits.data.0
+        {
+            let becomes_data = |area: &Area| area.could_be_data() && !area.is_data();
+            let more = self.covered_where(address, address + length, becomes_data);
+            if more > 0 && data.saturating_add(more) > self.limits.data.0 {
+                return Err(Errno::ENOMEM);
+            }
         }
         Ok(length)
     }
@@ -453,6 +513,7 @@ impl AddressSpace {
                 protection,
                 maximum,
                 mapping: Mapping::Heap,
+                traits: self.future,
                 name: None,
             },
             false,
@@ -462,8 +523,8 @@ impl AddressSpace {
     /// Follows advice about a range (`man 2 madvise`).
     ///
     /// # Errors
-    /// EINVAL: an address that is not a multiple of the page size. ENOMEM: part of the range is not mapped (the
-    /// advice is followed for the rest, as on Linux).
+    /// EINVAL: an address that is not a multiple of the page size; giving up what is locked. ENOMEM: part of the range is
+    /// not mapped (the advice is followed for the rest, as on Linux).
     pub fn advise(&mut self, address: u64, length: u64, advice: Advice) -> Result<(), Errno> {
         let length = round_up(length).ok_or(Errno::EINVAL)?;
         if !aligned(address) {
@@ -476,6 +537,9 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         if advice == Advice::DontNeed {
+            if self.has_trait(address, length, Traits::LOCKED) {
+                return Err(Errno::EINVAL);
+            }
             self.zap(Self::page_range(address, address + length));
         }
         if self.is_covered(address, address + length) {
@@ -490,9 +554,22 @@ impl AddressSpace {
         covering(&self.areas, start, end)
     }
 
+    /// Whether an area of a range has one of some traits.
+    #[must_use]
+    pub fn has_trait(&self, address: u64, length: u64, traits: Traits) -> bool {
+        self.covering(address, address.saturating_add(length))
+            .any(|area| area.traits.intersects(traits))
+    }
+
     /// How many pages of a range areas cover.
     fn covered(&self, start: u64, end: u64) -> u64 {
+        self.covered_where(start, end, |_| true)
+    }
+
+    /// How many pages of a range such areas cover.
+    pub(super) fn covered_where(&self, start: u64, end: u64, such: impl Fn(&Area) -> bool) -> u64 {
         self.covering(start, end)
+            .filter(|area| such(area))
             .map(|area| (area.end.min(end) - area.start.max(start)) >> PAGE_SHIFT)
             .sum()
     }

@@ -19,6 +19,7 @@ mod chunk;
 mod copy;
 mod fault;
 mod fork;
+mod locked;
 mod map;
 mod place;
 mod remap;
@@ -26,7 +27,7 @@ mod residence;
 mod sums;
 
 pub use abi::mmu::Access;
-pub use area::{Advice, Area, Backing, Fixed, MapRequest, Mapping, RemapFlags};
+pub use area::{Advice, Area, Backing, Fixed, MapRequest, Mapping, RemapFlags, Traits};
 pub use fault::set_instruction_sync;
 pub use fork::ForkError;
 
@@ -103,6 +104,26 @@ impl Layout {
     }
 }
 
+/// How much a program may map (`man 2 getrlimit`), in whole pages; what is mapped beyond a limit stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// RLIMIT_AS: all areas.
+    pub size: Pages,
+    /// RLIMIT_DATA: areas that are private and can be written, but for stacks.
+    pub data: Pages,
+    /// RLIMIT_MEMLOCK: areas that are locked.
+    pub locked: Pages,
+}
+
+impl Limits {
+    /// No limits.
+    pub const NONE: Self = Self {
+        size: Pages(u64::MAX),
+        data: Pages(u64::MAX),
+        locked: Pages(u64::MAX),
+    };
+}
+
 /// Numbers for `/proc/PID/statm`, in pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
@@ -116,6 +137,10 @@ pub struct Statistics {
     pub text: Pages,
     /// Size of private writable areas, heap and stack.
     pub data: Pages,
+    /// Of these, the stacks.
+    pub stack: Pages,
+    /// Size of the areas that are locked.
+    pub locked: Pages,
 }
 
 /// One process's memory.
@@ -131,7 +156,9 @@ pub struct AddressSpace {
     sums: Sums,
     /// Grows with every change of the areas.
     changes: u64,
-    limit: u64,
+    limits: Limits,
+    /// What areas have that are mapped from now on (MCL_FUTURE).
+    future: Traits,
     stack_limit: u64,
     heap_start: u64,
     heap_end: u64,
@@ -151,7 +178,8 @@ impl AddressSpace {
             holes: Holes::below(layout.mappings_below),
             sums: Sums::default(),
             changes: 0,
-            limit: u64::MAX,
+            limits: Limits::NONE,
+            future: Traits::empty(),
             stack_limit: 8 << 20,
             heap_start: 0,
             heap_end: 0,
@@ -236,6 +264,8 @@ impl AddressSpace {
             size: self.size(),
             text: Pages(self.sums.text),
             data: Pages(self.sums.data),
+            stack: Pages(self.sums.stack),
+            locked: Pages(self.sums.locked),
             ..Statistics::default()
         };
         for (_, chunk) in self.chunks.iter() {
@@ -279,9 +309,9 @@ impl AddressSpace {
             .is_some()
     }
 
-    /// RLIMIT_AS (`man 2 getrlimit`) in whole pages; what is mapped beyond it stays.
-    pub fn set_limit(&mut self, limit: Pages) {
-        self.limit = limit.0;
+    /// Sets how much may be mapped from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// RLIMIT_STACK in bytes: how far the stack may grow; 8 MiB at first.

@@ -249,10 +249,8 @@ impl AddressSpace {
 
     /// Puts the area at its new place; the `leaving` bytes at the old one do not count against the limit.
     fn put_moved(&mut self, moved: Area, leaving: u64) -> Result<(), Errno> {
-        let pages = moved.pages();
-        if (self.sums.size - (leaving >> PAGE_SHIFT)).saturating_add(pages) > self.limit {
-            return Err(Errno::ENOMEM);
-        }
+        let hidden = leaving >> PAGE_SHIFT;
+        self.sums.admit(&moved, [hidden, hidden], &self.limits)?;
         let mut sums = self.sums;
         sums.add(&moved);
         self.areas.insert(moved.start, moved)?;

@@ -1,7 +1,8 @@
 use super::*;
 use crate::world::{AGAIN, Open, Thread, at, metadata, now, tcp};
 use abi::linux::{
-    IPPROTO_TCP, SO_LINGER, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SOL_SOCKET, TCP_NODELAY,
+    IPPROTO_TCP, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SOL_SOCKET,
+    TCP_NODELAY,
 };
 use proptest::prelude::*;
 use std::vec::Vec;
@@ -367,7 +368,9 @@ fn who_finds_no_room_is_woken_when_a_third_is_free_and_not_before() {
     let bytes = std::vec![7; all + 1];
     assert_eq!(client.send(&bytes), Ok(all));
     let thread = Thread::new();
-    let blocked = thread.run(false, |cx| client.0.send(cx, &mut SliceSource::new(b"x")));
+    let blocked = thread.run(false, |cx| {
+        client.0.send(cx, &mut SliceSource::new(b"x"), false)
+    });
     assert_eq!(blocked, Err(Stop::Park));
     assert!(!ready(&client).contains(PollEvents::OUT));
     server.receive(all / 4).unwrap();
@@ -524,4 +527,53 @@ proptest! {
         drop((server, clients, accepted));
         prop_assert!(nothing_left(&stack));
     }
+}
+
+#[test]
+fn the_urgent_byte_is_received_by_itself_and_nothing_across_it() {
+    let stack = stack();
+    let (client, server) = pair(&stack);
+    let none = Err(Errno::EINVAL.into());
+    let marked = || server.0.end().is_some_and(End::is_at_mark);
+    let urgent = || ready(&server).contains(PollEvents::PRI);
+    assert_eq!(server.receive_urgent(false), none);
+    assert_eq!(client.send_urgent(b"abc"), Ok(3));
+    assert_eq!(client.send(b"def"), Ok(3));
+    assert!(urgent() && !marked());
+    assert_eq!(server.0.end().map(End::waiting), Some(2));
+    assert_eq!(server.receive_urgent(true), Ok(b'c'));
+    assert_eq!(server.receive_urgent(false), Ok(b'c'));
+    assert_eq!(server.receive_urgent(false), none);
+    assert!(!urgent());
+    assert_eq!(server.receive(9), Ok(b"ab".to_vec()));
+    assert!(marked());
+    assert_eq!(server.receive(2), Ok(b"de".to_vec()));
+    assert!(!marked());
+    assert_eq!(server.receive(9), Ok(b"f".to_vec()));
+    // Whoever does not ask for it loses it.
+    assert_eq!(client.send_urgent(b"x"), Ok(1));
+    assert!(urgent() && marked() && !ready(&server).contains(PollEvents::IN));
+    assert_eq!(server.receive(9), Err(AGAIN));
+    assert_eq!(server.receive_urgent(false), none);
+    // The next one makes it ordinary, unless it would have been the next to be received.
+    assert_eq!(client.send_urgent(b"pq"), Ok(2));
+    assert_eq!(client.send_urgent(b"r"), Ok(1));
+    assert_eq!(server.receive(9), Ok(b"pq".to_vec()));
+    assert_eq!(client.send_urgent(b"s"), Ok(1));
+    assert_eq!(server.receive_urgent(false), Ok(b's'));
+    assert_eq!(server.receive(9), Err(AGAIN));
+}
+
+#[test]
+fn in_line_the_urgent_byte_is_one_like_others_behind_a_mark() {
+    let stack = stack();
+    let (client, server) = pair(&stack);
+    set(&server, SO_OOBINLINE, 1);
+    assert_eq!(client.send_urgent(b"abc"), Ok(3));
+    assert_eq!(client.send(b"d"), Ok(1));
+    assert_eq!(server.receive_urgent(false), Err(Errno::EINVAL.into()));
+    assert_eq!(server.receive(9), Ok(b"ab".to_vec()));
+    assert!(server.0.end().is_some_and(End::is_at_mark));
+    assert_eq!(server.receive(9), Ok(b"cd".to_vec()));
+    assert!(!server.0.end().is_some_and(End::is_at_mark));
 }

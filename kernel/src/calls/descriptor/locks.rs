@@ -1,10 +1,11 @@
-//! Advisory locks: of ranges by process (`man 2 fcntl`, "Advisory record locking") and of files by open file
-//! (`man 2 flock`). The two kinds do not see each other.
+//! Advisory locks: of ranges by process or by open file (`man 2 fcntl`, "Advisory record locking", "Open file description
+//! locks"), and of files by open file (`man 2 flock`). Those of ranges and those of files do not see each other.
 //!
 //! A holder is known by what it is freed with, its table of descriptors or its open file, and only weakly: a lock
 //! whose holder is gone is free. Whoever waits runs its call again after every change, and after [`freed`],
-//! which is called when open files have been dropped other than by `close`. Deadlocks among those that wait are
-//! not looked for; a signal ends the wait.
+//! which is called when open files have been dropped other than by `close`. A process that would wait for one that waits,
+//! perhaps by way of others, for itself is told so (EDEADLK); of several threads that wait the last counts. A signal ends
+//! the wait.
 //!
 //! Lock: one for each kind, of rank [`Rank::OpenFile`]; waiters enrol and are woken under it.
 
@@ -17,6 +18,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use fallible::{Map, NoMemory};
 use process::VPid;
+use procfs::{LockKind, LockLine};
 use sync::{Rank, SpinLock};
 use vfs::{Access, FileTable, InodeId, OpenFile, Whence};
 use wait::{WaitQueue, Waiter};
@@ -38,12 +40,28 @@ static WHOLE: Table = Table::new();
 
 /// What a lock goes with.
 #[derive(Clone)]
-enum Holder {
+pub(super) enum Holder {
     Process(Weak<SpinLock<FileTable>>),
     Opened(Weak<OpenFile>),
 }
 
 impl Holder {
+    pub(super) fn process(files: &Files) -> Self {
+        Holder::Process(Arc::downgrade(files))
+    }
+
+    pub(super) fn opened(file: &Arc<OpenFile>) -> Self {
+        Holder::Opened(Arc::downgrade(file))
+    }
+
+    /// What tells a process from all others; nothing for an open file, which does not wait.
+    fn key(&self) -> Option<u64> {
+        match self {
+            Holder::Process(files) => Some(files.as_ptr().addr() as u64),
+            Holder::Opened(_) => None,
+        }
+    }
+
     fn is_gone(&self) -> bool {
         match self {
             Holder::Process(files) => files.strong_count() == 0,
@@ -197,27 +215,80 @@ impl Locked {
     }
 }
 
-struct Table(SpinLock<Map<InodeId, Locked>>);
+#[derive(Default)]
+struct Locks {
+    files: Map<InodeId, Locked>,
+    /// What processes have waited for last, by [`Holder::key`]: it counts while one enrolled with the key waits there.
+    awaited: Map<u64, (InodeId, Lock)>,
+}
+
+impl Locks {
+    /// Whether a process would wait for itself if it waited for `blocker`.
+    fn closes_circle(&mut self, process: &Holder, mut blocker: Holder) -> bool {
+        /// Longer ways are not followed (as on Linux).
+        const LONGEST: usize = 10;
+        for _ in 0..LONGEST {
+            if blocker == *process {
+                return true;
+            }
+            let Some(key) = blocker.key() else {
+                return false;
+            };
+            let Some((file, wanted)) = self.awaited.get(&key).cloned() else {
+                return false;
+            };
+            let Some(locked) = self.files.get_mut(&file) else {
+                return false;
+            };
+            if locked.waiting.count(key) == 0 {
+                return false;
+            }
+            match locked.conflict(&wanted) {
+                Some(next) => blocker = next.holder.clone(),
+                None => return false,
+            }
+        }
+        false
+    }
+}
+
+struct Table(SpinLock<Locks>);
 
 impl Table {
     const fn new() -> Self {
-        Self(SpinLock::new(Rank::OpenFile, Map::new()))
+        let locks = Locks {
+            files: Map::new(),
+            awaited: Map::new(),
+        };
+        Self(SpinLock::new(Rank::OpenFile, locks))
     }
 
     /// The first lock that is in the way.
     fn test(&self, file: InodeId, wanted: &Lock) -> Option<Lock> {
-        self.0.lock().get_mut(&file)?.conflict(wanted).cloned()
+        let mut table = self.0.lock();
+        table.files.get_mut(&file)?.conflict(wanted).cloned()
     }
 
     /// Takes a lock, or enrols the waiter, if there is one, and parks.
     fn acquire(&self, file: InodeId, wanted: Lock, waiter: Option<&Waiter>) -> Result<(), Outcome> {
         let mut table = self.0.lock();
-        let locked = table.get_or_insert_with(file, Locked::default)?;
-        if locked.conflict(&wanted).is_some() {
+        let locked = table.files.get_or_insert_with(file, Locked::default)?;
+        if let Some(other) = locked.conflict(&wanted) {
             let Some(waiter) = waiter else {
                 return Err(Errno::EAGAIN.into());
             };
-            locked.waiting.enrol(waiter);
+            let Some(key) = wanted.holder.key() else {
+                locked.waiting.enrol(waiter);
+                return Err(Outcome::Park(Wait::retry()));
+            };
+            let blocker = other.holder.clone();
+            if table.closes_circle(&wanted.holder, blocker) {
+                return Err(Errno::EDEADLK.into());
+            }
+            table.awaited.insert(key, (file, wanted))?;
+            if let Some(locked) = table.files.get_mut(&file) {
+                locked.waiting.enrol_keyed(waiter, key);
+            }
             return Err(Outcome::Park(Wait::retry()));
         }
         if locked.locks.len() >= RANGES {
@@ -234,21 +305,23 @@ impl Table {
     /// # Errors
     /// [`NoMemory`] when something would be left on both sides of it; never for [`Range::WHOLE`].
     fn release(&self, file: InodeId, holder: &Holder, range: Range) -> Result<(), NoMemory> {
-        let mut table = self.0.lock();
-        let Some(locked) = table.get_mut(&file) else {
+        let files = &mut self.0.lock().files;
+        let Some(locked) = files.get_mut(&file) else {
             return Ok(());
         };
         locked.release(holder, range)?;
         locked.waiting.wake_all();
         if locked.locks.is_empty() {
-            table.remove(&file);
+            files.remove(&file);
         }
         Ok(())
     }
 
     /// Forgets locks of holders that are gone and lets everybody look who waits for one of them.
     fn sweep(&self) {
-        self.0.lock().retain(|_, locked| {
+        let mut table = self.0.lock();
+        table.awaited.retain(|_, (_, lock)| !lock.holder.is_gone());
+        table.files.retain(|_, locked| {
             let before = locked.locks.len();
             locked.locks.retain(|lock| !lock.holder.is_gone());
             if locked.locks.len() < before {
@@ -257,6 +330,43 @@ impl Table {
             !locked.locks.is_empty()
         });
     }
+}
+
+/// Most locks of each kind that [`lines`] tells of.
+const LINES: usize = 512;
+
+/// The locks that were taken by processes which those of a partition see (`/proc/locks`), not more than some of each kind.
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn lines(cid: Cid) -> Result<Vec<LockLine>, NoMemory> {
+    let mut lines = fallible::list(2 * LINES)?;
+    for (table, whole) in [(&RECORDS, false), (&WHOLE, true)] {
+        let table = table.0.lock();
+        let all = table
+            .files
+            .iter()
+            .flat_map(|(file, locked)| locked.locks.iter().map(move |lock| (*file, lock)));
+        let held = all.filter(|(_, lock)| !lock.holder.is_gone());
+        let seen = held.filter_map(|(file, lock)| {
+            let pid = Some(lock.name.seen_from(cid)).filter(|pid| *pid != 0)?;
+            let kind = match &lock.holder {
+                _ if whole => LockKind::Whole,
+                Holder::Process(_) => LockKind::Process,
+                Holder::Opened(_) => LockKind::OpenFile,
+            };
+            Some(LockLine {
+                kind,
+                exclusive: lock.exclusive,
+                pid: Pid(pid),
+                file,
+                first: lock.range.first,
+                last: lock.range.last,
+            })
+        });
+        lines.extend(seen.take(LINES));
+    }
+    Ok(lines)
 }
 
 /// Open files have been dropped, with a process or by `execve`: their locks are free, those of the process too.
@@ -273,14 +383,16 @@ pub fn freed() {
 pub fn closed(files: &Files, file: Arc<OpenFile>) {
     let id = file.location().map(|location| location.inode().id());
     if let Some(id) = id {
-        let process = Holder::Process(Arc::downgrade(files));
+        let process = Holder::process(files);
         // Nothing is left over that memory would be needed for.
         RECORDS.release(id, &process, Range::WHOLE).ok();
     }
-    let holder = Holder::Opened(Arc::downgrade(&file));
+    let holder = Holder::opened(&file);
     drop(file);
     if let Some(id) = id.filter(|_| holder.is_gone()) {
-        WHOLE.release(id, &holder, Range::WHOLE).ok();
+        for table in [&RECORDS, &WHOLE] {
+            table.release(id, &holder, Range::WHOLE).ok();
+        }
     }
 }
 
@@ -326,24 +438,33 @@ fn decode(call: &Call<'_>, file: &OpenFile) -> Result<(Flock, Range), Outcome> {
     Ok((flock, Range { first, last }))
 }
 
-fn record(call: &Call<'_>, files: &Files, range: Range, kind: u16) -> Lock {
-    let holder = Holder::Process(Arc::downgrade(files));
-    Lock {
+/// The structure of a record lock, with the lock that it means; none is held when it is told to be given up.
+///
+/// # Errors
+/// EINVAL, EFAULT, EOVERFLOW.
+fn record(call: &Call<'_>, file: &OpenFile, holder: Holder) -> Result<(Flock, Lock), Outcome> {
+    let (flock, range) = decode(call, file)?;
+    // Nobody in particular holds what goes with an open file.
+    if matches!(holder, Holder::Opened(_)) && flock.pid != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let lock = Lock {
         holder,
         name: Name::of(call),
         range,
-        exclusive: kind == F_WRLCK,
-    }
+        exclusive: flock.kind == F_WRLCK,
+    };
+    Ok((flock, lock))
 }
 
-/// `fcntl(F_GETLK)`.
-pub(super) fn test(call: &Call<'_>, files: &Files, file: &OpenFile) -> Called {
+/// `fcntl(F_GETLK)`, `fcntl(F_OFD_GETLK)`.
+pub(super) fn test(call: &Call<'_>, file: &OpenFile, holder: Holder) -> Called {
     let id = identify(file)?;
-    let (mut flock, range) = decode(call, file)?;
+    let (mut flock, wanted) = record(call, file, holder)?;
     if flock.kind > F_WRLCK {
         return Err(Errno::EINVAL.into());
     }
-    match RECORDS.test(id, &record(call, files, range, flock.kind)) {
+    match RECORDS.test(id, &wanted) {
         None => flock.kind = F_UNLCK,
         Some(other) => {
             let Range { first, last } = other.range;
@@ -355,20 +476,23 @@ pub(super) fn test(call: &Call<'_>, files: &Files, file: &OpenFile) -> Called {
             } else {
                 (last - first + 1).cast_signed()
             };
-            flock.pid = other.name.seen_from(call.cid()).cast_signed();
+            flock.pid = match other.holder {
+                Holder::Process(_) => other.name.seen_from(call.cid()).cast_signed(),
+                Holder::Opened(_) => -1,
+            };
         }
     }
     call.user.write(call.argument(2), &flock.encode())?;
     Ok(0)
 }
 
-/// `fcntl(F_SETLK)`, `fcntl(F_SETLKW)`.
-pub(super) fn set(call: &Call<'_>, files: &Files, file: &OpenFile, waits: bool) -> Called {
+/// `fcntl(F_SETLK)`, `fcntl(F_SETLKW)`, and those of open files.
+pub(super) fn set(call: &Call<'_>, file: &OpenFile, holder: Holder, waits: bool) -> Called {
     let id = identify(file)?;
-    let (flock, range) = decode(call, file)?;
+    let (flock, wanted) = record(call, file, holder)?;
     let needed = match flock.kind {
         F_UNLCK => {
-            RECORDS.release(id, &Holder::Process(Arc::downgrade(files)), range)?;
+            RECORDS.release(id, &wanted.holder, wanted.range)?;
             return Ok(0);
         }
         F_RDLCK => Access::READ,
@@ -379,7 +503,7 @@ pub(super) fn set(call: &Call<'_>, files: &Files, file: &OpenFile, waits: bool) 
         return Err(Errno::EBADF.into());
     }
     let waiter = waits.then(|| call.waiter());
-    RECORDS.acquire(id, record(call, files, range, flock.kind), waiter)?;
+    RECORDS.acquire(id, wanted, waiter)?;
     Ok(0)
 }
 
@@ -391,7 +515,7 @@ pub(super) fn flock(call: &Call<'_>, file: &Arc<OpenFile>) -> Called {
     const UNLOCK: u64 = 8;
     let id = identify(file)?;
     let operation = call.argument(1) & 0xffff_ffff;
-    let holder = Holder::Opened(Arc::downgrade(file));
+    let holder = Holder::opened(file);
     match operation & !NONBLOCKING {
         UNLOCK => WHOLE.release(id, &holder, Range::WHOLE)?,
         kind @ (SHARED | EXCLUSIVE) => {

@@ -126,9 +126,10 @@ impl<'a> Carrier<'a> {
         cx: &IoContext<'_>,
         source: &mut dyn Source,
         with: &mut Ancillary,
+        urgent: bool,
     ) -> Attempt<usize> {
         match self {
-            Self::Tcp(socket) => socket.send(cx, source),
+            Self::Tcp(socket) => socket.send(cx, source, urgent),
             Self::End(end) => end.send_with(cx, source, with),
             Self::Datagram(socket, to) => socket.send(cx, to.as_ref(), source, with),
             Self::Udp(socket, to) => socket.send(*to, source),
@@ -425,6 +426,9 @@ fn receive_message(call: &mut Call<'_>, file: &OpenFile, address: u64, flags: u6
     let mut with = With::default();
     let called = receive(call, file, &carrier, &segments, flags, &mut with);
     let mut found = flags & MessageFlags::CMSG_CLOEXEC;
+    if called.is_ok() {
+        found |= flags & MessageFlags::OOB;
+    }
     found.set(
         MessageFlags::TRUNC,
         called.is_ok_and(|received| received.count < received.length),
@@ -495,7 +499,7 @@ fn is_nonblocking(call: &Call<'_>, file: &OpenFile, flags: MessageFlags) -> bool
 ///
 /// # Errors
 /// EPIPE, with SIGPIPE unless MSG_NOSIGNAL is given or the socket is one of datagrams; EMSGSIZE, ECONNREFUSED,
-/// ENOTCONN, ECONNRESET, EAGAIN, EFAULT, ENOMEM; EOPNOTSUPP for MSG_OOB.
+/// ENOTCONN, ECONNRESET, EAGAIN, EFAULT, ENOMEM; EOPNOTSUPP for MSG_OOB but on a connection of the network.
 fn send(
     call: &mut Call<'_>,
     file: &OpenFile,
@@ -504,7 +508,8 @@ fn send(
     flags: MessageFlags,
     mut with: Ancillary,
 ) -> Called {
-    if flags.contains(MessageFlags::OOB) {
+    let urgent = flags.contains(MessageFlags::OOB);
+    if urgent && !matches!(end, Carrier::Tcp(_)) {
         return Err(Errno::EOPNOTSUPP.into());
     }
     let record = end.kind().keeps_records();
@@ -534,7 +539,8 @@ fn send(
             nonblocking: is_nonblocking(call, file, flags),
             ..call.io()
         };
-        match end.send(&cx, &mut source, &mut with) {
+        let last = done + source.rest() >= total;
+        match end.send(&cx, &mut source, &mut with, urgent && last) {
             Ok(count) => done += count,
             Err(stop) => {
                 let silent = flags.contains(MessageFlags::NOSIGNAL) || !end.kind().is_connected();
@@ -557,7 +563,7 @@ fn send(
 /// Receives into `segments`: a record, or of a stream what is there, with MSG_WAITALL until they are full.
 ///
 /// # Errors
-/// ECONNRESET, EAGAIN, EFAULT, ENOMEM; EOPNOTSUPP for MSG_OOB.
+/// ECONNRESET, EAGAIN, EFAULT, ENOMEM; EINVAL for MSG_OOB without an urgent byte, EOPNOTSUPP where there never is one.
 fn receive(
     call: &mut Call<'_>,
     file: &OpenFile,
@@ -567,7 +573,7 @@ fn receive(
     with: &mut With,
 ) -> Result<Received, Outcome> {
     if flags.contains(MessageFlags::OOB) {
-        return Err(Errno::EOPNOTSUPP.into());
+        return receive_urgent(call, end, segments, flags);
     }
     let peek = flags.contains(MessageFlags::PEEK);
     let at_once = peek || end.kind().keeps_records();
@@ -627,6 +633,20 @@ fn receive(
             return cut(call, done).map(|count| whole(count as usize));
         }
     }
+}
+
+/// Receives the urgent byte of a connection.
+fn receive_urgent(
+    call: &mut Call<'_>,
+    end: &Carrier<'_>,
+    segments: &[Segment],
+    flags: MessageFlags,
+) -> Result<Received, Outcome> {
+    let Carrier::Tcp(socket) = end else {
+        return Err(Errno::EOPNOTSUPP.into());
+    };
+    let mut sink = UserBuffer::new(&call.user, segments, 0, 1, MemoryAccess::Write)?;
+    Ok(socket.receive_urgent(&mut sink, flags.contains(MessageFlags::PEEK))?)
 }
 
 /// A sink that keeps nothing.

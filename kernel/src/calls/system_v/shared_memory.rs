@@ -2,7 +2,7 @@
 
 use super::{command, create, ownership, permission, visit};
 use crate::calls::Call;
-use crate::calls::memory::{check_commitment, limit, thin};
+use crate::calls::memory::{check_commitment, limits_of, thin};
 use crate::outcome::Called;
 use crate::user::Segment as UserSegment;
 use abi::linux::{
@@ -88,17 +88,17 @@ pub(super) fn attach(call: &mut Call<'_>, id: u64, address: u64, flags: u64) -> 
         mapping: Mapping::Shared(Backing { source, first: 0 }),
         name: Some(fallible::arc_str(&name)?),
     };
-    let limit = limit(call);
+    let limits = limits_of(call);
     if replaces {
         let mut space = call.user.space()?.lock();
-        space.set_limit(limit);
+        space.set_limits(limits);
         space.may_replace(&request)?;
         drop(space);
         thin(call, address, length)?;
     }
     let attached = {
         let mut space = call.user.space()?.lock();
-        space.set_limit(limit);
+        space.set_limits(limits);
         space.map(request)
     };
     let attached = attached.map_err(|errno| match errno {

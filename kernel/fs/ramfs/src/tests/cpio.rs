@@ -126,6 +126,8 @@ fn ramfs08_an_archive_is_unpacked() {
         b"busybox"
     );
     assert_eq!(about("etc/deep").st_mode(), 0o040755);
+    // What was put into it later does not count.
+    assert_eq!(about("bin").modified.seconds, 1000);
     assert_eq!(
         read(&find(&fs, "etc/deep/er/file").unwrap(), 0, 10),
         b"text"
