@@ -103,10 +103,13 @@ impl<'a> Running<'a> {
         if favoured {
             frames::set_grace(process.cid(), true);
         }
-        if let Some(call) = self.parked_call() {
-            self.resume_call(call);
+        let mut turn = match self.parked_call() {
+            Some(call) => self.resume_parked(call),
+            None => Turn::On,
+        };
+        while turn == Turn::On {
+            turn = self.turn();
         }
-        while self.turn() == Turn::On {}
         if favoured {
             frames::set_grace(process.cid(), false);
         }
@@ -174,6 +177,24 @@ impl<'a> Running<'a> {
                 done => self.complete(done),
             },
             Resumption::Retry => self.set_call(Some(PendingCall { wait: None, ..call })),
+        }
+    }
+
+    /// Goes on with the call that the thread was parked in. A signal may have come with what the call waits for, as SIGCHLD
+    /// comes with the end of a child: then the call looks first, and fails with EINTR only when it would wait again.
+    fn resume_parked(&mut self, call: PendingCall) -> Turn {
+        self.resume_call(call);
+        let looks = call
+            .wait
+            .is_some_and(|wait| wait.completion == Completion::Retry);
+        let again = self.body.as_ref().and_then(|body| body.call);
+        match again {
+            Some(again)
+                if looks && signals::are_due(&self.thread) && !self.thread.process.is_ending() =>
+            {
+                self.call(again)
+            }
+            _ => Turn::On,
         }
     }
 

@@ -249,6 +249,12 @@ pub fn act(thread: &Thread, info: SigInfo) -> Option<Delivery> {
     signal::act(&mut thread.signals.lock(), &mut shared, info, || orphaned)
 }
 
+/// Whether a signal would be delivered to a thread now.
+pub fn are_due(thread: &Thread) -> bool {
+    let shared = thread.process.signals.lock();
+    !thread.signals.lock().deliverable(&shared).is_empty()
+}
+
 /// Whether SIGKILL is pending for a thread.
 pub fn is_killed(thread: &Thread) -> bool {
     let shared = thread.process.signals.lock();

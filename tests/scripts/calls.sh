@@ -59,6 +59,14 @@ check SIGNAL0012 'sigtimedwait takes a signal or times out' <<'END'
 $T/signals wait-for
 END
 
+check SIGNAL0100 'what sigtimedwait waits for comes to it before its handler' <<'END'
+$T/signals wait-before-handler
+END
+
+check SIGNAL0101 'a signal that comes with what a call waits for leaves it to the call' <<'END'
+$T/signals wait-with-handler
+END
+
 check SIGNAL0013 'an interval timer fires again and again, never early' <<'END'
 $T/signals interval
 END

@@ -82,3 +82,7 @@ END
 check IPC0090 '/proc/sysvipc lists the objects of the partition that have keys' <<'END'
 $T/system_v listed
 END
+
+check IPC0100 'who waits for a semaphore to be 0 goes on when it has been, whatever comes after' <<'END'
+$T/system_v semaphore-gate
+END

@@ -234,6 +234,14 @@ impl ThreadSignals {
         self.saved_mask.get_or_insert(before);
     }
 
+    /// Holds back the handlers of `wanted`, so that the call that waits for these signals gets them.
+    pub fn suspend_handlers(&mut self, process: &ProcessSignals, wanted: SignalSet) {
+        let handled = process.actions.handled().intersection(wanted);
+        if !handled.difference(self.mask).is_empty() {
+            self.suspend_mask(self.mask.union(handled));
+        }
+    }
+
     /// Puts back what [`ThreadSignals::suspend_mask`] replaced, when the call ends without a handler.
     pub fn restore_mask(&mut self) {
         if let Some(saved) = self.saved_mask.take() {

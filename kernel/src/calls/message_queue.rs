@@ -224,7 +224,7 @@ pub fn mq_timedreceive(call: &mut Call<'_>) -> Called {
     }
 }
 
-/// `man 2 mq_notify`. What a thread is started by needs sockets of another family: EINVAL.
+/// `man 2 mq_notify`. What a thread is started by needs sockets of another family: EINVAL. Signal 0 is no signal.
 ///
 /// # Errors
 /// EBADF, EINVAL, EBUSY, EFAULT.
@@ -242,8 +242,13 @@ pub fn mq_notify(call: &mut Call<'_>) -> Called {
         SIGEV_NONE => None,
         SIGEV_SIGNAL => {
             let number = u64::try_from(event.signo).map_err(|_| Errno::EINVAL)?;
-            let signal = SignalNumber::new(number).map_err(|_| Errno::EINVAL)?;
-            Some((signal, event.value))
+            match number {
+                0 => None,
+                _ => {
+                    let signal = SignalNumber::new(number).map_err(|_| Errno::EINVAL)?;
+                    Some((signal, event.value))
+                }
+            }
         }
         _ => return Err(Errno::EINVAL.into()),
     };

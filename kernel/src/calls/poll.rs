@@ -7,6 +7,7 @@
 use super::Call;
 use crate::dispatch::one_of_many;
 use crate::outcome::{Called, Outcome};
+use crate::signals;
 use crate::system::system;
 use abi::linux::{PollFd, Resource, SignalSet, Timespec, Timeval, check_set_size};
 use abi::{Errno, Nanos, Ticks};
@@ -141,7 +142,7 @@ pub(super) fn with_mask<'a>(
     let Some(mask) = mask else { return run(call) };
     call.thread.signals.lock().suspend_mask(mask);
     let mut called = run(call);
-    if matches!(called, Err(Outcome::Park(_)) | Ok(0)) && has_signal(call) {
+    if matches!(called, Err(Outcome::Park(_)) | Ok(0)) && signals::are_due(call.thread) {
         // The mask lets one through that was pending before: it comes before the wait and before the timeout.
         call.thread.call_attention();
         called = Err(Outcome::Again);
@@ -150,12 +151,6 @@ pub(super) fn with_mask<'a>(
         call.thread.signals.lock().restore_mask();
     }
     called
-}
-
-/// Whether a signal would be delivered now.
-fn has_signal(call: &Call<'_>) -> bool {
-    let shared = call.process().signals.lock();
-    !call.thread.signals.lock().deliverable(&shared).is_empty()
 }
 
 /// What is looked at and what is wanted of it; `None` for a descriptor that is not open.

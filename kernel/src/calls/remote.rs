@@ -150,7 +150,15 @@ pub fn kcmp(call: &mut Call<'_>) -> Called {
         FILES => Arc::ptr_eq(&one.files()?, &other.files()?),
         FS => Arc::ptr_eq(&one.place()?, &other.place()?),
         // The threads of a process share them, and nobody else does.
-        SIGHAND | SYSVSEM => Arc::ptr_eq(&one, &other),
+        SIGHAND => Arc::ptr_eq(&one, &other),
+        // Nor these; but none are as good as none.
+        SYSVSEM => {
+            let has_none = |process: &Process| {
+                let semaphores = &process.environment().system_v.semaphores;
+                !semaphores.has_undo(process.serial)
+            };
+            Arc::ptr_eq(&one, &other) || has_none(&one) && has_none(&other)
+        }
         _ => return Err(Errno::EINVAL.into()),
     };
     Ok(if same { 0 } else { UNEQUAL })

@@ -316,8 +316,9 @@ pub fn pause(call: &mut Call<'_>) -> Called {
     Err(Outcome::Park(Wait::retry()))
 }
 
-/// `man 2 sigtimedwait`.
+/// `man 2 sigtimedwait`. While it waits, no handler takes away what it waits for, though it be unblocked.
 pub fn sigtimedwait(call: &mut Call<'_>) -> Called {
+    call.thread.signals.lock().restore_mask();
     check_set_size(call.argument(3))?;
     let wanted = SignalSet(call.user.u64(call.argument(0))?).difference(SignalSet::UNBLOCKABLE);
     let (info, timeout) = (call.argument(1), call.argument(2));
@@ -335,15 +336,21 @@ pub fn sigtimedwait(call: &mut Call<'_>) -> Called {
         call.user.gather(segment, abi::mmu::Access::Write)?;
     }
     call.waiter();
+    let until = call.deadline(span);
+    let late = until.is_some_and(|until| until <= arch::time::now());
     let found = {
         let mut shared = call.process().signals.lock();
-        call.thread
-            .signals
-            .lock()
-            .pending
-            .take(wanted)
-            .or_else(|| shared.pending.take(wanted))
+        let mut own = call.thread.signals.lock();
+        let found = own.await_signal(&mut shared, wanted);
+        if found.is_none() && !late {
+            own.suspend_handlers(&shared, wanted);
+        }
+        found
     };
+    if found.is_some() || late {
+        // Handlers that were held back meanwhile have their turn.
+        call.thread.call_attention();
+    }
     if let Some(mut found) = found {
         posix_timers::delivered(call.process(), &mut found);
         if info != 0 {
@@ -351,8 +358,7 @@ pub fn sigtimedwait(call: &mut Call<'_>) -> Called {
         }
         return Ok(u64::from(found.signal.get()));
     }
-    let until = call.deadline(span);
-    if until.is_some_and(|until| until <= arch::time::now()) {
+    if late {
         return Err(Errno::EAGAIN.into());
     }
     call.wait_until(until)

@@ -285,10 +285,21 @@ impl WaitQueue {
 
     /// As [`WaitQueue::wake_all`], of those whose key `wanted` accepts.
     pub fn wake_those(&self, wanted: impl Fn(u64) -> bool + Send + 'static) {
+        self.wake_present(None, wanted);
+    }
+
+    /// As [`WaitQueue::wake_those`], but they go on with a result: whatever becomes of the condition until they run, it has
+    /// been met.
+    pub fn complete_those(&self, completion: i64, wanted: impl Fn(u64) -> bool + Send + 'static) {
+        self.wake_present(Some(completion), wanted);
+    }
+
+    fn wake_present(&self, completion: Option<i64>, wanted: impl Fn(u64) -> bool + Send + 'static) {
         let Some(queue) = self.0.get() else { return };
         let mut waking = Waking {
             rest: 0..u64::MAX,
             taken: false,
+            completion,
             wanted,
         };
         if waking.go_on(queue) {
@@ -411,6 +422,8 @@ struct Waking<F> {
     rest: Range<u64>,
     /// An exclusive one has taken it.
     taken: bool,
+    /// What they go on with, if not with another run.
+    completion: Option<i64>,
     wanted: F,
 }
 
@@ -427,7 +440,7 @@ impl<F: Fn(u64) -> bool> Waking<F> {
             // Whoever enrols again upon being woken waits for the next time.
             self.rest = at + 1..self.rest.end.min(next);
             let exclusive = place.waiter.manner.contains(Manner::EXCLUSIVE);
-            self.taken |= place.waiter.wake(None) && exclusive;
+            self.taken |= place.waiter.wake(self.completion) && exclusive;
             if !remains::may_go_on() {
                 let places = queue.places.lock();
                 return places

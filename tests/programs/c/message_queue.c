@@ -123,6 +123,10 @@ static void notices(void)
 	WANT(mq_notify(queue, &event) == 0);
 	event.sigev_signo = 65;
 	WANT_ERROR(mq_notify(queue, &event), EINVAL);
+	/* Signal 0 is none: who asks for it is in the queue's way, and is told nothing. */
+	event.sigev_signo = 0;
+	WANT(mq_notify(queue, NULL) == 0 && mq_notify(queue, &event) == 0);
+	WANT_ERROR(mq_notify(queue, &event), EBUSY);
 }
 
 /* The partition has none of these names, and leaves them to nobody. */

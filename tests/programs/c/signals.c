@@ -228,6 +228,60 @@ static void wait_for(void)
 	WANT(sigtimedwait(&set, &got, &limit) == SIGUSR2 && got.si_signo == SIGUSR2);
 }
 
+/* The signal that comes with what a call waits for does not take it away, handler without SA_RESTART or not. */
+static void wait_with_handler(void)
+{
+	struct sigaction action = { .sa_handler = note };
+	int status;
+	for (int turn = 0; turn < 2; turn++) {
+		action.sa_flags = turn == 0 ? 0 : SA_NOCLDWAIT;
+		count = 0;
+		WANT(sigaction(SIGCHLD, &action, NULL) == 0);
+		pid_t child = fork();
+		if (child == 0) {
+			usleep(50000);
+			_exit(3);
+		}
+		if (turn == 0)
+			WANT(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 3);
+		else
+			WANT_ERROR(waitpid(child, &status, 0), ECHILD);
+		WANT(count == 1);
+	}
+}
+
+/* What somebody waits for goes to it and not to its handler, though it be unblocked; others interrupt it, and afterwards the
+ * handler is there again. */
+static void wait_before_handler(void)
+{
+	sigset_t set, now;
+	siginfo_t got;
+	struct timespec long_enough = { 60, 0 };
+	handle(SIGUSR1, note, 0);
+	handle(SIGUSR2, note, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	count = 0;
+	for (int turn = 0; turn < 2; turn++) {
+		int number = turn == 0 ? SIGUSR1 : SIGUSR2;
+		pid_t parent = getpid(), child = fork();
+		if (child == 0) {
+			usleep(50000);
+			_exit(kill(parent, number) != 0);
+		}
+		if (number == SIGUSR1)
+			WANT(sigtimedwait(&set, &got, &long_enough) == SIGUSR1 && got.si_pid == child && count == 0);
+		else
+			WANT(sigtimedwait(&set, &got, &long_enough) == -1 && errno == EINTR && count == 1);
+		int status;
+		WANT(waitpid(child, &status, 0) == child && status == 0);
+		sigprocmask(SIG_SETMASK, NULL, &now);
+		WANT(!sigismember(&now, SIGUSR1) && !sigismember(&now, SIGUSR2));
+	}
+	raise(SIGUSR1);
+	WANT(count == 2);
+}
+
 static void interval(void)
 {
 	handle(SIGALRM, note, SA_RESTART);
@@ -730,7 +784,9 @@ static const struct check checks[] = {
 	{ "handler", handler_runs }, { "siginfo", siginfo }, { "child-info", child_info }, { "mask", mask },
 	{ "queue", queue }, { "thread-queue", thread_queue }, { "handler-mask", handler_mask }, { "defaults", defaults }, { "restart", restart },
 	{ "no-restart", no_restart }, { "sleep-interrupted", sleep_interrupted }, { "suspend", suspend },
-	{ "wait-for", wait_for }, { "interval", interval }, { "busy-interrupted", busy_interrupted },
+	{ "wait-for", wait_for }, { "wait-before-handler", wait_before_handler },
+	{ "wait-with-handler", wait_with_handler },
+	{ "interval", interval }, { "busy-interrupted", busy_interrupted },
 	{ "alternate-stack", alternate_stack }, { "fault", fault }, { "fault-mended", fault_mended },
 	{ "context", context }, { "registers", registers }, { "inherited", inherited },
 	{ "stop-and-continue", stop_and_continue }, { "overtaken-stop", overtaken_stop },

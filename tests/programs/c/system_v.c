@@ -2,6 +2,7 @@
 
 #include "check.h"
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
@@ -33,15 +34,20 @@ static int change(int set, int number, int by, int flags)
 	return semop(set, &operation, 1);
 }
 
-/* Waits until this many wait for a rise of semaphore 0. */
-static void await_waiters(int set, int count)
+/* Waits until this many wait for semaphore 0 to rise (GETNCNT), or to be 0 (GETZCNT). */
+static void await_those(int set, int command, int count)
 {
 	int64_t late = now_ns() + 60000000000LL;
-	while (semctl(set, 0, GETNCNT) != count) {
+	while (semctl(set, 0, command) != count) {
 		if (now_ns() > late)
 			FAIL("nobody waits");
 		usleep(1000);
 	}
+}
+
+static void await_waiters(int set, int count)
+{
+	await_those(set, GETNCNT, count);
 }
 
 static void ended(pid_t child)
@@ -106,6 +112,29 @@ static void semaphore_waits(void)
 	await_waiters(set, 1);
 	WANT(semctl(set, 0, IPC_RMID) == 0);
 	ended(child);
+}
+
+/* A gate that is opened, closed and torn down at once has let everybody through who stood before it. */
+static void semaphore_gate(void)
+{
+	enum { COUNT = 5 };
+	pid_t waiting[COUNT];
+	int set = new_set(1);
+	WANT(semctl(set, 0, SETVAL, (union semun){ .val = 1 }) == 0);
+	for (int at = 0; at < COUNT; at++) {
+		waiting[at] = fork();
+		if (waiting[at] == 0)
+			_exit(change(set, 0, 0, 0) != 0);
+	}
+	await_those(set, GETZCNT, COUNT);
+	/* On one CPU nobody else runs before all is done. */
+	WANT(sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 10 }) == 0);
+	WANT(semctl(set, 0, SETVAL, (union semun){ .val = 0 }) == 0);
+	WANT(semctl(set, 0, SETVAL, (union semun){ .val = 1 }) == 0);
+	WANT(semctl(set, 0, GETZCNT) == 0);
+	WANT(semctl(set, 0, IPC_RMID) == 0);
+	for (int at = 0; at < COUNT; at++)
+		ended(waiting[at]);
 }
 
 static void handler(int number)
@@ -334,6 +363,7 @@ static void listed(void)
 static const struct check checks[] = {
 	{ "semaphores", semaphores },
 	{ "semaphore-waits", semaphore_waits },
+	{ "semaphore-gate", semaphore_gate },
 	{ "semaphore-interrupted", semaphore_interrupted },
 	{ "semaphore-undo", semaphore_undo },
 	{ "messages", messages },

@@ -420,6 +420,8 @@ static void remote(void)
 	WANT(pread(fd, copy, sizeof copy, (off_t)block) == sizeof copy);
 	WANT(syscall(SYS_kcmp, pid, getpid(), 1, 0, 0) == 3 && syscall(SYS_kcmp, pid, pid, 1, 0, 0) == 0);
 	WANT(syscall(SYS_kcmp, pid, getpid(), 0, 0, 0) == 0);
+	/* Neither has done anything to a semaphore that its end would take back. */
+	WANT(syscall(SYS_kcmp, pid, getpid(), 6, 0, 0) == 0);
 	WANT_ERROR(syscall(SYS_kcmp, pid, getpid(), 0, 0, 77), EBADF);
 	WANT_ERROR(syscall(SYS_kcmp, pid, getpid(), 99, 0, 0), EINVAL);
 	pid_t other = fork();

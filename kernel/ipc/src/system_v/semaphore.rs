@@ -2,7 +2,8 @@
 //!
 //! The operations of one call are done all at once or not at all. A caller that has to wait is enrolled, with the
 //! semaphore at which its operations fail, in the queue of the set; whoever changes that semaphore in the direction that
-//! it waits for makes it try again. What a process has done with SEM_UNDO is kept in the set, under the process's serial
+//! it waits for makes it try again. Who waits for nothing but one semaphore to be 0 has got what it wants at that moment,
+//! and does not come again: the set may be gone by then. What a process has done with SEM_UNDO is kept in the set, under the process's serial
 //! number, and taken back when the process ends.
 
 use super::registry::{Access, Create, Ownership, Permission, Registry, Visit};
@@ -58,6 +59,15 @@ pub enum Waiting {
     Zero,
 }
 
+/// Whether a call is more than one wait for the value 0.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// It is that, and over when the value is 0.
+    Sole,
+    /// There is more to do then.
+    Part,
+}
+
 /// What IPC_STAT tells of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SemaphoreStatus {
@@ -91,8 +101,10 @@ struct Set {
 }
 
 /// The key of who waits at a semaphore.
-const fn key(number: u16, waiting: Waiting) -> u64 {
-    (number as u64) << 1 | matches!(waiting, Waiting::Zero) as u64
+const fn key(number: u16, waiting: Waiting, extent: Extent) -> u64 {
+    (number as u64) << 2
+        | (matches!(extent, Extent::Sole) as u64) << 1
+        | matches!(waiting, Waiting::Zero) as u64
 }
 
 /// Why operations cannot be done now.
@@ -159,16 +171,22 @@ impl Set {
         }
     }
 
-    /// Makes those try again who wait for what has become of a semaphore.
+    /// Makes those try again, or go on, who wait for what has become of a semaphore.
     fn tell(&self, number: u16, before: u16) {
         let Some(semaphore) = self.semaphores.get(usize::from(number)) else {
             return;
         };
-        let (rose, zero) = (semaphore.value > before, semaphore.value == 0);
-        self.waiting.wake_those(move |waiting| {
-            waiting == key(number, Waiting::Rise) && rose
-                || waiting == key(number, Waiting::Zero) && zero
-        });
+        if semaphore.value > before {
+            self.waiting
+                .wake_those(move |waiting| waiting == key(number, Waiting::Rise, Extent::Part));
+        }
+        if semaphore.value == 0 {
+            self.waiting.complete_those(0, move |waiting| {
+                waiting == key(number, Waiting::Zero, Extent::Sole)
+            });
+            self.waiting
+                .wake_those(move |waiting| waiting == key(number, Waiting::Zero, Extent::Part));
+        }
     }
 
     /// Sets a semaphore; what processes would take back of it is forgotten.
@@ -305,8 +323,12 @@ impl Semaphores {
             let Some(waiter) = waiter.filter(|_| !blocked.nonblocking) else {
                 return Err(Errno::EAGAIN.into());
             };
-            set.waiting
-                .enrol_keyed(waiter.waiter(), key(blocked.number, blocked.waiting));
+            let extent = match operations {
+                [Operation { change: 0, .. }] => Extent::Sole,
+                _ => Extent::Part,
+            };
+            let key = key(blocked.number, blocked.waiting, extent);
+            set.waiting.enrol_keyed(waiter.waiter(), key);
             return Err(Stop::Park);
         }
         undo.commit(set);
@@ -379,7 +401,8 @@ impl Semaphores {
     ) -> Result<usize, Errno> {
         self.with(visit, id, Access::Read, |set| {
             set.semaphore(number, Errno::EINVAL)?;
-            Ok(set.waiting.count(key(number, waiting)))
+            let waiters = |extent| set.waiting.count(key(number, waiting, extent));
+            Ok(waiters(Extent::Sole) + waiters(Extent::Part))
         })
     }
 

@@ -131,6 +131,24 @@ fn who_waits_for_a_semaphore_is_counted_and_woken_by_what_it_waits_for() {
 }
 
 #[test]
+fn who_waits_for_nothing_but_zero_is_done_when_it_comes() {
+    let (sets, me) = (Semaphores::new(), user(1));
+    let me = visit(&me);
+    let id = sets.get(me, private(0o600), 2).unwrap();
+    sets.set_value(me, id, 0, 1).unwrap();
+    let (sole, more) = (Thread::new(), Thread::new());
+    let (wait, both) = ([operation(0, 0)], [operation(0, 0), operation(0, 1)]);
+    let run = sole.run();
+    assert_eq!(sets.operate(me, id, 1, &wait, Some(&run)), Err(Stop::Park));
+    let run = more.run();
+    assert_eq!(sets.operate(me, id, 2, &both, Some(&run)), Err(Stop::Park));
+    assert_eq!(sets.waiters(me, id, 0, Waiting::Zero), Ok(2));
+    sets.set_value(me, id, 0, 0).unwrap();
+    assert_eq!(sole.woken(), Some(Some(0)), "with its result");
+    assert_eq!(more.woken(), Some(None), "to try again");
+}
+
+#[test]
 fn what_is_set_by_hand_is_not_taken_back() {
     let (sets, me) = (Semaphores::new(), user(1));
     let me = visit(&me);

@@ -129,6 +129,20 @@ impl Actions {
         action.is_some_and(|action| matches!(action.handler, Handler::Function(_)))
     }
 
+    /// The signals that the program has functions for.
+    #[must_use]
+    pub fn handled(&self) -> SignalSet {
+        let mut handled = SignalSet::EMPTY;
+        for number in 1..=self.table.len() as u64 {
+            if let Ok(signal) = SignalNumber::new(number)
+                && self.has_handler(signal)
+            {
+                handled = handled.with(signal);
+            }
+        }
+        handled
+    }
+
     /// Replaces an action; answers the old one.
     ///
     /// When [`Actions::forgets`] the signal afterwards, the caller takes it out of the pending sets.

@@ -184,6 +184,8 @@ pub const GOALS: &[Goal] = &[
     rate("redis_PING_MBULK", "redis-benchmark PING (time for one)"),
     rate("redis_SET", "the same for SET"),
     rate("redis_GET", "the same for GET"),
+    cost("sqlite_insert", "sqlite3, 10 000 rows inserted", 0.8),
+    cost("git_gc", "git gc of Perl's modules", 0.8),
     cost("wake_idle_p50", "lateness of a 1 ms sleeper, median", 1.0),
     cost("wake_idle_p99", "the same, 99th percentile", 0.5),
     cost(
@@ -350,7 +352,8 @@ pub const ALIASES: &[(&str, &[&str])] = &[
         "abi",
         &[
             "syscall", "clock", "pipe", "yield", "ring", "threads", "fork", "exec", "signal",
-            "fault", "file", "sleepers", "pipebw", "net", "python", "gcc", "redis",
+            "fault", "file", "sleepers", "pipebw", "net", "python", "gcc", "redis", "sqlite",
+            "git",
         ],
     ),
     ("partitions", &["cont", "density", "scale", "turns"]),
@@ -384,6 +387,20 @@ pub const SUITES: &[Suite] = &[
         "/b/command gcc_hello gcc -o /tmp/hello /b/hello.c",
     ),
     programs("redis", &["redis-server", "redis-tools"], "/b/redis"),
+    programs(
+        "sqlite",
+        &["sqlite3"],
+        "/b/command sqlite_insert sqlite3 /tmp/rows.db",
+    ),
+    programs(
+        "git",
+        &["git", "perl-modules-5.36"],
+        "GIT_DIR=/tmp/.git\n\
+         /b/command - git init -q\n\
+         /b/command - git --work-tree=/usr/share/perl/5.36.0 add .\n\
+         /b/command - git -c user.name=a -c user.email=a@b commit -q -m modules\n\
+         /b/command git_gc git gc -q --aggressive --prune=now",
+    ),
     suite("wake", "/b/wake"),
     suite("cont", "/b/partitions life 100"),
     suite("density", "/b/partitions density 1000"),

@@ -188,6 +188,7 @@ impl Plan<'_> {
                 },
             )?;
             disk.text("/b/hello.c", HELLO)?;
+            disk.text("/b/sqlite_insert.in", &inserts(10_000))?;
         }
         disk.write(&archive)?;
         Ok(archive)
@@ -237,6 +238,17 @@ impl Plan<'_> {
 
 /// What the compiler gets.
 const HELLO: &str = "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }\n";
+
+/// What the database gets: as many rows in one transaction, into a table that is made anew.
+fn inserts(rows: u32) -> String {
+    let row = |number| format!("insert into rows values ({number}, 'row {number}');\n");
+    let rows: String = (0..rows).map(row).collect();
+    format!(
+        "drop table if exists rows;\n\
+         create table rows (number integer primary key, text text);\n\
+         begin;\n{rows}commit;\n"
+    )
+}
 
 fn systems(workspace: &Workspace, options: &Options, plan: &Plan<'_>) -> Result<Vec<System>> {
     let memory = if plan.packages().is_empty() {
