@@ -170,20 +170,25 @@ fn found_thread(call: &Call<'_>, group: Option<VPid>, tid: u32) -> Result<Arc<Th
 }
 
 /// Sends a signal with what the caller says that comes with it: only to itself may it pass as one of the kernel or of
-/// `kill`.
+/// `kill`. Signal 0 only asks whether it might send one.
 fn send_told(
     call: &Call<'_>,
     [number, address]: [u64; 2],
     target: impl FnOnce() -> Result<(Arc<Process>, Option<Arc<Thread>>), Errno>,
 ) -> Called {
-    let signal = SignalNumber::new(number)?;
-    let info = SigInfo::decode(signal, &call.user.bytes::<SIGINFO_SIZE>(address)?)?;
+    let signal = number_or_check(number)?;
+    let given = call.user.bytes::<SIGINFO_SIZE>(address)?;
+    let info = signal.map(|signal| SigInfo::decode(signal, &given));
+    let info = info.transpose()?;
     let (process, thread) = target()?;
-    if (info.code >= 0 || info.code == SI_TKILL) && !Arc::ptr_eq(&process, call.process()) {
+    let may_say = |info: &SigInfo| info.code < 0 && info.code != SI_TKILL;
+    if !Arc::ptr_eq(&process, call.process()) && !info.as_ref().is_none_or(may_say) {
         return Err(Errno::EPERM.into());
     }
-    let origin = signals::permit(call.process(), &process, Some(signal))?;
-    signals::send(&process, thread.as_ref(), info, origin)?;
+    let origin = signals::permit(call.process(), &process, signal)?;
+    if let Some(info) = info {
+        signals::send(&process, thread.as_ref(), info, origin)?;
+    }
     Ok(0)
 }
 

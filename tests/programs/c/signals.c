@@ -690,6 +690,11 @@ static void thread_queue(void)
 	told.si_code = SI_USER;
 	WANT(syscall(SYS_rt_tgsigqueueinfo, self, self, SIGRTMIN, &told) == 0);
 	WANT(sigtimedwait(&set, &told, &none) == SIGRTMIN && told.si_code == SI_USER);
+	/* No signal: only whether one could be sent. */
+	WANT(sigqueue(self, 0, (union sigval){ .sival_int = 1 }) == 0 && sigpending(&set) == 0);
+	WANT_ERROR(sigqueue(0x3ffffff, 0, (union sigval){ .sival_int = 1 }), ESRCH);
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
 	/* Nobody else may be told that the kernel or kill has sent it. */
 	told.si_code = SI_USER;
 	pid_t parent = getppid();
@@ -712,13 +717,19 @@ static int taken_by(pid_t thread)
 	return both;
 }
 
+static volatile int main_may_take;
+
 static void *signal_itself(void *main_thread)
 {
 	pid_t own = (pid_t)syscall(SYS_gettid);
 	sigset_t set;
+	sigemptyset(&set);
+	WANT(pthread_sigmask(SIG_SETMASK, &set, NULL) == 0);
 	WANT(kill(getpid(), SIGUSR1) == 0 && taken_by(own));
 	WANT(syscall(SYS_tgkill, getpid(), own, SIGUSR1) == 0 && taken_by(own));
 	WANT(syscall(SYS_tkill, own, SIGUSR1) == 0 && taken_by(own));
+	/* The main thread takes what is for all from now on. */
+	main_may_take = 1;
 	/* What it blocks is for another thread, or for later when it is for itself. */
 	sigfillset(&set);
 	WANT(pthread_sigmask(SIG_SETMASK, &set, NULL) == 0);
@@ -747,7 +758,15 @@ static void to_oneself(void)
 	WANT(kill(getpid(), SIGUSR1) == 0 && taken_by(own));
 	WANT(kill(getpid(), 0) == 0 && kill(getpid(), 99) == -1 && errno == EINVAL);
 	WANT(syscall(SYS_tgkill, getpid() + 1, own, SIGUSR1) == -1 && errno == ESRCH);
-	WANT(pthread_create(&other, NULL, signal_itself, &own) == 0 && pthread_join(other, NULL) == 0);
+	sigset_t both, before;
+	sigemptyset(&both);
+	sigaddset(&both, SIGUSR1);
+	sigaddset(&both, SIGUSR2);
+	WANT(pthread_sigmask(SIG_BLOCK, &both, &before) == 0);
+	WANT(pthread_create(&other, NULL, signal_itself, &own) == 0);
+	while (!main_may_take)
+		sched_yield();
+	WANT(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0 && pthread_join(other, NULL) == 0);
 	signal(SIGUSR1, SIG_IGN);
 	WANT(kill(getpid(), SIGUSR1) == 0 && raise(SIGUSR1) == 0);
 }
