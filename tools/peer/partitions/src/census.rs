@@ -93,15 +93,15 @@ pub fn switching(system: &mut dyn System, loaded: usize, runnable: usize) -> io:
 
 /// The mean time from one partition's turn to the next one's, when `runnable` of them hand the CPU on at once.
 fn turns(system: &mut dyn System, runnable: usize) -> io::Result<Duration> {
-    const TURNS: u32 = 4000;
-    let each = TURNS / u32::try_from(runnable).map_err(io::Error::other)?;
+    /// Turns of each: many beside what its beginning and its end take, which is in the time too.
+    const EACH: u32 = 400;
     let mut gate = Gate::new()?;
     let mut children = Vec::new();
     for number in 0..runnable {
         system.create(number, Limits::ORDINARY)?;
         children.push(system.start(number, Isolation::Time, &mut || {
             gate.pass();
-            for _ in 0..each {
+            for _ in 0..EACH {
                 rustix::thread::sched_yield();
             }
             child::exit();
@@ -114,5 +114,5 @@ fn turns(system: &mut dyn System, runnable: usize) -> io::Result<Duration> {
     }
     let time = begin.elapsed();
     (0..runnable).try_for_each(|number| system.remove(number))?;
-    Ok(time / (each * u32::try_from(runnable).map_err(io::Error::other)?))
+    Ok(time / (EACH * u32::try_from(runnable).map_err(io::Error::other)?))
 }
