@@ -278,6 +278,10 @@ pub const GOALS: &[Goal] = &[
     cost("wake_8_busy_p99", "the same, 99th percentile", 0.5),
     told("wake_8_busy_max", "the same, largest"),
     told("timer_late", "largest lateness of a timer's interrupt"),
+    told(
+        "interrupts_off_cold",
+        "longest time with interrupts off, code not translated yet",
+    ),
     bound("attack_fork_loss", "lost beside one that forks", 1.0),
     bound("attack_fault_loss", "lost beside one that faults", 1.0),
     bound("attack_send_loss", "lost beside one that sends", 1.0),
@@ -285,7 +289,7 @@ pub const GOALS: &[Goal] = &[
     bound("attack_timer_loss", "lost beside one with timers", 1.0),
     bound(
         "interrupts_off",
-        "longest time with interrupts off",
+        "longest time with interrupts off after that",
         1_000_000.0,
     ),
     bound(
@@ -308,6 +312,8 @@ pub struct Suite {
     pub has_peer: bool,
     /// Whether it means anything when time is the number of instructions and the run is short.
     pub is_counted: bool,
+    /// Whether it is so short that it runs once before anything is measured: then the emulator has translated the code.
+    pub is_warmed: bool,
 }
 
 const fn suite(name: &'static str, plan: &'static str) -> Suite {
@@ -317,6 +323,15 @@ const fn suite(name: &'static str, plan: &'static str) -> Suite {
         packages: &[],
         has_peer: true,
         is_counted: true,
+        is_warmed: false,
+    }
+}
+
+/// A suite of paths of the kernel that are short.
+const fn paths(name: &'static str, plan: &'static str) -> Suite {
+    Suite {
+        is_warmed: true,
+        ..suite(name, plan)
     }
 }
 
@@ -362,20 +377,20 @@ pub const ALIASES: &[(&str, &[&str])] = &[
 /// All suites.
 pub const SUITES: &[Suite] = &[
     suite("boot", ""),
-    suite("syscall", "/b/micro syscall"),
-    suite("clock", "/b/micro clock"),
-    suite("pipe", "/b/micro pipe"),
-    suite("yield", "/b/micro yield"),
-    suite("ring", "/b/ring"),
-    suite("threads", "/b/threads"),
-    suite("fork", "/b/micro fork"),
-    suite("exec", "/b/micro exec"),
-    suite("signal", "/b/micro signal"),
-    suite("fault", "/b/micro fault"),
-    suite("file", "/b/file"),
-    suite("sleepers", "/b/sleepers"),
-    suite("pipebw", "/b/micro pipebw"),
-    suite("net", "/b/net"),
+    paths("syscall", "/b/micro syscall"),
+    paths("clock", "/b/micro clock"),
+    paths("pipe", "/b/micro pipe"),
+    paths("yield", "/b/micro yield"),
+    paths("ring", "/b/ring"),
+    paths("threads", "/b/threads"),
+    paths("fork", "/b/micro fork"),
+    paths("exec", "/b/micro exec"),
+    paths("signal", "/b/micro signal"),
+    paths("fault", "/b/micro fault"),
+    paths("file", "/b/file"),
+    paths("sleepers", "/b/sleepers"),
+    paths("pipebw", "/b/micro pipebw"),
+    paths("net", "/b/net"),
     programs(
         "python",
         &["python3-minimal"],

@@ -224,13 +224,17 @@ impl Plan<'_> {
                 disk.add(Path::new(library), place)?;
             }
         }
-        let mut plan =
-            format!("PATH=/usr/bin\nHOME=/tmp\nPB_REPS={repeat}\nPB_MIN_MS={time}\nPB_BW_MB=8\n");
         let suites = self.suites.iter().filter(|suite| wanted(suite));
-        for suite in suites.filter(|suite| suite.has_peer || system != PEER) {
-            plan.push_str(suite.plan);
-            plan.push('\n');
-        }
+        let suites = suites.filter(|suite| suite.has_peer || system != PEER);
+        let mut plan =
+            String::from("PATH=/usr/bin\nHOME=/tmp\nPB_BW_MB=1\nPB_REPS=1\nPB_MIN_MS=1\nwarm\n");
+        let lines = |suite: &&Suite| [suite.plan, "\n"];
+        let warmed = suites.clone().filter(|suite| suite.is_warmed);
+        plan.extend(warmed.flat_map(lines));
+        plan.push_str(&format!(
+            "measure\nPB_BW_MB=8\nPB_REPS={repeat}\nPB_MIN_MS={time}\n"
+        ));
+        plan.extend(suites.flat_map(lines));
         disk.text("/b/plan", &plan)?;
         Ok(disk)
     }
