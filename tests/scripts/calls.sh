@@ -124,7 +124,7 @@ $T/signals queued
 END
 
 check SIGNAL0066 'a thread takes the signal that it sends to itself before the call returns' <<'END'
-$T/signals to-oneself
+$T/thread_signals to-oneself
 END
 
 check IPC0001 'the ends of a pipe behave as such' <<'END'
@@ -443,7 +443,7 @@ $T/locks waits
 END
 
 check CALLS0710 'a signal can be queued for one thread, with what comes with it' <<'END'
-$T/signals thread-queue
+$T/thread_signals queue
 END
 
 check CALLS0711 'a policy of memory is kept and told, where there is one node' <<'END'
