@@ -15,7 +15,7 @@ use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use arch::UserContext;
-use memory::space::{Fixed, MapRequest, Mapping};
+use memory::space::{Fixed, MapRequest, Mapping, Traits};
 use process::signal::ThreadSignals;
 use sched::Attributes;
 
@@ -96,6 +96,7 @@ pub fn make(global: &Arc<Environment>, path: &str) -> Result<(), Errno> {
             protection: Protection::all(),
             maximum: Protection::all(),
             mapping: Mapping::Anonymous,
+            traits: Traits::empty(),
             name: None,
         })?;
         description.write(PAGE, &bytes)?;

@@ -7,7 +7,7 @@ use abi::mmu::Protection;
 use abi::{Cid, Errno, Nanos, PAGE_SIZE};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
-use memory::space::{Backing, Fixed, MapRequest, Mapping};
+use memory::space::{Backing, Fixed, MapRequest, Mapping, Traits};
 use memory::{AddressSpace, Frame, PageSource, SharedPages};
 use spin::Once;
 use sync::Guard;
@@ -93,6 +93,7 @@ pub fn map(space: &mut AddressSpace) -> Result<(), Errno> {
             source: object.source.clone(),
             first: 0,
         }),
+        traits: Traits::empty(),
         name: Some(object.name.clone()),
     })?;
     Ok(())

@@ -6,7 +6,7 @@ mod machine;
 use abi::mmu::Protection;
 use abi::{Cid, Errno};
 use machine::{File, Process};
-use memory::space::{Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags};
+use memory::space::{Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags, Traits};
 use memory::{Access, FaultError, SharedPages, frames, host};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -52,6 +52,7 @@ fn request(page: u64, pages: u64, mapping: Mapping) -> MapRequest {
         protection: RW,
         maximum: Protection::all(),
         mapping,
+        traits: Traits::empty(),
         name: None,
     }
 }

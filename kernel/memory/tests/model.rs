@@ -6,7 +6,7 @@ mod machine;
 use abi::mmu::Protection;
 use abi::{Cid, Errno};
 use machine::{File, Process};
-use memory::space::{Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags};
+use memory::space::{Advice, Backing, Fixed, MapRequest, Mapping, RemapFlags, Traits};
 use memory::{Access, FaultError, SharedPages, frames, host};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -377,6 +377,7 @@ impl World {
             protection,
             maximum: Protection::all(),
             mapping,
+            traits: Traits::empty(),
             name: None,
         };
         let occupied = self.now().1.range(at..at + pages).next().is_some();

@@ -21,7 +21,7 @@ use abi::linux::{
 use abi::mmu::{Access as MemoryAccess, Protection};
 use abi::{Errno, PAGE_SIZE};
 use alloc::sync::Arc;
-use memory::space::{Fixed, MapRequest, Mapping};
+use memory::space::{Fixed, MapRequest, Mapping, Traits};
 use vfs::{Access, Descriptor, OpenFile};
 
 /// `man 2 io_setup`.
@@ -49,6 +49,7 @@ pub fn io_setup(call: &mut Call<'_>) -> Called {
         protection: Protection::READ,
         maximum: Protection::READ,
         mapping: Mapping::Anonymous,
+        traits: Traits::empty(),
         name: None,
     })?;
     if let Err(errno) = space.contexts.add(name, context, limit) {

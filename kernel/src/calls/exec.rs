@@ -30,7 +30,7 @@ use alloc::vec::Vec;
 use arch::UserContext;
 use exec::{Contents, Image, InitialStack, Interpreter};
 use memory::PageSource;
-use memory::space::{Backing, Fixed, MapRequest, Mapping};
+use memory::space::{Backing, Fixed, MapRequest, Mapping, Traits};
 use process::{ExitStatus, identity};
 use security::Credential;
 use sync::{Rank, SpinLock};
@@ -355,6 +355,7 @@ fn map_image(
             protection: segment.protection,
             maximum: Protection::all(),
             mapping,
+            traits: Traits::empty(),
             name: None,
         };
         let file_pages_end = if segment.file_size == 0 {
@@ -368,6 +369,7 @@ fn map_image(
                 first: segment.offset / page,
             };
             space.map(MapRequest {
+                traits: Traits::empty(),
                 name: name.clone(),
                 ..request(first, file_pages_end, Mapping::Private(backing))
             })?;
@@ -489,6 +491,7 @@ fn lay_out_stack(
         protection: writable,
         maximum: Protection::all(),
         mapping: Mapping::Stack,
+        traits: Traits::empty(),
         name: None,
     })?;
     description

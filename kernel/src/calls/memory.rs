@@ -62,6 +62,12 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
     if promised && flags & MAP_NORESERVE == 0 {
         check_commitment(length)?;
     }
+    let traits = if flags & MAP_LOCKED != 0 {
+        locked::permit(call)?;
+        Traits::LOCKED
+    } else {
+        Traits::empty()
+    };
     let mut request = MapRequest {
         hint: address,
         fixed,
@@ -69,17 +75,10 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
         protection,
         maximum,
         mapping,
+        traits,
         name,
     };
     let limits = limits_of(call);
-    if flags & MAP_LOCKED != 0 {
-        locked::permit(call)?;
-        let locked = call.user.space()?.lock().locked();
-        let more = Pages(length.div_ceil(PAGE_SIZE as u64));
-        if locked.saturating_add(more) > limits.locked {
-            return Err(Errno::EAGAIN.into());
-        }
-    }
     if fixed == Fixed::Replace {
         let mut space = call.user.space()?.lock();
         space.set_limits(limits);
@@ -90,14 +89,7 @@ pub fn mmap(call: &mut Call<'_>) -> Called {
     let mut space = call.user.space()?.lock();
     space.set_limits(limits);
     request.share_name(&space);
-    let address = space.map(request)?;
-    if flags & MAP_LOCKED != 0 {
-        // Without memory to tell it apart from its neighbours it is there all the same, as on Linux when a page is not.
-        space
-            .mark(address, length, Traits::LOCKED, Traits::empty())
-            .ok();
-    }
-    Ok(address)
+    Ok(space.map(request)?)
 }
 
 /// Pages that a call deals with before it looks at whether somebody else is due: some tens of microseconds' work.

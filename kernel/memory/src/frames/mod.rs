@@ -192,8 +192,9 @@ pub fn has_room(owner: Cid) -> bool {
     !injected_here() && permitted(&FREE.lock(), owner, 1, kept_from(owner))
 }
 
-/// Lets `owner` go beyond its maximum, or beyond what it has held since that was set lower, by a few frames, or no longer: while its first process runs. That process may have
-/// lost its translation tables while it slept; were it to end for lack of a frame to build them in, so would its partition.
+/// Lets `owner` go beyond its maximum, or beyond what it has held since that was set lower, by a few frames, or no longer:
+/// while its first process runs. That process may have lost its translation tables while it slept; were it to end for lack of
+/// a frame to build them in, so would its partition.
 pub fn set_grace(owner: Cid, has: bool) {
     /// The tables of a small program, and some of its pages.
     const GRACE: u32 = 64;

@@ -214,6 +214,8 @@ pub struct MapRequest {
     pub maximum: Protection,
     /// What the pages are.
     pub mapping: Mapping,
+    /// What else is wanted of it, beside what all areas have that are mapped now.
+    pub traits: Traits,
     /// The name for `/proc/PID/maps`.
     pub name: Option<Arc<str>>,
 }

@@ -3,7 +3,7 @@
 use super::area::{Traits, round_up};
 use super::{AddressSpace, FaultError};
 use abi::mmu::{Access, Protection};
-use abi::{Errno, PAGE_SIZE, Pages};
+use abi::{Errno, PAGE_SIZE};
 
 impl AddressSpace {
     /// Whether a range, of which part may be locked already, may be locked as far as its size goes.
@@ -26,12 +26,6 @@ impl AddressSpace {
         } else {
             Err(Errno::ENOMEM)
         }
-    }
-
-    /// Pages of all areas that are locked.
-    #[must_use]
-    pub fn locked(&self) -> Pages {
-        Pages(self.sums.locked)
     }
 
     /// What areas have that are mapped from now on.

@@ -40,7 +40,7 @@ impl AddressSpace {
             protection: request.protection,
             maximum: request.maximum,
             mapping: request.mapping,
-            traits: self.future,
+            traits: self.future | request.traits,
             name: request.name,
         }
     }

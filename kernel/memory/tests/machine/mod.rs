@@ -5,7 +5,7 @@
 use abi::Cid;
 use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, Translations};
 use memory::frames::Kind;
-use memory::space::{Fixed, MapRequest, Mapping};
+use memory::space::{Fixed, MapRequest, Mapping, Traits};
 use memory::{Access, AddressSpace, FaultError, Frame, PageError, PageSource, host};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -179,6 +179,7 @@ pub fn request(hint: u64, pages: u64, mapping: Mapping) -> MapRequest {
         protection: Protection::READ | Protection::WRITE,
         maximum: Protection::all(),
         mapping,
+        traits: Traits::empty(),
         name: None,
     }
 }

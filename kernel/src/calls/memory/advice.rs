@@ -103,22 +103,19 @@ pub fn process_madvise(call: &mut Call<'_>) -> Called {
     let mut advised = 0;
     for segment in segments {
         let (address, length) = (segment.address, segment.length as u64);
-        if !address.is_multiple_of(PAGE_SIZE as u64) {
-            return if advised > 0 {
-                Ok(advised)
-            } else {
-                Err(Errno::EINVAL.into())
-            };
+        let refusal = if !address.is_multiple_of(PAGE_SIZE as u64) {
+            Errno::EINVAL
+        } else if !space.lock().is_mapped(address, length) {
+            Errno::ENOMEM
+        } else {
+            advised += length;
+            one_of_many();
+            continue;
+        };
+        if advised == 0 {
+            return Err(refusal.into());
         }
-        if !space.lock().is_mapped(address, length) {
-            return if advised > 0 {
-                Ok(advised)
-            } else {
-                Err(Errno::ENOMEM.into())
-            };
-        }
-        advised += length;
-        one_of_many();
+        break;
     }
     Ok(advised)
 }

@@ -12,7 +12,7 @@ use abi::linux::{
 use abi::mmu::{Access as MemoryAccess, Protection};
 use abi::{Errno, PAGE_SIZE};
 use ipc::system_v::{Access, SEGMENTS, Segment, SegmentStatus, SharedMemory};
-use memory::space::{AddressSpace, Backing, Fixed, MapRequest, Mapping};
+use memory::space::{AddressSpace, Backing, Fixed, MapRequest, Mapping, Traits};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 
@@ -86,6 +86,7 @@ pub(super) fn attach(call: &mut Call<'_>, id: u64, address: u64, flags: u64) -> 
         protection,
         maximum,
         mapping: Mapping::Shared(Backing { source, first: 0 }),
+        traits: Traits::empty(),
         name: Some(fallible::arc_str(&name)?),
     };
     let limits = limits_of(call);
