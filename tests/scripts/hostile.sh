@@ -18,18 +18,22 @@ attack() {
 	mkwpar -n mob "$@"
 	startwpar mob
 	clogin mob $T/bombs $name >/dev/null 2>&1 &
-	wlmstat -@ calm 1 1 >/tmp/account &
-	account=$!
-	began=$(hundredths)
 	worst=0
-	while [ $(($(hundredths) - began)) -lt 100 ]; do
-		start=$(hundredths)
-		/bin/busybox true
-		took=$(($(hundredths) - start))
-		[ $took -le $worst ] || worst=$took
+	# An attack that takes time takes it in each window; a host that holds a CPU up for longer than a slice, in the one only.
+	for window in 1 2 3; do
+		wlmstat -@ calm 1 1 >/tmp/account &
+		account=$!
+		began=$(hundredths)
+		while [ $(($(hundredths) - began)) -lt 100 ]; do
+			start=$(hundredths)
+			/bin/busybox true
+			took=$(($(hundredths) - start))
+			[ $took -le $worst ] || worst=$took
+		done
+		wait $account
+		had=$(awk '$1 == "calm" { print int($2 * 100) }' /tmp/account)
+		[ $had -lt 3250 ] || break
 	done
-	wait $account
-	had=$(awk '$1 == "calm" { print int($2 * 100) }' /tmp/account)
 	start=$(hundredths)
 	stopwpar -F mob
 	rmwpar mob
