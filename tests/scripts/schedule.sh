@@ -157,11 +157,13 @@ wait || true
 END
 
 check SCHEDULE0014 'wlmstat -l tells what memory holds, and that it adds up' <<'END'
-wlmstat -l >out
+wlmstat -@ -l >out
 head -n 1 out | grep -Eq 'CLASS +CPU +MEM +DKIO +ANON +FILE +KERN +PGTB +PROC +THRD'
 awk '$1 == "chosen" { sum = $5 + $6 + $7 + $8; if (sum < $3 - 0.03 || sum > $3 + 0.03 || $9 < 1 || $10 < $9) exit 1; seen = 1 } END { exit !seen }' out
 wlmstat -@ chosen -l 1 2 >out
 test "$(grep -c CLASS out)" -eq 2
+# Without -@ it tells of what is in no WPAR.
+test "$(wlmstat | awk 'NF { print $1 }' | tr '\n' ' ')" = 'CLASS Global TOTAL '
 wlmstat -@ nobody && exit 1
 wlmstat -x && exit 1
 true

@@ -348,3 +348,38 @@ fn sched0122_a_wake_up_is_paid_by_who_wakes() {
         assert_eq!(snapshot.accounted(), snapshot.elapsed);
     }
 }
+
+/// SCHED0125: what the one who was woken so uses counts while it runs: it reaches its hard maximum before it enters the
+/// kernel again.
+#[test]
+fn sched0125_who_was_called_for_is_settled_as_it_runs() {
+    let policy = policy_by_name("wlm").expect("shipped");
+    let mut scheduler = Scheduler::new(TIMEBASE, 1, policy);
+    let cpu = Cpu(0);
+    let (one, two) = (Cid(1), Cid(2));
+    let clock = scheduler.online(cpu, Ticks(0)).expect("first");
+    let capped = Entitlement {
+        soft_maximum: BasisPoints(5_000),
+        hard_maximum: BasisPoints(5_000),
+        ..Entitlement::default()
+    };
+    for (cid, entitlement) in [(one, Entitlement::default()), (two, capped)] {
+        let added = scheduler.add_partition(cid, entitlement, Ticks(0));
+        added.expect("legal");
+    }
+    let [busy, sleeper] = [one, two].map(|cid| {
+        let admitted = scheduler.admit(cid, Attributes::default());
+        admitted.expect("room")
+    });
+    let _preempt = scheduler.wake(busy, Ticks(0)).expect("known");
+    assert_eq!(scheduler.pick(cpu, Ticks(0)).run, Some(busy));
+    clock.enter_user(Ticks(0));
+    assert!(!scheduler.is_at_maximum(two, millis(2)));
+    let woken = scheduler.wake(sleeper, millis(2)).expect("known");
+    assert!(woken.preempt.contains(cpu), "{woken:?}");
+    clock.enter_kernel(millis(2));
+    scheduler.make_room(cpu, millis(2), millis(2));
+    assert_eq!(scheduler.pick(cpu, millis(2)).run, Some(sleeper));
+    clock.enter_user(millis(2));
+    assert!(scheduler.is_at_maximum(two, millis(5)));
+}

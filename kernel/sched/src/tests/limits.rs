@@ -86,6 +86,30 @@ fn sched0022_no_burst_after_sleep() {
     assert!(found[0] <= 11.0, "{} %", found[0]);
 }
 
+/// SCHED0123: nor is time saved up that was wanted and that others had: a partition that has hardly had a turn beside a
+/// large one uses no more in any window when that one sleeps.
+#[test]
+fn sched0123_no_burst_after_waiting() {
+    for cpus in [1, 2] {
+        let mut machine = machine(cpus, "wlm");
+        let small = Entitlement {
+            shares: Some(1),
+            ..capped(1250)
+        };
+        let cid = machine.partition_with(1, small);
+        machine.spawn(cid, Busy);
+        let large = machine.partition(2, 60_000);
+        for _ in 0..cpus {
+            let (run, sleep) = (millis(400), millis(300));
+            machine.spawn(large, Periodic { run, sleep });
+        }
+        machine.run(millis(390));
+        let part = 0.125 * cpus as f64;
+        windows_hold(&mut machine, cid, part, "when the other sleeps");
+        assert!(used(&machine.snapshot(), cid) > millis(12).0, "it had none");
+    }
+}
+
 fn with_minimum(shares: u16, minimum: u16) -> Entitlement {
     Entitlement {
         shares: Some(shares),

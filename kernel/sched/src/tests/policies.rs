@@ -267,3 +267,56 @@ fn sched0056_slices_are_bounded() {
         assert!(!scheduler.must_preempt(Cpu(0), now) && scheduler.must_preempt(Cpu(0), until));
     }
 }
+
+/// Tells what it is told of demands, and decides nothing.
+struct Ear(std::sync::mpsc::Sender<(Cid, Demand)>);
+
+impl Policy for Ear {
+    fn name(&self) -> &'static str {
+        "ear"
+    }
+    fn reserve(&mut self, _: usize) -> Result<(), Refusal> {
+        Ok(())
+    }
+    fn machine(&mut self, _: Ticks, _: crate::Machine) {}
+    fn attach(&mut self, _: Ticks, _: Cid, _: Claim) {}
+    fn change(&mut self, _: Ticks, _: Cid, _: Claim) {}
+    fn detach(&mut self, _: Ticks, _: Cid) {}
+    fn demand(&mut self, _: Ticks, cid: Cid, demand: Demand) {
+        let _sent = self.0.send((cid, demand));
+    }
+    fn charge(&mut self, _: Ticks, _: Cpu, _: Cid, _: Ticks) {}
+    fn pick(&mut self, _: Ticks, _: Cpu, _: &dyn Fn(Cid) -> bool) -> Option<Choice> {
+        None
+    }
+}
+
+/// SCHED0124: a new policy learns at once what everybody wants, also who is held back by a hard maximum.
+#[test]
+fn sched0124_a_new_policy_learns_all_demands() {
+    let mut machine = machine(1, "wlm");
+    let hard = BasisPoints(500);
+    let capped = Entitlement {
+        soft_maximum: hard,
+        hard_maximum: hard,
+        ..Entitlement::default()
+    };
+    let held = machine.partition_with(1, capped);
+    let busy = machine.partition(2, 1);
+    let _idle = machine.partition(3, 1);
+    for cid in [held, held, busy, busy, busy] {
+        machine.spawn(cid, Busy);
+    }
+    machine.run(millis(500));
+    let (told, heard) = std::sync::mpsc::channel();
+    let now = machine.now();
+    let wakeup = machine.scheduler.set_policy(Box::new(Ear(told)), now);
+    let _to_be_told = wakeup.expect("room");
+    let demand = |waiting, running, held| Demand {
+        waiting,
+        running,
+        held,
+    };
+    let heard: std::vec::Vec<_> = heard.try_iter().collect();
+    assert_eq!(heard, [(held, demand(0, 0, 2)), (busy, demand(2, 1, 0))]);
+}

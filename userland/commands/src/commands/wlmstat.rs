@@ -1,4 +1,4 @@
-//! `wlmstat`: CPU and memory used by all environments; `wlmstat -@`: by WPARs, or by one.
+//! `wlmstat`: CPU and memory used by what is in no WPAR, which is Global; `wlmstat -@`: by WPARs, or by one.
 //!
 //! CPU is the part of all CPUs that the WPAR's programs, and the kernel for them, had during the interval, by the
 //! kernel's exact account; without an interval, during one second. MEM is the part of the machine's memory that is
@@ -86,10 +86,10 @@ fn run(session: &mut Session, words: Vec<OsString>) -> Outcome {
     Ok(0)
 }
 
-/// Whether an environment is shown: without a scope each is, Global too; of ALL, each WPAR.
+/// Whether an environment is shown: without a scope Global, which is no WPAR; of ALL, each WPAR.
 fn is_meant(entry: &AccountOf, scope: Option<&str>) -> bool {
     match scope {
-        None => true,
+        None => entry.cid.is_global(),
         Some(name) if name.eq_ignore_ascii_case(ALL) => !entry.cid.is_global(),
         Some(name) => entry.name == name || name.parse() == Ok(entry.cid.0),
     }
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn global_is_shown_where_no_wpar_is_asked_for() {
+    fn global_is_shown_alone_where_no_wpar_is_asked_for() {
         let with_global = |now, used| {
             let mut accounts = accounts(now, used);
             let mut global = accounts.entries[0].clone();
@@ -283,7 +283,7 @@ mod tests {
             let rows = rows(&before, &after, scope);
             rows.into_iter().map(|row| row.name).collect()
         };
-        assert_eq!(shown(None), ["Global", "MySysWpar", "MyCompetingWpar"]);
+        assert_eq!(shown(None), ["Global"]);
         assert_eq!(shown(Some("all")), ["MySysWpar", "MyCompetingWpar"]);
         assert_eq!(shown(Some("0")), ["Global"]);
     }
