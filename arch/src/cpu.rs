@@ -10,7 +10,7 @@ use crate::registers::{self, Spr};
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// The place of a CPU in per-CPU tables: 0 for the boot CPU, dense, below [`MAX_CPUS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -214,11 +214,12 @@ pub fn hardware(cpu: CpuNumber) -> u32 {
     BLOCKS[usize::from(cpu.0)].hardware.load(Ordering::Relaxed) as u32
 }
 
-/// Every CPU's identity of its active address space.
+/// Every CPU's identity of its active address space. Those of spaces with a number of their own change under the lock of
+/// [`crate::process_id`] only, which the caller has.
 pub(crate) fn active_spaces() -> impl Iterator<Item = u64> {
     BLOCKS
         .iter()
-        .map(|block| block.active_space.load(Ordering::Acquire))
+        .map(|block| block.active_space.load(Ordering::Relaxed))
 }
 
 /// The CPUs with their blocks.
@@ -230,10 +231,12 @@ pub(crate) fn blocks() -> impl Iterator<Item = (CpuNumber, &'static CpuBlock)> {
 /// behind the unlinking; a walk is a few dozen instructions with interrupts off, and takes no lock.
 pub(crate) fn wait_for_walks() {
     for block in &BLOCKS {
-        while block.walks.load(Ordering::Acquire) {
+        while block.walks.load(Ordering::Relaxed) {
             core::hint::spin_loop();
         }
     }
+    // One barrier for all of them.
+    fence(Ordering::Acquire);
 }
 
 /// One value for each CPU: the only way to data of the running CPU.

@@ -58,16 +58,18 @@ pub(crate) fn wait(identity: Identity) {
     fence(Ordering::SeqCst);
     let me = cpu::this();
     for (number, block) in cpu::blocks() {
-        if number == me || block.active_space.load(Ordering::Acquire) != identity.0 {
+        if number == me || block.active_space.load(Ordering::Relaxed) != identity.0 {
             continue;
         }
-        let count = block.exposed.load(Ordering::Acquire);
+        let count = block.exposed.load(Ordering::Relaxed);
         if count & 1 == 0 {
             continue;
         }
         controller().call(number);
-        while block.exposed.load(Ordering::Acquire) == count {
+        while block.exposed.load(Ordering::Relaxed) == count {
             core::hint::spin_loop();
         }
     }
+    // What comes after has not been begun before the counts were read. One barrier for all of them.
+    fence(Ordering::Acquire);
 }

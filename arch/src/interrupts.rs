@@ -7,6 +7,7 @@
 mod xics;
 mod xive;
 
+use crate::Published;
 use crate::cpu::CpuNumber;
 use spin::Once;
 
@@ -81,6 +82,7 @@ pub enum Description {
 
 static XICS: Xics = Xics;
 static XIVE: Once<Xive> = Once::new();
+static CONTROLLER: Published<Xive> = Published::new();
 
 /// Chooses the controller of this machine; boot does, once, with translation on.
 ///
@@ -90,14 +92,14 @@ pub(crate) unsafe fn start(description: Description) -> Result<(), Refused> {
     if let Description::Xive(description) = description {
         // SAFETY: the caller's.
         let xive = unsafe { Xive::new(description) }?;
-        XIVE.call_once(|| xive);
+        CONTROLLER.publish(XIVE.call_once(|| xive));
     }
     Ok(())
 }
 
 /// The controller of this machine.
 pub fn controller() -> &'static dyn InterruptController {
-    match XIVE.get() {
+    match CONTROLLER.get() {
         Some(xive) => xive,
         None => &XICS,
     }

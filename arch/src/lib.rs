@@ -49,6 +49,8 @@ pub mod light;
 #[cfg(target_arch = "powerpc64")]
 mod process_id;
 #[cfg(target_arch = "powerpc64")]
+mod published;
+#[cfg(target_arch = "powerpc64")]
 pub mod radix;
 #[cfg(target_arch = "powerpc64")]
 pub mod random;
@@ -77,6 +79,8 @@ pub use callers::Callers;
 pub use context::{NoMemory, Special, UserContext, VectorState};
 #[cfg(target_arch = "powerpc64")]
 pub use process_id::generation as process_id_generation;
+#[cfg(target_arch = "powerpc64")]
+pub use published::Published;
 #[cfg(target_arch = "powerpc64")]
 pub use space::Space;
 #[cfg(target_arch = "powerpc64")]

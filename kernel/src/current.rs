@@ -8,7 +8,7 @@ use crate::thread::Thread;
 use abi::{Cid, Pid};
 use alloc::sync::Arc;
 use arch::cpu::PerCpu;
-use core::sync::atomic::{AtomicU16, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use memory::heap::Payer;
 use remains::{Left, Remains};
 use sync::{Rank, SpinLock};
@@ -20,6 +20,9 @@ static CURRENT: PerCpu<SpinLock<Option<Arc<Thread>>>> =
 /// Whose partition this CPU works for.
 static PARTITION: PerCpu<AtomicU16> =
     PerCpu::new([const { AtomicU16::new(Cid::GLOBAL.0) }; arch::MAX_CPUS]);
+
+/// The number of the address space of the thread that this CPU runs; 0: it has none.
+static SPACE: PerCpu<AtomicU64> = PerCpu::new([const { AtomicU64::new(0) }; arch::MAX_CPUS]);
 
 /// The objects that the kernel makes are charged to the partition of the thread that the CPU works for.
 pub struct CurrentPartition;
@@ -38,6 +41,16 @@ pub fn partition() -> Cid {
 /// Notes that the thread on this CPU is, or has just come, in `cid`.
 pub fn set_partition(cid: Cid) {
     PARTITION.mine().store(cid.0, Ordering::Relaxed);
+}
+
+/// The number of the address space of the thread that this CPU runs ([`Space::id`](crate::space::Space::id)); 0: it has none.
+pub fn space() -> u64 {
+    SPACE.mine().load(Ordering::Relaxed)
+}
+
+/// Notes the address space of the thread that this CPU runs.
+pub fn set_space(id: u64) {
+    SPACE.mine().store(id, Ordering::Relaxed);
 }
 
 /// Notes the thread that this CPU runs from now on.

@@ -149,6 +149,8 @@ pub struct Next {
     pub until: Option<Ticks>,
     /// The CPU is to go out of use instead.
     pub leave: bool,
+    /// What the error log is to be told; there may be more.
+    event: Option<Event>,
 }
 
 impl Dispatch {
@@ -265,6 +267,7 @@ impl Dispatch {
                     run: None,
                     until: None,
                     leave: true,
+                    event: None,
                 };
             }
             let Decision { run, until, others } = state.scheduler.pick(Cpu(cpu as u16), now);
@@ -274,6 +277,7 @@ impl Dispatch {
                 run,
                 until,
                 leave: false,
+                event: state.scheduler.take_event(),
             };
             (next, others)
         };
@@ -462,10 +466,11 @@ pub fn run() -> ! {
         }
         latency::working(Work::Dispatch, 0);
         system.timers.expire(now, now);
-        while let Some(event) = system.dispatch.next_event() {
+        let mut next = system.dispatch.pick(cpu, now);
+        while let Some(event) = next.event {
             system.log_scheduler_event(&event);
+            next.event = system.dispatch.next_event();
         }
-        let next = system.dispatch.pick(cpu, now);
         if next.leave {
             hotplug::depart(arch::cpu::this(), clock);
         }

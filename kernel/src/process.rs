@@ -26,7 +26,7 @@ use abi::linux::{Membarrier, RLIM_INFINITY, Resource, SigInfo, SignalNumber};
 use abi::{Cid, Errno, Pid, Ticks};
 use alloc::sync::Arc;
 use control::WparKind;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use process::signal::ProcessSignals;
 use process::{Birth, ExitStatus, Limits, Reserved, Usage, VPid};
 use security::{Credential, Identity, Privileges};
@@ -472,7 +472,9 @@ impl Process {
 
     /// Whether its end has been decided.
     pub fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Acquire)
+        let ending = self.ending.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        ending
     }
 
     /// Whether one of its threads runs or could run.

@@ -91,6 +91,7 @@ impl<'a> Running<'a> {
     /// Makes the memory of the process that of the CPU.
     fn enter_space(&mut self) {
         self.space = self.thread.process.space().ok();
+        current::set_space(self.space.as_ref().map_or(0, |space| space.id));
         if let Some(space) = &self.space {
             space.lock().activate();
         }
@@ -98,10 +99,11 @@ impl<'a> Running<'a> {
 
     /// Runs it until it leaves the CPU.
     pub fn run(mut self) {
-        let process = self.thread.process.clone();
-        let favoured = process.virtual_pid() == VPid(1) && !process.cid().is_global();
-        if favoured {
-            frames::set_grace(process.cid(), true);
+        let process = &self.thread.process;
+        let first = process.virtual_pid() == VPid(1) && !process.cid().is_global();
+        let favoured = first.then(|| process.cid());
+        if let Some(cid) = favoured {
+            frames::set_grace(cid, true);
         }
         let mut turn = match self.parked_call() {
             Some(call) => self.resume_parked(call),
@@ -110,8 +112,8 @@ impl<'a> Running<'a> {
         while turn == Turn::On {
             turn = self.turn();
         }
-        if favoured {
-            frames::set_grace(process.cid(), false);
+        if let Some(cid) = favoured {
+            frames::set_grace(cid, false);
         }
         current::set(None);
     }
@@ -401,12 +403,11 @@ impl<'a> Running<'a> {
             return Turn::Off;
         };
         latency::working(Work::Call(pending.number as u32), body.context.nip);
-        let mut call = Call::new(&self.thread, body, self.space.clone(), pending);
+        let mut call = Call::new(&self.thread, body, self.space.take(), pending);
         let outcome = calls::run(&mut call);
         let begun = call.has_waiter();
         let progress = call.progress();
-        // It owns the address space too, which `execve` may have replaced.
-        drop(call);
+        self.space = call.into_space();
         if let Outcome::Park(wait) = outcome {
             return self.park(
                 PendingCall {

@@ -12,6 +12,7 @@ use crate::thread::Thread;
 use crate::timers::Timers;
 use abi::{Cid, Nanos, Ticks, Timebase};
 use alloc::sync::Arc;
+use arch::Published;
 use arch::interrupts::Source;
 use core::fmt;
 use devfs::{Devices, Entropy};
@@ -90,6 +91,7 @@ pub struct WallClock {
 }
 
 static SYSTEM: Once<System> = Once::new();
+static PLACE: Published<System> = Published::new();
 
 /// How many entries the error log keeps.
 const LOG_ENTRIES: usize = 1024;
@@ -99,7 +101,7 @@ const LOG_ENTRIES: usize = 1024;
 /// # Panics
 /// When asked before; nothing that runs then asks.
 pub fn system() -> &'static System {
-    match SYSTEM.get() {
+    match PLACE.get() {
         Some(system) => system,
         None => panic!("the system is used before it exists"),
     }
@@ -107,12 +109,14 @@ pub fn system() -> &'static System {
 
 /// The system, when it exists already: for the panic path and the log.
 pub fn if_ready() -> Option<&'static System> {
-    SYSTEM.get()
+    PLACE.get()
 }
 
 /// Makes the system exist.
 pub fn install(make: impl FnOnce() -> System) -> &'static System {
-    SYSTEM.call_once(make)
+    let system = SYSTEM.call_once(make);
+    PLACE.publish(system);
+    system
 }
 
 /// How many locks the futex table has.

@@ -275,7 +275,10 @@ impl Thread {
 
     /// Whether it is traced, or has just been.
     pub fn is_traced(&self) -> bool {
-        self.traced.load(Ordering::Acquire)
+        let traced = self.traced.load(Ordering::Relaxed);
+        // Not a load with acquire ordering: those are followed by `isync`, which is dear on an emulator.
+        fence(Ordering::Acquire);
+        traced
     }
 
     /// Whether somebody else looks at each of its calls.
@@ -356,8 +359,15 @@ impl Thread {
         if let Some(handle) = timeout {
             system().timers.cancel(handle);
         }
-        // What is left of many is done before the thread does anything else; until then a wake-up through them is refused.
-        remains::for_each(ended.links.into_iter(), Link::withdraw);
+        let mut links = ended.links.into_iter();
+        if let Some(link) = links.next() {
+            link.withdraw();
+        }
+        if links.len() > 0 {
+            // What is left of many is done before the thread does anything else; until then a wake-up through them is
+            // refused.
+            remains::for_each(links, Link::withdraw);
+        }
         ended
             .completion
             .map_or(Resumption::Retry, Resumption::Completed)

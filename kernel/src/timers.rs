@@ -126,9 +126,52 @@ pub trait Expire: Send + Sync {
     fn expire(self: Arc<Self>, now: Ticks);
 }
 
+/// What stands in order of time, and when the first is due.
+struct Queue {
+    timers: SpinLock<TimerQueue<Entry>>,
+    /// When the first is due, or before; `u64::MAX`: there is none. Only the CPU that serves the queue adds to it, so what that
+    /// CPU reads here is never late.
+    next: AtomicU64,
+}
+
+impl Queue {
+    const fn new() -> Self {
+        Self {
+            timers: SpinLock::new(Rank::Timers, TimerQueue::new()),
+            next: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// Looks at the timers or changes them.
+    fn with<T>(&self, act: impl FnOnce(&mut TimerQueue<Entry>) -> T) -> T {
+        let mut timers = self.timers.lock();
+        let result = act(&mut timers);
+        let next = timers.next().map_or(u64::MAX, |at| at.0);
+        self.next.store(next, Ordering::Relaxed);
+        result
+    }
+
+    /// When the first is due, or before.
+    fn next(&self) -> Option<Ticks> {
+        let next = self.next.load(Ordering::Relaxed);
+        (next != u64::MAX).then_some(Ticks(next))
+    }
+
+    /// The first timer, when its time has come.
+    fn take_due(&self, now: Ticks) -> Option<Entry> {
+        self.next().filter(|&at| at <= now)?;
+        self.with(|timers| {
+            if let Some(at) = timers.next().filter(|at| *at <= now) {
+                latency::late(Ticks(now.0 - at.0));
+            }
+            timers.expire(now)
+        })
+    }
+}
+
 /// The timers of every CPU.
 pub struct Timers {
-    queues: PerCpu<SpinLock<TimerQueue<Entry>>>,
+    queues: PerCpu<Queue>,
     /// The queues that each CPU serves, a bit each.
     served: PerCpu<AtomicU64>,
     /// Until when each CPU, having let many expire, lets none.
@@ -141,9 +184,7 @@ impl Timers {
     /// No timers.
     pub const fn new() -> Self {
         Self {
-            queues: PerCpu::new(
-                [const { SpinLock::new(Rank::Timers, TimerQueue::new()) }; arch::MAX_CPUS],
-            ),
+            queues: PerCpu::new([const { Queue::new() }; arch::MAX_CPUS]),
             served: PerCpu::new([const { AtomicU64::new(0) }; arch::MAX_CPUS]),
             pauses: PerCpu::new([const { AtomicU64::new(0) }; arch::MAX_CPUS]),
             expiring: PerCpu::new([const { AtomicBool::new(false) }; arch::MAX_CPUS]),
@@ -166,7 +207,7 @@ impl Timers {
     }
 
     /// The queues that this CPU serves.
-    fn mine(&self) -> impl Iterator<Item = &SpinLock<TimerQueue<Entry>>> {
+    fn mine(&self) -> impl Iterator<Item = &Queue> {
         let mut left = self.served.mine().load(Ordering::Relaxed);
         core::iter::from_fn(move || {
             let cpu = (left != 0).then(|| left.trailing_zeros() as u16)?;
@@ -184,7 +225,10 @@ impl Timers {
         let entry = Entry { payer, timeout };
         Ok(TimerHandle {
             cpu: arch::cpu::this(),
-            place: self.queues.mine().lock().schedule(at, entry)?,
+            place: self
+                .queues
+                .mine()
+                .with(|timers| timers.schedule(at, entry))?,
         })
     }
 
@@ -200,7 +244,8 @@ impl Timers {
     /// Takes a timer back; nothing happens when it has expired.
     pub fn cancel(&self, handle: TimerHandle) {
         // Dropped after the lock is released: the timeout may be the last owner of something.
-        let _entry = self.queues.of(handle.cpu).lock().cancel(handle.place);
+        let queue = self.queues.of(handle.cpu);
+        let _entry = queue.with(|timers| timers.cancel(handle.place));
     }
 
     /// Whether this CPU lets timers expire just now.
@@ -210,7 +255,7 @@ impl Timers {
 
     /// When the next timer of this CPU is due, or is let expire.
     pub fn next(&self) -> Option<Ticks> {
-        let next = self.mine().filter_map(|queue| queue.lock().next()).min();
+        let next = self.mine().filter_map(Queue::next).min();
         next.map(|at| at.max(self.pause()))
     }
 
@@ -221,7 +266,7 @@ impl Timers {
 
     /// Lets everything happen on this CPU whose time has come. `since`: when it was interrupted for that, or now.
     pub fn expire(&self, now: Ticks, since: Ticks) {
-        if now < self.pause() {
+        if self.next().is_none_or(|next| now < next) {
             return;
         }
         let mut bill: Option<Bill> = None;
@@ -229,7 +274,7 @@ impl Timers {
         let mut left = BATCH;
         for queue in self.mine() {
             while left > 0
-                && let Some(Entry { payer, timeout }) = take_due(queue, now)
+                && let Some(Entry { payer, timeout }) = queue.take_due(now)
             {
                 left -= 1;
                 bill.get_or_insert_with(|| Bill::begin(since)).to(payer);
@@ -248,15 +293,6 @@ impl Timers {
             bill.end();
         }
     }
-}
-
-/// The first timer of a queue whose time has come.
-fn take_due(queue: &SpinLock<TimerQueue<Entry>>, now: Ticks) -> Option<Entry> {
-    let mut queue = queue.lock();
-    if let Some(at) = queue.next().filter(|at| *at <= now) {
-        latency::late(Ticks(now.0 - at.0));
-    }
-    queue.expire(now)
 }
 
 impl Default for Timers {

@@ -45,6 +45,11 @@ impl User {
         Self { space }
     }
 
+    /// The address space, for another use.
+    pub fn into_space(self) -> Option<Arc<Space>> {
+        self.space
+    }
+
     /// The address space.
     ///
     /// # Errors

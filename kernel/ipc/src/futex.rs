@@ -113,7 +113,7 @@ impl Bucket {
                 count += 1;
                 rest.left -= 1;
             }
-            if !remains::may_go_on() {
+            if rest.left > 0 && !remains::may_go_on() {
                 rest.end = present.end();
                 return Ok(Dealt::partly(count, rest));
             }

@@ -6,7 +6,7 @@
 use abi::PAGE_SIZE;
 use abi::mmu::FrameNumber;
 use core::ops::Range;
-use core::ptr::null_mut;
+use core::ptr::{from_ref, null_mut};
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
 
@@ -119,6 +119,8 @@ impl Loan {
 pub(crate) struct Ram {
     base: AtomicPtr<u8>,
     metas: AtomicPtr<Meta>,
+    /// What [`FILLING`] keeps.
+    filling: AtomicPtr<Filling>,
     first: AtomicU32,
     /// Entries of `metas`; 0 until all else is set.
     count: AtomicU32,
@@ -127,6 +129,7 @@ pub(crate) struct Ram {
 static RAM: Ram = Ram {
     base: AtomicPtr::new(null_mut()),
     metas: AtomicPtr::new(null_mut()),
+    filling: AtomicPtr::new(null_mut()),
     first: AtomicU32::new(0),
     count: AtomicU32::new(0),
 };
@@ -142,6 +145,14 @@ impl Ram {
         // SAFETY: `install` has written `count` entries there, in RAM that is never given to anybody else; the caller
         // has synchronized with it (see the type).
         Some(unsafe { &*self.metas.load(Relaxed).add(index as usize) })
+    }
+
+    /// How frames are filled.
+    #[inline]
+    fn filling(&self) -> Option<&'static Filling> {
+        // SAFETY: null, or written by `install` from a reference that is good for ever; the caller has synchronized with it (see
+        // the type).
+        unsafe { self.filling.load(Relaxed).as_ref() }
     }
 
     /// Where frame `number` begins.
@@ -195,7 +206,8 @@ pub(crate) fn install(map: &LinearMap, span: Range<u32>, metas_at: u32) -> Optio
         // SAFETY: the frames from `metas_at` on are granted RAM (checked above), aligned and used by nobody else.
         unsafe { place.add(index).write(Meta::absent()) };
     }
-    FILLING.call_once(|| map.filling);
+    let filling = FILLING.call_once(|| map.filling);
+    RAM.filling.store(from_ref(filling).cast_mut(), Relaxed);
     RAM.base.store(map.base, Relaxed);
     RAM.metas.store(place, Relaxed);
     RAM.first.store(span.start, Relaxed);
@@ -244,7 +256,8 @@ pub(crate) fn zero(number: u32) {
 /// Fills `count` frames from `first` on with zeros. The caller has just taken them, and nobody else has a handle or a
 /// translation.
 pub(crate) fn clear(first: u32, count: u32) {
-    let (ram, Some(filling)) = (ram(), FILLING.get()) else {
+    let ram = ram();
+    let Some(filling) = ram.filling() else {
         return;
     };
     for number in first..first.saturating_add(count) {
@@ -259,7 +272,7 @@ pub(crate) fn clear(first: u32, count: u32) {
 /// Copies all of frame `from` into frame `to`.
 pub(crate) fn copy(from: u32, to: u32) {
     let ram = ram();
-    let (Some(_), Some(_), Some(filling)) = (ram.meta(from), ram.meta(to), FILLING.get()) else {
+    let (Some(_), Some(_), Some(filling)) = (ram.meta(from), ram.meta(to), ram.filling()) else {
         return;
     };
     // SAFETY: both are granted RAM (only such frames are ever allocated), which `copy` is for (contract of `LinearMap::new`).

@@ -156,7 +156,7 @@ impl Scheduler {
 
     fn move_running(&mut self, index: u32, entity: Entity, cid: Cid, cpu: Cpu) {
         let now = self.latest;
-        self.deciders.current().stopped(now, cpu);
+        self.policy(now).stopped(now, cpu);
         self.return_grant(cpu, entity.cid);
         if let Some(old) = self
             .partitions

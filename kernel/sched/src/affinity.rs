@@ -134,7 +134,7 @@ impl Scheduler {
                 // Parts of its resource set are other parts of the whole now.
                 self.forget_shown(cid, now);
                 let claim = claim(&entitlement, unlimited, online);
-                self.deciders.current().change(now, cid, claim);
+                self.policy(now).change(now, cid, claim);
             }
             self.show(cid, now);
         }
@@ -191,15 +191,19 @@ impl Scheduler {
                 } else {
                     count.saturating_sub(1)
                 };
+                *count > 0
             };
             if places == ANYWHERE {
                 count(&mut self.waiting_anywhere);
-            } else if places != 0 {
-                let cpus = CpuSet(u64::from(places));
-                let counted = (0_u16..).zip(&mut self.waiting_at);
-                counted
-                    .filter(|&(cpu, _)| cpus.contains(Cpu(cpu)))
-                    .for_each(|(_, counted)| count(counted));
+                continue;
+            }
+            for cpu in CpuSet(u64::from(places)).iter() {
+                let counted = self.waiting_at.get_mut(usize::from(cpu.0));
+                if counted.is_some_and(count) {
+                    self.wanted_at |= place(cpu);
+                } else {
+                    self.wanted_at &= !place(cpu);
+                }
             }
         }
     }
@@ -207,15 +211,10 @@ impl Scheduler {
     /// The places where something waits that the policy may choose.
     pub(crate) fn wanted(&self) -> Places {
         if self.waiting_anywhere > 0 {
-            return ANYWHERE;
+            ANYWHERE
+        } else {
+            self.wanted_at
         }
-        if !self.binding {
-            return 0;
-        }
-        let counted = (0_u16..).zip(&self.waiting_at);
-        counted
-            .filter(|&(_, &count)| count > 0)
-            .fold(0, |places, (cpu, _)| places | place(Cpu(cpu)))
     }
 
     /// Whether an entity that gives way goes behind the others of its priority: it has had its time among them.

@@ -119,7 +119,9 @@ impl CpuClock {
     /// What the clock shows at `now`, the time since the last boundary included.
     pub(crate) fn read(&self, now: Ticks) -> Reading {
         loop {
-            let sequence = self.sequence.load(Ordering::Acquire);
+            // Not a load with acquire ordering: those are followed by `isync`, which is dear on an emulator.
+            let sequence = self.sequence.load(Ordering::Relaxed);
+            fence(Ordering::Acquire);
             let mark = self.mark.load(Ordering::Relaxed);
             let mode = self.mode.load(Ordering::Relaxed);
             let mut sums = [0; 3];

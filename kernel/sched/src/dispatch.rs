@@ -285,7 +285,7 @@ impl Scheduler {
         if !runs && let Some(look) = look {
             consider(look);
         }
-        if let Some(event) = self.deciders.current().next_event(now) {
+        if let Some(event) = self.policy(now).next_event(now) {
             // At once would be for ever.
             consider(event.max(Tuning::after(now, self.tuning.granularity)));
         }

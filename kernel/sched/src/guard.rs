@@ -96,14 +96,15 @@ impl Scheduler {
                     .attach(now, Cid(number as u16), claim);
             }
         }
-        for (number, partition) in self.partitions.iter().enumerate() {
-            if let Some(partition) = partition
-                .as_ref()
-                .filter(|partition| partition.shown != Demand::default())
-            {
-                self.deciders
-                    .current()
-                    .demand(now, Cid(number as u16), partition.shown);
+        self.untold_demand = None;
+        for (number, partition) in self.partitions.iter_mut().enumerate() {
+            if let Some(partition) = partition {
+                partition.told = partition.shown;
+                if partition.told != Demand::default() {
+                    self.deciders
+                        .current()
+                        .demand(now, Cid(number as u16), partition.told);
+                }
             }
         }
         self.watch_afresh(now);
@@ -135,6 +136,7 @@ impl Scheduler {
 
     /// Asks the policy, and the fallback if the answer is no answer.
     pub(crate) fn choose(&mut self, cpu: Cpu, now: Ticks) -> Option<Choice> {
+        self.tell_demand(now);
         for _ in 0..2 {
             let partitions = &self.partitions;
             let may = |cid: Cid| {
@@ -162,7 +164,27 @@ impl Scheduler {
         None
     }
 
-    /// Tells the policy a partition's demand as it is now, if that is news.
+    /// The policy, to be asked or told something.
+    pub(crate) fn policy(&mut self, now: Ticks) -> &mut dyn Policy {
+        self.tell_demand(now);
+        self.deciders.current()
+    }
+
+    /// Tells the policy the demand that it has not been told yet.
+    fn tell_demand(&mut self, now: Ticks) {
+        let Some(cid) = self.untold_demand.take() else {
+            return;
+        };
+        let Some(partition) = self.partition_mut(cid) else {
+            return;
+        };
+        let demand = partition.shown;
+        if core::mem::replace(&mut partition.told, demand) != demand {
+            self.deciders.current().demand(now, cid, demand);
+        }
+    }
+
+    /// Shows the policy a partition's demand as it is now, if that is news.
     pub(crate) fn show(&mut self, cid: Cid, now: Ticks) {
         self.note_load(cid, now);
         let Some(partition) = self.partition(cid) else {
@@ -182,6 +204,8 @@ impl Scheduler {
         self.show_as(cid, demand, now);
     }
 
+    /// Shows the policy a demand. Where only those are more or fewer who wait while the partition has its turn, the policy is
+    /// not told before it is asked or told anything else: most of them are on a CPU by then, in the same turn.
     pub(crate) fn show_as(&mut self, cid: Cid, demand: Demand, now: Ticks) {
         let at = self.waits_at(cid, &demand);
         let Some(partition) = self.partition_mut(cid) else {
@@ -200,13 +224,22 @@ impl Scheduler {
             return;
         };
         partition.shown = demand;
-        let claim = claim(&partition.entitlement, unlimited, online);
+        if before.is_active() != demand.is_active() {
+            let claim = claim(&partition.entitlement, unlimited, online);
+            self.count_wanting(&before, &claim, false);
+            self.count_wanting(&demand, &claim, true);
+        }
         self.waiting =
             (self.waiting + u64::from(demand.waiting)).saturating_sub(u64::from(before.waiting));
-        self.count_wanting(&before, &claim, false);
-        self.count_wanting(&demand, &claim, true);
         self.watch(cid, now);
-        self.deciders.current().demand(now, cid, demand);
+        if self.untold_demand != Some(cid) {
+            self.tell_demand(now);
+            self.untold_demand = Some(cid);
+        }
+        let has_turn = before.running > 0 && before.running == demand.running;
+        if !has_turn || before.held != demand.held {
+            self.tell_demand(now);
+        }
     }
 
     /// Keeps the sums over the partitions with demand.

@@ -61,9 +61,7 @@ impl Scheduler {
         let untold = core::mem::take(&mut processor.untold);
         if untold > 0 {
             let (cpu, owner) = (Cpu(number as u16), processor.owner);
-            self.deciders
-                .current()
-                .charge(now, cpu, owner, Ticks(untold));
+            self.policy(now).charge(now, cpu, owner, Ticks(untold));
         }
     }
 

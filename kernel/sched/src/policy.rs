@@ -126,7 +126,8 @@ pub trait Policy: Send {
 
     /// The partition's demand is now this. Called after every change of either number: after a wake-up, a pick
     /// (one less waits, one more runs), a put-back, and when a hard maximum holds it back (what waits is `held`
-    /// instead) or lets it go on.
+    /// instead) or lets it go on. Changes of `waiting` alone while the partition has its turn on a CPU may be told together,
+    /// but before any other method is called.
     fn demand(&mut self, now: Ticks, cid: Cid, demand: Demand);
 
     /// The partition has used `ran` ticks of `cpu` that it had not been charged before, running or by work that

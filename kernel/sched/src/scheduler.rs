@@ -47,8 +47,9 @@ pub(crate) struct Partition {
     pub carried: u64,
     /// At its hard maximum: hidden from the policy.
     pub throttled: bool,
-    /// What the policy was told last.
+    /// What the policy may choose by, and what it was told last, where that is another.
     pub shown: Demand,
+    pub told: Demand,
     /// Where what was told to be waiting may run.
     pub shown_at: Places,
     /// How many of its threads want a CPU, over time.
@@ -126,6 +127,10 @@ pub struct Scheduler {
     /// On how many partitions' behalf something waits that may run anywhere, and on each CPU.
     pub(crate) waiting_anywhere: u32,
     pub(crate) waiting_at: [u32; CpuSet::LIMIT],
+    /// Where that is not 0.
+    pub(crate) wanted_at: Places,
+    /// The partition whose demand the policy may not have been told yet.
+    pub(crate) untold_demand: Option<Cid>,
     /// What CPUs are asked to do, and will be told by the next pick of any.
     pub(crate) untold: Wakeup,
     /// Something is bound to CPUs, or has been: where a thread waits must be looked at.
@@ -179,6 +184,8 @@ impl Scheduler {
             waiting: 0,
             waiting_anywhere: 0,
             waiting_at: [0; CpuSet::LIMIT],
+            wanted_at: 0,
+            untold_demand: None,
             untold: Wakeup::default(),
             binding: false,
             wanting_weight: 0,
@@ -291,6 +298,7 @@ impl Scheduler {
             carried: 0,
             throttled: false,
             shown: Demand::default(),
+            told: Demand::default(),
             shown_at: 0,
             load: Load::new(now),
             waiting_since: now,
@@ -301,9 +309,8 @@ impl Scheduler {
         if let Some(place) = self.partitions.get_mut(index) {
             *place = Some(partition);
         }
-        self.deciders
-            .current()
-            .attach(now, cid, claim(&entitlement, self.unlimited, online));
+        let claim = claim(&entitlement, self.unlimited, online);
+        self.policy(now).attach(now, cid, claim);
         self.record(Happening::Partition(cid, entitlement));
         self.weigh_unlimited(None, finite(&entitlement), now);
         Ok(())
@@ -411,7 +418,7 @@ impl Scheduler {
             self.rebind(cid);
         }
         let claim = claim(&entitlement, self.unlimited, self.online_cpus());
-        self.deciders.current().change(now, cid, claim);
+        self.policy(now).change(now, cid, claim);
         self.show(cid, now);
         let mut wakeup = self.kick_those_running(cid);
         self.spread(None, now, &mut wakeup);
@@ -451,7 +458,7 @@ impl Scheduler {
         self.forget_shown(cid, now);
         self.throttled
             .remove(&mut self.throttled_nodes, u32::from(cid.0));
-        self.deciders.current().detach(now, cid);
+        self.policy(now).detach(now, cid);
         for processor in &mut self.processors {
             if processor.owner == cid {
                 processor.owner = Cid::GLOBAL;
@@ -498,7 +505,7 @@ impl Scheduler {
                 let before = claim(&entitlement, self.unlimited, online);
                 let after = claim(&entitlement, largest, online);
                 self.count_wanting(&shown, &before, false);
-                self.deciders.current().change(now, cid, after);
+                self.policy(now).change(now, cid, after);
                 self.count_wanting(&shown, &after, true);
             }
         }

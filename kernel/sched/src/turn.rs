@@ -102,7 +102,7 @@ impl Scheduler {
             return;
         };
         self.settle_all(now);
-        self.deciders.current().stopped(now, cpu);
+        self.policy(now).stopped(now, cpu);
         self.return_grant(cpu, cid);
         if let Some(partition) = self.partition_mut(cid) {
             partition.running = partition.running.saturating_sub(1);

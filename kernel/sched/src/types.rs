@@ -48,7 +48,12 @@ impl CpuSet {
 
     /// The CPUs of the set in ascending order.
     pub fn iter(self) -> impl Iterator<Item = Cpu> {
-        (0..64u16).map(Cpu).filter(move |&cpu| self.contains(cpu))
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            let cpu = (left != 0).then(|| Cpu(left.trailing_zeros() as u16))?;
+            left &= left - 1;
+            Some(cpu)
+        })
     }
 }
 

@@ -56,13 +56,16 @@ impl Scheduler {
     }
 
     /// Settles what the wake-up of a thread of `cid` depends on. A partition that is there already takes nobody's
-    /// place in the policy's eyes, and without a hard maximum only its own threads' times count.
+    /// place in the policy's eyes, and without a hard maximum only the times of its threads count that run.
     fn settle_for(&mut self, cid: Cid, now: Ticks) {
         let there = |it: &crate::scheduler::Partition| it.running > 0 && it.cap.is_none();
-        if self.partition(cid).is_some_and(there) {
-            self.read_clocks_of(cid, now);
-        } else {
-            self.settle_all(now);
+        if !self.partition(cid).is_some_and(there) {
+            return self.settle_all(now);
+        }
+        for number in 0..self.processors.len() {
+            if self.runs_on(number) == Some(cid) {
+                self.read_clock(number, now);
+            }
         }
     }
 
@@ -179,7 +182,7 @@ impl Scheduler {
                 cid: running,
             };
             self.settle_all(now);
-            self.deciders.current().overtakes(now, cid, running)?
+            self.policy(now).overtakes(now, cid, running)?
         };
         Some(now.saturating_add(after).max(earliest))
     }

@@ -68,8 +68,11 @@ pub(crate) struct Water {
     capacity: u64,
 }
 
+/// A part, which is no more than the whole of a machine, by a weight.
 fn ratio(part: u64, weight: u32) -> i128 {
-    (i128::from(part) << FRACTION) / i128::from(weight.max(1))
+    // A division that a processor has.
+    let part = part.min(u64::from(u32::MAX)) << FRACTION;
+    i128::from(part / u64::from(weight.max(1)))
 }
 
 impl Water {

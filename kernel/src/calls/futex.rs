@@ -336,10 +336,14 @@ fn wait(
     clock: Clock,
 ) -> Called {
     let until = deadline(call, timeout, &clock)?;
-    let key = key(call, address, private, Access::Read)?;
+    let key = key_to_wait_for(call, address, private)?;
     check_time(call, until)?;
     let unchanged = || load(address).map(|word| word == expected);
     let enrolled = system().futexes.wait(key, bits, call.waiter(), unchanged);
+    if enrolled == Err(Stop::Again) {
+        // Found there the next time.
+        call.user.touch(address, Access::Read)?;
+    }
     wait_by_waker(call, enrolled, until)
 }
 
@@ -447,6 +451,16 @@ fn key(call: &Call<'_>, address: u64, private: bool, access: Access) -> Result<F
     }
     call.user.touch(address, access)?;
     key_in(call.user.space()?, address, private)
+}
+
+/// What a word that is to be waited for is known by. A word of the program's own is known by its address, and is read in any
+/// case before anybody waits for it.
+fn key_to_wait_for(call: &Call<'_>, address: u64, private: bool) -> Result<FutexKey, Errno> {
+    if private && address.is_multiple_of(4) {
+        key_in(call.user.space()?, address, true)
+    } else {
+        key(call, address, private, Access::Read)
+    }
 }
 
 fn key_in(space: &Arc<Space>, address: u64, private: bool) -> Result<FutexKey, Errno> {

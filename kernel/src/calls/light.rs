@@ -102,9 +102,9 @@ fn wake_nobody(address: u64, operation: u64) -> Option<()> {
     if operation as u32 != FUTEX_WAKE | FUTEX_PRIVATE_FLAG || !address.is_multiple_of(4) {
         return None;
     }
-    let thread = caller()?;
+    current::with(|thread| !thread.shows_calls()).filter(|&unseen| unseen)?;
     user::load_u32(address).ok()?;
-    let space = thread.process.space().ok()?.id;
+    let space = current::space();
     let key = FutexKey::Private { space, address };
     (!system().futexes.is_awaited(key)).then_some(())
 }

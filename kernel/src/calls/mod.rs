@@ -116,6 +116,11 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The run is over: gives the memory back with which it has begun, which `execve` may have replaced.
+    pub fn into_space(self) -> Option<Arc<Space>> {
+        self.user.into_space()
+    }
+
     /// An argument, 0 to 5 (r3 to r8).
     pub fn argument(&self, index: usize) -> u64 {
         match &self.arguments {

@@ -192,13 +192,18 @@ impl Places {
 
     /// The first in a range of numbers that is `wanted`.
     fn find(&self, range: Range<u64>, wanted: impl Fn(&Place) -> bool) -> Option<u64> {
-        let first = self.first.as_ref().map(|(number, place)| (number, place));
-        first
-            .filter(|(number, _)| range.contains(number))
-            .into_iter()
-            .chain(self.others.range::<u64>(range.clone()))
-            .find(|(_, place)| wanted(place))
-            .map(|(number, _)| *number)
+        if let Some((number, place)) = &self.first
+            && range.contains(number)
+            && wanted(place)
+        {
+            return Some(*number);
+        }
+        if self.others.is_empty() {
+            return None;
+        }
+        let mut others = self.others.range::<u64>(range);
+        let found = others.find(|(_, place)| wanted(place));
+        found.map(|(number, _)| *number)
     }
 
     fn front(&self) -> Option<&Place> {

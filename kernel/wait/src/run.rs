@@ -7,9 +7,9 @@
 
 use crate::{Link, Ticket};
 #[cfg(not(loom))]
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering, fence};
 #[cfg(loom)]
-use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::atomic::{AtomicBool, Ordering, fence};
 use smallvec::SmallVec;
 
 /// Something is to be looked at other than what is waited for.
@@ -116,7 +116,9 @@ impl Run {
     /// Parks, unless the run has been woken or attention is called: false then.
     #[must_use = "who is not parked goes on"]
     pub fn park(&mut self, attention: &Attention) -> bool {
-        let parks = self.woken.is_none() && !attention.0.load(Ordering::Acquire);
+        let parks = self.woken.is_none() && !attention.is_called();
+        // What was published before a call is seen.
+        fence(Ordering::Acquire);
         if parks {
             self.phase = Phase::Parked;
         }

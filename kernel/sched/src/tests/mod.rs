@@ -17,6 +17,7 @@ mod recordings;
 mod shares;
 mod sleepers;
 mod storms;
+mod telling;
 mod wakeups;
 
 use crate::simulation::{Machine, TIMEBASE};
