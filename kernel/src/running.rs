@@ -756,6 +756,7 @@ impl<'a> Running<'a> {
     /// Does what a signal does.
     fn deliver(&mut self, delivery: Delivery) {
         match delivery {
+            Delivery::Ignore(_) => {}
             Delivery::Stop(signal) => signals::stop(&self.thread, signal),
             Delivery::Terminate { signal, core } => self.end_by(signal, core),
             Delivery::Handle { info, action, mask } => {
