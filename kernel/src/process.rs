@@ -10,6 +10,7 @@
 //! Locks: every field has its own of rank `Process`; no two of them are held together. The tree's lock (rank
 //! `ProcessTree`) is never taken with one of them held.
 
+use crate::activity::Deeds;
 use crate::cpu_timers::{self, CpuTimers};
 use crate::current;
 use crate::environment::Environment;
@@ -134,6 +135,8 @@ pub struct State {
     pub started: Ticks,
     /// What its ended threads have used.
     pub ended_threads: sched::Account,
+    /// What they have done.
+    pub ended_deeds: Deeds,
     /// It has memory of its own, or has ended: a `vfork` that made it goes on.
     pub released: bool,
     /// Who waits in `vfork` for that.
@@ -288,6 +291,7 @@ impl Process {
                 return Err(errno);
             }
         };
+        environment.note_number(reserved.vpid);
         let left = environment.clone();
         let made = fallible::arc(Self {
             pid: reserved.pid(),
@@ -526,12 +530,24 @@ impl Process {
         }
         let time = |ticks| system().timebase.nanos(ticks);
         let minor_faults = self.minor_faults.load(Ordering::Relaxed);
+        let deeds = self.deeds();
         Usage {
             user: time(account.user),
             system: time(account.system),
             minor_faults,
+            voluntary_switches: deeds.waits,
+            involuntary_switches: deeds.preemptions,
             ..Usage::default()
         }
+    }
+
+    /// What its threads have done, those that have ended too.
+    pub fn deeds(&self) -> Deeds {
+        let mut deeds = self.state.lock().ended_deeds;
+        for thread in self.threads.iter() {
+            deeds += thread.activity.deeds();
+        }
+        deeds
     }
 
     /// The real-time interval timer has expired.
@@ -666,6 +682,7 @@ impl Process {
                 state.ended_threads.user += used.user;
                 state.ended_threads.system += used.system;
             }
+            state.ended_deeds += thread.activity.deeds();
             (self.threads.remove(thread) == 0, state.end)
         };
         if thread.tid() != self.pid {
@@ -741,6 +758,7 @@ impl State {
             auxiliary: (0, 0),
             started: arch::time::now(),
             ended_threads: sched::Account::default(),
+            ended_deeds: Deeds::default(),
             released: true,
             vfork: None,
             alarm: Alarm::default(),

@@ -497,7 +497,10 @@ impl<'a> Running<'a> {
     fn park_here(&mut self) -> bool {
         let cpu = self.slice.cpu;
         let now = arch::time::now();
-        let off = || system().dispatch.put_back(cpu, now, Reason::Blocked);
+        let off = || {
+            self.thread.activity.leaves(Reason::Blocked);
+            system().dispatch.put_back(cpu, now, Reason::Blocked);
+        };
         let parked = self.thread.park(off);
         if parked {
             let process = &self.thread.process;
@@ -523,6 +526,7 @@ impl<'a> Running<'a> {
 
     /// Leaves the CPU but stays runnable.
     fn leave(&mut self, reason: Reason) -> Turn {
+        self.thread.activity.leaves(reason);
         self.put_body_back();
         system()
             .dispatch
@@ -535,6 +539,7 @@ impl<'a> Running<'a> {
         let Some(since) = interrupted else {
             return self.leave(Reason::Preempted);
         };
+        self.thread.activity.leaves(Reason::Preempted);
         self.put_body_back();
         let now = arch::time::now();
         system().dispatch.make_room(self.slice.cpu, since, now);

@@ -461,3 +461,15 @@ END
 check CALLS0714 'a process that would wait for itself by way of another is told so' <<'END'
 $T/locks circles
 END
+
+check CALLS0803 'a process and its threads are told how often they have left their CPU' <<'END'
+grep -q '^voluntary_ctxt_switches:.*[1-9]' /proc/1/status
+sh -c 'n=0; while [ $n -lt 20 ]; do sleep 0.01; n=$((n + 1)); done; cat /proc/$$/status' >s
+test "$(awk '/^voluntary/ { print $2 }' s)" -ge 20
+a=$(awk '$1 == "ctxt" { print $2 }' /proc/stat); sleep 0.1; b=$(awk '$1 == "ctxt" { print $2 }' /proc/stat)
+test "$b" -gt "$a"
+a=$(awk '$1 == "processes" { print $2 }' /proc/stat); true | true; b=$(awk '$1 == "processes" { print $2 }' /proc/stat)
+test "$b" -ge $((a + 3))
+cat /proc/loadavg >l & wait $!
+test "$(awk '{ print $5 }' l)" -ge $!
+END
