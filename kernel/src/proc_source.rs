@@ -29,7 +29,7 @@ use process::signal::Handler;
 use process::{TerminalId, VPid};
 use procfs::{
     Areas, CpuDescription, CpuTimes, Ids, Known, LockLine, MemoryUse, Network, ProcSource,
-    ProcessMemory, ProcessRef, Signals, System, Task, TaskState, Transfers,
+    ProcessMemory, ProcessRef, Signals, System, Task, TaskState, Transfers, UnixLine,
 };
 use sched::{Attributes, CpuSet};
 use security::{CapabilitySet, Credential, Identity, Privileges};
@@ -303,6 +303,10 @@ impl ProcSource for View {
             chosen_ports: (*net::CHOSEN.start(), *net::CHOSEN.end()),
             first_free_port: net::UNPRIVILEGED,
         })
+    }
+
+    fn unix_sockets(&self) -> Result<Vec<UnixLine>, NoMemory> {
+        sockets::of_unix(self)
     }
 
     fn message_queues(&self) -> Result<Vec<MessageStatus>, NoMemory> {

@@ -51,3 +51,24 @@ END
 check SOCKETS0201 'in line an urgent byte is received as others are, behind a mark' <<'END'
 $T/urgent in-line
 END
+
+check SOCKETS0250 '/proc/net/unix tells of the sockets that processes have open: names, types, states' <<'END'
+$T/unix in-proc
+END
+
+check SOCKETS0251 'a partition is not told of the sockets of others, nor Global of those of a partition' <<'END'
+mkwpar -n told
+startwpar told
+$T/unix kept-name &
+until grep -q ' kept$' /proc/net/unix; do :; done
+! clogin told grep -q kept /proc/net/unix
+rm on
+wait $!
+clogin told sh -c "cd /tmp && exec $T/unix kept-name" &
+until clogin told grep -q ' kept$' /proc/net/unix; do :; done
+! grep -q kept /proc/net/unix
+rm /wpars/told/tmp/on
+wait $!
+stopwpar -F told
+rmwpar told
+END

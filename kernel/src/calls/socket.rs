@@ -14,9 +14,11 @@ mod interface;
 mod messages;
 mod names;
 mod options;
+mod told;
 
 pub(super) use interface::ioctl;
 pub(super) use messages::{read, write};
+pub use told::unix_line;
 
 use super::Call;
 use super::clock::ticks;

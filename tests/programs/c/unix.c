@@ -425,7 +425,59 @@ static void several(void)
 	WANT_ERROR(recvmmsg(pair[1], messages, 4, MSG_DONTWAIT, NULL), EAGAIN);
 }
 
+/* The line of /proc/net/unix that ends with a word: flags, type and state of the socket; false when there is none. */
+static int told(const char *end, unsigned *flags, unsigned *type, unsigned *state, unsigned long *inode)
+{
+	char line[300];
+	int found = 0;
+	FILE *file = fopen("/proc/net/unix", "r");
+	WANT(file != NULL && fgets(line, sizeof(line), file) && strncmp(line, "Num ", 4) == 0);
+	while (!found && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = 0;
+		char *word = strrchr(line, ' ');
+		if (word && strcmp(word + 1, end) == 0)
+			found = sscanf(line, "%*x: %*x %*x %x %x %x %lu", flags, type, state, inode) == 4;
+	}
+	fclose(file);
+	return found;
+}
+
+static void in_proc(void)
+{
+	unsigned flags, type, state;
+	unsigned long inode;
+	char number[30];
+	struct stat now;
+	WANT(!told("here", &flags, &type, &state, &inode));
+	int heard = listener(SOCK_STREAM, "here");
+	WANT(fstat(heard, &now) == 0);
+	WANT(told("here", &flags, &type, &state, &inode) && flags == 0x10000 && type == 1 && state == 1 && inode == now.st_ino);
+	socklen_t length;
+	struct sockaddr_un address = abstract_of("nowhere", &length);
+	int other = make(SOCK_DGRAM);
+	WANT(bind(other, (void *)&address, length) == 0);
+	WANT(told("@nowhere", &flags, &type, &state, &inode) && flags == 0 && type == 2 && state == 1);
+	int ends[2];
+	WANT(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0 && dup(ends[0]) >= 0 && fstat(ends[0], &now) == 0);
+	snprintf(number, sizeof(number), "%lu", (unsigned long)now.st_ino);
+	/* Without a name the inode is the last word. */
+	WANT(told(number, &flags, &type, &state, &inode) && type == 5 && state == 3);
+	WANT(close(heard) == 0);
+	WANT(!told("here", &flags, &type, &state, &inode));
+}
+
+/* Keeps a name for as long as there is the file `on`. */
+static void kept_name(void)
+{
+	listener(SOCK_STREAM, "kept");
+	int on = open("on", O_CREAT | O_WRONLY, 0600);
+	WANT(on >= 0);
+	while (access("on", F_OK) == 0)
+		usleep(1000);
+}
+
 static const struct check checks[] = {
+	{ "in-proc", in_proc }, { "kept-name", kept_name },
 	{ "stream", stream }, { "abstract", abstract }, { "waiting", waiting },
 	{ "datagrams", datagrams }, { "rights", rights }, { "boundaries", boundaries },
 	{ "credentials", credentials }, { "refused", refused }, { "loop", loop },

@@ -395,7 +395,7 @@ impl Inode for Node {
         let source = self.source(cx)?;
         let text = match self.what {
             What::System(file) => system_files::text(file, source)?,
-            What::Network(file) => network_files::text(file, &source.network()?)?,
+            What::Network(file) => network_files::text(file, source)?,
             What::SystemVFile(file) => system_v_files::text(file, source)?,
             What::File(process, _, ProcessFile::Memory) => {
                 return Ok(Some(source.memory(process, cx.credential)?));

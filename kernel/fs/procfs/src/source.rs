@@ -114,6 +114,12 @@ pub trait ProcSource: Send + Sync {
     /// [`NoMemory`].
     fn network(&self) -> Result<Network, NoMemory>;
 
+    /// Sockets of AF_UNIX that its processes have open.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    fn unix_sockets(&self) -> Result<Vec<UnixLine>, NoMemory>;
+
     /// The System V message queues of this view.
     ///
     /// # Errors
@@ -561,6 +567,21 @@ pub struct SocketLine {
     pub uid: u32,
     /// Its inode.
     pub inode: u64,
+}
+
+/// A socket of AF_UNIX, as a line of `/proc/net/unix`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixLine {
+    /// Its inode.
+    pub inode: u64,
+    /// Its type, by number.
+    pub kind: u32,
+    /// Whether others may connect to it.
+    pub listens: bool,
+    /// Whether it has a peer.
+    pub connected: bool,
+    /// Its path with or without the NUL that ends it, or its abstract name, which begins with one; empty for none.
+    pub name: Vec<u8>,
 }
 
 /// What is known of the network at one moment.
