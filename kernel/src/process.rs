@@ -33,7 +33,7 @@ use process::{Birth, ExitStatus, Limits, Reserved, Usage, VPid};
 use security::{Credential, Identity, Privileges};
 use smallvec::SmallVec;
 use sync::{Rank, SpinLock};
-use vfs::{FileTable, Location, Place};
+use vfs::{FileTable, Location, Place, Running};
 use wait::{Phase, WaitQueue, Waiter};
 
 /// What stands for the number of a parent that the process has not asked for: no process has this number.
@@ -125,6 +125,8 @@ pub struct State {
     pub name: TaskName,
     /// The program.
     pub executable: Option<Location>,
+    /// Nobody writes that meanwhile.
+    pub text: Option<Running>,
     /// Addresses of its arguments and environment strings.
     pub arguments: (u64, u64),
     /// Addresses of its environment strings.
@@ -253,6 +255,7 @@ impl Process {
             new.released = released;
             new.name = state.name.clone();
             new.executable.clone_from(&state.executable);
+            new.text.clone_from(&state.text);
             new.arguments = state.arguments;
             new.environment = state.environment;
             new.auxiliary = state.auxiliary;
@@ -725,6 +728,8 @@ impl Process {
         drop(place);
         let space = self.space.lock().take();
         drop(space);
+        let program = self.with(|state| (state.executable.take(), state.text.take()));
+        drop(program);
         self.release_vfork();
         crate::family::ended(self, status, usage);
         let mut over = self.over.lock();
@@ -753,6 +758,7 @@ impl State {
             stop_signal: SignalNumber::SIGSTOP,
             name: TaskName::new(),
             executable: None,
+            text: None,
             arguments: (0, 0),
             environment: (0, 0),
             auxiliary: (0, 0),

@@ -462,6 +462,18 @@ check CALLS0714 'a process that would wait for itself by way of another is told 
 $T/locks circles
 END
 
+check CALLS0800 'a program that runs cannot be written or cut, whatever it is called, until it has ended' <<'END'
+$T/text_busy run zombies
+END
+
+check CALLS0801 'a child runs the program of its parent, which nobody writes as long' <<'END'
+$T/text_busy children
+END
+
+check CALLS0802 'what is open for writing cannot be run, nor can a script; a file without a name can' <<'END'
+$T/text_busy written scripts nameless
+END
+
 check CALLS0803 'a process and its threads are told how often they have left their CPU' <<'END'
 grep -q '^voluntary_ctxt_switches:.*[1-9]' /proc/1/status
 sh -c 'n=0; while [ $n -lt 20 ]; do sleep 0.01; n=$((n + 1)); done; cat /proc/$$/status' >s

@@ -34,7 +34,7 @@ use memory::space::{Backing, Fixed, MapRequest, Mapping, Traits};
 use process::{ExitStatus, identity};
 use security::Credential;
 use sync::{Rank, SpinLock};
-use vfs::{Follow, Location, Metadata, MountFlags};
+use vfs::{Follow, Location, Metadata, MountFlags, Running};
 use wait::{SliceSink, Stop};
 
 /// Bytes that arguments and environment may take together (`man 2 execve`, "Limits on size").
@@ -74,6 +74,8 @@ pub fn execveat(call: &mut Call<'_>) -> Called {
 /// A program that can be run, with the arguments that it gets.
 struct Program {
     location: Location,
+    /// Nobody writes it from here on.
+    text: Option<Running>,
     metadata: Metadata,
     image: Image,
     source: Arc<dyn PageSource>,
@@ -221,7 +223,7 @@ fn find(
     let mut current = fallible::copy(&path)?;
     let mut start = base;
     for _ in 0..=DEPTH {
-        let (location, metadata, head) = open(call, start, &current, follow)?;
+        let (location, text, metadata, head) = open(call, start, &current, follow)?;
         if let Some(script) = Interpreter::parse(&head) {
             let script = script?;
             let mut shifted = fallible::list(arguments.len() + 3)?;
@@ -241,6 +243,7 @@ fn find(
         let source = location.inode().pages().ok_or(Errno::EACCES)?;
         return Ok(Program {
             location,
+            text,
             metadata,
             image,
             source,
@@ -258,20 +261,21 @@ fn open(
     base: Option<&Location>,
     path: &[u8],
     follow: Follow,
-) -> Result<(Location, Metadata, Vec<u8>), Outcome> {
+) -> Result<(Location, Option<Running>, Metadata, Vec<u8>), Outcome> {
     with_walk(call, |walk| {
         let location = match (path.is_empty(), base) {
             (true, Some(base)) => base.clone(),
             _ => walk.resolve(base, path, follow)?,
         };
         walk.may_run(&location)?;
+        let text = Running::begin(location.inode())?;
         let metadata = location.inode().metadata(&walk.io)?;
         let mut head = fallible::filled(0, Image::HEAD)?;
         let read = location
             .inode()
             .read_at(&walk.io, 0, &mut SliceSink::new(&mut head))?;
         head.truncate(read);
-        Ok::<_, Stop>((location, metadata, head))
+        Ok::<_, Stop>((location, text, metadata, head))
     })
 }
 
@@ -410,7 +414,7 @@ fn find_linker(
     if read != length || path.pop() != Some(0) {
         return Err(Errno::ENOEXEC.into());
     }
-    let (location, _, head) = open(call, None, &path, Follow::Yes)?;
+    let (location, _, _, head) = open(call, None, &path, Follow::Yes)?;
     let image = Image::parse(&head, USER_LIMIT).map_err(|_| Errno::ENOEXEC)?;
     let source = location.inode().pages().ok_or(Errno::EACCES)?;
     let name = mapped_name(call, &location)?;
@@ -573,6 +577,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         state.barriers = Membarrier::empty();
         state.name = crate::process::task_name(name);
         state.executable = Some(program.location);
+        state.text = program.text;
         state.arguments = stack.arguments;
         state.environment = stack.environment;
         state.auxiliary = stack.auxiliary;

@@ -3,7 +3,8 @@
 use crate::inode_file::without_set_id;
 use crate::observe::{self, Events};
 use crate::{
-    Change, FileKind, FileSystemStatus, Follow, Location, Metadata, Mode, MountFlags, NewTime, Walk,
+    Change, FileKind, FileSystemStatus, Follow, Location, Metadata, Mode, MountFlags, NewTime,
+    Walk, Writing,
 };
 use abi::Errno;
 use alloc::vec::Vec;
@@ -177,7 +178,7 @@ impl Walk<'_> {
     /// Sets the size of a regular file (`man 2 truncate`).
     ///
     /// # Errors
-    /// EISDIR, EINVAL for other kinds, EACCES, EROFS, ENOSPC, EFBIG.
+    /// EISDIR, EINVAL for other kinds, EACCES, EROFS, ENOSPC, EFBIG; ETXTBSY when it is a program that runs.
     pub fn truncate(&self, location: &Location, size: u64) -> Attempt<()> {
         match location.inode().kind() {
             FileKind::Regular => {}
@@ -186,6 +187,7 @@ impl Walk<'_> {
         }
         location.require_writable()?;
         self.permit(location.inode(), Wanted::WRITE)?;
+        let _writing = Writing::begin(location.inode())?;
         location.inode().change(
             &self.io,
             &Change {

@@ -44,6 +44,7 @@ mod place;
 mod remove;
 mod rename;
 mod text_file;
+mod text_use;
 mod walk;
 
 pub use attribute::{ATTRIBUTE_NAME_LIMIT, ATTRIBUTE_SIZE_LIMIT, AttributeStore, SetAttribute};
@@ -65,6 +66,7 @@ pub use open::{OpenHow, OpenOptions};
 pub use open_file::{Access, OpenFile, SpecialFiles, StatusFlags, Watcher};
 pub use place::Place;
 pub use text_file::{OrderFile, Orders, TextFile};
+pub use text_use::{Running, TextUse, Writing};
 pub use walk::{Follow, NAME_LIMIT, PATH_LIMIT, Restrictions, Walk};
 
 #[cfg(doc)]
