@@ -280,6 +280,7 @@ impl<'a> Running<'a> {
                 let call = PendingCall {
                     number,
                     admitted: false,
+                    asked: false,
                     progress: Continuation::Fresh,
                     wait: None,
                 };

@@ -113,6 +113,8 @@ pub struct PendingCall {
     pub number: u64,
     /// It may be made.
     pub admitted: bool,
+    /// A tracer has been asked about it, to whom a filter has left it.
+    pub asked: bool,
     /// What it has already done.
     pub progress: Continuation,
     /// What it waits for, when it is parked.
