@@ -72,3 +72,7 @@ wait $!
 stopwpar -F told
 rmwpar told
 END
+
+check SOCKETS0252 'sockets of AF_UNIX and AF_NETLINK take the options of all sockets, which change nothing' <<'END'
+$T/unix kept-options
+END

@@ -476,7 +476,42 @@ static void kept_name(void)
 		usleep(1000);
 }
 
+/* Options for all sockets are taken, and change nothing. */
+static void kept_options(void)
+{
+	static const int switches[] = { SO_REUSEADDR, SO_KEEPALIVE, SO_BROADCAST, SO_DONTROUTE, SO_OOBINLINE };
+	static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
+	for (int kind = 0; kind < 4; kind++) {
+		int fd = kind < 3 ? make(types[kind]) : socket(AF_NETLINK, SOCK_RAW, 0), on = 1, shown;
+		socklen_t length = sizeof(shown);
+		for (int at = 0; at < 5; at++) {
+			WANT(getsockopt(fd, SOL_SOCKET, switches[at], &shown, &length) == 0 && shown == 0);
+			WANT(setsockopt(fd, SOL_SOCKET, switches[at], &on, sizeof(on)) == 0);
+			WANT(getsockopt(fd, SOL_SOCKET, switches[at], &shown, &length) == 0 && shown == 1);
+		}
+		int five = 5;
+		WANT(setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &five, sizeof(five)) == 0);
+		WANT(getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &shown, &length) == 0 && shown == 5);
+		struct linger linger = { 1, 7 }, after = { 0, 0 };
+		socklen_t size = sizeof(after);
+		WANT(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0);
+		WANT(getsockopt(fd, SOL_SOCKET, SO_LINGER, &after, &size) == 0 && after.l_onoff == 1 && after.l_linger == 7);
+		WANT_ERROR(setsockopt(fd, SOL_SOCKET, 999, &on, sizeof(on)), ENOPROTOOPT);
+		WANT_ERROR(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, 2), EINVAL);
+		WANT(close(fd) == 0);
+	}
+	/* A name is taken all the same. */
+	int first = make(SOCK_STREAM), second = make(SOCK_STREAM), on = 1;
+	socklen_t length;
+	struct sockaddr_un address = path_of("taken", &length);
+	WANT(setsockopt(first, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
+	WANT(setsockopt(second, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
+	WANT(bind(first, (void *)&address, length) == 0);
+	WANT_ERROR(bind(second, (void *)&address, length), EADDRINUSE);
+}
+
 static const struct check checks[] = {
+	{ "kept-options", kept_options },
 	{ "in-proc", in_proc }, { "kept-name", kept_name },
 	{ "stream", stream }, { "abstract", abstract }, { "waiting", waiting },
 	{ "datagrams", datagrams }, { "rights", rights }, { "boundaries", boundaries },
