@@ -485,3 +485,16 @@ test "$b" -ge $((a + 3))
 cat /proc/loadavg >l & wait $!
 test "$(awk '{ print $5 }' l)" -ge $!
 END
+
+check CALLS0820 'a program gets the capabilities of its file, within what its caller may ever have' <<'END'
+$T/capabilities of-files
+mkwpar -n given
+startwpar given
+clogin given sh -c "cd /tmp && mkdir -m 777 d && cd d && exec $T/capabilities of-files"
+stopwpar -F given
+rmwpar given
+END
+
+check CALLS0821 'a file that is changed gives no capabilities any more, and not everybody may say that one does' <<'END'
+$T/capabilities of-changed-files
+END

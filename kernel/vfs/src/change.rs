@@ -1,6 +1,6 @@
 //! What is asked of and done to a file that has been found: stat, access, chmod, chown, utimens, truncate.
 
-use crate::inode_file::without_set_id;
+use crate::inode_file::{withdraw_capabilities, without_set_id};
 use crate::observe::{self, Events};
 use crate::{
     Change, FileKind, FileSystemStatus, Follow, Location, Metadata, Mode, MountFlags, NewTime,
@@ -124,6 +124,9 @@ impl Walk<'_> {
         let kept = without_set_id(metadata.mode);
         let strips = metadata.kind != FileKind::Directory && !untouched && kept != metadata.mode;
         let mode = strips.then_some(kept);
+        if !untouched {
+            withdraw_capabilities(&**location.inode());
+        }
         location.inode().change(
             &self.io,
             &Change {
@@ -188,6 +191,7 @@ impl Walk<'_> {
         location.require_writable()?;
         self.permit(location.inode(), Wanted::WRITE)?;
         let _writing = Writing::begin(location.inode())?;
+        withdraw_capabilities(&**location.inode());
         location.inode().change(
             &self.io,
             &Change {

@@ -41,6 +41,7 @@ impl InodeFile {
     /// Who writes to a program takes away what it gives: capabilities, and set-id rights unless he may give them (`man 2
     /// write`).
     fn drop_set_id(&self, cx: &IoContext<'_>) -> Attempt<()> {
+        withdraw_capabilities(&*self.inode);
         if cx.credential.privileges.contains(Privileges::FILE_OWNER) {
             return Ok(());
         }
@@ -56,6 +57,13 @@ impl InodeFile {
             )?;
         }
         Ok(())
+    }
+}
+
+/// The file has changed: it gives no capabilities any more.
+pub(crate) fn withdraw_capabilities(inode: &dyn Inode) {
+    if let Some(attributes) = inode.attributes() {
+        attributes.withdraw_capabilities();
     }
 }
 

@@ -47,7 +47,9 @@ mod text_file;
 mod text_use;
 mod walk;
 
-pub use attribute::{ATTRIBUTE_NAME_LIMIT, ATTRIBUTE_SIZE_LIMIT, AttributeStore, SetAttribute};
+pub use attribute::{
+    ATTRIBUTE_NAME_LIMIT, ATTRIBUTE_SIZE_LIMIT, AttributeStore, CAPABILITY_ATTRIBUTE, SetAttribute,
+};
 pub use dirent::fill_dirents;
 pub use file::{FileOperations, IoContext, IoctlArgument, Seek, Whence};
 pub use file_table::{DESCRIPTOR_LIMIT, Descriptor, FileTable, Taken};

@@ -1,5 +1,6 @@
 //! Opening files (`man 2 open`).
 
+use crate::inode_file::withdraw_capabilities;
 use crate::observe::{self, Events};
 use crate::walk::{Last, Walker};
 use crate::{
@@ -175,6 +176,7 @@ impl Walk<'_> {
         let operations = self.operations(&location, kind, options)?;
         if options.how.contains(OpenHow::TRUNCATE) && kind == FileKind::Regular && !made {
             let _writing = Writing::begin(location.inode())?;
+            withdraw_capabilities(&**location.inode());
             location.inode().change(
                 &self.io,
                 &Change {
