@@ -76,3 +76,12 @@ END
 check SOCKETS0252 'sockets of AF_UNIX and AF_NETLINK take the options of all sockets, which change nothing' <<'END'
 $T/unix kept-options
 END
+
+check SOCKETS0253 'routes, rules and neighbours of the loopback interface can be asked for' <<'END'
+ip route get 127.0.0.9 | grep -q 'dev lo'
+! ip route get 10.0.0.1
+ip route show table local | grep -q '127.0.0.0/8 dev lo'
+test -z "$(ip route)"
+ip rule | grep -q 'lookup local'
+test -z "$(ip neigh)"
+END
