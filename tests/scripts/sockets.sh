@@ -85,3 +85,11 @@ test -z "$(ip route)"
 ip rule | grep -q 'lookup local'
 test -z "$(ip neigh)"
 END
+
+check SOCKETS0254 'a socket is told where a datagram was sent to, with its time to live and its type of service' <<'END'
+$T/datagrams ways ways-of-six
+END
+
+check SOCKETS0255 'datagrams that find nobody come back to who asks for that' <<'END'
+$T/datagrams lost
+END
