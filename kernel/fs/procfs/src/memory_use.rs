@@ -276,7 +276,7 @@ impl FileOperations for PageMap {
     /// EINVAL for less than whole entries.
     fn read(&self, _cx: &IoContext<'_>, position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
         let entry = Self::ENTRY as u64;
-        if position % entry != 0 || sink.room() % Self::ENTRY != 0 {
+        if !position.is_multiple_of(entry) || !sink.room().is_multiple_of(Self::ENTRY) {
             return Err(abi::Errno::EINVAL.into());
         }
         let first = position / entry;
