@@ -498,3 +498,7 @@ END
 check CALLS0821 'a file that is changed gives no capabilities any more, and not everybody may say that one does' <<'END'
 $T/capabilities of-changed-files
 END
+
+check SIGNAL0111 'a thread is cancelled in a call: its stack is unwound past the frame of a signal' <<'END'
+$T/thread_signals cancelled
+END
