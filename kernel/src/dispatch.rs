@@ -51,6 +51,33 @@ struct State {
     entities: Vec<Option<Runnable>>,
     /// The jobs of partitions, by the places of their entities.
     jobs: Map<(Cid, u32), Arc<Job>>,
+    /// How often somebody of each partition was given a CPU.
+    switches: Vec<u64>,
+    /// The same of all together, since the start.
+    all_switches: u64,
+}
+
+impl State {
+    /// Makes room for the count of a partition, which begins at 0.
+    fn count_from_zero(&mut self, cid: Cid) -> Result<(), NoMemory> {
+        let place = usize::from(cid.0);
+        if let Some(more) = (place + 1).checked_sub(self.switches.len()) {
+            self.switches.try_reserve(more)?;
+            self.switches.resize(place + 1, 0);
+        }
+        if let Some(count) = self.switches.get_mut(place) {
+            *count = 0;
+        }
+        Ok(())
+    }
+
+    fn count_switch(&mut self, entity: EntityId) {
+        self.all_switches += 1;
+        let cid = self.scheduler.cid_of(entity);
+        if let Some(count) = cid.and_then(|cid| self.switches.get_mut(usize::from(cid.0))) {
+            *count += 1;
+        }
+    }
 }
 
 /// What the scheduler puts on a CPU.
@@ -160,6 +187,8 @@ impl Dispatch {
             scheduler: Scheduler::new(timebase, cpus, policy),
             entities: Vec::new(),
             jobs: Map::new(),
+            switches: Vec::new(),
+            all_switches: 0,
         };
         Self {
             state: SpinLock::new(Rank::Scheduler, state),
@@ -271,6 +300,9 @@ impl Dispatch {
                 };
             }
             let Decision { run, until, others } = state.scheduler.pick(Cpu(cpu as u16), now);
+            if let Some(entity) = run {
+                state.count_switch(entity);
+            }
             let run =
                 run.and_then(|entity| state.entities.get(entity.index as usize).cloned().flatten());
             let next = Next {
@@ -339,19 +371,31 @@ impl Dispatch {
         work(&mut self.state.lock().scheduler)
     }
 
+    /// How often CPUs have been given to somebody of a partition, for Global to anybody at all (`ctxt` of `/proc/stat`).
+    pub fn switches(&self, cid: Cid) -> u64 {
+        let state = self.state.lock();
+        if cid.is_global() {
+            return state.all_switches;
+        }
+        let own = state.switches.get(usize::from(cid.0));
+        own.copied().unwrap_or(0)
+    }
+
     /// Makes a partition known.
     ///
     /// # Errors
     /// ENOMEM when there is no room for it, EEXIST when it is known, EINVAL for an entitlement that cannot be.
     pub fn add_partition(&self, cid: Cid, entitlement: Entitlement) -> Result<(), Errno> {
         let now = arch::time::now();
-        self.with(|scheduler| scheduler.add_partition(cid, entitlement, now))
-            .map_err(|refusal| match refusal {
-                Refusal::Full => Errno::ENOMEM,
-                Refusal::Partition => Errno::EEXIST,
-                Refusal::Stale | Refusal::Busy | Refusal::Running => Errno::EBUSY,
-                Refusal::Cpu | Refusal::Range => Errno::EINVAL,
-            })
+        let mut state = self.state.lock();
+        state.count_from_zero(cid)?;
+        let added = state.scheduler.add_partition(cid, entitlement, now);
+        added.map_err(|refusal| match refusal {
+            Refusal::Full => Errno::ENOMEM,
+            Refusal::Partition => Errno::EEXIST,
+            Refusal::Stale | Refusal::Busy | Refusal::Running => Errno::EBUSY,
+            Refusal::Cpu | Refusal::Range => Errno::EINVAL,
+        })
     }
 
     /// Gives a partition other shares and limits.

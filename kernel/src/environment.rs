@@ -11,13 +11,14 @@ use crate::system::system;
 use abi::{Cid, Errno, Ticks};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use devpts::Devpts;
 use fallible::NoMemory;
 use ipc::system_v::SystemV;
 use ipc::{AbstractNames, QueueNames, Quota};
 use net::Stack;
 use partition::{LoadAverage, Wpar, WparTable};
+use process::VPid;
 use spin::Once;
 use sync::{Rank, SpinLock};
 use vfs::MountNamespace;
@@ -27,6 +28,9 @@ use wait::WaitQueue;
 const WATCHES: usize = 1 << 16;
 /// The inotify instances of a partition (`man 7 inotify`, max_user_instances: Linux allows each user 128).
 const INOTIFY_INSTANCES: usize = 512;
+
+/// Threads that all environments have made.
+static ALL_THREADS_MADE: AtomicU64 = AtomicU64::new(0);
 
 /// Global or a loaded partition.
 pub struct Environment {
@@ -54,6 +58,10 @@ pub struct Environment {
     next_name: AtomicU32,
     /// Its timers that are due and wait for its turn on a CPU.
     pub overdue: Arc<Overdue>,
+    /// Threads that it has made since it was loaded.
+    threads_made: AtomicU64,
+    /// The number that was given last.
+    last_number: AtomicU32,
     /// Threads that wait for the last process to go.
     pub emptied: WaitQueue,
     /// When it was loaded.
@@ -95,6 +103,8 @@ impl Environment {
             network: Once::new(),
             next_name: AtomicU32::new(1),
             overdue: fallible::arc(Overdue::new())?,
+            threads_made: AtomicU64::new(0),
+            last_number: AtomicU32::new(0),
             emptied: WaitQueue::new(),
             since: arch::time::now(),
             boot_id: Once::new(),
@@ -166,7 +176,30 @@ impl Environment {
     /// # Errors
     /// EAGAIN at `totalThreads`.
     pub fn admit_thread(&self) -> Result<(), Errno> {
-        self.wpar.threads.enter().map_err(|_| Errno::EAGAIN)
+        self.wpar.threads.enter().map_err(|_| Errno::EAGAIN)?;
+        self.threads_made.fetch_add(1, Ordering::Relaxed);
+        ALL_THREADS_MADE.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// How many threads it has made, in Global those of all partitions too (`processes` of `/proc/stat`).
+    pub fn threads_made(&self) -> u64 {
+        let count = if self.cid().is_global() {
+            &ALL_THREADS_MADE
+        } else {
+            &self.threads_made
+        };
+        count.load(Ordering::Relaxed)
+    }
+
+    /// Notes the number of a new process or thread.
+    pub fn note_number(&self, number: VPid) {
+        self.last_number.store(number.0, Ordering::Relaxed);
+    }
+
+    /// The number that was given last (`man 5 proc`, loadavg).
+    pub fn last_number(&self) -> u32 {
+        self.last_number.load(Ordering::Relaxed)
     }
 
     /// Counts a thread that has ended.

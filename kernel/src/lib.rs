@@ -16,6 +16,7 @@
 
 extern crate alloc;
 
+mod activity;
 mod aio;
 mod bill;
 pub mod calls;

@@ -3,13 +3,16 @@
 //! A [`View`] is what one environment may know. Numbers are resolved with a credential of that environment, so
 //! that a view of a partition cannot reach anybody else's process whatever it asks for.
 
+mod areas;
+mod sockets;
+
+use crate::activity::Deeds;
 use crate::current;
 use crate::environment;
 use crate::memory_file::MemoryFile;
 use crate::mounts::WallClock;
 use crate::process::Process;
 use crate::ptrace;
-use crate::space::Space;
 use crate::system::{Numbered, system};
 use crate::thread::Thread;
 use abi::linux::{Resource, Rlimit};
@@ -25,8 +28,8 @@ use net::{Protocol, TcpSocket};
 use process::signal::Handler;
 use process::{TerminalId, VPid};
 use procfs::{
-    Areas, CpuDescription, CpuTimes, Ids, Known, LockLine, MapLine, MemoryUse, Network, ProcSource,
-    ProcessMemory, ProcessRef, Signals, SocketLine, System, Task, TaskState,
+    Areas, CpuDescription, CpuTimes, Ids, Known, LockLine, MemoryUse, Network, ProcSource,
+    ProcessMemory, ProcessRef, Signals, System, Task, TaskState, Transfers, UnixLine,
 };
 use sched::{Attributes, CpuSet};
 use security::{CapabilitySet, Credential, Identity, Privileges};
@@ -239,7 +242,7 @@ impl ProcSource for View {
         };
         let space = found.space();
         let space = space.map_or_else(|_| Weak::new(), |space| Arc::downgrade(&space));
-        Ok(Some(fallible::arc(OfSpace(space))?))
+        Ok(Some(fallible::arc(areas::OfSpace(space))?))
     }
 
     fn file_from(&self, process: ProcessRef, from: u32) -> Option<(u32, Arc<OpenFile>)> {
@@ -289,7 +292,7 @@ impl ProcSource for View {
             .and_then(|environment| environment.used_network());
         let lines = |protocol| {
             let lines = stack.and_then(|stack| stack.lines(protocol).ok());
-            fallible::collect(lines.unwrap_or_default().iter().map(socket_line))
+            fallible::collect(lines.unwrap_or_default().iter().map(sockets::line))
         };
         Ok(Network {
             tcp: lines(Protocol::Tcp)?,
@@ -300,6 +303,10 @@ impl ProcSource for View {
             chosen_ports: (*net::CHOSEN.start(), *net::CHOSEN.end()),
             first_free_port: net::UNPRIVILEGED,
         })
+    }
+
+    fn unix_sockets(&self) -> Result<Vec<UnixLine>, NoMemory> {
+        sockets::of_unix(self)
     }
 
     fn message_queues(&self) -> Result<Vec<MessageStatus>, NoMemory> {
@@ -320,48 +327,6 @@ impl ProcSource for View {
 
     fn clock(&self) -> &dyn Clock {
         &self.clock
-    }
-}
-
-/// The areas of an address space that is not kept by that.
-struct OfSpace(Weak<Space>);
-
-impl Areas for OfSpace {
-    fn lines(&self, from: u64, room: usize) -> Result<Vec<MapLine>, NoMemory> {
-        let Some(space) = self.0.upgrade() else {
-            return Ok(Vec::new());
-        };
-        let mut lines = fallible::list(room)?;
-        let description = space.lock();
-        for area in description.areas_from(from).take(room) {
-            lines.push(MapLine {
-                start: area.start,
-                end: area.end,
-                allowed: area.protection,
-                // The vDSO is one for all, and yet private as programs see it.
-                shared: area.mapping.is_shared() && !area.label().starts_with('['),
-                offset: area.offset(),
-                identity: area
-                    .mapping
-                    .backing()
-                    .map_or((0, 0), |backing| backing.source.identity()),
-                name: fallible::copy(area.label().as_bytes())?,
-            });
-        }
-        Ok(lines)
-    }
-}
-
-fn socket_line(line: &net::Line) -> SocketLine {
-    SocketLine {
-        local: line.local,
-        remote: line.remote,
-        is_v6: line.identity.is_v6,
-        state: line.state,
-        unsent: line.unsent,
-        unread: line.unread,
-        uid: line.identity.uid,
-        inode: line.identity.inode,
     }
 }
 
@@ -443,6 +408,9 @@ fn task(
     let identity = &credential.identity;
     let expendability = conduct.expendability;
     let (uid, gid) = ids(identity);
+    // A process is told of by its first thread, but for what it has moved.
+    let own = thread.map_or_else(Deeds::default, |thread| thread.activity.deeds());
+    let moved = if tid == pid { process.deeds() } else { own };
     Ok(Task {
         tid,
         pid,
@@ -494,6 +462,13 @@ fn task(
             .map_or(0, |files| files.lock().capacity() as u32),
         signals,
         memory: memory_of(process),
+        switches: (own.waits, own.preemptions),
+        transfers: Transfers {
+            reads: moved.reads,
+            writes: moved.writes,
+            bytes_read: moved.bytes_read,
+            bytes_written: moved.bytes_written,
+        },
         ..Task::default()
     })
 }
@@ -615,6 +590,9 @@ fn describe_system(cid: Cid) -> Result<System, NoMemory> {
         },
         load: environment.load(),
         running: (runnable.max(1), environment.wpar.threads.count()),
+        last_pid: environment.last_number(),
+        forks: environment.threads_made(),
+        switches: system.dispatch.switches(cid),
         system_name: fallible::string("Linux")?,
         release: fallible::string(crate::calls::system::RELEASE)?,
         version: fallible::string(crate::calls::system::VERSION)?,

@@ -10,6 +10,7 @@
 //! Locks: every field has its own of rank `Process`; no two of them are held together. The tree's lock (rank
 //! `ProcessTree`) is never taken with one of them held.
 
+use crate::activity::Deeds;
 use crate::cpu_timers::{self, CpuTimers};
 use crate::current;
 use crate::environment::Environment;
@@ -32,7 +33,7 @@ use process::{Birth, ExitStatus, Limits, Reserved, Usage, VPid};
 use security::{Credential, Identity, Privileges};
 use smallvec::SmallVec;
 use sync::{Rank, SpinLock};
-use vfs::{FileTable, Location, Place};
+use vfs::{FileTable, Location, Place, Running};
 use wait::{Phase, WaitQueue, Waiter};
 
 /// What stands for the number of a parent that the process has not asked for: no process has this number.
@@ -124,6 +125,8 @@ pub struct State {
     pub name: TaskName,
     /// The program.
     pub executable: Option<Location>,
+    /// Nobody writes that meanwhile.
+    pub text: Option<Running>,
     /// Addresses of its arguments and environment strings.
     pub arguments: (u64, u64),
     /// Addresses of its environment strings.
@@ -134,6 +137,8 @@ pub struct State {
     pub started: Ticks,
     /// What its ended threads have used.
     pub ended_threads: sched::Account,
+    /// What they have done.
+    pub ended_deeds: Deeds,
     /// It has memory of its own, or has ended: a `vfork` that made it goes on.
     pub released: bool,
     /// Who waits in `vfork` for that.
@@ -250,6 +255,7 @@ impl Process {
             new.released = released;
             new.name = state.name.clone();
             new.executable.clone_from(&state.executable);
+            new.text.clone_from(&state.text);
             new.arguments = state.arguments;
             new.environment = state.environment;
             new.auxiliary = state.auxiliary;
@@ -288,6 +294,7 @@ impl Process {
                 return Err(errno);
             }
         };
+        environment.note_number(reserved.vpid);
         let left = environment.clone();
         let made = fallible::arc(Self {
             pid: reserved.pid(),
@@ -528,12 +535,24 @@ impl Process {
         }
         let time = |ticks| system().timebase.nanos(ticks);
         let minor_faults = self.minor_faults.load(Ordering::Relaxed);
+        let deeds = self.deeds();
         Usage {
             user: time(account.user),
             system: time(account.system),
             minor_faults,
+            voluntary_switches: deeds.waits,
+            involuntary_switches: deeds.preemptions,
             ..Usage::default()
         }
+    }
+
+    /// What its threads have done, those that have ended too.
+    pub fn deeds(&self) -> Deeds {
+        let mut deeds = self.state.lock().ended_deeds;
+        for thread in self.threads.iter() {
+            deeds += thread.activity.deeds();
+        }
+        deeds
     }
 
     /// The real-time interval timer has expired.
@@ -668,6 +687,7 @@ impl Process {
                 state.ended_threads.user += used.user;
                 state.ended_threads.system += used.system;
             }
+            state.ended_deeds += thread.activity.deeds();
             (self.threads.remove(thread) == 0, state.end)
         };
         if thread.tid() != self.pid {
@@ -710,6 +730,8 @@ impl Process {
         drop(place);
         let space = self.space.lock().take();
         drop(space);
+        let program = self.with(|state| (state.executable.take(), state.text.take()));
+        drop(program);
         self.release_vfork();
         crate::family::ended(self, status, usage);
         let mut over = self.over.lock();
@@ -738,11 +760,13 @@ impl State {
             stop_signal: SignalNumber::SIGSTOP,
             name: TaskName::new(),
             executable: None,
+            text: None,
             arguments: (0, 0),
             environment: (0, 0),
             auxiliary: (0, 0),
             started: arch::time::now(),
             ended_threads: sched::Account::default(),
+            ended_deeds: Deeds::default(),
             released: true,
             vfork: None,
             alarm: Alarm::default(),

@@ -374,6 +374,7 @@ pub fn halted(thread: &Thread, halt: Halt, argument: u64) -> bool {
                 Halt::Exit => own.inside = false,
                 Halt::Group(_) | Halt::Trap => own.trap = false,
                 Halt::Event(TraceEvent::Exit) => own.end_told = true,
+                Halt::Event(TraceEvent::Seccomp) => own.argument = argument,
                 Halt::Signal(_) | Halt::Event(_) => {}
             }
             halt.code(relation)
@@ -389,6 +390,19 @@ pub fn tells_its_end(thread: &Thread) -> bool {
     let own = thread.tracing.lock();
     let tells = |own: &Tracing| own.wants(TraceEvent::Exit) && !own.end_told;
     own.as_ref().is_some_and(|own| tells(own))
+}
+
+/// Whether the tracer of a thread is to be asked about a call that a filter leaves to it; it finds a `message` then.
+pub fn asks(thread: &Thread, message: u64) -> bool {
+    let mut own = thread.tracing.lock();
+    let asked = own.as_mut().filter(|own| own.wants(TraceEvent::Seccomp));
+    match asked {
+        Some(own) => {
+            own.message = message;
+            true
+        }
+        None => false,
+    }
 }
 
 /// Whether a thread has halted for its tracer.

@@ -282,6 +282,7 @@ impl<'a> Running<'a> {
                 let call = PendingCall {
                     number,
                     admitted: false,
+                    asked: false,
                     progress: Continuation::Fresh,
                     wait: None,
                 };
@@ -498,7 +499,10 @@ impl<'a> Running<'a> {
     fn park_here(&mut self) -> bool {
         let cpu = self.slice.cpu;
         let now = arch::time::now();
-        let off = || system().dispatch.put_back(cpu, now, Reason::Blocked);
+        let off = || {
+            self.thread.activity.leaves(Reason::Blocked);
+            system().dispatch.put_back(cpu, now, Reason::Blocked);
+        };
         let parked = self.thread.park(off);
         if parked {
             let process = &self.thread.process;
@@ -524,6 +528,7 @@ impl<'a> Running<'a> {
 
     /// Leaves the CPU but stays runnable.
     fn leave(&mut self, reason: Reason) -> Turn {
+        self.thread.activity.leaves(reason);
         self.put_body_back();
         system()
             .dispatch
@@ -536,6 +541,7 @@ impl<'a> Running<'a> {
         let Some(since) = interrupted else {
             return self.leave(Reason::Preempted);
         };
+        self.thread.activity.leaves(Reason::Preempted);
         self.put_body_back();
         let now = arch::time::now();
         system().dispatch.make_room(self.slice.cpu, since, now);
@@ -757,6 +763,7 @@ impl<'a> Running<'a> {
     /// Does what a signal does.
     fn deliver(&mut self, delivery: Delivery) {
         match delivery {
+            Delivery::Ignore(_) => {}
             Delivery::Stop(signal) => signals::stop(&self.thread, signal),
             Delivery::Terminate { signal, core } => self.end_by(signal, core),
             Delivery::Handle { info, action, mask } => {

@@ -213,7 +213,7 @@ pub fn next(thread: &Thread) -> Option<(Delivery, bool)> {
         // Whether stops are of effect is in the tree, which is asked without the signals' locks.
         None => take(true, is_orphaned(thread)).flatten(),
     };
-    if let Some((Delivery::Handle { info, .. }, _)) = &mut delivery {
+    if let Some((Delivery::Handle { info, .. } | Delivery::Ignore(info), _)) = &mut delivery {
         posix_timers::delivered(&thread.process, info);
     }
     delivery

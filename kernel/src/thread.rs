@@ -10,6 +10,7 @@
 //!
 //! Locks: `waiting`, `body`, `signals`, `own_name`, `tracing` and `remains` each of rank `Thread`, never two of them together.
 
+use crate::activity::Activity;
 use crate::calls::core_file::CoreDump;
 use crate::confinement::Confinement;
 use crate::inheritance::Inheritance;
@@ -78,6 +79,8 @@ pub struct Thread {
     pub io_priority: AtomicU32,
     /// On which nodes its memory is to be (`man 2 set_mempolicy`).
     pub memory_policy: AtomicU32,
+    /// What it has done so far.
+    pub activity: Activity,
     /// What it has submitted to rings and is not done.
     pub requests: Requests,
     /// What it has left to be done in steps before it returns to its program.
@@ -110,6 +113,8 @@ pub struct PendingCall {
     pub number: u64,
     /// It may be made.
     pub admitted: bool,
+    /// A tracer has been asked about it, to whom a filter has left it.
+    pub asked: bool,
     /// What it has already done.
     pub progress: Continuation,
     /// What it waits for, when it is parked.
@@ -172,6 +177,7 @@ impl Thread {
             confinement: Confinement::new(),
             io_priority: AtomicU32::new(0),
             memory_policy: AtomicU32::new(0),
+            activity: Activity::default(),
             requests: Requests::new(),
             remains: SpinLock::new(Rank::Thread, Remains::new()),
             leaves: AtomicBool::new(false),

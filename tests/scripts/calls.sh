@@ -461,3 +461,44 @@ END
 check CALLS0714 'a process that would wait for itself by way of another is told so' <<'END'
 $T/locks circles
 END
+
+check CALLS0800 'a program that runs cannot be written or cut, whatever it is called, until it has ended' <<'END'
+$T/text_busy run zombies
+END
+
+check CALLS0801 'a child runs the program of its parent, which nobody writes as long' <<'END'
+$T/text_busy children
+END
+
+check CALLS0802 'what is open for writing cannot be run, nor can a script; a file without a name can' <<'END'
+$T/text_busy written scripts nameless
+END
+
+check CALLS0803 'a process and its threads are told how often they have left their CPU' <<'END'
+grep -q '^voluntary_ctxt_switches:.*[1-9]' /proc/1/status
+sh -c 'n=0; while [ $n -lt 20 ]; do sleep 0.01; n=$((n + 1)); done; cat /proc/$$/status' >s
+test "$(awk '/^voluntary/ { print $2 }' s)" -ge 20
+a=$(awk '$1 == "ctxt" { print $2 }' /proc/stat); sleep 0.1; b=$(awk '$1 == "ctxt" { print $2 }' /proc/stat)
+test "$b" -gt "$a"
+a=$(awk '$1 == "processes" { print $2 }' /proc/stat); true | true; b=$(awk '$1 == "processes" { print $2 }' /proc/stat)
+test "$b" -ge $((a + 3))
+cat /proc/loadavg >l & wait $!
+test "$(awk '{ print $5 }' l)" -ge $!
+END
+
+check CALLS0820 'a program gets the capabilities of its file, within what its caller may ever have' <<'END'
+$T/capabilities of-files
+mkwpar -n given
+startwpar given
+clogin given sh -c "cd /tmp && mkdir -m 777 d && cd d && exec $T/capabilities of-files"
+stopwpar -F given
+rmwpar given
+END
+
+check CALLS0821 'a file that is changed gives no capabilities any more, and not everybody may say that one does' <<'END'
+$T/capabilities of-changed-files
+END
+
+check SIGNAL0111 'a thread is cancelled in a call: its stack is unwound past the frame of a signal' <<'END'
+$T/thread_signals cancelled
+END

@@ -207,3 +207,7 @@ END
 check EVENT0052 'the directory of a process in /proc takes signals as a pidfd does' <<'END'
 $T/pidfd directory
 END
+
+check EVENTS0220 'a timer is told that its signal was taken when the signal means nothing' <<'END'
+$T/timers meaningless
+END

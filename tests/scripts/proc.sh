@@ -213,3 +213,61 @@ wait $! || true
 stopwpar -F locks
 rmwpar locks
 END
+
+check PROC0200 'smaps tells of the pages of each area, and smaps_rollup of all: together they are what is resident' <<'END'
+sleep 1000 & p=$!
+until grep -q '^sleep$' /proc/$p/comm; do :; done
+cat /proc/$p/smaps >s; cat /proc/$p/smaps_rollup >r; cat /proc/$p/maps >m
+test "$(grep -c '^VmFlags:' s)" = "$(wc -l <m)"
+grep -v '^[A-Z]' s | cmp - m
+sum() { awk -v name="$1:" '$1 == name { sum += $2 } END { print sum }' $2; }
+for name in Rss Private_Dirty Shared_Clean Anonymous; do
+	test "$(sum $name s)" = "$(sum $name r)"
+done
+test "$(sum Rss s)" = "$(awk '/^VmRSS/ { print $2 }' /proc/$p/status)"
+test "$(sum Size s)" = "$(awk '/^VmSize/ { print $2 }' /proc/$p/status)"
+test "$(sum Private_Dirty s)" -ge 8
+test $(( $(sum Shared_Clean s) + $(sum Shared_Dirty s) + $(sum Private_Clean s) + $(sum Private_Dirty s) )) = "$(sum Rss s)"
+test "$(sum Pss s)" -le "$(sum Rss s)"
+grep -q 'rollup' r
+awk '/ N0=/ { split($0, parts, " N0="); split(parts[2], n, " "); sum += 4 * n[1] } END { print sum }' /proc/$p/numa_maps >n
+test "$(cat n)" = "$(sum Rss s)"
+kill $p
+END
+
+check PROC0201 'who may not look into a process is not told of its memory, nor of what it reads and writes' <<'END'
+for file in maps smaps smaps_rollup numa_maps pagemap io stack auxv environ; do
+	head -c 16 /proc/1/$file >/dev/null
+	su -s /bin/sh nobody -c "! head -c 16 /proc/1/$file" 2>/dev/null
+	su -s /bin/sh nobody -c "head -c 16 /proc/self/$file" >/dev/null
+done
+test "$(cat /proc/1/wchan)" = 0
+END
+
+check PROC0202 'pagemap has an entry for each page, with its presence and not its frame' <<'END'
+address=$(awk '$NF == "[stack]" { split($1, range, "-"); print range[2] }' /proc/1/maps)
+last=$(( 0x$address / 4096 - 1 ))
+dd if=/proc/1/pagemap bs=8 skip=$last count=2 2>/dev/null | hexdump -v -e '8/1 "%02x" "\n"' >e
+test "$(sed -n 1p e | cut -c1-14)" = 00000000000000
+case $(sed -n 1p e) in *8?) ;; *) false ;; esac
+test "$(sed -n 2p e)" = 0000000000000000
+! dd if=/proc/1/pagemap bs=12 count=1
+END
+
+check PROC0203 'what a process and its threads have read and written is counted' <<'END'
+sh -c 'exec cat /proc/self/io' >own
+cat >count.sh <<'SH'
+exec 3<f
+while read -r line <&3; do :; done
+cat /proc/$$/io
+SH
+head -c 5000 /dev/zero | tr '\0' '\n' >f
+sh count.sh >io
+test "$(awk '$1 == "rchar:" { print $2 }' io)" -ge 5000
+test "$(awk '$1 == "syscr:" { print $2 }' io)" -ge 5000
+test "$(awk '$1 == "read_bytes:" { print $2 }' io)" = 0
+test "$(wc -l <own)" = 7
+sh -c 'head -c 9 /dev/zero >&2; printf 123456 >g; cat /proc/$$/io' 2>/dev/null >io
+test "$(awk '$1 == "wchar:" { print $2 }' io)" -ge 6
+test "$(awk '$1 == "syscw:" { print $2 }' io)" -ge 1
+END

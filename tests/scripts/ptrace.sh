@@ -193,3 +193,15 @@ END
 check PTRACE0400 'every call of a thread that signals disturb is told, and registers can be read at every stop' <<'END'
 $T/tracers registers-at-every-stop
 END
+
+check CALLS0810 'a tracer is asked about calls that a filter leaves to it, and decides' <<'END'
+$T/trace_filter asked among-calls
+END
+
+check CALLS0811 'a call that a filter leaves to a tracer is not there for who has none that wants to know' <<'END'
+$T/trace_filter nobody
+END
+
+check SIGNAL0110 'a tracer looks at the signals that are pending, and leaves them so' <<'END'
+$T/trace_filter pending
+END

@@ -51,3 +51,45 @@ END
 check SOCKETS0201 'in line an urgent byte is received as others are, behind a mark' <<'END'
 $T/urgent in-line
 END
+
+check SOCKETS0250 '/proc/net/unix tells of the sockets that processes have open: names, types, states' <<'END'
+$T/unix in-proc
+END
+
+check SOCKETS0251 'a partition is not told of the sockets of others, nor Global of those of a partition' <<'END'
+mkwpar -n told
+startwpar told
+$T/unix kept-name &
+until grep -q ' kept$' /proc/net/unix; do :; done
+! clogin told grep -q kept /proc/net/unix
+rm on
+wait $!
+clogin told sh -c "cd /tmp && exec $T/unix kept-name" &
+until clogin told grep -q ' kept$' /proc/net/unix; do :; done
+! grep -q kept /proc/net/unix
+rm /wpars/told/tmp/on
+wait $!
+stopwpar -F told
+rmwpar told
+END
+
+check SOCKETS0252 'sockets of AF_UNIX and AF_NETLINK take the options of all sockets, which change nothing' <<'END'
+$T/unix kept-options
+END
+
+check SOCKETS0253 'routes, rules and neighbours of the loopback interface can be asked for' <<'END'
+ip route get 127.0.0.9 | grep -q 'dev lo'
+! ip route get 10.0.0.1
+ip route show table local | grep -q '127.0.0.0/8 dev lo'
+test -z "$(ip route)"
+ip rule | grep -q 'lookup local'
+test -z "$(ip neigh)"
+END
+
+check SOCKETS0254 'a socket is told where a datagram was sent to, with its time to live and its type of service' <<'END'
+$T/datagrams ways ways-of-six
+END
+
+check SOCKETS0255 'datagrams that find nobody come back to who asks for that' <<'END'
+$T/datagrams lost
+END

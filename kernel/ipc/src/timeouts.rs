@@ -1,5 +1,6 @@
-//! How long the calls on a socket wait (`man 7 socket`, SO_RCVTIMEO, SO_SNDTIMEO).
+//! How long the calls on a socket wait (`man 7 socket`, SO_RCVTIMEO, SO_SNDTIMEO), with what else every socket keeps.
 
+use crate::kept::KeptOptions;
 use abi::Nanos;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,6 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub struct Timeouts {
     receive: AtomicU64,
     send: AtomicU64,
+    kept: KeptOptions,
 }
 
 impl Timeouts {
@@ -16,6 +18,12 @@ impl Timeouts {
             0 => None,
             span => Some(Nanos(span)),
         }
+    }
+
+    /// Options that are kept and shown.
+    #[must_use]
+    pub fn kept(&self) -> &KeptOptions {
+        &self.kept
     }
 
     /// The span for receiving; `None` waits for ever.

@@ -50,11 +50,11 @@ pub use address::{Domain, Given, Wire};
 pub use connection::{Buffers, End, Identity};
 pub use interface::InterfaceRequest;
 pub use netlink::NetlinkSocket;
-pub use options::Value;
+pub use options::{Told, Value, Way};
 pub use ports::{CHOSEN, UNPRIVILEGED};
 pub use stack::{Line, Protocol, Stack};
 pub use tcp::TcpSocket;
-pub use udp::{Datagrams, UdpSocket};
+pub use udp::{Arrival, Datagrams, UdpSocket};
 
 #[cfg(doc)]
 use sync::Rank;

@@ -3,7 +3,7 @@
 //! Requests are answered when they are sent: the answers wait in the socket. Only what is there can be asked for; nothing
 //! can be changed.
 
-use crate::interface;
+use crate::{Stack, interface};
 use abi::Errno;
 use abi::linux::{AF_INET, AF_INET6, AF_NETLINK};
 use alloc::collections::VecDeque;
@@ -22,6 +22,8 @@ pub struct NetlinkSocket {
     readers: WaitQueue,
     timeouts: Timeouts,
     metadata: Metadata,
+    /// What it tells of.
+    stack: Arc<Stack>,
 }
 
 #[derive(Default)]
@@ -40,7 +42,11 @@ const NEW_LINK: u16 = 16;
 const GET_LINK: u16 = 18;
 const NEW_ADDRESS: u16 = 20;
 const GET_ADDRESS: u16 = 22;
+const NEW_ROUTE: u16 = 24;
 const GET_ROUTE: u16 = 26;
+const GET_NEIGHBOUR: u16 = 30;
+const NEW_RULE: u16 = 32;
+const GET_RULE: u16 = 34;
 
 /// Flags of messages.
 const MULTIPART: u16 = 2;
@@ -56,11 +62,11 @@ impl NetlinkSocket {
     /// Most answers that wait.
     const ANSWERS: usize = 64;
 
-    /// A socket; `metadata` is what `fstat` tells.
+    /// A socket that tells of a stack; `metadata` is what `fstat` tells.
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn new(metadata: Metadata) -> Result<Arc<Self>, Errno> {
+    pub fn new(stack: Arc<Stack>, metadata: Metadata) -> Result<Arc<Self>, Errno> {
         let state = State {
             send_buffer: 212_992,
             receive_buffer: 212_992,
@@ -71,6 +77,7 @@ impl NetlinkSocket {
             readers: WaitQueue::new(),
             timeouts: Timeouts::default(),
             metadata,
+            stack,
         })?)
     }
 
@@ -164,7 +171,7 @@ impl NetlinkSocket {
                 return Err(Errno::ENOBUFS.into());
             }
             let mut answer = Vec::new();
-            request.answer(&mut answer)?;
+            request.answer(&mut answer, self.stack.traffic())?;
             if !answer.is_empty() {
                 state.answers.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                 state.answers.push_back(answer);
@@ -240,15 +247,16 @@ impl<'a> Request<'a> {
         self.bytes.get(HEADER).copied().unwrap_or(0).into()
     }
 
-    fn answer(&self, out: &mut Vec<u8>) -> Result<(), Errno> {
-        // Few hundred bytes at most.
-        out.try_reserve(1024).map_err(|_| Errno::ENOMEM)?;
+    /// Answers it; `carried` are the bytes and packets that the interface has carried.
+    fn answer(&self, out: &mut Vec<u8>, carried: (u64, u64)) -> Result<(), Errno> {
+        // Some hundred bytes.
+        out.try_reserve(2048).map_err(|_| Errno::ENOMEM)?;
         let dump = self.flags & DUMP == DUMP;
         let errno = match self.kind {
             // Those that mean nothing to the kernel.
             0..=15 => None,
             GET_LINK if dump || self.names_the_interface() => {
-                self.link(out, dump);
+                self.link(out, dump, carried);
                 None
             }
             GET_LINK => Some(Errno::ENODEV),
@@ -256,9 +264,18 @@ impl<'a> Request<'a> {
                 self.addresses(out);
                 None
             }
-            // The table of routes beyond the interface's own addresses is empty.
-            GET_ROUTE if dump => None,
-            GET_ADDRESS | GET_ROUTE => Some(Errno::EOPNOTSUPP),
+            GET_ROUTE if dump => {
+                self.routes(out);
+                None
+            }
+            GET_ROUTE => self.route(out).err(),
+            GET_RULE if dump => {
+                self.rules(out);
+                None
+            }
+            // Whoever is reached over the interface needs no other address.
+            GET_NEIGHBOUR if dump => None,
+            GET_ADDRESS => Some(Errno::EOPNOTSUPP),
             // Requests come in fours, and all but the third of each change something.
             kind if kind % 4 != 2 => Some(Errno::EPERM),
             _ => Some(Errno::EOPNOTSUPP),
@@ -276,8 +293,8 @@ impl<'a> Request<'a> {
 
     /// Whether a request for one interface asks for the one that there is, by number or by name.
     fn names_the_interface(&self) -> bool {
-        const NAME: u32 = 3;
-        const BODY: usize = HEADER + 16;
+        const NAME: u16 = 3;
+        const BODY: usize = 16;
         let index = self
             .bytes
             .get(HEADER + 4..)
@@ -285,20 +302,23 @@ impl<'a> Request<'a> {
         if index.map(|index| u32::from_le_bytes(*index)) == Some(interface::INDEX) {
             return true;
         }
-        let mut rest = self.bytes.get(BODY..).unwrap_or_default();
+        let name = self.attribute(BODY, NAME);
+        let name = name.and_then(|value| value.split(|byte| *byte == 0).next());
+        name == Some(interface::NAME)
+    }
+
+    /// The value of an attribute of the request, which come after a body of so many bytes.
+    fn attribute(&self, body: usize, wanted: u16) -> Option<&'a [u8]> {
+        let mut rest = self.bytes.get(HEADER + body..)?;
         while let Some((&[low, high, kind, above], _)) = rest.split_first_chunk() {
             let length = usize::from(u16::from_le_bytes([low, high]));
-            let kind = u32::from(u16::from_le_bytes([kind, above]));
-            let Some(value) = rest.get(4..length) else {
-                break;
-            };
-            let name = value.split(|byte| *byte == 0).next();
-            if kind == NAME && name == Some(interface::NAME) {
-                return true;
+            let value = rest.get(4..length)?;
+            if u16::from_le_bytes([kind, above]) == wanted {
+                return Some(value);
             }
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+            rest = rest.get(length.next_multiple_of(4)..)?;
         }
-        false
+        None
     }
 
     /// Adds one message, whose length is known once `body` has been added.
@@ -321,9 +341,9 @@ impl<'a> Request<'a> {
         });
     }
 
-    fn link(&self, out: &mut Vec<u8>, dump: bool) {
-        /// Address, broadcast address, name, size, queueing, queue, state, mode.
-        const KINDS: [u16; 8] = [1, 2, 3, 4, 6, 13, 16, 17];
+    fn link(&self, out: &mut Vec<u8>, dump: bool, carried: (u64, u64)) {
+        /// Address, broadcast address, name, size, queueing, queue, state, mode, group, counts of 32 and of 64 bits.
+        const KINDS: [u16; 11] = [1, 2, 3, 4, 6, 13, 16, 17, 27, 7, 23];
         /// That the layer below is up too.
         const LOWER_UP: u32 = 1 << 16;
         let flags = if dump { MULTIPART } else { 0 };
@@ -333,7 +353,8 @@ impl<'a> Request<'a> {
             out.extend_from_slice(&interface::INDEX.to_le_bytes());
             out.extend_from_slice(&(interface::FLAGS | LOWER_UP).to_le_bytes());
             out.extend_from_slice(&0u32.to_le_bytes());
-            let values: [&[u8]; 8] = [
+            let (narrow, wide) = counts(carried);
+            let values: [&[u8]; 11] = [
                 &[0; 6],
                 &[0; 6],
                 b"lo\0",
@@ -342,6 +363,9 @@ impl<'a> Request<'a> {
                 &interface::QUEUE.to_le_bytes(),
                 &[0],
                 &[0],
+                &[0; 4],
+                &narrow,
+                &wide,
             ];
             for (kind, value) in KINDS.into_iter().zip(values) {
                 attribute(out, kind, value);
@@ -357,9 +381,8 @@ impl<'a> Request<'a> {
             if wanted != 0 && wanted != family {
                 continue;
             }
-            /// Permanent, and of this host only.
+            /// It stays.
             const PERMANENT: u8 = 0x80;
-            const HOST: u8 = 254;
             self.message(out, NEW_ADDRESS, MULTIPART, |out| {
                 out.extend_from_slice(&[family as u8, prefix, PERMANENT, HOST]);
                 out.extend_from_slice(&interface::INDEX.to_le_bytes());
@@ -369,9 +392,159 @@ impl<'a> Request<'a> {
                     attribute(out, 3, b"lo\0");
                 }
                 attribute(out, 8, &u32::from(PERMANENT).to_le_bytes());
+                // For how long it is preferred and valid: for ever; when it came and changed.
+                let mut times = [0xff; 16];
+                times[8..].fill(0);
+                attribute(out, 6, &times);
             });
         }
     }
+
+    /// The routes: to what is here, by way of the interface.
+    fn routes(&self, out: &mut Vec<u8>) {
+        let (four, six) = (Ipv4Addr::LOCALHOST.octets(), Ipv6Addr::LOCALHOST.octets());
+        let network = Ipv4Addr::new(127, 0, 0, 0).octets();
+        let known = [
+            Route::local(AF_INET, 8, &network, Some(&four)),
+            Route::local(AF_INET, 32, &four, Some(&four)),
+            Route {
+                table: MAIN,
+                scope: UNIVERSE,
+                kind: UNICAST,
+                priority: Some(256),
+                ..Route::local(AF_INET6, 128, &six, None)
+            },
+            Route {
+                scope: UNIVERSE,
+                ..Route::local(AF_INET6, 128, &six, None)
+            },
+        ];
+        let wanted = self.family();
+        for route in known {
+            if wanted == 0 || wanted == route.family {
+                self.message(out, NEW_ROUTE, MULTIPART, |out| route.write(out));
+            }
+        }
+    }
+
+    /// The route to one address.
+    ///
+    /// # Errors
+    /// EINVAL without an address; ENETUNREACH for what is elsewhere.
+    fn route(&self, out: &mut Vec<u8>) -> Result<(), Errno> {
+        const DESTINATION: u16 = 1;
+        let to = self.attribute(Route::BODY, DESTINATION);
+        let to = to.ok_or(Errno::EINVAL)?;
+        let here = match (to.first_chunk::<4>(), to.first_chunk::<16>()) {
+            (_, Some(six)) if self.family() == AF_INET6 => Ipv6Addr::from(*six).is_loopback(),
+            (Some(four), _) if self.family() == AF_INET => Ipv4Addr::from(*four).is_loopback(),
+            _ => return Err(Errno::EINVAL),
+        };
+        if !here {
+            return Err(Errno::ENETUNREACH);
+        }
+        let bits = (8 * to.len()) as u8;
+        let route = Route {
+            scope: UNIVERSE,
+            ..Route::local(self.family(), bits, to, Some(to))
+        };
+        self.message(out, NEW_ROUTE, 0, |out| route.write(out));
+        Ok(())
+    }
+
+    /// In which order the tables of routes are asked.
+    fn rules(&self, out: &mut Vec<u8>) {
+        /// What is done with what a rule fits: its table is asked.
+        const TO_TABLE: u8 = 1;
+        let four = [(0, LOCAL), (32_766, MAIN), (32_767, DEFAULT)];
+        for (family, known) in [(AF_INET, &four[..]), (AF_INET6, &four[..2])] {
+            if self.family() != 0 && self.family() != family {
+                continue;
+            }
+            for &(priority, table) in known {
+                self.message(out, NEW_RULE, MULTIPART, |out| {
+                    out.extend_from_slice(&[family as u8, 0, 0, 0, table, 0, 0, TO_TABLE]);
+                    out.extend_from_slice(&0u32.to_le_bytes());
+                    attribute(out, 15, &u32::from(table).to_le_bytes());
+                    if priority > 0 {
+                        attribute(out, 6, &u32::to_le_bytes(priority));
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Tables of routes: what is here, what is elsewhere, and what is left.
+const LOCAL: u8 = 255;
+const MAIN: u8 = 254;
+const DEFAULT: u8 = 253;
+/// How far a route leads: anywhere, or not beyond this host.
+const UNIVERSE: u8 = 0;
+const HOST: u8 = 254;
+/// Kinds of routes: to one receiver, and to this host.
+const UNICAST: u8 = 1;
+const HERE: u8 = 2;
+
+/// A route by way of the interface.
+struct Route<'a> {
+    family: u16,
+    bits: u8,
+    to: &'a [u8],
+    from: Option<&'a [u8]>,
+    table: u8,
+    scope: u8,
+    kind: u8,
+    priority: Option<u32>,
+}
+
+impl<'a> Route<'a> {
+    /// Bytes of `struct rtmsg`.
+    const BODY: usize = 12;
+    /// The kernel has made it by itself.
+    const BY_KERNEL: u8 = 2;
+
+    fn local(family: u16, bits: u8, to: &'a [u8], from: Option<&'a [u8]>) -> Self {
+        Self {
+            family,
+            bits,
+            to,
+            from,
+            table: LOCAL,
+            scope: HOST,
+            kind: HERE,
+            priority: None,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[self.family as u8, self.bits, 0, 0]);
+        out.extend_from_slice(&[self.table, Self::BY_KERNEL, self.scope, self.kind]);
+        out.extend_from_slice(&0u32.to_le_bytes());
+        attribute(out, 15, &u32::from(self.table).to_le_bytes());
+        attribute(out, 1, self.to);
+        if let Some(from) = self.from {
+            attribute(out, 7, from);
+        }
+        if let Some(priority) = self.priority {
+            attribute(out, 6, &priority.to_le_bytes());
+        }
+        attribute(out, 4, &interface::INDEX.to_le_bytes());
+    }
+}
+
+/// What the interface has carried, as `struct rtnl_link_stats` and `rtnl_link_stats64` have it: packets received and sent,
+/// bytes received and sent, and what has gone wrong. What is sent over loopback is received.
+fn counts((bytes, packets): (u64, u64)) -> ([u8; 96], [u8; 200]) {
+    let (mut narrow, mut wide) = ([0; 96], [0; 200]);
+    let values = [packets, packets, bytes, bytes];
+    for (place, value) in narrow.chunks_exact_mut(4).zip(values) {
+        place.copy_from_slice(&(value as u32).to_le_bytes());
+    }
+    for (place, value) in wide.chunks_exact_mut(8).zip(values) {
+        place.copy_from_slice(&value.to_le_bytes());
+    }
+    (narrow, wide)
 }
 
 /// Adds an attribute.
@@ -456,8 +629,12 @@ mod tests {
         Ok(found)
     }
 
+    fn socket() -> Arc<NetlinkSocket> {
+        NetlinkSocket::new(Arc::new(Stack::new()), metadata()).expect("memory")
+    }
+
     fn ask(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
-        let socket = NetlinkSocket::new(metadata()).expect("memory");
+        let socket = socket();
         assert_eq!(socket.send(&mut SliceSource::new(bytes)), Ok(bytes.len()));
         assert_ne!(socket.port(), 0);
         let found = next(&socket).unwrap();
@@ -478,10 +655,41 @@ mod tests {
         assert_eq!(kinds(&all), [NEW_ADDRESS, NEW_ADDRESS, DONE]);
         let six = ask(&request(GET_ADDRESS, 1 | DUMP, &[10, 0, 0, 0, 0, 0, 0, 0]));
         assert_eq!((kinds(&six), six[0].1[1]), (vec![NEW_ADDRESS, DONE], 128));
-        assert_eq!(kinds(&ask(&request(GET_ROUTE, 1 | DUMP, &[0; 12]))), [DONE]);
+        let mut routes = kinds(&ask(&request(GET_ROUTE, 1 | DUMP, &[0; 12])));
+        assert_eq!((routes.pop(), routes), (Some(DONE), vec![NEW_ROUTE; 4]));
+        let six = ask(&request(GET_ROUTE, 1 | DUMP, &[10; 1]));
+        assert_eq!(kinds(&six), [NEW_ROUTE, NEW_ROUTE, DONE]);
+        assert_eq!(
+            kinds(&ask(&request(GET_NEIGHBOUR, 1 | DUMP, &[0; 12]))),
+            [DONE]
+        );
+        let rules = ask(&request(GET_RULE, 1 | DUMP, &[2; 1]));
+        assert_eq!(kinds(&rules), [NEW_RULE, NEW_RULE, NEW_RULE, DONE]);
         let mut by_name = vec![0; 16];
         attribute(&mut by_name, 3, b"lo\0");
         assert_eq!(kinds(&ask(&request(GET_LINK, 1, &by_name))), [NEW_LINK]);
+    }
+
+    #[test]
+    fn a_route_is_found_to_what_is_here() {
+        let to = |family: u8, address: &[u8]| {
+            let mut body = vec![0; Route::BODY];
+            body[0] = family;
+            attribute(&mut body, 1, address);
+            ask(&request(GET_ROUTE, 1, &body))
+        };
+        let here = to(2, &[127, 3, 2, 1]);
+        assert_eq!(kinds(&here), [NEW_ROUTE]);
+        assert_eq!(here[0].1[..8], [2, 32, 0, 0, LOCAL, 2, UNIVERSE, HERE]);
+        assert_eq!(kinds(&to(10, &Ipv6Addr::LOCALHOST.octets())), [NEW_ROUTE]);
+        for (family, address) in [
+            (2, &[10, 0, 0, 1][..]),
+            (10, &[1; 16]),
+            (2, &[]),
+            (7, &[1; 16]),
+        ] {
+            assert_eq!(kinds(&to(family, address)), [ERROR]);
+        }
     }
 
     #[test]
@@ -499,7 +707,7 @@ mod tests {
 
     #[test]
     fn addresses_are_given_once() {
-        let socket = NetlinkSocket::new(metadata()).expect("memory");
+        let socket = socket();
         assert_eq!(socket.bind(&NetlinkSocket::address(5)), Ok(()));
         assert_eq!(socket.bind(&NetlinkSocket::address(0)), Ok(()));
         assert_eq!(
@@ -512,7 +720,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_taken(bytes: Vec<u8>) {
-            let socket = NetlinkSocket::new(metadata()).expect("memory");
+            let socket = socket();
             let sent = socket.send(&mut SliceSource::new(&bytes));
             prop_assert_eq!(sent, Ok(bytes.len()));
         }

@@ -7,12 +7,16 @@ use crate::address::Domain;
 use crate::connection::Buffers;
 use abi::Errno;
 use abi::linux::{
-    IP_MTU_DISCOVER, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPV6_TCLASS,
-    IPV6_UNICAST_HOPS, IPV6_V6ONLY, SO_BROADCAST, SO_DONTROUTE, SO_KEEPALIVE, SO_LINGER,
-    SO_OOBINLINE, SO_PRIORITY, SO_RCVBUF, SO_RCVLOWAT, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF,
-    SOL_SOCKET, TCP_CORK, TCP_DEFER_ACCEPT, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG,
-    TCP_NODELAY, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT,
+    IP_MTU_DISCOVER, IP_PKTINFO, IP_RECVERR, IP_RECVTOS, IP_RECVTTL, IP_TOS, IP_TTL, IPPROTO_IP,
+    IPPROTO_IPV6, IPPROTO_TCP, IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO, IPV6_RECVTCLASS,
+    IPV6_TCLASS, IPV6_UNICAST_HOPS, IPV6_V6ONLY, SO_BROADCAST, SO_DONTROUTE, SO_KEEPALIVE,
+    SO_LINGER, SO_OOBINLINE, SO_PRIORITY, SO_RCVBUF, SO_RCVLOWAT, SO_REUSEADDR, SO_REUSEPORT,
+    SO_SNDBUF, SOL_SOCKET, TCP_CORK, TCP_DEFER_ACCEPT, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL,
+    TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT,
 };
+
+use bitflags::bitflags;
+use core::net::IpAddr;
 
 /// The value of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,50 @@ pub enum Value {
     Number(i32),
     /// `struct linger`: on or off, and seconds.
     Linger(i32, i32),
+}
+
+bitflags! {
+    /// What a socket is told with each datagram.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Told: u8 {
+        /// Of one of IPv4: where it was sent to.
+        const DESTINATION = 1;
+        /// Its time to live.
+        const TIME_TO_LIVE = 1 << 1;
+        /// Its type of service.
+        const SERVICE = 1 << 2;
+        /// Of any, in the form of IPv6: where it was sent to.
+        const DESTINATION_6 = 1 << 3;
+        /// Of one of IPv6: its time to live.
+        const HOP_LIMIT = 1 << 4;
+        /// Its type of service.
+        const CLASS = 1 << 5;
+    }
+}
+
+impl Told {
+    fn of(level: u32, option: u32) -> Option<Self> {
+        Some(match (level, option) {
+            (IPPROTO_IP, IP_PKTINFO) => Self::DESTINATION,
+            (IPPROTO_IP, IP_RECVTTL) => Self::TIME_TO_LIVE,
+            (IPPROTO_IP, IP_RECVTOS) => Self::SERVICE,
+            (IPPROTO_IPV6, IPV6_RECVPKTINFO) => Self::DESTINATION_6,
+            (IPPROTO_IPV6, IPV6_RECVHOPLIMIT) => Self::HOP_LIMIT,
+            (IPPROTO_IPV6, IPV6_RECVTCLASS) => Self::CLASS,
+            _ => return None,
+        })
+    }
+}
+
+/// How a datagram has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Where it was sent to.
+    pub to: IpAddr,
+    /// Its time to live.
+    pub time_to_live: u8,
+    /// Its type of service.
+    pub service: u8,
 }
 
 /// What programs have set.
@@ -53,6 +101,10 @@ pub struct Options {
     mtu_discovery: i32,
     hop_limit: i32,
     traffic_class: i32,
+    /// What comes with each datagram.
+    pub(crate) told: Told,
+    /// Errors go to a queue, with what was sent: of IPv4, and of IPv6.
+    errors: [bool; 2],
 }
 
 /// Which protocol's options there are.
@@ -123,7 +175,29 @@ impl Options {
             mtu_discovery: 1,
             hop_limit: 64,
             traffic_class: 0,
+            told: Told::empty(),
+            errors: [false; 2],
         }
+    }
+
+    /// How a datagram goes to an address.
+    pub(crate) fn way(&self, to: IpAddr) -> Way {
+        let (life, service) = match to {
+            IpAddr::V4(_) => (self.time_to_live, self.type_of_service),
+            IpAddr::V6(_) => (self.hop_limit, self.traffic_class),
+        };
+        // Both are kept within their bounds.
+        Way {
+            to,
+            time_to_live: life as u8,
+            service: service as u8,
+        }
+    }
+
+    /// Whether errors that concern an address go to the queue.
+    pub(crate) fn queues_errors(&self, to: IpAddr) -> bool {
+        let [four, six] = self.errors;
+        if to.is_ipv4() { four } else { six }
     }
 
     /// What an option is set to.
@@ -152,7 +226,13 @@ impl Options {
             (IPPROTO_IP, IP_TTL) => self.time_to_live,
             (IPPROTO_IP, IP_TOS) => self.type_of_service,
             (IPPROTO_IP, IP_MTU_DISCOVER) => self.mtu_discovery,
+            (IPPROTO_IP, IP_RECVERR) => self.errors[0].into(),
             (IPPROTO_IPV6, _) if kind.domain == Domain::V4 => return Err(Errno::EOPNOTSUPP),
+            (IPPROTO_IPV6, IPV6_RECVERR) => self.errors[1].into(),
+            _ if !kind.is_tcp && Told::of(level, option).is_some() => {
+                let told = Told::of(level, option).unwrap_or_default();
+                self.told.contains(told).into()
+            }
             (IPPROTO_IPV6, IPV6_V6ONLY) => self.only_v6.into(),
             (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => self.hop_limit,
             (IPPROTO_IPV6, IPV6_TCLASS) => self.traffic_class,
@@ -226,7 +306,13 @@ impl Options {
             }
             (IPPROTO_IP, IP_TOS) => self.type_of_service = value & 0xff,
             (IPPROTO_IP, IP_MTU_DISCOVER) => self.mtu_discovery = within(value, 0..=5)?,
+            (IPPROTO_IP, IP_RECVERR) => self.errors[0] = on,
             (IPPROTO_IPV6, _) if kind.domain == Domain::V4 => return Err(Errno::ENOPROTOOPT),
+            (IPPROTO_IPV6, IPV6_RECVERR) => self.errors[1] = on,
+            _ if !kind.is_tcp && Told::of(level, option).is_some() => {
+                self.told
+                    .set(Told::of(level, option).unwrap_or_default(), on);
+            }
             (IPPROTO_IPV6, IPV6_V6ONLY) if kind.bound => return Err(Errno::EINVAL),
             (IPPROTO_IPV6, IPV6_V6ONLY) => self.only_v6 = on,
             (IPPROTO_IPV6, IPV6_UNICAST_HOPS) => {

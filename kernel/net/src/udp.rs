@@ -3,13 +3,14 @@
 use crate::address::{self, Domain, Local};
 use crate::connection::Identity;
 use crate::echo;
-use crate::options::{Kind, Options, Value};
+use crate::options::{Kind, Options, Told, Value, Way};
 use crate::ports::{Claim, Ports, Sharing, UNPRIVILEGED};
 use crate::stack::{Line, Stack};
 use abi::Errno;
 use abi::linux::{FIONREAD, SIOCOUTQ};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use fallible::{NoMemory, This};
 use ipc::{Buffer, Directions, Received, Timeouts};
@@ -49,6 +50,8 @@ struct State {
     datagrams: VecDeque<Datagram>,
     /// What the next operation fails with.
     error: Option<Errno>,
+    /// What was sent and found nobody, for who wants it back (`man 7 ip`, IP_RECVERR).
+    lost: VecDeque<Lost>,
     shut: Directions,
     open: usize,
     closed: bool,
@@ -65,6 +68,24 @@ struct Bound {
 struct Datagram {
     length: usize,
     from: SocketAddr,
+    way: Way,
+}
+
+/// A datagram that has found nobody.
+struct Lost {
+    to: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+/// What is told of a datagram that was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its sender.
+    pub from: SocketAddr,
+    /// How it has come.
+    pub way: Way,
+    /// What of that is to be told.
+    pub told: Told,
 }
 
 impl UdpSocket {
@@ -72,6 +93,8 @@ impl UdpSocket {
     pub const DATAGRAM_MAX: usize = 65_507;
     /// What a datagram occupies besides its bytes.
     const COST: usize = 256;
+    /// So many that have found nobody are kept.
+    const LOST: usize = 64;
 
     /// A socket without address and peer; `metadata` is what `fstat` tells.
     ///
@@ -90,6 +113,7 @@ impl UdpSocket {
             bytes: Buffer::default(),
             datagrams: VecDeque::new(),
             error: None,
+            lost: VecDeque::new(),
             shut: Directions::empty(),
             open: 0,
             closed: false,
@@ -292,7 +316,7 @@ impl UdpSocket {
         if length > Self::DATAGRAM_MAX {
             return Err(Errno::EMSGSIZE.into());
         }
-        let (peer, only_v6) = {
+        let (peer, only_v6, options) = {
             let mut state = self.state.lock();
             if let Some(errno) = state.error.take() {
                 return Err(errno.into());
@@ -306,7 +330,8 @@ impl UdpSocket {
             {
                 return Err(Errno::EACCES.into());
             }
-            (state.peer, state.options.only_v6)
+            let only_v6 = state.options.only_v6;
+            (state.peer, only_v6, state.options.clone())
         };
         let to = match to {
             Some(to) if to.port() == 0 && self.datagrams == Datagrams::Udp => {
@@ -323,27 +348,59 @@ impl UdpSocket {
             return Err(Errno::ENETUNREACH.into());
         }
         if self.datagrams == Datagrams::Echo {
-            return self.echo(from, to, source);
+            return self.echo(from, options.way(to.ip()), source);
         }
         if let Some(receiver) = self.receiver(from, to)
-            && receiver.deliver(from, source)?
+            && receiver.deliver(from, options.way(to.ip()), source)?
         {
             return Ok(length);
         }
-        // Nobody is there: only who has a peer is told.
-        if peer == Some(to) {
+        // Nobody is there: only who has a peer is told, or who wants to know of all that is lost.
+        let queues = options.queues_errors(to.ip());
+        if peer == Some(to) || queues {
+            let mut bytes = Vec::new();
+            if queues {
+                bytes = fallible::filled(0, length)?;
+                source.take(&mut bytes)?;
+            }
             let mut state = self.state.lock();
             state.error = Some(Errno::ECONNREFUSED);
+            if queues && state.lost.len() < Self::LOST && state.lost.try_reserve(1).is_ok() {
+                state.lost.push_back(Lost { to, bytes });
+            }
             self.readers.wake_all();
         }
         Ok(length)
+    }
+
+    /// Receives what was sent and has found nobody (MSG_ERRQUEUE), with where it was to go. The error that it is goes with the
+    /// last of them.
+    ///
+    /// # Errors
+    /// EAGAIN when there is none, what the sink says.
+    pub fn receive_lost(&self, sink: &mut dyn Sink, peek: bool) -> Attempt<(Received, SocketAddr)> {
+        let mut state = self.state.lock();
+        let Some(Lost { to, bytes }) = state.lost.front() else {
+            return Err(Errno::EAGAIN.into());
+        };
+        let (to, length) = (*to, bytes.len());
+        let count = length.min(sink.room());
+        sink.put(bytes.get(..count).unwrap_or_default())?;
+        if !peek {
+            state.lost.pop_front();
+            if state.lost.is_empty() {
+                state.error = None;
+            }
+        }
+        Ok((Received { count, length }, to))
     }
 
     /// Sends a request for an echo: the answer is there at once.
     ///
     /// # Errors
     /// EINVAL for another message, and to an address of the other family; ENOMEM, what the source says.
-    fn echo(&self, from: SocketAddr, to: SocketAddr, source: &mut dyn Source) -> Attempt<usize> {
+    fn echo(&self, from: SocketAddr, way: Way, source: &mut dyn Source) -> Attempt<usize> {
+        let to = SocketAddr::new(way.to, 0);
         if to.is_ipv4() != (self.domain == Domain::V4) {
             return Err(Errno::EINVAL.into());
         }
@@ -351,8 +408,11 @@ impl UdpSocket {
         let mut message = fallible::filled(0, length)?;
         source.take(&mut message)?;
         echo::answer(self.domain, &mut message, from.port(), [from, to])?;
-        let from = SocketAddr::new(to.ip(), 0);
-        self.deliver(from, &mut SliceSource::new(&message))?;
+        let answer = Way {
+            to: from.ip(),
+            ..way
+        };
+        self.deliver(to, answer, &mut SliceSource::new(&message))?;
         Ok(length)
     }
 
@@ -369,7 +429,7 @@ impl UdpSocket {
     }
 
     /// Takes a datagram into the inbox; `false` when nobody has the socket any more.
-    fn deliver(&self, from: SocketAddr, source: &mut dyn Source) -> Attempt<bool> {
+    fn deliver(&self, from: SocketAddr, way: Way, source: &mut dyn Source) -> Attempt<bool> {
         let length = source.remaining();
         let mut state = self.state.lock();
         if state.closed {
@@ -387,13 +447,13 @@ impl UdpSocket {
         } = &mut *state;
         datagrams.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let length = bytes.write(source, length, true)?;
-        datagrams.push_back(Datagram { length, from });
+        datagrams.push_back(Datagram { length, from, way });
         self.stack.carried(length);
         self.readers.wake_all();
         Ok(true)
     }
 
-    /// Receives one datagram; the answer has its sender's address.
+    /// Receives one datagram, and what is told of it.
     ///
     /// # Errors
     /// ECONNREFUSED, once, when what was sent has found nobody; EAGAIN, what the sink says.
@@ -402,12 +462,12 @@ impl UdpSocket {
         cx: &IoContext<'_>,
         sink: &mut dyn Sink,
         peek: bool,
-    ) -> Attempt<(Received, Option<SocketAddr>)> {
+    ) -> Attempt<(Received, Option<Arrival>)> {
         let mut state = self.state.lock();
         if let Some(errno) = state.error.take() {
             return Err(errno.into());
         }
-        let Some(&Datagram { length, from }) = state.datagrams.front() else {
+        let Some(&Datagram { length, from, way }) = state.datagrams.front() else {
             if state.shut.contains(Directions::RECEIVE) && !cx.nonblocking {
                 return Ok((Received::default(), None));
             }
@@ -418,7 +478,9 @@ impl UdpSocket {
             state.bytes.discard(length);
             state.datagrams.pop_front();
         }
-        Ok((Received { count, length }, Some(from)))
+        let told = state.options.told;
+        let arrival = Arrival { from, way, told };
+        Ok((Received { count, length }, Some(arrival)))
     }
 
     /// Closes directions (`man 2 shutdown`): those of a socket without a peer too, which is an error all the same.
@@ -538,7 +600,8 @@ impl FileOperations for UdpSocket {
         ready.set(PollEvents::READABLE, ended || !state.datagrams.is_empty());
         ready.set(PollEvents::RDHUP, ended);
         ready.set(PollEvents::HUP, state.shut.is_all());
-        ready.set(PollEvents::ERR, state.error.is_some());
+        let failed = state.error.is_some() || !state.lost.is_empty();
+        ready.set(PollEvents::ERR, failed);
         let ready = ready & (wanted | PollEvents::ALWAYS);
         ready.or_enrol(waiter, &self.readers)
     }
@@ -586,6 +649,7 @@ impl FileOperations for UdpSocket {
             let lost = (
                 core::mem::take(&mut state.bytes),
                 core::mem::take(&mut state.datagrams),
+                core::mem::take(&mut state.lost),
             );
             (state.local.take(), lost)
         };

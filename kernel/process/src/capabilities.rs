@@ -5,6 +5,53 @@
 use abi::Errno;
 use security::{Capabilities, CapabilitySet, Credential, Privileges, SecureBits};
 
+/// What a file gives to who runs it, its attribute `security.capability` (linux/capability.h, `struct vfs_ns_cap_data`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileCapabilities {
+    /// Those that are permitted, as far as the bounding set has them.
+    pub permitted: CapabilitySet,
+    /// Those of the inheritable ones that are permitted too.
+    pub inheritable: CapabilitySet,
+    /// All of these count at once.
+    pub effective: bool,
+}
+
+impl FileCapabilities {
+    /// Reads the attribute's value; `None` for those that another user 0 has given, who is nobody here.
+    ///
+    /// # Errors
+    /// EINVAL for a value of no known form.
+    pub fn read(value: &[u8]) -> Result<Option<Self>, Errno> {
+        const EFFECTIVE: u32 = 1;
+        let mut words = [0; 6];
+        for (word, bytes) in words.iter_mut().zip(value.chunks(4)) {
+            *word = u32::from_le_bytes(bytes.try_into().map_err(|_| Errno::EINVAL)?);
+        }
+        let [head, sets @ .., root] = words;
+        let length = match head >> 24 {
+            1 => 12,
+            2 => 20,
+            3 => 24,
+            _ => return Err(Errno::EINVAL),
+        };
+        if value.len() != length {
+            return Err(Errno::EINVAL);
+        }
+        if root != 0 {
+            return Ok(None);
+        }
+        let set = |low: u32, high: u32| {
+            CapabilitySet::from_bits_truncate(u64::from(low) | u64::from(high) << 32)
+        };
+        let [permitted, inheritable, permitted_high, inheritable_high] = sets;
+        Ok(Some(Self {
+            permitted: set(permitted, permitted_high),
+            inheritable: set(inheritable, inheritable_high),
+            effective: head & EFFECTIVE != 0,
+        }))
+    }
+}
+
 /// `capset`: other effective, permitted and inheritable sets.
 ///
 /// # Errors
@@ -103,10 +150,11 @@ pub fn keep(credential: &mut Credential, keep: bool) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{execute, setresuid, setuid};
+    use crate::identity::{ProgramFile, execute, setresuid, setuid};
     use abi::Cid;
     use proptest::prelude::*;
     use security::Identity;
+    use std::vec::Vec;
 
     const OF_ROOT: Privileges = Privileges::of_root(Cid(1));
     const PORTS: CapabilitySet = CapabilitySet::NET_BIND_SERVICE;
@@ -115,8 +163,101 @@ mod tests {
         Credential::new(Cid(1), Identity::ROOT, OF_ROOT)
     }
 
+    fn file(mode: u32, owner: u32) -> ProgramFile {
+        ProgramFile {
+            mode,
+            owner,
+            group: 0,
+            capabilities: None,
+        }
+    }
+
     fn run(credential: &mut Credential) {
-        execute(credential, 0o755, 0, 0, OF_ROOT);
+        execute(credential, &file(0o755, 0), OF_ROOT).unwrap();
+    }
+
+    #[test]
+    fn a_file_gives_what_the_bounding_set_has_of_its_capabilities() {
+        let both = PORTS | CapabilitySet::KILL;
+        let with = |effective, inheritable| ProgramFile {
+            capabilities: Some(FileCapabilities {
+                permitted: both,
+                inheritable,
+                effective,
+            }),
+            ..file(0o755, 0)
+        };
+        let (all, empty) = (CapabilitySet::EVERY, CapabilitySet::empty());
+        let mut user = Credential::new(Cid(1), Identity::user(7, 7), Privileges::empty());
+        let mut me = user.clone();
+        assert_eq!(execute(&mut me, &with(true, empty), OF_ROOT), Ok(true));
+        let own = me.capabilities;
+        assert_eq!((own.permitted, own.effective), (both, both));
+        assert_eq!(me.privileges, Privileges::PORTS | Privileges::SIGNAL);
+        // They are not handed on.
+        run(&mut me);
+        assert_eq!(
+            (me.capabilities.permitted, me.privileges),
+            (empty, Privileges::empty())
+        );
+        // Without the bit the program makes them effective itself.
+        let mut me = user.clone();
+        assert_eq!(execute(&mut me, &with(false, empty), OF_ROOT), Ok(true));
+        assert_eq!(
+            (me.capabilities.permitted, me.capabilities.effective),
+            (both, empty)
+        );
+        // A program that could not know that one is missing is not run.
+        user.capabilities.bounding = all - CapabilitySet::KILL;
+        let mut me = user.clone();
+        assert_eq!(
+            execute(&mut me, &with(true, empty), OF_ROOT),
+            Err(Errno::EPERM)
+        );
+        assert_eq!(me, user);
+        assert_eq!(execute(&mut me, &with(false, empty), OF_ROOT), Ok(true));
+        assert_eq!(me.capabilities.permitted, PORTS);
+        // Inheritable ones need both sides; ambient ones go.
+        user.capabilities.inheritable = CapabilitySet::CHOWN | CapabilitySet::SETUID;
+        let inherited = CapabilitySet::CHOWN | CapabilitySet::MKNOD;
+        let mut me = user.clone();
+        assert_eq!(execute(&mut me, &with(false, inherited), OF_ROOT), Ok(true));
+        assert_eq!(me.capabilities.permitted, PORTS | CapabilitySet::CHOWN);
+        // Root has them anyway.
+        let mut me = root();
+        assert_eq!(execute(&mut me, &with(true, empty), OF_ROOT), Ok(false));
+        assert_eq!(me.capabilities.effective, all);
+    }
+
+    #[test]
+    fn the_attribute_has_three_forms() {
+        let of = |words: &[u32]| {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            FileCapabilities::read(&bytes)
+        };
+        let known = |permitted, inheritable, effective| {
+            Ok(Some(FileCapabilities {
+                permitted: CapabilitySet::from_bits_retain(permitted),
+                inheritable: CapabilitySet::from_bits_retain(inheritable),
+                effective,
+            }))
+        };
+        assert_eq!(of(&[0x0100_0001, 6, 8]), known(6, 8, true));
+        assert_eq!(of(&[0x0200_0000, 6, 8, 1, 0]), known(6 | 1 << 32, 8, false));
+        assert_eq!(
+            of(&[0x0300_0001, 6, 8, 0, 1, 0]),
+            known(6, 8 | 1 << 32, true)
+        );
+        assert_eq!(of(&[0x0300_0001, 6, 8, 0, 1, 1000]), Ok(None));
+        for bad in [
+            &[0x0200_0000, 6, 8][..],
+            &[0x0400_0000; 5],
+            &[0x0100_0000; 5],
+            &[],
+        ] {
+            assert_eq!(of(bad), Err(Errno::EINVAL));
+        }
+        assert_eq!(FileCapabilities::read(&[1; 21]), Err(Errno::EINVAL));
     }
 
     #[test]
@@ -175,7 +316,7 @@ mod tests {
             (Privileges::PORTS, PORTS)
         );
         let mut other = me.clone();
-        execute(&mut other, 0o4755, 9, 9, OF_ROOT);
+        execute(&mut other, &file(0o4755, 9), OF_ROOT).unwrap();
         assert_eq!(other.privileges, Privileges::empty());
         lower_ambient(&mut me, PORTS);
         assert_eq!(me.privileges, Privileges::PORTS);
@@ -214,7 +355,7 @@ mod tests {
                     3 => keep(&mut me, one.contains(PORTS)),
                     4 => setresuid(&mut me, [user, user, None], OF_ROOT),
                     5 => setuid(&mut me, user, OF_ROOT),
-                    _ => { execute(&mut me, 0o4755, user.unwrap_or(0), 0, OF_ROOT); Ok(()) }
+                    _ => execute(&mut me, &file(0o4755, user.unwrap_or(0)), OF_ROOT).map(|_| ()),
                 };
                 prop_assert!(done.is_ok() || me == before);
                 let own = me.capabilities;

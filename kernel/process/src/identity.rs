@@ -4,6 +4,7 @@
 //! partition, and the most that capabilities allow there. `None` stands for the -1 with which a program leaves a
 //! number as it is.
 
+use crate::capabilities::FileCapabilities;
 use abi::Errno;
 use security::{CapabilitySet, Credential, Identity, Privileges, SecureBits};
 
@@ -253,17 +254,25 @@ pub fn setgroups(credential: &mut Credential, groups: &[u32]) -> Result<(), Errn
 
 /// What execve does to the numbers (`man 2 execve`): set-user-ID and set-group-ID bits of `mode`, then the
 /// saved numbers become the effective ones; and to capabilities (`man 7 capabilities`, "Transformation of capabilities
-/// during execve()"), of which no file has any. Answers whether the program got more than its caller (AT_SECURE).
+/// during execve()"). Answers whether the program got more than its caller (AT_SECURE).
+///
+/// # Errors
+/// EPERM when the program counts on capabilities of its file that it cannot get; the credential is as it was.
 pub fn execute(
     credential: &mut Credential,
-    mode: u32,
-    owner: u32,
-    group: u32,
+    file: &ProgramFile,
     of_root: Privileges,
-) -> bool {
+) -> Result<bool, Errno> {
+    let &ProgramFile {
+        mode,
+        owner,
+        group,
+        capabilities: given,
+    } = file;
+    let given = given.filter(|given| !(given.permitted | given.inheritable).is_empty());
     const SET_USER: u32 = 0o4000;
     const SET_GROUP: u32 = 0o2010;
-    let new = &mut credential.identity;
+    let mut new = credential.identity.clone();
     let before = [new.euid, new.egid];
     if mode & SET_USER != 0 {
         new.euid = owner;
@@ -273,21 +282,49 @@ pub fn execute(
         new.egid = group;
     }
     (new.suid, new.fsuid, new.sgid, new.fsgid) = (new.euid, new.euid, new.egid, new.egid);
-    let secure = new.euid != new.uid || new.egid != new.gid;
+    let mut secure = new.euid != new.uid || new.egid != new.gid;
     let mut own = credential.capabilities;
-    if before != [new.euid, new.egid] {
+    if before != [new.euid, new.egid] || given.is_some() {
         own.ambient = CapabilitySet::empty();
     }
     (own.permitted, own.effective) = (own.ambient, own.ambient);
-    if [new.uid, new.euid].contains(&0) && !own.secure_bits.contains(SecureBits::NO_ROOT) {
+    // A file that says exactly what it gives gives no more for being of user 0.
+    let only_given = given.is_some() && new.uid != 0 && new.euid == 0;
+    let of_user_0 = [new.uid, new.euid].contains(&0)
+        && !own.secure_bits.contains(SecureBits::NO_ROOT)
+        && !only_given;
+    if of_user_0 {
         own.permitted |= own.inheritable | own.bounding;
         if new.euid == 0 {
             own.effective = own.permitted;
         }
+    } else if let Some(given) = given {
+        own.permitted = own.inheritable & given.inheritable | own.bounding & given.permitted;
+        if given.effective {
+            if !own.permitted.contains(given.permitted) {
+                return Err(Errno::EPERM);
+            }
+            own.effective = own.permitted;
+        }
+        secure |= given.effective || !own.permitted.is_empty();
     }
     own.secure_bits.remove(SecureBits::KEEP_CAPABILITIES);
+    credential.identity = new;
     credential.set_capabilities(own, of_root);
-    secure
+    Ok(secure)
+}
+
+/// What counts of a program's file for who runs it.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgramFile {
+    /// Its mode bits, without those that are to be of no effect.
+    pub mode: u32,
+    /// Its owner.
+    pub owner: u32,
+    /// Its group.
+    pub group: u32,
+    /// The capabilities that it gives.
+    pub capabilities: Option<FileCapabilities>,
 }
 
 #[cfg(test)]
@@ -329,7 +366,13 @@ mod tests {
     #[test]
     fn a_set_user_id_program_switches_back_and_forth() {
         let mut me = credential(1000, 1000, 1000);
-        assert!(execute(&mut me, 0o4755, 0, 0, OF_ROOT));
+        let file = ProgramFile {
+            mode: 0o4755,
+            owner: 0,
+            group: 0,
+            capabilities: None,
+        };
+        assert_eq!(execute(&mut me, &file, OF_ROOT), Ok(true));
         assert_eq!(
             (me.identity.uid, me.identity.euid, me.identity.suid),
             (1000, 0, 0)

@@ -18,7 +18,7 @@ pub use stack::AlternateStack;
 
 use abi::Errno;
 use abi::linux::{
-    ActionFlags, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SigInfo, SignalNumber, SignalSet,
+    ActionFlags, SI_TIMER, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SigInfo, SignalNumber, SignalSet,
 };
 
 /// Signal state of a process, shared by its threads.
@@ -287,6 +287,8 @@ pub enum Delivery {
         /// The mask to put into the frame, to come back at `sigreturn`.
         mask: SignalSet,
     },
+    /// Nothing, but that the timer which has sent the signal is told that it has come (`man 2 timer_getoverrun`).
+    Ignore(SigInfo),
     /// Stop the process, and report that to its parent.
     Stop(SignalNumber),
     /// End the process.
@@ -298,7 +300,7 @@ pub enum Delivery {
     },
 }
 
-/// Takes the signals that can be delivered, up to the first that does something.
+/// Takes the signals that can be delivered, up to the first that does something or is a timer's.
 ///
 /// `orphaned` is asked whether the process group is orphaned, for stops from the keyboard. For
 /// [`Delivery::Handle`] mask and action have changed as `man 2 sigaction` says. When nothing is left, a
@@ -310,7 +312,8 @@ pub fn deliver(
 ) -> Option<Delivery> {
     loop {
         let info = take(thread, process)?;
-        if let Some(delivery) = act(thread, process, info, &orphaned) {
+        let timed = (info.code == SI_TIMER).then_some(Delivery::Ignore(info));
+        if let Some(delivery) = act(thread, process, info, &orphaned).or(timed) {
             return Some(delivery);
         }
     }

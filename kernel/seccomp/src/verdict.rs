@@ -13,8 +13,8 @@ pub enum Verdict {
     Allow,
     /// It is made, and noted.
     Log,
-    /// A tracer decides; without one it is not there (ENOSYS).
-    Trace,
+    /// A tracer decides, who is told this number; without one it is not there (ENOSYS).
+    Trace(u16),
     /// A program that listens decides; without one it is not there (ENOSYS).
     Notify,
     /// It fails with this error, at most 4095; 0 is a success.
@@ -38,7 +38,7 @@ impl Verdict {
         match value & SECCOMP_RET_ACTION {
             SECCOMP_RET_ALLOW => Verdict::Allow,
             SECCOMP_RET_LOG => Verdict::Log,
-            SECCOMP_RET_TRACE => Verdict::Trace,
+            SECCOMP_RET_TRACE => Verdict::Trace(data),
             SECCOMP_RET_USER_NOTIF => Verdict::Notify,
             SECCOMP_RET_ERRNO => Verdict::Fail(data.min(MAX_ERRNO)),
             SECCOMP_RET_TRAP => Verdict::Trap(data),

@@ -50,6 +50,8 @@ bitflags! {
         const SYS_TIME = 1 << 25;
         /// CAP_MKNOD
         const MKNOD = 1 << 27;
+        /// CAP_SETFCAP
+        const SETFCAP = 1 << 31;
         /// CAP_MAC_OVERRIDE
         const MAC_OVERRIDE = 1 << 32;
         /// Every capability.

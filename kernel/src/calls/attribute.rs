@@ -9,8 +9,10 @@ use abi::Errno;
 use abi::mmu::Access;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use process::capabilities::FileCapabilities;
 use vfs::{
-    ATTRIBUTE_NAME_LIMIT, ATTRIBUTE_SIZE_LIMIT, Follow, Location, OpenFile, SetAttribute, Walk,
+    ATTRIBUTE_NAME_LIMIT, ATTRIBUTE_SIZE_LIMIT, CAPABILITY_ATTRIBUTE, Follow, Location, OpenFile,
+    SetAttribute, Walk,
 };
 use wait::Attempt;
 
@@ -119,6 +121,9 @@ pub fn set(call: &mut Call<'_>, means: Means) -> Called {
     value.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
     value.resize(length, 0);
     call.user.read(call.argument(2), &mut value)?;
+    if name == CAPABILITY_ATTRIBUTE {
+        FileCapabilities::read(&value)?;
+    }
     target.act(call, |walk, at| walk.set_attribute(at, &name, &value, how))?;
     Ok(0)
 }

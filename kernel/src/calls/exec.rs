@@ -31,11 +31,13 @@ use arch::UserContext;
 use exec::{Contents, Image, InitialStack, Interpreter};
 use memory::PageSource;
 use memory::space::{Backing, Fixed, MapRequest, Mapping, Traits};
-use process::{ExitStatus, identity};
+use process::ExitStatus;
+use process::capabilities::FileCapabilities;
+use process::identity::{self, ProgramFile};
 use security::Credential;
 use sync::{Rank, SpinLock};
-use vfs::{Follow, Location, Metadata, MountFlags};
-use wait::{SliceSink, Stop};
+use vfs::{CAPABILITY_ATTRIBUTE, Follow, Location, Metadata, MountFlags, Running, Walk};
+use wait::{Attempt, SliceSink, Stop};
 
 /// Bytes that arguments and environment may take together (`man 2 execve`, "Limits on size").
 const STRINGS_LIMIT: usize = 2 << 20;
@@ -74,7 +76,11 @@ pub fn execveat(call: &mut Call<'_>) -> Called {
 /// A program that can be run, with the arguments that it gets.
 struct Program {
     location: Location,
+    /// Nobody writes it from here on.
+    text: Option<Running>,
     metadata: Metadata,
+    /// What its file gives to who runs it.
+    capabilities: Option<FileCapabilities>,
     image: Image,
     source: Arc<dyn PageSource>,
     arguments: Vec<Vec<u8>>,
@@ -221,7 +227,8 @@ fn find(
     let mut current = fallible::copy(&path)?;
     let mut start = base;
     for _ in 0..=DEPTH {
-        let (location, metadata, head) = open(call, start, &current, follow)?;
+        let found = open(call, start, &current, follow)?;
+        let head = found.head;
         if let Some(script) = Interpreter::parse(&head) {
             let script = script?;
             let mut shifted = fallible::list(arguments.len() + 3)?;
@@ -238,10 +245,12 @@ fn find(
             continue;
         }
         let image = Image::parse(&head, USER_LIMIT)?;
-        let source = location.inode().pages().ok_or(Errno::EACCES)?;
+        let source = found.location.inode().pages().ok_or(Errno::EACCES)?;
         return Ok(Program {
-            location,
-            metadata,
+            location: found.location,
+            text: found.text,
+            metadata: found.metadata,
+            capabilities: found.capabilities,
             image,
             source,
             arguments,
@@ -252,33 +261,50 @@ fn find(
     Err(Errno::ELOOP.into())
 }
 
+/// A file that may be run.
+struct Found {
+    location: Location,
+    text: Option<Running>,
+    metadata: Metadata,
+    capabilities: Option<FileCapabilities>,
+    head: Vec<u8>,
+}
+
 /// Finds a file that may be run, and reads its head.
 fn open(
     call: &Call<'_>,
     base: Option<&Location>,
     path: &[u8],
     follow: Follow,
-) -> Result<(Location, Metadata, Vec<u8>), Outcome> {
+) -> Result<Found, Outcome> {
     with_walk(call, |walk| {
         let location = match (path.is_empty(), base) {
             (true, Some(base)) => base.clone(),
             _ => walk.resolve(base, path, follow)?,
         };
         walk.may_run(&location)?;
+        let text = Running::begin(location.inode())?;
         let metadata = location.inode().metadata(&walk.io)?;
         let mut head = fallible::filled(0, Image::HEAD)?;
         let read = location
             .inode()
             .read_at(&walk.io, 0, &mut SliceSink::new(&mut head))?;
         head.truncate(read);
-        Ok::<_, Stop>((location, metadata, head))
+        let capabilities = file_capabilities(walk, &location)?;
+        Ok::<_, Stop>(Found {
+            location,
+            text,
+            metadata,
+            capabilities,
+            head,
+        })
     })
 }
 
 /// Builds the address space of a program.
 fn load(call: &Call<'_>, program: &Program) -> Result<Loaded, Outcome> {
     let process = call.process();
-    let (credential, secure) = new_credential(call, program);
+    let (credential, secure) = new_credential(call, program)?;
     let files = own_files(process)?;
     let fixed = !secure && process.with(|state| state.persona) & ADDR_NO_RANDOMIZE != 0;
     let placement = Placement::choose(fixed);
@@ -410,7 +436,7 @@ fn find_linker(
     if read != length || path.pop() != Some(0) {
         return Err(Errno::ENOEXEC.into());
     }
-    let (location, _, head) = open(call, None, &path, Follow::Yes)?;
+    let Found { location, head, .. } = open(call, None, &path, Follow::Yes)?;
     let image = Image::parse(&head, USER_LIMIT).map_err(|_| Errno::ENOEXEC)?;
     let source = location.inode().pages().ok_or(Errno::EACCES)?;
     let name = mapped_name(call, &location)?;
@@ -504,7 +530,10 @@ fn lay_out_stack(
 const FIRST_STACK: u64 = 128 << 10;
 
 /// The credential that the program runs with, and whether it is more than its caller's.
-fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
+///
+/// # Errors
+/// EPERM when it counts on capabilities that it cannot get.
+fn new_credential(call: &Call<'_>, program: &Program) -> Result<(Credential, bool), Errno> {
     let mut credential = Credential::clone(call.credential());
     let of_root = call.process().environment().wpar.privileges();
     let metadata = &program.metadata;
@@ -521,8 +550,26 @@ fn new_credential(call: &Call<'_>, program: &Program) -> (Credential, bool) {
     } else {
         metadata.mode.bits()
     };
-    let secure = identity::execute(&mut credential, mode, metadata.uid, metadata.gid, of_root);
-    (credential, secure)
+    let file = ProgramFile {
+        mode,
+        owner: metadata.uid,
+        group: metadata.gid,
+        capabilities: program.capabilities.filter(|_| !no_set_id),
+    };
+    let secure = identity::execute(&mut credential, &file, of_root)?;
+    Ok((credential, secure))
+}
+
+/// The capabilities that a program's file gives to who runs it.
+///
+/// # Errors
+/// EINVAL for an attribute of no known form.
+fn file_capabilities(walk: &Walk<'_>, location: &Location) -> Attempt<Option<FileCapabilities>> {
+    match walk.attribute(location, CAPABILITY_ATTRIBUTE) {
+        Ok(value) => Ok(FileCapabilities::read(&value)?),
+        Err(Stop::Error(Errno::ENODATA | Errno::EOPNOTSUPP)) => Ok(None),
+        Err(stop) => Err(stop),
+    }
 }
 
 /// From here on nothing fails: the process becomes the program.
@@ -573,6 +620,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         state.barriers = Membarrier::empty();
         state.name = crate::process::task_name(name);
         state.executable = Some(program.location);
+        state.text = program.text;
         state.arguments = stack.arguments;
         state.environment = stack.environment;
         state.auxiliary = stack.auxiliary;

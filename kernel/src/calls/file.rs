@@ -257,6 +257,12 @@ fn require(file: &OpenFile, access: Access, at: Option<i64>) -> Result<Seek, Err
 }
 
 fn read_into(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Called {
+    let count = read_some(call, segments, at)?;
+    call.thread.activity.has_read(count);
+    Ok(count)
+}
+
+fn read_some(call: &mut Call<'_>, segments: &[Segment], at: Option<i64>) -> Called {
     let file = opened(call, 0)?;
     let stream = require(&file, Access::READ, at)? == Seek::No;
     if socket::is_socket(&file) && (total(segments) > 0 || file.operations().moves_values()) {
@@ -329,6 +335,12 @@ enum To {
 }
 
 fn write_from(call: &mut Call<'_>, segments: &[Segment], to: To) -> Called {
+    let count = write_some(call, segments, to)?;
+    call.thread.activity.has_written(count);
+    Ok(count)
+}
+
+fn write_some(call: &mut Call<'_>, segments: &[Segment], to: To) -> Called {
     let file = opened(call, 0)?;
     let at = match to {
         To::Offset(at) => Some(at),

@@ -11,12 +11,13 @@ use crate::system::{Numbered, system};
 use crate::thread::{Body, Thread};
 use crate::user::Segment;
 use abi::linux::{
-    AUDIT_ARCH, Field, SIGINFO_SIZE, SigInfo, SignalNumber, SignalSet, TraceCallInfo, TraceOptions,
-    TraceRequest,
+    AUDIT_ARCH, Field, PeekSigInfo, SIGINFO_SIZE, SigInfo, SignalNumber, SignalSet, TraceCallInfo,
+    TraceOptions, TraceRequest,
 };
 use abi::mmu::Access;
-use abi::{Cid, Errno};
+use abi::{Cid, Errno, PAGE_SIZE};
 use alloc::sync::Arc;
+use process::signal::Pending;
 
 /// Whether the caller may look into a process, as `man 2 ptrace` has it under "Ptrace access mode checking".
 ///
@@ -117,6 +118,7 @@ pub fn ptrace(call: &mut Call<'_>) -> Called {
             store(call, data, &info.encode())
         }
         R::SetSigInfo => set_signal_info(call, &thread, data),
+        R::PeekSigInfo => peek_signals(call, &thread, address, data),
         R::GetSigMask | R::SetSigMask => signal_mask(call, &thread, request),
         R::GetSyscallInfo => call_info(call, &thread, halt),
         R::TraceMe | R::Attach | R::Seize | R::Interrupt | R::Kill => Err(Errno::EIO.into()),
@@ -421,6 +423,35 @@ fn set_signal_info(call: &Call<'_>, thread: &Thread, data: u64) -> Called {
         _ => Err(Errno::EINVAL),
     })
     .map_err(Into::into)
+}
+
+/// PTRACE_PEEKSIGINFO: answers how many it has told, at most a page of them.
+fn peek_signals(call: &Call<'_>, thread: &Thread, arguments: u64, data: u64) -> Called {
+    /// Those of the process.
+    const SHARED: u32 = 1;
+    const ROOM: usize = PAGE_SIZE / SIGINFO_SIZE;
+    let wanted = PeekSigInfo::decode(&call.user.bytes(arguments)?);
+    let count = i32::try_from(wanted.count).map_err(|_| Errno::EINVAL)?;
+    if wanted.flags & !SHARED != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let first = usize::try_from(wanted.offset).unwrap_or(usize::MAX);
+    let room = ROOM.min(count.unsigned_abs() as usize);
+    let mut found = fallible::list(room)?;
+    let mut take = |pending: &Pending| {
+        // There is room for all of them.
+        found.extend(pending.iter().skip(first).take(room).copied());
+    };
+    if wanted.flags & SHARED != 0 {
+        take(&thread.process.signals.lock().pending);
+    } else {
+        take(&thread.signals.lock().pending);
+    }
+    for (at, info) in found.iter().enumerate() {
+        let address = data.wrapping_add((at * SIGINFO_SIZE) as u64);
+        call.user.write(address, &info.encode())?;
+    }
+    Ok(found.len() as u64)
 }
 
 fn signal_mask(call: &Call<'_>, thread: &Thread, request: TraceRequest) -> Called {

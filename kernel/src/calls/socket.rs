@@ -14,9 +14,11 @@ mod interface;
 mod messages;
 mod names;
 mod options;
+mod told;
 
 pub(super) use interface::ioctl;
 pub(super) use messages::{read, write};
+pub use told::unix_line;
 
 use super::Call;
 use super::clock::ticks;
@@ -305,7 +307,10 @@ fn socket(call: &Call<'_>, &[domain, kind, protocol, ..]: &Arguments) -> Called 
         Ok(AF_INET6) => internet(call, Domain::V6, kind, protocol)?,
         Ok(AF_NETLINK) => match (kind, protocol as u32) {
             // NETLINK_ROUTE.
-            (SOCK_RAW | SOCK_DGRAM, 0) => NetlinkSocket::new(metadata(call))?,
+            (SOCK_RAW | SOCK_DGRAM, 0) => {
+                let stack = call.process().environment().network()?.clone();
+                NetlinkSocket::new(stack, metadata(call))?
+            }
             (SOCK_RAW | SOCK_DGRAM, _) => return Err(Errno::EPROTONOSUPPORT.into()),
             _ => return Err(Errno::ESOCKTNOSUPPORT.into()),
         },

@@ -167,9 +167,12 @@ pub fn getrusage(call: &mut Call<'_>) -> Called {
                 .with(|scheduler| scheduler.entity_account(entity, now));
             let used = used.map_err(|_| Errno::EINVAL)?;
             let time = |ticks| system().timebase.nanos(ticks);
+            let deeds = call.thread.activity.deeds();
             Usage {
                 user: time(used.user),
                 system: time(used.system),
+                voluntary_switches: deeds.waits,
+                involuntary_switches: deeds.preemptions,
                 ..Usage::default()
             }
         }

@@ -28,6 +28,7 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
     environment.admit_thread()?;
     let made = (|| {
         let number = system().tree.lock().pids.reserve(environment.cid())?;
+        environment.note_number(number.vpid);
         let undo = |errno| {
             let _object = system().tree.lock().pids.unbind(number.handle);
             errno

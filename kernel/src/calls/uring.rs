@@ -368,6 +368,7 @@ fn once(
     let pending = PendingCall {
         number: u64::MAX,
         admitted: true,
+        asked: false,
         progress: work.progress,
         wait: None,
     };

@@ -4,6 +4,7 @@ use super::{Running, Turn};
 use crate::calls;
 use crate::confinement::Mode;
 use crate::dispatch;
+use crate::ptrace;
 use crate::signals;
 use crate::thread::PendingCall;
 use abi::Errno;
@@ -72,11 +73,18 @@ impl Running<'_> {
         }
         let turn = match verdict {
             Verdict::Allow | Verdict::Log => return Ok(admitted),
-            // Tracers do not take these events, and nobody listens.
-            Verdict::Trace | Verdict::Notify => {
-                self.complete(Err(Errno::ENOSYS));
-                Turn::On
+            // It is made as the tracer has left it, though that may have let go of the thread since.
+            Verdict::Trace(_) if pending.asked => return Ok(admitted),
+            Verdict::Trace(data) if ptrace::asks(&self.thread, u64::from(data)) => {
+                self.set_call(Some(PendingCall {
+                    asked: true,
+                    ..pending
+                }));
+                self.halt_at_filter()
             }
+            Verdict::Trace(_) => self.refuse(),
+            // Nobody listens.
+            Verdict::Notify => self.refuse(),
             Verdict::Fail(0) => {
                 self.complete(Ok(0));
                 Turn::On
@@ -94,6 +102,12 @@ impl Running<'_> {
             }
         };
         Err(turn)
+    }
+
+    /// There is no such call.
+    fn refuse(&mut self) -> Turn {
+        self.complete(Err(Errno::ENOSYS));
+        Turn::On
     }
 
     /// Gives the call an error that may be none of ours.

@@ -109,6 +109,7 @@ impl Running<'_> {
         let nothing = PendingCall {
             number: 0,
             admitted: true,
+            asked: false,
             progress: Continuation::Fresh,
             wait: None,
         };

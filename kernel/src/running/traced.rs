@@ -69,7 +69,16 @@ impl Running<'_> {
 
     /// Halts at the start of the call that the thread is about to make.
     pub(super) fn halt_at_call(&mut self) -> Turn {
-        match self.halt(Halt::Entry) {
+        self.halt_before_call(Halt::Entry)
+    }
+
+    /// Halts before a call that a filter leaves to the tracer.
+    pub(super) fn halt_at_filter(&mut self) -> Turn {
+        self.halt_before_call(Halt::Event(TraceEvent::Seccomp))
+    }
+
+    fn halt_before_call(&mut self, halt: Halt) -> Turn {
+        match self.halt(halt) {
             Traced::Over(turn) => turn,
             Traced::Free | Traced::Anew => {
                 self.thread.call_attention();
@@ -140,7 +149,7 @@ impl Running<'_> {
         }
         self.restart_call();
         match halt {
-            Halt::Entry => {
+            Halt::Entry | Halt::Event(TraceEvent::Seccomp) => {
                 self.queue(signal);
                 self.begin_call()
             }
@@ -194,6 +203,7 @@ impl Running<'_> {
         body.call = Some(PendingCall {
             number,
             admitted: false,
+            asked: body.call.is_some_and(|call| call.asked),
             progress,
             wait: None,
         });

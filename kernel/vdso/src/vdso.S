@@ -192,6 +192,37 @@ function __kernel_sync_dicache
  * The way back from a signal handler. GCC's unwinder compares these instructions and wants the doubleword 32 bytes
  * behind the first as sign that the frame is on the stack (libgcc, config/rs6000/linux-unwind.h).
  */
+
+/* Where the general register, or another word of `struct pt_regs`, is above r1: the frame of 128 bytes, then in `ucontext_t`
+   the 232 before `gp_regs`; `fp_regs` is behind those 48 words. */
+#define SAVED(word)         (128 + 232 + 8 * (word))
+
+/* Register `register` (by its number in DWARF) is where the word is: DW_CFA_expression, of DW_OP_breg1 with two bytes. */
+.macro saved register, word
+    .cfi_escape 0x10, \register, 3, 0x71, (SAVED(\word) & 0x7f) | 0x80, SAVED(\word) >> 7
+.endm
+
+/*
+ * For unwinders that want to be told (thread cancellation is one): the frame is a signal's; what was interrupted has the
+ * r1 that was saved, and goes on at the nip, which stands as register 67. They look for the instruction before the one that a
+ * handler returns to, so there is one. Vector registers are not told.
+ */
+    .balign 8
+    .cfi_startproc
+    .cfi_signal_frame
+    .cfi_return_column 67
+    .cfi_escape 0x0f, 4, 0x71, (SAVED(1) & 0x7f) | 0x80, SAVED(1) >> 7, 0x06
+    saved   0, 0
+    .irp    n, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    saved   \n, \n
+    .endr
+    .irp    n, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    saved   (32 + \n), (48 + \n)
+    .endr
+    saved   67, 32
+    saved   65, 36
+    saved   70, 38
+    nop
 function __kernel_sigtramp_rt64
     addi    r1, r1, 128
     li      r0, SYS_rt_sigreturn
@@ -199,3 +230,4 @@ function __kernel_sigtramp_rt64
     .balign 8
     .org    __kernel_sigtramp_rt64 + 32
     .quad   -21 * 8
+    .cfi_endproc

@@ -9,7 +9,8 @@ use crate::{Change, FileKind, Location, Metadata, Mode, Walk};
 use abi::Errno;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use security::{Mode as Wanted, Privileges};
+use core::sync::atomic::{AtomicBool, Ordering};
+use security::{CapabilitySet, Mode as Wanted, Privileges};
 use sync::{Rank, SpinLock};
 use wait::Attempt;
 
@@ -17,6 +18,9 @@ use wait::Attempt;
 pub const ATTRIBUTE_NAME_LIMIT: usize = 255;
 /// Longest value, and longest list of names (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
 pub const ATTRIBUTE_SIZE_LIMIT: usize = 65_536;
+
+/// The attribute that says which capabilities a program gives to who runs it (`man 7 capabilities`, "File capabilities").
+pub const CAPABILITY_ATTRIBUTE: &[u8] = b"security.capability";
 
 /// Whether an attribute to set must be new or known (`man 2 setxattr`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +43,18 @@ struct Attribute {
 ///
 /// All names and values of a file are at most [`ATTRIBUTE_SIZE_LIMIT`] bytes together, so that a file's owner cannot
 /// fill the kernel's memory.
-pub struct AttributeStore(SpinLock<Vec<Attribute>>);
+pub struct AttributeStore {
+    list: SpinLock<Vec<Attribute>>,
+    /// Whether [`CAPABILITY_ATTRIBUTE`] is among them; changed under the lock.
+    gives_capabilities: AtomicBool,
+}
 
 impl Default for AttributeStore {
     fn default() -> Self {
-        Self(SpinLock::new(Rank::Place, Vec::new()))
+        Self {
+            list: SpinLock::new(Rank::Place, Vec::new()),
+            gives_capabilities: AtomicBool::new(false),
+        }
     }
 }
 
@@ -57,7 +68,7 @@ fn copy(bytes: &[u8]) -> Result<Vec<u8>, Errno> {
 
 impl AttributeStore {
     fn get(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
-        let attributes = self.0.lock();
+        let attributes = self.list.lock();
         let found = attributes.iter().find(|attribute| *attribute.name == *name);
         copy(&found.ok_or(Errno::ENODATA)?.value)
     }
@@ -65,7 +76,7 @@ impl AttributeStore {
     fn set(&self, name: &[u8], value: &[u8], how: SetAttribute) -> Result<(), Errno> {
         // Made before the lock is taken, and the old value freed after it is given back.
         let mut value = copy(value)?;
-        let mut attributes = self.0.lock();
+        let mut attributes = self.list.lock();
         let used: usize = attributes
             .iter()
             .filter(|attribute| *attribute.name != *name)
@@ -91,16 +102,30 @@ impl AttributeStore {
                 value,
             });
         }
+        if name == CAPABILITY_ATTRIBUTE {
+            self.gives_capabilities.store(true, Ordering::Release);
+        }
         Ok(())
     }
 
+    /// The file is written, or gets another owner: it gives no capabilities any more.
+    pub(crate) fn withdraw_capabilities(&self) {
+        if self.gives_capabilities.load(Ordering::Acquire) {
+            // Somebody else may have taken it away just now.
+            self.remove(CAPABILITY_ATTRIBUTE).ok();
+        }
+    }
+
     fn remove(&self, name: &[u8]) -> Result<(), Errno> {
-        let mut attributes = self.0.lock();
+        let mut attributes = self.list.lock();
         let at = attributes
             .iter()
             .position(|attribute| *attribute.name == *name)
             .ok_or(Errno::ENODATA)?;
         let gone = attributes.swap_remove(at);
+        if name == CAPABILITY_ATTRIBUTE {
+            self.gives_capabilities.store(false, Ordering::Release);
+        }
         drop(attributes);
         drop(gone);
         Ok(())
@@ -109,7 +134,7 @@ impl AttributeStore {
     /// The names that `shown` takes, a zero after each.
     fn names(&self, shown: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>, Errno> {
         let mut list = Vec::new();
-        for attribute in &*self.0.lock() {
+        for attribute in &*self.list.lock() {
             if shown(&attribute.name) {
                 list.try_reserve(attribute.name.len() + 1)
                     .map_err(|_| Errno::ENOMEM)?;
@@ -217,6 +242,13 @@ impl Walk<'_> {
                     return Err(Errno::EPERM.into());
                 }
                 self.permit(inode, Wanted::WRITE)?;
+            }
+            Namespace::Security if name == CAPABILITY_ATTRIBUTE => {
+                let credential = self.io.credential;
+                credential.require_capability(CapabilitySet::SETFCAP)?;
+                if inode.kind() != FileKind::Regular {
+                    return Err(Errno::EINVAL.into());
+                }
             }
             Namespace::Trusted | Namespace::Security if !self.administers() => {
                 return Err(Errno::EPERM.into());

@@ -1,9 +1,10 @@
 //! What is asked of and done to a file that has been found: stat, access, chmod, chown, utimens, truncate.
 
-use crate::inode_file::without_set_id;
+use crate::inode_file::{withdraw_capabilities, without_set_id};
 use crate::observe::{self, Events};
 use crate::{
-    Change, FileKind, FileSystemStatus, Follow, Location, Metadata, Mode, MountFlags, NewTime, Walk,
+    Change, FileKind, FileSystemStatus, Follow, Location, Metadata, Mode, MountFlags, NewTime,
+    Walk, Writing,
 };
 use abi::Errno;
 use alloc::vec::Vec;
@@ -123,6 +124,9 @@ impl Walk<'_> {
         let kept = without_set_id(metadata.mode);
         let strips = metadata.kind != FileKind::Directory && !untouched && kept != metadata.mode;
         let mode = strips.then_some(kept);
+        if !untouched {
+            withdraw_capabilities(&**location.inode());
+        }
         location.inode().change(
             &self.io,
             &Change {
@@ -177,7 +181,7 @@ impl Walk<'_> {
     /// Sets the size of a regular file (`man 2 truncate`).
     ///
     /// # Errors
-    /// EISDIR, EINVAL for other kinds, EACCES, EROFS, ENOSPC, EFBIG.
+    /// EISDIR, EINVAL for other kinds, EACCES, EROFS, ENOSPC, EFBIG; ETXTBSY when it is a program that runs.
     pub fn truncate(&self, location: &Location, size: u64) -> Attempt<()> {
         match location.inode().kind() {
             FileKind::Regular => {}
@@ -186,6 +190,8 @@ impl Walk<'_> {
         }
         location.require_writable()?;
         self.permit(location.inode(), Wanted::WRITE)?;
+        let _writing = Writing::begin(location.inode())?;
+        withdraw_capabilities(&**location.inode());
         location.inode().change(
             &self.io,
             &Change {

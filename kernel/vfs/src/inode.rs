@@ -408,6 +408,11 @@ pub trait Inode: Any + Send + Sync {
         None
     }
 
+    /// Who writes or runs a regular file; `None`: the file system does not count that.
+    fn text_use(&self) -> Option<&crate::TextUse> {
+        None
+    }
+
     /// Where the extended attributes of the file are kept; `None`: the file system keeps none.
     fn attributes(&self) -> Option<&AttributeStore> {
         None

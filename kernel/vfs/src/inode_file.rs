@@ -1,6 +1,9 @@
 //! Open regular files and directories: operations that go straight to the inode.
 
-use crate::{Change, DirectoryEntry, FileKind, FileOperations, Flow, Inode, IoContext, Mode, Seek};
+use crate::{
+    Access, Change, DirectoryEntry, FileKind, FileOperations, Flow, Inode, IoContext, Mode, Seek,
+    Writing,
+};
 use abi::Errno;
 use alloc::sync::Arc;
 use security::Privileges;
@@ -9,16 +12,36 @@ use wait::{Attempt, Sink, Source};
 /// The operations of an open regular file or directory.
 pub struct InodeFile {
     inode: Arc<dyn Inode>,
+    /// It is not to be run meanwhile.
+    _writing: Option<Writing>,
 }
 
 impl InodeFile {
     /// Operations on an inode.
     pub fn new(inode: Arc<dyn Inode>) -> Self {
-        Self { inode }
+        Self {
+            inode,
+            _writing: None,
+        }
     }
 
-    /// Who writes to a set-id program takes its rights away (`man 2 write`), unless he may give them.
+    /// Operations on an inode that is opened by its name for some access.
+    ///
+    /// # Errors
+    /// ETXTBSY for writing a program that runs.
+    pub fn of_access(inode: Arc<dyn Inode>, access: Access) -> Result<Self, Errno> {
+        let _writing = if access.contains(Access::WRITE) {
+            Writing::begin(&inode)?
+        } else {
+            None
+        };
+        Ok(Self { inode, _writing })
+    }
+
+    /// Who writes to a program takes away what it gives: capabilities, and set-id rights unless he may give them (`man 2
+    /// write`).
     fn drop_set_id(&self, cx: &IoContext<'_>) -> Attempt<()> {
+        withdraw_capabilities(&*self.inode);
         if cx.credential.privileges.contains(Privileges::FILE_OWNER) {
             return Ok(());
         }
@@ -34,6 +57,13 @@ impl InodeFile {
             )?;
         }
         Ok(())
+    }
+}
+
+/// The file has changed: it gives no capabilities any more.
+pub(crate) fn withdraw_capabilities(inode: &dyn Inode) {
+    if let Some(attributes) = inode.attributes() {
+        attributes.withdraw_capabilities();
     }
 }
 

@@ -44,9 +44,12 @@ mod place;
 mod remove;
 mod rename;
 mod text_file;
+mod text_use;
 mod walk;
 
-pub use attribute::{ATTRIBUTE_NAME_LIMIT, ATTRIBUTE_SIZE_LIMIT, AttributeStore, SetAttribute};
+pub use attribute::{
+    ATTRIBUTE_NAME_LIMIT, ATTRIBUTE_SIZE_LIMIT, AttributeStore, CAPABILITY_ATTRIBUTE, SetAttribute,
+};
 pub use dirent::fill_dirents;
 pub use file::{FileOperations, IoContext, IoctlArgument, Seek, Whence};
 pub use file_table::{DESCRIPTOR_LIMIT, Descriptor, FileTable, Taken};
@@ -65,6 +68,7 @@ pub use open::{OpenHow, OpenOptions};
 pub use open_file::{Access, OpenFile, SpecialFiles, StatusFlags, Watcher};
 pub use place::Place;
 pub use text_file::{OrderFile, Orders, TextFile};
+pub use text_use::{Running, TextUse, Writing};
 pub use walk::{Follow, NAME_LIMIT, PATH_LIMIT, Restrictions, Walk};
 
 #[cfg(doc)]

@@ -1,10 +1,11 @@
 //! Opening files (`man 2 open`).
 
+use crate::inode_file::withdraw_capabilities;
 use crate::observe::{self, Events};
 use crate::walk::{Last, Walker};
 use crate::{
     Access, Change, FileKind, FileOperations, Follow, InodeFile, Location, Mode, MountFlags,
-    NodeContent, OpenFile, StatusFlags, Walk,
+    NodeContent, OpenFile, StatusFlags, Walk, Writing,
 };
 use abi::Errno;
 use alloc::sync::Arc;
@@ -48,7 +49,7 @@ impl Walk<'_> {
     /// Opens the file of a path.
     ///
     /// # Errors
-    /// As [`Walk::resolve`]; EINVAL for making a directory, EEXIST, EISDIR, ENOTDIR, ELOOP, EROFS, EACCES, ENXIO, ENOSPC; what the object says.
+    /// As [`Walk::resolve`]; ETXTBSY for writing a program that runs; EINVAL for making a directory, EEXIST, EISDIR, ENOTDIR, ELOOP, EROFS, EACCES, ENXIO, ENOSPC; what the object says.
     /// May park (fifos, some devices); a new file stays made then, and `EXCLUSIVE` never parks.
     pub fn open(
         &self,
@@ -174,6 +175,8 @@ impl Walk<'_> {
         }
         let operations = self.operations(&location, kind, options)?;
         if options.how.contains(OpenHow::TRUNCATE) && kind == FileKind::Regular && !made {
+            let _writing = Writing::begin(location.inode())?;
+            withdraw_capabilities(&**location.inode());
             location.inode().change(
                 &self.io,
                 &Change {
@@ -239,7 +242,8 @@ impl Walk<'_> {
         }
         match kind {
             FileKind::Regular | FileKind::Directory => {
-                Ok(fallible::arc(InodeFile::new(inode.clone()))?)
+                let file = InodeFile::of_access(inode.clone(), options.access)?;
+                Ok(fallible::arc(file)?)
             }
             FileKind::Fifo => self.special.fifo(&cx, inode, options.access),
             FileKind::Character | FileKind::Block => {

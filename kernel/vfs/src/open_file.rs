@@ -431,6 +431,7 @@ impl OpenFile {
         let location = regular
             .filter(|_| self.access.contains(Access::WRITE))
             .ok_or(Errno::EINVAL)?;
+        crate::inode_file::withdraw_capabilities(&**location.inode());
         location.inode().change(
             cx,
             &crate::Change {

@@ -3,10 +3,13 @@
 #include "check.h"
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
 
@@ -176,7 +179,123 @@ static void arguments(void)
 	WANT(get(getpid()).permitted == EVERY);
 }
 
+#define ATTRIBUTE "security.capability"
+
+/* A copy of this program, which gives `permitted` to who runs it. */
+static void make_program(const char *path, uint64_t permitted, uint32_t flags)
+{
+	int from = open("/proc/self/exe", O_RDONLY), to = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0755);
+	struct stat now;
+	WANT(from >= 0 && to >= 0 && fstat(from, &now) == 0);
+	for (off_t left = now.st_size; left > 0;) {
+		ssize_t part = sendfile(to, from, NULL, left);
+		WANT(part > 0);
+		left -= part;
+	}
+	WANT(close(from) == 0 && close(to) == 0);
+	uint32_t value[5] = { VFS_CAP_REVISION_2 | flags, permitted, 0, permitted >> 32, 0 };
+	WANT(setxattr(path, ATTRIBUTE, value, sizeof(value), 0) == 0);
+}
+
+/* What the program comes to when user 7 runs it; `before` prepares that. */
+static int run_as_user(const char *path, const char *check, void (*before)(void))
+{
+	int status;
+	pid_t pid = fork();
+	WANT(pid >= 0);
+	if (pid == 0) {
+		if (before)
+			before();
+		WANT(setresgid(7, 7, 7) == 0 && setresuid(7, 7, 7) == 0);
+		execl(path, path, check, NULL);
+		_exit(errno == EPERM ? 98 : 99);
+	}
+	WANT(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void has_ports(void)
+{
+	WANT(get(0).permitted == BIT(CAP_NET_BIND_SERVICE) && get(0).effective == BIT(CAP_NET_BIND_SERVICE));
+	WANT(getuid() == 7 && getauxval(AT_SECURE) == 1 && bind_low_port() == 0);
+	/* They are not handed on. */
+	WANT(shell("grep -q '^CapPrm:\t0000000000000000$' /proc/self/status") == 0);
+}
+
+static void may_have_ports(void)
+{
+	WANT(get(0).permitted == BIT(CAP_NET_BIND_SERVICE) && get(0).effective == 0 && getauxval(AT_SECURE) == 1);
+	WANT_ERROR(bind_low_port(), EACCES);
+	WANT(set(BIT(CAP_NET_BIND_SERVICE), BIT(CAP_NET_BIND_SERVICE), 0) == 0 && bind_low_port() == 0);
+}
+
+static void has_none(void)
+{
+	WANT(get(0).permitted == 0 && get(0).effective == 0 && getauxval(AT_SECURE) == 0);
+}
+
+static void without_ports(void)
+{
+	WANT(prctl(PR_CAPBSET_DROP, CAP_NET_BIND_SERVICE) == 0);
+}
+
+static void without_gain(void)
+{
+	WANT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+}
+
+/* What a file gives to who runs it. */
+static void of_files(void)
+{
+	const uint64_t ports = BIT(CAP_NET_BIND_SERVICE);
+	WANT(chmod(".", 0777) == 0);
+	make_program("p", ports, VFS_CAP_FLAGS_EFFECTIVE);
+	WANT(run_as_user("./p", "has-ports", NULL) == 0);
+	/* Not beyond what the process may ever have, and not to who has renounced it. */
+	WANT(run_as_user("./p", "has-ports", without_ports) == 98);
+	WANT(run_as_user("./p", "has-none", without_gain) == 0);
+	make_program("q", ports, 0);
+	WANT(run_as_user("./q", "may-have-ports", NULL) == 0);
+	WANT(run_as_user("./q", "has-none", without_ports) == 0);
+}
+
+/* Whoever changes a file takes that away. */
+static void of_changed_files(void)
+{
+	char value[32];
+	make_program("p", BIT(CAP_NET_BIND_SERVICE), VFS_CAP_FLAGS_EFFECTIVE);
+	WANT(getxattr("p", ATTRIBUTE, value, sizeof(value)) == 20);
+	int fd = open("p", O_WRONLY);
+	WANT(fd >= 0 && getxattr("p", ATTRIBUTE, value, sizeof(value)) == 20);
+	WANT(pwrite(fd, "\177", 1, 0) == 1);
+	WANT_ERROR(getxattr("p", ATTRIBUTE, value, sizeof(value)), ENODATA);
+	/* Also through what was open before. */
+	uint32_t again[5] = { VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE, BIT(CAP_NET_BIND_SERVICE) };
+	WANT(fsetxattr(fd, ATTRIBUTE, again, sizeof(again), 0) == 0 && pwrite(fd, "\177", 1, 0) == 1);
+	WANT_ERROR(fgetxattr(fd, ATTRIBUTE, value, sizeof(value)), ENODATA);
+	WANT(close(fd) == 0 && run_as_user("./p", "has-none", NULL) == 0);
+	WANT(setxattr("p", ATTRIBUTE, again, sizeof(again), 0) == 0 && chown("p", 7, 7) == 0);
+	WANT_ERROR(getxattr("p", ATTRIBUTE, value, sizeof(value)), ENODATA);
+	WANT(setxattr("p", ATTRIBUTE, again, sizeof(again), 0) == 0 && truncate("p", 10) == 0);
+	WANT_ERROR(getxattr("p", ATTRIBUTE, value, sizeof(value)), ENODATA);
+	/* Who may not give capabilities to files does not, his own either. */
+	uint32_t odd[5] = { 9 << 24 };
+	WANT_ERROR(setxattr("p", ATTRIBUTE, odd, sizeof(odd), 0), EINVAL);
+	WANT_ERROR(setxattr("p", ATTRIBUTE, again, 19, 0), EINVAL);
+	WANT_ERROR(setxattr(".", ATTRIBUTE, again, sizeof(again), 0), EINVAL);
+	WANT(setxattr("p", ATTRIBUTE, again, sizeof(again), 0) == 0);
+	WANT(set(EVERY & ~BIT(CAP_SETFCAP), EVERY & ~BIT(CAP_SETFCAP), 0) == 0);
+	WANT_ERROR(setxattr("p", ATTRIBUTE, again, sizeof(again), 0), EPERM);
+	WANT_ERROR(removexattr("p", ATTRIBUTE), EPERM);
+	WANT(setxattr("p", "security.other", "x", 1, 0) == 0);
+}
+
 static const struct check checks[] = {
+	{ "of-files", of_files },
+	{ "of-changed-files", of_changed_files },
+	{ "has-ports", has_ports },
+	{ "may-have-ports", may_have_ports },
+	{ "has-none", has_none },
 	{ "keeping", keeping },
 	{ "dropping", dropping },
 	{ "executing", executing },

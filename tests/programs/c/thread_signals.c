@@ -123,7 +123,39 @@ static void to_oneself(void)
 	WANT(kill(getpid(), SIGUSR1) == 0 && raise(SIGUSR1) == 0);
 }
 
+static int cleaned;
+
+static void clean(void *unused)
+{
+	(void)unused;
+	cleaned++;
+}
+
+static void *sleep_for_ever(void *unused)
+{
+	pthread_cleanup_push(clean, NULL);
+	for (;;)
+		pause();
+	pthread_cleanup_pop(0);
+	return unused;
+}
+
+/* A thread that is cancelled in a call unwinds its stack from a handler: past the frame of the signal. */
+static void cancelled(void)
+{
+	for (int turn = 1; turn <= 20; turn++) {
+		pthread_t thread;
+		void *result;
+		WANT(pthread_create(&thread, NULL, sleep_for_ever, NULL) == 0);
+		usleep(1000);
+		WANT(pthread_cancel(thread) == 0 && pthread_join(thread, &result) == 0);
+		WANT(result == PTHREAD_CANCELED && cleaned <= turn);
+	}
+	WANT(cleaned > 0);
+}
+
 static const struct check checks[] = {
+	{ "cancelled", cancelled },
 	{ "queue", thread_queue }, { "to-oneself", to_oneself },
 };
 MAIN(checks)

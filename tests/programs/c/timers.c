@@ -142,6 +142,32 @@ static void merged(void)
 		;
 }
 
+/* A signal that means nothing when it is taken tells its timer all the same (POSIX, timer_getoverrun). */
+static void meaningless(void)
+{
+	static const int numbers[] = { SIGCONT, SIGURG, SIGUSR1 };
+	for (int at = 0; at < 3; at++) {
+		sigset_t wanted = block(numbers[at]);
+		timer_t timer = create(CLOCK_REALTIME, SIGEV_SIGNAL, numbers[at], 0);
+		int64_t start = now_ns();
+		set(timer, 0, 2 * MILLISECOND, MILLISECOND);
+		while (now_ns() < start + 50 * MILLISECOND)
+			;
+		WANT(timer_getoverrun(timer) == 0);
+		/* What has come is not to end the program: the next that comes is kept, being blocked, and then means nothing. */
+		if (numbers[at] == SIGUSR1) {
+			sigset_t pending;
+			WANT(signal(SIGUSR1, SIG_IGN) == SIG_DFL);
+			do
+				WANT(sigpending(&pending) == 0);
+			while (!sigismember(&pending, SIGUSR1));
+		}
+		WANT(sigprocmask(SIG_UNBLOCK, &wanted, NULL) == 0);
+		WANT(timer_getoverrun(timer) >= 40);
+		WANT(timer_delete(timer) == 0);
+	}
+}
+
 static pid_t gettid_(void)
 {
 	return syscall(SYS_gettid);
@@ -386,7 +412,7 @@ static const struct check checks[] = {
 	{ "thread", thread }, { "inherited", inherited }, { "refused", refused },
 	{ "cpu_timer", cpu_timer }, { "interval", interval }, { "clocks", clocks },
 	{ "cpu_timer", cpu_timer }, { "short-interval", short_interval },
-	{ "short-timer", short_timer },
+	{ "short-timer", short_timer }, { "meaningless", meaningless },
 	{ "limit", limit },
 };
 MAIN(checks)

@@ -425,7 +425,94 @@ static void several(void)
 	WANT_ERROR(recvmmsg(pair[1], messages, 4, MSG_DONTWAIT, NULL), EAGAIN);
 }
 
+/* The line of /proc/net/unix that ends with a word: flags, type and state of the socket; false when there is none. */
+static int told(const char *end, unsigned *flags, unsigned *type, unsigned *state, unsigned long *inode)
+{
+	char line[300];
+	int found = 0;
+	FILE *file = fopen("/proc/net/unix", "r");
+	WANT(file != NULL && fgets(line, sizeof(line), file) && strncmp(line, "Num ", 4) == 0);
+	while (!found && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = 0;
+		char *word = strrchr(line, ' ');
+		if (word && strcmp(word + 1, end) == 0)
+			found = sscanf(line, "%*x: %*x %*x %x %x %x %lu", flags, type, state, inode) == 4;
+	}
+	fclose(file);
+	return found;
+}
+
+static void in_proc(void)
+{
+	unsigned flags, type, state;
+	unsigned long inode;
+	char number[30];
+	struct stat now;
+	WANT(!told("here", &flags, &type, &state, &inode));
+	int heard = listener(SOCK_STREAM, "here");
+	WANT(fstat(heard, &now) == 0);
+	WANT(told("here", &flags, &type, &state, &inode) && flags == 0x10000 && type == 1 && state == 1 && inode == now.st_ino);
+	socklen_t length;
+	struct sockaddr_un address = abstract_of("nowhere", &length);
+	int other = make(SOCK_DGRAM);
+	WANT(bind(other, (void *)&address, length) == 0);
+	WANT(told("@nowhere", &flags, &type, &state, &inode) && flags == 0 && type == 2 && state == 1);
+	int ends[2];
+	WANT(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0 && dup(ends[0]) >= 0 && fstat(ends[0], &now) == 0);
+	snprintf(number, sizeof(number), "%lu", (unsigned long)now.st_ino);
+	/* Without a name the inode is the last word. */
+	WANT(told(number, &flags, &type, &state, &inode) && type == 5 && state == 3);
+	WANT(close(heard) == 0);
+	WANT(!told("here", &flags, &type, &state, &inode));
+}
+
+/* Keeps a name for as long as there is the file `on`. */
+static void kept_name(void)
+{
+	listener(SOCK_STREAM, "kept");
+	int on = open("on", O_CREAT | O_WRONLY, 0600);
+	WANT(on >= 0);
+	while (access("on", F_OK) == 0)
+		usleep(1000);
+}
+
+/* Options for all sockets are taken, and change nothing. */
+static void kept_options(void)
+{
+	static const int switches[] = { SO_REUSEADDR, SO_KEEPALIVE, SO_BROADCAST, SO_DONTROUTE, SO_OOBINLINE };
+	static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
+	for (int kind = 0; kind < 4; kind++) {
+		int fd = kind < 3 ? make(types[kind]) : socket(AF_NETLINK, SOCK_RAW, 0), on = 1, shown;
+		socklen_t length = sizeof(shown);
+		for (int at = 0; at < 5; at++) {
+			WANT(getsockopt(fd, SOL_SOCKET, switches[at], &shown, &length) == 0 && shown == 0);
+			WANT(setsockopt(fd, SOL_SOCKET, switches[at], &on, sizeof(on)) == 0);
+			WANT(getsockopt(fd, SOL_SOCKET, switches[at], &shown, &length) == 0 && shown == 1);
+		}
+		int five = 5;
+		WANT(setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &five, sizeof(five)) == 0);
+		WANT(getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &shown, &length) == 0 && shown == 5);
+		struct linger linger = { 1, 7 }, after = { 0, 0 };
+		socklen_t size = sizeof(after);
+		WANT(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0);
+		WANT(getsockopt(fd, SOL_SOCKET, SO_LINGER, &after, &size) == 0 && after.l_onoff == 1 && after.l_linger == 7);
+		WANT_ERROR(setsockopt(fd, SOL_SOCKET, 999, &on, sizeof(on)), ENOPROTOOPT);
+		WANT_ERROR(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, 2), EINVAL);
+		WANT(close(fd) == 0);
+	}
+	/* A name is taken all the same. */
+	int first = make(SOCK_STREAM), second = make(SOCK_STREAM), on = 1;
+	socklen_t length;
+	struct sockaddr_un address = path_of("taken", &length);
+	WANT(setsockopt(first, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
+	WANT(setsockopt(second, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
+	WANT(bind(first, (void *)&address, length) == 0);
+	WANT_ERROR(bind(second, (void *)&address, length), EADDRINUSE);
+}
+
 static const struct check checks[] = {
+	{ "kept-options", kept_options },
+	{ "in-proc", in_proc }, { "kept-name", kept_name },
 	{ "stream", stream }, { "abstract", abstract }, { "waiting", waiting },
 	{ "datagrams", datagrams }, { "rights", rights }, { "boundaries", boundaries },
 	{ "credentials", credentials }, { "refused", refused }, { "loop", loop },

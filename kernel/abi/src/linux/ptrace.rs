@@ -86,6 +86,8 @@ requests! {
     Interrupt = 0x4207,
     /// Leaves a thread in a group stop, and tells of its end.
     Listen = 0x4208,
+    /// Reads what came with pending signals, which stay pending.
+    PeekSigInfo = 0x4209,
     /// Reads the signal mask.
     GetSigMask = 0x420a,
     /// Writes it.
@@ -112,6 +114,8 @@ bitflags! {
         const VFORK_DONE = 1 << 5;
         /// Stop at the end.
         const EXIT = 1 << 6;
+        /// Stop where a filter of calls leaves one to a tracer (SECCOMP_RET_TRACE).
+        const SECCOMP = 1 << 7;
         /// Kill what is traced when the tracer ends.
         const EXIT_KILL = 1 << 20;
     }
@@ -133,6 +137,8 @@ pub enum TraceEvent {
     VforkDone = 5,
     /// The thread ends; the message is its status.
     Exit = 6,
+    /// A filter leaves a call to the tracer; the message is what the filter says with it.
+    Seccomp = 7,
 }
 
 impl TraceEvent {
@@ -149,7 +155,20 @@ impl TraceEvent {
             Self::Exec => TraceOptions::EXEC,
             Self::VforkDone => TraceOptions::VFORK_DONE,
             Self::Exit => TraceOptions::EXIT,
+            Self::Seccomp => TraceOptions::SECCOMP,
         }
+    }
+}
+
+record! {
+    /// `struct ptrace_peeksiginfo_args`.
+    PeekSigInfo [16] {
+        /// How many signals are passed over.
+        0 offset: u64,
+        /// 1 for those of the process in place of the thread's own.
+        8 flags: u32,
+        /// How many there is room for.
+        12 count: u32,
     }
 }
 

@@ -101,6 +101,26 @@ pub const IP_TOS: u32 = 1;
 pub const IP_TTL: u32 = 2;
 /// Option of IPv4: whether packets may be cut.
 pub const IP_MTU_DISCOVER: u32 = 10;
+/// Option of IPv4, and kind of what comes with a datagram: its destination.
+pub const IP_PKTINFO: u32 = 8;
+/// Option of IPv4, and kind of what comes from the queue of errors.
+pub const IP_RECVERR: u32 = 11;
+/// Option of IPv4: the time to live comes with each datagram, as [`IP_TTL`].
+pub const IP_RECVTTL: u32 = 12;
+/// Option of IPv4: the type of service comes with each datagram, as [`IP_TOS`].
+pub const IP_RECVTOS: u32 = 13;
+/// Option of IPv6, and kind of what comes from the queue of errors.
+pub const IPV6_RECVERR: u32 = 25;
+/// Option of IPv6: the destination comes with each datagram, as [`IPV6_PKTINFO`].
+pub const IPV6_RECVPKTINFO: u32 = 49;
+/// Kind of what comes with a datagram: its destination.
+pub const IPV6_PKTINFO: u32 = 50;
+/// Option of IPv6: the time to live comes with each datagram, as [`IPV6_HOPLIMIT`].
+pub const IPV6_RECVHOPLIMIT: u32 = 51;
+/// Kind of what comes with a datagram: its time to live.
+pub const IPV6_HOPLIMIT: u32 = 52;
+/// Option of IPv6: the type of service comes with each datagram, as [`IPV6_TCLASS`].
+pub const IPV6_RECVTCLASS: u32 = 66;
 /// Option of IPv6: time to live.
 pub const IPV6_UNICAST_HOPS: u32 = 16;
 /// Option of IPv6: no IPv4.
@@ -192,6 +212,8 @@ bitflags! {
         const EOR = 0x80;
         /// Wait until all of the buffer is filled.
         const WAITALL = 0x100;
+        /// From the queue of errors.
+        const ERRQUEUE = 0x2000;
         /// No SIGPIPE.
         const NOSIGNAL = 0x4000;
         /// Descriptors that are received are closed on execve.

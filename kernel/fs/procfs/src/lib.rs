@@ -7,8 +7,8 @@
 //! The source is tagged: whoever shows a credential of another partition finds nothing, however he got here.
 //!
 //! Nothing is kept for a process: an inode is its identity ([`ProcessRef`]), and reading one whose process is gone
-//! fails with ESRCH, though the number may be another process's by then. Only `/proc/PID/maps` is written
-//! as it is read. Lock: the part of it that was written last, rank `Stream`; nothing is called with it held.
+//! fails with ESRCH, though the number may be another process's by then. Only `/proc/PID/maps` and its like are written
+//! as they are read. Lock: the part of it that was written last, rank `Stream`; nothing is called with it held.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -18,6 +18,7 @@ extern crate alloc;
 mod directory;
 mod expendability;
 mod maps;
+mod memory_use;
 mod network_files;
 mod node;
 mod process_files;
@@ -27,9 +28,10 @@ mod system_v_files;
 
 pub use source::{
     Areas, CpuDescription, CpuTimes, Ids, Known, LockKind, LockLine, MapLine, MemoryUse,
-    ProcSource, ProcessMemory, ProcessRef, Signals, System, Task, TaskState,
+    ProcSource, ProcessMemory, ProcessRef, ResidentPage, Signals, System, Task, TaskState,
+    Transfers,
 };
-pub use source::{Network, SocketLine};
+pub use source::{Network, SocketLine, UnixLine};
 
 use abi::Cid;
 use alloc::sync::Arc;

@@ -1,6 +1,6 @@
 //! Files that tell of the network: `/proc/net`, `/proc/sys/net`.
 
-use crate::source::{Network, SocketLine};
+use crate::source::{Network, ProcSource, SocketLine, UnixLine};
 use alloc::vec::Vec;
 use core::fmt::{Result, Write};
 use core::net::{IpAddr, SocketAddr};
@@ -17,6 +17,8 @@ pub(crate) enum NetworkFile {
     Devices,
     Addresses6,
     Routes,
+    /// Sockets of AF_UNIX, which are not of the network.
+    Unix,
     BacklogLimit,
     BufferDefault,
     BufferLimit,
@@ -27,7 +29,7 @@ pub(crate) enum NetworkFile {
 }
 
 /// The files of `/proc/net`.
-pub(crate) const NET_FILES: [(&str, NetworkFile); 7] = [
+pub(crate) const NET_FILES: [(&str, NetworkFile); 8] = [
     ("dev", NetworkFile::Devices),
     ("if_inet6", NetworkFile::Addresses6),
     ("route", NetworkFile::Routes),
@@ -35,6 +37,7 @@ pub(crate) const NET_FILES: [(&str, NetworkFile); 7] = [
     ("tcp6", NetworkFile::Tcp6),
     ("udp", NetworkFile::Udp),
     ("udp6", NetworkFile::Udp6),
+    ("unix", NetworkFile::Unix),
 ];
 
 /// The files of `/proc/sys/net/core`.
@@ -60,9 +63,45 @@ const NARROW: usize = 127;
 /// The text of a file.
 pub(crate) fn text(
     file: NetworkFile,
-    network: &Network,
+    source: &dyn ProcSource,
 ) -> core::result::Result<Vec<u8>, NoMemory> {
+    if file == NetworkFile::Unix {
+        let lines = source.unix_sockets()?;
+        return written(|out| unix_sockets(out, &lines));
+    }
+    of_network(file, &source.network()?)
+}
+
+fn of_network(file: NetworkFile, network: &Network) -> core::result::Result<Vec<u8>, NoMemory> {
     written(|out| write_file(out, file, network))
+}
+
+/// `/proc/net/unix` (`man 5 proc`). A number that nobody is told stands for the address of the kernel's object.
+fn unix_sockets(out: &mut Text, lines: &[UnixLine]) -> Result {
+    /// Connections are accepted.
+    const ACCEPTS: u32 = 1 << 16;
+    out.write_str("Num       RefCount Protocol Flags    Type St Inode Path\n")?;
+    for line in lines {
+        let flags = if line.listens { ACCEPTS } else { 0 };
+        let state = if line.connected { 3 } else { 1 };
+        write!(
+            out,
+            "{:016x}: {:08X} {:08X} {flags:08X} {:04X} {state:02X} {:>5}",
+            0, 2, 0, line.kind, line.inode
+        )?;
+        let name = match line.name.split_last() {
+            Some((0, path)) if path.first() != Some(&0) && !path.is_empty() => path,
+            _ => &line.name,
+        };
+        if !name.is_empty() {
+            out.byte(b' ')?;
+        }
+        for &byte in name {
+            out.byte(if byte == 0 { b'@' } else { byte })?;
+        }
+        out.byte(b'\n')?;
+    }
+    Ok(())
 }
 
 fn write_file(out: &mut Text, file: NetworkFile, network: &Network) -> Result {
@@ -72,6 +111,8 @@ fn write_file(out: &mut Text, file: NetworkFile, network: &Network) -> Result {
         NetworkFile::Udp => sockets(out, &network.udp, false, NARROW, UDP_REST),
         NetworkFile::Udp6 => sockets(out, &network.udp, true, NARROW, UDP_REST),
         NetworkFile::Devices => devices(out, network.carried),
+        // They are told of by `text`.
+        NetworkFile::Unix => Ok(()),
         // The loopback address: interface 1, a prefix of 128 bits, scope of the host, permanent.
         NetworkFile::Addresses6 => writeln!(out, "{:032x} 01 80 10 80       lo", 1),
         NetworkFile::Routes => {
@@ -181,7 +222,31 @@ mod tests {
     use super::*;
 
     fn shown(file: NetworkFile, network: &Network) -> alloc::string::String {
-        alloc::string::String::from_utf8(text(file, network).unwrap()).unwrap()
+        alloc::string::String::from_utf8(of_network(file, network).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn sockets_without_a_network_are_told_by_name() {
+        let line = |name: &[u8], listens, connected| UnixLine {
+            inode: 77,
+            kind: 5,
+            listens,
+            connected,
+            name: name.into(),
+        };
+        let lines = [
+            line(b"", false, true),
+            line(b"/run/a b\0", true, false),
+            line(b"\0a\0b\0", false, false),
+        ];
+        let text = written(|out| unix_sockets(out, &lines)).unwrap();
+        assert_eq!(
+            alloc::string::String::from_utf8(text).unwrap(),
+            "Num       RefCount Protocol Flags    Type St Inode Path\n\
+             0000000000000000: 00000002 00000000 00000000 0005 03    77\n\
+             0000000000000000: 00000002 00000000 00010000 0005 01    77 /run/a b\n\
+             0000000000000000: 00000002 00000000 00000000 0005 01    77 @a@b@\n"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::View;
 use crate::directory;
 use crate::expendability;
-use crate::maps::MapsFile;
+use crate::maps;
 use crate::network_files::{self, NetworkFile};
 use crate::process_files::{self, FILES, ProcessFile};
 use crate::source::{ProcSource, ProcessRef, Task};
@@ -395,17 +395,18 @@ impl Inode for Node {
         let source = self.source(cx)?;
         let text = match self.what {
             What::System(file) => system_files::text(file, source)?,
-            What::Network(file) => network_files::text(file, &source.network()?)?,
+            What::Network(file) => network_files::text(file, source)?,
             What::SystemVFile(file) => system_v_files::text(file, source)?,
             What::File(process, _, ProcessFile::Memory) => {
                 return Ok(Some(source.memory(process, cx.credential)?));
             }
-            What::File(process, _, ProcessFile::Maps) => {
+            What::File(process, _, file) if maps::is_told_by(file) => {
+                self.may_inspect(cx, process)?;
                 if access.contains(Access::WRITE) {
                     return Err(Errno::EACCES.into());
                 }
                 let areas = source.maps(process)?.ok_or(Errno::ESRCH)?;
-                return Ok(Some(fallible::arc(MapsFile::new(areas))?));
+                return Ok(maps::open(file, areas)?);
             }
             What::File(process, tid, ProcessFile::Name) if access.contains(Access::WRITE) => {
                 let tid = tid.unwrap_or(process.pid);
@@ -424,7 +425,7 @@ impl Inode for Node {
                 return Ok(Some(expendability::open(view, process, text)?));
             }
             What::File(process, tid, file) => {
-                if file == ProcessFile::Environment {
+                if FILES.iter().any(|row| row.1 == file && row.2 & 0o044 == 0) {
                     self.may_inspect(cx, process)?;
                 }
                 process_files::text(source, process, tid.unwrap_or(process.pid), file)?

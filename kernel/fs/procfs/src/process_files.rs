@@ -1,6 +1,6 @@
 //! Files that tell of a process or thread.
 
-use crate::source::{ProcSource, ProcessMemory, ProcessRef, Task};
+use crate::source::{ProcSource, ProcessMemory, ProcessRef, Task, Transfers};
 use crate::system_files::{kib, mount_information, mounts, ticks};
 use abi::linux::{RLIM_INFINITY, Resource, Rlimit};
 use abi::{Errno, PAGE_SIZE, Pid};
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt::{Result, Write};
 use fallible::{NoMemory, Push, Text, written};
 
-/// A file of a process; those up to `Status` also of a thread.
+/// A file of a process or a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum ProcessFile {
@@ -19,6 +19,16 @@ pub(crate) enum ProcessFile {
     Environment,
     Auxiliary,
     Maps,
+    /// What the pages of each area come to, and those of all.
+    MapUses,
+    MapUseSum,
+    MapNodes,
+    PageMap,
+    /// What has been read and written.
+    Transfers,
+    /// Where in the kernel a thread is: no thread that waits is anywhere in it.
+    KernelStack,
+    WaitChannel,
     MemoryStat,
     Mounts,
     MountInformation,
@@ -31,7 +41,7 @@ pub(crate) enum ProcessFile {
 }
 
 /// The files of `/proc/PID` and of `/proc/PID/task/TID`, with their modes.
-pub(crate) const FILES: [(&str, ProcessFile, u32); 15] = [
+pub(crate) const FILES: [(&str, ProcessFile, u32); 22] = [
     ("stat", ProcessFile::Stat, 0o444),
     ("status", ProcessFile::Status, 0o444),
     ("comm", ProcessFile::Name, 0o644),
@@ -39,6 +49,13 @@ pub(crate) const FILES: [(&str, ProcessFile, u32); 15] = [
     ("environ", ProcessFile::Environment, 0o400),
     ("auxv", ProcessFile::Auxiliary, 0o400),
     ("maps", ProcessFile::Maps, 0o444),
+    ("smaps", ProcessFile::MapUses, 0o444),
+    ("smaps_rollup", ProcessFile::MapUseSum, 0o444),
+    ("numa_maps", ProcessFile::MapNodes, 0o444),
+    ("pagemap", ProcessFile::PageMap, 0o400),
+    ("io", ProcessFile::Transfers, 0o400),
+    ("stack", ProcessFile::KernelStack, 0o400),
+    ("wchan", ProcessFile::WaitChannel, 0o444),
     ("statm", ProcessFile::MemoryStat, 0o444),
     ("mounts", ProcessFile::Mounts, 0o444),
     ("mountinfo", ProcessFile::MountInformation, 0o444),
@@ -67,6 +84,17 @@ pub(crate) fn text(
         }
         // They are no such texts: see `Node::open`.
         ProcessFile::Memory | ProcessFile::Maps => Err(Errno::EINVAL),
+        ProcessFile::MapUses | ProcessFile::MapUseSum | ProcessFile::MapNodes => Err(Errno::EINVAL),
+        ProcessFile::PageMap => Err(Errno::EINVAL),
+        ProcessFile::Transfers => {
+            let moved = task()?.transfers;
+            Ok(written(|out| transfers(out, &moved))?)
+        }
+        ProcessFile::KernelStack => task().map(|_| Vec::new()),
+        ProcessFile::WaitChannel => {
+            task()?;
+            Ok(written(|out| out.write_str("0"))?)
+        }
         ProcessFile::CommandLine => source.command_line(process)?.ok_or(Errno::ESRCH),
         ProcessFile::Environment => source.environment(process)?.ok_or(Errno::ESRCH),
         ProcessFile::Auxiliary => source.auxiliary(process)?.ok_or(Errno::ESRCH),
@@ -132,6 +160,22 @@ fn resource_limits(out: &mut Text, limits: &[Rlimit; Resource::COUNT]) -> Result
             }
         }
         writeln!(out, "{unit:<10}")?;
+    }
+    Ok(())
+}
+
+/// `/proc/PID/io`. There are no disks that anything could go to or come from.
+fn transfers(out: &mut Text, moved: &Transfers) -> Result {
+    for (name, value) in [
+        ("rchar", moved.bytes_read),
+        ("wchar", moved.bytes_written),
+        ("syscr", moved.reads),
+        ("syscw", moved.writes),
+        ("read_bytes", 0),
+        ("write_bytes", 0),
+        ("cancelled_write_bytes", 0),
+    ] {
+        writeln!(out, "{name}: {value}")?;
     }
     Ok(())
 }

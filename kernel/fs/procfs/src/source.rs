@@ -114,6 +114,12 @@ pub trait ProcSource: Send + Sync {
     /// [`NoMemory`].
     fn network(&self) -> Result<Network, NoMemory>;
 
+    /// Sockets of AF_UNIX that its processes have open.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    fn unix_sockets(&self) -> Result<Vec<UnixLine>, NoMemory>;
+
     /// The System V message queues of this view.
     ///
     /// # Errors
@@ -334,6 +340,21 @@ pub struct Task {
     pub memory: Option<ProcessMemory>,
     /// How often it gave up the CPU, and how often it was taken.
     pub switches: (u64, u64),
+    /// What it has read and written.
+    pub transfers: Transfers,
+}
+
+/// What calls of the families of `read` and `write` have moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Transfers {
+    /// Calls that have read.
+    pub reads: u64,
+    /// Calls that have written.
+    pub writes: u64,
+    /// Bytes that were read.
+    pub bytes_read: u64,
+    /// Bytes that were written.
+    pub bytes_written: u64,
 }
 
 /// The areas of an address space, as whoever has opened `/proc/PID/maps` goes through them.
@@ -344,6 +365,28 @@ pub trait Areas: Send + Sync {
     /// # Errors
     /// [`NoMemory`].
     fn lines(&self, from: u64, room: usize) -> Result<Vec<MapLine>, NoMemory>;
+
+    /// The pages that exist among `count` from number `first` on, ascending.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    fn residents(&self, first: u64, count: u64) -> Result<Vec<ResidentPage>, NoMemory>;
+
+    /// The number of the first page that no program has.
+    fn limit(&self) -> u64;
+}
+
+/// A page that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResidentPage {
+    /// Its address by the size of a page.
+    pub number: u64,
+    /// It is the program's own, and not a file's or another object's.
+    pub own: bool,
+    /// It may have been written since it was mapped.
+    pub written: bool,
+    /// In how many address spaces it is; 0 when the partition of this one does not pay for it.
+    pub users: u32,
 }
 
 /// What a lock of a file goes with.
@@ -383,8 +426,14 @@ pub struct MapLine {
     pub end: u64,
     /// Whether it can be read, written and executed.
     pub allowed: abi::mmu::Protection,
+    /// What it can be allowed at most.
+    pub maximum: abi::mmu::Protection,
     /// Whether changes are shared.
     pub shared: bool,
+    /// Whether it grows downwards, as stacks do.
+    pub grows: bool,
+    /// What else the program wants of it.
+    pub traits: memory::space::Traits,
     /// What is mapped: the offset in bytes, and the file.
     pub offset: u64,
     /// Device and inode number ([`vfs::DeviceNumber::encode`]); zeros for none.
@@ -518,6 +567,21 @@ pub struct SocketLine {
     pub uid: u32,
     /// Its inode.
     pub inode: u64,
+}
+
+/// A socket of AF_UNIX, as a line of `/proc/net/unix`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixLine {
+    /// Its inode.
+    pub inode: u64,
+    /// Its type, by number.
+    pub kind: u32,
+    /// Whether others may connect to it.
+    pub listens: bool,
+    /// Whether it has a peer.
+    pub connected: bool,
+    /// Its path with or without the NUL that ends it, or its abstract name, which begins with one; empty for none.
+    pub name: Vec<u8>,
 }
 
 /// What is known of the network at one moment.

@@ -20,7 +20,7 @@ use sync::{Guard, Rank, SpinLock};
 use vfs::{
     Allocation, Attachment, AttributeStore, Change, DeviceNumber, DirectoryEntry, FileKind,
     FileSystemStatus, Flow, Inode, InodeId, IoContext, Metadata, Mode, NewNode, NewTime,
-    NodeContent, RenameFlags, Seals, Timestamp,
+    NodeContent, RenameFlags, Seals, TextUse, Timestamp,
 };
 use wait::{Attempt, Sink, Source};
 
@@ -35,6 +35,7 @@ pub(crate) struct Node {
     owner: AtomicU16,
     body: Body,
     attributes: AttributeStore,
+    text_use: TextUse,
     state: SpinLock<State>,
 }
 
@@ -132,6 +133,7 @@ impl Node {
             owner,
             body,
             attributes: AttributeStore::default(),
+            text_use: TextUse::new(),
             state,
         })?)
     }
@@ -613,6 +615,10 @@ impl Inode for Node {
             Body::Special(attachment, _) => Some(attachment),
             _ => None,
         }
+    }
+
+    fn text_use(&self) -> Option<&TextUse> {
+        (self.kind == FileKind::Regular).then_some(&self.text_use)
     }
 
     fn attributes(&self) -> Option<&AttributeStore> {

@@ -30,6 +30,7 @@ pub use abi::mmu::Access;
 pub use area::{Advice, Area, Backing, Fixed, MapRequest, Mapping, RemapFlags, Traits};
 pub use fault::set_instruction_sync;
 pub use fork::ForkError;
+pub use residence::Resident;
 
 use crate::frames::{Frame, Kind};
 use crate::sorted::{Full, Sorted};
@@ -291,13 +292,8 @@ impl AddressSpace {
     /// The pages that exist, by address, with whether each is the space's own and not an object's (core dumps,
     /// checkpoints).
     pub fn pages(&self) -> impl Iterator<Item = (PageNumber, &Frame, bool)> {
-        self.chunks.iter().flat_map(|(key, chunk)| {
-            let number = move |slot: usize| PageNumber((key << chunk::SHIFT) + slot as u64);
-            chunk::slots(chunk.present).filter_map(move |slot| {
-                let frame = chunk.frames.get(slot)?.as_ref()?;
-                Some((number(slot), frame, chunk.own & (1 << slot) != 0))
-            })
-        })
+        self.residents(0..u64::MAX)
+            .map(|page| (page.number, page.frame, page.own))
     }
 
     /// Whether a page between two addresses is the space's own, and not an object's.

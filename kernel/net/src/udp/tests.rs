@@ -25,7 +25,9 @@ fn send(socket: &Open<UdpSocket>, to: &str, bytes: &[u8]) -> Attempt<usize> {
 
 fn receive(socket: &Open<UdpSocket>, room: usize) -> Attempt<(Vec<u8>, usize, SocketAddr)> {
     let mut bytes = std::vec![0; room];
-    let (received, from) = now(|cx| socket.0.receive(cx, &mut SliceSink::new(&mut bytes), false))?;
+    let (received, arrival) =
+        now(|cx| socket.0.receive(cx, &mut SliceSink::new(&mut bytes), false))?;
+    let from = arrival.map(|arrival| arrival.from);
     bytes.truncate(received.count);
     Ok((bytes, received.length, from.unwrap_or(at("0.0.0.0:0"))))
 }
@@ -213,4 +215,82 @@ fn an_echo_comes_back_to_who_asked() {
     assert_eq!(plain.0.bind(same, NONE), Ok(()));
     drop((one, other, plain));
     assert!(stack.echo.lock().is_empty());
+}
+
+#[test]
+fn it_is_told_how_a_datagram_has_come() {
+    use abi::linux::{IP_RECVTTL, IP_TOS, IP_TTL, IPPROTO_IP};
+    let stack = stack();
+    let (server, client) = (bound(&stack, "0.0.0.0:5300"), udp(&stack));
+    let set = |socket: &Open<UdpSocket>, option, number| {
+        socket
+            .0
+            .set_option(IPPROTO_IP, option, Value::Number(number))
+    };
+    assert_eq!(
+        server.0.option(IPPROTO_IP, IP_RECVTTL),
+        Ok(Value::Number(0))
+    );
+    assert_eq!(set(&server, IP_RECVTTL, 7), Ok(()));
+    assert_eq!(
+        server.0.option(IPPROTO_IP, IP_RECVTTL),
+        Ok(Value::Number(1))
+    );
+    assert_eq!(
+        (set(&client, IP_TTL, 9), set(&client, IP_TOS, 16)),
+        (Ok(()), Ok(()))
+    );
+    send(&client, "127.0.0.9:5300", b"x").unwrap();
+    let mut bytes = [0; 4];
+    let received = now(|cx| server.0.receive(cx, &mut SliceSink::new(&mut bytes), false));
+    let arrival = received.unwrap().1.unwrap();
+    let way = Way {
+        to: at("127.0.0.9:1").ip(),
+        time_to_live: 9,
+        service: 16,
+    };
+    assert_eq!((arrival.way, arrival.told), (way, Told::TIME_TO_LIVE));
+}
+
+#[test]
+fn what_finds_nobody_comes_back_to_who_wants_it() {
+    use abi::linux::{IP_RECVERR, IPPROTO_IP};
+    let (stack, refused) = (stack(), Err(Errno::ECONNREFUSED.into()));
+    let client = udp(&stack);
+    let take = |peek| {
+        let mut bytes = [0; 2];
+        let (received, to) = client
+            .0
+            .receive_lost(&mut SliceSink::new(&mut bytes), peek)?;
+        Attempt::Ok((received.count, received.length, to))
+    };
+    // Without a peer nothing is told, unless it is wanted.
+    assert_eq!(send(&client, "127.0.0.1:9", b"one"), Ok(3));
+    assert_eq!(
+        (send(&client, "127.0.0.1:9", b"one"), take(false)),
+        (Ok(3), Err(AGAIN))
+    );
+    let on = Value::Number(1);
+    assert_eq!(client.0.set_option(IPPROTO_IP, IP_RECVERR, on), Ok(()));
+    assert_eq!(send(&client, "127.0.0.1:9", b"one"), Ok(3));
+    let ready = client.0.poll(PollEvents::READABLE, None);
+    assert!(ready.contains(PollEvents::ERR));
+    assert_eq!(send(&client, "127.0.0.1:9", b"two"), refused);
+    assert_eq!(take(true), Ok((2, 3, at("127.0.0.1:9"))));
+    assert_eq!(
+        (take(false), take(false)),
+        (Ok((2, 3, at("127.0.0.1:9"))), Err(AGAIN))
+    );
+    assert!(
+        !client
+            .0
+            .poll(PollEvents::READABLE, None)
+            .contains(PollEvents::ERR)
+    );
+    // So many are kept.
+    for _ in 0..2 * UdpSocket::LOST {
+        send(&client, "127.0.0.1:9", b"x").ok();
+    }
+    let kept = core::iter::from_fn(|| take(false).ok()).count();
+    assert_eq!(kept, UdpSocket::LOST);
 }

@@ -138,6 +138,12 @@ impl Pending {
         standard.into_iter().chain(realtime)
     }
 
+    /// What came with all that is pending, of each signal the oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &SigInfo> {
+        let realtime = self.realtime.values().flatten();
+        self.standard.iter().chain(realtime)
+    }
+
     /// Whether the signal of a timer is pending.
     #[must_use]
     pub fn has_timer(&self, signal: SignalNumber, id: i32) -> bool {

@@ -380,6 +380,22 @@ fn a_full_queue_still_notes_a_kill() {
     assert_eq!(pending.queued(), 0);
 }
 
+/// A timer's signal that means nothing is given all the same, for its timer to be told.
+#[test]
+fn a_timer_is_told_of_a_signal_that_means_nothing() {
+    let (mut thread, mut process) = process(false);
+    let info = |code| SigInfo {
+        code,
+        ..SigInfo::kernel(SignalNumber::SIGCONT)
+    };
+    process.pending.post(info(SI_KERNEL), 9).unwrap();
+    assert_eq!(deliver(&mut thread, &mut process, || false), None);
+    process.pending.post(info(SI_TIMER), 9).unwrap();
+    let told = Some(Delivery::Ignore(info(SI_TIMER)));
+    assert_eq!(deliver(&mut thread, &mut process, || false), told);
+    assert_eq!(deliver(&mut thread, &mut process, || false), None);
+}
+
 #[test]
 fn ignoring_a_signal_drops_it() {
     let (mut thread, mut process) = process(false);
@@ -461,7 +477,7 @@ proptest! {
         let blocked = thread.mask;
         while let Some(delivery) = deliver(&mut thread, &mut process, || false) {
             let number = match delivery {
-                Delivery::Handle { info, .. } => info.signal,
+                Delivery::Handle { info, .. } | Delivery::Ignore(info) => info.signal,
                 Delivery::Stop(number) | Delivery::Terminate { signal: number, .. } => number,
             };
             prop_assert!(!blocked.contains(number));

@@ -6,13 +6,19 @@ use crate::ring::RingFile;
 use crate::system::system;
 use crate::user::Segment;
 use abi::Errno;
-use abi::linux::{SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET};
+use abi::linux::{
+    IP_PKTINFO, IP_RECVERR, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_HOPLIMIT, IPV6_PKTINFO,
+    IPV6_RECVERR, IPV6_TCLASS, SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET,
+};
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
 use ipc::{Ancillary, Sender};
+use net::{Arrival, Domain, Told, Way};
 use process::VPid;
 use security::Privileges;
+use smallvec::SmallVec;
 use vfs::{Descriptor, OpenFile};
 
 /// Bytes of a header: the length with it, level and kind.
@@ -131,12 +137,127 @@ fn claimed(call: &Call<'_>, data: &[u8]) -> Result<Sender, Errno> {
     Ok(Sender { pid, uid, gid })
 }
 
+/// One thing that is told of a datagram of the network.
+struct Control {
+    /// Level and kind.
+    kind: [u32; 2],
+    bytes: [u8; Control::MOST],
+    length: usize,
+}
+
+impl Control {
+    /// Bytes of the longest: an error, and an address of IPv6.
+    const MOST: usize = 44;
+
+    fn new(kind: [u32; 2], parts: [&[u8]; 3]) -> Self {
+        let mut control = Self {
+            kind,
+            bytes: [0; Self::MOST],
+            length: 0,
+        };
+        let given = parts.iter().copied().flatten();
+        for (place, byte) in control.bytes.iter_mut().zip(given) {
+            *place = *byte;
+            control.length += 1;
+        }
+        control
+    }
+
+    fn number(kind: [u32; 2], number: u8) -> Self {
+        Self::new(kind, [&u32::from(number).to_le_bytes(), &[], &[]])
+    }
+}
+
+/// All that is told of a datagram of the network.
+#[derive(Default)]
+pub struct Controls(SmallVec<[Control; 2]>);
+
+impl Controls {
+    /// The most for one datagram.
+    const MOST: usize = 4;
+    /// The number of the interface that all come over.
+    const INTERFACE: [u8; 4] = [1, 0, 0, 0];
+
+    /// How one has come, as far as the socket wants to know (`man 7 ip`, `man 7 ipv6`).
+    pub fn of_arrival(arrival: &Arrival) -> Self {
+        let Way {
+            to,
+            time_to_live,
+            service,
+        } = arrival.way;
+        let mut told = SmallVec::new();
+        let mut tell = |wanted, control: Control| {
+            if arrival.told.contains(wanted) {
+                told.push(control);
+            }
+        };
+        let mapped = match to {
+            IpAddr::V4(four) => four.to_ipv6_mapped(),
+            IpAddr::V6(six) => six,
+        };
+        if let IpAddr::V4(four) = to {
+            let four = four.octets();
+            tell(
+                Told::DESTINATION,
+                Control::new([IPPROTO_IP, IP_PKTINFO], [&Self::INTERFACE, &four, &four]),
+            );
+            tell(
+                Told::TIME_TO_LIVE,
+                Control::number([IPPROTO_IP, IP_TTL], time_to_live),
+            );
+            tell(
+                Told::SERVICE,
+                Control::new([IPPROTO_IP, IP_TOS], [&[service], &[], &[]]),
+            );
+        } else {
+            tell(
+                Told::HOP_LIMIT,
+                Control::number([IPPROTO_IPV6, IPV6_HOPLIMIT], time_to_live),
+            );
+            tell(
+                Told::CLASS,
+                Control::number([IPPROTO_IPV6, IPV6_TCLASS], service),
+            );
+        }
+        let kind = [IPPROTO_IPV6, IPV6_PKTINFO];
+        tell(
+            Told::DESTINATION_6,
+            Control::new(kind, [&mapped.octets(), &Self::INTERFACE, &[]]),
+        );
+        Self(told)
+    }
+
+    /// That one has found nobody at an address: `struct sock_extended_err`, and who says so.
+    pub fn of_lost(to: SocketAddr) -> Self {
+        /// Origin, type and code of the message that a network would bring: port unreachable (RFC 792, RFC 4443).
+        const UNREACHABLE: [u8; 4] = [2, 3, 3, 0];
+        const UNREACHABLE_6: [u8; 4] = [3, 1, 4, 0];
+        let (kind, why, domain) = match to {
+            SocketAddr::V4(_) => ([IPPROTO_IP, IP_RECVERR], UNREACHABLE, Domain::V4),
+            SocketAddr::V6(_) => ([IPPROTO_IPV6, IPV6_RECVERR], UNREACHABLE_6, Domain::V6),
+        };
+        let mut error = [0; 16];
+        let (number, rest) = error.split_at_mut(4);
+        number.copy_from_slice(&u32::from(Errno::ECONNREFUSED.number()).to_le_bytes());
+        if let Some(place) = rest.first_chunk_mut() {
+            *place = why;
+        }
+        let offender = domain.write(SocketAddr::new(to.ip(), 0));
+        Self(SmallVec::from_iter([Control::new(
+            kind,
+            [&error, offender.bytes(), &[]],
+        )]))
+    }
+}
+
 /// Makes the place for ancillary data resident, as much of it as can be filled.
 ///
 /// # Errors
 /// EFAULT.
 pub fn gather(call: &Call<'_>, address: u64, length: u64) -> Result<usize, Errno> {
-    const MOST: usize = aligned(HEADER + IDENTITY) + aligned(HEADER + 4 * FILES_MAX);
+    const MOST: usize = aligned(HEADER + IDENTITY)
+        + aligned(HEADER + 4 * FILES_MAX)
+        + Controls::MOST * aligned(HEADER + Control::MOST);
     if address == 0 {
         return Ok(0);
     }
@@ -157,14 +278,23 @@ pub fn store(
     address: u64,
     room: usize,
     ancillary: Ancillary,
-    sender: Option<Sender>,
+    (sender, network): (Option<Sender>, &Controls),
     close_on_exec: bool,
 ) -> Result<(usize, bool), Errno> {
     let mut bytes = Vec::new();
     let mut cut = false;
     if let Some(sender) = sender {
         if room >= HEADER + IDENTITY {
-            put(&mut bytes, SCM_CREDENTIALS, &identity(call, sender))?;
+            let identity = identity(call, sender);
+            put(&mut bytes, [SOL_SOCKET, SCM_CREDENTIALS], &identity)?;
+        } else {
+            cut = true;
+        }
+    }
+    for control in &network.0 {
+        let data = control.bytes.get(..control.length).unwrap_or_default();
+        if room >= bytes.len() + HEADER + data.len() {
+            put(&mut bytes, control.kind, data)?;
         } else {
             cut = true;
         }
@@ -183,7 +313,7 @@ pub fn store(
         }
     }
     if !numbers.is_empty() {
-        put(&mut bytes, SCM_RIGHTS, &numbers)?;
+        put(&mut bytes, [SOL_SOCKET, SCM_RIGHTS], &numbers)?;
     }
     let length = bytes.len().min(room);
     call.user
@@ -191,14 +321,14 @@ pub fn store(
     Ok((length, cut))
 }
 
-fn put(bytes: &mut Vec<u8>, kind: u32, data: &[u8]) -> Result<(), Errno> {
+fn put(bytes: &mut Vec<u8>, [level, kind]: [u32; 2], data: &[u8]) -> Result<(), Errno> {
     let size = HEADER + data.len();
     bytes
         .try_reserve(aligned(size))
         .map_err(|_| Errno::ENOMEM)?;
     let end = bytes.len() + aligned(size);
     bytes.extend_from_slice(&(size as u64).to_le_bytes());
-    bytes.extend_from_slice(&SOL_SOCKET.to_le_bytes());
+    bytes.extend_from_slice(&level.to_le_bytes());
     bytes.extend_from_slice(&kind.to_le_bytes());
     bytes.extend_from_slice(data);
     bytes.resize(end, 0);

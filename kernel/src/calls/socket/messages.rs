@@ -2,6 +2,7 @@
 
 use super::super::Call;
 use super::super::file::{SLICE, cut, raise, total, transferred};
+use super::ancillary::Controls;
 use super::names::{self, Address, Shown};
 use super::{Arguments, Socket, ancillary, halted, opened, require_socket, timeouts};
 use crate::outcome::{Called, Outcome};
@@ -12,10 +13,9 @@ use abi::linux::{IOV_MAX, MAX_RW_COUNT, MessageFlags, Msghdr, SignalNumber};
 use abi::mmu::Access as MemoryAccess;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cell::Cell;
 use core::net::SocketAddr;
 use ipc::{Ancillary, Bound, ChannelEnd, ChannelKind, DatagramSocket, Received, Sender, Timeouts};
-use net::{Given, NetlinkSocket, TcpSocket, UdpSocket};
+use net::{Arrival, Given, NetlinkSocket, TcpSocket, UdpSocket};
 use vfs::{IoContext, OpenFile};
 use wait::{Attempt, Sink, Source, Stop};
 
@@ -32,8 +32,10 @@ enum Carrier<'a> {
 #[derive(Default)]
 struct With {
     ancillary: Ancillary,
-    /// Where a datagram of the network has come from.
-    from: Cell<Option<SocketAddr>>,
+    /// What is told of a datagram of the network.
+    arrival: Option<Arrival>,
+    /// Where one was to go that has found nobody.
+    lost: Option<SocketAddr>,
 }
 
 impl<'a> Carrier<'a> {
@@ -149,8 +151,8 @@ impl<'a> Carrier<'a> {
             Self::End(end) => end.receive_with(cx, sink, peek, &mut with.ancillary),
             Self::Datagram(socket, _) => socket.receive(cx, sink, peek, &mut with.ancillary),
             Self::Udp(socket, _) => {
-                let (received, from) = socket.receive(cx, sink, peek)?;
-                with.from.set(from);
+                let (received, arrival) = socket.receive(cx, sink, peek)?;
+                with.arrival = arrival;
                 Ok(received)
             }
             Self::Netlink(socket) => socket.receive(cx, sink, peek),
@@ -178,7 +180,8 @@ impl<'a> Carrier<'a> {
             Self::Tcp(_) => None,
             Self::Netlink(_) => Some(Shown::plain(&NetlinkSocket::address(0))),
             Self::Udp(socket, _) => {
-                let from = with.from.get();
+                let from = with.arrival.map(|arrival| arrival.from);
+                let from = with.lost.or(from);
                 from.map(|from| socket.domain().write(from).into())
             }
         }
@@ -427,7 +430,7 @@ fn receive_message(call: &mut Call<'_>, file: &OpenFile, address: u64, flags: u6
     let called = receive(call, file, &carrier, &segments, flags, &mut with);
     let mut found = flags & MessageFlags::CMSG_CLOEXEC;
     if called.is_ok() {
-        found |= flags & MessageFlags::OOB;
+        found |= flags & (MessageFlags::OOB | MessageFlags::ERRQUEUE);
     }
     found.set(
         MessageFlags::TRUNC,
@@ -438,12 +441,17 @@ fn receive_message(call: &mut Call<'_>, file: &OpenFile, address: u64, flags: u6
         let name = carrier.from(&with);
         let sender = called.is_ok().then(|| carrier.sender(&with)).flatten();
         let close_on_exec = flags.contains(MessageFlags::CMSG_CLOEXEC);
+        let network = match (with.lost, with.arrival) {
+            (Some(to), _) => Controls::of_lost(to),
+            (None, Some(arrival)) => Controls::of_arrival(&arrival),
+            (None, None) => Controls::default(),
+        };
         let (length, cut) = ancillary::store(
             call,
             header.control,
             room,
             with.ancillary,
-            sender,
+            (sender, &network),
             close_on_exec,
         )?;
         found.set(MessageFlags::CTRUNC, cut);
@@ -575,6 +583,9 @@ fn receive(
     if flags.contains(MessageFlags::OOB) {
         return receive_urgent(call, end, segments, flags);
     }
+    if flags.contains(MessageFlags::ERRQUEUE) {
+        return receive_lost(call, end, segments, flags, with);
+    }
     let peek = flags.contains(MessageFlags::PEEK);
     let at_once = peek || end.kind().keeps_records();
     let all = flags.contains(MessageFlags::WAITALL);
@@ -647,6 +658,25 @@ fn receive_urgent(
     };
     let mut sink = UserBuffer::new(&call.user, segments, 0, 1, MemoryAccess::Write)?;
     Ok(socket.receive_urgent(&mut sink, flags.contains(MessageFlags::PEEK))?)
+}
+
+/// Receives what was sent and has found nobody (`man 7 ip`, IP_RECVERR).
+fn receive_lost(
+    call: &mut Call<'_>,
+    end: &Carrier<'_>,
+    segments: &[Segment],
+    flags: MessageFlags,
+    with: &mut With,
+) -> Result<Received, Outcome> {
+    let Carrier::Udp(socket, _) = end else {
+        return Err(Errno::EAGAIN.into());
+    };
+    let most = UdpSocket::DATAGRAM_MAX;
+    let mut sink = UserBuffer::new(&call.user, segments, 0, most, MemoryAccess::Write)?;
+    let peek = flags.contains(MessageFlags::PEEK);
+    let (received, to) = socket.receive_lost(&mut sink, peek)?;
+    with.lost = Some(to);
+    Ok(received)
 }
 
 /// A sink that keeps nothing.

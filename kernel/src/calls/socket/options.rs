@@ -127,12 +127,26 @@ fn tell(
         Socket::Tcp(socket) => Ok(socket.option(level, option)?.into()),
         Socket::Udp(socket) => Ok(socket.option(level, option)?.into()),
         Socket::Netlink(socket) if level == SOL_SOCKET => {
-            netlink_number(socket, option).map(Told::number)
+            kept(file, option).or_else(|_| netlink_number(socket, option).map(Told::number))
         }
         Socket::Netlink(_) => Err(Errno::ENOPROTOOPT),
-        _ if level == SOL_SOCKET => unix_number(socket, option).map(Told::number),
+        _ if level == SOL_SOCKET => {
+            kept(file, option).or_else(|_| unix_number(socket, option).map(Told::number))
+        }
         _ => Err(Errno::EOPNOTSUPP),
     }
+}
+
+/// The value of an option that is only kept.
+fn kept(file: &OpenFile, option: u32) -> Result<Told, Errno> {
+    let kept = timeouts(file).ok_or(Errno::ENOTSOCK)?.kept();
+    if option == SO_LINGER {
+        let (on, seconds) = kept.linger();
+        return Ok(Value::Linger(on, seconds).into());
+    }
+    kept.number(option)
+        .map(Told::number)
+        .ok_or(Errno::ENOPROTOOPT)
 }
 
 fn take_error(socket: &Socket<'_>) -> Option<Errno> {
@@ -222,7 +236,8 @@ fn type_of(kind: ChannelKind) -> u32 {
     }
 }
 
-/// `man 2 setsockopt`: of AF_UNIX SO_RCVTIMEO, SO_SNDTIMEO, SO_PASSCRED, and SO_SNDBUF and SO_RCVBUF of what can send.
+/// `man 2 setsockopt`: of AF_UNIX SO_RCVTIMEO, SO_SNDTIMEO, SO_PASSCRED, and SO_SNDBUF and SO_RCVBUF of what can send; others
+/// are kept and shown ([`ipc::KeptOptions`]).
 ///
 /// # Errors
 /// EBADF, ENOTSOCK, EFAULT, EINVAL for a short value, EDOM for a span that cannot be, ENOPROTOOPT, EOPNOTSUPP for another
@@ -271,15 +286,31 @@ pub fn setsockopt(
             (SOL_SOCKET, SO_RCVBUF, Value::Number(bytes)) => {
                 socket.set_buffers(None, usize::try_from(bytes).ok());
             }
+            (SOL_SOCKET, option, value) => keep(&file, option, value)?,
             _ => return Err(Errno::ENOPROTOOPT.into()),
         },
         _ if level != SOL_SOCKET => return Err(Errno::EOPNOTSUPP.into()),
         _ => match value()? {
-            Value::Number(number) => set_unix(&socket, option, number.cast_unsigned())?,
-            Value::Linger(..) => return Err(Errno::ENOPROTOOPT.into()),
+            Value::Number(number) => match set_unix(&socket, option, number.cast_unsigned()) {
+                Err(Errno::ENOPROTOOPT) => keep(&file, option, Value::Number(number))?,
+                other => other?,
+            },
+            linger => keep(&file, option, linger)?,
         },
     }
     Ok(0)
+}
+
+/// Keeps the value of an option that changes nothing.
+fn keep(file: &OpenFile, option: u32, value: Value) -> Result<(), Errno> {
+    let kept = timeouts(file).ok_or(Errno::ENOTSOCK)?.kept();
+    match value {
+        Value::Number(number) => kept.set_number(option, number),
+        Value::Linger(on, seconds) => {
+            kept.set_linger(on, seconds);
+            Ok(())
+        }
+    }
 }
 
 fn set_unix(socket: &Socket<'_>, option: u32, number: u32) -> Result<(), Errno> {

@@ -1,0 +1,57 @@
+//! Sockets, as procfs tells of them.
+
+use super::View;
+use crate::calls::socket::unix_line;
+use crate::dispatch::one_of_many;
+use abi::Pid;
+use alloc::vec::Vec;
+use fallible::{Map, NoMemory};
+use procfs::{ProcSource, SocketLine, UnixLine};
+
+/// A line of `/proc/net/tcp` and its like.
+pub(super) fn line(line: &net::Line) -> SocketLine {
+    SocketLine {
+        local: line.local,
+        remote: line.remote,
+        is_v6: line.identity.is_v6,
+        state: line.state,
+        unsent: line.unsent,
+        unread: line.unread,
+        uid: line.identity.uid,
+        inode: line.identity.inode,
+    }
+}
+
+/// Sockets of AF_UNIX that processes of the view's own partition have open, each once, by inode.
+pub(super) fn of_unix(view: &View) -> Result<Vec<UnixLine>, NoMemory> {
+    /// So many are told of.
+    const LINES: usize = 1024;
+    let mut found: Map<u64, UnixLine> = Map::new();
+    let mut next = Some(Pid(1));
+    while let Some(pid) = next.and_then(|from| view.process_from(from)) {
+        next = pid.0.checked_add(1).map(Pid);
+        let process = view.process(pid);
+        let own = process.filter(|process| {
+            let found = view.find(*process);
+            found.is_some_and(|found| found.cid() == view.cid())
+        });
+        let mut descriptor = 0;
+        while let Some((number, file)) = own.and_then(|own| view.file_from(own, descriptor)) {
+            descriptor = number.saturating_add(1);
+            if let Some(line) = unix_line(&file)? {
+                found.insert(line.inode, line)?;
+            }
+            drop(file);
+            one_of_many();
+            if found.len() >= LINES {
+                next = None;
+                break;
+            }
+        }
+    }
+    let mut lines = fallible::list(found.len())?;
+    while let Some((_, line)) = found.pop_first() {
+        lines.push(line);
+    }
+    Ok(lines)
+}
