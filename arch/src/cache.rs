@@ -4,8 +4,8 @@ use crate::{LINEAR_BASE, radix};
 use abi::PAGE_SIZE;
 use core::arch::asm;
 
-/// A block that is not larger than that of any CPU.
-const BLOCK: usize = 128;
+/// The block that cache instructions mean, of both caches of every processor with a radix MMU, in bytes; `dcbz` clears as much.
+pub const BLOCK: usize = 128;
 const PAGE_MASK: u64 = PAGE_SIZE as u64 - 1;
 
 /// Makes stores to memory that will be executed visible to instruction fetch. The bytes are reached through the

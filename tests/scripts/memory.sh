@@ -108,3 +108,8 @@ END
 check MEM0032 'all of the stack that the limit allows is there' <<'END'
 $T/places deep
 END
+
+check MEMORY0230 'a program is told the block of its caches as dcbz clears it, and what stack a signal takes' <<'END'
+$T/auxiliary blocks
+$T/auxiliary stack
+END

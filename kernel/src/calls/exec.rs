@@ -18,10 +18,11 @@ use crate::space::{Space, USER_LIMIT};
 use crate::system::system;
 use crate::vdso;
 use abi::linux::{
-    ADDR_NO_RANDOMIZE, AT_BASE, AT_CLKTCK, AT_EGID, AT_EMPTY_PATH, AT_ENTRY, AT_EUID, AT_FLAGS,
-    AT_GID, AT_HWCAP, AT_HWCAP2, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_RSEQ_ALIGN,
-    AT_RSEQ_FEATURE_SIZE, AT_SECURE, AT_SYMLINK_NOFOLLOW, AT_SYSINFO_EHDR, AT_UID, Membarrier,
-    RSEQ_ALIGNMENT, RSEQ_FEATURE_SIZE, Resource,
+    ADDR_NO_RANDOMIZE, AT_BASE, AT_CLKTCK, AT_DCACHEBSIZE, AT_EGID, AT_EMPTY_PATH, AT_ENTRY,
+    AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2, AT_ICACHEBSIZE, AT_MINSIGSTKSZ, AT_PAGESZ,
+    AT_PHDR, AT_PHENT, AT_PHNUM, AT_RSEQ_ALIGN, AT_RSEQ_FEATURE_SIZE, AT_SECURE,
+    AT_SYMLINK_NOFOLLOW, AT_SYSINFO_EHDR, AT_UCACHEBSIZE, AT_UID, Membarrier, RSEQ_ALIGNMENT,
+    RSEQ_FEATURE_SIZE, Resource, SignalFrame,
 };
 use abi::mmu::Protection;
 use abi::{Errno, PAGE_SIZE};
@@ -479,6 +480,9 @@ fn lay_out_stack(
     let mut random = [0; 16];
     system().entropy.fill(&mut random);
     let fixed = [
+        (AT_DCACHEBSIZE, arch::cache::BLOCK as u64),
+        (AT_ICACHEBSIZE, arch::cache::BLOCK as u64),
+        (AT_UCACHEBSIZE, 0),
         (AT_HWCAP, arch::features::hwcap()),
         (AT_HWCAP2, arch::features::hwcap2()),
         (AT_PAGESZ, PAGE_SIZE as u64),
@@ -496,6 +500,7 @@ fn lay_out_stack(
         (AT_SYSINFO_EHDR, vdso::ADDRESS),
         (AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_SIZE),
         (AT_RSEQ_ALIGN, RSEQ_ALIGNMENT),
+        (AT_MINSIGSTKSZ, SignalFrame::LEAST_STACK),
     ];
     let headers = image.headers_at.map(|at| (AT_PHDR, base + at));
     let auxiliary = fallible::collect(fixed.into_iter().chain(headers))?;

@@ -106,6 +106,9 @@ impl SignalFrame {
     /// Bytes between the handler's stack pointer and the frame: room for the callee's linkage (`__SIGNAL_FRAMESIZE`).
     pub const STACK_GAP: u64 = 128;
 
+    /// The least stack that a handler can begin on, in bytes (`AT_MINSIGSTKSZ`).
+    pub const LEAST_STACK: u64 = Self::SIZE as u64 + Self::STACK_GAP;
+
     /// Bytes of a frame that are the kernel's to write. The rest of it is the interrupted program's red zone: leaf
     /// functions keep registers there.
     pub const WRITTEN: usize = 1760 + SIGINFO_SIZE;
