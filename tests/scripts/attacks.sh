@@ -100,4 +100,48 @@ check HOSTILE0046 'nor more than its shares are worth' <<'END'
 timers shares_CPU=1 1.5
 END
 
+cat >/tmp/pace.sh <<'EOF'
+# `pace NAME PART COMMAND`: a piece of computing costs as much CPU time beside COMMAND as beside a WPAR that computes: what the
+# kernel does for others is not in its account, but for the way in and out at each interrupt, which is PART thousandths at most.
+pace() {
+	beside=0
+	mkwpar -n calm
+	startwpar calm
+	cp $T/pace /wpars/calm/tmp/pace
+	for command in 'while :; do :; done' "$3"; do
+		mkwpar -n neighbour
+		startwpar neighbour
+		cp $T/ticks $T/bombs /wpars/neighbour/tmp
+		clogin neighbour sh -c "$command" >/dev/null 2>&1 & neighbour=$!
+		sleep 0.2
+		ordinary=$beside
+		beside=$(clogin calm /tmp/pace 20)
+		stopwpar -F neighbour
+		rmwpar neighbour
+		wait $neighbour || true
+	done
+	stopwpar -F calm
+	rmwpar calm
+	echo "note: beside $1 a piece of work costs $beside ns, $ordinary beside one that computes" >>/tmp/notes
+	cat /tmp/notes
+	test $ordinary -gt 0
+	test $((beside * 1000)) -le $((ordinary * (1000 + $2)))
+}
+EOF
+
+check HOSTILE0050 'computing costs the same beside one whose timers expire' <<'END'
+. /tmp/pace.sh
+pace timers 90 '/tmp/ticks 20 500'
+END
+
+check HOSTILE0051 'beside one that sends' <<'END'
+. /tmp/pace.sh
+pace sends 10 'while :; do nc -l -p 4000 </dev/zero >/dev/null; done & while :; do nc 127.0.0.1 4000 </dev/zero >/dev/null; done'
+END
+
+check HOSTILE0052 'beside one that forks' <<'END'
+. /tmp/pace.sh
+pace forks 10 '/tmp/bombs births'
+END
+
 cat /tmp/notes
