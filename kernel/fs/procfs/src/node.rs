@@ -185,14 +185,17 @@ impl Node {
         self.source(cx)?.task(process, tid)?.ok_or(Errno::ENOENT)
     }
 
-    /// What a process has open and where it is, only its own user may know (`man 2 ptrace`, "access mode checking").
+    /// What a process has open and where it is, only its own user may know, and it itself, whoever it is at the moment
+    /// (`man 2 ptrace`, "access mode checking").
     fn may_inspect(&self, cx: &IoContext<'_>, process: ProcessRef) -> Result<(), Errno> {
         let uid = self.task(cx, process)?.uid;
+        let current = self.source(cx)?.current();
+        let own = current.is_some_and(|(pid, _)| pid == process.pid);
         let caller = cx.credential.identity.fsuid;
         let same = [uid.real, uid.effective, uid.saved]
             .iter()
             .all(|&uid| uid == caller);
-        if same || cx.credential.privileges.contains(Privileges::FILE_ACCESS) {
+        if own || same || cx.credential.privileges.contains(Privileges::FILE_ACCESS) {
             Ok(())
         } else {
             Err(Errno::EACCES)

@@ -1,3 +1,5 @@
+extern crate std;
+
 use super::*;
 use abi::linux::{RLIM_INFINITY, Resource, Rlimit};
 use abi::mmu::Protection;
@@ -114,9 +116,15 @@ fn line(start: u64, name: &str) -> MapLine {
 
 const THREE: Pid = Pid(3);
 
+std::thread_local! {
+    /// Who asks.
+    static CALLER: core::cell::Cell<Pid> = const { core::cell::Cell::new(THREE) };
+}
+
 impl ProcSource for Source {
     fn current(&self) -> Option<(Pid, Pid)> {
-        Some((THREE, THREE))
+        let caller = CALLER.get();
+        Some((caller, caller))
     }
     fn process(&self, pid: Pid) -> Option<ProcessRef> {
         match pid.0 {
@@ -659,6 +667,7 @@ fn procfs05_links_lead_to_files_but_not_out() {
 #[test]
 fn procfs06_other_users_do_not_see_what_is_open() {
     let world = world();
+    CALLER.set(Pid(1));
     let eacces = Err(Stop::Error(Errno::EACCES));
     assert_eq!(world.link(500, "/proc/3/cwd").unwrap(), "/");
     assert_eq!(world.link(501, "/proc/3/cwd").map(drop), eacces);
@@ -669,6 +678,13 @@ fn procfs06_other_users_do_not_see_what_is_open() {
     );
     assert!(world.open(501, "/proc/3/stat", Access::READ).is_ok());
     assert!(world.open(500, "/proc/3/environ", Access::READ).is_ok());
+}
+
+#[test]
+fn procfs36_a_process_sees_itself_whoever_it_is_at_the_moment() {
+    let world = world();
+    assert_eq!(world.link(501, "/proc/self/cwd").unwrap(), "/");
+    assert_eq!(world.link(501, "/proc/self/root").unwrap(), "/");
 }
 
 #[test]
