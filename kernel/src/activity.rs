@@ -36,9 +36,9 @@ pub struct Activity {
 /// What a thread, or all threads of a process, have done up to a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deeds {
-    /// How often it left a CPU by itself: to wait, or giving way.
+    /// How often it left a CPU to wait.
     pub waits: u64,
-    /// How often it was taken off one.
+    /// How often it left one though it could have gone on: it was taken off, or gave way, which Linux counts so too.
     pub preemptions: u64,
     /// Calls of the family of `read` that have come to an end.
     pub reads: u64,
@@ -54,8 +54,8 @@ impl Activity {
     /// It is about to leave its CPU.
     pub fn leaves(&self, reason: Reason) {
         match reason {
-            Reason::Blocked | Reason::Yielded => self.waits.add(1),
-            Reason::Preempted => self.preemptions.add(1),
+            Reason::Blocked => self.waits.add(1),
+            Reason::Preempted | Reason::Yielded => self.preemptions.add(1),
             Reason::Exited => {}
         }
     }

@@ -50,6 +50,10 @@ check SCHEDULE0040 'a fatal signal ends a process whose first thread never runs,
 $T/schedule starved
 END
 
+check SCHEDULE0041 'a turn given away is counted with those taken away, as on Linux' <<'END'
+$T/schedule counts
+END
+
 check SCHEDULE0010 'real-time threads of a WPAR take nothing from another WPAR' <<'END'
 for name in calm hectic; do
 	mkwpar -n $name -R shares_CPU=10

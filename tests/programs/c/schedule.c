@@ -429,10 +429,35 @@ static void starved(void)
 	}
 }
 
+/* Who gives way could go on: that is counted with what takes a CPU away, and only who waits is counted to have gone by itself. */
+static void counts(void)
+{
+	struct rusage before, after;
+	cpu_set_t first;
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	WANT(sched_setaffinity(0, sizeof(first), &first) == 0);
+	pid_t other = fork();
+	WANT(other >= 0);
+	while (other == 0)
+		sched_yield();
+	WANT(getrusage(RUSAGE_SELF, &before) == 0);
+	for (int turn = 0; turn < 20; turn++)
+		sched_yield();
+	WANT(getrusage(RUSAGE_SELF, &after) == 0);
+	WANT(after.ru_nivcsw > before.ru_nivcsw && after.ru_nvcsw == before.ru_nvcsw);
+	before = after;
+	for (int turn = 0; turn < 20; turn++)
+		WANT(usleep(100) == 0);
+	WANT(getrusage(RUSAGE_SELF, &after) == 0);
+	WANT(after.ru_nvcsw >= before.ru_nvcsw + 20);
+	WANT(kill(other, SIGKILL) == 0);
+}
+
 static const struct check checks[] = {
 	{ "policies", policies }, { "attributes", attributes }, { "inherit", inherit },
 	{ "unprivileged", unprivileged }, { "whom", whom }, { "affinity", affinity },
-	{ "crowd", crowd }, { "idle-class", idle_class }, { "fifo", fifo }, { "starved", starved },
+	{ "crowd", crowd }, { "idle-class", idle_class }, { "fifo", fifo }, { "starved", starved }, { "counts", counts },
 };
 
 MAIN(checks)
