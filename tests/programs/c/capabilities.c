@@ -1,13 +1,10 @@
 /* Capabilities: what a process may do is what it holds of them, and what it gives up it does not get back. */
 
-#include "check.h"
-#include <fcntl.h>
+#include "copy.h"
 #include <netinet/in.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <linux/capability.h>
@@ -184,15 +181,7 @@ static void arguments(void)
 /* A copy of this program, which gives `permitted` to who runs it. */
 static void make_program(const char *path, uint64_t permitted, uint32_t flags)
 {
-	int from = open("/proc/self/exe", O_RDONLY), to = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0755);
-	struct stat now;
-	WANT(from >= 0 && to >= 0 && fstat(from, &now) == 0);
-	for (off_t left = now.st_size; left > 0;) {
-		ssize_t part = sendfile(to, from, NULL, left);
-		WANT(part > 0);
-		left -= part;
-	}
-	WANT(close(from) == 0 && close(to) == 0);
+	copy(path);
 	uint32_t value[5] = { VFS_CAP_REVISION_2 | flags, permitted, 0, permitted >> 32, 0 };
 	WANT(setxattr(path, ATTRIBUTE, value, sizeof(value), 0) == 0);
 }

@@ -1,32 +1,13 @@
 /* Programs that run are not written, and files that are being written are not run (ETXTBSY): run in an empty folder, as root. */
 
-#include "check.h"
-#include <fcntl.h>
+#include "copy.h"
 #include <sys/mman.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 
-static const char text[] = "/proc/self/exe";
-
-/* A copy of this program. */
-static void copy(const char *path)
-{
-	int from = open(text, O_RDONLY), to = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0755);
-	struct stat now;
-	WANT(from >= 0 && to >= 0 && fstat(from, &now) == 0);
-	for (off_t left = now.st_size; left > 0;) {
-		ssize_t part = sendfile(to, from, NULL, left);
-		WANT(part > 0);
-		left -= part;
-	}
-	WANT(close(from) == 0 && close(to) == 0);
-}
-
-/* Runs the copy until `stop` writes to the pipe that is its standard input; it says by its output that it runs. */
-static pid_t start(const char *path, int *hold)
+/* Has the copy do one of the checks, with one end of a pipe as its standard input and of another as its standard output; the
+   other ends stay here. */
+static pid_t begin(const char *path, const char *check, int *hold, int *hear)
 {
 	int in[2], out[2];
-	char byte;
 	WANT(pipe(in) == 0 && pipe(out) == 0);
 	pid_t pid = fork();
 	WANT(pid >= 0);
@@ -34,13 +15,23 @@ static pid_t start(const char *path, int *hold)
 		dup2(in[0], 0);
 		dup2(out[1], 1);
 		close(in[1]);
-		execl(path, path, "wait", NULL);
+		execl(path, path, check, NULL);
 		_exit(99);
 	}
 	close(in[0]);
 	close(out[1]);
-	WANT(read(out[0], &byte, 1) == 1);
 	*hold = in[1];
+	*hear = out[0];
+	return pid;
+}
+
+/* Runs the copy until `finish` closes the pipe that is its standard input; it says by its output that it runs. */
+static pid_t start(const char *path, int *hold)
+{
+	int hear;
+	char byte;
+	pid_t pid = begin(path, "wait", hold, &hear);
+	WANT(read(hear, &byte, 1) == 1);
 	return pid;
 }
 
@@ -86,25 +77,15 @@ static void run(void)
 
 static void children(void)
 {
-	int in[2], out[2], status;
+	int hold, hear, status;
 	char byte;
 	copy("p");
-	WANT(pipe(in) == 0 && pipe(out) == 0);
-	pid_t pid = fork();
-	WANT(pid >= 0);
-	if (pid == 0) {
-		dup2(in[0], 0);
-		dup2(out[1], 1);
-		close(in[1]);
-		execl("./p", "p", "hand-on", NULL);
-		_exit(99);
-	}
-	close(out[1]);
-	WANT(waitpid(pid, &status, 0) == pid && status == 0 && read(out[0], &byte, 1) == 1);
+	pid_t pid = begin("./p", "hand-on", &hold, &hear);
+	WANT(waitpid(pid, &status, 0) == pid && status == 0 && read(hear, &byte, 1) == 1);
 	WANT_ERROR(open("p", O_WRONLY), ETXTBSY);
-	close(in[1]);
+	close(hold);
 	/* The child has gone when its end of the pipe has. */
-	WANT(read(out[0], &byte, 1) == 0);
+	WANT(read(hear, &byte, 1) == 0);
 	int64_t limit = now_ns() + 10000000000;
 	while (open("p", O_WRONLY) < 0)
 		WANT(errno == ETXTBSY && now_ns() < limit);
@@ -159,14 +140,8 @@ static void scripts(void)
 /* A file without a name is run by who has it open for writing. */
 static void nameless(void)
 {
-	int status, file = memfd_create("p", MFD_CLOEXEC), from = open(text, O_RDONLY);
-	struct stat now;
-	WANT(file >= 0 && fstat(from, &now) == 0);
-	for (off_t left = now.st_size; left > 0;) {
-		ssize_t part = sendfile(file, from, NULL, left);
-		WANT(part > 0);
-		left -= part;
-	}
+	int status, file = memfd_create("p", MFD_CLOEXEC);
+	copy_to(file);
 	pid_t pid = fork();
 	WANT(pid >= 0);
 	if (pid == 0) {

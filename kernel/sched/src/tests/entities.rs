@@ -3,8 +3,9 @@
 use super::*;
 use crate::simulation::Behaviour::Busy;
 use crate::simulation::millis;
-use crate::{Attributes, Cpu, Entitlement, Reason, Refusal, Scheduler};
+use crate::{Attributes, Cpu, CpuClock, Entitlement, Reason, Refusal, Scheduler};
 use abi::BasisPoints;
+use alloc::sync::Arc;
 
 /// SCHED0040: an id that is out of date is refused everywhere.
 #[test]
@@ -249,20 +250,25 @@ fn sched0046_races_of_clocks_spoil_no_sum() {
     );
 }
 
+/// A scheduler with one CPU, without a simulated machine, and partitions 1 and up.
+fn one_cpu<const N: usize>(entitlements: [Entitlement; N]) -> (Scheduler, Arc<CpuClock>) {
+    let policy = policy_by_name("wlm").expect("shipped");
+    let mut scheduler = Scheduler::new(TIMEBASE, 1, policy);
+    let clock = scheduler.online(Cpu(0), Ticks(0)).expect("first");
+    for (number, entitlement) in (1..).zip(entitlements) {
+        let added = scheduler.add_partition(Cid(number), entitlement, Ticks(0));
+        added.expect("legal");
+    }
+    (scheduler, clock)
+}
+
 /// SCHED0067: an interrupt for another partition is charged to it from the trap on, although whom it is for is known only
 /// later, and although another CPU has read the clock in between.
 #[test]
 fn sched0067_interrupts_are_charged_from_the_trap_on() {
-    let policy = policy_by_name("wlm").expect("shipped");
-    let mut scheduler = Scheduler::new(TIMEBASE, 1, policy);
     let cpu = Cpu(0);
     let (one, two) = (Cid(1), Cid(2));
-    let clock = scheduler.online(cpu, Ticks(0)).expect("first");
-    for cid in [one, two] {
-        scheduler
-            .add_partition(cid, Entitlement::default(), Ticks(0))
-            .expect("legal");
-    }
+    let (mut scheduler, clock) = one_cpu([Entitlement::default(); 2]);
     let id = scheduler.admit(one, Attributes::default()).expect("room");
     let _preempt = scheduler.wake(id, Ticks(0)).expect("known");
     assert_eq!(scheduler.pick(cpu, Ticks(0)).run, Some(id));
@@ -301,16 +307,9 @@ fn sched0067_interrupts_are_charged_from_the_trap_on() {
 #[test]
 fn sched0122_a_wake_up_is_paid_by_who_wakes() {
     for (timer, paid) in [(false, 50), (true, 10)] {
-        let policy = policy_by_name("wlm").expect("shipped");
-        let mut scheduler = Scheduler::new(TIMEBASE, 1, policy);
         let cpu = Cpu(0);
         let (one, two, three) = (Cid(1), Cid(2), Cid(3));
-        let clock = scheduler.online(cpu, Ticks(0)).expect("first");
-        for cid in [one, two, three] {
-            scheduler
-                .add_partition(cid, Entitlement::default(), Ticks(0))
-                .expect("legal");
-        }
+        let (mut scheduler, clock) = one_cpu([Entitlement::default(); 3]);
         let [busy, sleeper] = [one, two].map(|cid| {
             let admitted = scheduler.admit(cid, Attributes::default());
             admitted.expect("room")
@@ -353,20 +352,14 @@ fn sched0122_a_wake_up_is_paid_by_who_wakes() {
 /// kernel again.
 #[test]
 fn sched0125_who_was_called_for_is_settled_as_it_runs() {
-    let policy = policy_by_name("wlm").expect("shipped");
-    let mut scheduler = Scheduler::new(TIMEBASE, 1, policy);
     let cpu = Cpu(0);
     let (one, two) = (Cid(1), Cid(2));
-    let clock = scheduler.online(cpu, Ticks(0)).expect("first");
     let capped = Entitlement {
         soft_maximum: BasisPoints(5_000),
         hard_maximum: BasisPoints(5_000),
         ..Entitlement::default()
     };
-    for (cid, entitlement) in [(one, Entitlement::default()), (two, capped)] {
-        let added = scheduler.add_partition(cid, entitlement, Ticks(0));
-        added.expect("legal");
-    }
+    let (mut scheduler, clock) = one_cpu([Entitlement::default(), capped]);
     let [busy, sleeper] = [one, two].map(|cid| {
         let admitted = scheduler.admit(cid, Attributes::default());
         admitted.expect("room")

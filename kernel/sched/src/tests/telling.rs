@@ -3,9 +3,13 @@
 use super::*;
 use crate::simulation::Behaviour::{Busy, Random};
 use crate::simulation::millis;
-use crate::{Choice, Claim, Cpu, Demand, Machine as Figures, Policy, Refusal, Running};
+use crate::{
+    Choice, Claim, Cpu, Demand, Entitlement, Machine as Figures, Policy, Refusal, Running,
+};
+use abi::BasisPoints;
 use std::boxed::Box;
 use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
 
 /// Compares whom it may choose with what it has been told, whenever it is asked; the one served longest ago is next.
 #[derive(Default)]
@@ -13,6 +17,8 @@ struct Witness {
     demands: BTreeMap<Cid, Demand>,
     served: BTreeMap<Cid, u64>,
     choices: u64,
+    /// Who is to know what it is told.
+    tells: Option<Sender<(Cid, Demand)>>,
 }
 
 impl Witness {
@@ -41,6 +47,9 @@ impl Policy for Witness {
     fn demand(&mut self, _: Ticks, cid: Cid, demand: Demand) {
         let before = self.demands.insert(cid, demand);
         assert_ne!(before, Some(demand), "{cid}: no news");
+        if let Some(tells) = &self.tells {
+            let _heard = tells.send((cid, demand));
+        }
     }
     fn charge(&mut self, _: Ticks, _: Cpu, _: Cid, _: Ticks) {}
     fn pick(&mut self, _: Ticks, _: Cpu, may: &dyn Fn(Cid) -> bool) -> Option<Choice> {
@@ -89,4 +98,38 @@ fn sched0150_a_policy_is_told_before_it_is_asked() {
         assert_eq!(machine.scheduler.policy_name(), "witness");
         assert_eq!(machine.scheduler.take_event(), None, "{cpus} CPUs");
     }
+}
+
+/// SCHED0124: a new policy learns at once what everybody wants, also who is held back by a hard maximum.
+#[test]
+fn sched0124_a_new_policy_learns_all_demands() {
+    let mut machine = machine(1, "wlm");
+    let hard = BasisPoints(500);
+    let capped = Entitlement {
+        soft_maximum: hard,
+        hard_maximum: hard,
+        ..Entitlement::default()
+    };
+    let held = machine.partition_with(1, capped);
+    let busy = machine.partition(2, 1);
+    let _idle = machine.partition(3, 1);
+    for cid in [held, held, busy, busy, busy] {
+        machine.spawn(cid, Busy);
+    }
+    machine.run(millis(500));
+    let (tells, heard) = std::sync::mpsc::channel();
+    let witness = Witness {
+        tells: Some(tells),
+        ..Witness::default()
+    };
+    let now = machine.now();
+    let wakeup = machine.scheduler.set_policy(Box::new(witness), now);
+    let _to_be_told = wakeup.expect("room");
+    let demand = |waiting, running, held| Demand {
+        waiting,
+        running,
+        held,
+    };
+    let heard: std::vec::Vec<_> = heard.try_iter().collect();
+    assert_eq!(heard, [(held, demand(0, 0, 2)), (busy, demand(2, 1, 0))]);
 }

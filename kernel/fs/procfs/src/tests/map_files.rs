@@ -3,6 +3,32 @@
 use super::*;
 use alloc::format;
 
+/// What is read at a place, in one go.
+fn read_at(world: &World, file: &dyn FileOperations, position: u64, count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    let read = loop {
+        let mut sink = SliceSink::new(&mut bytes);
+        match world.walk(0, |walk| file.read(&walk.io, position, &mut sink)) {
+            Err(Stop::Again) => {}
+            read => break read.expect("readable"),
+        }
+    };
+    bytes.truncate(read);
+    bytes
+}
+
+/// All of it, so much at a time.
+fn read_whole(world: &World, file: &dyn FileOperations, count: usize) -> Vec<u8> {
+    let mut whole = vec![];
+    loop {
+        let part = read_at(world, file, whole.len() as u64, count);
+        if part.is_empty() {
+            return whole;
+        }
+        whole.extend(part);
+    }
+}
+
 /// What pages come to is counted for each area, whoever shares them.
 #[test]
 fn procfs11_pages_are_counted() {
@@ -10,29 +36,9 @@ fn procfs11_pages_are_counted() {
     let mut large = line(0x1000_0000, "/bin/sh");
     large.end = large.start + 3000 * 0x1000;
     let lines = [large, line(0x7fff_ffff_0000, "[stack]")];
-    let read = |file: &dyn FileOperations, position: u64| {
-        let mut bytes = vec![0; 16 << 10];
-        let read = loop {
-            match world.walk(0, |walk| {
-                file.read(&walk.io, position, &mut SliceSink::new(&mut bytes))
-            }) {
-                Err(Stop::Again) => {}
-                read => break read.unwrap(),
-            }
-        };
-        bytes.truncate(read);
-        bytes
-    };
     let text = |form| {
         let file = maps::MapsFile::new(form, Arc::new(Lines(lines.to_vec())));
-        let mut whole = vec![];
-        loop {
-            let part = read(&file, whole.len() as u64);
-            if part.is_empty() {
-                return String::from_utf8(whole).unwrap();
-            }
-            whole.extend(part);
-        }
+        String::from_utf8(read_whole(&world, &file, 16 << 10)).expect("text")
     };
     let field = |text: &str, name: &str| -> Vec<u64> {
         let named = text
@@ -65,12 +71,12 @@ fn procfs11_pages_are_counted() {
          7fffffff0000 default stack anon=1 dirty=1 N0=1 kernelpagesize_kB=4\n"
     );
     let pages = memory_use::PageMap(Arc::new(Lines(lines.to_vec())));
-    let entries = read(&pages, (0x1000_0000 >> 12) * 8);
+    let entries = read_at(&world, &pages, (0x1000_0000 >> 12) * 8, 16 << 10);
     let entry = |at: usize| u64::from_le_bytes(entries[8 * at..][..8].try_into().unwrap());
     assert_eq!(entries.len(), 16 << 10);
     let bits: Vec<u64> = (0..6).map(|at| entry(at) >> 56).collect();
     assert_eq!(bits, [0x81, 0, 0xa0, 0, 0x80, 0]);
-    assert!(read(&pages, 8 << 36).is_empty());
+    assert!(read_at(&world, &pages, 8 << 36, 16 << 10).is_empty());
 }
 
 /// However it is read, a long list of areas is the same text.
@@ -81,34 +87,14 @@ fn procfs10_maps_are_read_in_any_order() {
         .map(|page| line(page << 13, "/bin/many"))
         .collect();
     let file = maps::MapsFile::new(maps::Form::Maps, Arc::new(Lines(lines)));
-    let at = |position: u64, count: usize| {
-        let mut bytes = vec![0; count];
-        let read = loop {
-            match world.walk(0, |walk| {
-                file.read(&walk.io, position, &mut SliceSink::new(&mut bytes))
-            }) {
-                Err(Stop::Again) => {}
-                read => break read.unwrap(),
-            }
-        };
-        bytes.truncate(read);
-        bytes
-    };
-    let mut whole = vec![];
-    loop {
-        let part = at(whole.len() as u64, 1000);
-        if part.is_empty() {
-            break;
-        }
-        whole.extend(part);
-    }
+    let whole = read_whole(&world, &file, 1000);
     assert_eq!(whole.split(|byte| *byte == b'\n').count(), 2000);
     for position in [0, 150_000, 7, 99_999, 60_000, 1, whole.len() - 1] {
-        let part = at(position as u64, 100);
+        let part = read_at(&world, &file, position as u64, 100);
         assert!(
             !part.is_empty() && whole[position..].starts_with(&part),
             "{position}"
         );
     }
-    assert!(at(whole.len() as u64 + 5000, 100).is_empty());
+    assert!(read_at(&world, &file, whole.len() as u64 + 5000, 100).is_empty());
 }
