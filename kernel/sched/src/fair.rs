@@ -56,6 +56,8 @@ struct Member {
     /// While away: weight × lag when it left, and the group's time then.
     kept: i128,
     left_at: i128,
+    /// While it has stepped aside: the group's `moved` just before.
+    moved_at: Option<i128>,
     active: bool,
     pooled: bool,
     /// Where it may be served.
@@ -80,6 +82,8 @@ pub(crate) struct Group {
     /// Σ weight over the pool.
     load: u64,
     bounds: Bounds,
+    /// By how much the average has been moved in all by members that step aside and in again, and not by service.
+    moved: i128,
     /// A member is as far from the average as `stretch` says.
     stretched: bool,
 }
@@ -104,6 +108,7 @@ impl Members {
             deadline: 0,
             kept: 0,
             left_at: 0,
+            moved_at: None,
             active: false,
             pooled: false,
             places: ANYWHERE,
@@ -170,6 +175,7 @@ impl Group {
             sum: 0,
             load: 0,
             bounds,
+            moved: 0,
             stretched: false,
         }
     }
@@ -237,6 +243,7 @@ impl Group {
             member.pooled = false;
             member.kept = 0;
             member.left_at = left_at;
+            member.moved_at = None;
         }
     }
 
@@ -263,27 +270,40 @@ impl Group {
     /// yet: its place is beside what they have used.
     pub fn activate(&mut self, members: &mut Members, index: u32, ahead: u64) {
         let now = self.time_before(ahead);
-        let slice = self.bounds.slice;
-        let load = self.load;
         let Some(member) = members.get_mut(index).filter(|member| !member.active) else {
             return;
         };
-        let weight = i128::from(member.weight);
-        let mut lag = member.kept.max(-Member::scaled(self.bounds.debt));
-        if lag < 0 {
-            // A newcomer that is owed pulls the average back; nobody else's debt grows by that.
-            let passed = (now - member.left_at).max(0);
-            lag = lag.saturating_add(weight.saturating_mul(passed)).min(0);
+        let lag = self.kept_lag(member, member.kept, now);
+        let distance = self.distance(member, lag);
+        self.join_at(member, now - distance);
+    }
+
+    /// What is left of the lag that a member has kept.
+    fn kept_lag(&self, member: &Member, kept: i128, now: i128) -> i128 {
+        let lag = kept.max(-Member::scaled(self.bounds.debt));
+        if lag >= 0 {
+            return lag;
         }
-        // Joining pulls the average towards the newcomer; it is placed so that its lag is right afterwards.
-        let distance = if load == 0 || lag == 0 {
+        // A newcomer that is owed pulls the average back; nobody else's debt grows by that.
+        let passed = (now - member.left_at).max(0);
+        lag.saturating_add(i128::from(member.weight).saturating_mul(passed))
+            .min(0)
+    }
+
+    /// How far behind the average a member joins that is to have this lag afterwards: joining pulls the average towards it.
+    fn distance(&self, member: &Member, lag: i128) -> i128 {
+        if self.load == 0 || lag == 0 {
             0
         } else {
-            quotient(lag, u64::from(member.weight)) + quotient(lag, load)
-        };
-        member.time = now - distance;
-        member.deadline = member.time + member.virtual_span(slice);
+            quotient(lag, u64::from(member.weight)) + quotient(lag, self.load)
+        }
+    }
+
+    fn join_at(&mut self, member: &mut Member, time: i128) {
+        member.time = time;
+        member.deadline = time + member.virtual_span(self.bounds.slice);
         member.active = true;
+        member.moved_at = None;
         self.join_pool(member);
         self.rebase();
     }
@@ -291,6 +311,43 @@ impl Group {
     /// The member wants nothing for now; `ahead` as for [`Group::activate`].
     pub fn deactivate(&mut self, members: &mut Members, index: u32, ahead: u64) {
         self.deactivate_at(members, index, self.bounds.credit, ahead);
+    }
+
+    /// The member still wants service, but its weight does not rule for now what it gets; `ahead` as for [`Group::activate`].
+    ///
+    /// A member that leaves takes its lag with it, and so moves the average of those who stay. When several do so and come back
+    /// in another order, lag relative to the average of the moment would hand on what is owed to one to another. So who steps
+    /// aside keeps its distance to all others, whoever else does the same meanwhile.
+    pub fn step_aside(&mut self, members: &mut Members, index: u32, ahead: u64) {
+        let (moved_at, before) = (self.moved, self.time_before(ahead));
+        self.deactivate(members, index, ahead);
+        if let Some(member) = members.get_mut(index) {
+            member.moved_at = Some(moved_at);
+        }
+        self.moved += self.time_before(ahead) - before;
+    }
+
+    /// The member's weight rules again what it gets; `ahead` as for [`Group::activate`].
+    pub fn step_in(&mut self, members: &mut Members, index: u32, ahead: u64) {
+        let now = self.time_before(ahead);
+        let Some(member) = members.get_mut(index).filter(|member| !member.active) else {
+            return;
+        };
+        let Some(moved_at) = member.moved_at else {
+            return self.activate(members, index, ahead);
+        };
+        let weight = u64::from(member.weight);
+        let distance = quotient(member.kept, weight) + self.moved - moved_at;
+        let distance = if self.load == 0 {
+            distance
+        } else {
+            let beside = i128::from(weight) * i128::from(self.load);
+            let lag = quotient(distance * beside, weight + self.load);
+            let lag = lag.min(Member::scaled(self.bounds.credit));
+            self.distance(member, self.kept_lag(member, lag, now))
+        };
+        self.join_at(member, now - distance);
+        self.moved += self.time_before(ahead) - now;
     }
 
     fn deactivate_at(&mut self, members: &mut Members, index: u32, credit: u64, ahead: u64) {

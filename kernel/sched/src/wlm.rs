@@ -261,11 +261,19 @@ impl Wlm {
             return;
         }
         if class == Class::Pool {
-            self.group.activate(&mut self.members, index, self.ahead);
+            if before == Class::Away {
+                self.group.activate(&mut self.members, index, self.ahead);
+            } else {
+                self.group.step_in(&mut self.members, index, self.ahead);
+            }
             self.weigh_promises(cid, true);
         } else if before == Class::Pool {
             self.weigh_promises(cid, false);
-            self.group.deactivate(&mut self.members, index, self.ahead);
+            if class == Class::Away {
+                self.group.deactivate(&mut self.members, index, self.ahead);
+            } else {
+                self.group.step_aside(&mut self.members, index, self.ahead);
+            }
         }
         self.file(now, cid);
     }

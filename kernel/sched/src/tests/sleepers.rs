@@ -113,3 +113,31 @@ proptest! {
         prop_assert!(lacks <= 2.0, "{lacks} slices a CPU");
     }
 }
+
+/// SCHED0126: two that leave the pool for a microsecond, and come back in another order, hand on nothing that is owed to the
+/// third (found by SCHED0105).
+#[test]
+fn sched0126_who_naps_hands_nothing_on() {
+    let cpus = 3;
+    let napping = |run, sleep| Behaviour::Periodic {
+        run: Ticks(run),
+        sleep: Ticks(sleep),
+    };
+    let yielding = |run| Behaviour::Yielding { run: Ticks(run) };
+    let mut machine = machine(cpus, "wlm");
+    let victim = machine.partition(1, 10);
+    for _ in 0..=cpus {
+        machine.spawn(victim, Behaviour::Busy);
+    }
+    for (cid, shares, threads) in [
+        (2, 100, [napping(245_760, 512), yielding(10_240)]),
+        (3, 50, [yielding(245_760), napping(11_264, 1024)]),
+    ] {
+        let cid = machine.partition(cid, shares);
+        for behaviour in threads {
+            machine.spawn(cid, behaviour);
+        }
+    }
+    let lacks = lacking(&mut machine, victim, 3.0 * 10.0 / 160.0, cpus);
+    assert!(lacks <= 2.0, "{lacks} slices a CPU");
+}
