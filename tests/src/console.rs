@@ -87,7 +87,7 @@ const TESTS: &[Test] = &[
         "CONSOLE0009",
         "Ctrl-C interrupts a sleeping program",
         |talk| {
-            start(talk, "sleep 1000")?;
+            start_program(talk, "exec sleep 1000")?;
             talk.send(INTERRUPT)?;
             talk.wait(PROMPT)?;
             ask(talk, "echo status $?\n", "status 130\r\n")
@@ -97,7 +97,7 @@ const TESTS: &[Test] = &[
         "CONSOLE0010",
         "Ctrl-C interrupts a program that computes",
         |talk| {
-            start(talk, "sh -c 'while :; do :; done'")?;
+            start_program(talk, "while :; do :; done")?;
             talk.send(INTERRUPT)?;
             talk.wait(PROMPT)?;
             ask(talk, "echo status $?\n", "status 130\r\n")
@@ -116,7 +116,8 @@ const TESTS: &[Test] = &[
         "CONSOLE0012",
         "Ctrl-C interrupts every program of a pipeline",
         |talk| {
-            start(talk, "cat /dev/zero | cat | cat >/dev/null")?;
+            talk.send("cat /dev/zero | cat | sh -c 'echo be\"\"gun; exec cat >/dev/null'\n")?;
+            talk.wait("begun\r\n")?;
             talk.send(INTERRUPT)?;
             talk.wait(PROMPT)?;
             ask(talk, "ps | grep -c '[c]at /dev/zero'\n", "\n0\r\n")
@@ -135,9 +136,7 @@ const TESTS: &[Test] = &[
         "CONSOLE0014",
         "Ctrl-Z stops a program, and bg and kill find it",
         |talk| {
-            // The program speaks itself: before it is in the foreground, Ctrl-Z would be the shell's.
-            talk.send("sh -c 'echo be\"\"gun; exec sleep 1000'\n")?;
-            talk.wait("begun\r\n")?;
+            start_program(talk, "exec sleep 1000")?;
             talk.send(SUSPEND)?;
             talk.wait(PROMPT)?;
             ask(talk, "jobs\n", "Stopped")?;
@@ -241,8 +240,7 @@ const TESTS: &[Test] = &[
         "CONSOLE0022",
         "fg continues a stopped program, and Ctrl-C ends it there",
         |talk| {
-            talk.send("sh -c 'echo be\"\"gun; read line; echo got $line; exec sleep 1000'\n")?;
-            talk.wait("begun\r\n")?;
+            start_program(talk, "read line; echo got $line; exec sleep 1000")?;
             talk.send(SUSPEND)?;
             talk.wait(PROMPT)?;
             talk.send("fg\n")?;
@@ -259,8 +257,7 @@ const TESTS: &[Test] = &[
         "CONSOLE0023",
         "bg lets a stopped program go on behind the prompt",
         |talk| {
-            talk.send("sh -c 'echo be\"\"gun; sleep 2; echo fini\"\"shed'\n")?;
-            talk.wait("begun\r\n")?;
+            start_program(talk, "sleep 2; echo fini\"\"shed")?;
             talk.send(SUSPEND)?;
             talk.wait(PROMPT)?;
             talk.send("bg; echo back$((1 + 1))\n")?;
@@ -357,13 +354,12 @@ const TESTS: &[Test] = &[
         "Ctrl-C, Ctrl-Z, fg and bg mean programs in the partition",
         |talk| {
             inside(talk)?;
-            start(talk, "sleep 1000")?;
+            start_program(talk, "exec sleep 1000")?;
             talk.send(INTERRUPT)?;
             talk.wait("[inside]")?;
             ask(talk, "echo status $?\n", "status 130\r\n")?;
             talk.wait("[inside]")?;
-            talk.send("sh -c 'echo be\"\"gun; exec sleep 1000'\n")?;
-            talk.wait("begun\r\n")?;
+            start_program(talk, "exec sleep 1000")?;
             talk.send(SUSPEND)?;
             talk.wait("[inside]")?;
             ask(talk, "jobs\n", "Stopped")?;
@@ -466,6 +462,13 @@ fn leave(talk: &mut Talk) -> Result<()> {
 /// Before that the shell may still edit lines itself, and what is typed then is not the terminal's to edit.
 fn start(talk: &mut Talk, command: &str) -> Result<()> {
     talk.send(&format!("echo be''gun; {command}\n"))?;
+    talk.wait("begun\r\n")
+}
+
+/// Types a command that says itself that it runs: what Ctrl-C and Ctrl-Z mean is the shell until the program that it has begun
+/// is in the foreground.
+fn start_program(talk: &mut Talk, command: &str) -> Result<()> {
+    talk.send(&format!("sh -c 'echo be\"\"gun; {command}'\n"))?;
     talk.wait("begun\r\n")
 }
 

@@ -50,6 +50,8 @@ impl Report {
         counts.failed.push(format!("{id}: {sentence}"));
         println!("FAILED  {id}: {sentence}");
         let lines: Vec<&str> = log.lines().collect();
+        // Where output is cut the reason is seen all the same.
+        println!("        {}", lines.last().unwrap_or(&""));
         for line in &lines[lines.len().saturating_sub(TAIL)..] {
             println!("        | {}", line.trim_end());
         }
