@@ -29,6 +29,9 @@ const FRACTION: u32 = 32;
 /// that it is seldom, near enough that the products stay small.
 const REACH: u32 = 44;
 
+/// How far from all others a member outside can be, in units of virtual time: far beyond any debt, and small enough for products.
+const FAR: i128 = 1 << 80;
+
 /// Limits of one group, in ticks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -53,11 +56,13 @@ struct Member {
     inverse: u64,
     time: i128,
     deadline: i128,
-    /// While away: weight × lag when it left, and the group's time then.
+    /// While it is outside: weight × lag when it left, and how far the average had been moved just before.
     kept: i128,
+    moved_at: i128,
+    /// While it is away: the group's time, not counting what the average was moved, at which its debt begins to be made up for.
     left_at: i128,
-    /// While it has stepped aside: the group's `moved` just before.
-    moved_at: Option<i128>,
+    /// It is outside, and still gets service.
+    aside: bool,
     active: bool,
     pooled: bool,
     /// Where it may be served.
@@ -82,7 +87,7 @@ pub(crate) struct Group {
     /// Σ weight over the pool.
     load: u64,
     bounds: Bounds,
-    /// By how much the average has been moved in all by members that step aside and in again, and not by service.
+    /// By how much members that came and left have moved the average in all: the rest of it is service.
     moved: i128,
     /// A member is as far from the average as `stretch` says.
     stretched: bool,
@@ -91,6 +96,9 @@ pub(crate) struct Group {
 /// The quotient, rounded down to what a processor divides at once: exact up to 63 bits, to 62 leading bits beyond.
 /// Enough for where a member is placed; what it is charged is never divided.
 fn quotient(dividend: i128, divisor: u64) -> i128 {
+    if dividend == 0 {
+        return 0;
+    }
     let divisor = i64::try_from(divisor).unwrap_or(i64::MAX).max(1);
     let bits = i128::BITS - dividend.unsigned_abs().leading_zeros();
     let beyond = bits.saturating_sub(62);
@@ -107,8 +115,9 @@ impl Members {
             time: 0,
             deadline: 0,
             kept: 0,
+            moved_at: 0,
             left_at: 0,
-            moved_at: None,
+            aside: false,
             active: false,
             pooled: false,
             places: ANYWHERE,
@@ -235,15 +244,16 @@ impl Group {
 
     /// Gives a fresh member its weight; it starts with no lag.
     pub fn introduce(&self, members: &mut Members, index: u32, weight: u32) {
-        let left_at = self.time();
+        let left_at = self.time() - self.moved;
         if let Some(member) = members.get_mut(index) {
             member.weight = weight.max(1);
             member.inverse = u64::MAX / u64::from(member.weight);
             member.active = false;
             member.pooled = false;
             member.kept = 0;
+            member.moved_at = self.moved;
             member.left_at = left_at;
-            member.moved_at = None;
+            member.aside = false;
         }
     }
 
@@ -252,7 +262,7 @@ impl Group {
         let queued = members.queued(index);
         let active = members.active(index);
         if active {
-            self.deactivate_at(members, index, self.bounds.debt, 0);
+            self.leave(members, index, self.bounds.debt, 0);
         }
         if let Some(member) = members.get_mut(index) {
             member.weight = weight.max(1);
@@ -266,106 +276,107 @@ impl Group {
         }
     }
 
-    /// The member wants service from now on. Members have been charged `ahead` ticks that they have not used
-    /// yet: its place is beside what they have used.
+    /// The member wants service from now on, and its weight rules what it gets. Members have been charged `ahead` ticks that
+    /// they have not used yet: its place is beside what they have used.
     pub fn activate(&mut self, members: &mut Members, index: u32, ahead: u64) {
         let now = self.time_before(ahead);
         let Some(member) = members.get_mut(index).filter(|member| !member.active) else {
             return;
         };
-        let lag = self.kept_lag(member, member.kept, now);
-        let distance = self.distance(member, lag);
-        self.join_at(member, now - distance);
+        let lag = self.lag_outside(member, now);
+        // Joining pulls the average towards the newcomer; it is placed so that its lag is right afterwards.
+        member.time = now - quotient(lag, u64::from(member.weight)) - self.pull(lag);
+        member.deadline = member.time + member.virtual_span(self.bounds.slice);
+        member.active = true;
+        self.join_pool(member);
+        self.rebase();
+        self.moved += self.time_before(ahead) - now;
     }
 
-    /// What is left of the lag that a member has kept.
-    fn kept_lag(&self, member: &Member, kept: i128, now: i128) -> i128 {
-        let lag = kept.max(-Member::scaled(self.bounds.debt));
-        if lag >= 0 {
-            return lag;
-        }
-        // A newcomer that is owed pulls the average back; nobody else's debt grows by that.
-        let passed = (now - member.left_at).max(0);
-        lag.saturating_add(i128::from(member.weight).saturating_mul(passed))
-            .min(0)
-    }
-
-    /// How far behind the average a member joins that is to have this lag afterwards: joining pulls the average towards it.
-    fn distance(&self, member: &Member, lag: i128) -> i128 {
+    /// By how much a member with this lag moves the average when it leaves the others that make up the pool now.
+    fn pull(&self, lag: i128) -> i128 {
         if self.load == 0 || lag == 0 {
             0
         } else {
-            quotient(lag, u64::from(member.weight)) + quotient(lag, self.load)
+            quotient(lag, self.load)
         }
     }
 
-    fn join_at(&mut self, member: &mut Member, time: i128) {
-        member.time = time;
-        member.deadline = time + member.virtual_span(self.bounds.slice);
-        member.active = true;
-        member.moved_at = None;
-        self.join_pool(member);
-        self.rebase();
+    /// The lag that a member outside would have if it came in now.
+    ///
+    /// It has kept its distance to all others, whoever else has come and left meanwhile: a member that leaves takes its lag with
+    /// it, and so moves the average of those who stay. When several do so and come back in another order, lag relative to the
+    /// average of the moment would hand on to one what is owed to another.
+    fn lag_outside(&self, member: &Member, now: i128) -> i128 {
+        let weight = u64::from(member.weight);
+        let distance = quotient(member.kept, weight) + self.moved - member.moved_at;
+        let weighed = distance.clamp(-FAR, FAR) * i128::from(weight);
+        let lag = if self.load == 0 {
+            weighed
+        } else {
+            quotient(weighed * i128::from(self.load), weight + self.load)
+        };
+        let lag = lag.clamp(
+            -Member::scaled(self.bounds.debt),
+            Member::scaled(self.bounds.credit),
+        );
+        if lag >= 0 || member.aside {
+            return lag;
+        }
+        // A newcomer that is owed pulls the average back; nobody else's debt grows by that.
+        let passed = (now - self.moved - member.left_at).max(0);
+        lag.saturating_add(i128::from(weight).saturating_mul(passed))
+            .min(0)
     }
 
     /// The member wants nothing for now; `ahead` as for [`Group::activate`].
     pub fn deactivate(&mut self, members: &mut Members, index: u32, ahead: u64) {
-        self.deactivate_at(members, index, self.bounds.credit, ahead);
-    }
-
-    /// The member still wants service, but its weight does not rule for now what it gets; `ahead` as for [`Group::activate`].
-    ///
-    /// A member that leaves takes its lag with it, and so moves the average of those who stay. When several do so and come back
-    /// in another order, lag relative to the average of the moment would hand on what is owed to one to another. So who steps
-    /// aside keeps its distance to all others, whoever else does the same meanwhile.
-    pub fn step_aside(&mut self, members: &mut Members, index: u32, ahead: u64) {
-        let (moved_at, before) = (self.moved, self.time_before(ahead));
-        self.deactivate(members, index, ahead);
-        if let Some(member) = members.get_mut(index) {
-            member.moved_at = Some(moved_at);
+        if members.active(index) {
+            self.leave(members, index, self.bounds.credit, ahead);
+        } else if let Some(member) = members.get_mut(index).filter(|member| member.aside) {
+            let now = self.time_before(ahead);
+            let moved = self.pull(self.lag_outside(member, now));
+            member.left_at = now - self.moved - moved.min(0);
         }
-        self.moved += self.time_before(ahead) - before;
+        if let Some(member) = members.get_mut(index) {
+            member.aside = false;
+        }
     }
 
-    /// The member's weight rules again what it gets; `ahead` as for [`Group::activate`].
-    pub fn step_in(&mut self, members: &mut Members, index: u32, ahead: u64) {
-        let now = self.time_before(ahead);
-        let Some(member) = members.get_mut(index).filter(|member| !member.active) else {
-            return;
-        };
-        let Some(moved_at) = member.moved_at else {
-            return self.activate(members, index, ahead);
-        };
-        let weight = u64::from(member.weight);
-        let distance = quotient(member.kept, weight) + self.moved - moved_at;
-        let distance = if self.load == 0 {
-            distance
-        } else {
-            let beside = i128::from(weight) * i128::from(self.load);
-            let lag = quotient(distance * beside, weight + self.load);
-            let lag = lag.min(Member::scaled(self.bounds.credit));
-            self.distance(member, self.kept_lag(member, lag, now))
-        };
-        self.join_at(member, now - distance);
-        self.moved += self.time_before(ahead) - now;
+    /// The member wants service, but for now it is not its weight that rules what it gets, and so nothing of its debt is made up
+    /// for; `ahead` as for [`Group::activate`].
+    pub fn step_aside(&mut self, members: &mut Members, index: u32, ahead: u64) {
+        if members.active(index) {
+            self.leave(members, index, self.bounds.credit, ahead);
+        } else if let Some(member) = members.get_mut(index).filter(|member| !member.aside) {
+            // As if it had come in and left at once.
+            member.kept = self.lag_outside(member, self.time_before(ahead));
+            member.moved_at = self.moved - self.pull(member.kept);
+        }
+        if let Some(member) = members.get_mut(index) {
+            member.aside = true;
+        }
     }
 
-    fn deactivate_at(&mut self, members: &mut Members, index: u32, credit: u64, ahead: u64) {
+    /// Takes a member that is active out of the group.
+    fn leave(&mut self, members: &mut Members, index: u32, credit: u64, ahead: u64) {
         self.dequeue(members, index);
-        let limit = Member::scaled(self.bounds.debt);
         let now = self.time_before(ahead);
-        let Some(member) = members.get_mut(index).filter(|member| member.active) else {
+        let Some(member) = members.get_mut(index) else {
             return;
         };
-        member.kept =
-            (i128::from(member.weight) * (now - member.time)).clamp(-limit, Member::scaled(credit));
+        let lag = i128::from(member.weight) * (now - member.time);
+        member.kept = lag.clamp(-Member::scaled(self.bounds.debt), Member::scaled(credit));
+        member.moved_at = self.moved;
         if member.pooled {
             self.leave_pool(member);
         }
         member.active = false;
+        let moved = self.time_before(ahead) - now;
         // Those who stay are owed what it owes, and their average is behind by that: until it is where it was with the debtor
         // among them, they only get what they were owed, and nothing of the debt is made up for.
-        member.left_at = now;
+        member.left_at = now - self.moved - moved.min(0);
+        self.moved += moved;
     }
 
     /// The member can be picked.

@@ -260,20 +260,17 @@ impl Wlm {
         if before == class {
             return;
         }
-        if class == Class::Pool {
-            if before == Class::Away {
-                self.group.activate(&mut self.members, index, self.ahead);
-            } else {
-                self.group.step_in(&mut self.members, index, self.ahead);
-            }
-            self.weigh_promises(cid, true);
-        } else if before == Class::Pool {
+        if before == Class::Pool {
             self.weigh_promises(cid, false);
-            if class == Class::Away {
-                self.group.deactivate(&mut self.members, index, self.ahead);
-            } else {
-                self.group.step_aside(&mut self.members, index, self.ahead);
-            }
+        }
+        let (group, members, ahead) = (&mut self.group, &mut self.members, self.ahead);
+        match class {
+            Class::Pool => group.activate(members, index, ahead),
+            Class::Full | Class::Floor => group.step_aside(members, index, ahead),
+            Class::Away => group.deactivate(members, index, ahead),
+        }
+        if class == Class::Pool {
+            self.weigh_promises(cid, true);
         }
         self.file(now, cid);
     }

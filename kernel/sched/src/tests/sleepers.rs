@@ -141,3 +141,59 @@ fn sched0126_who_naps_hands_nothing_on() {
     let lacks = lacking(&mut machine, victim, 3.0 * 10.0 / 160.0, cpus);
     assert!(lacks <= 2.0, "{lacks} slices a CPU");
 }
+
+/// SCHED0127: nor do they when one of them wants nothing for a moment (found by SCHED0105): who always has threads that wait gets
+/// what the weights say beside the other that has.
+#[test]
+fn sched0127_who_sleeps_and_who_naps_hand_nothing_on() {
+    let napping = |run, sleep| Behaviour::Periodic {
+        run: Ticks(run),
+        sleep: Ticks(sleep),
+    };
+    let forking = |run, child| Behaviour::Forking {
+        run: Ticks(run),
+        child: Ticks(child),
+    };
+    let mut machine = machine(4, "wlm");
+    let small = machine.partition(1, 1);
+    for _ in 0..5 {
+        machine.spawn(small, Behaviour::Busy);
+    }
+    let random = Behaviour::Random {
+        run: Ticks(12_288),
+        sleep: Ticks(11_264),
+        seed: 45_441_171_659_460_320,
+    };
+    let bursty = Behaviour::Bursty {
+        run: Ticks(1_954_304),
+        pause: Ticks(26_112),
+        count: 15,
+        sleep: Ticks(1_645_056),
+    };
+    let yielding = Behaviour::Yielding {
+        run: Ticks(1_034_752),
+    };
+    let rest = [
+        forking(623_616, 12_800),
+        forking(1_139_712, 29_696),
+        yielding,
+        bursty,
+    ];
+    for (cid, threads) in [
+        (2, [napping(250_368, 1_536), random].as_slice()),
+        (3, &[napping(20_480, 11_776)]),
+        (4, &rest),
+    ] {
+        let cid = machine.partition(cid, 50);
+        for &behaviour in threads {
+            machine.spawn(cid, behaviour);
+        }
+    }
+    machine.run(seconds(1));
+    let found = measure(&mut machine, seconds(3), &[small, Cid(4)]);
+    let [one, fifty] = found[..] else {
+        unreachable!("two were asked for")
+    };
+    // 0.1 points in 3 s are 3 ms, less than a slice.
+    assert_near(one, fifty / 50.0, 0.1, "one share of fifty-one");
+}
