@@ -2,8 +2,23 @@
  * Copying upwards from r4 to r3. Each piece is loaded before any of it is stored, so both may overlap when r3 is below r4.
  *
  * An access waits for those of the other kind before it, on a processor as on an emulator: one load and one store in turns take
- * several times as long as many of each. A turn of a loop costs an emulator as much as some accesses.
+ * several times as long as many of each. A turn of a loop costs an emulator as much as some accesses, and several times that
+ * when the loop lies in two pages: QEMU chains blocks of instructions within a page only, and looks for the next one in a table
+ * elsewhere. So what has such loops is aligned to a power of two that it fits in (`in_a_page`).
  */
+
+/* Has the instructions up to in_a_page_end, \size bytes at most, lie in one page. */
+.macro in_a_page size
+    .balign \size
+    .set    in_a_page_size, \size
+76:
+.endm
+
+.macro in_a_page_end
+    .if     . - 76b > in_a_page_size
+    .error  "too long for its alignment"
+    .endif
+.endm
 
 /* A frame for the registers that a function keeps, and one more doubleword. */
 #define COPY_FRAME      112

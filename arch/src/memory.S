@@ -8,6 +8,8 @@
 
     .text
 
+    in_a_page 2048
+
 /*
  * void *memmove(void *r3 to, const void *r4 from, size_t r5 count), and memcpy
  * Copying upwards is right for overlapping ranges with to < from.
@@ -184,3 +186,4 @@ bcmp:
     bgtlr
     li      r3, -1
     blr
+    in_a_page_end

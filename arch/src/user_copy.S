@@ -17,6 +17,7 @@ faulted:
  * Writes r0, r4 to r12, CTR, CR0, CR6, CR7; has a frame of its own for long copies. Vector registers would be a little faster
  * still, but they are the program's, and MSR would have to be changed for them.
  */
+    in_a_page 512
     .global user_copy
     .type user_copy, @function
 user_copy:
@@ -41,11 +42,13 @@ copy_faulted:
     addi    r1, r1, COPY_FRAME
     li      r3, 1
     blr
+    in_a_page_end
 
 /*
  * u64 user_fill(void *r3 to, u64 r4 word, u64 r5 count): 0 when all bytes were set; `word` is the byte eight times.
  * Writes r5 to r6, CTR, CR0.
  */
+    in_a_page 256
     .global user_fill
     .type user_fill, @function
 user_fill:
@@ -77,6 +80,7 @@ user_fill:
     guarded_end
 4:  li      r3, 0
     blr
+    in_a_page_end
 
 /* u64 user_load_u32(u64 r3 from, u64 *r4 value): 0 when loaded; one access. Writes r5. */
     .global user_load_u32

@@ -265,17 +265,16 @@ impl<'w, 'a> Walker<'w, 'a> {
                 }
                 _ if length > NAME_LIMIT => return Err(Errno::ENAMETOOLONG.into()),
                 _ => {
-                    let name = fallible::copy(name)?;
                     self.confine()?;
-                    self.at += length;
-                    let behind = self.upcoming();
+                    let (name, behind) = self.upcoming().split_at(length);
                     if behind.iter().all(|&byte| byte == b'/') {
-                        return Ok(Last::Name {
-                            name,
-                            slash: !behind.is_empty(),
-                        });
+                        let slash = !behind.is_empty();
+                        let name = fallible::copy(name)?;
+                        self.at += length;
+                        return Ok(Last::Name { name, slash });
                     }
-                    let found = self.child(&name)?;
+                    let found = self.child(name)?;
+                    self.at += length;
                     self.step(found, true)?;
                     last = Last::Root;
                     continue;

@@ -15,6 +15,8 @@ use wait::{Attempt, Sink, Source, Stop};
 pub(crate) const SIZE_LIMIT: u64 = i64::MAX as u64;
 /// How many bytes pass over the kernel's stack at once where they cannot go between a page and a program directly.
 const CHUNK: usize = 2048;
+/// How many pages a read finds at once: as many as a step of a call moves.
+const AT_ONCE: usize = 16;
 /// What a hole reads as.
 static ZEROS: [u8; PAGE_SIZE] = [0; PAGE_SIZE];
 
@@ -158,18 +160,23 @@ impl Pages {
     /// Reads from `offset`; the caller holds the node's lock.
     pub(crate) fn read(&self, offset: u64, sink: &mut dyn Sink) -> Attempt<usize> {
         let mut buffer = [0u8; CHUNK];
+        let mut run = Run::default();
         let mut done = 0usize;
         loop {
             let at = offset.saturating_add(done as u64);
-            let (size, frame) = {
-                let state = self.state.lock();
-                (state.size, state.frames.get(&page_of(at)).cloned())
-            };
-            let length = stretch(at, size.saturating_sub(at).min(sink.room() as u64));
+            if run.is_over(page_of(at)) {
+                let end = within_page(at).saturating_add(sink.room());
+                run = self
+                    .state
+                    .lock()
+                    .run(page_of(at), end.div_ceil(PAGE_SIZE).min(AT_ONCE));
+            }
+            let left = run.size.saturating_sub(at);
+            let length = stretch(at, left.min(sink.room() as u64));
             if length == 0 {
                 return Ok(done);
             }
-            let put = match frame {
+            let put = match run.frame(page_of(at)) {
                 Some(frame) => match sink.put_shared(part(frame.bytes(), at, length)?) {
                     Some(put) => put.map(|()| length),
                     None => {
@@ -299,7 +306,45 @@ impl Pages {
     }
 }
 
+/// Pages that follow one another, as they were found at one moment with the size of the file.
+#[derive(Default)]
+struct Run {
+    size: u64,
+    /// Number of the first.
+    first: u64,
+    count: usize,
+    /// `None` for a hole.
+    frames: [Option<Frame>; AT_ONCE],
+}
+
+impl Run {
+    fn is_over(&self, page: u64) -> bool {
+        page - self.first >= self.count as u64
+    }
+
+    fn frame(&self, page: u64) -> Option<&Frame> {
+        self.frames.get((page - self.first) as usize)?.as_ref()
+    }
+}
+
 impl State {
+    /// The `count` pages from number `first` on.
+    fn run(&self, first: u64, count: usize) -> Run {
+        let mut run = Run {
+            size: self.size,
+            first,
+            count,
+            ..Run::default()
+        };
+        for (&page, frame) in self.frames.range(first..) {
+            match run.frames.get_mut((page - first) as usize) {
+                Some(place) if page - first < count as u64 => *place = Some(frame.clone()),
+                _ => break,
+            }
+        }
+        run
+    }
+
     /// Whether a seal keeps the file from reaching to `end`.
     fn refuses_to_grow(&self, end: u64) -> bool {
         end > self.size && self.seals.contains(Seals::GROW)

@@ -226,6 +226,30 @@ fn ramfs04_an_append_that_is_run_again_appends_once() {
     );
 }
 
+#[test]
+fn a_read_of_many_pages_finds_each_and_the_holes_between_them() {
+    const PAGE: u64 = 4096;
+    let fs = ramfs(64, 8);
+    let f = file(&fs, "f");
+    let mut model = vec![0; 50 * PAGE as usize - 7];
+    // Runs of pages and holes of several lengths, and something at the very end.
+    for page in (0..50).filter(|page| page % 7 < 4 && page % 11 != 5) {
+        let bytes = [page as u8 + 1; 100];
+        let at = page * PAGE + 1000;
+        write(&f, at, &bytes).unwrap();
+        model[at as usize..][..100].copy_from_slice(&bytes);
+    }
+    write(&f, model.len() as u64 - 1, b"e").unwrap();
+    *model.last_mut().unwrap() = b'e';
+    for offset in [0, 1, PAGE - 1, PAGE, 15 * PAGE + 5, 33 * PAGE - 1] {
+        for length in [1, PAGE, 16 * PAGE - 1, 16 * PAGE, 16 * PAGE + 2, 60 * PAGE] {
+            let start = offset as usize;
+            let end = model.len().min(start + length as usize);
+            assert!(read(&f, offset, length as usize) == model[start..end]);
+        }
+    }
+}
+
 /// A source that fills half of what it is asked for and then is not resident.
 struct Torn;
 impl Source for Torn {
