@@ -93,3 +93,23 @@ END
 check SOCKETS0255 'datagrams that find nobody come back to who asks for that' <<'END'
 $T/datagrams lost
 END
+
+check SOCKETS0300 'who administers the network makes buffers larger than others may' <<'END'
+$T/datagrams forced
+END
+
+check SOCKETS0301 'a message comes with the time at which it was sent, in the form that was asked for last' <<'END'
+$T/datagrams times
+END
+
+check SOCKETS0302 'a program says where a datagram comes from and how long it lives, and nothing that cannot be' <<'END'
+$T/datagrams departures
+END
+
+check SOCKETS0303 'what packets on loopback never have may be asked for, and no group has members' <<'END'
+$T/datagrams options-of-packets
+END
+
+check SOCKETS0304 'the owner of a connection is told with SIGURG of each urgent byte, once' <<'END'
+$T/urgent owned
+END

@@ -54,7 +54,7 @@ pub use event::EventCounter;
 pub use futex::{Contender, Dealt, FutexKey, FutexTable, Rest, WakeOperation};
 pub use inbox::{Ancillary, Name, Sender};
 pub use inotify::Inotify;
-pub use kept::KeptOptions;
+pub use kept::{KeptOptions, asked_buffer};
 pub use listener::{AbstractNames, Bound, SocketPlace, StreamSocket};
 pub use message_queue::{Capacity, MessageQueue, Opening, PRIORITIES, QUEUES, QueueNames};
 pub use pipe::{Claim, Collector, Pipe, PipeEnd, Room};

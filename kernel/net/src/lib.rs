@@ -52,9 +52,9 @@ pub use interface::InterfaceRequest;
 pub use netlink::NetlinkSocket;
 pub use options::{Told, Value, Way};
 pub use ports::{CHOSEN, UNPRIVILEGED};
-pub use stack::{Line, Protocol, Stack};
+pub use stack::{Clock, Line, Protocol, Stack};
 pub use tcp::TcpSocket;
-pub use udp::{Arrival, Datagrams, UdpSocket};
+pub use udp::{Arrival, Datagrams, Departure, UdpSocket};
 
 #[cfg(doc)]
 use sync::Rank;

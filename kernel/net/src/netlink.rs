@@ -140,10 +140,10 @@ impl NetlinkSocket {
         (state.send_buffer, state.receive_buffer)
     }
 
-    /// Changes what is shown of the buffers.
+    /// Changes what is shown of the buffers: to twice what [`ipc::asked_buffer`] says.
     pub fn set_buffers(&self, send: Option<usize>, receive: Option<usize>) {
         let mut state = self.state.lock();
-        let doubled = |bytes: usize| (2 * bytes.min(212_992)).max(4608);
+        let doubled = |bytes: usize| (2 * bytes).max(4608);
         state.send_buffer = send.map_or(state.send_buffer, doubled);
         state.receive_buffer = receive.map_or(state.receive_buffer, doubled);
     }
@@ -598,7 +598,7 @@ impl FileOperations for NetlinkSocket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::{AGAIN, metadata, now};
+    use crate::world::{AGAIN, clock, metadata, now};
     use proptest::prelude::*;
     use std::vec;
     use wait::{SliceSink, SliceSource};
@@ -630,7 +630,7 @@ mod tests {
     }
 
     fn socket() -> Arc<NetlinkSocket> {
-        NetlinkSocket::new(Arc::new(Stack::new()), metadata()).expect("memory")
+        NetlinkSocket::new(Arc::new(Stack::new(clock)), metadata()).expect("memory")
     }
 
     fn ask(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {

@@ -709,6 +709,10 @@ impl FileOperations for TcpSocket {
         Some(self.metadata)
     }
 
+    fn urgents(&self) -> Option<u64> {
+        Some(self.end.get().map_or(0, End::urgents))
+    }
+
     fn opened(&self) {
         self.state.lock().open += 1;
     }

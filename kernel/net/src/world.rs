@@ -1,7 +1,7 @@
 //! Threads and open files for the tests of sockets.
 
 use crate::{Datagrams, Domain, Stack, TcpSocket, UdpSocket};
-use abi::Cid;
+use abi::{Cid, Nanos};
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,11 @@ use vfs::{
 use wait::{Attempt, Link, Sleeper, SliceSink, SliceSource, Stop, Ticket, Waiter};
 
 pub const AGAIN: Stop = Stop::Error(abi::Errno::EAGAIN);
+
+/// The clock of the tests.
+pub fn clock() -> Nanos {
+    Nanos(1_000_000_007)
+}
 
 /// A thread that remembers whether it was woken.
 #[derive(Default)]

@@ -172,6 +172,12 @@ pub trait FileOperations: Any + Send + Sync {
         false
     }
 
+    /// How often something urgent has come, which the owner is told of with SIGURG (`man 7 socket`); `None` for a kind to which
+    /// nothing urgent comes.
+    fn urgents(&self) -> Option<u64> {
+        None
+    }
+
     /// The size in bytes that SEEK_END counts from.
     ///
     /// # Errors
