@@ -113,3 +113,22 @@ END
 check SOCKETS0304 'the owner of a connection is told with SIGURG of each urgent byte, once' <<'END'
 $T/urgent owned
 END
+
+check SOCKETS0305 'sockets can be asked for by family, protocol and state, or one by its addresses (man 7 sock_diag)' <<'END'
+$T/diagnosis internet unix
+END
+
+check SOCKETS0306 'nobody is told of the sockets of another partition' <<'END'
+mkwpar -n asked
+startwpar asked
+clogin asked nc -l -p 7306 127.0.0.1 &
+nc -l -p 7307 127.0.0.1 &
+until clogin asked grep -q ':1C8A ' /proc/net/tcp && grep -q ':1C8B ' /proc/net/tcp; do :; done
+$T/diagnosis listeners >ours
+clogin asked $T/diagnosis listeners >theirs
+grep -qx 7307 ours && grep -qx 7306 theirs
+! grep -qx 7306 ours && ! grep -qx 7307 theirs
+kill %2
+stopwpar -F asked
+rmwpar asked
+END

@@ -292,6 +292,7 @@ impl Connection {
                     state: own.number(),
                     unsent: peer.inbox.len(),
                     unread: own.inbox.len(),
+                    backlog: 0,
                     identity: own.identity,
                 })
             });

@@ -66,6 +66,8 @@ pub struct Line {
     pub unsent: usize,
     /// Bytes that it has not received, or connections that it has not accepted.
     pub unread: usize,
+    /// How many connections may wait to be accepted.
+    pub backlog: usize,
     /// Whose it is.
     pub identity: Identity,
 }

@@ -621,6 +621,7 @@ impl UdpSocket {
             },
             unsent: 0,
             unread,
+            backlog: 0,
             identity: Identity {
                 uid: self.metadata.uid,
                 inode: self.metadata.id.number,

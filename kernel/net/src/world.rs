@@ -155,3 +155,15 @@ impl Open<TcpSocket> {
         now(|cx| self.0.accept(cx, metadata())).map(Self::new)
     }
 }
+
+/// A request of a socket of AF_NETLINK.
+pub fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(&((16 + body.len()) as u32).to_le_bytes());
+    bytes.extend_from_slice(&kind.to_le_bytes());
+    bytes.extend_from_slice(&flags.to_le_bytes());
+    bytes.extend_from_slice(&77u32.to_le_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(body);
+    bytes
+}

@@ -1,10 +1,11 @@
 //! Files that tell of the network: `/proc/net`, `/proc/sys/net`.
 
-use crate::source::{Network, ProcSource, SocketLine, UnixLine};
+use crate::source::{Network, ProcSource, SocketLine};
 use alloc::vec::Vec;
 use core::fmt::{Result, Write};
 use core::net::{IpAddr, SocketAddr};
 use fallible::{NoMemory, Text, written};
+use ipc::UnixLine;
 
 /// A file of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use super::names::{self, Address, Shown};
 use super::{Arguments, Socket, ancillary, halted, opened, require_socket, timeouts};
 use crate::clocks::Clock;
 use crate::outcome::{Called, Outcome};
+use crate::proc_source::View;
 use crate::room;
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::Errno;
@@ -26,7 +27,8 @@ enum Carrier<'a> {
     Datagram(&'a DatagramSocket, Option<Arc<DatagramSocket>>),
     Tcp(&'a TcpSocket),
     Udp(&'a UdpSocket, Option<SocketAddr>, Departure),
-    Netlink(&'a NetlinkSocket),
+    /// With who is looked at by what is sent.
+    Netlink(&'a NetlinkSocket, Option<View>),
 }
 
 /// What goes with a message.
@@ -50,7 +52,7 @@ impl<'a> Carrier<'a> {
             Socket::Datagram(socket) => Ok(Self::Datagram(socket, None)),
             Socket::Tcp(socket) => Ok(Self::Tcp(socket)),
             Socket::Udp(socket) => Ok(Self::Udp(socket, None, Departure::default())),
-            Socket::Netlink(socket) => Ok(Self::Netlink(socket)),
+            Socket::Netlink(socket) => Ok(Self::Netlink(socket, None)),
             Socket::Stream(socket) if socket.kind() == ChannelKind::Stream => Err(Errno::EINVAL),
             Socket::Stream(_) => Err(Errno::ENOTCONN),
         }
@@ -103,14 +105,17 @@ impl<'a> Carrier<'a> {
             }
             Socket::Udp(socket) => Ok(Self::Udp(socket, None, Departure::default())),
             // The kernel is the only peer.
-            Socket::Netlink(socket) => Ok(Self::Netlink(socket)),
+            Socket::Netlink(socket) => {
+                let root = call.process().place()?.lock().root.clone();
+                Ok(Self::Netlink(socket, Some(View::new(call.cid(), root))))
+            }
         }
     }
 
     fn kind(&self) -> ChannelKind {
         match self {
             Self::End(end) => end.kind(),
-            Self::Datagram(..) | Self::Udp(..) | Self::Netlink(_) => ChannelKind::Datagram,
+            Self::Datagram(..) | Self::Udp(..) | Self::Netlink(..) => ChannelKind::Datagram,
             Self::Tcp(_) => ChannelKind::Stream,
         }
     }
@@ -119,7 +124,7 @@ impl<'a> Carrier<'a> {
     fn longest(&self) -> usize {
         match self {
             Self::Udp(..) => UdpSocket::DATAGRAM_MAX,
-            Self::Netlink(_) => NetlinkSocket::REQUEST_MAX,
+            Self::Netlink(..) => NetlinkSocket::REQUEST_MAX,
             _ => ChannelEnd::RECORD_MAX,
         }
     }
@@ -142,7 +147,10 @@ impl<'a> Carrier<'a> {
                 socket.send(cx, to.as_ref(), source, with)
             }
             Self::Udp(socket, to, departure) => socket.send(*to, *departure, source),
-            Self::Netlink(socket) => socket.send(source),
+            Self::Netlink(socket, view) => match view {
+                Some(view) => socket.send(source, view),
+                None => Err(Errno::EOPNOTSUPP.into()),
+            },
         }
     }
 
@@ -162,7 +170,7 @@ impl<'a> Carrier<'a> {
                 with.arrival = arrival;
                 Ok(received)
             }
-            Self::Netlink(socket) => socket.receive(cx, sink, peek),
+            Self::Netlink(socket, _) => socket.receive(cx, sink, peek),
         }
     }
 
@@ -171,7 +179,7 @@ impl<'a> Carrier<'a> {
         let (wanted, other) = match self {
             Self::End(end) => (end.wants_sender(), end.peer()),
             Self::Datagram(socket, _) => (socket.wants_sender(), Sender::default()),
-            Self::Tcp(_) | Self::Udp(..) | Self::Netlink(_) => return None,
+            Self::Tcp(_) | Self::Udp(..) | Self::Netlink(..) => return None,
         };
         wanted.then(|| with.ancillary.sender.unwrap_or(other))
     }
@@ -185,7 +193,7 @@ impl<'a> Carrier<'a> {
                 name.map(|name| Shown::unix(Some(name)))
             }
             Self::Tcp(_) => None,
-            Self::Netlink(_) => Some(Shown::plain(&NetlinkSocket::address(0))),
+            Self::Netlink(..) => Some(Shown::plain(&NetlinkSocket::address(0))),
             Self::Udp(socket, ..) => {
                 let from = with.arrival.map(|arrival| arrival.from);
                 let from = with.lost.or(from);

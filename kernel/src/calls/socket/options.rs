@@ -183,7 +183,7 @@ fn protocol_of(socket: &Socket<'_>) -> u32 {
             (Datagrams::Echo, Domain::V4) => IPPROTO_ICMP,
             (Datagrams::Echo, Domain::V6) => IPPROTO_ICMPV6,
         },
-        Socket::Netlink(_) => 0,
+        Socket::Netlink(socket) => socket.protocol().number(),
         Socket::End(_) | Socket::Stream(_) | Socket::Datagram(_) => 0,
     }
 }
