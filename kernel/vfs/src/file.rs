@@ -214,6 +214,10 @@ pub trait FileOperations: Any + Send + Sync {
         None
     }
 
+    /// Notes that a program has mapped it, which is an access to the file (`man 2 mmap`, "Timestamps changes for file-backed
+    /// mappings").
+    fn note_mapping(&self) {}
+
     /// As [`FileOperations::pages`], for a shared mapping that may change them.
     ///
     /// # Errors
