@@ -5,6 +5,7 @@
 //! one of them.
 
 use crate::calls::message_queue::Notice;
+use crate::clocks::Clock;
 use crate::overdue::Overdue;
 use crate::partitions;
 use crate::system::system;
@@ -141,7 +142,8 @@ impl Environment {
     /// # Errors
     /// [`NoMemory`].
     pub fn network(&self) -> Result<&Arc<Stack>, NoMemory> {
-        self.network.try_call_once(|| fallible::arc(Stack::new()))
+        self.network
+            .try_call_once(|| fallible::arc(Stack::new(|| Clock::Wall.now())))
     }
 
     /// Its ports and connections, if it has ever had any.

@@ -1,8 +1,8 @@
 //! Signals that a file sends its owner when it can be read or written (`man 2 fcntl`, "Managing signals"; `man 7 signal`,
-//! SIGIO).
+//! SIGIO), or when something urgent has come (`man 7 tcp`, SIGURG).
 //!
-//! A file that has been given an owner has a [`FileSignals`], which lasts as long as the file. While the file has O_ASYNC, it
-//! stands in the wait queues of what is open, as epoll does. It is woken there under the locks of a pipe or a socket, where
+//! A file that has been given an owner has a [`FileSignals`], which lasts as long as the file. While the file has O_ASYNC, or
+//! an owner and a kind to which something urgent may come, it stands in the wait queues of what is open, as epoll does. It is woken there under the locks of a pipe or a socket, where
 //! no signal can be sent; so it only sets a timer that is due at once, and sends the signal and enrols anew when that
 //! expires. What happens in between is told with the same signal. Lock: rank `Readiness`.
 
@@ -36,6 +36,8 @@ struct State {
     signal: Option<(SignalNumber, i32)>,
     /// Whether the file has O_ASYNC.
     asynchronous: bool,
+    /// How much that is urgent has been told.
+    urgents: Option<u64>,
     /// The present enrolment, and whether it has been woken.
     ticket: Ticket,
     woken: bool,
@@ -96,6 +98,7 @@ impl FileSignals {
                         owner: None,
                         signal: None,
                         asynchronous: false,
+                        urgents: file.operations().urgents(),
                         ticket: Ticket(0),
                         woken: false,
                         links: Vec::new(),
@@ -122,7 +125,15 @@ impl FileSignals {
     /// Says who gets the signals.
     pub fn set_owner(&self, owner: Option<Owner>) {
         // Dropped after the lock is released: it may be the last owner of a process.
-        let _former = core::mem::replace(&mut self.state.lock().owner, owner);
+        let file = self.file.upgrade();
+        let urgents = file.and_then(|file| file.operations().urgents());
+        let _former = {
+            let mut state = self.state.lock();
+            // Only what comes from now on is his.
+            state.urgents = urgents;
+            core::mem::replace(&mut state.owner, owner)
+        };
+        self.watch();
     }
 
     /// Which signal is sent instead of SIGIO.
@@ -150,15 +161,23 @@ impl FileSignals {
 
     /// Enrols anew, if at all; answers what the file is ready for.
     fn watch(&self) -> PollEvents {
-        let (ticket, asynchronous, former) = {
+        let (ticket, asynchronous, owned, former) = {
             let mut state = self.state.lock();
             state.ticket.0 += 1;
             state.woken = false;
             let former = core::mem::take(&mut state.links);
-            (state.ticket, state.asynchronous, former)
+            let owned = state.owner.is_some();
+            (state.ticket, state.asynchronous, owned, former)
         };
         former.into_iter().for_each(Link::withdraw);
-        let Some(file) = self.file.upgrade().filter(|_| asynchronous) else {
+        let Some(file) = self.file.upgrade() else {
+            return PollEvents::empty();
+        };
+        let wanted = if asynchronous {
+            PollEvents::READABLE | PollEvents::WRITABLE | PollEvents::PRI
+        } else if owned && file.operations().urgents().is_some() {
+            PollEvents::PRI
+        } else {
             return PollEvents::empty();
         };
         let Ok(watch) = fallible::arc(Watch(self.this.weak())) else {
@@ -166,7 +185,6 @@ impl FileSignals {
             return PollEvents::empty();
         };
         let waiter = Waiter::watching(watch, ticket, Manner::CHANGES);
-        let wanted = PollEvents::READABLE | PollEvents::WRITABLE | PollEvents::PRI;
         file.poll(wanted, Some(&waiter))
     }
 
@@ -221,9 +239,18 @@ impl FileSignals {
 impl Expire for FileSignals {
     fn expire(self: Arc<Self>, _now: Ticks) {
         let ready = self.watch();
-        if !ready.is_empty()
-            && let Some(owner) = self.owner()
-        {
+        let Some(owner) = self.owner() else { return };
+        let file = self.file.upgrade();
+        let urgents = file.and_then(|file| file.operations().urgents());
+        let (asynchronous, before) = {
+            let mut state = self.state.lock();
+            let before = core::mem::replace(&mut state.urgents, urgents);
+            (state.asynchronous, before)
+        };
+        if urgents > before {
+            owner.tell(SigInfo::kernel(SignalNumber::SIGURG));
+        }
+        if asynchronous && !ready.is_empty() {
             owner.tell(self.information(ready));
         }
     }

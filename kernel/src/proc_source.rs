@@ -21,15 +21,15 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use control::{ProcessState, ProcessStatus};
 use fallible::{NoMemory, Push};
-use ipc::ChannelEnd;
 use ipc::system_v::{MessageStatus, SegmentStatus, SemaphoreStatus, SystemV};
+use ipc::{ChannelEnd, UnixLine};
 use memory::frames;
 use net::{Protocol, TcpSocket};
 use process::signal::Handler;
 use process::{TerminalId, VPid};
 use procfs::{
     Areas, CpuDescription, CpuTimes, Ids, Known, LockLine, MemoryUse, Network, ProcSource,
-    ProcessMemory, ProcessRef, Signals, System, Task, TaskState, Transfers, UnixLine,
+    ProcessMemory, ProcessRef, Signals, System, Task, TaskState, Transfers,
 };
 use sched::{Attributes, CpuSet};
 use security::{CapabilitySet, Credential, Identity, Privileges};

@@ -298,3 +298,7 @@ END
 check FILES0402 'pipes and sockets keep an owner and a mode of their own' <<'END'
 $T/files owners
 END
+
+check CALLS0900 'to map a file is an access to it' <<'END'
+$T/files mapping-time
+END

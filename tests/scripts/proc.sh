@@ -271,3 +271,15 @@ sh -c 'head -c 9 /dev/zero >&2; printf 123456 >g; cat /proc/$$/io' 2>/dev/null >
 test "$(awk '$1 == "wchar:" { print $2 }' io)" -ge 6
 test "$(awk '$1 == "syscw:" { print $2 }' io)" -ge 1
 END
+
+check PROC0250 '/proc/net/sockstat counts the sockets of the network' <<'END'
+inuse() { awk -v kind="$1:" '$1 == kind { print $3 }' /proc/net/sockstat; }
+grep -q '^sockets: used [0-9]' /proc/net/sockstat
+grep -q '^TCP6: inuse [0-9]' /proc/net/sockstat6
+tcp=$(inuse TCP)
+test -n "$(inuse UDP)"
+nc -l -p 7250 127.0.0.1 &
+until grep -q ':1C52 ' /proc/net/tcp; do :; done
+test "$(inuse TCP)" = $((tcp + 1))
+kill %1
+END

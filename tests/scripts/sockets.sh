@@ -93,3 +93,42 @@ END
 check SOCKETS0255 'datagrams that find nobody come back to who asks for that' <<'END'
 $T/datagrams lost
 END
+
+check SOCKETS0300 'who administers the network makes buffers larger than others may' <<'END'
+$T/datagrams forced
+END
+
+check SOCKETS0301 'a message comes with the time at which it was sent, in the form that was asked for last' <<'END'
+$T/datagrams times
+END
+
+check SOCKETS0302 'a program says where a datagram comes from and how long it lives, and nothing that cannot be' <<'END'
+$T/datagrams departures
+END
+
+check SOCKETS0303 'what packets on loopback never have may be asked for, and no group has members' <<'END'
+$T/datagrams options-of-packets
+END
+
+check SOCKETS0304 'the owner of a connection is told with SIGURG of each urgent byte, once' <<'END'
+$T/urgent owned
+END
+
+check SOCKETS0305 'sockets can be asked for by family, protocol and state, or one by its addresses (man 7 sock_diag)' <<'END'
+$T/diagnosis internet unix
+END
+
+check SOCKETS0306 'nobody is told of the sockets of another partition' <<'END'
+mkwpar -n asked
+startwpar asked
+clogin asked nc -l -p 7306 127.0.0.1 &
+nc -l -p 7307 127.0.0.1 &
+until clogin asked grep -q ':1C8A ' /proc/net/tcp && grep -q ':1C8B ' /proc/net/tcp; do :; done
+$T/diagnosis listeners >ours
+clogin asked $T/diagnosis listeners >theirs
+grep -qx 7307 ours && grep -qx 7306 theirs
+! grep -qx 7306 ours && ! grep -qx 7307 theirs
+kill %2
+stopwpar -F asked
+rmwpar asked
+END

@@ -203,12 +203,12 @@ impl ChannelEnd {
 
     /// What a send buffer becomes that is set to `bytes`.
     pub(crate) fn send_buffer_of(bytes: usize) -> usize {
-        (2 * bytes.min(Self::BUFFER_MAX)).max(Self::SEND_MIN)
+        bytes.saturating_mul(2).max(Self::SEND_MIN)
     }
 
     /// What a receive buffer becomes that is set to `bytes`.
     pub(crate) fn receive_buffer_of(bytes: usize) -> usize {
-        (2 * bytes.min(Self::BUFFER_MAX)).max(Self::RECEIVE_MIN)
+        bytes.saturating_mul(2).max(Self::RECEIVE_MIN)
     }
 
     /// How the channel carries what is sent.
@@ -385,7 +385,7 @@ impl ChannelEnd {
         self.with(|own, _| own.send_buffer)
     }
 
-    /// Changes the send buffer: to twice `bytes`, within limits (`man 7 socket`).
+    /// Changes the send buffer: to twice `bytes`, which is [`crate::asked_buffer`]'s, or to the least (`man 7 socket`).
     pub fn set_send_buffer(&self, bytes: usize) {
         self.with(|own, _| {
             own.send_buffer = Self::send_buffer_of(bytes);
@@ -399,7 +399,7 @@ impl ChannelEnd {
         self.with(|own, _| own.receive_buffer)
     }
 
-    /// Changes what [`ChannelEnd::receive_buffer`] answers: to twice `bytes`, within limits (`man 7 socket`).
+    /// Changes what [`ChannelEnd::receive_buffer`] answers: to twice `bytes`, or to the least (`man 7 socket`).
     pub fn set_receive_buffer(&self, bytes: usize) {
         self.with(|own, _| {
             own.receive_buffer = Self::receive_buffer_of(bytes);

@@ -87,7 +87,9 @@ impl DatagramSocket {
         Some(peer.name())
     }
 
-    fn peer(&self) -> Option<Arc<Self>> {
+    /// Where datagrams without an address go.
+    #[must_use]
+    pub fn peer(&self) -> Option<Arc<Self>> {
         self.state.lock().peer.as_ref().and_then(Weak::upgrade)
     }
 
@@ -232,7 +234,7 @@ impl DatagramSocket {
         (state.send_buffer, state.receive_buffer)
     }
 
-    /// Changes the send buffer: to twice `bytes`, within limits.
+    /// Changes the send buffer: to twice `bytes`, which is [`crate::asked_buffer`]'s, or to the least.
     pub fn set_send_buffer(&self, bytes: usize) {
         self.state.lock().send_buffer = ChannelEnd::send_buffer_of(bytes);
     }

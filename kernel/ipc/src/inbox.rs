@@ -2,7 +2,7 @@
 
 use crate::buffer::Buffer;
 use crate::channel::Received;
-use abi::{Errno, Pid};
+use abi::{Errno, Nanos, Pid};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -32,11 +32,13 @@ pub struct Ancillary {
     pub sender: Option<Sender>,
     /// The name of the socket that it was sent from.
     pub from: Option<Name>,
+    /// When it was sent, by the wall clock, for a receiver that wants to know.
+    pub at: Option<Nanos>,
 }
 
 impl Ancillary {
     fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.sender.is_none() && self.from.is_none()
+        self.files.is_empty() && self.sender.is_none() && self.from.is_none() && self.at.is_none()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Options that every socket takes and that change nothing of one without a network (`man 7 socket`): they are kept and shown.
 
+use crate::ChannelEnd;
 use abi::Errno;
 use abi::linux::{
-    SO_BROADCAST, SO_DONTROUTE, SO_KEEPALIVE, SO_OOBINLINE, SO_PRIORITY, SO_RCVLOWAT, SO_REUSEADDR,
-    SO_REUSEPORT,
+    SO_BROADCAST, SO_DONTROUTE, SO_KEEPALIVE, SO_OOBINLINE, SO_PRIORITY, SO_RCVBUFFORCE,
+    SO_RCVLOWAT, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUFFORCE, SO_TIMESTAMP, SO_TIMESTAMPNS,
 };
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -29,6 +30,21 @@ pub struct KeptOptions {
     more_than: AtomicU32,
     /// SO_LINGER: whether, and for how many seconds.
     linger: AtomicU64,
+    /// SO_TIMESTAMP or SO_TIMESTAMPNS, whichever is on; 0 for neither.
+    stamp: AtomicU32,
+}
+
+/// How many bytes a buffer is asked to hold (`man 7 socket`, SO_SNDBUF, SO_RCVBUF): it is then made for twice as many. With
+/// SO_SNDBUFFORCE and SO_RCVBUFFORCE the limit is that of numbers (`/proc/sys/net/core/rmem_max`, `wmem_max`, otherwise).
+#[must_use]
+pub fn asked_buffer(option: u32, value: i32) -> usize {
+    const FORCED_MAX: usize = (i32::MAX / 2) as usize;
+    if matches!(option, SO_SNDBUFFORCE | SO_RCVBUFFORCE) {
+        return usize::try_from(value).unwrap_or(0).min(FORCED_MAX);
+    }
+    // A negative size is taken for a very large one, as on Linux.
+    let most = ChannelEnd::BUFFER_MAX;
+    usize::try_from(value).unwrap_or(most).min(most)
 }
 
 fn bit(option: u32) -> Option<u32> {
@@ -43,6 +59,7 @@ impl KeptOptions {
         Some(match option {
             SO_PRIORITY => self.priority.load(Ordering::Relaxed),
             SO_RCVLOWAT => self.more_than.load(Ordering::Relaxed).saturating_add(1),
+            SO_TIMESTAMP | SO_TIMESTAMPNS => u32::from(self.stamp() == Some(option)),
             switch => u32::from(self.switches.load(Ordering::Relaxed) & bit(switch)? != 0),
         })
     }
@@ -61,6 +78,10 @@ impl KeptOptions {
                 self.more_than
                     .store(least.saturating_sub(1), Ordering::Relaxed);
             }
+            SO_TIMESTAMP | SO_TIMESTAMPNS => {
+                let stamp = if value == 0 { 0 } else { option };
+                self.stamp.store(stamp, Ordering::Relaxed);
+            }
             switch => {
                 let bit = bit(switch).ok_or(Errno::ENOPROTOOPT)?;
                 if value != 0 {
@@ -71,6 +92,13 @@ impl KeptOptions {
             }
         }
         Ok(())
+    }
+
+    /// In which form a message is to come with its time, as the option that asks for it; `None` when it is not.
+    #[must_use]
+    pub fn stamp(&self) -> Option<u32> {
+        let stamp = self.stamp.load(Ordering::Relaxed);
+        (stamp != 0).then_some(stamp)
     }
 
     /// Whether closing waits, and for how many seconds.
@@ -113,11 +141,39 @@ mod tests {
             assert_eq!(kept.set_number(SO_RCVLOWAT, set), Ok(()));
             assert_eq!(kept.number(SO_RCVLOWAT), Some(shown));
         }
+        for (option, other) in [
+            (SO_TIMESTAMP, SO_TIMESTAMPNS),
+            (SO_TIMESTAMPNS, SO_TIMESTAMP),
+        ] {
+            assert_eq!(kept.set_number(option, 1), Ok(()));
+            assert_eq!(
+                (kept.number(option), kept.number(other), kept.stamp()),
+                (Some(1), Some(0), Some(option))
+            );
+        }
+        assert_eq!(kept.set_number(SO_TIMESTAMP, 0), Ok(()));
+        assert_eq!(kept.stamp(), None);
         kept.set_linger(5, -1);
         assert_eq!(kept.linger(), (1, -1));
         assert_eq!(
             (kept.number(99), kept.set_number(99, 1)),
             (None, Err(Errno::ENOPROTOOPT))
         );
+    }
+
+    #[test]
+    fn a_buffer_is_as_large_as_may_be_asked() {
+        use abi::linux::{SO_RCVBUF, SO_SNDBUF};
+        let most = ChannelEnd::BUFFER_MAX;
+        for (option, value, bytes) in [
+            (SO_SNDBUF, 5000, 5000),
+            (SO_RCVBUF, 1 << 20, most),
+            (SO_SNDBUF, -1, most),
+            (SO_RCVBUFFORCE, 1 << 20, 1 << 20),
+            (SO_SNDBUFFORCE, i32::MAX, i32::MAX as usize / 2),
+            (SO_SNDBUFFORCE, -1, 0),
+        ] {
+            assert_eq!(asked_buffer(option, value), bytes);
+        }
     }
 }

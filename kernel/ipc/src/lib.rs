@@ -43,6 +43,7 @@ mod pipe;
 mod quota;
 #[cfg(test)]
 mod sleeper;
+mod status;
 pub mod system_v;
 mod timeouts;
 
@@ -54,11 +55,12 @@ pub use event::EventCounter;
 pub use futex::{Contender, Dealt, FutexKey, FutexTable, Rest, WakeOperation};
 pub use inbox::{Ancillary, Name, Sender};
 pub use inotify::Inotify;
-pub use kept::KeptOptions;
+pub use kept::{KeptOptions, asked_buffer};
 pub use listener::{AbstractNames, Bound, SocketPlace, StreamSocket};
 pub use message_queue::{Capacity, MessageQueue, Opening, PRIORITIES, QUEUES, QueueNames};
 pub use pipe::{Claim, Collector, Pipe, PipeEnd, Room};
 pub use quota::{Quota, Share};
+pub use status::UnixLine;
 pub use timeouts::Timeouts;
 
 #[cfg(doc)]

@@ -62,6 +62,8 @@ struct Side {
     inbox: Buffer,
     /// Which byte of it is urgent.
     urgent: Option<Urgent>,
+    /// How many bytes that were urgent have come.
+    urgents: u64,
     /// Whether that is received as all others are (SO_OOBINLINE).
     in_line: bool,
     /// Those that wait for bytes, for the end, or for readiness.
@@ -109,6 +111,7 @@ impl Side {
             stage,
             inbox: Buffer::default(),
             urgent: None,
+            urgents: 0,
             in_line: false,
             readers: WaitQueue::new(),
             writers: WaitQueue::new(),
@@ -154,6 +157,7 @@ impl Side {
     /// The last byte of the inbox is urgent, and no other any more.
     fn mark_last(&mut self) {
         self.pass_mark();
+        self.urgents += 1;
         self.urgent = self.inbox.len().checked_sub(1).map(|before| Urgent {
             before,
             received: false,
@@ -288,6 +292,7 @@ impl Connection {
                     state: own.number(),
                     unsent: peer.inbox.len(),
                     unread: own.inbox.len(),
+                    backlog: 0,
                     identity: own.identity,
                 })
             });
@@ -497,6 +502,11 @@ impl End {
             }
             Ok(Received { count, length: 1 })
         })
+    }
+
+    /// How many bytes that were urgent have come.
+    pub fn urgents(&self) -> u64 {
+        self.with(|own, _| own.urgents)
     }
 
     /// Whether the next byte is the urgent one (SIOCATMARK).

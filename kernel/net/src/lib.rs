@@ -34,6 +34,7 @@ extern crate std;
 
 mod address;
 mod connection;
+mod diagnosis;
 mod echo;
 mod interface;
 mod netlink;
@@ -48,13 +49,14 @@ mod world;
 
 pub use address::{Domain, Given, Wire};
 pub use connection::{Buffers, End, Identity};
+pub use diagnosis::UnixSockets;
 pub use interface::InterfaceRequest;
-pub use netlink::NetlinkSocket;
+pub use netlink::{NetlinkProtocol, NetlinkSocket};
 pub use options::{Told, Value, Way};
 pub use ports::{CHOSEN, UNPRIVILEGED};
-pub use stack::{Line, Protocol, Stack};
+pub use stack::{Clock, Line, Protocol, Stack};
 pub use tcp::TcpSocket;
-pub use udp::{Arrival, Datagrams, UdpSocket};
+pub use udp::{Arrival, Datagrams, Departure, UdpSocket};
 
 #[cfg(doc)]
 use sync::Rank;

@@ -1,8 +1,9 @@
-//! Sockets that ask the kernel about interfaces and addresses (`man 7 netlink`, `man 7 rtnetlink`).
+//! Sockets that ask the kernel about interfaces and addresses, or about sockets (`man 7 netlink`, `man 7 rtnetlink`).
 //!
 //! Requests are answered when they are sent: the answers wait in the socket. Only what is there can be asked for; nothing
 //! can be changed.
 
+use crate::diagnosis::{self, UnixSockets};
 use crate::{Stack, interface};
 use abi::Errno;
 use abi::linux::{AF_INET, AF_INET6, AF_NETLINK};
@@ -11,17 +12,48 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::sync::atomic::{AtomicU32, Ordering};
-use ipc::{Received, Timeouts};
+use ipc::{Received, Timeouts, UnixLine};
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, IoContext, Metadata};
 use wait::{Attempt, PollEvents, Sink, Source, WaitQueue, Waiter};
 
-/// A socket of AF_NETLINK, protocol NETLINK_ROUTE.
+/// What a socket asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetlinkProtocol {
+    /// NETLINK_ROUTE: interfaces, addresses and routes.
+    Route,
+    /// NETLINK_SOCK_DIAG: sockets.
+    Diagnosis,
+}
+
+impl NetlinkProtocol {
+    /// That of a number; `None` for one that there is not.
+    #[must_use]
+    pub fn of(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Route),
+            4 => Some(Self::Diagnosis),
+            _ => None,
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Route => 0,
+            Self::Diagnosis => 4,
+        }
+    }
+}
+
+/// A socket of AF_NETLINK.
 pub struct NetlinkSocket {
     state: SpinLock<State>,
     readers: WaitQueue,
     timeouts: Timeouts,
     metadata: Metadata,
+    protocol: NetlinkProtocol,
     /// What it tells of.
     stack: Arc<Stack>,
 }
@@ -37,7 +69,7 @@ struct State {
 
 /// Types of messages (linux/netlink.h, linux/rtnetlink.h).
 const ERROR: u16 = 2;
-const DONE: u16 = 3;
+pub(crate) const DONE: u16 = 3;
 const NEW_LINK: u16 = 16;
 const GET_LINK: u16 = 18;
 const NEW_ADDRESS: u16 = 20;
@@ -49,12 +81,12 @@ const NEW_RULE: u16 = 32;
 const GET_RULE: u16 = 34;
 
 /// Flags of messages.
-const MULTIPART: u16 = 2;
+pub(crate) const MULTIPART: u16 = 2;
 const ACKNOWLEDGE: u16 = 4;
 const DUMP: u16 = 0x300;
 
 /// Bytes of the header of a message.
-const HEADER: usize = 16;
+pub(crate) const HEADER: usize = 16;
 
 impl NetlinkSocket {
     /// Most bytes of a request.
@@ -66,7 +98,11 @@ impl NetlinkSocket {
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn new(stack: Arc<Stack>, metadata: Metadata) -> Result<Arc<Self>, Errno> {
+    pub fn new(
+        stack: Arc<Stack>,
+        protocol: NetlinkProtocol,
+        metadata: Metadata,
+    ) -> Result<Arc<Self>, Errno> {
         let state = State {
             send_buffer: 212_992,
             receive_buffer: 212_992,
@@ -77,8 +113,15 @@ impl NetlinkSocket {
             readers: WaitQueue::new(),
             timeouts: Timeouts::default(),
             metadata,
+            protocol,
             stack,
         })?)
+    }
+
+    /// What it asks about.
+    #[must_use]
+    pub fn protocol(&self) -> NetlinkProtocol {
+        self.protocol
     }
 
     /// How long calls wait.
@@ -140,19 +183,19 @@ impl NetlinkSocket {
         (state.send_buffer, state.receive_buffer)
     }
 
-    /// Changes what is shown of the buffers.
+    /// Changes what is shown of the buffers: to twice what [`ipc::asked_buffer`] says.
     pub fn set_buffers(&self, send: Option<usize>, receive: Option<usize>) {
         let mut state = self.state.lock();
-        let doubled = |bytes: usize| (2 * bytes.min(212_992)).max(4608);
+        let doubled = |bytes: usize| (2 * bytes).max(4608);
         state.send_buffer = send.map_or(state.send_buffer, doubled);
         state.receive_buffer = receive.map_or(state.receive_buffer, doubled);
     }
 
-    /// Sends requests and has their answers made.
+    /// Sends requests and has their answers made; `unix` knows what those about sockets may ask besides.
     ///
     /// # Errors
     /// EMSGSIZE, ENOBUFS when too many answers wait, ENOMEM, what the source says.
-    pub fn send(&self, source: &mut dyn Source) -> Attempt<usize> {
+    pub fn send(&self, source: &mut dyn Source, unix: &dyn UnixSockets) -> Attempt<usize> {
         let length = source.remaining();
         if length > Self::REQUEST_MAX {
             return Err(Errno::EMSGSIZE.into());
@@ -161,25 +204,52 @@ impl NetlinkSocket {
         bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
         bytes.resize(length, 0);
         source.take(&mut bytes)?;
-        let mut state = self.state.lock();
-        if state.port == 0 {
-            state.port = choose();
-        }
+        let port = {
+            let mut state = self.state.lock();
+            if state.port == 0 {
+                state.port = choose();
+            }
+            state.port
+        };
         let mut rest = bytes.as_slice();
-        while let Some((request, length)) = Request::read(rest, state.port) {
-            if state.answers.len() >= Self::ANSWERS {
+        while let Some((request, length)) = Request::read(rest, port) {
+            // Other sockets are looked at, without the lock of this one.
+            let mut answers = self.answer(&request, unix)?;
+            answers.retain(|answer| !answer.is_empty());
+            let mut state = self.state.lock();
+            if state.answers.len() + answers.len() > Self::ANSWERS {
                 return Err(Errno::ENOBUFS.into());
             }
-            let mut answer = Vec::new();
-            request.answer(&mut answer, self.stack.traffic())?;
-            if !answer.is_empty() {
-                state.answers.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                state.answers.push_back(answer);
+            let more = answers.len();
+            state.answers.try_reserve(more).map_err(|_| Errno::ENOMEM)?;
+            state.answers.extend(answers);
+            if more > 0 {
                 self.readers.wake_all();
             }
+            drop(state);
             rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         }
         Ok(length)
+    }
+
+    /// The answers to a request, each of which is received by itself.
+    fn answer(&self, request: &Request<'_>, unix: &dyn UnixSockets) -> Result<Vec<Vec<u8>>, Errno> {
+        let mut answers = fallible::list(1)?;
+        let mut answer = Vec::new();
+        // Those below mean nothing to the kernel.
+        if self.protocol == NetlinkProtocol::Diagnosis && request.kind > 15 {
+            match diagnosis::answer(request, &self.stack, unix) {
+                Ok(answers) => return Ok(answers),
+                Err(errno) => {
+                    answer.try_reserve(64).map_err(|_| Errno::ENOMEM)?;
+                    request.report(&mut answer, -i32::from(errno.number()));
+                }
+            }
+        } else {
+            request.answer(&mut answer, self.stack.traffic())?;
+        }
+        answers.push(answer);
+        Ok(answers)
     }
 
     /// Receives an answer.
@@ -213,8 +283,8 @@ fn choose() -> u32 {
 }
 
 /// The header of a request.
-struct Request<'a> {
-    kind: u16,
+pub(crate) struct Request<'a> {
+    pub kind: u16,
     flags: u16,
     sequence: u32,
     port: u32,
@@ -224,7 +294,7 @@ struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// The first of several requests, with its length; `None` when there is none, or it is broken.
-    fn read(bytes: &'a [u8], port: u32) -> Option<(Self, usize)> {
+    pub fn read(bytes: &'a [u8], port: u32) -> Option<(Self, usize)> {
         let word = |at: usize| {
             let word = bytes.get(at..).and_then(|rest| rest.first_chunk());
             word.map(|word| u32::from_le_bytes(*word))
@@ -243,15 +313,36 @@ impl<'a> Request<'a> {
     }
 
     /// The family that is asked about; 0 for any.
-    fn family(&self) -> u16 {
-        self.bytes.get(HEADER).copied().unwrap_or(0).into()
+    pub fn family(&self) -> u16 {
+        self.byte(0).unwrap_or(0).into()
+    }
+
+    /// Whether a list is asked for.
+    pub fn is_dump(&self) -> bool {
+        self.flags & DUMP == DUMP
+    }
+
+    /// So many bytes of what comes after the header.
+    pub fn body(&self, at: usize, length: usize) -> Option<&'a [u8]> {
+        self.bytes.get(HEADER + at..)?.get(..length)
+    }
+
+    /// A byte of what comes after the header.
+    pub fn byte(&self, at: usize) -> Option<u8> {
+        self.bytes.get(HEADER + at).copied()
+    }
+
+    /// A number of what comes after the header.
+    pub fn word(&self, at: usize) -> Option<u32> {
+        let word = self.body(at, 4)?.first_chunk();
+        word.map(|word| u32::from_le_bytes(*word))
     }
 
     /// Answers it; `carried` are the bytes and packets that the interface has carried.
     fn answer(&self, out: &mut Vec<u8>, carried: (u64, u64)) -> Result<(), Errno> {
         // Some hundred bytes.
         out.try_reserve(2048).map_err(|_| Errno::ENOMEM)?;
-        let dump = self.flags & DUMP == DUMP;
+        let dump = self.is_dump();
         let errno = match self.kind {
             // Those that mean nothing to the kernel.
             0..=15 => None,
@@ -295,11 +386,7 @@ impl<'a> Request<'a> {
     fn names_the_interface(&self) -> bool {
         const NAME: u16 = 3;
         const BODY: usize = 16;
-        let index = self
-            .bytes
-            .get(HEADER + 4..)
-            .and_then(|rest| rest.first_chunk());
-        if index.map(|index| u32::from_le_bytes(*index)) == Some(interface::INDEX) {
+        if self.word(4) == Some(interface::INDEX) {
             return true;
         }
         let name = self.attribute(BODY, NAME);
@@ -308,7 +395,7 @@ impl<'a> Request<'a> {
     }
 
     /// The value of an attribute of the request, which come after a body of so many bytes.
-    fn attribute(&self, body: usize, wanted: u16) -> Option<&'a [u8]> {
+    pub fn attribute(&self, body: usize, wanted: u16) -> Option<&'a [u8]> {
         let mut rest = self.bytes.get(HEADER + body..)?;
         while let Some((&[low, high, kind, above], _)) = rest.split_first_chunk() {
             let length = usize::from(u16::from_le_bytes([low, high]));
@@ -322,7 +409,13 @@ impl<'a> Request<'a> {
     }
 
     /// Adds one message, whose length is known once `body` has been added.
-    fn message(&self, out: &mut Vec<u8>, kind: u16, flags: u16, body: impl FnOnce(&mut Vec<u8>)) {
+    pub fn message(
+        &self,
+        out: &mut Vec<u8>,
+        kind: u16,
+        flags: u16,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) {
         let start = out.len();
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&kind.to_le_bytes());
@@ -548,7 +641,7 @@ fn counts((bytes, packets): (u64, u64)) -> ([u8; 96], [u8; 200]) {
 }
 
 /// Adds an attribute.
-fn attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
+pub(crate) fn attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
     let start = out.len();
     out.extend_from_slice(&[0; 2]);
     out.extend_from_slice(&kind.to_le_bytes());
@@ -564,6 +657,15 @@ fn finish<const N: usize>(out: &mut Vec<u8>, start: usize) {
     out.resize(out.len().next_multiple_of(4), 0);
 }
 
+/// Who knows no sockets of AF_UNIX.
+struct Nobody;
+
+impl UnixSockets for Nobody {
+    fn unix_sockets(&self) -> Result<Vec<UnixLine>, Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+}
+
 impl FileOperations for NetlinkSocket {
     fn read(&self, cx: &IoContext<'_>, _position: u64, sink: &mut dyn Sink) -> Attempt<usize> {
         self.receive(cx, sink, false).map(|received| received.count)
@@ -575,7 +677,7 @@ impl FileOperations for NetlinkSocket {
         _position: u64,
         source: &mut dyn Source,
     ) -> Attempt<usize> {
-        self.send(source)
+        self.send(source, &Nobody)
     }
 
     fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {
@@ -596,133 +698,4 @@ impl FileOperations for NetlinkSocket {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::world::{AGAIN, metadata, now};
-    use proptest::prelude::*;
-    use std::vec;
-    use wait::{SliceSink, SliceSource};
-
-    fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        bytes.extend_from_slice(&((HEADER + body.len()) as u32).to_le_bytes());
-        bytes.extend_from_slice(&kind.to_le_bytes());
-        bytes.extend_from_slice(&flags.to_le_bytes());
-        bytes.extend_from_slice(&77u32.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(body);
-        bytes
-    }
-
-    /// Types and lengths of the messages of the next answer.
-    fn next(socket: &NetlinkSocket) -> Attempt<Vec<(u16, Vec<u8>)>> {
-        let mut bytes = vec![0; 4096];
-        let received = now(|cx| socket.receive(cx, &mut SliceSink::new(&mut bytes), false))?;
-        let mut rest = &bytes[..received.count];
-        let mut found = Vec::new();
-        while let Some((message, length)) = Request::read(rest, 0) {
-            assert_eq!(message.sequence, 77);
-            found.push((message.kind, message.bytes[HEADER..].to_vec()));
-            rest = &rest[length.next_multiple_of(4)..];
-        }
-        assert!(rest.is_empty());
-        Ok(found)
-    }
-
-    fn socket() -> Arc<NetlinkSocket> {
-        NetlinkSocket::new(Arc::new(Stack::new()), metadata()).expect("memory")
-    }
-
-    fn ask(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
-        let socket = socket();
-        assert_eq!(socket.send(&mut SliceSource::new(bytes)), Ok(bytes.len()));
-        assert_ne!(socket.port(), 0);
-        let found = next(&socket).unwrap();
-        assert_eq!(next(&socket).err(), Some(AGAIN));
-        found
-    }
-
-    fn kinds(found: &[(u16, Vec<u8>)]) -> Vec<u16> {
-        found.iter().map(|(kind, _)| *kind).collect()
-    }
-
-    #[test]
-    fn interfaces_and_addresses_are_told() {
-        let links = ask(&request(GET_LINK, 1 | DUMP, &[0; 16]));
-        assert_eq!(kinds(&links), [NEW_LINK, DONE]);
-        assert!(links[0].1.windows(3).any(|part| part == b"lo\0"));
-        let all = ask(&request(GET_ADDRESS, 1 | DUMP, &[0; 8]));
-        assert_eq!(kinds(&all), [NEW_ADDRESS, NEW_ADDRESS, DONE]);
-        let six = ask(&request(GET_ADDRESS, 1 | DUMP, &[10, 0, 0, 0, 0, 0, 0, 0]));
-        assert_eq!((kinds(&six), six[0].1[1]), (vec![NEW_ADDRESS, DONE], 128));
-        let mut routes = kinds(&ask(&request(GET_ROUTE, 1 | DUMP, &[0; 12])));
-        assert_eq!((routes.pop(), routes), (Some(DONE), vec![NEW_ROUTE; 4]));
-        let six = ask(&request(GET_ROUTE, 1 | DUMP, &[10; 1]));
-        assert_eq!(kinds(&six), [NEW_ROUTE, NEW_ROUTE, DONE]);
-        assert_eq!(
-            kinds(&ask(&request(GET_NEIGHBOUR, 1 | DUMP, &[0; 12]))),
-            [DONE]
-        );
-        let rules = ask(&request(GET_RULE, 1 | DUMP, &[2; 1]));
-        assert_eq!(kinds(&rules), [NEW_RULE, NEW_RULE, NEW_RULE, DONE]);
-        let mut by_name = vec![0; 16];
-        attribute(&mut by_name, 3, b"lo\0");
-        assert_eq!(kinds(&ask(&request(GET_LINK, 1, &by_name))), [NEW_LINK]);
-    }
-
-    #[test]
-    fn a_route_is_found_to_what_is_here() {
-        let to = |family: u8, address: &[u8]| {
-            let mut body = vec![0; Route::BODY];
-            body[0] = family;
-            attribute(&mut body, 1, address);
-            ask(&request(GET_ROUTE, 1, &body))
-        };
-        let here = to(2, &[127, 3, 2, 1]);
-        assert_eq!(kinds(&here), [NEW_ROUTE]);
-        assert_eq!(here[0].1[..8], [2, 32, 0, 0, LOCAL, 2, UNIVERSE, HERE]);
-        assert_eq!(kinds(&to(10, &Ipv6Addr::LOCALHOST.octets())), [NEW_ROUTE]);
-        for (family, address) in [
-            (2, &[10, 0, 0, 1][..]),
-            (10, &[1; 16]),
-            (2, &[]),
-            (7, &[1; 16]),
-        ] {
-            assert_eq!(kinds(&to(family, address)), [ERROR]);
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_done_is_an_error() {
-        let errno = |bytes: &[u8]| {
-            let found = ask(bytes);
-            assert_eq!(kinds(&found), [ERROR]);
-            i32::from_le_bytes(found[0].1[..4].try_into().unwrap())
-        };
-        assert_eq!(errno(&request(NEW_ADDRESS, 5, &[0; 8])), -1);
-        assert_eq!(errno(&request(GET_LINK, 1, &[0; 16])), -19);
-        assert_eq!(errno(&request(90, 1, &[])), -95);
-        assert_eq!(errno(&request(0, 1 | ACKNOWLEDGE, &[])), 0);
-    }
-
-    #[test]
-    fn addresses_are_given_once() {
-        let socket = socket();
-        assert_eq!(socket.bind(&NetlinkSocket::address(5)), Ok(()));
-        assert_eq!(socket.bind(&NetlinkSocket::address(0)), Ok(()));
-        assert_eq!(
-            (socket.port(), socket.bind(&NetlinkSocket::address(6))),
-            (5, Err(Errno::EINVAL))
-        );
-        assert_eq!(socket.bind(&[0; 12]), Err(Errno::EINVAL));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_taken(bytes: Vec<u8>) {
-            let socket = socket();
-            let sent = socket.send(&mut SliceSource::new(&bytes));
-            prop_assert_eq!(sent, Ok(bytes.len()));
-        }
-    }
-}
+mod tests;

@@ -7,12 +7,15 @@ use crate::address::Domain;
 use crate::connection::Buffers;
 use abi::Errno;
 use abi::linux::{
-    IP_MTU_DISCOVER, IP_PKTINFO, IP_RECVERR, IP_RECVTOS, IP_RECVTTL, IP_TOS, IP_TTL, IPPROTO_IP,
-    IPPROTO_IPV6, IPPROTO_TCP, IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO, IPV6_RECVTCLASS,
-    IPV6_TCLASS, IPV6_UNICAST_HOPS, IPV6_V6ONLY, SO_BROADCAST, SO_DONTROUTE, SO_KEEPALIVE,
-    SO_LINGER, SO_OOBINLINE, SO_PRIORITY, SO_RCVBUF, SO_RCVLOWAT, SO_REUSEADDR, SO_REUSEPORT,
-    SO_SNDBUF, SOL_SOCKET, TCP_CORK, TCP_DEFER_ACCEPT, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL,
-    TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT,
+    IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MTU_DISCOVER, IP_PKTINFO, IP_RECVERR, IP_RECVOPTS,
+    IP_RECVTOS, IP_RECVTTL, IP_RETOPTS, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP,
+    IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP, IPV6_RECVDSTOPTS, IPV6_RECVERR, IPV6_RECVHOPLIMIT,
+    IPV6_RECVHOPOPTS, IPV6_RECVPKTINFO, IPV6_RECVRTHDR, IPV6_RECVTCLASS, IPV6_TCLASS,
+    IPV6_UNICAST_HOPS, IPV6_V6ONLY, SO_BROADCAST, SO_DONTROUTE, SO_KEEPALIVE, SO_LINGER,
+    SO_OOBINLINE, SO_PRIORITY, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_REUSEADDR, SO_REUSEPORT,
+    SO_SNDBUF, SO_SNDBUFFORCE, SO_TIMESTAMP, SO_TIMESTAMPNS, SOL_SOCKET, TCP_CORK,
+    TCP_DEFER_ACCEPT, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY,
+    TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT,
 };
 
 use bitflags::bitflags;
@@ -30,7 +33,7 @@ pub enum Value {
 bitflags! {
     /// What a socket is told with each datagram.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct Told: u8 {
+    pub struct Told: u16 {
         /// Of one of IPv4: where it was sent to.
         const DESTINATION = 1;
         /// Its time to live.
@@ -43,6 +46,22 @@ bitflags! {
         const HOP_LIMIT = 1 << 4;
         /// Its type of service.
         const CLASS = 1 << 5;
+        /// When it was sent, in microseconds.
+        const TIME = 1 << 6;
+        /// When it was sent, in nanoseconds.
+        const TIME_NANOS = 1 << 7;
+        /// Options of its packets; on loopback none has any.
+        const PACKET_OPTIONS = 1 << 8;
+        /// The same, turned round for an answer.
+        const RETURNED_OPTIONS = 1 << 9;
+        /// Further headers of IPv6 of three kinds, which none has on loopback either.
+        const HOP_HEADERS = 1 << 10;
+        /// Those of routing.
+        const ROUTING_HEADERS = 1 << 11;
+        /// Those for the receiver.
+        const RECEIVER_HEADERS = 1 << 12;
+        /// When it was sent, in one form or the other.
+        const TIMES = Self::TIME.bits() | Self::TIME_NANOS.bits();
     }
 }
 
@@ -55,8 +74,23 @@ impl Told {
             (IPPROTO_IPV6, IPV6_RECVPKTINFO) => Self::DESTINATION_6,
             (IPPROTO_IPV6, IPV6_RECVHOPLIMIT) => Self::HOP_LIMIT,
             (IPPROTO_IPV6, IPV6_RECVTCLASS) => Self::CLASS,
+            (SOL_SOCKET, SO_TIMESTAMP) => Self::TIME,
+            (SOL_SOCKET, SO_TIMESTAMPNS) => Self::TIME_NANOS,
+            (IPPROTO_IP, IP_RECVOPTS) => Self::PACKET_OPTIONS,
+            (IPPROTO_IP, IP_RETOPTS) => Self::RETURNED_OPTIONS,
+            (IPPROTO_IPV6, IPV6_RECVHOPOPTS) => Self::HOP_HEADERS,
+            (IPPROTO_IPV6, IPV6_RECVRTHDR) => Self::ROUTING_HEADERS,
+            (IPPROTO_IPV6, IPV6_RECVDSTOPTS) => Self::RECEIVER_HEADERS,
             _ => return None,
         })
+    }
+
+    /// Whether times are told is one question, and their form another: the last word counts.
+    fn tell(&mut self, wanted: Self, on: bool) {
+        if Self::TIMES.contains(wanted) {
+            self.remove(Self::TIMES);
+        }
+        self.set(wanted, on);
     }
 }
 
@@ -123,11 +157,9 @@ pub(crate) const SEGMENT: i32 = 65_483;
 /// Bytes of a segment before there is a connection (RFC 9293, 3.7.1).
 const SEGMENT_DEFAULT: i32 = 536;
 
-/// Most that a buffer can be asked to hold; it is then twice that (`/proc/sys/net/core/rmem_max`, `wmem_max`).
-const BUFFER_MAX: i32 = 212_992;
 /// The least of a buffer for sending, and for receiving.
-const SEND_MIN: i32 = 4608;
-const RECEIVE_MIN: i32 = 2304;
+const SEND_MIN: usize = 4608;
+const RECEIVE_MIN: usize = 2304;
 
 /// What TCP has at first (`man 7 tcp`, tcp_wmem, tcp_rmem).
 const TCP_BUFFERS: Buffers = Buffers {
@@ -277,14 +309,11 @@ impl Options {
         };
         let on = value != 0;
         match (level, option) {
-            (SOL_SOCKET, SO_SNDBUF) => {
-                // A negative size is taken for a very large one, as on Linux.
-                let value = if value < 0 { BUFFER_MAX } else { value };
-                self.buffers.send = (2 * value.min(BUFFER_MAX)).max(SEND_MIN) as usize;
+            (SOL_SOCKET, SO_SNDBUF | SO_SNDBUFFORCE) => {
+                self.buffers.send = (2 * ipc::asked_buffer(option, value)).max(SEND_MIN);
             }
-            (SOL_SOCKET, SO_RCVBUF) => {
-                let value = if value < 0 { BUFFER_MAX } else { value };
-                self.buffers.receive = (2 * value.min(BUFFER_MAX)).max(RECEIVE_MIN) as usize;
+            (SOL_SOCKET, SO_RCVBUF | SO_RCVBUFFORCE) => {
+                self.buffers.receive = (2 * ipc::asked_buffer(option, value)).max(RECEIVE_MIN);
             }
             (SOL_SOCKET, SO_RCVLOWAT) => {
                 let least = usize::try_from(value).unwrap_or(usize::MAX);
@@ -307,11 +336,14 @@ impl Options {
             (IPPROTO_IP, IP_TOS) => self.type_of_service = value & 0xff,
             (IPPROTO_IP, IP_MTU_DISCOVER) => self.mtu_discovery = within(value, 0..=5)?,
             (IPPROTO_IP, IP_RECVERR) => self.errors[0] = on,
+            // No route leads to any group.
+            (IPPROTO_IP, IP_ADD_MEMBERSHIP | IP_DROP_MEMBERSHIP) => return Err(Errno::ENODEV),
             (IPPROTO_IPV6, _) if kind.domain == Domain::V4 => return Err(Errno::ENOPROTOOPT),
             (IPPROTO_IPV6, IPV6_RECVERR) => self.errors[1] = on,
+            (IPPROTO_IPV6, IPV6_JOIN_GROUP | IPV6_LEAVE_GROUP) => return Err(Errno::ENODEV),
             _ if !kind.is_tcp && Told::of(level, option).is_some() => {
-                self.told
-                    .set(Told::of(level, option).unwrap_or_default(), on);
+                let wanted = Told::of(level, option).unwrap_or_default();
+                self.told.tell(wanted, on);
             }
             (IPPROTO_IPV6, IPV6_V6ONLY) if kind.bound => return Err(Errno::EINVAL),
             (IPPROTO_IPV6, IPV6_V6ONLY) => self.only_v6 = on,

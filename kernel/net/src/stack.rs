@@ -4,7 +4,7 @@ use crate::connection::{Connection, Identity};
 use crate::ports::Ports;
 use crate::table::Table;
 use crate::{TcpSocket, UdpSocket};
-use abi::Errno;
+use abi::{Errno, Nanos};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -31,7 +31,12 @@ pub struct Stack {
     /// Bytes and transfers that the loopback interface has carried.
     bytes: AtomicU64,
     transfers: AtomicU64,
+    /// Shows the time that datagrams are marked with.
+    pub(crate) clock: Clock,
 }
+
+/// Tells the time since 1970.
+pub type Clock = fn() -> Nanos;
 
 /// The ports of TCP, and which connections there are.
 pub(crate) struct Tcp {
@@ -61,6 +66,8 @@ pub struct Line {
     pub unsent: usize,
     /// Bytes that it has not received, or connections that it has not accepted.
     pub unread: usize,
+    /// How many connections may wait to be accepted.
+    pub backlog: usize,
     /// Whose it is.
     pub identity: Identity,
 }
@@ -86,16 +93,10 @@ fn hash(pair: &Pair) -> u64 {
     state.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-impl Default for Stack {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Stack {
-    /// One without sockets.
+    /// One without sockets, with the wall clock.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(clock: Clock) -> Self {
         let tcp = Tcp {
             ports: Ports::new(),
             connections: Table::new(|known| hash(&known.pair)),
@@ -107,6 +108,7 @@ impl Stack {
             turn: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
             transfers: AtomicU64::new(0),
+            clock,
         }
     }
 

@@ -628,12 +628,14 @@ impl TcpSocket {
         const LISTEN: u8 = 10;
         let state = self.state.lock();
         let local = state.local?.endpoint;
+        let backlog = state.backlog.as_ref()?;
         Some(Line {
             local,
-            remote: SocketAddr::new(local.ip(), 0),
+            remote: SocketAddr::new(self.domain.any(), 0),
             state: LISTEN,
             unsent: 0,
-            unread: state.backlog.as_ref()?.waiting.len(),
+            unread: backlog.waiting.len(),
+            backlog: backlog.limit,
             identity: self.identity(),
         })
     }
@@ -707,6 +709,10 @@ impl FileOperations for TcpSocket {
 
     fn metadata(&self) -> Option<Metadata> {
         Some(self.metadata)
+    }
+
+    fn urgents(&self) -> Option<u64> {
+        Some(self.end.get().map_or(0, End::urgents))
     }
 
     fn opened(&self) {

@@ -6,12 +6,12 @@ use crate::echo;
 use crate::options::{Kind, Options, Told, Value, Way};
 use crate::ports::{Claim, Ports, Sharing, UNPRIVILEGED};
 use crate::stack::{Line, Stack};
-use abi::Errno;
 use abi::linux::{FIONREAD, SIOCOUTQ};
+use abi::{Errno, Nanos};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use fallible::{NoMemory, This};
 use ipc::{Buffer, Directions, Received, Timeouts};
 use security::Privileges;
@@ -69,6 +69,8 @@ struct Datagram {
     length: usize,
     from: SocketAddr,
     way: Way,
+    /// When it came, if somebody wanted to know then.
+    at: Option<Nanos>,
 }
 
 /// A datagram that has found nobody.
@@ -84,8 +86,31 @@ pub struct Arrival {
     pub from: SocketAddr,
     /// How it has come.
     pub way: Way,
+    /// When, in nanoseconds of the wall clock: when it is received, if nobody wanted to know when it came. 0 if nobody does.
+    pub at: Nanos,
     /// What of that is to be told.
     pub told: Told,
+}
+
+/// What a program says of one datagram that it sends (`man 7 ip`, IP_PKTINFO; `man 7 ipv6`, IPV6_PKTINFO).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Departure {
+    /// The address that it comes from.
+    pub from: Option<IpAddr>,
+    /// Its time to live.
+    pub time_to_live: Option<u8>,
+    /// Its type of service.
+    pub service: Option<u8>,
+}
+
+impl Departure {
+    fn change(self, way: Way) -> Way {
+        Way {
+            time_to_live: self.time_to_live.unwrap_or(way.time_to_live),
+            service: self.service.unwrap_or(way.service),
+            ..way
+        }
+    }
 }
 
 impl UdpSocket {
@@ -310,8 +335,14 @@ impl UdpSocket {
     ///
     /// # Errors
     /// EDESTADDRREQ without either; EMSGSIZE, EPIPE, ENETUNREACH; EACCES for a broadcast that was not asked for; EINVAL for
-    /// port 0; ECONNREFUSED, once, when the peer is not there; EAGAIN when no port is free, ENOMEM, what the source says.
-    pub fn send(&self, to: Option<SocketAddr>, source: &mut dyn Source) -> Attempt<usize> {
+    /// port 0, and to come from an address that is not the partition's; ECONNREFUSED, once, when the peer is not there; EAGAIN
+    /// when no port is free, ENOMEM, what the source says.
+    pub fn send(
+        &self,
+        to: Option<SocketAddr>,
+        departure: Departure,
+        source: &mut dyn Source,
+    ) -> Attempt<usize> {
         let length = source.remaining();
         if length > Self::DATAGRAM_MAX {
             return Err(Errno::EMSGSIZE.into());
@@ -341,17 +372,21 @@ impl UdpSocket {
             None => peer.ok_or(Errno::EDESTADDRREQ)?,
         };
         let mut from = self.ensure_bound()?.endpoint;
-        if from.ip().is_unspecified() {
-            from.set_ip(address::source_for(to.ip()));
+        match departure.from {
+            Some(address) if !address::is_own(address) => return Err(Errno::EINVAL.into()),
+            Some(address) => from.set_ip(address),
+            None if from.ip().is_unspecified() => from.set_ip(address::source_for(to.ip())),
+            None => {}
         }
         if from.is_ipv4() != to.is_ipv4() {
             return Err(Errno::ENETUNREACH.into());
         }
+        let way = departure.change(options.way(to.ip()));
         if self.datagrams == Datagrams::Echo {
-            return self.echo(from, options.way(to.ip()), source);
+            return self.echo(from, way, source);
         }
         if let Some(receiver) = self.receiver(from, to)
-            && receiver.deliver(from, options.way(to.ip()), source)?
+            && receiver.deliver(from, way, source)?
         {
             return Ok(length);
         }
@@ -443,11 +478,21 @@ impl UdpSocket {
             return Ok(true);
         }
         let State {
-            bytes, datagrams, ..
+            bytes,
+            datagrams,
+            options,
+            ..
         } = &mut *state;
         datagrams.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let length = bytes.write(source, length, true)?;
-        datagrams.push_back(Datagram { length, from, way });
+        let stamped = options.told.intersects(Told::TIMES);
+        let at = stamped.then(|| (self.stack.clock)());
+        datagrams.push_back(Datagram {
+            length,
+            from,
+            way,
+            at,
+        });
         self.stack.carried(length);
         self.readers.wake_all();
         Ok(true)
@@ -467,7 +512,13 @@ impl UdpSocket {
         if let Some(errno) = state.error.take() {
             return Err(errno.into());
         }
-        let Some(&Datagram { length, from, way }) = state.datagrams.front() else {
+        let Some(&Datagram {
+            length,
+            from,
+            way,
+            at,
+        }) = state.datagrams.front()
+        else {
             if state.shut.contains(Directions::RECEIVE) && !cx.nonblocking {
                 return Ok((Received::default(), None));
             }
@@ -479,7 +530,15 @@ impl UdpSocket {
             state.datagrams.pop_front();
         }
         let told = state.options.told;
-        let arrival = Arrival { from, way, told };
+        let wanted = told.intersects(Told::TIMES);
+        let at = at.filter(|_| wanted);
+        let at = at.or_else(|| wanted.then(|| (self.stack.clock)()));
+        let arrival = Arrival {
+            from,
+            way,
+            at: at.unwrap_or_default(),
+            told,
+        };
         Ok((Received { count, length }, Some(arrival)))
     }
 
@@ -562,6 +621,7 @@ impl UdpSocket {
             },
             unsent: 0,
             unread,
+            backlog: 0,
             identity: Identity {
                 uid: self.metadata.uid,
                 inode: self.metadata.id.number,
@@ -590,7 +650,7 @@ impl FileOperations for UdpSocket {
         _position: u64,
         source: &mut dyn Source,
     ) -> Attempt<usize> {
-        self.send(None, source)
+        self.send(None, Departure::default(), source)
     }
 
     fn poll(&self, wanted: PollEvents, waiter: Option<&Waiter>) -> PollEvents {

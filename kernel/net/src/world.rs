@@ -1,7 +1,7 @@
 //! Threads and open files for the tests of sockets.
 
 use crate::{Datagrams, Domain, Stack, TcpSocket, UdpSocket};
-use abi::Cid;
+use abi::{Cid, Nanos};
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,11 @@ use vfs::{
 use wait::{Attempt, Link, Sleeper, SliceSink, SliceSource, Stop, Ticket, Waiter};
 
 pub const AGAIN: Stop = Stop::Error(abi::Errno::EAGAIN);
+
+/// The clock of the tests.
+pub fn clock() -> Nanos {
+    Nanos(1_000_000_007)
+}
 
 /// A thread that remembers whether it was woken.
 #[derive(Default)]
@@ -149,4 +154,16 @@ impl Open<TcpSocket> {
     pub fn accept(&self) -> Attempt<Self> {
         now(|cx| self.0.accept(cx, metadata())).map(Self::new)
     }
+}
+
+/// A request of a socket of AF_NETLINK.
+pub fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(&((16 + body.len()) as u32).to_le_bytes());
+    bytes.extend_from_slice(&kind.to_le_bytes());
+    bytes.extend_from_slice(&flags.to_le_bytes());
+    bytes.extend_from_slice(&77u32.to_le_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(body);
+    bytes
 }

@@ -32,6 +32,8 @@ bitflags! {
         const LINUX_IMMUTABLE = 1 << 9;
         /// CAP_NET_BIND_SERVICE
         const NET_BIND_SERVICE = 1 << 10;
+        /// Change the network, and pass over limits of its buffers.
+        const NET_ADMIN = 1 << 12;
         /// CAP_IPC_LOCK
         const IPC_LOCK = 1 << 14;
         /// CAP_SYS_CHROOT
@@ -86,7 +88,7 @@ impl CapabilitySet {
     /// What they allow, where nothing else restricts it.
     #[must_use]
     pub fn privileges(self) -> Privileges {
-        const ALLOWED: [(CapabilitySet, Privileges); 15] = [
+        const ALLOWED: [(CapabilitySet, Privileges); 16] = [
             (CapabilitySet::CHOWN, Privileges::CHANGE_OWNER),
             (CapabilitySet::DAC_OVERRIDE, Privileges::FILE_ACCESS),
             (CapabilitySet::DAC_READ_SEARCH, Privileges::FILE_READING),
@@ -95,6 +97,7 @@ impl CapabilitySet {
             (CapabilitySet::SETGID, Privileges::GROUPS),
             (CapabilitySet::SETUID, Privileges::IDENTITY),
             (CapabilitySet::NET_BIND_SERVICE, Privileges::PORTS),
+            (CapabilitySet::NET_ADMIN, Privileges::NETWORK),
             (CapabilitySet::SYS_CHROOT, Privileges::CHANGE_ROOT),
             (CapabilitySet::SYS_PTRACE, Privileges::INSPECTION),
             (

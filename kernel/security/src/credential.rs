@@ -45,6 +45,8 @@ bitflags! {
         const INSPECTION = 1 << 16;
         /// Pass over mode bits for reading, and for searching directories.
         const FILE_READING = 1 << 17;
+        /// Change what concerns the network of the partition that one is in, and pass over limits of its buffers.
+        const NETWORK = 1 << 18;
     }
 }
 
@@ -68,6 +70,7 @@ impl Privileges {
             .union(Self::GROUPS)
             .union(Self::INSPECTION)
             .union(Self::FILE_READING)
+            .union(Self::NETWORK)
     }
 }
 

@@ -244,6 +244,7 @@ fn of_file(
     }
     let source = source.or_else(|| file.operations().pages());
     let source = source.ok_or(Errno::ENODEV)?;
+    file.operations().note_mapping();
     let backing = Backing {
         source,
         first: offset / PAGE_SIZE as u64,

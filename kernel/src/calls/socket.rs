@@ -42,7 +42,7 @@ use ipc::{
 };
 use messages::{recvfrom, recvmmsg, recvmsg, sendmmsg, sendmsg, sendto};
 use names::{Address, Shown};
-use net::{Datagrams, Domain, Given, NetlinkSocket, TcpSocket, UdpSocket};
+use net::{Datagrams, Domain, Given, NetlinkProtocol, NetlinkSocket, TcpSocket, UdpSocket};
 use vfs::{Access, FileKind, FileOperations, IoContext, Metadata, Mode, OpenFile, StatusFlags};
 use wait::Stop;
 
@@ -305,11 +305,10 @@ fn socket(call: &Call<'_>, &[domain, kind, protocol, ..]: &Arguments) -> Called 
         },
         Ok(AF_INET) => internet(call, Domain::V4, kind, protocol)?,
         Ok(AF_INET6) => internet(call, Domain::V6, kind, protocol)?,
-        Ok(AF_NETLINK) => match (kind, protocol as u32) {
-            // NETLINK_ROUTE.
-            (SOCK_RAW | SOCK_DGRAM, 0) => {
+        Ok(AF_NETLINK) => match (kind, NetlinkProtocol::of(protocol as u32)) {
+            (SOCK_RAW | SOCK_DGRAM, Some(protocol)) => {
                 let stack = call.process().environment().network()?.clone();
-                NetlinkSocket::new(stack, metadata(call))?
+                NetlinkSocket::new(stack, protocol, metadata(call))?
             }
             (SOCK_RAW | SOCK_DGRAM, _) => return Err(Errno::EPROTONOSUPPORT.into()),
             _ => return Err(Errno::ESOCKTNOSUPPORT.into()),

@@ -3,10 +3,12 @@
 use super::View;
 use crate::calls::socket::unix_line;
 use crate::dispatch::one_of_many;
-use abi::Pid;
+use abi::{Errno, Pid};
 use alloc::vec::Vec;
 use fallible::{Map, NoMemory};
-use procfs::{ProcSource, SocketLine, UnixLine};
+use ipc::UnixLine;
+use net::UnixSockets;
+use procfs::{ProcSource, SocketLine};
 
 /// A line of `/proc/net/tcp` and its like.
 pub(super) fn line(line: &net::Line) -> SocketLine {
@@ -19,6 +21,12 @@ pub(super) fn line(line: &net::Line) -> SocketLine {
         unread: line.unread,
         uid: line.identity.uid,
         inode: line.identity.inode,
+    }
+}
+
+impl UnixSockets for View {
+    fn unix_sockets(&self) -> Result<Vec<UnixLine>, Errno> {
+        Ok(of_unix(self)?)
     }
 }
 

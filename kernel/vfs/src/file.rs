@@ -172,6 +172,12 @@ pub trait FileOperations: Any + Send + Sync {
         false
     }
 
+    /// How often something urgent has come, which the owner is told of with SIGURG (`man 7 socket`); `None` for a kind to which
+    /// nothing urgent comes.
+    fn urgents(&self) -> Option<u64> {
+        None
+    }
+
     /// The size in bytes that SEEK_END counts from.
     ///
     /// # Errors
@@ -207,6 +213,10 @@ pub trait FileOperations: Any + Send + Sync {
     fn pages(&self) -> Option<Arc<dyn memory::PageSource>> {
         None
     }
+
+    /// Notes that a program has mapped it, which is an access to the file (`man 2 mmap`, "Timestamps changes for file-backed
+    /// mappings").
+    fn note_mapping(&self) {}
 
     /// As [`FileOperations::pages`], for a shared mapping that may change them.
     ///

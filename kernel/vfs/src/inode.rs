@@ -365,6 +365,9 @@ pub trait Inode: Any + Send + Sync {
         None
     }
 
+    /// Notes that a program has mapped it, which is an access to the file.
+    fn note_mapping(&self) {}
+
     /// As [`Inode::pages`], for a shared mapping that may change them.
     ///
     /// # Errors

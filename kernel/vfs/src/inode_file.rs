@@ -117,6 +117,10 @@ impl FileOperations for InodeFile {
         self.inode.pages()
     }
 
+    fn note_mapping(&self) {
+        self.inode.note_mapping();
+    }
+
     fn pages_for_writing(&self) -> Result<Option<Arc<dyn memory::PageSource>>, Errno> {
         self.inode.pages_for_writing()
     }

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 static int make(int family)
 {
@@ -138,7 +139,172 @@ static void lost(void)
 	WANT(error && error->ee_origin == SO_EE_ORIGIN_ICMP6 && error->ee_type == 1 && error->ee_code == 4);
 }
 
+/* What a program says of one datagram: where it comes from, and how long it lives. */
+static void departures(void)
+{
+	struct room room;
+	char control[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))] = { 0 };
+	struct sockaddr_in place = at("0.0.0.0", 5303), to = at("127.0.0.1", 5303);
+	struct iovec part = { "a", 1 };
+	struct msghdr message = { &to, sizeof(to), &part, 1, control, CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int)), 0 };
+	int server = make(AF_INET), client = make(AF_INET);
+	WANT(bind(server, (void *)&place, sizeof(place)) == 0);
+	set(server, IPPROTO_IP, IP_RECVTTL, 1);
+	struct cmsghdr *one = CMSG_FIRSTHDR(&message);
+	*one = (struct cmsghdr){ CMSG_LEN(sizeof(struct in_pktinfo)), IPPROTO_IP, IP_PKTINFO };
+	struct in_pktinfo *info = (void *)CMSG_DATA(one);
+	info->ipi_spec_dst = at("127.0.0.44", 0).sin_addr;
+	one = CMSG_NXTHDR(&message, one);
+	*one = (struct cmsghdr){ CMSG_LEN(sizeof(int)), IPPROTO_IP, IP_TTL };
+	*(int *)CMSG_DATA(one) = 5;
+	WANT(sendmsg(client, &message, 0) == 1 && receive(server, &room, 0) == 1);
+	struct sockaddr_in *from = (void *)&room.from;
+	int *life = told(&room, IPPROTO_IP, IP_TTL);
+	WANT(from->sin_addr.s_addr == info->ipi_spec_dst.s_addr && life && *life == 5);
+	/* The interface may be named, if it is there; another's address may not. */
+	info->ipi_ifindex = 1;
+	WANT(sendmsg(client, &message, 0) == 1 && receive(server, &room, 0) == 1);
+	info->ipi_ifindex = 77;
+	WANT_ERROR(sendmsg(client, &message, 0), ENODEV);
+	info->ipi_ifindex = 0;
+	info->ipi_spec_dst = at("10.1.2.3", 0).sin_addr;
+	WANT_ERROR(sendmsg(client, &message, 0), EINVAL);
+	info->ipi_spec_dst.s_addr = 0;
+	*(int *)CMSG_DATA(one) = 0;
+	WANT_ERROR(sendmsg(client, &message, 0), EINVAL);
+	one->cmsg_type = 99;
+	WANT_ERROR(sendmsg(client, &message, 0), EINVAL);
+	one->cmsg_level = 99;
+	WANT(sendmsg(client, &message, 0) == 1 && receive(server, &room, 0) == 1 && from->sin_addr.s_addr == to.sin_addr.s_addr);
+	WANT_ERROR(recv(server, room.bytes, 1, MSG_DONTWAIT), EAGAIN);
+	/* IPv6 says it in its own way. */
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(5304), .sin6_addr = in6addr_loopback };
+	int server_six = make(AF_INET6), client_six = make(AF_INET6);
+	WANT(bind(server_six, (void *)&six, sizeof(six)) == 0);
+	set(server_six, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+	message = (struct msghdr){ &six, sizeof(six), &part, 1, control, sizeof(control), 0 };
+	one = CMSG_FIRSTHDR(&message);
+	*one = (struct cmsghdr){ CMSG_LEN(sizeof(struct in6_pktinfo)), IPPROTO_IPV6, IPV6_PKTINFO };
+	struct in6_pktinfo *info_six = (void *)CMSG_DATA(one);
+	*info_six = (struct in6_pktinfo){ in6addr_loopback, 1 };
+	one = CMSG_NXTHDR(&message, one);
+	*one = (struct cmsghdr){ CMSG_LEN(sizeof(int)), IPPROTO_IPV6, IPV6_HOPLIMIT };
+	*(int *)CMSG_DATA(one) = 7;
+	WANT(sendmsg(client_six, &message, 0) == 1 && receive(server_six, &room, 0) == 1);
+	life = told(&room, IPPROTO_IPV6, IPV6_HOPLIMIT);
+	WANT(life && *life == 7);
+	info_six->ipi6_addr.s6_addr[0] = 0x20;
+	WANT_ERROR(sendmsg(client_six, &message, 0), EINVAL);
+}
+
+static int64_t wall(void)
+{
+	struct timespec now;
+	WANT(clock_gettime(CLOCK_REALTIME, &now) == 0);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* Sends a message from one socket, waits, and wants its time from the other: that of sending, in both forms. */
+static void timed(int from, const struct sockaddr *to, socklen_t length, int fd)
+{
+	struct room room;
+	struct timespec moment = { 0, 20000000 };
+	set(fd, SOL_SOCKET, SO_TIMESTAMP, 1);
+	int64_t before = wall();
+	WANT(sendto(from, "a", 1, 0, to, length) == 1);
+	int64_t after = wall();
+	WANT(nanosleep(&moment, NULL) == 0);
+	WANT(receive(fd, &room, 0) == 1);
+	struct timeval *micros = told(&room, SOL_SOCKET, SCM_TIMESTAMP);
+	WANT(micros && !told(&room, SOL_SOCKET, SCM_TIMESTAMPNS));
+	int64_t sent = micros->tv_sec * 1000000000LL + micros->tv_usec * 1000;
+	WANT(sent >= before - 1000 && sent <= after);
+	set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+	before = wall();
+	WANT(sendto(from, "a", 1, 0, to, length) == 1);
+	after = wall();
+	WANT(nanosleep(&moment, NULL) == 0);
+	WANT(receive(fd, &room, 0) == 1);
+	struct timespec *nanos = told(&room, SOL_SOCKET, SCM_TIMESTAMPNS);
+	WANT(nanos && !told(&room, SOL_SOCKET, SCM_TIMESTAMP));
+	sent = nanos->tv_sec * 1000000000LL + nanos->tv_nsec;
+	WANT(sent >= before && sent <= after);
+	/* What came before somebody wanted to know has the time at which it is received. */
+	set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 0);
+	WANT(sendto(from, "a", 1, 0, to, length) == 1);
+	after = wall();
+	set(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+	WANT(receive(fd, &room, 0) == 1);
+	nanos = told(&room, SOL_SOCKET, SCM_TIMESTAMPNS);
+	WANT(nanos && nanos->tv_sec * 1000000000LL + nanos->tv_nsec >= after);
+}
+
+static void times(void)
+{
+	struct sockaddr_in to = at("127.0.0.1", 5305);
+	int server = make(AF_INET), client = make(AF_INET);
+	WANT(bind(server, (void *)&to, sizeof(to)) == 0);
+	timed(client, (void *)&to, sizeof(to), server);
+	struct sockaddr_un name = { AF_UNIX, "timed" };
+	int receiver = make(AF_UNIX), sender = make(AF_UNIX);
+	WANT(bind(receiver, (void *)&name, sizeof(name)) == 0);
+	timed(sender, (void *)&name, sizeof(name), receiver);
+	WANT(connect(sender, (void *)&name, sizeof(name)) == 0);
+	timed(sender, NULL, 0, receiver);
+}
+
+/* A buffer may be forced by who administers the network. */
+static void forced(void)
+{
+	int kinds[] = { AF_INET, AF_UNIX, AF_NETLINK }, size = 8 << 20;
+	for (int kind = 0; kind < 3; kind++)
+		for (int send = 0; send < 2; send++) {
+			int fd = make(kinds[kind]), option = send ? SO_SNDBUF : SO_RCVBUF, shown;
+			int force = send ? SO_SNDBUFFORCE : SO_RCVBUFFORCE;
+			socklen_t length = sizeof(shown);
+			WANT(setsockopt(fd, SOL_SOCKET, option, &size, sizeof(size)) == 0);
+			WANT(getsockopt(fd, SOL_SOCKET, option, &shown, &length) == 0 && shown < size);
+			WANT(setsockopt(fd, SOL_SOCKET, force, &size, sizeof(size)) == 0);
+			WANT(getsockopt(fd, SOL_SOCKET, option, &shown, &length) == 0 && shown == 2 * size);
+			WANT_ERROR(getsockopt(fd, SOL_SOCKET, force, &shown, &length), ENOPROTOOPT);
+		}
+	/* It has the room then. */
+	struct sockaddr_in to = at("127.0.0.1", 5306);
+	int server = make(AF_INET), client = make(AF_INET), count = 0;
+	static char bytes[60000];
+	WANT(setsockopt(server, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) == 0);
+	WANT(bind(server, (void *)&to, sizeof(to)) == 0);
+	for (int sent = 0; sent < 100; sent++)
+		WANT(sendto(client, bytes, sizeof(bytes), 0, (void *)&to, sizeof(to)) == sizeof(bytes));
+	while (recv(server, bytes, sizeof(bytes), MSG_DONTWAIT) == sizeof(bytes))
+		count++;
+	WANT(count == 100);
+	WANT(setuid(1234) == 0);
+	WANT_ERROR(setsockopt(server, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)), EPERM);
+}
+
+/* What packets on loopback never have may be asked for. */
+static void options_of_packets(void)
+{
+	int four = make(AF_INET), six = make(AF_INET6);
+	for (int on = 1; on >= 0; on--) {
+		set(four, IPPROTO_IP, IP_RETOPTS, on);
+		set(four, IPPROTO_IP, IP_RECVOPTS, on);
+		set(six, IPPROTO_IPV6, IPV6_RECVHOPOPTS, on);
+		set(six, IPPROTO_IPV6, IPV6_RECVRTHDR, on);
+		set(six, IPPROTO_IPV6, IPV6_RECVDSTOPTS, on);
+	}
+	struct ip_mreq group = { at("224.0.0.251", 0).sin_addr, { 0 } };
+	WANT_ERROR(setsockopt(four, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)), ENODEV);
+	struct sockaddr_in to = at("224.0.0.251", 5353);
+	WANT_ERROR(sendto(four, "a", 1, 0, (void *)&to, sizeof(to)), ENETUNREACH);
+}
+
 static const struct check checks[] = {
+	{ "departures", departures },
+	{ "times", times },
+	{ "forced", forced },
+	{ "options-of-packets", options_of_packets },
 	{ "ways", ways },
 	{ "ways-of-six", ways_of_six },
 	{ "lost", lost },

@@ -260,7 +260,24 @@ static void owners(void)
 	WANT_ERROR(fchown(ends[1], 0, -1), EPERM);
 }
 
+/* Mapping a file is an access to it, whatever is looked at; what cannot be mapped is not. */
+static void mapping_time(void)
+{
+	struct timespec early[2] = { { 1000, 0 }, { 2000, 0 } };
+	struct stat told;
+	int fd = open("mapped", O_RDWR | O_CREAT, 0600);
+	WANT(fd >= 0 && ftruncate(fd, 10) == 0 && futimens(fd, early) == 0);
+	int other = open("mapped", O_WRONLY);
+	WANT_ERROR(mmap(NULL, 10, PROT_READ, MAP_PRIVATE, other, 0), EACCES);
+	WANT(fstat(fd, &told) == 0 && told.st_atime == 1000);
+	WANT(mmap(NULL, 10, PROT_READ, MAP_PRIVATE, fd, 0) != MAP_FAILED);
+	WANT(fstat(fd, &told) == 0 && told.st_atime > 2000 && told.st_mtime == 2000);
+	WANT(futimens(fd, early) == 0 && mmap(NULL, 10, PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED);
+	WANT(fstat(fd, &told) == 0 && told.st_atime > 2000 && told.st_mtime == 2000);
+}
+
 static const struct check checks[] = {
+	{ "mapping-time", mapping_time },
 	{ "owners", owners },
 	{ "holes", holes },
 	{ "transfer-flags", transfer_flags },

@@ -45,6 +45,48 @@ static void in_line(void)
 	WANT_ERROR(send(1, "x", 1, MSG_OOB), ENOTSOCK);
 }
 
-static const struct check checks[] = { { "by-itself", by_itself }, { "in-line", in_line } };
+static volatile sig_atomic_t told[2];
+
+static void on_urgent(int signal)
+{
+	told[signal == SIGIO] += 1;
+}
+
+static void wait_for(int which, int count)
+{
+	for (int64_t end = now_ns() + 20000000000LL; told[which] < count;)
+		WANT(now_ns() < end);
+}
+
+/* The owner is told once of each urgent byte, whether he wants to know of other things or not. */
+static void owned(void)
+{
+	char text[16];
+	int ends[2], yes = 1, pid = getpid();
+	pair(ends);
+	int client = ends[0], server = ends[1];
+	struct sigaction action = { .sa_handler = on_urgent, .sa_flags = SA_RESTART };
+	WANT(sigaction(SIGURG, &action, NULL) == 0 && sigaction(SIGIO, &action, NULL) == 0);
+	WANT(send(client, "x", 1, MSG_OOB) == 1 && ioctl(server, SIOCSPGRP, &pid) == 0);
+	WANT(fcntl(server, F_GETOWN) == pid);
+	WANT(send(client, "abc", 3, MSG_OOB) == 3);
+	wait_for(0, 1);
+	WANT(send(client, "d", 1, 0) == 1 && read(server, text, sizeof(text)) > 0);
+	WANT(send(client, "e", 1, MSG_OOB) == 1);
+	wait_for(0, 2);
+	WANT(told[0] == 2 && told[1] == 0);
+	WANT(ioctl(server, FIOASYNC, &yes) == 0 && send(client, "f", 1, MSG_OOB) == 1);
+	wait_for(0, 3);
+	wait_for(1, 1);
+	/* Who is the owner no more is told nothing. */
+	WANT(ioctl(server, FIOASYNC, &(int){ 0 }) == 0 && fcntl(server, F_SETOWN, 0) == 0);
+	int urgent = told[0];
+	WANT(send(client, "g", 1, MSG_OOB) == 1 && recv(server, text, 1, MSG_OOB) == 1);
+	WANT(fcntl(server, F_SETOWN, pid) == 0 && send(client, "h", 1, MSG_OOB) == 1);
+	wait_for(0, urgent + 1);
+	WANT(told[0] == urgent + 1);
+}
+
+static const struct check checks[] = { { "by-itself", by_itself }, { "in-line", in_line }, { "owned", owned } };
 
 MAIN(checks)

@@ -72,6 +72,14 @@ pub const SO_LINGER: u32 = 13;
 pub const SO_REUSEPORT: u32 = 15;
 /// Option: bytes without which receiving waits.
 pub const SO_RCVLOWAT: u32 = 16;
+/// Option: the time comes with each message, as `struct timeval` of this kind.
+pub const SO_TIMESTAMP: u32 = 29;
+/// Option: as [`SO_SNDBUF`], beyond the limit.
+pub const SO_SNDBUFFORCE: u32 = 32;
+/// Option: as [`SO_RCVBUF`], beyond the limit.
+pub const SO_RCVBUFFORCE: u32 = 33;
+/// Option: the time comes with each message, as `struct timespec` of this kind.
+pub const SO_TIMESTAMPNS: u32 = 35;
 /// Option: the interface that is used alone.
 pub const SO_BINDTODEVICE: u32 = 25;
 /// Option: how long receiving waits, as `struct timeval`.
@@ -99,6 +107,24 @@ pub const IPPROTO_IPV6: u32 = 41;
 pub const IP_TOS: u32 = 1;
 /// Option of IPv4: time to live.
 pub const IP_TTL: u32 = 2;
+/// Option of IPv4: options of packets come with datagrams that have any.
+pub const IP_RECVOPTS: u32 = 6;
+/// Option of IPv4: the same, as options for an answer.
+pub const IP_RETOPTS: u32 = 7;
+/// Option of IPv4: become a member of a group of receivers.
+pub const IP_ADD_MEMBERSHIP: u32 = 35;
+/// Option of IPv4: leave it.
+pub const IP_DROP_MEMBERSHIP: u32 = 36;
+/// Option of IPv6: become a member of a group of receivers.
+pub const IPV6_JOIN_GROUP: u32 = 20;
+/// Option of IPv6: leave it.
+pub const IPV6_LEAVE_GROUP: u32 = 21;
+/// Option of IPv6: headers for the hops come with datagrams that have any.
+pub const IPV6_RECVHOPOPTS: u32 = 53;
+/// Option of IPv6: headers of routing come with datagrams that have any.
+pub const IPV6_RECVRTHDR: u32 = 56;
+/// Option of IPv6: headers for the receiver come with datagrams that have any.
+pub const IPV6_RECVDSTOPTS: u32 = 58;
 /// Option of IPv4: whether packets may be cut.
 pub const IP_MTU_DISCOVER: u32 = 10;
 /// Option of IPv4, and kind of what comes with a datagram: its destination.

@@ -31,7 +31,7 @@ pub use source::{
     ProcSource, ProcessMemory, ProcessRef, ResidentPage, Signals, System, Task, TaskState,
     Transfers,
 };
-pub use source::{Network, SocketLine, UnixLine};
+pub use source::{Network, SocketLine};
 
 use abi::Cid;
 use alloc::sync::Arc;

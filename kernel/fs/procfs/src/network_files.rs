@@ -1,10 +1,11 @@
 //! Files that tell of the network: `/proc/net`, `/proc/sys/net`.
 
-use crate::source::{Network, ProcSource, SocketLine, UnixLine};
+use crate::source::{Network, ProcSource, SocketLine};
 use alloc::vec::Vec;
 use core::fmt::{Result, Write};
 use core::net::{IpAddr, SocketAddr};
 use fallible::{NoMemory, Text, written};
+use ipc::UnixLine;
 
 /// A file of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,9 @@ pub(crate) enum NetworkFile {
     Routes,
     /// Sockets of AF_UNIX, which are not of the network.
     Unix,
+    /// How many sockets there are.
+    Counts,
+    Counts6,
     BacklogLimit,
     BufferDefault,
     BufferLimit,
@@ -29,10 +33,12 @@ pub(crate) enum NetworkFile {
 }
 
 /// The files of `/proc/net`.
-pub(crate) const NET_FILES: [(&str, NetworkFile); 8] = [
+pub(crate) const NET_FILES: [(&str, NetworkFile); 10] = [
     ("dev", NetworkFile::Devices),
     ("if_inet6", NetworkFile::Addresses6),
     ("route", NetworkFile::Routes),
+    ("sockstat", NetworkFile::Counts),
+    ("sockstat6", NetworkFile::Counts6),
     ("tcp", NetworkFile::Tcp),
     ("tcp6", NetworkFile::Tcp6),
     ("udp", NetworkFile::Udp),
@@ -68,6 +74,11 @@ pub(crate) fn text(
     if file == NetworkFile::Unix {
         let lines = source.unix_sockets()?;
         return written(|out| unix_sockets(out, &lines));
+    }
+    if file == NetworkFile::Counts {
+        let others = source.unix_sockets()?.len();
+        let network = source.network()?;
+        return written(|out| counts(out, &network, others));
     }
     of_network(file, &source.network()?)
 }
@@ -112,7 +123,12 @@ fn write_file(out: &mut Text, file: NetworkFile, network: &Network) -> Result {
         NetworkFile::Udp6 => sockets(out, &network.udp, true, NARROW, UDP_REST),
         NetworkFile::Devices => devices(out, network.carried),
         // They are told of by `text`.
-        NetworkFile::Unix => Ok(()),
+        NetworkFile::Unix | NetworkFile::Counts => Ok(()),
+        NetworkFile::Counts6 => {
+            let (tcp, udp) = (of_family(&network.tcp, true), of_family(&network.udp, true));
+            writeln!(out, "TCP6: inuse {tcp}\nUDP6: inuse {udp}")?;
+            out.write_str("UDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n")
+        }
         // The loopback address: interface 1, a prefix of 128 bits, scope of the host, permanent.
         NetworkFile::Addresses6 => writeln!(out, "{:032x} 01 80 10 80       lo", 1),
         NetworkFile::Routes => {
@@ -129,6 +145,37 @@ fn write_file(out: &mut Text, file: NetworkFile, network: &Network) -> Result {
         NetworkFile::FirstFreePort => writeln!(out, "{}", network.first_free_port),
         NetworkFile::EchoGroups => writeln!(out, "0\t{}", i32::MAX),
     }
+}
+
+/// How many sockets are of IPv6, or are not.
+fn of_family(lines: &[SocketLine], is_v6: bool) -> usize {
+    lines.iter().filter(|line| line.is_v6 == is_v6).count()
+}
+
+/// `/proc/net/sockstat`: how many sockets there are, with `others` of AF_UNIX, and pages that hold what waits in them. Nobody owns a
+/// connection in TIME_WAIT, of which there are none, and sockets that have no name count with none.
+fn counts(out: &mut Text, network: &Network, others: usize) -> Result {
+    const PAGE: usize = 65_536;
+    let held = |lines: &[SocketLine]| {
+        let bytes = lines.iter().map(|line| line.unread);
+        bytes.sum::<usize>().div_ceil(PAGE)
+    };
+    let (tcp, udp) = (&network.tcp, &network.udp);
+    let used = tcp.len() + udp.len() + others;
+    let inuse = of_family(tcp, false);
+    writeln!(
+        out,
+        "sockets: used {used}\nTCP: inuse {inuse} orphan 0 tw 0 alloc {} mem {}",
+        tcp.len(),
+        held(tcp)
+    )?;
+    writeln!(
+        out,
+        "UDP: inuse {} mem {}",
+        of_family(udp, false),
+        held(udp)
+    )?;
+    out.write_str("UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n")
 }
 
 /// An address as words of 32 bits, each as it stands in memory, and the port.
@@ -295,5 +342,17 @@ mod tests {
             6
         );
         assert_eq!(shown(NetworkFile::Udp6, &network).lines().count(), 1);
+        let counted = written(|out| counts(out, &network, 4)).unwrap();
+        let counted = alloc::string::String::from_utf8(counted).unwrap();
+        assert_eq!(
+            counted.lines().take(3).collect::<Vec<&str>>(),
+            [
+                "sockets: used 7",
+                "TCP: inuse 1 orphan 0 tw 0 alloc 2 mem 1",
+                "UDP: inuse 1 mem 1"
+            ]
+        );
+        let six = shown(NetworkFile::Counts6, &network);
+        assert!(six.starts_with("TCP6: inuse 1\nUDP6: inuse 0\n"));
     }
 }

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use fallible::NoMemory;
+use ipc::UnixLine;
 use ipc::system_v::{MessageStatus, SegmentStatus, SemaphoreStatus};
 use security::{Capabilities, Credential};
 use vfs::{Clock, FileOperations, InodeId, Location, MountLine, OpenFile};
@@ -567,21 +568,6 @@ pub struct SocketLine {
     pub uid: u32,
     /// Its inode.
     pub inode: u64,
-}
-
-/// A socket of AF_UNIX, as a line of `/proc/net/unix`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnixLine {
-    /// Its inode.
-    pub inode: u64,
-    /// Its type, by number.
-    pub kind: u32,
-    /// Whether others may connect to it.
-    pub listens: bool,
-    /// Whether it has a peer.
-    pub connected: bool,
-    /// Its path with or without the NUL that ends it, or its abstract name, which begins with one; empty for none.
-    pub name: Vec<u8>,
 }
 
 /// What is known of the network at one moment.

@@ -7,6 +7,7 @@ use abi::{Errno, Nanos, Pages, Pid};
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use ipc::UnixLine;
 use ipc::system_v::{MessageStatus, SegmentStatus, SemaphoreStatus};
 use security::{Credential, Identity, Privileges};
 use vfs::*;

@@ -591,6 +591,10 @@ impl Inode for Node {
         }
     }
 
+    fn note_mapping(&self) {
+        self.state.lock().accessed = self.shared.clock.now();
+    }
+
     fn pages_for_writing(&self) -> Result<Option<Arc<dyn PageSource>>, Errno> {
         match &self.body {
             Body::Regular(pages) => pages.for_writing().map(Some),

@@ -258,7 +258,7 @@ fn a_record_waits_for_room_for_all_of_it() {
     assert_eq!(one.send(&vec![3; most]), Ok(most));
     // More room by a larger buffer wakes too.
     assert_eq!(one.send(b"x"), Err(PARK));
-    one.end.set_send_buffer(usize::MAX);
+    one.end.set_send_buffer(ChannelEnd::BUFFER_MAX);
     assert!(one.is_woken());
     assert_eq!(
         one.send(&vec![3; ChannelEnd::RECORD_MAX]),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::world::{AGAIN, Open, Thread, at, metadata, now, tcp};
+use crate::world::{AGAIN, Open, Thread, at, clock, metadata, now, tcp};
 use abi::linux::{
     IPPROTO_TCP, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SOL_SOCKET,
     TCP_NODELAY,
@@ -17,7 +17,7 @@ const ALREADY: Stop = Stop::Error(Errno::EALREADY);
 const EVERYTHING: PollEvents = PollEvents::all();
 
 fn stack() -> Arc<Stack> {
-    Arc::new(Stack::new())
+    Arc::new(Stack::new(clock))
 }
 
 fn nothing_left(stack: &Arc<Stack>) -> bool {
@@ -569,9 +569,11 @@ fn in_line_the_urgent_byte_is_one_like_others_behind_a_mark() {
     let stack = stack();
     let (client, server) = pair(&stack);
     set(&server, SO_OOBINLINE, 1);
+    assert_eq!(server.0.urgents(), Some(0));
     assert_eq!(client.send_urgent(b"abc"), Ok(3));
     assert_eq!(client.send(b"d"), Ok(1));
     assert_eq!(server.receive_urgent(false), Err(Errno::EINVAL.into()));
+    assert_eq!((client.0.urgents(), server.0.urgents()), (Some(0), Some(1)));
     assert_eq!(server.receive(9), Ok(b"ab".to_vec()));
     assert!(server.0.end().is_some_and(End::is_at_mark));
     assert_eq!(server.receive(9), Ok(b"cd".to_vec()));

@@ -1,6 +1,6 @@
 use super::*;
 use crate::options::Value;
-use crate::world::{AGAIN, Open, Thread, at, metadata, now, udp};
+use crate::world::{AGAIN, Open, Thread, at, clock, metadata, now, udp};
 use abi::linux::{IPPROTO_TCP, SO_RCVBUF, SO_REUSEADDR, SOL_SOCKET};
 use proptest::prelude::*;
 use std::vec::Vec;
@@ -9,7 +9,7 @@ use wait::{SliceSink, SliceSource, Stop};
 const NONE: Privileges = Privileges::empty();
 
 fn stack() -> Arc<Stack> {
-    Arc::new(Stack::new())
+    Arc::new(Stack::new(clock))
 }
 
 fn bound(stack: &Arc<Stack>, place: &str) -> Open<UdpSocket> {
@@ -20,7 +20,8 @@ fn bound(stack: &Arc<Stack>, place: &str) -> Open<UdpSocket> {
 
 fn send(socket: &Open<UdpSocket>, to: &str, bytes: &[u8]) -> Attempt<usize> {
     let to = (!to.is_empty()).then(|| at(to));
-    socket.0.send(to, &mut SliceSource::new(bytes))
+    let mut source = SliceSource::new(bytes);
+    socket.0.send(to, Departure::default(), &mut source)
 }
 
 fn receive(socket: &Open<UdpSocket>, room: usize) -> Attempt<(Vec<u8>, usize, SocketAddr)> {
@@ -293,4 +294,60 @@ fn what_finds_nobody_comes_back_to_who_wants_it() {
     }
     let kept = core::iter::from_fn(|| take(false).ok()).count();
     assert_eq!(kept, UdpSocket::LOST);
+}
+
+#[test]
+fn a_datagram_is_marked_with_the_time_and_leaves_as_it_is_told_to() {
+    use abi::linux::{SO_TIMESTAMP, SO_TIMESTAMPNS};
+    let stack = stack();
+    let (server, client) = (bound(&stack, "0.0.0.0:5300"), udp(&stack));
+    let arrival = || {
+        let mut bytes = [0; 4];
+        let received = now(|cx| server.0.receive(cx, &mut SliceSink::new(&mut bytes), false));
+        received.unwrap().1.unwrap()
+    };
+    let set = |option, on| server.0.set_option(SOL_SOCKET, option, Value::Number(on));
+    let shown = || {
+        [SO_TIMESTAMP, SO_TIMESTAMPNS].map(|option| server.0.option(SOL_SOCKET, option).unwrap())
+    };
+    send(&client, "127.0.0.1:5300", b"x").unwrap();
+    assert_eq!(
+        (arrival().at, arrival_times(&server)),
+        (Nanos(0), Told::empty())
+    );
+    for (option, told, values) in [
+        (SO_TIMESTAMP, Told::TIME, [1, 0]),
+        (SO_TIMESTAMPNS, Told::TIME_NANOS, [0, 1]),
+    ] {
+        assert_eq!(set(option, 1), Ok(()));
+        assert_eq!(shown(), values.map(Value::Number));
+        send(&client, "127.0.0.1:5300", b"x").unwrap();
+        let came = arrival();
+        assert_eq!((came.at, came.told), (clock(), told));
+    }
+    assert_eq!(set(SO_TIMESTAMP, 0), Ok(()));
+    assert_eq!(shown(), [Value::Number(0); 2]);
+    let leave = |from: &str| {
+        let departure = Departure {
+            from: Some(at(from).ip()),
+            time_to_live: Some(3),
+            service: None,
+        };
+        let mut source = SliceSource::new(b"x");
+        client
+            .0
+            .send(Some(at("127.0.0.1:5300")), departure, &mut source)
+    };
+    assert_eq!(leave("127.0.0.77:0"), Ok(1));
+    let came = arrival();
+    assert_eq!(
+        (came.from.ip(), came.way.time_to_live),
+        (at("127.0.0.77:0").ip(), 3)
+    );
+    assert_eq!(leave("10.0.0.1:0"), Err(Errno::EINVAL.into()));
+    assert_eq!(leave("[::1]:0"), Err(Errno::ENETUNREACH.into()));
+}
+
+fn arrival_times(server: &Open<UdpSocket>) -> Told {
+    server.0.state.lock().options.told
 }

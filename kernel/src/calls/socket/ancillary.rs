@@ -2,20 +2,22 @@
 
 use super::super::Call;
 use super::super::descriptor::insert;
+use crate::clocks::Clock;
 use crate::ring::RingFile;
 use crate::system::system;
 use crate::user::Segment;
-use abi::Errno;
 use abi::linux::{
-    IP_PKTINFO, IP_RECVERR, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_HOPLIMIT, IPV6_PKTINFO,
-    IPV6_RECVERR, IPV6_TCLASS, SCM_CREDENTIALS, SCM_RIGHTS, SOL_SOCKET,
+    IP_PKTINFO, IP_RECVERR, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IPV6_HOPLIMIT,
+    IPV6_PKTINFO, IPV6_RECVERR, IPV6_TCLASS, SCM_CREDENTIALS, SCM_RIGHTS, SO_TIMESTAMP,
+    SO_TIMESTAMPNS, SOL_SOCKET, Timespec, Timeval,
 };
 use abi::mmu::Access as MemoryAccess;
+use abi::{Errno, Nanos};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use ipc::{Ancillary, Sender};
-use net::{Arrival, Domain, Told, Way};
+use net::{Arrival, Departure, Domain, Told, Way};
 use process::VPid;
 use security::Privileges;
 use smallvec::SmallVec;
@@ -60,15 +62,20 @@ pub fn identity(call: &Call<'_>, sender: Sender) -> [u8; IDENTITY] {
     bytes
 }
 
-/// Reads what a program sends along.
+/// Reads what a program sends along, and, of a socket of datagrams of the network, what it says of the datagram.
 ///
 /// # Errors
-/// EINVAL for what is malformed or unknown; EBADF; EPERM for another's identity, ESRCH; ENOBUFS, EFAULT, ENOMEM.
-pub fn read(call: &Call<'_>, address: u64, length: u64) -> Result<Ancillary, Errno> {
-    let mut ancillary = Ancillary::default();
+/// EINVAL for what is malformed or unknown; EBADF; EPERM for another's identity, ESRCH; ENODEV for an interface that there is
+/// not; ENOBUFS, EFAULT, ENOMEM.
+pub fn read(
+    call: &Call<'_>,
+    (address, length): (u64, u64),
+    datagrams: bool,
+) -> Result<(Ancillary, Departure), Errno> {
+    let (mut ancillary, mut departure) = (Ancillary::default(), Departure::default());
     let length = usize::try_from(length).map_err(|_| Errno::ENOBUFS)?;
     if address == 0 || length < HEADER {
-        return Ok(ancillary);
+        return Ok((ancillary, departure));
     }
     if length > CONTROL_MAX {
         return Err(Errno::ENOBUFS);
@@ -88,10 +95,61 @@ pub fn read(call: &Call<'_>, address: u64, length: u64) -> Result<Ancillary, Err
                 SCM_CREDENTIALS => ancillary.sender = Some(claimed(call, data)?),
                 _ => return Err(Errno::EINVAL),
             }
+        } else if datagrams {
+            depart([word(rest, 8), word(rest, 12)], data, &mut departure)?;
         }
         rest = rest.get(aligned(size)..).unwrap_or_default();
     }
-    Ok(ancillary)
+    Ok((ancillary, departure))
+}
+
+/// Takes in one thing that is said of a datagram (`man 7 ip`, `man 7 ipv6`); a number is of one byte, or of four.
+fn depart(kind: [u32; 2], data: &[u8], into: &mut Departure) -> Result<(), Errno> {
+    let number = || match *data {
+        [byte] => Ok(i32::from(byte)),
+        [_, _, _, _] => Ok(word(data, 0).cast_signed()),
+        _ => Err(Errno::EINVAL),
+    };
+    // -1 is what the socket says.
+    let within = |least: i32| match number()? {
+        -1 if least == 0 => Ok(None),
+        number if number < least => Err(Errno::EINVAL),
+        number => u8::try_from(number).map(Some).map_err(|_| Errno::EINVAL),
+    };
+    let interface = |at| match word(data, at) {
+        0 | Controls::INTERFACE => Ok(()),
+        _ => Err(Errno::ENODEV),
+    };
+    match kind {
+        [IPPROTO_IP, IP_TTL] => into.time_to_live = within(1)?,
+        [IPPROTO_IP, IP_TOS] => into.service = within(0)?,
+        [IPPROTO_IPV6, IPV6_HOPLIMIT] => into.time_to_live = within(0)?,
+        [IPPROTO_IPV6, IPV6_TCLASS] => into.service = within(0)?,
+        [IPPROTO_IP, IP_PKTINFO] => {
+            // An interface, the address to send from, and one that is of no effect.
+            let [_, _, _, _, source @ .., _, _, _, _] =
+                *data.as_array::<12>().ok_or(Errno::EINVAL)?;
+            interface(0)?;
+            into.from = some_address(source.into());
+        }
+        [IPPROTO_IPV6, IPV6_PKTINFO] => {
+            let source: &[u8; 16] = data.first_chunk().ok_or(Errno::EINVAL)?;
+            if data.len() < 20 {
+                return Err(Errno::EINVAL);
+            }
+            interface(16)?;
+            into.from = some_address(IpAddr::from(*source).to_canonical());
+        }
+        [IPPROTO_IP | IPPROTO_IPV6 | IPPROTO_UDP, _] => return Err(Errno::EINVAL),
+        // Other levels are for others.
+        _ => {}
+    }
+    Ok(())
+}
+
+/// An address but the one that means none.
+fn some_address(address: IpAddr) -> Option<IpAddr> {
+    Some(address).filter(|address| !address.is_unspecified())
 }
 
 fn add_files(call: &Call<'_>, data: &[u8], into: &mut Vec<Arc<OpenFile>>) -> Result<(), Errno> {
@@ -163,6 +221,15 @@ impl Control {
         control
     }
 
+    /// A point of time in the form of SO_TIMESTAMP or SO_TIMESTAMPNS.
+    fn time(option: u32, at: Nanos) -> Self {
+        let kind = [SOL_SOCKET, option];
+        if option == SO_TIMESTAMP {
+            return Self::new(kind, [&Timeval::from_nanos(at).encode(), &[], &[]]);
+        }
+        Self::new(kind, [&Timespec::from_nanos(at).encode(), &[], &[]])
+    }
+
     fn number(kind: [u32; 2], number: u8) -> Self {
         Self::new(kind, [&u32::from(number).to_le_bytes(), &[], &[]])
     }
@@ -174,9 +241,9 @@ pub struct Controls(SmallVec<[Control; 2]>);
 
 impl Controls {
     /// The most for one datagram.
-    const MOST: usize = 4;
+    const MOST: usize = 5;
     /// The number of the interface that all come over.
-    const INTERFACE: [u8; 4] = [1, 0, 0, 0];
+    const INTERFACE: u32 = 1;
 
     /// How one has come, as far as the socket wants to know (`man 7 ip`, `man 7 ipv6`).
     pub fn of_arrival(arrival: &Arrival) -> Self {
@@ -191,6 +258,9 @@ impl Controls {
                 told.push(control);
             }
         };
+        let interface = Self::INTERFACE.to_le_bytes();
+        tell(Told::TIME, Control::time(SO_TIMESTAMP, arrival.at));
+        tell(Told::TIME_NANOS, Control::time(SO_TIMESTAMPNS, arrival.at));
         let mapped = match to {
             IpAddr::V4(four) => four.to_ipv6_mapped(),
             IpAddr::V6(six) => six,
@@ -199,7 +269,7 @@ impl Controls {
             let four = four.octets();
             tell(
                 Told::DESTINATION,
-                Control::new([IPPROTO_IP, IP_PKTINFO], [&Self::INTERFACE, &four, &four]),
+                Control::new([IPPROTO_IP, IP_PKTINFO], [&interface, &four, &four]),
             );
             tell(
                 Told::TIME_TO_LIVE,
@@ -222,9 +292,15 @@ impl Controls {
         let kind = [IPPROTO_IPV6, IPV6_PKTINFO];
         tell(
             Told::DESTINATION_6,
-            Control::new(kind, [&mapped.octets(), &Self::INTERFACE, &[]]),
+            Control::new(kind, [&mapped.octets(), &interface, &[]]),
         );
         Self(told)
+    }
+
+    /// When a message of a socket without a network was sent, in the form of an option; now, if nobody wanted to know then.
+    pub fn of_time(option: u32, at: Option<Nanos>) -> Self {
+        let at = at.unwrap_or_else(|| Clock::Wall.now());
+        Self(SmallVec::from_iter([Control::time(option, at)]))
     }
 
     /// That one has found nobody at an address: `struct sock_extended_err`, and who says so.

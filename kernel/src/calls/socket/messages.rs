@@ -5,7 +5,9 @@ use super::super::file::{SLICE, cut, raise, total, transferred};
 use super::ancillary::Controls;
 use super::names::{self, Address, Shown};
 use super::{Arguments, Socket, ancillary, halted, opened, require_socket, timeouts};
+use crate::clocks::Clock;
 use crate::outcome::{Called, Outcome};
+use crate::proc_source::View;
 use crate::room;
 use crate::user::{STEP, Segment, UserBuffer};
 use abi::Errno;
@@ -15,7 +17,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use ipc::{Ancillary, Bound, ChannelEnd, ChannelKind, DatagramSocket, Received, Sender, Timeouts};
-use net::{Arrival, Given, NetlinkSocket, TcpSocket, UdpSocket};
+use net::{Arrival, Departure, Given, NetlinkSocket, TcpSocket, UdpSocket};
 use vfs::{IoContext, OpenFile};
 use wait::{Attempt, Sink, Source, Stop};
 
@@ -24,8 +26,9 @@ enum Carrier<'a> {
     End(&'a ChannelEnd),
     Datagram(&'a DatagramSocket, Option<Arc<DatagramSocket>>),
     Tcp(&'a TcpSocket),
-    Udp(&'a UdpSocket, Option<SocketAddr>),
-    Netlink(&'a NetlinkSocket),
+    Udp(&'a UdpSocket, Option<SocketAddr>, Departure),
+    /// With who is looked at by what is sent.
+    Netlink(&'a NetlinkSocket, Option<View>),
 }
 
 /// What goes with a message.
@@ -48,8 +51,8 @@ impl<'a> Carrier<'a> {
             Socket::End(end) => Ok(Self::End(end)),
             Socket::Datagram(socket) => Ok(Self::Datagram(socket, None)),
             Socket::Tcp(socket) => Ok(Self::Tcp(socket)),
-            Socket::Udp(socket) => Ok(Self::Udp(socket, None)),
-            Socket::Netlink(socket) => Ok(Self::Netlink(socket)),
+            Socket::Udp(socket) => Ok(Self::Udp(socket, None, Departure::default())),
+            Socket::Netlink(socket) => Ok(Self::Netlink(socket, None)),
             Socket::Stream(socket) if socket.kind() == ChannelKind::Stream => Err(Errno::EINVAL),
             Socket::Stream(_) => Err(Errno::ENOTCONN),
         }
@@ -96,20 +99,23 @@ impl<'a> Carrier<'a> {
             Socket::Tcp(socket) => Ok(Self::Tcp(socket)),
             Socket::Udp(socket) if named => {
                 match names::read_internet(call, socket.domain(), address, length)? {
-                    Given::None => Ok(Self::Udp(socket, None)),
-                    Given::Endpoint(to) => Ok(Self::Udp(socket, Some(to))),
+                    Given::None => Ok(Self::Udp(socket, None, Departure::default())),
+                    Given::Endpoint(to) => Ok(Self::Udp(socket, Some(to), Departure::default())),
                 }
             }
-            Socket::Udp(socket) => Ok(Self::Udp(socket, None)),
+            Socket::Udp(socket) => Ok(Self::Udp(socket, None, Departure::default())),
             // The kernel is the only peer.
-            Socket::Netlink(socket) => Ok(Self::Netlink(socket)),
+            Socket::Netlink(socket) => {
+                let root = call.process().place()?.lock().root.clone();
+                Ok(Self::Netlink(socket, Some(View::new(call.cid(), root))))
+            }
         }
     }
 
     fn kind(&self) -> ChannelKind {
         match self {
             Self::End(end) => end.kind(),
-            Self::Datagram(..) | Self::Udp(..) | Self::Netlink(_) => ChannelKind::Datagram,
+            Self::Datagram(..) | Self::Udp(..) | Self::Netlink(..) => ChannelKind::Datagram,
             Self::Tcp(_) => ChannelKind::Stream,
         }
     }
@@ -118,7 +124,7 @@ impl<'a> Carrier<'a> {
     fn longest(&self) -> usize {
         match self {
             Self::Udp(..) => UdpSocket::DATAGRAM_MAX,
-            Self::Netlink(_) => NetlinkSocket::REQUEST_MAX,
+            Self::Netlink(..) => NetlinkSocket::REQUEST_MAX,
             _ => ChannelEnd::RECORD_MAX,
         }
     }
@@ -133,9 +139,18 @@ impl<'a> Carrier<'a> {
         match self {
             Self::Tcp(socket) => socket.send(cx, source, urgent),
             Self::End(end) => end.send_with(cx, source, with),
-            Self::Datagram(socket, to) => socket.send(cx, to.as_ref(), source, with),
-            Self::Udp(socket, to) => socket.send(*to, source),
-            Self::Netlink(socket) => socket.send(source),
+            Self::Datagram(socket, to) => {
+                let receiver = to.clone().or_else(|| socket.peer());
+                if receiver.is_some_and(|to| to.timeouts().kept().stamp().is_some()) {
+                    with.at = Some(Clock::Wall.now());
+                }
+                socket.send(cx, to.as_ref(), source, with)
+            }
+            Self::Udp(socket, to, departure) => socket.send(*to, *departure, source),
+            Self::Netlink(socket, view) => match view {
+                Some(view) => socket.send(source, view),
+                None => Err(Errno::EOPNOTSUPP.into()),
+            },
         }
     }
 
@@ -150,12 +165,12 @@ impl<'a> Carrier<'a> {
             Self::Tcp(socket) => socket.receive(cx, sink, peek),
             Self::End(end) => end.receive_with(cx, sink, peek, &mut with.ancillary),
             Self::Datagram(socket, _) => socket.receive(cx, sink, peek, &mut with.ancillary),
-            Self::Udp(socket, _) => {
+            Self::Udp(socket, ..) => {
                 let (received, arrival) = socket.receive(cx, sink, peek)?;
                 with.arrival = arrival;
                 Ok(received)
             }
-            Self::Netlink(socket) => socket.receive(cx, sink, peek),
+            Self::Netlink(socket, _) => socket.receive(cx, sink, peek),
         }
     }
 
@@ -164,7 +179,7 @@ impl<'a> Carrier<'a> {
         let (wanted, other) = match self {
             Self::End(end) => (end.wants_sender(), end.peer()),
             Self::Datagram(socket, _) => (socket.wants_sender(), Sender::default()),
-            Self::Tcp(_) | Self::Udp(..) | Self::Netlink(_) => return None,
+            Self::Tcp(_) | Self::Udp(..) | Self::Netlink(..) => return None,
         };
         wanted.then(|| with.ancillary.sender.unwrap_or(other))
     }
@@ -178,8 +193,8 @@ impl<'a> Carrier<'a> {
                 name.map(|name| Shown::unix(Some(name)))
             }
             Self::Tcp(_) => None,
-            Self::Netlink(_) => Some(Shown::plain(&NetlinkSocket::address(0))),
-            Self::Udp(socket, _) => {
+            Self::Netlink(..) => Some(Shown::plain(&NetlinkSocket::address(0))),
+            Self::Udp(socket, ..) => {
                 let from = with.arrival.map(|arrival| arrival.from);
                 let from = with.lost.or(from);
                 from.map(|from| socket.domain().write(from).into())
@@ -279,13 +294,17 @@ fn send_message(call: &mut Call<'_>, file: &OpenFile, address: u64, flags: u64) 
     let socket = require_socket(file)?;
     let (header, flags) = message(call, address, flags)?;
     let segments = segments(call, &header)?;
-    let with = if transferred(call) > 0 {
+    let (with, departure) = if transferred(call) > 0 {
         // It has gone with the first bytes.
-        Ancillary::default()
+        Default::default()
     } else {
-        ancillary::read(call, header.control, header.controllen)?
+        let place = (header.control, header.controllen);
+        ancillary::read(call, place, matches!(socket, Socket::Udp(_)))?
     };
-    let carrier = Carrier::sending(call, socket, header.name, u64::from(header.namelen))?;
+    let mut carrier = Carrier::sending(call, socket, header.name, u64::from(header.namelen))?;
+    if let Carrier::Udp(_, _, of_carrier) = &mut carrier {
+        *of_carrier = departure;
+    }
     send(call, file, &carrier, &segments, flags, with)
 }
 
@@ -444,7 +463,12 @@ fn receive_message(call: &mut Call<'_>, file: &OpenFile, address: u64, flags: u6
         let network = match (with.lost, with.arrival) {
             (Some(to), _) => Controls::of_lost(to),
             (None, Some(arrival)) => Controls::of_arrival(&arrival),
-            (None, None) => Controls::default(),
+            (None, None) => match timeouts(file).and_then(|kept| kept.kept().stamp()) {
+                Some(option) if called.is_ok() && carrier.kind().keeps_records() => {
+                    Controls::of_time(option, with.ancillary.at)
+                }
+                _ => Controls::default(),
+            },
         };
         let (length, cut) = ancillary::store(
             call,
@@ -668,7 +692,7 @@ fn receive_lost(
     flags: MessageFlags,
     with: &mut With,
 ) -> Result<Received, Outcome> {
-    let Carrier::Udp(socket, _) = end else {
+    let Carrier::Udp(socket, ..) = end else {
         return Err(Errno::EAGAIN.into());
     };
     let most = UdpSocket::DATAGRAM_MAX;

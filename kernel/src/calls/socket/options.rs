@@ -7,14 +7,15 @@ use crate::user::Segment;
 use abi::linux::{
     AF_NETLINK, AF_UNIX, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN,
     SO_BINDTODEVICE, SO_DOMAIN, SO_ERROR, SO_LINGER, SO_PASSCRED, SO_PEERCRED, SO_PROTOCOL,
-    SO_RCVBUF, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF, SO_SNDTIMEO, SO_SNDTIMEO_NEW, SO_TYPE,
-    SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, TCP_CA_NAME_MAX, TCP_CONGESTION, TCP_INFO,
-    TcpInfo, Timeval,
+    SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF, SO_SNDBUFFORCE,
+    SO_SNDTIMEO, SO_SNDTIMEO_NEW, SO_TYPE, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET,
+    TCP_CA_NAME_MAX, TCP_CONGESTION, TCP_INFO, TcpInfo, Timeval,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, Nanos};
-use ipc::{ChannelEnd, ChannelKind, Sender, StreamSocket};
+use ipc::{ChannelEnd, ChannelKind, Sender, StreamSocket, asked_buffer};
 use net::{Datagrams, Domain, NetlinkSocket, Value};
+use security::Privileges;
 use smallvec::SmallVec;
 use vfs::OpenFile;
 
@@ -182,7 +183,7 @@ fn protocol_of(socket: &Socket<'_>) -> u32 {
             (Datagrams::Echo, Domain::V4) => IPPROTO_ICMP,
             (Datagrams::Echo, Domain::V6) => IPPROTO_ICMPV6,
         },
-        Socket::Netlink(_) => 0,
+        Socket::Netlink(socket) => socket.protocol().number(),
         Socket::End(_) | Socket::Stream(_) | Socket::Datagram(_) => 0,
     }
 }
@@ -237,11 +238,11 @@ fn type_of(kind: ChannelKind) -> u32 {
 }
 
 /// `man 2 setsockopt`: of AF_UNIX SO_RCVTIMEO, SO_SNDTIMEO, SO_PASSCRED, and SO_SNDBUF and SO_RCVBUF of what can send; others
-/// are kept and shown ([`ipc::KeptOptions`]).
+/// are kept and shown ([`ipc::KeptOptions`]). Buffers are forced with the privilege over the network.
 ///
 /// # Errors
-/// EBADF, ENOTSOCK, EFAULT, EINVAL for a short value, EDOM for a span that cannot be, ENOPROTOOPT, EOPNOTSUPP for another
-/// level.
+/// EBADF, ENOTSOCK, EFAULT, EINVAL for a short value, EDOM for a span that cannot be, EPERM without a privilege, ENOPROTOOPT,
+/// EOPNOTSUPP for another level.
 pub fn setsockopt(
     call: &Call<'_>,
     &[descriptor, level, option, address, length, _]: &Arguments,
@@ -262,6 +263,7 @@ pub fn setsockopt(
                 spans.set_send(span()?);
                 return Ok(0);
             }
+            SO_SNDBUFFORCE | SO_RCVBUFFORCE => call.credential().require(Privileges::NETWORK)?,
             _ => {}
         }
     }
@@ -280,18 +282,18 @@ pub fn setsockopt(
         Socket::Tcp(socket) => socket.set_option(level, option, value()?)?,
         Socket::Udp(socket) => socket.set_option(level, option, value()?)?,
         Socket::Netlink(socket) => match (level, option, value()?) {
-            (SOL_SOCKET, SO_SNDBUF, Value::Number(bytes)) => {
-                socket.set_buffers(usize::try_from(bytes).ok(), None);
+            (SOL_SOCKET, SO_SNDBUF | SO_SNDBUFFORCE, Value::Number(bytes)) => {
+                socket.set_buffers(Some(asked_buffer(option, bytes)), None);
             }
-            (SOL_SOCKET, SO_RCVBUF, Value::Number(bytes)) => {
-                socket.set_buffers(None, usize::try_from(bytes).ok());
+            (SOL_SOCKET, SO_RCVBUF | SO_RCVBUFFORCE, Value::Number(bytes)) => {
+                socket.set_buffers(None, Some(asked_buffer(option, bytes)));
             }
             (SOL_SOCKET, option, value) => keep(&file, option, value)?,
             _ => return Err(Errno::ENOPROTOOPT.into()),
         },
         _ if level != SOL_SOCKET => return Err(Errno::EOPNOTSUPP.into()),
         _ => match value()? {
-            Value::Number(number) => match set_unix(&socket, option, number.cast_unsigned()) {
+            Value::Number(number) => match set_unix(&socket, option, number) {
                 Err(Errno::ENOPROTOOPT) => keep(&file, option, Value::Number(number))?,
                 other => other?,
             },
@@ -313,13 +315,13 @@ fn keep(file: &OpenFile, option: u32, value: Value) -> Result<(), Errno> {
     }
 }
 
-fn set_unix(socket: &Socket<'_>, option: u32, number: u32) -> Result<(), Errno> {
-    let (size, on) = (number as usize, number != 0);
+fn set_unix(socket: &Socket<'_>, option: u32, number: i32) -> Result<(), Errno> {
+    let (size, on) = (asked_buffer(option, number), number != 0);
     match (option, socket) {
-        (SO_SNDBUF, Socket::End(end)) => end.set_send_buffer(size),
-        (SO_SNDBUF, Socket::Datagram(socket)) => socket.set_send_buffer(size),
-        (SO_RCVBUF, Socket::End(end)) => end.set_receive_buffer(size),
-        (SO_RCVBUF, Socket::Datagram(socket)) => socket.set_receive_buffer(size),
+        (SO_SNDBUF | SO_SNDBUFFORCE, Socket::End(end)) => end.set_send_buffer(size),
+        (SO_SNDBUF | SO_SNDBUFFORCE, Socket::Datagram(socket)) => socket.set_send_buffer(size),
+        (SO_RCVBUF | SO_RCVBUFFORCE, Socket::End(end)) => end.set_receive_buffer(size),
+        (SO_RCVBUF | SO_RCVBUFFORCE, Socket::Datagram(socket)) => socket.set_receive_buffer(size),
         (SO_PASSCRED, Socket::End(end)) => end.set_wants_sender(on),
         (SO_PASSCRED, Socket::Stream(socket)) => socket.set_wants_sender(on),
         (SO_PASSCRED, Socket::Datagram(socket)) => socket.set_wants_sender(on),

@@ -3,8 +3,7 @@
 use super::{Socket, socket_of, stream_of};
 use abi::linux::{SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM};
 use fallible::NoMemory;
-use ipc::{ChannelKind, Name};
-use procfs::UnixLine;
+use ipc::{ChannelKind, Name, UnixLine};
 use vfs::OpenFile;
 
 /// The line of a socket; `None` for another file.
