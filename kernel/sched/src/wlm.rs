@@ -40,7 +40,7 @@ use alloc::vec::Vec;
 const STEPS: usize = 64;
 
 /// Who lacks less than this part of what its threads can use is served as if it were full.
-const TIGHT: u64 = 8;
+const TIGHT: u64 = 2;
 
 #[derive(Clone, Copy, Debug)]
 struct Partition {
