@@ -79,12 +79,17 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
     Ok(if report.conclude() { 0 } else { 1 })
 }
 
-/// Unit and property tests of everything that builds on the host.
+/// Names the random cases of property tests.
+const SEED: &str = "PROPTEST_RNG_SEED";
+
+/// Unit and property tests of everything that builds on the host. Property tests draw the same cases each time, so that a change
+/// is judged by what it changes; another value of [`SEED`] draws others.
 fn host(workspace: &Workspace, report: &Report) -> Result<()> {
     println!("host tests");
     let mut cargo = workspace.cargo();
     cargo
         .args(["test", "--no-fail-fast"])
+        .env(SEED, std::env::var_os(SEED).unwrap_or_else(|| "1".into()))
         .stdout(Stdio::piped());
     let mut child = cargo.spawn().context("cannot run cargo test")?;
     let output = child.stdout.take().context("cargo test has no output")?;
