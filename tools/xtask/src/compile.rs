@@ -10,6 +10,10 @@ use std::process::Command;
 const PROGRAMS: &str = "powerpc64le-unknown-linux-gnu";
 /// The C compiler for it.
 const CC: &str = "powerpc64le-linux-gnu-gcc";
+/// Its reader of symbols.
+const NM: &str = "powerpc64le-linux-gnu-nm";
+/// The C compiler for this machine, which Rust links with.
+const HOST_CC: &str = "cc";
 /// The kernel's target specification, a file in `qemu/`, and its name in cargo's target folder.
 const KERNEL: &str = "powerpc64le-corral";
 
@@ -226,8 +230,50 @@ pub fn partition_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)
     Ok(programs)
 }
 
-/// Compiles `sources` (and what lies beside them) into `program` when they are newer than it.
+/// The emulator's plugin for `profile`, for this machine.
+pub fn plugin(workspace: &Workspace) -> Result<PathBuf> {
+    let source = workspace.root.join("tools/profile/plugin.c");
+    let flags = [
+        "-O2",
+        "-shared",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-Wall",
+        "-Wextra",
+    ];
+    let plugin = workspace.folder("bin")?.join("profile.so");
+    compile(HOST_CC, &[source], &flags, &plugin)?;
+    Ok(plugin)
+}
+
+/// The program that marks begin or end for it.
+pub fn mark(workspace: &Workspace) -> Result<PathBuf> {
+    let source = workspace.root.join("tools/profile/mark.c");
+    let program = workspace.folder("bin")?.join("mark");
+    gcc(
+        &[source],
+        &["-O2", "-static", "-Wall", "-Wextra", "-s"],
+        &program,
+    )?;
+    Ok(program)
+}
+
+/// The kernel's functions and labels, one a line: address, kind, name.
+pub fn symbols(kernel: &Path) -> Result<String> {
+    capture(
+        Command::new(NM)
+            .args(["--demangle", "--defined-only", "--numeric-sort"])
+            .arg(kernel),
+    )
+}
+
+/// Compiles `sources` for the target.
 fn gcc(sources: &[PathBuf], flags: &[&str], program: &Path) -> Result<()> {
+    compile(CC, sources, flags, program)
+}
+
+/// Compiles `sources` (and what lies beside them) into `program` when they are newer than it.
+fn compile(compiler: &str, sources: &[PathBuf], flags: &[&str], program: &Path) -> Result<()> {
     let folder = sources
         .first()
         .and_then(|source| source.parent())
@@ -248,7 +294,7 @@ fn gcc(sources: &[PathBuf], flags: &[&str], program: &Path) -> Result<()> {
             program.file_name().unwrap_or_default().to_string_lossy()
         );
         capture(
-            Command::new(CC)
+            Command::new(compiler)
                 .args(flags)
                 .arg("-o")
                 .arg(program)
