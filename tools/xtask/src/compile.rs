@@ -12,6 +12,8 @@ const PROGRAMS: &str = "powerpc64le-unknown-linux-gnu";
 const CC: &str = "powerpc64le-linux-gnu-gcc";
 /// Its reader of symbols.
 const NM: &str = "powerpc64le-linux-gnu-nm";
+/// Its reader of line numbers.
+const ADDR2LINE: &str = "powerpc64le-linux-gnu-addr2line";
 /// The C compiler for this machine, which Rust links with.
 const HOST_CC: &str = "cc";
 /// The kernel's target specification, a file in `qemu/`, and its name in cargo's target folder.
@@ -265,6 +267,27 @@ pub fn symbols(kernel: &Path) -> Result<String> {
             .args(["--demangle", "--defined-only", "--numeric-sort"])
             .arg(kernel),
     )
+}
+
+/// Where in the source the instructions at some addresses come from, with the functions that are inlined there.
+pub fn places(kernel: &Path, addresses: impl Iterator<Item = u64>) -> Result<Vec<String>> {
+    let mut command = Command::new(ADDR2LINE);
+    command.args([
+        "--inlines",
+        "--pretty-print",
+        "--functions",
+        "--demangle",
+        "--basenames",
+    ]);
+    command.arg("--exe").arg(kernel);
+    command.args(addresses.map(|address| format!("{address:x}")));
+    let told = capture(&mut command)?;
+    // What others are inlined in stands on lines of their own.
+    Ok(told
+        .replace("\n (inlined by) ", " < ")
+        .lines()
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Compiles `sources` for the target.

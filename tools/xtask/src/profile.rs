@@ -45,6 +45,9 @@ pub struct Options {
     /// What the functions are sorted by
     #[arg(long, value_enum, default_value_t = Order::Instructions)]
     by: Order,
+    /// Tell each block of the functions that have this in their names, with the line that it begins in
+    #[arg(long, value_name = "NAME")]
+    of: Option<String>,
     /// Tell between which functions the next block was looked for, too
     #[arg(long)]
     ways: bool,
@@ -105,6 +108,8 @@ struct Section {
     events: Vec<(String, u64)>,
     /// Pages of the kernel that had code to execute.
     pages: BTreeSet<u64>,
+    /// The kernel's blocks: how many instructions they have, and how often they were executed.
+    blocks: BTreeMap<u64, (u64, u64)>,
 }
 
 /// The kernel's functions by address.
@@ -178,6 +183,14 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             None => ("between the marks", 1),
         };
         print(section, name, operations.max(1), options);
+        if let Some(part) = &options.of {
+            print_blocks(
+                section,
+                operations.max(1),
+                |at| symbols.name(at).contains(part),
+                &kernel,
+            )?;
+        }
     }
     Ok(())
 }
@@ -238,6 +251,7 @@ impl Section {
                 let instructions: u64 = instructions.parse().ok()?;
                 if at >= KERNEL {
                     self.pages.insert(at / PAGE);
+                    self.blocks.insert(at, (instructions, executions));
                 }
                 self.row(symbols.name(at)).add(&Row {
                     instructions: instructions * executions,
@@ -271,15 +285,35 @@ impl Section {
     }
 }
 
+/// What one of `operations` has of a count.
+fn part(count: u64, operations: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are told")]
+    let value = count as f64 / operations as f64;
+    format!(
+        "{value:.places$}",
+        places = if operations == 1 { 0 } else { 1 }
+    )
+}
+
+/// Tells the blocks of some functions in the order of their addresses, with what they stand for in the source.
+fn print_blocks(
+    section: &Section,
+    operations: u64,
+    wanted: impl Fn(u64) -> bool,
+    kernel: &Path,
+) -> Result<()> {
+    let blocks = section.blocks.iter();
+    let blocks: Vec<_> = blocks.filter(|&(&at, _)| wanted(at)).collect();
+    let places = compile::places(kernel, blocks.iter().map(|&(&at, _)| at))?;
+    for ((at, (instructions, executions)), place) in blocks.into_iter().zip(places) {
+        let executed = part(*executions, operations);
+        println!("{at:>18x} {instructions:>4} x {executed:>8}  {place}");
+    }
+    Ok(())
+}
+
 fn print(section: &Section, name: &str, operations: u64, options: &Options) {
-    let each = |count: u64| {
-        #[expect(clippy::cast_precision_loss, reason = "three digits are told")]
-        let value = count as f64 / operations as f64;
-        format!(
-            "{value:.places$}",
-            places = if operations == 1 { 0 } else { 1 }
-        )
-    };
+    let each = |count: u64| part(count, operations);
     let line = |row: &Row, name: &str| {
         println!(
             "{:>12} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8}  {name}",
