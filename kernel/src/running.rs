@@ -6,6 +6,8 @@
 
 mod confined;
 mod dumping;
+mod ending;
+mod faulting;
 mod handler;
 mod traced;
 
@@ -13,37 +15,25 @@ use crate::calls::{self, Call};
 use crate::cpu_timers;
 use crate::current;
 use crate::dispatch::{Slice, earlier};
-use crate::family;
 use crate::latency::{self, Work};
 use crate::others;
 use crate::outcome::{Completion, Continuation, Outcome, Wait};
-use crate::posix_timers;
-use crate::ptrace::{self, Mode};
-use crate::remainder;
-use crate::shortage::{self, Relief};
-use crate::signal_frame;
+use crate::ptrace;
 use crate::signals;
 use crate::space::Space;
 use crate::system::system;
 use crate::thread::{Body, PendingCall, Resumption, Thread};
-use abi::linux::{self, SigInfo, SignalNumber};
-use abi::mmu::Access;
-use abi::{Errno, Pages, Ticks};
+use abi::linux::SigInfo;
+use abi::{Errno, Ticks};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use arch::Trap;
 use core::sync::atomic::Ordering;
-use memory::{FaultError, frames};
+use memory::frames;
 use process::signal::Delivery;
 use process::{ExitStatus, VPid};
 use sched::{CpuClock, Reason};
 use traced::Traced;
-
-/// Pages given back between two looks at whether somebody else is due.
-const STEP: usize = 512;
-
-/// The most that is allocated at once for a fault: the root of the translation tables.
-const LARGEST: Pages = Pages(16);
 
 /// Whether the thread is still on this CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,11 +137,14 @@ impl<'a> Running<'a> {
         if self.thread.wants_attention() || self.is_dumping() {
             return Turn::On;
         }
-        if self.clear_former() {
-            self.cut = true;
+        let Some(body) = &self.body else {
+            return Turn::Off;
+        };
+        if body.former.is_some() {
+            self.cut = self.clear_former();
             return Turn::On;
         }
-        match self.body.as_ref().and_then(|body| body.call) {
+        match body.call {
             Some(_) if self.enters_call() => self.halt_at_call(),
             Some(call) => self.call(call),
             None => self.program(),
@@ -312,88 +305,6 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn page_fault(&mut self, address: u64, access: Access) -> Turn {
-        let Some(space) = &self.space else {
-            return self.exit();
-        };
-        let outcome = space.fault(address, access);
-        let (signal, code) = match outcome {
-            Ok(()) => {
-                self.thread
-                    .process
-                    .minor_faults
-                    .fetch_add(1, Ordering::Relaxed);
-                return Turn::On;
-            }
-            Err(FaultError::NoMapping) => (SignalNumber::SIGSEGV, linux::SEGV_MAPERR),
-            Err(FaultError::Denied) => (SignalNumber::SIGSEGV, linux::SEGV_ACCERR),
-            Err(FaultError::BeyondEnd) => (SignalNumber::SIGBUS, linux::BUS_ADRERR),
-            Err(FaultError::Pending) => return Turn::On,
-            Err(FaultError::OutOfMemory) => {
-                self.out_of_memory();
-                return Turn::On;
-            }
-        };
-        signals::fault(&self.thread, SigInfo::fault(signal, code, address));
-        Turn::On
-    }
-
-    /// There is no page for a program that has touched one. At the maximum of its partition the one who asks goes; where
-    /// the machine has none, it is one of the partition that is furthest above its part.
-    fn out_of_memory(&self) {
-        let process = &self.thread.process;
-        let cid = process.cid();
-        // What was wanted may be a table of several pages.
-        let used = frames::usage(cid).total() + LARGEST;
-        let maximum = frames::maximum(cid).filter(|&most| used >= most);
-        if let Some(Pages(most)) = maximum {
-            let why = format_args!("the partition holds its maximum of {most} pages");
-            return shortage::kill(process, why);
-        }
-        match shortage::relieve(process) {
-            Relief::Coming => {}
-            Relief::Kill(victim) if victim.cid() == cid => {
-                shortage::kill(&victim, format_args!("no memory"));
-            }
-            Relief::Kill(victim) => {
-                let why = "no memory, and the partition is furthest above its part";
-                shortage::kill(&victim, format_args!("{why}"));
-            }
-        }
-    }
-
-    /// Any other trap that a program can cause is a signal to it.
-    fn fault(&mut self, trap: Trap) -> Turn {
-        let Some(body) = &mut self.body else {
-            return Turn::Off;
-        };
-        let at = body.context.nip;
-        let info = match trap {
-            Trap::Privileged => SigInfo::fault(SignalNumber::SIGILL, linux::ILL_PRVOPC, at),
-            Trap::Breakpoint => SigInfo::fault(SignalNumber::SIGTRAP, linux::TRAP_BRKPT, at),
-            Trap::SingleStep => {
-                body.context.set_single_step(false);
-                if ptrace::mode(&self.thread) != Mode::Step {
-                    // Its tracer has ended meanwhile.
-                    return Turn::On;
-                }
-                SigInfo::fault(SignalNumber::SIGTRAP, linux::TRAP_TRACE, at)
-            }
-            Trap::Alignment { address } => {
-                SigInfo::fault(SignalNumber::SIGBUS, linux::BUS_ADRALN, address)
-            }
-            Trap::FloatingPoint => SigInfo::fault(
-                SignalNumber::SIGFPE,
-                signal_frame::floating_point_code(&mut body.context),
-                at,
-            ),
-            Trap::MachineCheck => SigInfo::fault(SignalNumber::SIGBUS, linux::BUS_ADRERR, at),
-            _ => SigInfo::fault(SignalNumber::SIGILL, linux::ILL_ILLOPC, at),
-        };
-        signals::fault(&self.thread, info);
-        Turn::On
-    }
-
     /// Runs a system call, from its start or once more.
     fn call(&mut self, pending: PendingCall) -> Turn {
         let pending = match self.admit(pending) {
@@ -548,144 +459,8 @@ impl<'a> Running<'a> {
         Turn::Off
     }
 
-    /// The thread is over.
-    fn exit(&mut self) -> Turn {
-        if self.thread.is_traced()
-            && let Some(turn) = self.halt_at_end()
-        {
-            return turn;
-        }
-        let at = self.body.as_ref().map_or(0, |body| body.context.nip);
-        latency::working(Work::Exit, at);
-        if let Some(body) = &mut self.body {
-            body.core = None;
-        }
-        if let Some(body) = &mut self.body
-            && let Some(copy) = body.copy.take()
-        {
-            body.former = fallible::assured(|| Space::of_copy(copy)).ok();
-        }
-        if let Some(body) = &mut self.body
-            && let Some(files) = body.files.take()
-        {
-            calls::descriptor::let_go(*files);
-        }
-        let thread = self.thread.clone();
-        if self.by_steps(Self::clear_step) == Turn::Off
-            || self.by_steps(|_| calls::uring::cancel_some(&thread, |_| true)) == Turn::Off
-            || self.let_go() == Turn::Off
-        {
-            return Turn::Off;
-        }
-        if let Some(mut body) = self.body.take() {
-            body.context.leave();
-        }
-        self.space = None;
-        calls::thread::leave_user_traces(&self.thread);
-        let process = self.thread.process.clone();
-        let cid = process.cid();
-        process.thread_exits(&self.thread, self.slice.cpu);
-        // What went in the last moments.
-        remainder::begin(cid, self.thread.take_remains());
-        Turn::Off
-    }
-
-    /// Keeps the address space that `execve` has replaced, when nobody else has it, to be cleared in steps.
-    fn retire(&mut self, former: Option<Arc<Space>>) {
-        let Some(former) = former else { return };
-        if let Some(body) = &mut self.body
-            && Arc::strong_count(&former) == 1
-        {
-            body.former = Some(former);
-        }
-    }
-
-    /// Does a step of what is to be done in steps before the thread returns to its program or ends; false when there is
-    /// nothing.
-    fn clear_step(&mut self) -> bool {
-        if self.thread.leaves_work() {
-            self.thread.clear_remains();
-            return true;
-        }
-        self.clear_former()
-    }
-
-    fn clear_former(&mut self) -> bool {
-        let Some(body) = &mut self.body else {
-            return false;
-        };
-        let Some(former) = &body.former else {
-            return false;
-        };
-        if former.lock().clear_step(STEP) {
-            body.former = None;
-        }
-        true
-    }
-
-    /// The last thread lets go of what its process has in steps, so that nobody waits for the end of a large one.
-    fn let_go(&mut self) -> Turn {
-        let process = self.thread.process.clone();
-        let (last, status) = process.with(|state| (process.threads.count() == 1, state.end));
-        if !last {
-            return Turn::On;
-        }
-        if !process.is_ending() {
-            // From here on the thread comes back here whenever it is picked.
-            process.end(status.unwrap_or(ExitStatus::Exited(0)));
-        }
-        calls::thread::leave_user_traces(&self.thread);
-        posix_timers::delete_all(&process);
-        if self.clear_memory() == Turn::Off
-            || self.close_files() == Turn::Off
-            || self.by_steps(Self::clear_step) == Turn::Off
-            || family::has_many_ties(&process)
-                && self.by_steps(|_| family::part(&process)) == Turn::Off
-        {
-            return Turn::Off;
-        }
-        Turn::On
-    }
-
-    fn clear_memory(&mut self) -> Turn {
-        // The process, this CPU and this function have it; one more owner is another process.
-        const OWNERS: usize = 3;
-        match self.space.clone() {
-            Some(space) if Arc::strong_count(&space) <= OWNERS => {
-                self.by_steps(|_| !space.lock().clear_step(STEP))
-            }
-            _ => Turn::On,
-        }
-    }
-
-    fn close_files(&mut self) -> Turn {
-        // The process and this function.
-        const OWNERS: usize = 2;
-        match self.thread.process.files() {
-            Ok(files) if Arc::strong_count(&files) <= OWNERS => {
-                let mut at = 0;
-                self.by_steps(|_| {
-                    let closed = files.lock().take_range(&mut at, u32::MAX);
-                    closed.is_some()
-                })
-            }
-            _ => Turn::On,
-        }
-    }
-
-    /// Works as long as a step says that there is more to do. When somebody else is due, the thread leaves and is brought back
-    /// to the same place by the attention that it asks for.
-    fn by_steps(&mut self, mut step: impl FnMut(&mut Self) -> bool) -> Turn {
-        while step(self) {
-            if self.slice.is_over_after_look() {
-                self.thread.call_attention();
-                return self.leave(Reason::Preempted);
-            }
-        }
-        Turn::On
-    }
-
     /// Looks at what signals and the fate of the process ask for.
+    #[inline(never)]
     fn attend(&mut self) -> Turn {
         let thread = self.thread.clone();
         let process = &thread.process;

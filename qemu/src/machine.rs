@@ -77,6 +77,8 @@ pub struct Machine {
     pub reboots: bool,
     /// Let time be the number of instructions, 1 ns each, so that runs repeat exactly.
     pub counted: bool,
+    /// A plugin that watches what is executed, with its arguments, as QEMU's `-plugin` spells it.
+    pub plugin: Option<String>,
 }
 
 impl Machine {
@@ -98,6 +100,7 @@ impl Machine {
             gdb: false,
             reboots: false,
             counted: false,
+            plugin: None,
         }
     }
 
@@ -141,6 +144,9 @@ impl Machine {
         }
         if self.counted {
             command.args(["-icount", "shift=0,sleep=off", "-seed", "1"]);
+        }
+        if let Some(plugin) = &self.plugin {
+            command.args(["-plugin", plugin]);
         }
         if self.gdb {
             command.args(["-gdb", "tcp:127.0.0.1:1234", "-S"]);

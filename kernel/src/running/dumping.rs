@@ -19,6 +19,7 @@ impl Running<'_> {
     }
 
     /// A signal ends the process, after a core file when it is to leave one.
+    #[cold]
     pub(super) fn end_by(&mut self, signal: SignalNumber, core: bool) {
         let process = self.thread.process.clone();
         if !core || !core_file::is_wanted(&process) || !self.begin_dump(signal) {
@@ -58,6 +59,7 @@ impl Running<'_> {
     }
 
     /// Writes a step of the core file, or is held until another thread has written it.
+    #[cold]
     pub(super) fn attend_dump(&mut self) -> Traced {
         let thread = self.thread.clone();
         let process = &thread.process;

@@ -55,6 +55,7 @@ impl Running<'_> {
     }
 
     /// Leaves a restartable sequence that was disturbed; false when the program is not to be entered yet.
+    #[cold]
     pub(super) fn renew_sequence(&mut self) -> bool {
         let (Some(body), Some(space)) = (&mut self.body, &self.space) else {
             return false;

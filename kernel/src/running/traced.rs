@@ -26,6 +26,7 @@ pub(super) enum Traced {
 
 impl Running<'_> {
     /// Looks at what tracing asks for.
+    #[cold]
     pub(super) fn attend_tracer(&mut self) -> Traced {
         match ptrace::next(&self.thread) {
             Next::Free => Traced::Free,
@@ -44,6 +45,7 @@ impl Running<'_> {
     }
 
     /// The next signal of a traced thread, whose tracer has it first.
+    #[cold]
     pub(super) fn attend_traced_signal(&mut self) -> Traced {
         if !signals::has_deliverable(&self.thread) {
             return Traced::Free;
@@ -68,11 +70,13 @@ impl Running<'_> {
     }
 
     /// Halts at the start of the call that the thread is about to make.
+    #[cold]
     pub(super) fn halt_at_call(&mut self) -> Turn {
         self.halt_before_call(Halt::Entry)
     }
 
     /// Halts before a call that a filter leaves to the tracer.
+    #[cold]
     pub(super) fn halt_at_filter(&mut self) -> Turn {
         self.halt_before_call(Halt::Event(TraceEvent::Seccomp))
     }
@@ -88,6 +92,7 @@ impl Running<'_> {
     }
 
     /// Halts at the end of the thread, if its tracer wants to be told: what became of the turn when it does.
+    #[cold]
     pub(super) fn halt_at_end(&mut self) -> Option<Turn> {
         let thread = self.thread.clone();
         let killed = signals::is_killed(&thread) || thread.process.with(|state| state.killed);

@@ -10,6 +10,12 @@ use std::process::Command;
 const PROGRAMS: &str = "powerpc64le-unknown-linux-gnu";
 /// The C compiler for it.
 const CC: &str = "powerpc64le-linux-gnu-gcc";
+/// Its reader of symbols.
+const NM: &str = "powerpc64le-linux-gnu-nm";
+/// Its reader of line numbers.
+const ADDR2LINE: &str = "powerpc64le-linux-gnu-addr2line";
+/// The C compiler for this machine, which Rust links with.
+const HOST_CC: &str = "cc";
 /// The kernel's target specification, a file in `qemu/`, and its name in cargo's target folder.
 const KERNEL: &str = "powerpc64le-corral";
 
@@ -226,8 +232,71 @@ pub fn partition_programs(workspace: &Workspace) -> Result<Vec<(String, PathBuf)
     Ok(programs)
 }
 
-/// Compiles `sources` (and what lies beside them) into `program` when they are newer than it.
+/// The emulator's plugin for `profile`, for this machine.
+pub fn plugin(workspace: &Workspace) -> Result<PathBuf> {
+    let source = workspace.root.join("tools/profile/plugin.c");
+    let flags = [
+        "-O2",
+        "-shared",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-Wall",
+        "-Wextra",
+    ];
+    let plugin = workspace.folder("bin")?.join("profile.so");
+    compile(HOST_CC, &[source], &flags, &plugin)?;
+    Ok(plugin)
+}
+
+/// The program that marks begin or end for it.
+pub fn mark(workspace: &Workspace) -> Result<PathBuf> {
+    let source = workspace.root.join("tools/profile/mark.c");
+    let program = workspace.folder("bin")?.join("mark");
+    gcc(
+        &[source],
+        &["-O2", "-static", "-Wall", "-Wextra", "-s"],
+        &program,
+    )?;
+    Ok(program)
+}
+
+/// The kernel's functions and labels, one a line: address, kind, name.
+pub fn symbols(kernel: &Path) -> Result<String> {
+    capture(
+        Command::new(NM)
+            .args(["--demangle", "--defined-only", "--numeric-sort"])
+            .arg(kernel),
+    )
+}
+
+/// Where in the source the instructions at some addresses come from, with the functions that are inlined there.
+pub fn places(kernel: &Path, addresses: impl Iterator<Item = u64>) -> Result<Vec<String>> {
+    let mut command = Command::new(ADDR2LINE);
+    command.args([
+        "--inlines",
+        "--pretty-print",
+        "--functions",
+        "--demangle",
+        "--basenames",
+    ]);
+    command.arg("--exe").arg(kernel);
+    command.args(addresses.map(|address| format!("{address:x}")));
+    let told = capture(&mut command)?;
+    // What others are inlined in stands on lines of their own.
+    Ok(told
+        .replace("\n (inlined by) ", " < ")
+        .lines()
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Compiles `sources` for the target.
 fn gcc(sources: &[PathBuf], flags: &[&str], program: &Path) -> Result<()> {
+    compile(CC, sources, flags, program)
+}
+
+/// Compiles `sources` (and what lies beside them) into `program` when they are newer than it.
+fn compile(compiler: &str, sources: &[PathBuf], flags: &[&str], program: &Path) -> Result<()> {
     let folder = sources
         .first()
         .and_then(|source| source.parent())
@@ -248,7 +317,7 @@ fn gcc(sources: &[PathBuf], flags: &[&str], program: &Path) -> Result<()> {
             program.file_name().unwrap_or_default().to_string_lossy()
         );
         capture(
-            Command::new(CC)
+            Command::new(compiler)
                 .args(flags)
                 .arg("-o")
                 .arg(program)

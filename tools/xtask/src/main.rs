@@ -21,6 +21,7 @@ mod lines;
 mod lint;
 mod minbase;
 mod packages;
+mod profile;
 mod ramdisk;
 mod run;
 mod sim;
@@ -61,6 +62,8 @@ enum Task {
     Stress(stress::Options),
     /// Measure, alone or beside Linux
     Bench(bench::Options),
+    /// Count instructions, looks for the next block and translations by function of the kernel
+    Profile(profile::Options),
     /// Make any system call with any argument in several partitions at once, and look whether anybody notices
     Fuzz(fuzz::Options),
     /// Simulate scenarios of scheduling under policies: tables, errors, curves
@@ -96,6 +99,7 @@ fn perform(task: Task) -> Result<u8> {
         Task::Conform(options) => conform::run(&workspace, &options),
         Task::Stress(options) => stress::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Profile(options) => profile::run(&workspace, &options).map(|()| 0),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Sim(options) => sim::run(&workspace, &options),
         Task::Disk(options) => disk::make(&workspace, &options).map(|()| 0),

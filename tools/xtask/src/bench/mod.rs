@@ -176,7 +176,8 @@ impl Plan<'_> {
     /// The RAM disk of a boot by the clock.
     fn timed(&self, workspace: &Workspace, system: &str, options: &Options) -> Result<PathBuf> {
         let archive = self.folder.join(format!("{system}.cpio"));
-        let mut disk = self.disk(system, options.repeat, options.time, |_| true)?;
+        let settings = settings(options.repeat, options.time);
+        let mut disk = self.disk(system, &settings, |_| true)?;
         let packages = self.packages();
         if !packages.is_empty() {
             tree::put_into(
@@ -197,18 +198,12 @@ impl Plan<'_> {
     /// The RAM disk of a boot in which instructions are counted: once is enough, as it comes out the same each time.
     fn counting(&self, system: &str) -> Result<PathBuf> {
         let archive = self.folder.join(format!("{system}-counting.cpio"));
-        self.disk(system, 1, 10, |suite| suite.is_counted)?
+        self.disk(system, &settings(1, 10), |suite| suite.is_counted)?
             .write(&archive)?;
         Ok(archive)
     }
 
-    fn disk(
-        &self,
-        system: &str,
-        repeat: u32,
-        time: u32,
-        wanted: fn(&Suite) -> bool,
-    ) -> Result<RamDisk> {
+    fn disk(&self, system: &str, settings: &str, wanted: fn(&Suite) -> bool) -> Result<RamDisk> {
         let mut disk = RamDisk::bare(FOLDERS);
         for (name, program) in self.programs {
             disk.add(program, &format!("/b/{name}"))?;
@@ -231,13 +226,31 @@ impl Plan<'_> {
         let lines = |suite: &&Suite| [suite.plan, "\n"];
         let warmed = suites.clone().filter(|suite| suite.is_warmed);
         plan.extend(warmed.flat_map(lines));
-        plan.push_str(&format!(
-            "measure\nPB_BW_MB=8\nPB_REPS={repeat}\nPB_MIN_MS={time}\n"
-        ));
+        plan.push_str(&format!("measure\nPB_BW_MB=8\n{settings}"));
         plan.extend(suites.flat_map(lines));
         disk.text("/b/plan", &plan)?;
         Ok(disk)
     }
+}
+
+/// What the programs take from their environment.
+fn settings(repeat: u32, time: u32) -> String {
+    format!("PB_REPS={repeat}\nPB_MIN_MS={time}\n")
+}
+
+/// The RAM disk of a boot in which each figure of some suites is measured once, in a short time, and marked for
+/// [`crate::profile`].
+pub fn marked(workspace: &Workspace, suites: &[String], folder: &Path) -> Result<RamDisk> {
+    let plan = Plan {
+        programs: &compile::peer_programs(workspace)?,
+        suites: chosen(suites)?,
+        folder,
+    };
+    if let Some(suite) = plan.suites.iter().find(|suite| !suite.is_counted) {
+        bail!("suite {} is about the passing of time", suite.name);
+    }
+    let settings = settings(1, 10) + "PB_PROFILE=1\n";
+    plan.disk(OWN, &settings, |_| true)
 }
 
 /// What the compiler gets.
