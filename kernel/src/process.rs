@@ -170,6 +170,10 @@ pub struct Conduct {
     pub timer_slack: u64,
     /// How readily it is ended for want of memory, from −1000 (not while there is another) to 1000.
     pub expendability: i16,
+    /// When to be told of memory that has gone bad (PR_MCE_KILL). None does.
+    pub bad_memory: u8,
+    /// It wants no huge pages. There are none.
+    pub no_huge_pages: bool,
 }
 
 impl Conduct {
@@ -193,6 +197,9 @@ impl Default for Conduct {
             no_new_privileges: false,
             timer_slack: Self::TIMER_SLACK,
             expendability: 0,
+            // As the system says (PR_MCE_KILL_DEFAULT).
+            bad_memory: 2,
+            no_huge_pages: false,
         }
     }
 }
