@@ -22,8 +22,9 @@ use crate::system::system;
 use crate::thread::Thread;
 use crate::threads::Threads;
 use crate::timers::{LEAST_PAUSE, TimerHandle};
-use abi::linux::TASK_COMM_LEN;
-use abi::linux::{Membarrier, RLIM_INFINITY, Resource, SigInfo, SignalNumber};
+use abi::linux::{
+    Membarrier, PR_MCE_KILL_DEFAULT, RLIM_INFINITY, Resource, SigInfo, SignalNumber, TASK_COMM_LEN,
+};
 use abi::{Cid, Errno, Pages, Pid, Ticks};
 use alloc::sync::Arc;
 use control::WparKind;
@@ -197,8 +198,7 @@ impl Default for Conduct {
             no_new_privileges: false,
             timer_slack: Self::TIMER_SLACK,
             expendability: 0,
-            // As the system says (PR_MCE_KILL_DEFAULT).
-            bad_memory: 2,
+            bad_memory: PR_MCE_KILL_DEFAULT as u8,
             no_huge_pages: false,
         }
     }
@@ -440,10 +440,8 @@ impl Process {
     /// Takes new memory in place of the old: `execve`.
     pub fn replace_space(&self, space: Arc<Space>) {
         let old = self.space.lock().replace(space);
-        if let Some(old) = old {
-            let peak = old.lock().peak_resident();
-            self.with(|state| state.peak_resident = state.peak_resident.max(peak));
-        }
+        let peak = old.map_or(Pages(0), |old| old.lock().peak_resident());
+        self.with(|state| state.peak_resident = state.peak_resident.max(peak));
     }
 
     /// The most pages that it has had at once, as whichever program (`man 2 getrusage`, `ru_maxrss`).
@@ -741,10 +739,8 @@ impl Process {
         posix_timers::delete_all(self);
         self.cpu_timers.clear();
         self.ending.store(true, Ordering::Release);
-        let usage = Usage {
-            peak_resident: self.peak_resident(),
-            ..self.usage(now)
-        };
+        let mut usage = self.usage(now);
+        usage.peak_resident = self.peak_resident();
         self.undo_semaphores(now);
         let files = self.files.lock().take();
         drop(files);

@@ -363,7 +363,8 @@ impl Controls {
         let Return::Sent { at, number } = why else {
             return Self(SmallVec::from_iter([Self::lost(kind, to)]));
         };
-        let mut told: SmallVec<[Control; 2]> = at.map(Control::three_times).into_iter().collect();
+        let mut told = SmallVec::new();
+        told.extend(at.map(Control::three_times));
         let errno = u32::from(Errno::ENOMSG.number()).to_le_bytes();
         let middle = u64::from(TIMES).to_le_bytes();
         let nobody = [0; 16];
