@@ -535,9 +535,9 @@ fn memory_of(process: &Process) -> Option<ProcessMemory> {
     let (arguments, environment) = process.with(|state| (state.arguments, state.environment));
     Some(ProcessMemory {
         size: statistics.size,
-        peak_size: statistics.size,
+        peak_size: statistics.peak_size,
         resident: statistics.resident,
-        peak_resident: statistics.resident,
+        peak_resident: statistics.peak_resident,
         shared: statistics.shared,
         text: statistics.text,
         data: statistics.data.saturating_sub(statistics.stack),

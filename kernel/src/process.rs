@@ -22,9 +22,10 @@ use crate::system::system;
 use crate::thread::Thread;
 use crate::threads::Threads;
 use crate::timers::{LEAST_PAUSE, TimerHandle};
-use abi::linux::TASK_COMM_LEN;
-use abi::linux::{Membarrier, RLIM_INFINITY, Resource, SigInfo, SignalNumber};
-use abi::{Cid, Errno, Pid, Ticks};
+use abi::linux::{
+    Membarrier, PR_MCE_KILL_DEFAULT, RLIM_INFINITY, Resource, SigInfo, SignalNumber, TASK_COMM_LEN,
+};
+use abi::{Cid, Errno, Pages, Pid, Ticks};
 use alloc::sync::Arc;
 use control::WparKind;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
@@ -135,6 +136,8 @@ pub struct State {
     pub auxiliary: (u64, u64),
     /// When it began.
     pub started: Ticks,
+    /// The most pages that it has had at once as the programs that it was before.
+    pub peak_resident: Pages,
     /// What its ended threads have used.
     pub ended_threads: sched::Account,
     /// What they have done.
@@ -168,6 +171,10 @@ pub struct Conduct {
     pub timer_slack: u64,
     /// How readily it is ended for want of memory, from −1000 (not while there is another) to 1000.
     pub expendability: i16,
+    /// When to be told of memory that has gone bad (PR_MCE_KILL). None does.
+    pub bad_memory: u8,
+    /// It wants no huge pages. There are none.
+    pub no_huge_pages: bool,
 }
 
 impl Conduct {
@@ -191,6 +198,8 @@ impl Default for Conduct {
             no_new_privileges: false,
             timer_slack: Self::TIMER_SLACK,
             expendability: 0,
+            bad_memory: PR_MCE_KILL_DEFAULT as u8,
+            no_huge_pages: false,
         }
     }
 }
@@ -430,7 +439,16 @@ impl Process {
 
     /// Takes new memory in place of the old: `execve`.
     pub fn replace_space(&self, space: Arc<Space>) {
-        let _old = self.space.lock().replace(space);
+        let old = self.space.lock().replace(space);
+        let peak = old.map_or(Pages(0), |old| old.lock().peak_resident());
+        self.with(|state| state.peak_resident = state.peak_resident.max(peak));
+    }
+
+    /// The most pages that it has had at once, as whichever program (`man 2 getrusage`, `ru_maxrss`).
+    pub fn peak_resident(&self) -> Pages {
+        let space = self.space.lock().clone();
+        let now = space.map_or(Pages(0), |space| space.lock().peak_resident());
+        now.max(self.with(|state| state.peak_resident))
     }
 
     /// Takes a table of open files of its own in place of a shared one: `execve`.
@@ -520,7 +538,7 @@ impl Process {
         }
     }
 
-    /// What it has used, its living threads included.
+    /// What it has used, its living threads included; not how much memory ([`peak_resident`](Self::peak_resident)).
     pub fn usage(&self, now: Ticks) -> Usage {
         let mut account = self.state.lock().ended_threads;
         let entities = self.threads.iter().filter_map(|thread| thread.entity());
@@ -721,7 +739,8 @@ impl Process {
         posix_timers::delete_all(self);
         self.cpu_timers.clear();
         self.ending.store(true, Ordering::Release);
-        let usage = self.usage(now);
+        let mut usage = self.usage(now);
+        usage.peak_resident = self.peak_resident();
         self.undo_semaphores(now);
         let files = self.files.lock().take();
         drop(files);
@@ -765,6 +784,7 @@ impl State {
             environment: (0, 0),
             auxiliary: (0, 0),
             started: arch::time::now(),
+            peak_resident: Pages(0),
             ended_threads: sched::Account::default(),
             ended_deeds: Deeds::default(),
             released: true,

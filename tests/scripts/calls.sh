@@ -219,6 +219,10 @@ check PROCESS0010 'exec closes what is marked, and keeps the rest' <<'END'
 $T/process descriptors
 END
 
+check PROCESS0550 'a process is told the most memory that it has had, and a parent that of its children' <<'END'
+$T/process peak-memory
+END
+
 check PROCESS0011 'exec ends the other threads' <<'END'
 $T/process exec-with-threads
 END

@@ -36,6 +36,10 @@ check NET0009 'options are kept, inherited and refused' <<'END'
 $T/addresses options
 END
 
+check NET0550 'options that loopback makes no difference to are kept within their bounds, and marks with a privilege' <<'END'
+$T/addresses kept-options
+END
+
 check NET0010 'addresses and ports are shared and refused as the manual pages say' <<'END'
 $T/addresses addresses
 END

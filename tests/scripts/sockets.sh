@@ -90,6 +90,18 @@ check SOCKETS0254 'a socket is told where a datagram was sent to, with its time 
 $T/datagrams ways ways-of-six
 END
 
+check SOCKETS0550 'a datagram is cut into pieces for who asks, and what is unknown of one is refused' <<'END'
+$T/datagrams cut
+END
+
+check SOCKETS0551 'marks and losses come with datagrams, and where they were sent to' <<'END'
+$T/datagrams told-of-each
+END
+
+check SOCKETS0552 'times of sending and receiving come in the form that knows of hardware' <<'END'
+$T/datagrams three-times
+END
+
 check SOCKETS0255 'datagrams that find nobody come back to who asks for that' <<'END'
 $T/datagrams lost
 END

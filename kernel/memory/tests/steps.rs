@@ -166,3 +166,33 @@ fn a_large_mapping_moves() {
     }
     assert_eq!(frames::free(), free);
 }
+
+/// MEMORY0550: the most pages and the largest size that a space has had stay when they are gone; a child begins with
+/// what it has.
+#[test]
+fn the_peak_of_memory_is_kept() {
+    let _alone = host::alone();
+    let mut parent = Process::new(CID);
+    parent.space.map(anonymous(BASE, 100)).unwrap();
+    for page in 0..100 {
+        parent.store(BASE + page * 4096, page).unwrap();
+    }
+    let peaks = |space: &memory::AddressSpace| {
+        space.check();
+        let told = space.statistics();
+        [told.peak_size, told.size, told.peak_resident, told.resident].map(|pages| pages.0)
+    };
+    assert_eq!(peaks(&parent.space), [100, 100, 100, 100]);
+    parent.space.unmap(BASE + 10 * 4096, 90 * 4096).unwrap();
+    assert_eq!(peaks(&parent.space), [100, 10, 100, 10]);
+    parent.space.map(anonymous(BASE + 0x100_0000, 30)).unwrap();
+    assert_eq!(peaks(&parent.space), [100, 40, 100, 10]);
+    let mut child = parent.space.begin_fork(Box::new(machine::Mmu::default()));
+    let step = parent
+        .space
+        .fork_step(&mut child, PageNumber(0), &[], u64::MAX);
+    assert_eq!(step, Ok(None));
+    assert_eq!(peaks(&child), [40, 40, 10, 10]);
+    parent.space.clear();
+    assert_eq!(peaks(&parent.space), [100, 0, 100, 0]);
+}

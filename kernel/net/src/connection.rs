@@ -6,11 +6,13 @@
 //! One byte on its way may be urgent: nothing is received across it, and it is received by itself or, in line, as others
 //! are (RFC 6093). A further one makes it ordinary.
 
+use crate::options::SEGMENT;
 use crate::stack::{Line, Registration, Stack};
 use abi::Errno;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::sync::atomic::{AtomicI32, Ordering};
 use ipc::{Buffer, Directions, Received};
 use spin::Once;
 use sync::{Rank, SpinLock};
@@ -22,6 +24,8 @@ pub struct Connection {
     sides: SpinLock<[Side; 2]>,
     addresses: [SocketAddr; 2],
     registration: Once<Registration>,
+    /// Bytes of a segment, as programs see it.
+    segment: AtomicI32,
 }
 
 /// Whose socket an end is.
@@ -262,6 +266,7 @@ impl Connection {
             sides: SpinLock::new(Rank::Stream, sides),
             addresses,
             registration: Once::new(),
+            segment: AtomicI32::new(SEGMENT),
         })?;
         let registration = stack.register(&connection, chosen, shared)?;
         connection.registration.call_once(|| registration);
@@ -513,6 +518,16 @@ impl End {
     #[must_use]
     pub fn is_at_mark(&self) -> bool {
         self.with(|own, _| own.urgent.is_some_and(|urgent| urgent.before == 0))
+    }
+
+    /// Says of how many bytes a segment is.
+    pub(crate) fn set_segment(&self, bytes: i32) {
+        self.connection.segment.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of a segment.
+    pub(crate) fn segment(&self) -> i32 {
+        self.connection.segment.load(Ordering::Relaxed)
     }
 
     /// Says whether the urgent byte is received as others are.

@@ -56,7 +56,7 @@ pub use options::{Told, Value, Way};
 pub use ports::{CHOSEN, UNPRIVILEGED};
 pub use stack::{Clock, Line, Protocol, Stack};
 pub use tcp::TcpSocket;
-pub use udp::{Arrival, Datagrams, Departure, UdpSocket};
+pub use udp::{Arrival, Datagrams, Departure, Return, UdpSocket};
 
 #[cfg(doc)]
 use sync::Rank;

@@ -1,25 +1,30 @@
 //! Options of sockets (`man 7 socket`, `man 7 ip`, `man 7 ipv6`, `man 7 tcp`).
 //!
 //! Those about retransmission, probes and delays of segments are kept and shown; on loopback there is nothing that they
-//! change.
+//! change. Most of these are in [`kept`].
+
+mod kept;
 
 use crate::address::Domain;
 use crate::connection::Buffers;
 use abi::Errno;
 use abi::linux::{
-    IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MTU_DISCOVER, IP_PKTINFO, IP_RECVERR, IP_RECVOPTS,
-    IP_RECVTOS, IP_RECVTTL, IP_RETOPTS, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP,
-    IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP, IPV6_RECVDSTOPTS, IPV6_RECVERR, IPV6_RECVHOPLIMIT,
-    IPV6_RECVHOPOPTS, IPV6_RECVPKTINFO, IPV6_RECVRTHDR, IPV6_RECVTCLASS, IPV6_TCLASS,
-    IPV6_UNICAST_HOPS, IPV6_V6ONLY, SO_BROADCAST, SO_DONTROUTE, SO_KEEPALIVE, SO_LINGER,
-    SO_OOBINLINE, SO_PRIORITY, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_REUSEADDR, SO_REUSEPORT,
-    SO_SNDBUF, SO_SNDBUFFORCE, SO_TIMESTAMP, SO_TIMESTAMPNS, SOL_SOCKET, TCP_CORK,
-    TCP_DEFER_ACCEPT, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY,
-    TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT,
+    IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MTU, IP_MTU_DISCOVER, IP_MULTICAST_TTL, IP_PKTINFO,
+    IP_RECVERR, IP_RECVOPTS, IP_RECVORIGDSTADDR, IP_RECVTOS, IP_RECVTTL, IP_RETOPTS, IP_TOS,
+    IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP, IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP,
+    IPV6_MULTICAST_HOPS, IPV6_RECVDSTOPTS, IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_RECVHOPOPTS,
+    IPV6_RECVORIGDSTADDR, IPV6_RECVPKTINFO, IPV6_RECVRTHDR, IPV6_RECVTCLASS, IPV6_TCLASS,
+    IPV6_UNICAST_HOPS, IPV6_V6ONLY, SO_BROADCAST, SO_DONTROUTE, SO_KEEPALIVE, SO_LINGER, SO_MARK,
+    SO_OOBINLINE, SO_PRIORITY, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVMARK, SO_REUSEADDR,
+    SO_REUSEPORT, SO_RXQ_OVFL, SO_SNDBUF, SO_SNDBUFFORCE, SO_TIMESTAMP, SO_TIMESTAMPING,
+    SO_TIMESTAMPNS, SOL_SOCKET, TCP_CORK, TCP_DEFER_ACCEPT, TCP_KEEPCNT, TCP_KEEPIDLE,
+    TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, UDP_GRO,
+    UDP_SEGMENT,
 };
 
 use bitflags::bitflags;
 use core::net::IpAddr;
+use kept::Kept;
 
 /// The value of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +38,7 @@ pub enum Value {
 bitflags! {
     /// What a socket is told with each datagram.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct Told: u16 {
+    pub struct Told: u32 {
         /// Of one of IPv4: where it was sent to.
         const DESTINATION = 1;
         /// Its time to live.
@@ -60,8 +65,47 @@ bitflags! {
         const ROUTING_HEADERS = 1 << 11;
         /// Those for the receiver.
         const RECEIVER_HEADERS = 1 << 12;
+        /// When it was sent, as the first of three times (SO_TIMESTAMPING).
+        const TIME_OF_THREE = 1 << 13;
+        /// Of one of IPv4: address and port that it was sent to.
+        const ENDPOINT = 1 << 14;
+        /// Of one of IPv6.
+        const ENDPOINT_6 = 1 << 15;
+        /// How many were lost before it.
+        const LOSSES = 1 << 16;
+        /// The mark that its sender has given it.
+        const MARK = 1 << 17;
+        /// That it was not put together from several: nothing, then.
+        const JOINED = 1 << 18;
         /// When it was sent, in one form or the other.
         const TIMES = Self::TIME.bits() | Self::TIME_NANOS.bits();
+        /// When it was sent, in any form.
+        const STAMPS = Self::TIMES.bits() | Self::TIME_OF_THREE.bits();
+    }
+}
+
+bitflags! {
+    /// Of what there are to be times (SO_TIMESTAMPING). No hardware tells any here, whoever asks for it.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct Stamping: i32 {
+        /// Of sending, by hardware.
+        const HARDWARE_SENT = 1;
+        /// Of sending: it comes from the queue of errors.
+        const SENT = 1 << 1;
+        /// Of receiving, by hardware.
+        const HARDWARE_RECEIVED = 1 << 2;
+        /// Of receiving.
+        const RECEIVED = 1 << 3;
+        /// Those of the kernel are told.
+        const TOLD = 1 << 4;
+        /// Those of the hardware are told, as the kernel's time.
+        const HARDWARE_TOLD = 1 << 5;
+        /// And as they are.
+        const HARDWARE_RAW = 1 << 6;
+        /// What is sent is numbered.
+        const NUMBERED = 1 << 7;
+        /// What comes from the queue is without what was sent.
+        const WITHOUT_BYTES = 1 << 11;
     }
 }
 
@@ -81,8 +125,18 @@ impl Told {
             (IPPROTO_IPV6, IPV6_RECVHOPOPTS) => Self::HOP_HEADERS,
             (IPPROTO_IPV6, IPV6_RECVRTHDR) => Self::ROUTING_HEADERS,
             (IPPROTO_IPV6, IPV6_RECVDSTOPTS) => Self::RECEIVER_HEADERS,
+            (IPPROTO_IP, IP_RECVORIGDSTADDR) => Self::ENDPOINT,
+            (IPPROTO_IPV6, IPV6_RECVORIGDSTADDR) => Self::ENDPOINT_6,
+            (SOL_SOCKET, SO_RXQ_OVFL) => Self::LOSSES,
+            (SOL_SOCKET, SO_RCVMARK) => Self::MARK,
+            (IPPROTO_UDP, UDP_GRO) => Self::JOINED,
             _ => return None,
         })
+    }
+
+    /// What a connection may be asked for, which has no datagrams.
+    fn of_connection(level: u32, option: u32) -> Option<Self> {
+        Self::of(level, option).filter(|told| !told.intersects(Self::STAMPS))
     }
 
     /// Whether times are told is one question, and their form another: the last word counts.
@@ -103,6 +157,8 @@ pub struct Way {
     pub time_to_live: u8,
     /// Its type of service.
     pub service: u8,
+    /// Its mark (SO_MARK).
+    pub mark: u32,
 }
 
 /// What programs have set.
@@ -139,6 +195,11 @@ pub struct Options {
     pub(crate) told: Told,
     /// Errors go to a queue, with what was sent: of IPv4, and of IPv6.
     errors: [bool; 2],
+    /// Which times are told in three forms, and of what (SO_TIMESTAMPING).
+    pub(crate) stamping: Stamping,
+    /// Bytes of the datagrams that a longer one is cut into; 0: it is not cut (UDP_SEGMENT).
+    pub(crate) cut: u16,
+    kept: Kept,
 }
 
 /// Which protocol's options there are.
@@ -150,6 +211,8 @@ pub(crate) struct Kind {
     pub bound: bool,
     /// Whether it is connected.
     pub connected: bool,
+    /// Bytes of a segment of its connection.
+    pub segment: i32,
 }
 
 /// Bytes of a segment on loopback: what its packets hold but for headers and time stamps.
@@ -157,6 +220,8 @@ pub(crate) const SEGMENT: i32 = 65_483;
 /// Bytes of a segment before there is a connection (RFC 9293, 3.7.1).
 const SEGMENT_DEFAULT: i32 = 536;
 
+/// Bytes of a packet to a peer: of the 65 536 that the interface carries as many as IPv4 has a number for.
+const MTU: i32 = 65_535;
 /// The least of a buffer for sending, and for receiving.
 const SEND_MIN: usize = 4608;
 const RECEIVE_MIN: usize = 2304;
@@ -209,6 +274,9 @@ impl Options {
             traffic_class: 0,
             told: Told::empty(),
             errors: [false; 2],
+            stamping: Stamping::empty(),
+            cut: 0,
+            kept: Kept::default(),
         }
     }
 
@@ -223,7 +291,24 @@ impl Options {
             to,
             time_to_live: life as u8,
             service: service as u8,
+            mark: self
+                .kept
+                .get(SOL_SOCKET, SO_MARK)
+                .map_or(0, i32::cast_unsigned),
         }
+    }
+
+    /// Bytes of a segment, of which neither end wants more (TCP_MAXSEG): less what a time stamp takes.
+    pub(crate) fn segment_with(&self, other: i32) -> i32 {
+        /// Bytes of a time stamp in the header (RFC 7323).
+        const STAMP: i32 = 12;
+        let asked = [self.segment, other].into_iter().filter(|most| *most != 0);
+        asked.min().map_or(SEGMENT, |most| most - STAMP)
+    }
+
+    /// The most bytes of a segment that was asked for; 0 for none.
+    pub(crate) fn segment(&self) -> i32 {
+        self.segment
     }
 
     /// Whether errors that concern an address go to the queue.
@@ -255,6 +340,10 @@ impl Options {
             (SOL_SOCKET, SO_DONTROUTE) => self.dont_route.into(),
             (SOL_SOCKET, SO_OOBINLINE) => self.urgent_inline.into(),
             (SOL_SOCKET, SO_PRIORITY) => self.priority,
+            (SOL_SOCKET, SO_TIMESTAMPING) if !kind.is_tcp => self.stamping.bits(),
+            (IPPROTO_IP, IP_MTU) if kind.connected => MTU,
+            (IPPROTO_IP, IP_MTU) => return Err(Errno::ENOTCONN),
+            (IPPROTO_UDP, UDP_SEGMENT) if !kind.is_tcp => self.cut.into(),
             (IPPROTO_IP, IP_TTL) => self.time_to_live,
             (IPPROTO_IP, IP_TOS) => self.type_of_service,
             (IPPROTO_IP, IP_MTU_DISCOVER) => self.mtu_discovery,
@@ -263,6 +352,10 @@ impl Options {
             (IPPROTO_IPV6, IPV6_RECVERR) => self.errors[1].into(),
             _ if !kind.is_tcp && Told::of(level, option).is_some() => {
                 let told = Told::of(level, option).unwrap_or_default();
+                self.told.contains(told).into()
+            }
+            _ if Told::of_connection(level, option).is_some() => {
+                let told = Told::of_connection(level, option).unwrap_or_default();
                 self.told.contains(told).into()
             }
             (IPPROTO_IPV6, IPV6_V6ONLY) => self.only_v6.into(),
@@ -276,13 +369,13 @@ impl Options {
             (IPPROTO_TCP, TCP_KEEPINTVL) => self.keep_interval,
             (IPPROTO_TCP, TCP_KEEPCNT) => self.keep_count,
             (IPPROTO_TCP, TCP_SYNCNT) => self.attempts,
+            (IPPROTO_TCP, TCP_MAXSEG) if kind.connected => kind.segment,
             (IPPROTO_TCP, TCP_MAXSEG) if self.segment != 0 => self.segment,
-            (IPPROTO_TCP, TCP_MAXSEG) if kind.connected => SEGMENT,
             (IPPROTO_TCP, TCP_MAXSEG) => SEGMENT_DEFAULT,
             (IPPROTO_TCP, TCP_DEFER_ACCEPT) => self.defer_accept,
             (IPPROTO_TCP, TCP_USER_TIMEOUT) => self.user_timeout,
             (SOL_SOCKET | IPPROTO_IP | IPPROTO_IPV6 | IPPROTO_TCP, _) => {
-                return Err(Errno::ENOPROTOOPT);
+                self.kept.get(level, option)?
             }
             _ => return Err(Errno::EOPNOTSUPP),
         };
@@ -326,6 +419,18 @@ impl Options {
             (SOL_SOCKET, SO_DONTROUTE) => self.dont_route = on,
             (SOL_SOCKET, SO_OOBINLINE) => self.urgent_inline = on,
             (SOL_SOCKET, SO_PRIORITY) => self.priority = within(value, 0..=6)?,
+            (SOL_SOCKET, SO_TIMESTAMPING) if !kind.is_tcp => {
+                let asked = Stamping::from_bits(value).ok_or(Errno::EINVAL)?;
+                if asked.contains(Stamping::SENT) && !asked.contains(Stamping::WITHOUT_BYTES) {
+                    return Err(Errno::EINVAL);
+                }
+                self.stamping = asked;
+                let received = asked.contains(Stamping::RECEIVED | Stamping::TOLD);
+                self.told.set(Told::TIME_OF_THREE, received);
+            }
+            (IPPROTO_UDP, UDP_SEGMENT) if !kind.is_tcp => {
+                self.cut = u16::try_from(value).map_err(|_| Errno::EINVAL)?;
+            }
             (IPPROTO_IP, IP_TTL) => {
                 self.time_to_live = if value == -1 {
                     64
@@ -343,6 +448,10 @@ impl Options {
             (IPPROTO_IPV6, IPV6_JOIN_GROUP | IPV6_LEAVE_GROUP) => return Err(Errno::ENODEV),
             _ if !kind.is_tcp && Told::of(level, option).is_some() => {
                 let wanted = Told::of(level, option).unwrap_or_default();
+                self.told.tell(wanted, on);
+            }
+            _ if Told::of_connection(level, option).is_some() => {
+                let wanted = Told::of_connection(level, option).unwrap_or_default();
                 self.told.tell(wanted, on);
             }
             (IPPROTO_IPV6, IPV6_V6ONLY) if kind.bound => return Err(Errno::EINVAL),
@@ -371,7 +480,9 @@ impl Options {
             }
             (IPPROTO_TCP, TCP_DEFER_ACCEPT) => self.defer_accept = value.max(0),
             (IPPROTO_TCP, TCP_USER_TIMEOUT) => self.user_timeout = within(value, 0..=i32::MAX)?,
-            _ => return Err(Errno::ENOPROTOOPT),
+            (IPPROTO_IP, IP_MULTICAST_TTL) if kind.is_tcp => return Err(Errno::EINVAL),
+            (IPPROTO_IPV6, IPV6_MULTICAST_HOPS) if kind.is_tcp => return Err(Errno::ENOPROTOOPT),
+            _ => self.kept.set(level, option, value)?,
         }
         Ok(())
     }

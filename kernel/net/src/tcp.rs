@@ -348,9 +348,11 @@ impl TcpSocket {
         if chosen {
             from.set_port(self.stack.tcp.lock().ports.choose()?);
         }
-        let (buffers, shared) = {
+        let (buffers, shared, segment) = {
             let state = listener.state.lock();
-            (state.options.buffers, state.options.reuse_address)
+            let theirs = &state.options;
+            let segment = options.segment_with(theirs.segment());
+            (theirs.buffers, theirs.reuse_address, segment)
         };
         let both = [options.buffers, buffers];
         let made = Connection::pair(&self.stack, [from, to], both, [chosen, shared]);
@@ -361,6 +363,7 @@ impl TcpSocket {
         })?;
         own.introduce(self.identity());
         own.set_in_line(options.urgent_inline);
+        own.set_segment(segment);
         listener.receive_connection(other)?;
         Ok(own)
     }
@@ -546,6 +549,7 @@ impl TcpSocket {
             is_tcp: true,
             bound: state.local.is_some() || self.end.get().is_some(),
             connected: self.end.get().is_some(),
+            segment: self.end.get().map_or(0, End::segment),
         }
     }
 
@@ -560,7 +564,8 @@ impl TcpSocket {
             None => CLOSE,
         };
         let receive = u32::try_from(self.buffers().receive).unwrap_or(u32::MAX);
-        let segment = crate::options::SEGMENT.cast_unsigned();
+        let segment = self.end.get().map_or(crate::options::SEGMENT, End::segment);
+        let segment = segment.cast_unsigned();
         TcpInfo {
             state,
             rto: 201_000,

@@ -1,9 +1,13 @@
 //! Sockets of UDP (`man 7 udp`).
 
+mod returned;
+
+pub use returned::Return;
+
 use crate::address::{self, Domain, Local};
 use crate::connection::Identity;
 use crate::echo;
-use crate::options::{Kind, Options, Told, Value, Way};
+use crate::options::{Kind, Options, Stamping, Told, Value, Way};
 use crate::ports::{Claim, Ports, Sharing, UNPRIVILEGED};
 use crate::stack::{Line, Stack};
 use abi::linux::{FIONREAD, SIOCOUTQ};
@@ -14,6 +18,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use fallible::{NoMemory, This};
 use ipc::{Buffer, Directions, Received, Timeouts};
+use returned::Returned;
 use security::Privileges;
 use sync::{Rank, SpinLock};
 use vfs::{FileOperations, IoContext, IoctlArgument, Metadata};
@@ -50,8 +55,12 @@ struct State {
     datagrams: VecDeque<Datagram>,
     /// What the next operation fails with.
     error: Option<Errno>,
-    /// What was sent and found nobody, for who wants it back (`man 7 ip`, IP_RECVERR).
-    lost: VecDeque<Lost>,
+    /// What was sent and found nobody, for who wants it back (`man 7 ip`, IP_RECVERR), and when something was sent.
+    returned: VecDeque<Returned>,
+    /// How many datagrams have been lost for want of room.
+    losses: u32,
+    /// How many have been sent since they are numbered.
+    sent: u32,
     shut: Directions,
     open: usize,
     closed: bool,
@@ -71,12 +80,8 @@ struct Datagram {
     way: Way,
     /// When it came, if somebody wanted to know then.
     at: Option<Nanos>,
-}
-
-/// A datagram that has found nobody.
-struct Lost {
-    to: SocketAddr,
-    bytes: Vec<u8>,
+    /// How many had been lost before.
+    losses: u32,
 }
 
 /// What is told of a datagram that was received.
@@ -88,6 +93,10 @@ pub struct Arrival {
     pub way: Way,
     /// When, in nanoseconds of the wall clock: when it is received, if nobody wanted to know when it came. 0 if nobody does.
     pub at: Nanos,
+    /// The port that it was sent to.
+    pub port: u16,
+    /// How many had been lost before.
+    pub losses: u32,
     /// What of that is to be told.
     pub told: Told,
 }
@@ -101,6 +110,10 @@ pub struct Departure {
     pub time_to_live: Option<u8>,
     /// Its type of service.
     pub service: Option<u8>,
+    /// Its mark.
+    pub mark: Option<u32>,
+    /// Bytes of the datagrams that it is cut into; 0: it is not.
+    pub cut: Option<u16>,
 }
 
 impl Departure {
@@ -108,6 +121,7 @@ impl Departure {
         Way {
             time_to_live: self.time_to_live.unwrap_or(way.time_to_live),
             service: self.service.unwrap_or(way.service),
+            mark: self.mark.unwrap_or(way.mark),
             ..way
         }
     }
@@ -118,8 +132,8 @@ impl UdpSocket {
     pub const DATAGRAM_MAX: usize = 65_507;
     /// What a datagram occupies besides its bytes.
     const COST: usize = 256;
-    /// So many that have found nobody are kept.
-    const LOST: usize = 64;
+    /// Most datagrams that one is cut into.
+    const PIECES: usize = 64;
 
     /// A socket without address and peer; `metadata` is what `fstat` tells.
     ///
@@ -138,7 +152,9 @@ impl UdpSocket {
             bytes: Buffer::default(),
             datagrams: VecDeque::new(),
             error: None,
-            lost: VecDeque::new(),
+            returned: VecDeque::new(),
+            losses: 0,
+            sent: 0,
             shut: Directions::empty(),
             open: 0,
             closed: false,
@@ -385,9 +401,18 @@ impl UdpSocket {
         if self.datagrams == Datagrams::Echo {
             return self.echo(from, way, source);
         }
-        if let Some(receiver) = self.receiver(from, to)
-            && receiver.deliver(from, way, source)?
-        {
+        let cut = usize::from(departure.cut.unwrap_or(options.cut));
+        let delivered = match self.receiver(from, to) {
+            Some(receiver) if (1..length).contains(&cut) => {
+                receiver.deliver_cut(from, way, source, cut)?
+            }
+            Some(receiver) => receiver.deliver(from, way, source)?,
+            None => false,
+        };
+        if options.stamping.contains(Stamping::SENT) {
+            self.note_sent(to, options.stamping);
+        }
+        if delivered {
             return Ok(length);
         }
         // Nobody is there: only who has a peer is told, or who wants to know of all that is lost.
@@ -400,34 +425,13 @@ impl UdpSocket {
             }
             let mut state = self.state.lock();
             state.error = Some(Errno::ECONNREFUSED);
-            if queues && state.lost.len() < Self::LOST && state.lost.try_reserve(1).is_ok() {
-                state.lost.push_back(Lost { to, bytes });
+            if queues {
+                let why = Return::Lost;
+                state.give_back(Returned { to, bytes, why });
             }
             self.readers.wake_all();
         }
         Ok(length)
-    }
-
-    /// Receives what was sent and has found nobody (MSG_ERRQUEUE), with where it was to go. The error that it is goes with the
-    /// last of them.
-    ///
-    /// # Errors
-    /// EAGAIN when there is none, what the sink says.
-    pub fn receive_lost(&self, sink: &mut dyn Sink, peek: bool) -> Attempt<(Received, SocketAddr)> {
-        let mut state = self.state.lock();
-        let Some(Lost { to, bytes }) = state.lost.front() else {
-            return Err(Errno::EAGAIN.into());
-        };
-        let (to, length) = (*to, bytes.len());
-        let count = length.min(sink.room());
-        sink.put(bytes.get(..count).unwrap_or_default())?;
-        if !peek {
-            state.lost.pop_front();
-            if state.lost.is_empty() {
-                state.error = None;
-            }
-        }
-        Ok((Received { count, length }, to))
     }
 
     /// Sends a request for an echo: the answer is there at once.
@@ -463,6 +467,29 @@ impl UdpSocket {
         found.and_then(|socket| socket.upgrade())
     }
 
+    /// Takes a datagram that is cut into ones of `cut` bytes (UDP_SEGMENT), as [`deliver`](Self::deliver).
+    fn deliver_cut(
+        &self,
+        from: SocketAddr,
+        way: Way,
+        source: &mut dyn Source,
+        cut: usize,
+    ) -> Attempt<bool> {
+        let length = source.remaining();
+        if length.div_ceil(cut) > Self::PIECES {
+            return Err(Errno::EINVAL.into());
+        }
+        // All bytes first: nothing stops in the middle then.
+        let mut bytes = fallible::filled(0, length)?;
+        source.take(&mut bytes)?;
+        for piece in bytes.chunks(cut) {
+            if !self.deliver(from, way, &mut SliceSource::new(piece))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Takes a datagram into the inbox; `false` when nobody has the socket any more.
     fn deliver(&self, from: SocketAddr, way: Way, source: &mut dyn Source) -> Attempt<bool> {
         let length = source.remaining();
@@ -475,23 +502,26 @@ impl UdpSocket {
             || state.shut.contains(Directions::RECEIVE)
         {
             // As a network drops it.
+            state.losses = state.losses.wrapping_add(1);
             return Ok(true);
         }
         let State {
             bytes,
             datagrams,
             options,
+            losses,
             ..
         } = &mut *state;
         datagrams.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let length = bytes.write(source, length, true)?;
-        let stamped = options.told.intersects(Told::TIMES);
+        let stamped = options.told.intersects(Told::STAMPS);
         let at = stamped.then(|| (self.stack.clock)());
         datagrams.push_back(Datagram {
             length,
             from,
             way,
             at,
+            losses: *losses,
         });
         self.stack.carried(length);
         self.readers.wake_all();
@@ -517,6 +547,7 @@ impl UdpSocket {
             from,
             way,
             at,
+            losses,
         }) = state.datagrams.front()
         else {
             if state.shut.contains(Directions::RECEIVE) && !cx.nonblocking {
@@ -530,13 +561,15 @@ impl UdpSocket {
             state.datagrams.pop_front();
         }
         let told = state.options.told;
-        let wanted = told.intersects(Told::TIMES);
+        let wanted = told.intersects(Told::STAMPS);
         let at = at.filter(|_| wanted);
         let at = at.or_else(|| wanted.then(|| (self.stack.clock)()));
         let arrival = Arrival {
             from,
             way,
             at: at.unwrap_or_default(),
+            port: state.local.map_or(0, |bound| bound.local.endpoint.port()),
+            losses,
             told,
         };
         Ok((Received { count, length }, Some(arrival)))
@@ -572,7 +605,8 @@ impl UdpSocket {
             domain: self.domain,
             is_tcp: false,
             bound: state.local.is_some(),
-            connected: false,
+            connected: state.peer.is_some(),
+            segment: 0,
         }
     }
 
@@ -660,7 +694,7 @@ impl FileOperations for UdpSocket {
         ready.set(PollEvents::READABLE, ended || !state.datagrams.is_empty());
         ready.set(PollEvents::RDHUP, ended);
         ready.set(PollEvents::HUP, state.shut.is_all());
-        let failed = state.error.is_some() || !state.lost.is_empty();
+        let failed = state.error.is_some() || !state.returned.is_empty();
         ready.set(PollEvents::ERR, failed);
         let ready = ready & (wanted | PollEvents::ALWAYS);
         ready.or_enrol(waiter, &self.readers)
@@ -698,7 +732,7 @@ impl FileOperations for UdpSocket {
 
     fn released(&self) {
         // What nobody will receive is dropped without the lock.
-        let (bound, _lost) = {
+        let (bound, _gone) = {
             let mut state = self.state.lock();
             state.open = state.open.saturating_sub(1);
             if state.open > 0 {
@@ -706,12 +740,12 @@ impl FileOperations for UdpSocket {
             }
             state.closed = true;
             self.readers.wake_all();
-            let lost = (
+            let gone = (
                 core::mem::take(&mut state.bytes),
                 core::mem::take(&mut state.datagrams),
-                core::mem::take(&mut state.lost),
+                core::mem::take(&mut state.returned),
             );
-            (state.local.take(), lost)
+            (state.local.take(), gone)
         };
         if let Some(bound) = bound {
             let port = bound.local.endpoint.port();

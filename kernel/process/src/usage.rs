@@ -1,6 +1,6 @@
 //! What a process has used up (`man 2 getrusage`, `man 2 times`).
 
-use abi::Nanos;
+use abi::{Nanos, Pages};
 
 /// Use of resources by a thread, a process or its awaited children.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,8 +9,8 @@ pub struct Usage {
     pub user: Nanos,
     /// CPU time in the kernel on behalf of the process.
     pub system: Nanos,
-    /// Largest resident set, in KiB.
-    pub max_resident: u64,
+    /// The most pages that it has had at once.
+    pub peak_resident: Pages,
     /// Page faults served without I/O.
     pub minor_faults: u64,
     /// Page faults that needed I/O.
@@ -30,7 +30,7 @@ impl Usage {
     pub fn add(&mut self, other: &Usage) {
         self.user = self.user.saturating_add(other.user);
         self.system = self.system.saturating_add(other.system);
-        self.max_resident = self.max_resident.max(other.max_resident);
+        self.peak_resident = self.peak_resident.max(other.peak_resident);
         for (mine, theirs) in [
             (&mut self.minor_faults, other.minor_faults),
             (&mut self.major_faults, other.major_faults),

@@ -8,9 +8,11 @@ use abi::Errno;
 use abi::linux::{
     CloneFlags, PR_CAP_AMBIENT, PR_CAPBSET_DROP, PR_CAPBSET_READ, PR_GET_CHILD_SUBREAPER,
     PR_GET_DUMPABLE, PR_GET_KEEPCAPS, PR_GET_NAME, PR_GET_NO_NEW_PRIVS, PR_GET_PDEATHSIG,
-    PR_GET_SECCOMP, PR_GET_SECUREBITS, PR_GET_TIMERSLACK, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE,
-    PR_SET_KEEPCAPS, PR_SET_NAME, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, PR_SET_SECCOMP,
-    PR_SET_SECUREBITS, PR_SET_TIMERSLACK, SignalNumber, TASK_COMM_LEN,
+    PR_GET_SECCOMP, PR_GET_SECUREBITS, PR_GET_THP_DISABLE, PR_GET_TIMERSLACK, PR_MCE_KILL,
+    PR_MCE_KILL_CLEAR, PR_MCE_KILL_DEFAULT, PR_MCE_KILL_GET, PR_MCE_KILL_SET,
+    PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_NAME, PR_SET_NO_NEW_PRIVS,
+    PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_SECUREBITS, PR_SET_THP_DISABLE, PR_SET_TIMERSLACK,
+    PR_TASK_PERF_EVENTS_DISABLE, PR_TASK_PERF_EVENTS_ENABLE, SignalNumber, TASK_COMM_LEN,
 };
 use security::SecureBits;
 use sync::{Rank, SpinLock};
@@ -73,6 +75,25 @@ pub fn prctl(call: &mut Call<'_>) -> Called {
         }
         PR_SET_KEEPCAPS => capability::keep(call, argument),
         PR_CAP_AMBIENT => capability::ambient(call, [argument, third, fourth, fifth]),
+        // There are no performance events that could go on.
+        PR_TASK_PERF_EVENTS_DISABLE | PR_TASK_PERF_EVENTS_ENABLE => Ok(0),
+        PR_MCE_KILL if [fourth, fifth] == [0; 2] => {
+            let policy = match (argument, third) {
+                (PR_MCE_KILL_CLEAR, 0) => PR_MCE_KILL_DEFAULT,
+                (PR_MCE_KILL_SET, policy @ 0..=PR_MCE_KILL_DEFAULT) => policy,
+                _ => return Err(Errno::EINVAL.into()),
+            };
+            set(call, |conduct| conduct.bad_memory = policy as u8)
+        }
+        PR_MCE_KILL_GET if [argument, third, fourth, fifth] == [0; 4] => {
+            Ok(u64::from(conduct.bad_memory))
+        }
+        PR_SET_THP_DISABLE if [third, fourth, fifth] == [0; 3] => {
+            set(call, |conduct| conduct.no_huge_pages = argument != 0)
+        }
+        PR_GET_THP_DISABLE if [argument, third, fourth, fifth] == [0; 4] => {
+            Ok(u64::from(conduct.no_huge_pages))
+        }
         _ => Err(Errno::EINVAL.into()),
     }
 }

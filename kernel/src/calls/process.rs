@@ -19,7 +19,7 @@ use abi::linux::{
     TraceEvent, WaitOptions,
 };
 use abi::mmu::{Access, PageNumber};
-use abi::{Errno, Pid};
+use abi::{Errno, PAGE_SIZE, Pid};
 use alloc::sync::Arc;
 use arch::UserContext;
 use memory::space::ForkError;
@@ -686,7 +686,7 @@ pub fn rusage(usage: &Usage) -> Rusage {
     Rusage {
         utime: timeval(usage.user),
         stime: timeval(usage.system),
-        maxrss: usage.max_resident.cast_signed(),
+        maxrss: (usage.peak_resident.0 * (PAGE_SIZE as u64 / 1024)).cast_signed(),
         minflt: usage.minor_faults.cast_signed(),
         majflt: usage.major_faults.cast_signed(),
         inblock: usage.blocks_in.cast_signed(),

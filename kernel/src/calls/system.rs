@@ -158,7 +158,10 @@ pub fn prlimit64(call: &mut Call<'_>) -> Called {
 pub fn getrusage(call: &mut Call<'_>) -> Called {
     let now = arch::time::now();
     let usage = match call.argument(0) as i32 {
-        RUSAGE_SELF => call.process().usage(now),
+        RUSAGE_SELF => Usage {
+            peak_resident: call.process().peak_resident(),
+            ..call.process().usage(now)
+        },
         RUSAGE_CHILDREN => system().tree.lock().children_usage(call.process().pid),
         RUSAGE_THREAD => {
             let entity = call.thread.entity().ok_or(Errno::EINVAL)?;
@@ -173,6 +176,8 @@ pub fn getrusage(call: &mut Call<'_>) -> Called {
                 system: time(used.system),
                 voluntary_switches: deeds.waits,
                 involuntary_switches: deeds.preemptions,
+                // Memory is the process's, as on Linux.
+                peak_resident: call.process().peak_resident(),
                 ..Usage::default()
             }
         }

@@ -62,6 +62,15 @@ pub enum Whence {
     Hole,
 }
 
+/// A part of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stretch {
+    /// One that may hold anything.
+    Data,
+    /// One that reads as zeros and has no memory.
+    Hole,
+}
+
 /// The argument of an ioctl: a value, which may be the address of a structure.
 pub trait IoctlArgument {
     /// The register as it is, for requests that take a number.
@@ -184,6 +193,18 @@ pub trait FileOperations: Any + Send + Sync {
     /// EINVAL when there is no end.
     fn size(&self, cx: &IoContext<'_>) -> Attempt<u64> {
         Err(Errno::EINVAL.into())
+    }
+
+    /// Where data or a hole begins (`man 2 lseek`, SEEK_DATA, SEEK_HOLE), at `from`, which lies before the end, or behind it;
+    /// the end is a hole. `None`: no data comes any more. Holes may be told as data.
+    ///
+    /// # Errors
+    /// As [`FileOperations::size`].
+    fn next_stretch(&self, cx: &IoContext<'_>, from: u64, of: Stretch) -> Attempt<Option<u64>> {
+        Ok(Some(match of {
+            Stretch::Data => from,
+            Stretch::Hole => self.size(cx)?,
+        }))
     }
 
     /// What `fstat` tells of an object that has no name; `None` when the file's inode tells.

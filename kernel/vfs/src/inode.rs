@@ -2,7 +2,7 @@
 
 use crate::{
     AttributeStore, Change, DeviceNumber, FileKind, FileOperations, FileSystemStatus, InodeId,
-    IoContext, Location, Metadata, Mode,
+    IoContext, Location, Metadata, Mode, Stretch,
 };
 use abi::{Cid, Errno};
 use alloc::sync::Arc;
@@ -358,6 +358,18 @@ pub trait Inode: Any + Send + Sync {
     /// EOPNOTSUPP where files have no holes, ENOSPC; EPERM when a seal forbids it.
     fn allocate(&self, cx: &IoContext<'_>, part: Range<u64>, how: Allocation) -> Attempt<u64> {
         Err(Errno::EOPNOTSUPP.into())
+    }
+
+    /// Where data or a hole begins (`man 2 lseek`, SEEK_DATA, SEEK_HOLE), at `from`, which lies before the end, or behind it;
+    /// the end is a hole. `None`: no data comes any more. Holes may be told as data.
+    ///
+    /// # Errors
+    /// As [`Inode::metadata`].
+    fn next_stretch(&self, cx: &IoContext<'_>, from: u64, of: Stretch) -> Attempt<Option<u64>> {
+        Ok(Some(match of {
+            Stretch::Data => from,
+            Stretch::Hole => self.metadata(cx)?.size,
+        }))
     }
 
     /// The pages of a regular file, for mmap and exec.

@@ -2,7 +2,7 @@
 
 use crate::{
     Access, Change, DirectoryEntry, FileKind, FileOperations, Flow, Inode, IoContext, Mode, Seek,
-    Writing,
+    Stretch, Writing,
 };
 use abi::Errno;
 use alloc::sync::Arc;
@@ -102,6 +102,10 @@ impl FileOperations for InodeFile {
 
     fn size(&self, cx: &IoContext<'_>) -> Attempt<u64> {
         Ok(self.inode.metadata(cx)?.size)
+    }
+
+    fn next_stretch(&self, cx: &IoContext<'_>, from: u64, of: Stretch) -> Attempt<Option<u64>> {
+        self.inode.next_stretch(cx, from, of)
     }
 
     fn entries(

@@ -51,7 +51,7 @@ pub use attribute::{
     ATTRIBUTE_NAME_LIMIT, ATTRIBUTE_SIZE_LIMIT, AttributeStore, CAPABILITY_ATTRIBUTE, SetAttribute,
 };
 pub use dirent::fill_dirents;
-pub use file::{FileOperations, IoContext, IoctlArgument, Seek, Whence};
+pub use file::{FileOperations, IoContext, IoctlArgument, Seek, Stretch, Whence};
 pub use file_table::{DESCRIPTOR_LIMIT, Descriptor, FileTable, Taken};
 pub use inode::{
     Allocation, Attachment, DirectoryEntry, Flow, Inode, Link, NewNode, NodeContent, RenameFlags,

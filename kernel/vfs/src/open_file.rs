@@ -4,7 +4,7 @@ use crate::observe::{self, Events};
 use crate::ownership::Ownership;
 use crate::{
     FileOperations, FileSystemStatus, Inode, IoContext, IoctlArgument, Location, Metadata, Mode,
-    Seek, Whence,
+    Seek, Stretch, Whence,
 };
 use abi::{Cid, Errno};
 use alloc::sync::{Arc, Weak};
@@ -334,13 +334,18 @@ impl OpenFile {
             Whence::Current => *position,
             Whence::End => self.operations.size(cx)?,
             Whence::Data | Whence::Hole => {
-                // One stretch of data from 0 to the end, and the hole behind it: what the manual page allows.
                 let size = self.operations.size(cx)?;
                 let start = u64::try_from(offset)
                     .ok()
                     .filter(|&start| start < size)
                     .ok_or(Errno::ENXIO)?;
-                *position = if whence == Whence::Data { start } else { size };
+                let of = if whence == Whence::Data {
+                    Stretch::Data
+                } else {
+                    Stretch::Hole
+                };
+                let found = self.operations.next_stretch(cx, start, of)?;
+                *position = found.ok_or(Errno::ENXIO)?;
                 return Ok(*position);
             }
         };

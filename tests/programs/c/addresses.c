@@ -272,8 +272,56 @@ static void interfaces(void)
 	WANT(((struct nlmsghdr *)(void *)bytes)->nlmsg_type == RTM_NEWLINK && ((struct nlmsghdr *)(void *)bytes)->nlmsg_seq == 5);
 }
 
+/* What loopback makes no difference to is kept and shown, within its bounds. */
+static void kept_options(void)
+{
+	static const struct {
+		int type, level, option, first, value, wrong;
+	} kept[] = {
+		{ SOCK_DGRAM, IPPROTO_IP, IP_MULTICAST_TTL, 1, 255, 256 },
+		{ SOCK_DGRAM, IPPROTO_IP, IP_MINTTL, 0, 255, 256 },
+		{ SOCK_DGRAM, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1, 0, -2 },
+		{ SOCK_DGRAM, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 1, 0, 2 },
+		{ SOCK_DGRAM, IPPROTO_IPV6, IPV6_MTU_DISCOVER, 1, 5, 6 },
+		{ SOCK_STREAM, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0, 1, 2 },
+		{ SOCK_STREAM, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 0, 1, 2 },
+		{ SOCK_STREAM, IPPROTO_TCP, TCP_FASTOPEN, 0, 5, -1 },
+	};
+	for (unsigned at = 0; at < sizeof kept / sizeof *kept; at++) {
+		int fd = make(AF_INET6, kept[at].type), level = kept[at].level, option = kept[at].option;
+		WANT(number(fd, level, option) == kept[at].first);
+		set(fd, level, option, kept[at].value);
+		WANT(number(fd, level, option) == kept[at].value);
+		WANT_ERROR(setsockopt(fd, level, option, &kept[at].wrong, sizeof(int)), EINVAL);
+		WANT(number(fd, level, option) == kept[at].value);
+		close(fd);
+	}
+	int stream = make(AF_INET, SOCK_STREAM), datagrams = make(AF_INET, SOCK_DGRAM);
+	set(datagrams, IPPROTO_IP, IP_MULTICAST_LOOP, 17);
+	WANT(number(datagrams, IPPROTO_IP, IP_MULTICAST_LOOP) == 1);
+	set(datagrams, IPPROTO_IP, IP_MULTICAST_TTL, 9);
+	set(datagrams, IPPROTO_IP, IP_MULTICAST_TTL, -1);
+	WANT(number(datagrams, IPPROTO_IP, IP_MULTICAST_TTL) == 1);
+	WANT_ERROR(setsockopt(stream, IPPROTO_IP, IP_MULTICAST_TTL, &(int){ 1 }, sizeof(int)), EINVAL);
+	set(stream, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 4096);
+	WANT(number(stream, IPPROTO_TCP, TCP_NOTSENT_LOWAT) == 4096);
+	/* IPv4 takes single bytes, and tells them to who has room for no more; others do not. */
+	unsigned char life = 77;
+	WANT(setsockopt(datagrams, IPPROTO_IP, IP_MULTICAST_TTL, &life, sizeof life) == 0);
+	WANT(number(datagrams, IPPROTO_IP, IP_MULTICAST_TTL) == 77);
+	socklen_t length = sizeof life;
+	life = 0;
+	WANT(getsockopt(datagrams, IPPROTO_IP, IP_MULTICAST_TTL, &life, &length) == 0 && length == 1 && life == 77);
+	WANT_ERROR(setsockopt(make(AF_INET6, SOCK_DGRAM), IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &life, 1), EINVAL);
+	/* A mark is for who rules the network. */
+	set(stream, SOL_SOCKET, SO_MARK, 1337);
+	WANT(number(stream, SOL_SOCKET, SO_MARK) == 1337);
+	WANT(seteuid(65534) == 0);
+	WANT_ERROR(setsockopt(stream, SOL_SOCKET, SO_MARK, &(int){ 1 }, sizeof(int)), EPERM);
+}
+
 static const struct check checks[] = {
-	{ "options", options }, { "addresses", addresses }, { "families", families },
+	{ "options", options }, { "kept-options", kept_options }, { "addresses", addresses }, { "families", families },
 	{ "datagrams", datagrams }, { "interfaces", interfaces },
 };
 MAIN(checks)

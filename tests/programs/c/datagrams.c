@@ -300,7 +300,114 @@ static void options_of_packets(void)
 	WANT_ERROR(sendto(four, "a", 1, 0, (void *)&to, sizeof(to)), ENETUNREACH);
 }
 
+/* Sends bytes to an address with one thing that is said of them. */
+static ssize_t say(int fd, struct sockaddr_in *to, size_t length, int level, int kind, const void *data, size_t size)
+{
+	static char bytes[100] = "abcdefgh";
+	char control[CMSG_SPACE(sizeof(uint64_t))] = { 0 };
+	struct iovec part = { bytes, length };
+	struct msghdr message = { to, sizeof(*to), &part, 1, control, CMSG_SPACE(size), 0 };
+	struct cmsghdr *one = CMSG_FIRSTHDR(&message);
+	*one = (struct cmsghdr){ CMSG_LEN(size), level, kind };
+	memcpy(CMSG_DATA(one), data, size);
+	return sendmsg(fd, &message, 0);
+}
+
+/* One datagram is cut into several, all but the last of one length. */
+static void cut(void)
+{
+	enum { SEGMENT = 103, GRO = 104 };
+	struct room room;
+	struct sockaddr_in place = at("127.0.0.1", 5307);
+	int server = make(AF_INET), client = make(AF_INET);
+	WANT(bind(server, (void *)&place, sizeof(place)) == 0);
+	set(server, IPPROTO_UDP, GRO, 1);
+	uint16_t size = 3;
+	WANT(say(client, &place, 8, IPPROTO_UDP, SEGMENT, &size, sizeof(size)) == 8);
+	WANT(receive(server, &room, 0) == 3 && memcmp(room.bytes, "abc", 3) == 0 && room.header.msg_controllen == 0);
+	WANT(receive(server, &room, 0) == 3 && memcmp(room.bytes, "def", 3) == 0);
+	WANT(receive(server, &room, 0) == 2 && memcmp(room.bytes, "gh", 2) == 0);
+	WANT_ERROR(receive(server, &room, MSG_DONTWAIT), EAGAIN);
+	set(client, IPPROTO_UDP, SEGMENT, 5);
+	WANT(sendto(client, "abcdefgh", 8, 0, (void *)&place, sizeof(place)) == 8);
+	WANT(receive(server, &room, 0) == 5 && receive(server, &room, 0) == 3);
+	/* The message's word counts, of no piece is there too little, and a length has two bytes. */
+	size = 0;
+	WANT(say(client, &place, 8, IPPROTO_UDP, SEGMENT, &size, sizeof(size)) == 8 && receive(server, &room, 0) == 8);
+	size = 1;
+	WANT_ERROR(say(client, &place, 65, IPPROTO_UDP, SEGMENT, &size, sizeof(size)), EINVAL);
+	WANT_ERROR(say(client, &place, 8, IPPROTO_UDP, SEGMENT, &(int){ 1 }, sizeof(int)), EINVAL);
+	WANT_ERROR(say(client, &place, 8, IPPROTO_UDP, 99, &size, sizeof(size)), EINVAL);
+	WANT_ERROR(setsockopt(client, IPPROTO_UDP, SEGMENT, &(int){ 65536 }, sizeof(int)), EINVAL);
+}
+
+/* Marks, losses, and where something was sent to. */
+static void told_of_each(void)
+{
+	enum { RCVMARK = 75, OVERFLOW = 40 };
+	struct room room;
+	struct sockaddr_in place = at("0.0.0.0", 5308), to = at("127.0.0.5", 5308);
+	int server = make(AF_INET), client = make(AF_INET);
+	WANT(bind(server, (void *)&place, sizeof(place)) == 0);
+	set(server, SOL_SOCKET, RCVMARK, 1);
+	set(server, SOL_SOCKET, OVERFLOW, 1);
+	set(server, IPPROTO_IP, IP_RECVORIGDSTADDR, 1);
+	set(client, SOL_SOCKET, SO_MARK, 1337);
+	WANT(sendto(client, "a", 1, 0, (void *)&to, sizeof(to)) == 1 && receive(server, &room, 0) == 1);
+	uint32_t *mark = told(&room, SOL_SOCKET, SO_MARK), *losses = told(&room, SOL_SOCKET, OVERFLOW);
+	struct sockaddr_in *original = told(&room, IPPROTO_IP, IP_ORIGDSTADDR);
+	WANT(mark && *mark == 1337 && !losses && original && memcmp(original, &to, 8) == 0);
+	WANT(say(client, &to, 1, SOL_SOCKET, SO_MARK, &(int){ 7 }, sizeof(int)) == 1 && receive(server, &room, 0) == 1);
+	mark = told(&room, SOL_SOCKET, SO_MARK);
+	WANT(mark && *mark == 7);
+	/* What finds no room is counted for the next that does. */
+	WANT(setsockopt(server, SOL_SOCKET, SO_RCVBUF, &(int){ 1 }, sizeof(int)) == 0);
+	char large[1500] = { 0 };
+	for (int at = 0; at < 4; at++)
+		WANT(sendto(client, large, sizeof(large), 0, (void *)&to, sizeof(to)) == sizeof(large));
+	WANT(receive(server, &room, 0) > 0 && !told(&room, SOL_SOCKET, OVERFLOW));
+	WANT_ERROR(receive(server, &room, MSG_DONTWAIT), EAGAIN);
+	WANT(sendto(client, "a", 1, 0, (void *)&to, sizeof(to)) == 1 && receive(server, &room, 0) == 1);
+	losses = told(&room, SOL_SOCKET, OVERFLOW);
+	WANT(losses && *losses == 3);
+	WANT(seteuid(65534) == 0);
+	WANT_ERROR(say(client, &to, 1, SOL_SOCKET, SO_MARK, &(int){ 7 }, sizeof(int)), EPERM);
+}
+
+/* Times of receiving and of sending, in the form that knows of hardware. */
+static void three_times(void)
+{
+	enum { SENT = 2, RECEIVED = 8, TOLD = 16, RAW = 64, NUMBERED = 128, ALONE = 2048 };
+	struct room room;
+	struct sockaddr_in place = at("127.0.0.1", 5309);
+	int server = make(AF_INET), client = make(AF_INET);
+	WANT(bind(server, (void *)&place, sizeof(place)) == 0);
+	set(server, SOL_SOCKET, SO_TIMESTAMPING, RECEIVED | TOLD | RAW);
+	set(client, SOL_SOCKET, SO_TIMESTAMPING, SENT | TOLD | NUMBERED | ALONE);
+	WANT_ERROR(setsockopt(client, SOL_SOCKET, SO_TIMESTAMPING, &(int){ 1 << 30 }, sizeof(int)), EINVAL);
+	int64_t before = wall();
+	for (unsigned number = 0; number < 2; number++) {
+		WANT(sendto(client, "a", 1, 0, (void *)&place, sizeof(place)) == 1 && receive(server, &room, 0) == 1);
+		struct timespec *times = told(&room, SOL_SOCKET, SO_TIMESTAMPING);
+		WANT(times && times[1].tv_sec == 0 && times[2].tv_sec == 0);
+		int64_t came = times[0].tv_sec * 1000000000LL + times[0].tv_nsec;
+		WANT(came >= before && came <= wall());
+		struct pollfd poller = { client, 0, 0 };
+		WANT(poll(&poller, 1, 10000) == 1 && poller.revents == POLLERR);
+		WANT(receive(client, &room, MSG_ERRQUEUE) == 0);
+		times = told(&room, SOL_SOCKET, SO_TIMESTAMPING);
+		WANT(times && times[0].tv_sec * 1000000000LL + times[0].tv_nsec >= before);
+		struct sock_extended_err *error = told(&room, IPPROTO_IP, IP_RECVERR);
+		WANT(error && error->ee_errno == ENOMSG && error->ee_origin == SO_EE_ORIGIN_TIMESTAMPING);
+		WANT(error->ee_data == number && error->ee_info == 0);
+		WANT(poll(&poller, 1, 0) == 0);
+	}
+}
+
 static const struct check checks[] = {
+	{ "cut", cut },
+	{ "told-of-each", told_of_each },
+	{ "three-times", three_times },
 	{ "departures", departures },
 	{ "times", times },
 	{ "forced", forced },

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -427,6 +428,80 @@ static void cpu_time(void)
 	WANT(burnt < 50000000);
 }
 
+static long peak_of(int who)
+{
+	struct rusage usage;
+	WANT(getrusage(who, &usage) == 0);
+	return usage.ru_maxrss;
+}
+
+static long kilobytes_of(const char *name)
+{
+	char line[256];
+	long value = -1;
+	FILE *status = fopen("/proc/self/status", "r");
+	WANT(status != NULL);
+	while (fgets(line, sizeof(line), status) != NULL)
+		if (strncmp(line, name, strlen(name)) == 0)
+			value = atol(line + strlen(name));
+	fclose(status);
+	return value;
+}
+
+/* Uses 16 MiB for a moment. */
+static void use_memory(void)
+{
+	size_t size = 16 << 20;
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	WANT(memory != MAP_FAILED);
+	memset(memory, 1, size);
+	WANT(munmap(memory, size) == 0);
+}
+
+static void peak_memory(void)
+{
+	enum { MOST = 16 << 10 };
+	long before = peak_of(RUSAGE_SELF);
+	WANT(before > 0 && before < MOST && peak_of(RUSAGE_CHILDREN) == 0);
+	/* A child that is waited for counts for its parent's children, and not for the parent; of several the largest does. */
+	pid_t pid = fork();
+	if (pid == 0) {
+		use_memory();
+		_exit(0);
+	}
+	struct rusage usage;
+	int status;
+	WANT(wait4(pid, &status, 0, &usage) == pid && status == 0);
+	WANT(usage.ru_maxrss >= MOST && usage.ru_maxrss < MOST + before + 1024);
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	WANT(wait4(pid, &status, 0, &usage) == pid && usage.ru_maxrss > 0 && usage.ru_maxrss < MOST);
+	WANT(peak_of(RUSAGE_CHILDREN) >= MOST && peak_of(RUSAGE_SELF) < MOST);
+	/* It stays when the memory is gone. A child begins with what it has, */
+	use_memory();
+	WANT(peak_of(RUSAGE_SELF) >= MOST && peak_of(RUSAGE_THREAD) >= MOST);
+	WANT(kilobytes_of("VmHWM:") >= MOST && kilobytes_of("VmRSS:") < MOST);
+	WANT(kilobytes_of("VmPeak:") >= kilobytes_of("VmSize:") + MOST);
+	pid = fork();
+	if (pid == 0)
+		_exit(peak_of(RUSAGE_SELF) >= MOST || peak_of(RUSAGE_CHILDREN) != 0);
+	WANT(wait4(pid, &status, 0, NULL) == pid && status == 0);
+	/* and a program with that of the process, although its own memory is new. */
+	pid = fork();
+	if (pid == 0) {
+		use_memory();
+		execl("/proc/self/exe", "process", "peak-kept", NULL);
+		_exit(1);
+	}
+	WANT(wait4(pid, &status, 0, NULL) == pid && status == 0);
+}
+
+static void peak_kept(void)
+{
+	WANT(peak_of(RUSAGE_SELF) >= 16 << 10 && kilobytes_of("VmHWM:") < 16 << 10);
+}
+
 static void names(void)
 {
 	struct utsname name;
@@ -526,6 +601,6 @@ static const struct check checks[] = {
 	{ "identities", identities }, { "users", users }, { "groups", groups_and_sessions },
 	{ "group-signal", group_signal }, { "limits", limits }, { "clocks", clocks }, { "cpu-time", cpu_time },
 	{ "names", names }, { "unknown-call", unknown_call }, { "many-children", many_children },
-	{ "affinity", affinity }, { "call-registers", call_registers },
+	{ "affinity", affinity }, { "peak-memory", peak_memory }, { "peak-kept", peak_kept }, { "call-registers", call_registers },
 };
 MAIN(checks)

@@ -366,6 +366,24 @@ pub const PR_GET_SECUREBITS: u64 = 27;
 pub const PR_GET_SECCOMP: u64 = 21;
 /// `prctl`: confine the thread to some system calls.
 pub const PR_SET_SECCOMP: u64 = 22;
+/// `prctl`: stop counting what performance events count.
+pub const PR_TASK_PERF_EVENTS_DISABLE: u64 = 31;
+/// `prctl`: go on counting.
+pub const PR_TASK_PERF_EVENTS_ENABLE: u64 = 32;
+/// `prctl`: when to be told of memory that has gone bad.
+pub const PR_MCE_KILL: u64 = 33;
+/// `prctl`: what was said of that.
+pub const PR_MCE_KILL_GET: u64 = 34;
+/// [`PR_MCE_KILL`]: as the system says.
+pub const PR_MCE_KILL_CLEAR: u64 = 0;
+/// [`PR_MCE_KILL`]: as the third argument says.
+pub const PR_MCE_KILL_SET: u64 = 1;
+/// [`PR_MCE_KILL_SET`]: as the system says.
+pub const PR_MCE_KILL_DEFAULT: u64 = 2;
+/// `prctl`: no huge pages.
+pub const PR_SET_THP_DISABLE: u64 = 41;
+/// `prctl`: whether there are to be none.
+pub const PR_GET_THP_DISABLE: u64 = 42;
 /// `prctl`: capabilities that outlive `execve`.
 pub const PR_CAP_AMBIENT: u64 = 47;
 /// [`PR_CAP_AMBIENT`]: whether there is one.

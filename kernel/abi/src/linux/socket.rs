@@ -86,6 +86,22 @@ pub const SO_BINDTODEVICE: u32 = 25;
 pub const SO_RCVTIMEO: u32 = 18;
 /// Option: how long sending waits, as `struct timeval`.
 pub const SO_SNDTIMEO: u32 = 19;
+/// Option, and kind of what comes with a datagram: how many have been lost.
+pub const SO_RXQ_OVFL: u32 = 40;
+/// Option: the mark comes with each datagram, as [`SO_MARK`].
+pub const SO_RCVMARK: u32 = 75;
+/// Option, and kind of what comes with a datagram: three times, of which the first is the kernel's.
+pub const SO_TIMESTAMPING: u32 = 37;
+/// Option: datagrams without a check sum.
+pub const SO_NO_CHECK: u32 = 11;
+/// Option: the mark that packets have.
+pub const SO_MARK: u32 = 36;
+/// Option: microseconds for which a device is asked before a call waits.
+pub const SO_BUSY_POLL: u32 = 46;
+/// Option: bytes a second, at most.
+pub const SO_MAX_PACING_RATE: u32 = 47;
+/// Option: the CPU that packets come to.
+pub const SO_INCOMING_CPU: u32 = 49;
 /// Option: SO_RCVTIMEO with 64 bits in any case.
 pub const SO_RCVTIMEO_NEW: u32 = 66;
 /// Option: SO_SNDTIMEO with 64 bits in any case.
@@ -125,6 +141,28 @@ pub const IPV6_RECVHOPOPTS: u32 = 53;
 pub const IPV6_RECVRTHDR: u32 = 56;
 /// Option of IPv6: headers for the receiver come with datagrams that have any.
 pub const IPV6_RECVDSTOPTS: u32 = 58;
+/// Option of IPv4: an address without a port gets one when it connects.
+pub const IP_BIND_ADDRESS_NO_PORT: u32 = 24;
+/// Option of IPv4: bytes of a packet to the peer.
+pub const IP_MTU: u32 = 14;
+/// Option of IPv4, and kind of what comes with a datagram: address and port that it was sent to.
+pub const IP_RECVORIGDSTADDR: u32 = 20;
+/// Option of IPv6, and kind of what comes with a datagram: address and port that it was sent to.
+pub const IPV6_RECVORIGDSTADDR: u32 = 74;
+/// Option of UDP, and what is said of a datagram: it is cut into ones of so many bytes.
+pub const UDP_SEGMENT: u32 = 103;
+/// Option of UDP, and kind of what comes with a datagram: it was put together from ones of so many bytes.
+pub const UDP_GRO: u32 = 104;
+/// Option of TCP: the name of what is put on top of it.
+pub const TCP_ULP: u32 = 31;
+/// Option of IPv4: the least time to live that a packet must have left.
+pub const IP_MINTTL: u32 = 21;
+/// Option of IPv4: time to live of datagrams to a group.
+pub const IP_MULTICAST_TTL: u32 = 33;
+/// Option of IPv4: datagrams to a group come to its members on the same machine.
+pub const IP_MULTICAST_LOOP: u32 = 34;
+/// Option of IPv4: what comes to groups that others are members of.
+pub const IP_MULTICAST_ALL: u32 = 49;
 /// Option of IPv4: whether packets may be cut.
 pub const IP_MTU_DISCOVER: u32 = 10;
 /// Option of IPv4, and kind of what comes with a datagram: its destination.
@@ -153,6 +191,20 @@ pub const IPV6_UNICAST_HOPS: u32 = 16;
 pub const IPV6_V6ONLY: u32 = 26;
 /// Option of IPv6: type of service.
 pub const IPV6_TCLASS: u32 = 67;
+/// Option of IPv6: hops that datagrams to a group go.
+pub const IPV6_MULTICAST_HOPS: u32 = 18;
+/// Option of IPv6: datagrams to a group come to its members on the same machine.
+pub const IPV6_MULTICAST_LOOP: u32 = 19;
+/// Option of IPv6: what comes to groups that others are members of.
+pub const IPV6_MULTICAST_ALL: u32 = 29;
+/// Option of IPv6: whether packets may be cut.
+pub const IPV6_MTU_DISCOVER: u32 = 23;
+/// Option of IPv6: datagrams are not cut.
+pub const IPV6_DONTFRAG: u32 = 62;
+/// Option of IPv6: packets have a label of their flow.
+pub const IPV6_AUTOFLOWLABEL: u32 = 70;
+/// Option of IPv6: the least hops that a packet must have left.
+pub const IPV6_MINHOPCOUNT: u32 = 73;
 /// Option of TCP: send at once.
 pub const TCP_NODELAY: u32 = 1;
 /// Option of TCP: bytes of a segment.
@@ -179,6 +231,20 @@ pub const TCP_SYNCNT: u32 = 7;
 pub const TCP_QUICKACK: u32 = 12;
 /// Option of TCP: milliseconds before a connection is given up.
 pub const TCP_USER_TIMEOUT: u32 = 18;
+/// Option of TCP: seconds that a connection which was closed waits for the other side's end.
+pub const TCP_LINGER2: u32 = 8;
+/// Option of TCP: bytes of the greatest window.
+pub const TCP_WINDOW_CLAMP: u32 = 10;
+/// Option of TCP: time-outs of a thin stream do not grow.
+pub const TCP_THIN_LINEAR_TIMEOUTS: u32 = 16;
+/// Option of TCP: a thin stream sends again after the first repeated acknowledgement.
+pub const TCP_THIN_DUPACK: u32 = 17;
+/// Option of TCP: how many connections may be opened with bytes and not be established.
+pub const TCP_FASTOPEN: u32 = 23;
+/// Option of TCP: bytes that are not sent yet, with which one is ready to write.
+pub const TCP_NOTSENT_LOWAT: u32 = 25;
+/// Option of TCP: connecting waits for the first bytes.
+pub const TCP_FASTOPEN_CONNECT: u32 = 30;
 /// Request: the name of an interface by its number. The structure of these requests is `struct ifreq`.
 pub const SIOCGIFNAME: u32 = 0x8910;
 /// `ioctl`: whether the next byte is the urgent one.

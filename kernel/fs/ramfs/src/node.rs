@@ -20,7 +20,7 @@ use sync::{Guard, Rank, SpinLock};
 use vfs::{
     Allocation, Attachment, AttributeStore, Change, DeviceNumber, DirectoryEntry, FileKind,
     FileSystemStatus, Flow, Inode, InodeId, IoContext, Metadata, Mode, NewNode, NewTime,
-    NodeContent, RenameFlags, Seals, TextUse, Timestamp,
+    NodeContent, RenameFlags, Seals, Stretch, TextUse, Timestamp,
 };
 use wait::{Attempt, Sink, Source};
 
@@ -582,6 +582,16 @@ impl Inode for Node {
         };
         state.touch(self.shared.clock.now());
         Ok(reached)
+    }
+
+    fn next_stretch(&self, cx: &IoContext<'_>, from: u64, of: Stretch) -> Attempt<Option<u64>> {
+        match self.file() {
+            Ok(pages) => Ok(pages.next_stretch(from, of)),
+            Err(_) => Ok(Some(match of {
+                Stretch::Data => from,
+                Stretch::Hole => self.metadata(cx)?.size,
+            })),
+        }
     }
 
     fn pages(&self) -> Option<Arc<dyn PageSource>> {

@@ -199,6 +199,11 @@ impl Chunk {
         Ok(old)
     }
 
+    /// How many pages exist that were not among `before`.
+    pub(super) fn added(&self, before: u16) -> u64 {
+        u64::from((self.present & !before).count_ones())
+    }
+
     /// Fills empty slots among `window` with what the object has ready; `area` is backed.
     pub(super) fn fill_from_source(&mut self, area: &Area, key: u64, window: u16) {
         let Some(backing) = area.mapping.backing() else {

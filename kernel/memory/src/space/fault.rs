@@ -66,18 +66,22 @@ impl AddressSpace {
         let walks_on =
             slot == 0 && is_plain(area) && is_complete(&self.chunks, key.wrapping_sub(1));
         let chunk = self.chunks.get_or_insert(key, Chunk::new)?;
+        let before = chunk.present;
         let ready = chunk.ready(area, self.owner, page, access);
+        self.resident += chunk.added(before);
         if chunk.present == 0 {
             self.chunks.remove(key);
             return ready.map(drop);
         }
         let displaced = ready?;
         if chunk.installed & (1 << slot) == 0 {
+            let before = chunk.present;
             if is_plain(area) {
                 chunk.fill_with_zeros(self.owner, ahead(chunk, area, slot, walks_on) & window);
             } else if access != Access::Write || area.mapping.is_shared() {
                 chunk.fill_from_source(area, key, window);
             }
+            self.resident += chunk.added(before);
         }
         let mut wanted = chunk.present & !chunk.installed & window | 1 << slot;
         if area.protection.contains(Protection::WRITE) && !area.mapping.is_shared() {
@@ -143,9 +147,10 @@ impl AddressSpace {
             .map(|(_, area)| area)
             .ok_or(FaultError::NoMapping)?;
         let chunk = self.chunks.get_or_insert(page >> SHIFT, Chunk::new)?;
-        let before = chunk.writable;
+        let (present, writable) = (chunk.present, chunk.writable);
         let result = chunk.ready(area, self.owner, page, access);
-        let gained = chunk.writable & !before & chunk.installed != 0;
+        self.resident += chunk.added(present);
+        let gained = chunk.writable & !writable & chunk.installed != 0;
         if gained || matches!(&result, Ok(Some(_))) {
             // A displaced frame lives until its translation is gone, and a translation allows all that the page is
             // ready for.

@@ -137,7 +137,9 @@ impl AddressSpace {
             let given = !self.kept_back(key);
             let copied = near & chunk.own & chunk.writable & given;
             if let Some(copy) = chunk.share(self.owner, (chunk.own | warm) & given, copied) {
+                let count = copy.added(0);
                 child.chunks.insert(key, copy)?;
+                child.resident += count;
             }
         }
         let keys = first..next.unwrap_or(beyond.min(u64::MAX >> SHIFT));

@@ -264,6 +264,7 @@ impl AddressSpace {
     /// Removes the areas from `start` to `end`, at both of which no area lies across.
     pub(super) fn remove_areas(&mut self, start: u64, end: u64) {
         self.changes += 1;
+        self.note_peaks();
         self.zap(Self::page_range(start, end));
         while let Some((key, area)) = self.areas.at_or_above(start).filter(|(key, _)| *key < end) {
             self.sums.remove(area);
@@ -288,6 +289,7 @@ impl AddressSpace {
         if pages.is_empty() || self.chunks.is_empty() {
             return;
         }
+        self.note_peaks();
         if let Some((first, count)) = self.translated(&pages) {
             self.translations.remove(first, count);
         }
@@ -303,7 +305,9 @@ impl AddressSpace {
             let Some(chunk) = self.chunks.get_mut(key) else {
                 return;
             };
-            chunk.drop_pages(chunk.present & chunk::window(key, &pages));
+            let gone = chunk.present & chunk::window(key, &pages);
+            self.resident -= u64::from(gone.count_ones());
+            chunk.drop_pages(gone);
             if chunk.present == 0 {
                 self.chunks.remove(key);
             }

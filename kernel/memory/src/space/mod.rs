@@ -39,7 +39,7 @@ use abi::{Cid, Errno, PAGE_SHIFT, Pages};
 use alloc::boxed::Box;
 use chunk::Chunk;
 use place::Holes;
-use sums::Sums;
+use sums::{Peaks, Sums};
 
 /// The most areas one space may have (`vm.max_map_count`).
 pub const MAX_AREAS: usize = 65530;
@@ -130,8 +130,12 @@ impl Limits {
 pub struct Statistics {
     /// All areas.
     pub size: Pages,
+    /// The most that this has been.
+    pub peak_size: Pages,
     /// Pages that exist.
     pub resident: Pages,
+    /// The most that there have been at once.
+    pub peak_resident: Pages,
     /// Of these, pages of files and shared objects.
     pub shared: Pages,
     /// Size of executable areas that cannot be written.
@@ -155,6 +159,9 @@ pub struct AddressSpace {
     chunks: Sorted<Chunk>,
     holes: Holes,
     sums: Sums,
+    /// Pages that exist.
+    resident: u64,
+    peaks: Peaks,
     /// Grows with every change of the areas.
     changes: u64,
     limits: Limits,
@@ -178,6 +185,8 @@ impl AddressSpace {
             chunks: Sorted::new(),
             holes: Holes::below(layout.mappings_below),
             sums: Sums::default(),
+            resident: 0,
+            peaks: Peaks::default(),
             changes: 0,
             limits: Limits::NONE,
             future: Traits::empty(),
@@ -216,6 +225,7 @@ impl AddressSpace {
         if !self.areas.is_empty() {
             self.translations.discard();
             self.changes += 1;
+            self.note_peaks();
             self.holes = Holes::below(self.layout.mappings_below);
             self.sums = Sums::default();
             (self.heap_start, self.heap_end) = (0, 0);
@@ -231,6 +241,7 @@ impl AddressSpace {
         let mut dropped = 0;
         while let Some((_, mut chunk)) = self.chunks.pop() {
             dropped += chunk.present.count_ones() as usize;
+            self.resident -= u64::from(chunk.present.count_ones());
             chunk.drop_pages(u16::MAX);
             if dropped >= budget {
                 break;
@@ -263,6 +274,9 @@ impl AddressSpace {
     pub fn statistics(&self) -> Statistics {
         let mut numbers = Statistics {
             size: self.size(),
+            peak_size: self.size().max(Pages(self.peaks.size)),
+            resident: self.resident(),
+            peak_resident: self.peak_resident(),
             text: Pages(self.sums.text),
             data: Pages(self.sums.data),
             stack: Pages(self.sums.stack),
@@ -270,7 +284,6 @@ impl AddressSpace {
             ..Statistics::default()
         };
         for (_, chunk) in self.chunks.iter() {
-            numbers.resident += Pages(u64::from(chunk.present.count_ones()));
             numbers.shared += Pages(u64::from((chunk.present & !chunk.own).count_ones()));
         }
         numbers
@@ -279,8 +292,19 @@ impl AddressSpace {
     /// Pages that exist (VmRSS).
     #[must_use]
     pub fn resident(&self) -> Pages {
-        let count = |(_, chunk): (u64, &Chunk)| u64::from(chunk.present.count_ones());
-        Pages(self.chunks.iter().map(count).sum())
+        Pages(self.resident)
+    }
+
+    /// The most pages that have existed at once (VmHWM); since a fork, in the child.
+    #[must_use]
+    pub fn peak_resident(&self) -> Pages {
+        Pages(self.resident.max(self.peaks.resident))
+    }
+
+    /// Before there is less than now: keeps what there has been.
+    fn note_peaks(&mut self) {
+        self.peaks.size = self.peaks.size.max(self.sums.size);
+        self.peaks.resident = self.peaks.resident.max(self.resident);
     }
 
     /// Pages of all areas (VmSize).
@@ -349,8 +373,10 @@ impl AddressSpace {
             sums.add(area);
         }
         assert_eq!(sums, self.sums);
+        let mut resident = 0;
         for (key, chunk) in self.chunks.iter() {
             assert_ne!(chunk.present, 0, "an empty chunk");
+            resident += u64::from(chunk.present.count_ones());
             for slot in 0..chunk::PAGES {
                 let exists = chunk.present & (1 << slot) != 0;
                 assert_eq!(chunk.frames[slot as usize].is_some(), exists);
@@ -366,6 +392,7 @@ impl AddressSpace {
                 0
             );
         }
+        assert_eq!(resident, self.resident);
     }
 
     /// Pages from `start` to `end`, both addresses.

@@ -21,6 +21,15 @@ pub(super) struct Sums {
     pub(super) kept_back: u64,
 }
 
+/// The most that there has been, but for what there is: noted before there is less.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Peaks {
+    /// Pages of areas.
+    pub(super) size: u64,
+    /// Pages that exist.
+    pub(super) resident: u64,
+}
+
 impl Sums {
     fn of(area: &Area) -> Self {
         let pages = area.pages();

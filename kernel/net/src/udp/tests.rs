@@ -249,6 +249,7 @@ fn it_is_told_how_a_datagram_has_come() {
         to: at("127.0.0.9:1").ip(),
         time_to_live: 9,
         service: 16,
+        mark: 0,
     };
     assert_eq!((arrival.way, arrival.told), (way, Told::TIME_TO_LIVE));
 }
@@ -260,9 +261,10 @@ fn what_finds_nobody_comes_back_to_who_wants_it() {
     let client = udp(&stack);
     let take = |peek| {
         let mut bytes = [0; 2];
-        let (received, to) = client
+        let (received, to, why) = client
             .0
-            .receive_lost(&mut SliceSink::new(&mut bytes), peek)?;
+            .receive_returned(&mut SliceSink::new(&mut bytes), peek)?;
+        assert_eq!(why, Return::Lost);
         Attempt::Ok((received.count, received.length, to))
     };
     // Without a peer nothing is told, unless it is wanted.
@@ -289,11 +291,11 @@ fn what_finds_nobody_comes_back_to_who_wants_it() {
             .contains(PollEvents::ERR)
     );
     // So many are kept.
-    for _ in 0..2 * UdpSocket::LOST {
+    for _ in 0..2 * 64 {
         send(&client, "127.0.0.1:9", b"x").ok();
     }
     let kept = core::iter::from_fn(|| take(false).ok()).count();
-    assert_eq!(kept, UdpSocket::LOST);
+    assert_eq!(kept, 64);
 }
 
 #[test]
@@ -332,6 +334,7 @@ fn a_datagram_is_marked_with_the_time_and_leaves_as_it_is_told_to() {
             from: Some(at(from).ip()),
             time_to_live: Some(3),
             service: None,
+            ..Departure::default()
         };
         let mut source = SliceSource::new(b"x");
         client
@@ -350,4 +353,69 @@ fn a_datagram_is_marked_with_the_time_and_leaves_as_it_is_told_to() {
 
 fn arrival_times(server: &Open<UdpSocket>) -> Told {
     server.0.state.lock().options.told
+}
+
+fn receive_all(socket: &UdpSocket) -> std::vec::Vec<std::vec::Vec<u8>> {
+    let mut all = std::vec::Vec::new();
+    loop {
+        let mut bytes = [0; 16];
+        match now(|cx| socket.receive(cx, &mut SliceSink::new(&mut bytes), false)) {
+            Ok((received, _)) => all.push(bytes[..received.count].to_vec()),
+            Err(_) => return all,
+        }
+    }
+}
+
+#[test]
+fn a_datagram_is_cut_into_pieces_for_who_asks() {
+    use abi::linux::{IPPROTO_UDP, UDP_SEGMENT};
+    let stack = stack();
+    let (server, client) = (udp(&stack), udp(&stack));
+    server
+        .0
+        .bind(at("127.0.0.1:5300"), Privileges::empty())
+        .unwrap();
+    let size = Value::Number(3);
+    assert_eq!(client.0.set_option(IPPROTO_UDP, UDP_SEGMENT, size), Ok(()));
+    assert_eq!(send(&client, "127.0.0.1:5300", b"abcdefgh"), Ok(8));
+    assert_eq!(receive_all(&server.0), [&b"abc"[..], b"def", b"gh"]);
+    // What is not longer goes as it is; there are not too many pieces.
+    assert_eq!(send(&client, "127.0.0.1:5300", b"abc"), Ok(3));
+    assert_eq!(receive_all(&server.0), [b"abc"]);
+    let one = Value::Number(1);
+    assert_eq!(client.0.set_option(IPPROTO_UDP, UDP_SEGMENT, one), Ok(()));
+    let invalid = Err(Errno::EINVAL.into());
+    assert_eq!(send(&client, "127.0.0.1:5300", &[0; 65]), invalid);
+    assert_eq!(send(&client, "127.0.0.1:5300", &[0; 64]), Ok(64));
+    assert_eq!(receive_all(&server.0).len(), 64);
+    let large = Value::Number(65_536);
+    let refused = client.0.set_option(IPPROTO_UDP, UDP_SEGMENT, large);
+    assert_eq!(refused, Err(Errno::EINVAL));
+}
+
+#[test]
+fn losses_and_marks_come_with_what_is_received() {
+    use abi::linux::{SO_MARK, SO_RCVBUF, SOL_SOCKET};
+    let stack = stack();
+    let (server, client) = (udp(&stack), udp(&stack));
+    server
+        .0
+        .bind(at("127.0.0.1:5300"), Privileges::empty())
+        .unwrap();
+    let least = Value::Number(0);
+    assert_eq!(server.0.set_option(SOL_SOCKET, SO_RCVBUF, least), Ok(()));
+    let mark = Value::Number(77);
+    assert_eq!(client.0.set_option(SOL_SOCKET, SO_MARK, mark), Ok(()));
+    let arrival = || {
+        let mut bytes = [0; 1];
+        let taken = now(|cx| server.0.receive(cx, &mut SliceSink::new(&mut bytes), false));
+        taken.unwrap().1.unwrap()
+    };
+    for _ in 0..3 {
+        assert_eq!(send(&client, "127.0.0.1:5300", &[0; 1500]), Ok(1500));
+    }
+    let first = arrival();
+    assert_eq!((first.losses, first.way.mark, first.port), (0, 77, 5300));
+    assert_eq!(send(&client, "127.0.0.1:5300", &[0; 1500]), Ok(1500));
+    assert_eq!(arrival().losses, 2);
 }

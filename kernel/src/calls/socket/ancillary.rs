@@ -7,9 +7,10 @@ use crate::ring::RingFile;
 use crate::system::system;
 use crate::user::Segment;
 use abi::linux::{
-    IP_PKTINFO, IP_RECVERR, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IPV6_HOPLIMIT,
-    IPV6_PKTINFO, IPV6_RECVERR, IPV6_TCLASS, SCM_CREDENTIALS, SCM_RIGHTS, SO_TIMESTAMP,
-    SO_TIMESTAMPNS, SOL_SOCKET, Timespec, Timeval,
+    IP_PKTINFO, IP_RECVERR, IP_RECVORIGDSTADDR, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_IPV6,
+    IPPROTO_UDP, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_RECVERR, IPV6_RECVORIGDSTADDR, IPV6_TCLASS,
+    SCM_CREDENTIALS, SCM_RIGHTS, SO_MARK, SO_RXQ_OVFL, SO_TIMESTAMP, SO_TIMESTAMPING,
+    SO_TIMESTAMPNS, SOL_SOCKET, Timespec, Timeval, UDP_SEGMENT,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, Nanos};
@@ -17,7 +18,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use ipc::{Ancillary, Sender};
-use net::{Arrival, Departure, Domain, Told, Way};
+use net::{Arrival, Departure, Domain, Return, Told, Way};
 use process::VPid;
 use security::Privileges;
 use smallvec::SmallVec;
@@ -91,6 +92,11 @@ pub fn read(
         let data = rest.get(HEADER..size).ok_or(Errno::EINVAL)?;
         if word(rest, 8) == SOL_SOCKET {
             match word(rest, 12) {
+                SO_MARK if datagrams => {
+                    call.credential().require(Privileges::NETWORK)?;
+                    let mark = data.as_array::<4>().ok_or(Errno::EINVAL)?;
+                    departure.mark = Some(u32::from_le_bytes(*mark));
+                }
                 SCM_RIGHTS => add_files(call, data, &mut ancillary.files)?,
                 SCM_CREDENTIALS => ancillary.sender = Some(claimed(call, data)?),
                 _ => return Err(Errno::EINVAL),
@@ -139,6 +145,10 @@ fn depart(kind: [u32; 2], data: &[u8], into: &mut Departure) -> Result<(), Errno
             }
             interface(16)?;
             into.from = some_address(IpAddr::from(*source).to_canonical());
+        }
+        [IPPROTO_UDP, UDP_SEGMENT] => {
+            let bytes = data.as_array::<2>().ok_or(Errno::EINVAL)?;
+            into.cut = Some(u16::from_le_bytes(*bytes));
         }
         [IPPROTO_IP | IPPROTO_IPV6 | IPPROTO_UDP, _] => return Err(Errno::EINVAL),
         // Other levels are for others.
@@ -204,8 +214,8 @@ struct Control {
 }
 
 impl Control {
-    /// Bytes of the longest: an error, and an address of IPv6.
-    const MOST: usize = 44;
+    /// Bytes of the longest: three times; an error with an address of IPv6 has four less.
+    const MOST: usize = 48;
 
     fn new(kind: [u32; 2], parts: [&[u8]; 3]) -> Self {
         let mut control = Self {
@@ -213,12 +223,18 @@ impl Control {
             bytes: [0; Self::MOST],
             length: 0,
         };
-        let given = parts.iter().copied().flatten();
-        for (place, byte) in control.bytes.iter_mut().zip(given) {
-            *place = *byte;
-            control.length += 1;
+        for part in parts {
+            control.append(part);
         }
         control
+    }
+
+    /// Puts bytes behind what there is, as far as there is room.
+    fn append(&mut self, part: &[u8]) {
+        for (place, byte) in self.bytes.iter_mut().skip(self.length).zip(part) {
+            *place = *byte;
+            self.length += 1;
+        }
     }
 
     /// A point of time in the form of SO_TIMESTAMP or SO_TIMESTAMPNS.
@@ -228,6 +244,17 @@ impl Control {
             return Self::new(kind, [&Timeval::from_nanos(at).encode(), &[], &[]]);
         }
         Self::new(kind, [&Timespec::from_nanos(at).encode(), &[], &[]])
+    }
+
+    /// A point of time of the kernel, and none of hardware (SO_TIMESTAMPING).
+    fn three_times(at: Nanos) -> Self {
+        let none = [0; 2 * Timespec::SIZE];
+        let kind = [SOL_SOCKET, SO_TIMESTAMPING];
+        Self::new(kind, [&Timespec::from_nanos(at).encode(), &none, &[]])
+    }
+
+    fn word(kind: [u32; 2], word: u32) -> Self {
+        Self::new(kind, [&word.to_le_bytes(), &[], &[]])
     }
 
     fn number(kind: [u32; 2], number: u8) -> Self {
@@ -241,7 +268,7 @@ pub struct Controls(SmallVec<[Control; 2]>);
 
 impl Controls {
     /// The most for one datagram.
-    const MOST: usize = 5;
+    const MOST: usize = 9;
     /// The number of the interface that all come over.
     const INTERFACE: u32 = 1;
 
@@ -251,7 +278,9 @@ impl Controls {
             to,
             time_to_live,
             service,
+            mark,
         } = arrival.way;
+        let endpoint = SocketAddr::new(to, arrival.port);
         let mut told = SmallVec::new();
         let mut tell = |wanted, control: Control| {
             if arrival.told.contains(wanted) {
@@ -261,6 +290,12 @@ impl Controls {
         let interface = Self::INTERFACE.to_le_bytes();
         tell(Told::TIME, Control::time(SO_TIMESTAMP, arrival.at));
         tell(Told::TIME_NANOS, Control::time(SO_TIMESTAMPNS, arrival.at));
+        tell(Told::TIME_OF_THREE, Control::three_times(arrival.at));
+        tell(Told::MARK, Control::word([SOL_SOCKET, SO_MARK], mark));
+        if arrival.losses != 0 {
+            let losses = Control::word([SOL_SOCKET, SO_RXQ_OVFL], arrival.losses);
+            tell(Told::LOSSES, losses);
+        }
         let mapped = match to {
             IpAddr::V4(four) => four.to_ipv6_mapped(),
             IpAddr::V6(six) => six,
@@ -279,6 +314,12 @@ impl Controls {
                 Told::SERVICE,
                 Control::new([IPPROTO_IP, IP_TOS], [&[service], &[], &[]]),
             );
+            let kind = [IPPROTO_IP, IP_RECVORIGDSTADDR];
+            let address = Domain::V4.write(endpoint);
+            tell(
+                Told::ENDPOINT,
+                Control::new(kind, [address.bytes(), &[], &[]]),
+            );
         } else {
             tell(
                 Told::HOP_LIMIT,
@@ -289,6 +330,14 @@ impl Controls {
                 Control::number([IPPROTO_IPV6, IPV6_TCLASS], service),
             );
         }
+        let address = Domain::V6.write(endpoint);
+        tell(
+            Told::ENDPOINT_6,
+            Control::new(
+                [IPPROTO_IPV6, IPV6_RECVORIGDSTADDR],
+                [address.bytes(), &[], &[]],
+            ),
+        );
         let kind = [IPPROTO_IPV6, IPV6_PKTINFO];
         tell(
             Told::DESTINATION_6,
@@ -303,14 +352,36 @@ impl Controls {
         Self(SmallVec::from_iter([Control::time(option, at)]))
     }
 
-    /// That one has found nobody at an address: `struct sock_extended_err`, and who says so.
-    pub fn of_lost(to: SocketAddr) -> Self {
+    /// Why something has come back that was sent to an address: `struct sock_extended_err`, and who says so, if anybody.
+    pub fn of_returned(to: SocketAddr, why: Return) -> Self {
+        /// What says when something was sent (SO_EE_ORIGIN_TIMESTAMPING).
+        const TIMES: u8 = 4;
+        let kind = match to {
+            SocketAddr::V4(_) => [IPPROTO_IP, IP_RECVERR],
+            SocketAddr::V6(_) => [IPPROTO_IPV6, IPV6_RECVERR],
+        };
+        let Return::Sent { at, number } = why else {
+            return Self(SmallVec::from_iter([Self::lost(kind, to)]));
+        };
+        let mut told = SmallVec::new();
+        told.extend(at.map(Control::three_times));
+        let errno = u32::from(Errno::ENOMSG.number()).to_le_bytes();
+        let middle = u64::from(TIMES).to_le_bytes();
+        let nobody = [0; 16];
+        let mut error = Control::new(kind, [&errno, &middle, &number.to_le_bytes()]);
+        error.append(&nobody);
+        told.push(error);
+        Self(told)
+    }
+
+    /// That one has found nobody.
+    fn lost(kind: [u32; 2], to: SocketAddr) -> Control {
         /// Origin, type and code of the message that a network would bring: port unreachable (RFC 792, RFC 4443).
         const UNREACHABLE: [u8; 4] = [2, 3, 3, 0];
         const UNREACHABLE_6: [u8; 4] = [3, 1, 4, 0];
-        let (kind, why, domain) = match to {
-            SocketAddr::V4(_) => ([IPPROTO_IP, IP_RECVERR], UNREACHABLE, Domain::V4),
-            SocketAddr::V6(_) => ([IPPROTO_IPV6, IPV6_RECVERR], UNREACHABLE_6, Domain::V6),
+        let (why, domain) = match to {
+            SocketAddr::V4(_) => (UNREACHABLE, Domain::V4),
+            SocketAddr::V6(_) => (UNREACHABLE_6, Domain::V6),
         };
         let mut error = [0; 16];
         let (number, rest) = error.split_at_mut(4);
@@ -319,10 +390,7 @@ impl Controls {
             *place = why;
         }
         let offender = domain.write(SocketAddr::new(to.ip(), 0));
-        Self(SmallVec::from_iter([Control::new(
-            kind,
-            [&error, offender.bytes(), &[]],
-        )]))
+        Control::new(kind, [&error, offender.bytes(), &[]])
     }
 }
 

@@ -17,7 +17,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use ipc::{Ancillary, Bound, ChannelEnd, ChannelKind, DatagramSocket, Received, Sender, Timeouts};
-use net::{Arrival, Departure, Given, NetlinkSocket, TcpSocket, UdpSocket};
+use net::{Arrival, Departure, Given, NetlinkSocket, Return, TcpSocket, UdpSocket};
 use vfs::{IoContext, OpenFile};
 use wait::{Attempt, Sink, Source, Stop};
 
@@ -37,8 +37,8 @@ struct With {
     ancillary: Ancillary,
     /// What is told of a datagram of the network.
     arrival: Option<Arrival>,
-    /// Where one was to go that has found nobody.
-    lost: Option<SocketAddr>,
+    /// Where one was to go that has come back, and why.
+    returned: Option<(SocketAddr, Return)>,
 }
 
 impl<'a> Carrier<'a> {
@@ -196,7 +196,7 @@ impl<'a> Carrier<'a> {
             Self::Netlink(..) => Some(Shown::plain(&NetlinkSocket::address(0))),
             Self::Udp(socket, ..) => {
                 let from = with.arrival.map(|arrival| arrival.from);
-                let from = with.lost.or(from);
+                let from = with.returned.map(|(to, _)| to).or(from);
                 from.map(|from| socket.domain().write(from).into())
             }
         }
@@ -460,8 +460,8 @@ fn receive_message(call: &mut Call<'_>, file: &OpenFile, address: u64, flags: u6
         let name = carrier.from(&with);
         let sender = called.is_ok().then(|| carrier.sender(&with)).flatten();
         let close_on_exec = flags.contains(MessageFlags::CMSG_CLOEXEC);
-        let network = match (with.lost, with.arrival) {
-            (Some(to), _) => Controls::of_lost(to),
+        let network = match (with.returned, with.arrival) {
+            (Some((to, why)), _) => Controls::of_returned(to, why),
             (None, Some(arrival)) => Controls::of_arrival(&arrival),
             (None, None) => match timeouts(file).and_then(|kept| kept.kept().stamp()) {
                 Some(option) if called.is_ok() && carrier.kind().keeps_records() => {
@@ -608,7 +608,7 @@ fn receive(
         return receive_urgent(call, end, segments, flags);
     }
     if flags.contains(MessageFlags::ERRQUEUE) {
-        return receive_lost(call, end, segments, flags, with);
+        return receive_returned(call, end, segments, flags, with);
     }
     let peek = flags.contains(MessageFlags::PEEK);
     let at_once = peek || end.kind().keeps_records();
@@ -684,8 +684,8 @@ fn receive_urgent(
     Ok(socket.receive_urgent(&mut sink, flags.contains(MessageFlags::PEEK))?)
 }
 
-/// Receives what was sent and has found nobody (`man 7 ip`, IP_RECVERR).
-fn receive_lost(
+/// Receives what was sent and has come back (`man 7 ip`, IP_RECVERR).
+fn receive_returned(
     call: &mut Call<'_>,
     end: &Carrier<'_>,
     segments: &[Segment],
@@ -698,8 +698,8 @@ fn receive_lost(
     let most = UdpSocket::DATAGRAM_MAX;
     let mut sink = UserBuffer::new(&call.user, segments, 0, most, MemoryAccess::Write)?;
     let peek = flags.contains(MessageFlags::PEEK);
-    let (received, to) = socket.receive_lost(&mut sink, peek)?;
-    with.lost = Some(to);
+    let (received, to, why) = socket.receive_returned(&mut sink, peek)?;
+    with.returned = Some((to, why));
     Ok(received)
 }
 

@@ -5,11 +5,11 @@ use crate::calls::Call;
 use crate::outcome::Called;
 use crate::user::Segment;
 use abi::linux::{
-    AF_NETLINK, AF_UNIX, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, SO_ACCEPTCONN,
-    SO_BINDTODEVICE, SO_DOMAIN, SO_ERROR, SO_LINGER, SO_PASSCRED, SO_PEERCRED, SO_PROTOCOL,
-    SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF, SO_SNDBUFFORCE,
-    SO_SNDTIMEO, SO_SNDTIMEO_NEW, SO_TYPE, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET,
-    TCP_CA_NAME_MAX, TCP_CONGESTION, TCP_INFO, TcpInfo, Timeval,
+    AF_NETLINK, AF_UNIX, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP,
+    SO_ACCEPTCONN, SO_BINDTODEVICE, SO_DOMAIN, SO_ERROR, SO_LINGER, SO_MARK, SO_PASSCRED,
+    SO_PEERCRED, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF,
+    SO_SNDBUFFORCE, SO_SNDTIMEO, SO_SNDTIMEO_NEW, SO_TYPE, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM,
+    SOL_SOCKET, TCP_CA_NAME_MAX, TCP_CONGESTION, TCP_INFO, TCP_ULP, TcpInfo, Timeval,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, Nanos};
@@ -78,7 +78,12 @@ pub fn getsockopt(
     call.user.gather(value_at, MemoryAccess::Write)?;
     let length_place = segment(length_at, size_of::<u32>());
     call.user.gather(length_place, MemoryAccess::Write)?;
-    let told = tell(call, &file, &socket, level as u32, option as u32)?;
+    let mut told = tell(call, &file, &socket, level as u32, option as u32)?;
+    // IPv4 tells a small number as a byte to who has no room for more.
+    let small = told.length == size_of::<u32>() && told.bytes.iter().skip(1).all(|byte| *byte == 0);
+    if level as u32 == IPPROTO_IP && small && (1..size_of::<u32>()).contains(&room) {
+        told.length = 1;
+    }
     let length = told.length.min(room);
     call.user
         .write(address, told.bytes.get(..length).unwrap_or_default())?;
@@ -121,6 +126,8 @@ fn tell(
             places.for_each(|(place, byte)| *place = *byte);
             Ok(Told::of(&[&name]))
         }
+        // Nothing is on top of any.
+        Socket::Tcp(_) if (level, option) == (IPPROTO_TCP, TCP_ULP) => Ok(Told::of(&[])),
         Socket::Tcp(_) | Socket::Udp(_) if (level, option) == (SOL_SOCKET, SO_BINDTODEVICE) => {
             // All go through the one that there is, whether they are bound to it or not.
             Ok(Told::of(&[]))
@@ -263,12 +270,19 @@ pub fn setsockopt(
                 spans.set_send(span()?);
                 return Ok(0);
             }
-            SO_SNDBUFFORCE | SO_RCVBUFFORCE => call.credential().require(Privileges::NETWORK)?,
+            SO_SNDBUFFORCE | SO_RCVBUFFORCE | SO_MARK => {
+                call.credential().require(Privileges::NETWORK)?
+            }
             _ => {}
         }
     }
     let value = || read_value(call, level, option, address, length);
     match socket {
+        // There is nothing that could be put on top of it.
+        Socket::Tcp(_) if (level, option) == (IPPROTO_TCP, TCP_ULP) => {
+            read_name(call, address, length)?;
+            return Err(Errno::ENOENT.into());
+        }
         Socket::Tcp(_) if (level, option) == (IPPROTO_TCP, TCP_CONGESTION) => {
             if read_name(call, address, length)?.as_slice() != CONGESTION_CONTROL {
                 return Err(Errno::ENOENT.into());
@@ -330,7 +344,7 @@ fn set_unix(socket: &Socket<'_>, option: u32, number: i32) -> Result<(), Errno> 
     Ok(())
 }
 
-/// Reads the value of an option: `struct linger` or a number, of which some options take a single byte.
+/// Reads the value of an option: `struct linger` or a number, for which IPv4 takes a single byte too.
 fn read_value(
     call: &Call<'_>,
     level: u32,
@@ -345,6 +359,10 @@ fn read_value(
         let on = call.user.u32(address)?.cast_signed();
         let seconds = call.user.u32(address.wrapping_add(4))?.cast_signed();
         return Ok(Value::Linger(on, seconds));
+    }
+    if level == IPPROTO_IP && (1..size_of::<u32>()).contains(&length) {
+        let [byte] = call.user.bytes(address)?;
+        return Ok(Value::Number(byte.into()));
     }
     if length < size_of::<u32>() {
         return Err(Errno::EINVAL);

@@ -3,13 +3,33 @@
 //! A page that somebody has mapped cannot be taken away from him: it stays, and is cleared.
 
 use super::{Pages, SIZE_LIMIT, State, ZEROS, page_of, within_page};
-use abi::{Errno, PAGE_SIZE};
+use abi::{Errno, PAGE_SHIFT, PAGE_SIZE};
 use core::ops::Range;
+use vfs::Stretch;
 
 /// How many pages are given or taken at once.
 const STEP: u64 = 256;
 
+/// How many pages are looked at for a hole: one that comes later is told as data.
+const LOOKED_AT: u64 = 16_384;
+
 impl Pages {
+    /// Where data or a hole begins, as [`vfs::Inode::next_stretch`].
+    pub(crate) fn next_stretch(&self, from: u64, of: Stretch) -> Option<u64> {
+        let state = self.state.lock();
+        let size = state.size;
+        let mut there = state.frames.range(page_of(from)..).map(|(page, _)| *page);
+        let begin = |page: u64| from.max(page << PAGE_SHIFT);
+        match of {
+            Stretch::Data => there.next().map(begin).filter(|at| *at < size),
+            Stretch::Hole => {
+                let mut pages = page_of(from)..page_of(from) + LOOKED_AT;
+                let hole = pages.find(|page| there.next() != Some(*page));
+                Some(hole.map_or(size, begin).min(size))
+            }
+        }
+    }
+
     /// Fills holes of a part of the file; answers up to where. The caller holds the node's lock.
     pub(crate) fn reserve(&self, part: Range<u64>) -> Result<u64, Errno> {
         if part.end > SIZE_LIMIT {

@@ -3,7 +3,7 @@
 use super::nameless::resize;
 use super::*;
 
-use vfs::Allocation;
+use vfs::{Allocation, Stretch};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -66,6 +66,21 @@ proptest! {
             let sink = &mut SliceSink::new(&mut bytes);
             let count = with_context(|cx| file.read_at(cx, 0, sink)).unwrap();
             prop_assert_eq!(&bytes[..count], &model[..]);
+            // What is told as a hole reads as zeros and is as large as it can be; data have memory.
+            let (mut at, mut pages, mut is_hole) = (0, 0, false);
+            while at < count as u64 {
+                let of = if is_hole { Stretch::Data } else { Stretch::Hole };
+                let next = with_context(|cx| file.next_stretch(cx, at, of)).unwrap();
+                let end = next.unwrap_or(count as u64);
+                if is_hole {
+                    prop_assert!(model[at as usize..end as usize].iter().all(|byte| *byte == 0));
+                } else {
+                    pages += (end - at).div_ceil(4096);
+                }
+                (at, is_hole) = (end, !is_hole);
+            }
+            let blocks = with_context(|cx| file.metadata(cx)).unwrap().blocks;
+            prop_assert!(blocks / 8 >= pages && (blocks > 0 || pages == 0));
         }
         let end = 200_000;
         with_context(|cx| file.allocate(cx, 0..end, Allocation::Punch)).unwrap();
