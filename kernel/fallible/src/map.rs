@@ -158,11 +158,6 @@ impl<K, V> Map<K, V> {
 impl<K: Ord, V> Map<K, V> {
     /// Where the first entry is whose key is not `below`.
     fn partition(&self, below: impl Fn(&K) -> bool) -> Place {
-        if let [only] = &self.leaves[..] {
-            // So it is in most maps.
-            let index = only.partition_point(|(key, _)| below(key));
-            return self.normal((0, index));
-        }
         let leaf = self
             .leaves
             .partition_point(|leaf| leaf.last().is_some_and(|(key, _)| below(key)));
@@ -310,19 +305,10 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Clone,
     {
-        let place = match self.find(&key) {
-            Ok(place) => place,
-            Err(_) => {
-                self.insert(key.clone(), make())?;
-                self.find(&key).map_err(|_| NoMemory)?
-            }
-        };
-        let (leaf, index) = place;
-        let entry = self
-            .leaves
-            .get_mut(leaf)
-            .and_then(|leaf| leaf.get_mut(index));
-        entry.map(|entry| &mut entry.1).ok_or(NoMemory)
+        if !self.contains_key(&key) {
+            self.insert(key.clone(), make())?;
+        }
+        self.get_mut(&key).ok_or(NoMemory)
     }
 
     /// Drops the entries from `key` on, and answers how many there were.
