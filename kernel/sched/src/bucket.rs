@@ -31,7 +31,12 @@ impl Bucket {
     }
 
     pub fn set_rate(&mut self, part: BasisPoints, cpus: usize) {
-        self.rate = u64::from(part.0) * cpus as u64;
+        self.set_fill(u64::from(part.0) * cpus as u64);
+    }
+
+    /// Fills it with so many ten-thousandths of a CPU from now on.
+    pub fn set_fill(&mut self, rate: u64) {
+        self.rate = rate;
     }
 
     /// Fills it up to `now`, at most to `ceiling` ticks; what is above already stays.
@@ -54,6 +59,11 @@ impl Bucket {
 
     pub fn take(&mut self, ticks: u64) {
         self.level -= i128::from(ticks) * SCALE;
+    }
+
+    /// Puts back what was taken and not used.
+    pub fn give(&mut self, ticks: u64) {
+        self.level += i128::from(ticks) * SCALE;
     }
 
     /// Whole ticks in it; negative is debt.

@@ -193,6 +193,11 @@ impl Group {
         self.bounds = bounds;
     }
 
+    /// Whether the weights rule nobody.
+    pub fn is_empty(&self) -> bool {
+        self.load == 0
+    }
+
     /// The group's virtual time.
     pub fn time(&self) -> i128 {
         if self.load == 0 {
@@ -291,6 +296,14 @@ impl Group {
         self.join_pool(member);
         self.rebase();
         self.moved += self.time_before(ahead) - now;
+    }
+
+    /// Whether the member has had less than its part where the group as a whole lacks `credit` ticks.
+    pub fn is_behind(&self, members: &Members, index: u32, credit: i128) -> bool {
+        members.get(index).is_some_and(|member| {
+            let own = i128::from(self.load) * (self.time() - member.time);
+            own + (credit << FRACTION) >= 0
+        })
     }
 
     /// By how much a member with this lag moves the average when it leaves the others that make up the pool now.

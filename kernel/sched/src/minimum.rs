@@ -113,10 +113,11 @@ impl Minimum {
         self.clock = self.clock.max(instant(now));
     }
 
-    /// The partition has had `ran` ticks of service; answers whether the clock is elsewhere than [`after`](Self::after) said.
-    pub fn charge(&mut self, ran: u64, now: Ticks, machine: &Machine) -> bool {
+    /// The partition has had `ran` ticks of service, and the clock may be `ahead` ticks of it before real time; answers whether
+    /// the clock is elsewhere than [`after`](Self::after) said.
+    pub fn charge(&mut self, ran: u64, now: Ticks, ahead: u64, machine: &Machine) -> bool {
         let clock = self.after(ran);
-        let ahead = instant(now) + self.span(machine.slice.0);
+        let ahead = instant(now) + self.span(ahead);
         let behind = instant(now) - 2 * self.lumps(machine);
         self.clock = clock.min(ahead).max(behind);
         self.clock != clock

@@ -200,6 +200,11 @@ impl Water {
         }
     }
 
+    /// What full and floor leave to the pool, in ten-thousandths of a CPU.
+    pub fn rest(&self) -> u64 {
+        u64::try_from(self.rest).unwrap_or(0)
+    }
+
     /// What a member of the pool with this weight gets, in ten-thousandths of a CPU.
     pub fn rate(&self, weight: u32) -> u64 {
         if self.load <= 0 {

@@ -3,11 +3,12 @@
 //! [`Water`] knows whose part comes from the weights and whose does not. When a CPU is free, these are asked in order:
 //!
 //! 1. **Late.** Is there a partition that lacks so much to its minimum as it can only where threads are bound to CPUs?
-//! 2. **Full.** Who gets all that it can use, because its weight is worth more (one thread, several CPUs) or its minimum
-//!    is, goes next: it can make up for nothing later. Together the full leave what minima need.
-//!    So does who is in the pool and is to have nearly all that it can use, when its turn there has come.
+//! 2. **Full.** Who gets all that its threads can use, because its weight is worth more (one thread, several CPUs) or its
+//!    minimum is, goes next: it can make up for nothing later. Together the full leave what minima need.
+//!    So does who is in the pool, is to have at least half of what it can use, and lacks a slice.
 //! 3. **Minimum.** Is there a partition that has had less than its minimum ([`Minimum`])? What it gets from its shares
-//!    counts, so a minimum is a floor and not an addition.
+//!    counts, so a minimum is a floor and not an addition. Who gets all that its *maximum* lets it have is served with
+//!    these, as if that were its minimum: it has more threads than it can use at a time, and can make up for a while.
 //! 4. **Shares.** Of the pool, and below their soft maximum, the one that [`Group`] picks.
 //! 5. **Rest.** The CPU would be idle: who has its minimum already, or is above its soft maximum, may have it.
 //!
@@ -25,6 +26,9 @@
 //! A soft maximum below the hard one is a token bucket, whose debt is forgiven beyond one slice: what was
 //! taken from an idle machine need not be paid back.
 
+mod partition;
+
+use self::partition::Partition;
 use crate::bucket::Bucket;
 use crate::fair::{Bounds, Group, Members};
 use crate::minimum::{self, Minimum};
@@ -39,24 +43,16 @@ use alloc::vec::Vec;
 /// How many classes change at one event at most; the rest is left to the next.
 const STEPS: usize = 64;
 
-/// Who lacks less than this part of what its threads can use is served as if it were full.
+/// Who is to have all but this part of what its threads can use is served before those who come by deadline. On several CPUs
+/// deadlines alone fail one that must run more than half of the time (Srinivasan and Baruah, "Deadline-based scheduling of
+/// periodic task systems on multiprocessors", Information Processing Letters 84, 2002).
 const TIGHT: u64 = 2;
 
-#[derive(Clone, Copy, Debug)]
-struct Partition {
-    claim: Claim,
-    demand: Demand,
-    minimum: Minimum,
-    /// Promised to CPUs and not used yet, in ticks.
-    promised: u64,
-    /// The soft maximum, where there is one that the hard one does not cover.
-    soft: Option<Bucket>,
-    /// Above its soft maximum.
-    over: bool,
-    class: Class,
-    /// Since when it waits and runs nowhere.
-    waiting_since: Ticks,
-}
+/// How many slices the pool may lack before its members that hardly make up for what they wait go before others; how many of
+/// those it lacks and of those it has had beyond its part are remembered.
+const PATIENCE: u64 = 1;
+const CREDIT: u64 = 2;
+const DEBT: u64 = 4;
 
 /// What a CPU is to give, and has been charged for already.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +81,8 @@ pub struct Wlm {
     /// Waiting partitions above their soft maximum, by the time at which they are below again.
     over: Tree,
     over_nodes: Nodes,
+    /// What the water has left to the pool and the pool has not had; what is promised counts as had.
+    credit: Bucket,
     /// What runs on each CPU.
     promises: Vec<Option<Promise>>,
     /// What the group has been charged of all promises and not used yet.
@@ -95,36 +93,6 @@ pub struct Wlm {
     confined: usize,
     /// Chance, for what is not to happen in step with anything.
     draws: u32,
-}
-
-const NOTHING: Partition = Partition {
-    claim: Claim {
-        weight: 1,
-        minimum: BasisPoints(0),
-        soft_maximum: BasisPoints::WHOLE,
-        hard_maximum: BasisPoints::WHOLE,
-        cpus: None,
-    },
-    demand: Demand {
-        waiting: 0,
-        running: 0,
-        held: 0,
-    },
-    minimum: Minimum::NONE,
-    promised: 0,
-    soft: None,
-    over: false,
-    class: Class::Away,
-    waiting_since: Ticks(0),
-};
-
-impl Partition {
-    /// What so many threads can use of so many CPUs below its soft maximum, in ten-thousandths of a CPU.
-    fn usable(&self, threads: u64, cpus: u64) -> u64 {
-        let within = self.claim.cpus.map_or(threads, |cpus| cpus as u64);
-        let able = threads.min(within) * u64::from(BasisPoints::WHOLE.0);
-        able.min(u64::from(self.claim.soft_maximum.0) * cpus)
-    }
 }
 
 impl Wlm {
@@ -150,6 +118,7 @@ impl Wlm {
             floor_nodes: Nodes::default(),
             over: Tree::new(),
             over_nodes: Nodes::default(),
+            credit: Bucket::new(BasisPoints(0), 1, 0, Ticks(0)),
             promises: Vec::new(),
             ahead: 0,
             challengers: Vec::new(),
@@ -190,15 +159,17 @@ impl Wlm {
         if partition.minimum.exists() {
             let clock = partition.minimum.after(partition.promised);
             let due = partition.minimum.due(clock, &self.machine);
-            self.floors.insert(&mut self.floor_nodes, index, clock, due);
+            let owed_from = if partition.capped { i128::MIN } else { clock };
+            self.floors
+                .insert(&mut self.floor_nodes, index, owed_from, due);
         }
         match class {
             Class::Pool => self.group.enqueue(&mut self.members, index),
-            Class::Full => {
+            Class::Full if !partition.capped => {
                 self.turn += 1;
                 self.full.insert(&mut self.full_nodes, index, self.turn, 0);
             }
-            Class::Floor | Class::Away => {}
+            Class::Full | Class::Floor | Class::Away => {}
         }
     }
 
@@ -238,15 +209,29 @@ impl Wlm {
                 most,
             };
             self.water.set(index, want);
-            self.set_rate(now, cid, want.least);
         }
         self.adopt(now, cid);
         for _ in 0..STEPS {
             let Some(index) = self.water.step() else {
-                return;
+                break;
             };
             self.adopt(now, Cid(index as u16));
         }
+        self.earn(now);
+        if self.group.is_empty() {
+            // Nothing is owed for the time in which nothing was wanted.
+            self.credit.spill(0);
+            self.credit.set_fill(0);
+        } else {
+            self.credit.set_fill(self.water.rest());
+        }
+    }
+
+    /// Brings the pool's credit up to date.
+    fn earn(&mut self, now: Ticks) {
+        let slice = self.machine.longest_slice.0;
+        self.credit.fill(now, slice * CREDIT);
+        self.credit.forgive(slice * DEBT);
     }
 
     /// Makes a partition's class the one that the water has for it.
@@ -258,6 +243,7 @@ impl Wlm {
         };
         let before = core::mem::replace(&mut partition.class, class);
         if before == class {
+            self.set_pace(now, cid);
             return;
         }
         if before == Class::Pool {
@@ -272,31 +258,67 @@ impl Wlm {
         if class == Class::Pool {
             self.weigh_promises(cid, true);
         }
+        self.set_pace(now, cid);
         self.file(now, cid);
+    }
+
+    /// Serves what the partition has a right to by the clock at the rate that follows from its class: its minimum as far
+    /// as it can use it, or its maximum where it gets all of that.
+    fn set_pace(&mut self, now: Ticks, cid: Cid) {
+        let machine = self.machine;
+        let Some(partition) = self.get(cid) else {
+            return;
+        };
+        let wanting = self.wanting(partition.demand);
+        if wanting == 0 {
+            return;
+        }
+        let usable = partition.usable(wanting, machine.cpus as u64);
+        let capped =
+            partition.class == Class::Full && usable < partition.able(wanting, machine.cpus as u64);
+        let rate = if capped {
+            usable
+        } else {
+            minimum::rate(&partition.claim, &machine).min(usable)
+        };
+        let Some(partition) = self.at(cid) else {
+            return;
+        };
+        let was = core::mem::replace(&mut partition.capped, capped);
+        if partition.minimum.set_rate(rate) || was != capped {
+            self.file(now, cid);
+        }
     }
 
     /// What CPUs have promised the partition goes by its weight from now on, or no longer does.
     fn weigh_promises(&mut self, cid: Cid, weighed: bool) {
-        if self
-            .get(cid)
-            .is_none_or(|partition| partition.promised == 0)
-        {
-            return;
-        }
-        let index = u32::from(cid.0);
-        for promise in self.promises.iter_mut().flatten() {
-            if promise.cid != cid || promise.weighed == weighed {
-                continue;
-            }
+        let changes = |promise: &&mut Promise| promise.cid == cid && promise.weighed != weighed;
+        let mut left = 0;
+        for promise in self.promises.iter_mut().flatten().filter(changes) {
             promise.weighed = weighed;
-            if weighed {
-                self.ahead += promise.left;
-                self.group.charge(&mut self.members, index, promise.left);
-            } else {
-                self.ahead = self.ahead.saturating_sub(promise.left);
-                self.group.refund(&mut self.members, index, promise.left);
-            }
+            left += promise.left;
         }
+        if left > 0 && weighed {
+            self.weigh(cid, left);
+        } else if left > 0 {
+            self.unweigh(cid, left);
+        }
+    }
+
+    /// Charges the group what a CPU is going to give.
+    fn weigh(&mut self, cid: Cid, ticks: u64) {
+        self.ahead += ticks;
+        self.credit.take(ticks);
+        self.group
+            .charge(&mut self.members, u32::from(cid.0), ticks);
+    }
+
+    /// Takes that back.
+    fn unweigh(&mut self, cid: Cid, ticks: u64) {
+        self.ahead = self.ahead.saturating_sub(ticks);
+        self.credit.give(ticks);
+        self.group
+            .refund(&mut self.members, u32::from(cid.0), ticks);
     }
 
     /// Serves the minimum at this rate from now on.
@@ -329,24 +351,17 @@ impl Wlm {
         }
     }
 
-    /// Whether the partition has had less than its minimum; `planned`: also when it has had what is promised.
     fn owed(&self, now: Ticks, cid: Cid, planned: bool) -> bool {
-        self.get(cid).is_some_and(|it| {
-            let promised = if planned { it.promised } else { 0 };
-            it.minimum.exists() && !it.over && Minimum::is_owed(it.minimum.after(promised), now)
-        })
+        self.get(cid).is_some_and(|it| it.is_owed(now, planned))
     }
 
-    /// Whether what it lacks to its minimum is so much that the full wait, too.
     fn late(&self, now: Ticks, cid: Cid) -> bool {
         self.get(cid)
-            .is_some_and(|it| it.minimum.is_late(it.promised, now, &self.machine))
+            .is_some_and(|it| it.is_late(now, &self.machine))
     }
 
-    /// Whether it has something waiting and is below its soft maximum.
     fn waits(&self, cid: Cid) -> bool {
-        self.get(cid)
-            .is_some_and(|partition| partition.demand.waiting > 0 && !partition.over)
+        self.get(cid).is_some_and(Partition::waits)
     }
 
     /// Charges what a CPU is going to give.
@@ -358,9 +373,7 @@ impl Wlm {
         let class = partition.class;
         let weighed = class == Class::Pool;
         if weighed {
-            self.ahead += ticks;
-            self.group
-                .charge(&mut self.members, u32::from(cid.0), ticks);
+            self.weigh(cid, ticks);
         }
         if let Some(place) = self.promises.get_mut(usize::from(cpu.0)) {
             *place = Some(Promise {
@@ -391,8 +404,7 @@ impl Wlm {
             partition.promised = partition.promised.saturating_sub(left);
         }
         if weighed {
-            self.ahead = self.ahead.saturating_sub(left);
-            self.group.refund(&mut self.members, u32::from(cid.0), left);
+            self.unweigh(cid, left);
         }
         if self.has_minimum(cid) {
             self.file(now, cid);
@@ -466,15 +478,19 @@ impl Wlm {
         partition.demand.running == 0 && u128::from(waited) * u128::from(rate) > due
     }
 
-    /// Whether a member of the pool is to have nearly all that its threads can use: what it waits it hardly makes up for.
-    fn is_tight(&self, index: u32) -> bool {
+    /// Whether a member of the pool is to have so much of what its threads can use that it hardly makes up for what it waits,
+    /// and lacks something of its part already.
+    fn is_pressed(&self, index: u32) -> bool {
         let Some(partition) = self.partitions.get(index as usize) else {
             return false;
         };
         let part = self.water.rate(u32::from(partition.claim.weight));
         let wanting = self.wanting(partition.demand);
         let usable = partition.usable(wanting, self.machine.cpus as u64);
-        self.confined == 0 && part >= usable - usable / TIGHT
+        let lacks = self.credit.level() - i128::from(self.machine.longest_slice.0 * PATIENCE);
+        self.confined == 0
+            && part >= usable - usable / TIGHT
+            && self.group.is_behind(&self.members, index, lacks)
     }
 
     /// Brings all members of the group nearer to their average, where one has gone too far: not always at once, or the one
@@ -551,7 +567,7 @@ impl Policy for Wlm {
         self.full_nodes.reserve(cids)?;
         self.floor_nodes.reserve(cids)?;
         self.over_nodes.reserve(cids)?;
-        self.partitions.reserve(cids, |_| NOTHING)?;
+        self.partitions.reserve(cids, |_| Partition::NONE)?;
         let more = crate::CpuSet::LIMIT.saturating_sub(self.promises.len());
         self.promises.try_reserve(more).map_err(|_| Refusal::Full)?;
         self.promises.resize(self.promises.len() + more, None);
@@ -570,7 +586,7 @@ impl Policy for Wlm {
         self.water.set_capacity(capacity);
         for number in 0..self.partitions.len() {
             let cid = Cid(number as u16);
-            let claim = self.get(cid).map_or(NOTHING.claim, |it| it.claim);
+            let claim = self.get(cid).map_or(Partition::NONE.claim, |it| it.claim);
             if let Some(bucket) = self.at(cid).and_then(|it| it.soft.as_mut()) {
                 bucket.set_rate(claim.soft_maximum, machine.cpus);
             }
@@ -583,7 +599,7 @@ impl Policy for Wlm {
 
     fn attach(&mut self, now: Ticks, cid: Cid, claim: Claim) {
         if let Some(partition) = self.at(cid) {
-            *partition = NOTHING;
+            *partition = Partition::NONE;
             partition.minimum.begin(now);
         }
         self.group
@@ -603,7 +619,7 @@ impl Policy for Wlm {
         self.demand(now, cid, Demand::default());
         let claim = self
             .at(cid)
-            .map(|it| core::mem::replace(&mut it.claim, NOTHING.claim));
+            .map(|it| core::mem::replace(&mut it.claim, Partition::NONE.claim));
         self.confine(now, claim.and_then(|it| it.cpus), None);
     }
 
@@ -644,7 +660,8 @@ impl Policy for Wlm {
         let mut refile = false;
         let machine = self.machine;
         if let Some(partition) = self.at(cid).filter(|it| it.minimum.exists()) {
-            refile = partition.minimum.charge(ran.0, now, &machine) || beyond > 0;
+            let ahead = if partition.capped { 0 } else { machine.slice.0 };
+            refile = partition.minimum.charge(ran.0, now, ahead, &machine) || beyond > 0;
         }
         let Some(partition) = self.at(cid) else {
             return;
@@ -657,8 +674,11 @@ impl Policy for Wlm {
             partition.over |= bucket.level() <= 0;
             refile |= partition.over;
         }
-        let weighed = matches!(partition.class, Class::Pool | Class::Away);
-        if weighed && beyond > 0 {
+        let class = partition.class;
+        if class == Class::Pool {
+            self.credit.take(beyond);
+        }
+        if matches!(class, Class::Pool | Class::Away) && beyond > 0 {
             self.group
                 .charge(&mut self.members, u32::from(cid.0), beyond);
         }
@@ -674,6 +694,7 @@ impl Policy for Wlm {
     fn pick(&mut self, now: Ticks, cpu: Cpu, may: &dyn Fn(Cid) -> bool) -> Option<Choice> {
         self.give_back(now, cpu);
         self.release(now);
+        self.earn(now);
         let allowed = |index: u32| may(Cid(index as u16));
         let challenger = self
             .challengers
@@ -689,7 +710,7 @@ impl Policy for Wlm {
             .map(|cid| u32::from(cid.0))
             .or_else(|| owed.filter(|&index| self.late(now, Cid(index as u16))))
             .or_else(|| self.full.first_that(&self.full_nodes, &allowed))
-            .or_else(|| next.filter(|&index| self.is_tight(index)))
+            .or_else(|| next.filter(|&index| self.is_pressed(index)))
             .or(owed);
         let chosen = next
             .filter(|&index| first.is_none() || self.overdue(now, index))
@@ -697,11 +718,10 @@ impl Policy for Wlm {
             .or_else(|| self.floors.first_that(&self.floor_nodes, &allowed))
             .or_else(|| self.over.first_that(&self.over_nodes, &allowed))?;
         let cid = Cid(chosen as u16);
-        let slice = if owed == Some(chosen) {
-            let minimum = self.get(cid).map_or(Minimum::NONE, |it| it.minimum);
-            self.slice(cid).min(minimum.instalment(&self.machine))
-        } else {
-            self.slice(cid)
+        let by_minimum = |it: &&Partition| owed == Some(chosen) && !it.capped;
+        let slice = match self.get(cid).filter(by_minimum) {
+            Some(it) => self.slice(cid).min(it.minimum.instalment(&self.machine)),
+            None => self.slice(cid),
         };
         self.promise(now, cpu, cid, slice.0);
         self.contract();
@@ -715,15 +735,15 @@ impl Policy for Wlm {
         let old = *self.get(running.cid)?;
         let owed = self.owed(now, challenger, true)
             && !self.owed(now, running.cid, false)
-            && (old.class != Class::Full || self.late(now, challenger));
-        let new = self.get(challenger)?.class;
+            && (!old.is_full() || self.late(now, challenger));
+        let new = self.get(challenger)?;
         let after = if old.over || owed {
             Some(0)
-        } else if new == Class::Full && old.class != Class::Full {
+        } else if new.is_full() && !old.is_full() {
             // Rather than one that is owed its minimum, another one gives way.
             let spared = self.owed(now, running.cid, false);
             Some(if spared { self.machine.quantum.0 } else { 0 })
-        } else if new == Class::Pool && old.class == Class::Pool {
+        } else if new.class == Class::Pool && old.class == Class::Pool {
             let (new, old) = (u32::from(challenger.0), u32::from(running.cid.0));
             let promise = self.promises.get(usize::from(running.cpu.0));
             let ahead = promise.copied().flatten().map_or(0, |promise| promise.left);

@@ -291,3 +291,39 @@ fn sched0114_who_needs_nearly_all_that_it_can_use_loses_nothing() {
         assert_near(*found, part, 0.05, &std::format!("{shares} shares"));
     }
 }
+
+/// SCHED0128: one thread that is to have nearly a CPU loses nothing of it to partitions that have more threads than their
+/// maximum lets run at a time, and these nothing to it (found by SCHED0115).
+#[test]
+fn sched0128_bursts_of_the_capped_cost_nobody_his_part() {
+    let capped = |hard| Entitlement {
+        soft_maximum: BasisPoints(hard),
+        hard_maximum: BasisPoints(hard),
+        shares: Some(200),
+        ..Entitlement::default()
+    };
+    let single = Entitlement {
+        shares: Some(1),
+        ..Entitlement::default()
+    };
+    // Threads, and the part of five CPUs.
+    let partitions = [
+        (capped(3652), 3, 182.60),
+        (capped(4381), 4, 219.05),
+        (single, 1, 98.35),
+    ];
+    let mut machine = machine(5, "wlm");
+    let mut cids = Vec::new();
+    for (number, (entitlement, threads, _)) in (1..).zip(partitions) {
+        let cid = machine.partition_with(number, entitlement);
+        for _ in 0..threads {
+            machine.spawn(cid, Busy);
+        }
+        cids.push(cid);
+    }
+    machine.run(seconds(2));
+    let found = measure(&mut machine, seconds(10), &cids);
+    for (found, (_, threads, part)) in found.iter().zip(partitions) {
+        assert_near(*found, part, 0.1, &std::format!("{threads} threads"));
+    }
+}

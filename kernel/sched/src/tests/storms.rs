@@ -180,7 +180,7 @@ impl Storm {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     /// SCHED0115: on up to 16 CPUs, whatever comes, goes and changes, no CPU chooses as fast as it can, and afterwards a
     /// minimum holds in every window of 200 ms and a hard maximum in every one of 100 ms, and service differs from its part of
