@@ -13,26 +13,31 @@ const SECOND: i64 = 1_000_000_000;
 
 /// Beside no, one and eight busy partitions.
 pub fn measure(system: &mut dyn System, count: usize) -> io::Result<()> {
-    for busy in [0, 1, 8] {
-        let mut spinners = Vec::new();
-        for number in 1..=busy {
-            system.create(number, Limits::ORDINARY)?;
-            spinners.push(system.start(number, Isolation::Time, &mut || child::spin())?);
-        }
-        child::rest(Duration::from_millis(300));
-        system.create(0, Limits::ORDINARY)?;
-        let sleeper = system.start(0, Isolation::Time, &mut || {
-            // Linux adds slack to timers; Corral has none to take away.
-            drop(std::fs::write("/proc/self/timerslack_ns", "1"));
-            sleep_often(&format!("wake_{busy}_busy"), count);
-            child::exit();
-        })?;
-        sleeper.wait()?;
-        system.remove(0)?;
-        for (place, spinner) in spinners.into_iter().enumerate() {
-            spinner.end()?;
-            system.remove(place + 1)?;
-        }
+    [0, 1, 8]
+        .into_iter()
+        .try_for_each(|busy| beside(system, count, busy))
+}
+
+/// Beside so many of them.
+pub fn beside(system: &mut dyn System, count: usize, busy: usize) -> io::Result<()> {
+    let mut spinners = Vec::new();
+    for number in 1..=busy {
+        system.create(number, Limits::ORDINARY)?;
+        spinners.push(system.start(number, Isolation::Time, &mut || child::spin())?);
+    }
+    child::rest(Duration::from_millis(300));
+    system.create(0, Limits::ORDINARY)?;
+    let sleeper = system.start(0, Isolation::Time, &mut || {
+        // Linux adds slack to timers; Corral has none to take away.
+        drop(std::fs::write("/proc/self/timerslack_ns", "1"));
+        sleep_often(&format!("wake_{busy}_busy"), count);
+        child::exit();
+    })?;
+    sleeper.wait()?;
+    system.remove(0)?;
+    for (place, spinner) in spinners.into_iter().enumerate() {
+        spinner.end()?;
+        system.remove(place + 1)?;
     }
     Ok(())
 }

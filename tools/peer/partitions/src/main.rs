@@ -72,6 +72,7 @@ fn perform(words: &[&str]) -> io::Result<()> {
             windows::command(system, label, number(count)?, &shares::groups(shares)?)
         }
         ["late", count] => lateness::measure(system, number(count)?),
+        ["late", count, busy] => lateness::beside(system, number(count)?, number(busy)?),
         ["attack", pairs] => attack::measure(system, number(pairs)?),
         _ => Err(io::Error::other("unknown measurement")),
     }
