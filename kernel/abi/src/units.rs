@@ -58,30 +58,38 @@ impl BasisPoints {
     pub const WHOLE: BasisPoints = BasisPoints(10_000);
 }
 
-/// The relation between timebase ticks and time.
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// The relation between timebase ticks and time. Seconds and the rest are converted apart: a division of 128 bits is dear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timebase {
-    /// Ticks in one second (`timebase-frequency` of the device tree).
+    /// Ticks in one second (`timebase-frequency` of the device tree): at least one, and so few that with the nanoseconds of a
+    /// second they make 64 bits (18 GHz).
     pub ticks_per_second: u64,
 }
 
 impl Timebase {
-    /// Ticks as nanoseconds, rounded down.
+    /// Ticks as nanoseconds, rounded down; what is more than 584 years wraps.
     #[must_use]
     pub const fn nanos(self, ticks: Ticks) -> Nanos {
-        let wide = ticks.0 as u128 * 1_000_000_000 / self.ticks_per_second as u128;
-        Nanos(wide as u64)
+        let (seconds, rest) = (
+            ticks.0 / self.ticks_per_second,
+            ticks.0 % self.ticks_per_second,
+        );
+        let part = rest * NANOS_PER_SECOND / self.ticks_per_second;
+        Nanos(seconds.wrapping_mul(NANOS_PER_SECOND).wrapping_add(part))
     }
 
     /// Nanoseconds as ticks, rounded up, so that a sleep is never too short; saturates.
     #[must_use]
     pub const fn ticks(self, nanos: Nanos) -> Ticks {
-        let wide = (nanos.0 as u128 * self.ticks_per_second as u128).div_ceil(1_000_000_000);
-        if wide > u64::MAX as u128 {
-            Ticks(u64::MAX)
-        } else {
-            Ticks(wide as u64)
-        }
+        let (seconds, rest) = (nanos.0 / NANOS_PER_SECOND, nanos.0 % NANOS_PER_SECOND);
+        let part = (rest * self.ticks_per_second).div_ceil(NANOS_PER_SECOND);
+        Ticks(
+            seconds
+                .saturating_mul(self.ticks_per_second)
+                .saturating_add(part),
+        )
     }
 }
 
@@ -139,5 +147,25 @@ impl fmt::Display for BasisPoints {
     /// As percent with two decimals, `12.50`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// ABI0600: conversions of time are those of exact fractions, whatever the rate of the time base.
+        #[test]
+        fn abi0600_time_is_converted_exactly(count: u64, ticks_per_second in 1_u64..=18_000_000_000) {
+            let timebase = Timebase { ticks_per_second };
+            let (count_wide, rate) = (u128::from(count), u128::from(ticks_per_second));
+            let nanos = count_wide * 1_000_000_000 / rate;
+            prop_assert_eq!(timebase.nanos(Ticks(count)), Nanos(nanos as u64));
+            let ticks = (count_wide * rate).div_ceil(1_000_000_000);
+            let ticks = u64::try_from(ticks).unwrap_or(u64::MAX);
+            prop_assert_eq!(timebase.ticks(Nanos(count)), Ticks(ticks));
+        }
     }
 }
