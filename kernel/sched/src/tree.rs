@@ -104,25 +104,43 @@ impl Nodes {
 
     /// Puts `index`, whose node is filled in, under `root`: below the nodes of higher priority.
     fn add(&mut self, root: u32, index: u32) -> u32 {
-        let (Some(node), Some(new)) = (self.get(root), self.get(index)) else {
-            return index;
+        let Some(&Node {
+            key,
+            rank,
+            priority,
+            places,
+            ..
+        }) = self.get(index)
+        else {
+            return root;
         };
-        if new.priority > node.priority {
-            let (left, right) = self.split(root, new.key, index);
+        let (mut above, mut at) = (None, root);
+        while let Some(node) = self.get_mut(at).filter(|node| priority <= node.priority) {
+            // One more below: the least rank can only fall.
+            node.least = node.least.min(rank);
+            node.below |= places;
+            let before = (key, index) < (node.key, at);
+            above = Some((at, before));
+            at = if before { node.left } else { node.right };
+        }
+        if at != NIL {
+            let (left, right) = self.split(at, key, index);
             if let Some(new) = self.get_mut(index) {
                 new.left = left;
                 new.right = right;
             }
             self.refresh(index);
-            return index;
         }
-        let before = (new.key, index) < (node.key, root);
-        let (rank, places) = (new.rank, new.places);
-        let child = self.add(if before { node.left } else { node.right }, index);
-        if let Some(node) = self.get_mut(root) {
-            // One more below: the least rank can only fall.
-            node.least = node.least.min(rank);
-            node.below |= places;
+        self.hang(root, above, index)
+    }
+
+    /// Hangs `child` below `above`, on the side before or after it, in the place of what is there; without it `child` is the
+    /// root. Answers the root.
+    fn hang(&mut self, root: u32, above: Option<(u32, bool)>, child: u32) -> u32 {
+        let Some((above, before)) = above else {
+            return child;
+        };
+        if let Some(node) = self.get_mut(above) {
             if before {
                 node.left = child;
             } else {
@@ -177,22 +195,38 @@ impl Nodes {
         }
     }
 
-    fn cut(&mut self, root: u32, key: i128, index: u32) -> u32 {
+    /// Takes `index` out from under `root`, where it stands by its key.
+    fn cut(&mut self, root: u32, index: u32, key: i128, rank: i128) -> u32 {
+        let (mut above, mut at) = (None, root);
+        // Who has somebody of less rank below, and may be chosen where any of them may, notices nothing.
+        while at != index
+            && let Some(node) = self.get(at)
+            && node.least < rank
+            && node.places == node.below
+        {
+            let before = (key, index) < (node.key, at);
+            above = Some((at, before));
+            at = if before { node.left } else { node.right };
+        }
+        let rest = self.cut_noticed(at, index, key);
+        self.hang(root, above, rest)
+    }
+
+    /// The same where every node on the way is to be refreshed.
+    fn cut_noticed(&mut self, root: u32, index: u32, key: i128) -> u32 {
         let Some(node) = self.get(root) else {
             return NIL;
         };
         if root == index {
-            return self.merge(node.left, node.right);
+            return match (node.left, node.right) {
+                (NIL, rest) | (rest, NIL) => rest,
+                (before, after) => self.merge(before, after),
+            };
         }
         let before = (key, index) < (node.key, root);
-        let child = self.cut(if before { node.left } else { node.right }, key, index);
-        if let Some(node) = self.get_mut(root) {
-            if before {
-                node.left = child;
-            } else {
-                node.right = child;
-            }
-        }
+        let below = if before { node.left } else { node.right };
+        let child = self.cut_noticed(below, index, key);
+        self.hang(root, Some((root, before)), child);
         self.refresh(root);
         root
     }
@@ -224,11 +258,11 @@ impl Tree {
                     key,
                     rank,
                     least: rank,
+                    priority: node.priority,
                     left: NIL,
                     right: NIL,
                     places,
                     below: places,
-                    ..*node
                 };
             }
             _ => return,
@@ -237,20 +271,20 @@ impl Tree {
     }
 
     /// Takes `index` out, if it is in.
+    #[inline]
     pub fn remove(&mut self, nodes: &mut Nodes, index: u32) {
-        let Some(key) = nodes
-            .get(index)
-            .filter(|node| node.linked())
-            .map(|node| node.key)
-        else {
+        if nodes.linked(index) {
+            self.unlink(nodes, index);
+        }
+    }
+
+    fn unlink(&mut self, nodes: &mut Nodes, index: u32) {
+        let Some(node) = nodes.get_mut(index) else {
             return;
         };
-        self.root = nodes.cut(self.root, key, index);
-        if let Some(node) = nodes.get_mut(index) {
-            node.places = 0;
-            node.left = NIL;
-            node.right = NIL;
-        }
+        node.places = 0;
+        let (key, rank) = (node.key, node.rank);
+        self.root = nodes.cut(self.root, index, key, rank);
     }
 
     /// The first node and its key.
@@ -325,30 +359,34 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn visit(&mut self, index: u32) {
-        let Some(node) = self.nodes.get(index).copied() else {
-            return;
-        };
-        if node.below & self.places == 0 || self.best.is_some_and(|(rank, _)| node.least >= rank) {
-            return;
-        }
-        if !(self.within)(node.key) {
-            return self.visit(node.left);
-        }
-        if self.best.is_none_or(|(rank, _)| node.rank < rank)
-            && node.places & self.places != 0
-            && (self.may)(index)
-        {
-            self.best = Some((node.rank, index));
-        }
-        let least = |child: u32| self.nodes.get(child).map_or(i128::MAX, |node| node.least);
-        // The more promising side first: then the other is mostly not entered at all.
-        if least(node.left) <= least(node.right) {
-            self.visit(node.left);
-            self.visit(node.right);
-        } else {
-            self.visit(node.right);
-            self.visit(node.left);
+    fn visit(&mut self, mut index: u32) {
+        while let Some(node) = self.nodes.get(index) {
+            if node.below & self.places == 0
+                || self.best.is_some_and(|(rank, _)| node.least >= rank)
+            {
+                return;
+            }
+            if !(self.within)(node.key) {
+                index = node.left;
+                continue;
+            }
+            if node.places & self.places != 0
+                && self.best.is_none_or(|(rank, _)| node.rank < rank)
+                && (self.may)(index)
+            {
+                self.best = Some((node.rank, index));
+            }
+            let least = |child: u32| self.nodes.get(child).map_or(i128::MAX, |node| node.least);
+            // The more promising side first: then the other is mostly not entered at all.
+            let (first, second) = if least(node.left) <= least(node.right) {
+                (node.left, node.right)
+            } else {
+                (node.right, node.left)
+            };
+            if first != NIL {
+                self.visit(first);
+            }
+            index = second;
         }
     }
 }
