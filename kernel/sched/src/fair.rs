@@ -440,6 +440,10 @@ impl Group {
         if self.load == 0 {
             return self.join_pool(member);
         }
+        if member.pooled && self.load == u64::from(member.weight) {
+            // The average of one is its own time.
+            return;
+        }
         // Lag and limit are compared multiplied by the load: so there is nothing to divide.
         let load = i128::from(self.load);
         let lag = i128::from(member.weight) * (self.sum - (member.time - self.base) * load);

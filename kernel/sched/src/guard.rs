@@ -204,8 +204,8 @@ impl Scheduler {
         self.show_as(cid, demand, now);
     }
 
-    /// Shows the policy a demand. Where only those are more or fewer who wait while the partition has its turn, the policy is
-    /// not told before it is asked or told anything else: most of them are on a CPU by then, in the same turn.
+    /// Shows the policy a demand. It is not told before it is asked or told anything else but what a CPU has been used for: who
+    /// begins to wait in a turn of its partition is mostly on a CPU by then, and who leaves a CPU is charged the rest first.
     pub(crate) fn show_as(&mut self, cid: Cid, demand: Demand, now: Ticks) {
         let at = self.waits_at(cid, &demand);
         let Some(partition) = self.partition_mut(cid) else {
@@ -235,10 +235,6 @@ impl Scheduler {
         if self.untold_demand != Some(cid) {
             self.tell_demand(now);
             self.untold_demand = Some(cid);
-        }
-        let has_turn = before.running > 0 && before.running == demand.running;
-        if !has_turn || before.held != demand.held {
-            self.tell_demand(now);
         }
     }
 

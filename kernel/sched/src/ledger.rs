@@ -61,7 +61,9 @@ impl Scheduler {
         let untold = core::mem::take(&mut processor.untold);
         if untold > 0 {
             let (cpu, owner) = (Cpu(number as u16), processor.owner);
-            self.policy(now).charge(now, cpu, owner, Ticks(untold));
+            self.deciders
+                .current()
+                .charge(now, cpu, owner, Ticks(untold));
         }
     }
 
@@ -84,6 +86,9 @@ impl Scheduler {
             return;
         };
         let until = processor.called.map_or(now, |called| called.min(now));
+        if processor.read.at >= until.0 {
+            return;
+        }
         let Some(shown) = processor.clock.as_ref().map(|clock| clock.read(until)) else {
             return;
         };

@@ -213,6 +213,11 @@ impl Water {
         u64::try_from(self.rest * i128::from(weight) / self.load).unwrap_or(0)
     }
 
+    /// Whether that is at least so much.
+    pub fn gives(&self, weight: u32, least: u64) -> bool {
+        self.load > 0 && self.rest * i128::from(weight) >= i128::from(least) * self.load
+    }
+
     /// Changes the class of one member that is in the wrong one, and says which; `None`: all is right.
     pub fn step(&mut self) -> Option<u32> {
         let (index, class) = self.wrong()?;

@@ -292,6 +292,9 @@ impl Wlm {
 
     /// What CPUs have promised the partition goes by its weight from now on, or no longer does.
     fn weigh_promises(&mut self, cid: Cid, weighed: bool) {
+        if self.get(cid).is_none_or(|it| it.promised == 0) {
+            return;
+        }
         let changes = |promise: &&mut Promise| promise.cid == cid && promise.weighed != weighed;
         let mut left = 0;
         for promise in self.promises.iter_mut().flatten().filter(changes) {
@@ -372,6 +375,10 @@ impl Wlm {
         partition.promised += ticks;
         let class = partition.class;
         let weighed = class == Class::Pool;
+        if partition.demand.waiting <= 1 {
+            // Nobody of it waits any more, which the next demand says.
+            self.group.dequeue(&mut self.members, u32::from(cid.0));
+        }
         if weighed {
             self.weigh(cid, ticks);
         }
@@ -484,13 +491,14 @@ impl Wlm {
         let Some(partition) = self.partitions.get(index as usize) else {
             return false;
         };
-        let part = self.water.rate(u32::from(partition.claim.weight));
         let wanting = self.wanting(partition.demand);
         let usable = partition.usable(wanting, self.machine.cpus as u64);
+        let weight = u32::from(partition.claim.weight);
+        if self.confined > 0 || !self.water.gives(weight, usable - usable / TIGHT) {
+            return false;
+        }
         let lacks = self.credit.level() - i128::from(self.machine.longest_slice.0 * PATIENCE);
-        self.confined == 0
-            && part >= usable - usable / TIGHT
-            && self.group.is_behind(&self.members, index, lacks)
+        self.group.is_behind(&self.members, index, lacks)
     }
 
     /// Brings all members of the group nearer to their average, where one has gone too far: not always at once, or the one
