@@ -126,8 +126,8 @@ pub trait Policy: Send {
 
     /// The partition's demand is now this. Called after every change of either number: after a wake-up, a pick
     /// (one less waits, one more runs), a put-back, and when a hard maximum holds it back (what waits is `held`
-    /// instead) or lets it go on. Changes of `waiting` alone while the partition has its turn on a CPU may be told together,
-    /// but before any other method is called.
+    /// instead) or lets it go on. Changes that follow each other may be told together, but before any other method is called
+    /// than [`charge`](Policy::charge).
     fn demand(&mut self, now: Ticks, cid: Cid, demand: Demand);
 
     /// The partition has used `ran` ticks of `cpu` that it had not been charged before, running or by work that
@@ -135,7 +135,7 @@ pub trait Policy: Send {
     /// decision, so that the policy decides on figures that are exact to the tick.
     fn charge(&mut self, now: Ticks, cpu: Cpu, cid: Cid, ran: Ticks);
 
-    /// What was picked for `cpu` runs there no longer. Its time has been charged, its demand is told next.
+    /// What was picked for `cpu` runs there no longer. Its time has been charged, its demand is told before the next decision.
     fn stopped(&mut self, now: Ticks, cpu: Cpu) {}
 
     /// Which partition `cpu` runs next. Only partitions for which `may` answers true can be chosen; it is
