@@ -61,8 +61,6 @@ impl Habit {
     /// How long translations have to be used (0.5 ms) so that it does not matter to fetch all of them again.
     const QUICK: u64 = 256_000;
     const MOST_PATIENCE: u32 = 1 << 20;
-    /// Pages that are not worth to be found out anew which of them are still used.
-    const FEW_PAGES: usize = 8;
 
     /// Counts an activation after which PIDR is written; whether these have come quickly so far, or it is the first.
     fn count(&mut self) -> bool {
@@ -134,11 +132,10 @@ impl Space {
         let Some(mut small) = Small::new() else {
             return;
         };
-        let noted = self.note_all(&mut small);
-        let few = small.page_count() <= Habit::FEW_PAGES;
-        if noted.is_ok() && (few || !self.refillable) {
+        if self.note_all(&mut small).is_ok() {
             let before = self.process_entry();
             process_id::set_tree(self.identity, before, process_id::no_tree());
+            small.renew();
         } else if self.refillable {
             self.discard();
             self.habit.is_new = false;
@@ -162,8 +159,8 @@ impl Space {
             small.add_branch(index, slot.get())?;
         }
         let mut noted = Ok(());
-        self.visit(PageNumber(0), u64::MAX, &mut |page, _| {
-            noted = noted.and(small.add(Group::of(page)));
+        self.visit(PageNumber(0), u64::MAX, &mut |table, page, _| {
+            noted = noted.and(small.add(Group::of(page, table)));
         });
         noted
     }
@@ -175,19 +172,35 @@ impl Space {
             return;
         };
         small.evict();
+        // From now on what is not referenced may be cached.
+        self.visit(PageNumber(0), u64::MAX, &mut |_, _, slot| {
+            slot.set_bits(entry::REFERENCED);
+        });
         self.habit.grow_patient();
         if active {
             self.identity = process_id::activate(self.identity, self.process_entry());
         }
     }
 
+    /// Before anything is taken from entries: no other CPU has the space as a small one.
+    fn be_alone(&mut self) {
+        if self.small.as_ref().is_some_and(|it| it.is_elsewhere()) {
+            self.become_large();
+        }
+    }
+
     /// Notes pages that are about to be installed, if that has to be known.
-    fn note(&mut self, first: PageNumber, entries: &[Option<(FrameNumber, Protection)>]) {
+    fn note(
+        &mut self,
+        first: PageNumber,
+        entries: &[Option<(FrameNumber, Protection)>],
+        table: &Table<'static>,
+    ) {
         let Some(small) = &mut self.small else { return };
         let present = (first.0..)
             .zip(entries)
             .filter(|(_, entry)| entry.is_some());
-        let mut pages = present.map(|(page, _)| Group::of(PageNumber(page)));
+        let mut pages = present.map(|(page, _)| Group::of(PageNumber(page), table));
         let Some(mut group) = pages.next() else {
             return;
         };
@@ -259,18 +272,16 @@ impl Space {
         unsafe { Table::at(self.frames, frame, LAST_LEVEL) }.ok_or(Exhausted)
     }
 
-    /// Calls `each` for every installed page of `count` from `first` on, in order. Absent tables cost one look.
-    fn visit(
-        &self,
-        first: PageNumber,
-        count: u64,
-        each: &mut dyn FnMut(PageNumber, &radix::Entry),
-    ) {
+    /// Calls `each` for every installed page of `count` from `first` on, in order, with its table. Absent tables cost one look.
+    fn visit(&self, first: PageNumber, count: u64, each: &mut Visitor<'_>) {
         if let Some(root) = self.root {
             visit_table(self.frames, (0, root), 0, within(first, count), each);
         }
     }
 }
+
+/// What is called for installed pages.
+type Visitor<'a> = dyn FnMut(&Table<'static>, PageNumber, &radix::Entry) + 'a;
 
 /// The part of a run of pages that programs have, as its first page and the one behind it.
 fn within(first: PageNumber, count: u64) -> (u64, u64) {
@@ -279,13 +290,14 @@ fn within(first: PageNumber, count: u64) -> (u64, u64) {
 }
 
 fn visit_table(
-    frames: &dyn TableFrames,
+    frames: &'static dyn TableFrames,
     (level, frame): (usize, FrameNumber),
     base: u64,
     (start, end): (u64, u64),
-    each: &mut dyn FnMut(PageNumber, &radix::Entry),
+    each: &mut Visitor<'_>,
 ) {
-    // SAFETY: called for the root and tables that valid entries link, which their space owns.
+    // SAFETY: called for the root and tables that valid entries link, which their space owns. Whoever keeps something of a
+    // table gives it up before the table goes ([`Small::evict`]).
     let Some(table) = (unsafe { Table::at(frames, frame, level) }) else {
         return;
     };
@@ -293,7 +305,7 @@ fn visit_table(
     table.valid(range).for_each(|(index, slot)| {
         let page = table.page(base, index);
         if level == LAST_LEVEL {
-            each(PageNumber(page), slot);
+            each(&table, PageNumber(page), slot);
         } else {
             visit_table(frames, table.below(slot), page, (start, end), each);
         }
@@ -329,9 +341,12 @@ fn remove_from(
     let range = touched(level, base, start, end);
     if level == LAST_LEVEL {
         let flush = &mut removal.flush;
+        let all = !removal.is_small;
         table.valid(range).for_each(|(index, slot)| {
+            if all || slot.is_cached() {
+                flush.page(PageNumber(table.page(base, index)).address());
+            }
             slot.clear();
-            flush.page(PageNumber(table.page(base, index)).address());
             gone += 1;
         });
     } else {
@@ -345,7 +360,7 @@ fn remove_from(
         });
     }
     table.emptied(gone);
-    level > 0 && !removal.keeps_tables && table.is_empty()
+    level > 0 && !removal.is_small && table.is_empty()
 }
 
 /// What was removed and unlinked and is to be forgotten by the processor.
@@ -353,8 +368,8 @@ struct Removal {
     frames: &'static dyn TableFrames,
     tables: [FrameNumber; 16],
     length: usize,
-    /// The tables of a small space stay: its branches are linked in two roots.
-    keeps_tables: bool,
+    /// The tables of a small space stay, as its branches are linked in two roots, and what is not referenced is not cached.
+    is_small: bool,
     identity: Identity,
     flush: Flush,
 }
@@ -363,7 +378,7 @@ impl Removal {
     fn new(space: &Space) -> Self {
         let identity = space.known_as();
         Self {
-            keeps_tables: space.is_small(),
+            is_small: space.is_small(),
             frames: space.frames,
             tables: [FrameNumber(0); 16],
             length: 0,
@@ -405,14 +420,16 @@ fn rights(allowed: Protection) -> u64 {
     read | write | execute
 }
 
-/// A leaf with these rights, without its frame. Referenced at once: somebody wants it.
-fn leaf(allowed: Protection) -> u64 {
-    entry::VALID | entry::LEAF | entry::REFERENCED | rights(allowed)
+/// A leaf with these rights, without its frame. Referenced at once, as somebody wants it, but for small spaces, which are told
+/// that way what is used.
+fn leaf(allowed: Protection, is_small: bool) -> u64 {
+    let referenced = if is_small { 0 } else { entry::REFERENCED };
+    entry::VALID | entry::LEAF | referenced | rights(allowed)
 }
 
 /// Writes neighbouring entries of a last-level table, the first of which is that of `first`.
 fn set_entries(
-    identity: Identity,
+    (identity, is_small): (Identity, bool),
     first: PageNumber,
     table: &Table<'_>,
     entries: &[Option<(FrameNumber, Protection)>],
@@ -424,6 +441,7 @@ fn set_entries(
     // What a frame holds is seen before the way to it.
     fence(Ordering::Release);
     // Neighbours mostly have the same rights.
+    let leaf = |allowed| leaf(allowed, is_small);
     let (mut same, mut bits) = (Protection::empty(), leaf(Protection::empty()));
     for ((offset, entry), slot) in entries.iter().enumerate().zip(slots) {
         let Some((frame, allowed)) = *entry else {
@@ -519,6 +537,7 @@ impl Translations for Space {
         if end.is_none_or(|end| end > USER_LIMIT >> PAGE_SHIFT) {
             return Err(Exhausted);
         }
+        self.be_alone();
         let mut page = first;
         let mut rest = entries;
         while !rest.is_empty() {
@@ -526,8 +545,8 @@ impl Translations for Space {
             let (here, later) = rest.split_at(rest.len().min(TABLE_ENTRIES - index));
             if here.iter().any(Option::is_some) {
                 let table = self.last_table(page.address())?;
-                self.note(page, here);
-                set_entries(self.known_as(), page, &table, here);
+                self.note(page, here, &table);
+                set_entries((self.known_as(), self.is_small()), page, &table, here);
             }
             page = PageNumber(page.0 + here.len() as u64);
             rest = later;
@@ -542,15 +561,19 @@ impl Translations for Space {
     }
 
     fn protect_runs(&mut self, runs: &[(PageNumber, u64)], allowed: Protection) {
+        self.be_alone();
         let mut flush = Flush::new(self.known_as());
         let new = rights(allowed);
+        let all = !self.is_small();
         for &(first, count) in runs {
-            self.visit(first, count, &mut |page, slot| {
+            self.visit(first, count, &mut |_, page, slot| {
                 let taken = slot.get() & RIGHTS & !new;
                 slot.set_bits(new);
                 if taken != 0 {
                     slot.clear_bits(taken);
-                    flush.page(page.address());
+                    if all || slot.is_cached() {
+                        flush.page(page.address());
+                    }
                 }
             });
         }
@@ -564,6 +587,7 @@ impl Translations for Space {
         {
             return;
         }
+        self.be_alone();
         if let Some(root) = self.root {
             let mut removal = Removal::new(self);
             remove_from((0, root), 0, (start, end), &mut removal);
