@@ -48,7 +48,7 @@ const SETTLED: u32 = 16;
 pub(crate) struct Crowded;
 
 /// A branch of a tree: an index of the root, and the entry there.
-type Branch = (usize, u64);
+pub(crate) type Branch = (usize, u64);
 
 /// Pages of a group.
 const GROUP: usize = 16;
@@ -338,6 +338,16 @@ impl Small {
         .ok()
     }
 
+    /// The entries of its root that it has.
+    pub(crate) fn branches(&self) -> &[Branch] {
+        self.contents.branches()
+    }
+
+    /// Forgets what there is: it has no tables any more.
+    pub(crate) fn clear(&mut self) {
+        self.contents.clear();
+    }
+
     /// No processor has cached anything of it: what is used from now on is to be found out.
     pub(crate) fn renew(&self) {
         self.contents.renew();
@@ -413,8 +423,8 @@ impl Small {
         process_id::adopt(own);
     }
 
-    /// Ends its turn wherever it is the occupant: afterwards no CPU uses a translation of it. The contents are empty then.
-    pub(crate) fn evict(&mut self) {
+    /// Ends its turn wherever it is the occupant: afterwards no CPU uses a translation of it.
+    pub(crate) fn leave(&mut self) {
         if let Some(cpu) = self.cpu.take() {
             let tree = CpuTree::of(cpu);
             let mut state = tree.state.lock();
@@ -424,7 +434,6 @@ impl Small {
                 state.contents.clear();
             }
         }
-        self.contents.clear();
     }
 }
 
