@@ -72,22 +72,30 @@ impl Group {
         entries: &NO_ENTRIES,
     };
 
-    /// The group of one page, which is meant, in its last-level table.
-    pub(crate) fn of(page: PageNumber, table: &Table<'static>) -> Self {
+    /// The group of a page in its last-level table. Of the bits of `pages` the lowest means that page, the others those behind
+    /// it.
+    pub(crate) fn of(page: PageNumber, pages: u16, table: &Table<'static>) -> Self {
         let first = radix::index(page.address(), LAST_LEVEL) & !(GROUP - 1);
         Self {
             key: page.0 >> 4,
-            pages: 1 << (page.0 & 15),
+            pages: pages << (page.0 & 15),
             entries: table.from(first).first_chunk().unwrap_or(&NO_ENTRIES),
         }
     }
 
-    /// Means the pages of another group as well; false when that has other pages.
-    pub(crate) fn join(&mut self, other: Self) -> bool {
-        if self.key == other.key {
-            self.pages |= other.pages;
+    /// How many pages there are in the group of a page from that on.
+    pub(crate) const fn room(page: PageNumber) -> usize {
+        GROUP - (page.0 as usize & (GROUP - 1))
+    }
+
+    /// The same group, with those of its pages whose translations may be cached.
+    fn used(mut self) -> Self {
+        let mut referenced = 0;
+        for (number, entry) in self.entries.iter().enumerate() {
+            referenced |= u16::from(entry.is_referenced()) << number;
         }
-        self.key == other.key
+        self.pages &= referenced;
+        self
     }
 
     /// The numbers of the pages in the group.
@@ -117,7 +125,7 @@ impl Group {
     fn takes_over(self, number: u32, entry: &Entry) -> bool {
         let own = self.entry(number);
         let same = self.pages & 1 << number != 0 && own.translates_like(entry);
-        if same && !own.is_cached() {
+        if same && !own.is_referenced() {
             own.set_bits(radix::entry::REFERENCED);
         }
         same
@@ -158,14 +166,17 @@ impl Contents {
         let mut addresses = [0; MOST_FORGOTTEN];
         let mut count = 0;
         let mut others = next.groups();
-        for group in self.groups() {
+        for group in self.groups().iter().map(|group| group.used()) {
+            if group.pages == 0 {
+                continue;
+            }
             while let Some((_, rest)) = others.split_first().filter(|it| it.0.key < group.key) {
                 others = rest;
             }
             let other = others.first().filter(|other| other.key == group.key);
             for number in group.numbers() {
                 let entry = group.entry(number);
-                if !entry.is_cached() || other.is_some_and(|it| it.takes_over(number, entry)) {
+                if other.is_some_and(|other| other.takes_over(number, entry)) {
                     continue;
                 }
                 if let Some(place) = addresses.get_mut(count) {

@@ -81,9 +81,8 @@ impl Entry {
     }
 
     /// Whether processors may have cached what it translates, on a machine that notes references before it caches.
-    pub(crate) fn is_cached(&self) -> bool {
-        const BOTH: u64 = (entry::VALID | entry::REFERENCED).to_be();
-        self.0.load(Ordering::Relaxed) & BOTH == BOTH
+    pub(crate) fn is_referenced(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & entry::REFERENCED.to_be() != 0
     }
 
     /// Whether both translate to the same frame with the same rights.

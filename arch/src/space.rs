@@ -166,7 +166,7 @@ impl Space {
         }
         let mut noted = Ok(());
         self.visit(PageNumber(0), u64::MAX, &mut |table, page, _| {
-            noted = noted.and(small.add(Group::of(page, table)));
+            noted = noted.and(small.add(Group::of(page, 1, table)));
         });
         noted
     }
@@ -222,21 +222,21 @@ impl Space {
         let Some(small) = &mut self.small else {
             return Ok(());
         };
-        let present = (first.0..)
-            .zip(entries)
-            .filter(|(_, entry)| entry.is_some());
-        let mut pages = present.map(|(page, _)| Group::of(PageNumber(page), table));
-        let Some(mut group) = pages.next() else {
-            return Ok(());
-        };
-        let noted = pages
-            .try_for_each(|page| {
-                if group.join(page) {
-                    return Ok(());
-                }
-                small.add(core::mem::replace(&mut group, page))
-            })
-            .and_then(|()| small.add(group));
+        let mut page = first;
+        let mut rest = entries;
+        let mut noted = Ok(());
+        while !rest.is_empty() && noted.is_ok() {
+            let (here, later) = rest.split_at(rest.len().min(Group::room(page)));
+            let mut pages = 0;
+            for (number, entry) in here.iter().enumerate() {
+                pages |= u16::from(entry.is_some()) << number;
+            }
+            if pages != 0 {
+                noted = small.add(Group::of(page, pages, table));
+            }
+            page = PageNumber(page.0 + here.len() as u64);
+            rest = later;
+        }
         noted.or_else(|Crowded| self.become_large())
     }
 
@@ -404,7 +404,7 @@ fn remove_from(
         let flush = &mut removal.flush;
         let all = !removal.is_small;
         table.valid(range).for_each(|(index, slot)| {
-            if all || slot.is_cached() {
+            if all || slot.is_referenced() {
                 flush.page(PageNumber(table.page(base, index)).address());
             }
             slot.clear();
@@ -635,7 +635,7 @@ impl Translations for Space {
                 slot.set_bits(new);
                 if taken != 0 {
                     slot.clear_bits(taken);
-                    if all || slot.is_cached() {
+                    if all || slot.is_referenced() {
                         flush.page(page.address());
                     }
                 }
