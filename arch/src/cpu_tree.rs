@@ -6,10 +6,17 @@
 //! into the CPU's root, and when another space comes they are unlinked and its pages are forgotten one by one. PIDR
 //! is not written, and the kernel's translations stay.
 //!
+//! To forget a page costs as much as hundreds of instructions, and most of what a fault has brought in around the page
+//! that was wanted is never used. QEMU caches no translation whose entry is not *referenced*. So the entries of a
+//! small space begin without that bit, and only pages with it are forgotten; not even those that the next occupant
+//! translates in the same way, as two programs do one of which has forked the other.
+//!
 //! Invariants: an entry of a CPU's root is valid only if it is that of the *occupant*'s own root. Every page that a
-//! translation may be cached for under the CPU's id is among the [`Contents`] of its occupant: a page is noted before it is
-//! installed, and stays noted until all have been forgotten. The contents are kept twice, by the space and beside
-//! the root, because a CPU that wants its root has no right to look into the space that has it.
+//! translation may be cached for under the CPU's id is among the [`Contents`] of its occupant, and its entry there is
+//! referenced: a page is noted before it is installed, and stays noted until all have been forgotten. The contents are
+//! kept twice, by the space and beside the root, because a CPU that wants its root has no right to look into the space
+//! that has it. While another CPU has the space nobody takes anything from an entry that may lack the bit: QEMU before
+//! 8.1 sets it by writing the entry back as it was.
 //!
 //! A space is the occupant of one CPU at most. Lock: one for each root, innermost.
 
@@ -17,6 +24,7 @@ use crate::cpu::{self, CpuNumber};
 use crate::exposure;
 use crate::process_id::{self, Identity};
 use crate::radix::{self, Entry, Root};
+use crate::table::{LAST_LEVEL, Table};
 use crate::{MAX_CPUS, rtas};
 use abi::mmu::PageNumber;
 use alloc::boxed::Box;
@@ -24,53 +32,103 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use sync::{Rank, SpinLock};
 
-/// Pages that a small space has at the most: forgetting more of them one by one costs as much as refilling.
-pub(crate) const MOST_PAGES: usize = 64;
+/// Pages that a small space has at the most: to look through more of them costs as much as refilling.
+pub(crate) const MOST_PAGES: usize = 512;
 /// Groups that they lie in at the most.
-const MOST_GROUPS: usize = 32;
+const MOST_GROUPS: usize = 64;
+/// Forgetting more pages than that one by one costs as much as refilling.
+const MOST_FORGOTTEN: usize = 32;
 /// Entries of its root: one for 512 GiB.
 const MOST_BRANCHES: usize = 4;
+/// Turns after which a program does what it has been started for.
+const SETTLED: u32 = 16;
 
 /// There is no room for another page or branch: the space is not small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Crowded;
 
 /// A branch of a tree: an index of the root, and the entry there.
-type Branch = (usize, u64);
+pub(crate) type Branch = (usize, u64);
+
+/// Pages of a group.
+const GROUP: usize = 16;
 
 /// Sixteen neighbouring pages, the first of which has a multiple of sixteen as its number, and which of them are meant.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Group {
     /// The number of the first page, divided by sixteen.
     key: u64,
     pages: u16,
+    /// Those of all sixteen, in a table that stays while the space is small.
+    entries: &'static [Entry; GROUP],
 }
 
+static NO_ENTRIES: [Entry; GROUP] = [const { Entry::empty() }; GROUP];
+
 impl Group {
-    /// The group of one page, which is meant.
-    pub(crate) const fn of(page: PageNumber) -> Self {
+    const NONE: Self = Self {
+        key: 0,
+        pages: 0,
+        entries: &NO_ENTRIES,
+    };
+
+    /// The group of a page in its last-level table. Of the bits of `pages` the lowest means that page, the others those behind
+    /// it.
+    pub(crate) fn of(page: PageNumber, pages: u16, table: &Table<'static>) -> Self {
+        let first = radix::index(page.address(), LAST_LEVEL) & !(GROUP - 1);
         Self {
             key: page.0 >> 4,
-            pages: 1 << (page.0 & 15),
+            pages: pages << (page.0 & 15),
+            entries: table.from(first).first_chunk().unwrap_or(&NO_ENTRIES),
         }
     }
 
-    /// Means the pages of another group as well; false when that has other pages.
-    pub(crate) fn join(&mut self, other: Self) -> bool {
-        if self.key == other.key {
-            self.pages |= other.pages;
-        }
-        self.key == other.key
+    /// How many pages there are in the group of a page from that on.
+    pub(crate) const fn room(page: PageNumber) -> usize {
+        GROUP - (page.0 as usize & (GROUP - 1))
     }
 
-    /// The addresses of the pages.
-    fn addresses(self) -> impl Iterator<Item = u64> {
+    /// The same group, with those of its pages whose translations may be cached.
+    fn used(mut self) -> Self {
+        let mut referenced = 0;
+        for (number, entry) in self.entries.iter().enumerate() {
+            referenced |= u16::from(entry.is_referenced()) << number;
+        }
+        self.pages &= referenced;
+        self
+    }
+
+    /// The numbers of the pages in the group.
+    fn numbers(self) -> impl Iterator<Item = u32> {
         let mut rest = self.pages;
         core::iter::from_fn(move || {
             let number = rest.checked_ilog2()?;
             rest &= !(1 << number);
-            Some(PageNumber(self.key << 4 | u64::from(number)).address())
+            Some(number)
         })
+    }
+
+    fn address(self, number: u32) -> u64 {
+        PageNumber(self.key << 4 | u64::from(number)).address()
+    }
+
+    /// The addresses of the pages.
+    fn addresses(self) -> impl Iterator<Item = u64> {
+        self.numbers().map(move |number| self.address(number))
+    }
+
+    fn entry(self, number: u32) -> &'static Entry {
+        &self.entries[number as usize % GROUP]
+    }
+
+    /// Makes a page whose translation is cached, and was that of `entry`, its own, if it translates it in the same way.
+    fn takes_over(self, number: u32, entry: &Entry) -> bool {
+        let own = self.entry(number);
+        let same = self.pages & 1 << number != 0 && own.translates_like(entry);
+        if same && !own.is_referenced() {
+            own.set_bits(radix::entry::REFERENCED);
+        }
+        same
     }
 }
 
@@ -81,15 +139,18 @@ struct Contents {
     groups: [Group; MOST_GROUPS],
     group_count: usize,
     page_count: usize,
+    /// How often it has come to a CPU.
+    turns: u32,
 }
 
 impl Contents {
     const EMPTY: Self = Self {
         branches: [(0, 0); MOST_BRANCHES],
         branch_count: 0,
-        groups: [Group { key: 0, pages: 0 }; MOST_GROUPS],
+        groups: [Group::NONE; MOST_GROUPS],
         group_count: 0,
         page_count: 0,
+        turns: 0,
     };
 
     fn branches(&self) -> &[Branch] {
@@ -100,18 +161,56 @@ impl Contents {
         self.groups.get(..self.group_count).unwrap_or(&[])
     }
 
-    /// Has this CPU forget the pages.
-    fn forget_here(&self, process: Identity) {
-        let mut addresses = [0; MOST_PAGES];
-        let mut places = addresses.iter_mut();
-        for group in self.groups() {
-            for (address, place) in group.addresses().zip(&mut places) {
-                *place = address;
+    /// Has this CPU forget what it may have cached; what `next` translates in the same way becomes its own.
+    fn forget_here(&self, process: Identity, next: &Self) {
+        let mut addresses = [0; MOST_FORGOTTEN];
+        let mut count = 0;
+        let mut others = next.groups();
+        for group in self.groups().iter().map(|group| group.used()) {
+            if group.pages == 0 {
+                continue;
+            }
+            while let Some((_, rest)) = others.split_first().filter(|it| it.0.key < group.key) {
+                others = rest;
+            }
+            let other = others.first().filter(|other| other.key == group.key);
+            for number in group.numbers() {
+                let entry = group.entry(number);
+                if other.is_some_and(|other| other.takes_over(number, entry)) {
+                    continue;
+                }
+                if let Some(place) = addresses.get_mut(count) {
+                    *place = group.address(number);
+                }
+                count += 1;
             }
         }
-        let count = self.page_count.min(MOST_PAGES) as u64;
-        // SAFETY: there are so many.
-        unsafe { tlb_forget_here(addresses.as_ptr(), count, process.for_invalidation()) };
+        let process = process.for_invalidation();
+        let few = count <= MOST_FORGOTTEN;
+        if few {
+            // SAFETY: there are so many.
+            unsafe { tlb_forget_here(addresses.as_ptr(), count as u64, process) };
+        } else {
+            tlb_forget_process_here(process);
+        }
+        if !few || self.is_to_be_renewed() {
+            self.renew();
+        }
+    }
+
+    /// Whether it is to be found out anew which pages are used: what is used at first is often not used later. Ever
+    /// more seldom, because some processors interrupt the program to set the bit.
+    fn is_to_be_renewed(&self) -> bool {
+        self.turns >= SETTLED && self.turns.is_power_of_two()
+    }
+
+    /// Nothing is cached any more.
+    fn renew(&self) {
+        for group in self.groups() {
+            for number in group.numbers() {
+                group.entry(number).clear_bits(radix::entry::REFERENCED);
+            }
+        }
     }
 
     fn add_branch(&mut self, branch: Branch) -> Result<(), Crowded> {
@@ -120,23 +219,25 @@ impl Contents {
         Ok(())
     }
 
-    /// Once only: a page that has been removed is still noted when it comes again.
+    /// Once only: a page that has been removed is still noted when it comes again. Groups are in the order of their keys.
     fn add(&mut self, group: Group) -> Result<(), Crowded> {
-        let mut known = self.groups().iter();
-        let index = known.position(|known| known.key == group.key);
-        let place = self
-            .groups
-            .get_mut(index.unwrap_or(self.group_count))
-            .ok_or(Crowded)?;
-        if index.is_none() {
-            self.group_count += 1;
-            *place = Group { pages: 0, ..group };
-        }
-        let more = (group.pages & !place.pages).count_ones() as usize;
+        let index = self.groups().partition_point(|it| it.key < group.key);
+        let known = self.groups().get(index).filter(|it| it.key == group.key);
+        let noted = known.map_or(0, |known| known.pages);
+        let more = (group.pages & !noted).count_ones() as usize;
         if self.page_count + more > MOST_PAGES {
             return Err(Crowded);
         }
-        place.pages |= group.pages;
+        if known.is_none() {
+            let moved = self.groups.get_mut(index..=self.group_count);
+            moved.ok_or(Crowded)?.rotate_right(1);
+            self.group_count += 1;
+        }
+        let place = self.groups.get_mut(index).ok_or(Crowded)?;
+        *place = Group {
+            pages: noted | group.pages,
+            ..group
+        };
         self.page_count += more;
         Ok(())
     }
@@ -152,6 +253,7 @@ impl Contents {
             *place = group;
         }
         (self.group_count, self.page_count) = (other.group_count, other.page_count);
+        self.turns = other.turns;
     }
 }
 
@@ -195,6 +297,7 @@ unsafe extern "C" {
     safe fn tlb_page(page: u64, process: u64);
     safe fn tlb_walks(process: u64);
     safe fn tlb_wait();
+    safe fn tlb_forget_process_here(process: u64);
     /// Reads `count` addresses at `pages`.
     fn tlb_forget_here(pages: *const u64, count: u64, process: u64);
 }
@@ -246,9 +349,19 @@ impl Small {
         .ok()
     }
 
-    /// How many pages there may be translations for.
-    pub(crate) fn page_count(&self) -> usize {
-        self.contents.page_count
+    /// The entries of its root that it has.
+    pub(crate) fn branches(&self) -> &[Branch] {
+        self.contents.branches()
+    }
+
+    /// Forgets what there is: it has no tables any more.
+    pub(crate) fn clear(&mut self) {
+        self.contents.clear();
+    }
+
+    /// No processor has cached anything of it: what is used from now on is to be found out.
+    pub(crate) fn renew(&self) {
+        self.contents.renew();
     }
 
     /// Whether there may be translations for any of these pages.
@@ -307,7 +420,8 @@ impl Small {
             let mut state = tree.state.lock();
             if state.occupant != self.serial {
                 tree.unlink(&mut state);
-                state.contents.forget_here(own);
+                state.contents.forget_here(own, &self.contents);
+                self.contents.turns = self.contents.turns.saturating_add(1);
                 state.contents.copy(&self.contents);
                 state.contents.branches().iter().for_each(|b| tree.link(b));
                 state.occupant = self.serial;
@@ -320,8 +434,8 @@ impl Small {
         process_id::adopt(own);
     }
 
-    /// Ends its turn wherever it is the occupant: afterwards no CPU uses a translation of it. The contents are empty then.
-    pub(crate) fn evict(&mut self) {
+    /// Ends its turn wherever it is the occupant: afterwards no CPU uses a translation of it.
+    pub(crate) fn leave(&mut self) {
         if let Some(cpu) = self.cpu.take() {
             let tree = CpuTree::of(cpu);
             let mut state = tree.state.lock();
@@ -331,7 +445,6 @@ impl Small {
                 state.contents.clear();
             }
         }
-        self.contents.clear();
     }
 }
 
@@ -339,7 +452,7 @@ impl Small {
 fn forget(cpu: CpuNumber, contents: &Contents) {
     let own = Identity::of_cpu(cpu);
     if cpu == cpu::this() {
-        return contents.forget_here(own);
+        return contents.forget_here(own, &Contents::EMPTY);
     }
     let process = own.for_invalidation();
     tlb_begin();

@@ -80,6 +80,17 @@ impl Entry {
         self.0.load(Ordering::Relaxed) & entry::VALID.to_be() != 0
     }
 
+    /// Whether processors may have cached what it translates, on a machine that notes references before it caches.
+    pub(crate) fn is_referenced(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & entry::REFERENCED.to_be() != 0
+    }
+
+    /// Whether both translate to the same frame with the same rights.
+    pub(crate) fn translates_like(&self, other: &Self) -> bool {
+        const NOTES: u64 = (entry::REFERENCED | entry::CHANGED).to_be();
+        (self.0.load(Ordering::Relaxed) ^ other.0.load(Ordering::Relaxed)) & !NOTES == 0
+    }
+
     /// Empties it. What has to come after waits for an invalidation, which orders the store.
     pub(crate) fn clear(&self) {
         self.0.store(0, Ordering::Relaxed);

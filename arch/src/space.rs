@@ -9,7 +9,7 @@ use crate::cpu;
 use crate::cpu_tree::{self, Crowded, Group, Small};
 use crate::process_id::{self, Flush, Identity};
 use crate::radix::{self, TABLE_ENTRIES, entry};
-use crate::table::{LAST_LEVEL, Table, linked, touched};
+use crate::table::{LAST_LEVEL, Table, linked, span, touched};
 use abi::mmu::{Exhausted, FrameNumber, PageNumber, Protection, TableFrames, Translations};
 use abi::{Cid, PAGE_SHIFT};
 use alloc::boxed::Box;
@@ -22,6 +22,7 @@ const ROOT_ORDER: u32 = 4;
 pub struct Space {
     frames: &'static dyn TableFrames,
     owner: Cid,
+    /// None while it is small: its branches are in the roots of CPUs.
     root: Option<FrameNumber>,
     /// What it has under a number of its own; none while it is small.
     identity: Identity,
@@ -61,8 +62,6 @@ impl Habit {
     /// How long translations have to be used (0.5 ms) so that it does not matter to fetch all of them again.
     const QUICK: u64 = 256_000;
     const MOST_PATIENCE: u32 = 1 << 20;
-    /// Pages that are not worth to be found out anew which of them are still used.
-    const FEW_PAGES: usize = 8;
 
     /// Counts an activation after which PIDR is written; whether these have come quickly so far, or it is the first.
     fn count(&mut self) -> bool {
@@ -134,15 +133,19 @@ impl Space {
         let Some(mut small) = Small::new() else {
             return;
         };
-        let noted = self.note_all(&mut small);
-        let few = small.page_count() <= Habit::FEW_PAGES;
-        if noted.is_ok() && (few || !self.refillable) {
+        self.habit.is_new = false;
+        if self.note_all(&mut small).is_ok() {
             let before = self.process_entry();
             process_id::set_tree(self.identity, before, process_id::no_tree());
+            if let Some(root) = self.root.take() {
+                cpu::wait_for_walks();
+                self.frames.give(root, ROOT_ORDER);
+            }
+            small.renew();
         } else if self.refillable {
             self.discard();
             self.habit.is_new = false;
-            small.evict();
+            small.clear();
         } else {
             return self.habit.grow_patient();
         }
@@ -162,52 +165,86 @@ impl Space {
             small.add_branch(index, slot.get())?;
         }
         let mut noted = Ok(());
-        self.visit(PageNumber(0), u64::MAX, &mut |page, _| {
-            noted = noted.and(small.add(Group::of(page)));
+        self.visit(PageNumber(0), u64::MAX, &mut |table, page, _| {
+            noted = noted.and(small.add(Group::of(page, 1, table)));
         });
         noted
     }
 
-    /// Gives the space a number of its own again.
-    fn become_large(&mut self) {
+    /// Gives the space a root and a number of its own again. Without memory for the root it stays as it is.
+    fn become_large(&mut self) -> Result<(), Exhausted> {
         let active = self.is_active();
-        let Some(mut small) = self.small.take() else {
-            return;
+        let Some(small) = &mut self.small else {
+            return Ok(());
         };
-        small.evict();
+        let root = self.frames.take(self.owner, ROOT_ORDER).ok_or(Exhausted)?;
+        // SAFETY: a root that nobody else has yet.
+        let Some(table) = (unsafe { Table::at(self.frames, root, 0) }) else {
+            self.frames.give(root, ROOT_ORDER);
+            return Err(Exhausted);
+        };
+        small.leave();
+        for &(index, value) in small.branches() {
+            if let Some(slot) = table.from(index).first() {
+                slot.set(value);
+                table.filled(index..index + 1, 1);
+            }
+        }
+        self.root = Some(root);
+        self.small = None;
+        // From now on what is not referenced may be cached.
+        self.visit(PageNumber(0), u64::MAX, &mut |_, _, slot| {
+            slot.set_bits(entry::REFERENCED);
+        });
         self.habit.grow_patient();
         if active {
             self.identity = process_id::activate(self.identity, self.process_entry());
         }
+        Ok(())
+    }
+
+    /// Before anything is taken from entries: no other CPU has the space as a small one.
+    fn be_alone(&mut self) {
+        if let Some(small) = &mut self.small
+            && small.is_elsewhere()
+        {
+            small.leave();
+        }
     }
 
     /// Notes pages that are about to be installed, if that has to be known.
-    fn note(&mut self, first: PageNumber, entries: &[Option<(FrameNumber, Protection)>]) {
-        let Some(small) = &mut self.small else { return };
-        let present = (first.0..)
-            .zip(entries)
-            .filter(|(_, entry)| entry.is_some());
-        let mut pages = present.map(|(page, _)| Group::of(PageNumber(page)));
-        let Some(mut group) = pages.next() else {
-            return;
+    fn note(
+        &mut self,
+        first: PageNumber,
+        entries: &[Option<(FrameNumber, Protection)>],
+        table: &Table<'static>,
+    ) -> Result<(), Exhausted> {
+        let Some(small) = &mut self.small else {
+            return Ok(());
         };
-        let noted = pages
-            .try_for_each(|page| {
-                if group.join(page) {
-                    return Ok(());
-                }
-                small.add(core::mem::replace(&mut group, page))
-            })
-            .and_then(|()| small.add(group));
-        if noted.is_err() {
-            self.become_large();
+        let mut page = first;
+        let mut rest = entries;
+        let mut noted = Ok(());
+        while !rest.is_empty() && noted.is_ok() {
+            let (here, later) = rest.split_at(rest.len().min(Group::room(page)));
+            let mut pages = 0;
+            for (number, entry) in here.iter().enumerate() {
+                pages |= u16::from(entry.is_some()) << number;
+            }
+            if pages != 0 {
+                noted = small.add(Group::of(page, pages, table));
+            }
+            page = PageNumber(page.0 + here.len() as u64);
+            rest = later;
         }
+        noted.or_else(|Crowded| self.become_large())
     }
 
     /// Whether there are any tables: false for a new or discarded space.
     #[must_use]
     pub fn has_tables(&self) -> bool {
-        self.root.is_some()
+        let branches = self.small.as_ref().map(|small| small.branches());
+        self.root.is_some() || branches.is_some_and(|it| !it.is_empty())
     }
 
     fn process_entry(&self) -> u64 {
@@ -228,11 +265,34 @@ impl Space {
         Ok(root)
     }
 
+    /// The topmost table for an address in the trees of CPUs, made when there is none; `None` when it has no room there.
+    fn branch(&mut self, address: u64) -> Option<Result<FrameNumber, Exhausted>> {
+        let small = self.small.as_mut()?;
+        let index = radix::index(address, 0);
+        let known = small.branches().iter().find(|branch| branch.0 == index);
+        if let Some(&(_, value)) = known {
+            return Some(Ok(linked(value)));
+        }
+        let Some(below) = self.frames.take(self.owner, 0) else {
+            return Some(Err(Exhausted));
+        };
+        if small.add_branch(index, link(below)).is_err() {
+            self.frames.give(below, 0);
+            return None;
+        }
+        Some(Ok(below))
+    }
+
     /// The last-level table for an address, with all tables on the way made.
     fn last_table(&mut self, address: u64) -> Result<Table<'static>, Exhausted> {
-        let root = self.make_root()?;
-        let mut frame = root;
-        for level in 0..LAST_LEVEL {
+        let (mut frame, top) = match self.branch(address) {
+            Some(branch) => (branch?, 1),
+            None => {
+                self.become_large()?;
+                (self.make_root()?, 0)
+            }
+        };
+        for level in top..LAST_LEVEL {
             let index = radix::index(address, level);
             // SAFETY: the space owns its root and the tables that valid entries above the last level link.
             let slots = unsafe { radix::table_at(frame.address(), index + 1) };
@@ -242,15 +302,9 @@ impl Space {
                 // SAFETY: as above.
                 let table = unsafe { Table::at(self.frames, frame, level) }.ok_or(Exhausted)?;
                 let below = self.frames.take(self.owner, 0).ok_or(Exhausted)?;
-                value = entry::VALID | below.address() | entry::NINE_BITS;
+                value = link(below);
                 slot.set(value);
                 table.filled(index..index + 1, 1);
-                if level == 0
-                    && let Some(small) = &mut self.small
-                    && small.add_branch(index, value).is_err()
-                {
-                    self.become_large();
-                }
             }
             frame = linked(value);
         }
@@ -259,18 +313,36 @@ impl Space {
         unsafe { Table::at(self.frames, frame, LAST_LEVEL) }.ok_or(Exhausted)
     }
 
-    /// Calls `each` for every installed page of `count` from `first` on, in order. Absent tables cost one look.
-    fn visit(
-        &self,
-        first: PageNumber,
-        count: u64,
-        each: &mut dyn FnMut(PageNumber, &radix::Entry),
-    ) {
-        if let Some(root) = self.root {
-            visit_table(self.frames, (0, root), 0, within(first, count), each);
+    /// The topmost tables that pages lie below: the root, or the branches of a small space. With each its level and the first
+    /// page that it translates.
+    fn tops(&self, (start, end): (u64, u64)) -> impl Iterator<Item = (u64, (usize, FrameNumber))> {
+        let root = self.root.map(|root| (0, (0, root)));
+        let small = self.small.as_ref();
+        let branches = small.map_or(&[][..], |small| small.branches());
+        let below = branches.iter().map(move |&(index, value)| {
+            let base = (index as u64) << span(0);
+            (base, (1, linked(value)))
+        });
+        let within = move |base: u64| base < end && start < base + (1 << span(0));
+        root.into_iter().chain(below.filter(move |it| within(it.0)))
+    }
+
+    /// Calls `each` for every installed page of `count` from `first` on, with its table. Absent tables cost one look.
+    fn visit(&self, first: PageNumber, count: u64, each: &mut Visitor<'_>) {
+        let range = within(first, count);
+        for (base, top) in self.tops(range) {
+            visit_table(self.frames, top, base, range, each);
         }
     }
 }
+
+/// An entry that links a table.
+fn link(table: FrameNumber) -> u64 {
+    entry::VALID | table.address() | entry::NINE_BITS
+}
+
+/// What is called for installed pages.
+type Visitor<'a> = dyn FnMut(&Table<'static>, PageNumber, &radix::Entry) + 'a;
 
 /// The part of a run of pages that programs have, as its first page and the one behind it.
 fn within(first: PageNumber, count: u64) -> (u64, u64) {
@@ -279,13 +351,14 @@ fn within(first: PageNumber, count: u64) -> (u64, u64) {
 }
 
 fn visit_table(
-    frames: &dyn TableFrames,
+    frames: &'static dyn TableFrames,
     (level, frame): (usize, FrameNumber),
     base: u64,
     (start, end): (u64, u64),
-    each: &mut dyn FnMut(PageNumber, &radix::Entry),
+    each: &mut Visitor<'_>,
 ) {
-    // SAFETY: called for the root and tables that valid entries link, which their space owns.
+    // SAFETY: called for the root and tables that valid entries link, which their space owns. Whoever keeps something of a
+    // table gives it up before the table goes ([`Small::leave`]).
     let Some(table) = (unsafe { Table::at(frames, frame, level) }) else {
         return;
     };
@@ -293,7 +366,7 @@ fn visit_table(
     table.valid(range).for_each(|(index, slot)| {
         let page = table.page(base, index);
         if level == LAST_LEVEL {
-            each(PageNumber(page), slot);
+            each(&table, PageNumber(page), slot);
         } else {
             visit_table(frames, table.below(slot), page, (start, end), each);
         }
@@ -329,9 +402,12 @@ fn remove_from(
     let range = touched(level, base, start, end);
     if level == LAST_LEVEL {
         let flush = &mut removal.flush;
+        let all = !removal.is_small;
         table.valid(range).for_each(|(index, slot)| {
+            if all || slot.is_referenced() {
+                flush.page(PageNumber(table.page(base, index)).address());
+            }
             slot.clear();
-            flush.page(PageNumber(table.page(base, index)).address());
             gone += 1;
         });
     } else {
@@ -345,7 +421,7 @@ fn remove_from(
         });
     }
     table.emptied(gone);
-    level > 0 && !removal.keeps_tables && table.is_empty()
+    level > 0 && !removal.is_small && table.is_empty()
 }
 
 /// What was removed and unlinked and is to be forgotten by the processor.
@@ -353,8 +429,8 @@ struct Removal {
     frames: &'static dyn TableFrames,
     tables: [FrameNumber; 16],
     length: usize,
-    /// The tables of a small space stay: its branches are linked in two roots.
-    keeps_tables: bool,
+    /// The tables of a small space stay, as its branches are linked in two roots, and what is not referenced is not cached.
+    is_small: bool,
     identity: Identity,
     flush: Flush,
 }
@@ -363,7 +439,7 @@ impl Removal {
     fn new(space: &Space) -> Self {
         let identity = space.known_as();
         Self {
-            keeps_tables: space.is_small(),
+            is_small: space.is_small(),
             frames: space.frames,
             tables: [FrameNumber(0); 16],
             length: 0,
@@ -405,14 +481,16 @@ fn rights(allowed: Protection) -> u64 {
     read | write | execute
 }
 
-/// A leaf with these rights, without its frame. Referenced at once: somebody wants it.
-fn leaf(allowed: Protection) -> u64 {
-    entry::VALID | entry::LEAF | entry::REFERENCED | rights(allowed)
+/// A leaf with these rights, without its frame. Referenced at once, as somebody wants it, but for small spaces, which are told
+/// that way what is used.
+fn leaf(allowed: Protection, is_small: bool) -> u64 {
+    let referenced = if is_small { 0 } else { entry::REFERENCED };
+    entry::VALID | entry::LEAF | referenced | rights(allowed)
 }
 
 /// Writes neighbouring entries of a last-level table, the first of which is that of `first`.
 fn set_entries(
-    identity: Identity,
+    (identity, is_small): (Identity, bool),
     first: PageNumber,
     table: &Table<'_>,
     entries: &[Option<(FrameNumber, Protection)>],
@@ -424,6 +502,7 @@ fn set_entries(
     // What a frame holds is seen before the way to it.
     fence(Ordering::Release);
     // Neighbours mostly have the same rights.
+    let leaf = |allowed| leaf(allowed, is_small);
     let (mut same, mut bits) = (Protection::empty(), leaf(Protection::empty()));
     for ((offset, entry), slot) in entries.iter().enumerate().zip(slots) {
         let Some((frame, allowed)) = *entry else {
@@ -476,12 +555,12 @@ impl Translations for Space {
     /// gets a root, which the program's first instruction would ask for; so there is one before. A space that is new or changes
     /// often becomes small for that reason, and stays so while it has few translations and runs on one CPU at a time.
     fn activate(&mut self) {
-        if self
-            .small
-            .as_ref()
-            .is_some_and(|small| small.is_elsewhere())
-        {
-            self.become_large();
+        let elsewhere = self.small.as_ref().is_some_and(|it| it.is_elsewhere());
+        if elsewhere {
+            // Without memory for a root it stays small, and takes turns on this CPU.
+            if self.become_large().is_err() {
+                self.be_alone();
+            }
         } else if self.small.is_none()
             && cpu_tree::pays()
             && !self.is_active()
@@ -519,6 +598,10 @@ impl Translations for Space {
         if end.is_none_or(|end| end > USER_LIMIT >> PAGE_SHIFT) {
             return Err(Exhausted);
         }
+        if self.habit.is_new && self.root.is_none() && self.small.is_none() && cpu_tree::pays() {
+            self.become_small();
+        }
+        self.be_alone();
         let mut page = first;
         let mut rest = entries;
         while !rest.is_empty() {
@@ -526,8 +609,8 @@ impl Translations for Space {
             let (here, later) = rest.split_at(rest.len().min(TABLE_ENTRIES - index));
             if here.iter().any(Option::is_some) {
                 let table = self.last_table(page.address())?;
-                self.note(page, here);
-                set_entries(self.known_as(), page, &table, here);
+                self.note(page, here, &table)?;
+                set_entries((self.known_as(), self.is_small()), page, &table, here);
             }
             page = PageNumber(page.0 + here.len() as u64);
             rest = later;
@@ -542,15 +625,19 @@ impl Translations for Space {
     }
 
     fn protect_runs(&mut self, runs: &[(PageNumber, u64)], allowed: Protection) {
+        self.be_alone();
         let mut flush = Flush::new(self.known_as());
         let new = rights(allowed);
+        let all = !self.is_small();
         for &(first, count) in runs {
-            self.visit(first, count, &mut |page, slot| {
+            self.visit(first, count, &mut |_, page, slot| {
                 let taken = slot.get() & RIGHTS & !new;
                 slot.set_bits(new);
                 if taken != 0 {
                     slot.clear_bits(taken);
-                    flush.page(page.address());
+                    if all || slot.is_referenced() {
+                        flush.page(page.address());
+                    }
                 }
             });
         }
@@ -564,25 +651,34 @@ impl Translations for Space {
         {
             return;
         }
-        if let Some(root) = self.root {
-            let mut removal = Removal::new(self);
-            remove_from((0, root), 0, (start, end), &mut removal);
-            removal.finish();
+        self.be_alone();
+        let mut removal = Removal::new(self);
+        for (base, top) in self.tops((start, end)) {
+            remove_from(top, base, (start, end), &mut removal);
         }
+        removal.finish();
     }
 
     fn discard(&mut self) {
-        let Some(root) = self.root else { return };
-        let before = self.process_entry();
-        self.root = None;
+        if !self.has_tables() {
+            return;
+        }
         self.habit = Habit {
             is_new: self.refillable,
             ..Habit::NEW
         };
         if let Some(mut small) = self.small.take() {
-            small.evict();
+            small.leave();
             cpu::wait_for_walks();
-        } else if process_id::retire(self.identity, before) {
+            for &(_, value) in small.branches() {
+                give_tables(self.frames, (1, linked(value)));
+                self.frames.give(linked(value), 0);
+            }
+            return;
+        }
+        let before = self.process_entry();
+        let Some(root) = self.root.take() else { return };
+        if process_id::retire(self.identity, before) {
             self.identity = Identity::default();
         } else {
             process_id::set_tree(self.identity, before, process_id::no_tree());

@@ -65,6 +65,17 @@ tlb_forget_here:
     isync
     blr
 
+/* void tlb_forget_process_here(u64 r3 process id << 32): all that this CPU has cached of it. Writes r4. Complete at the return. */
+    .global tlb_forget_process_here
+    .type tlb_forget_process_here, @function
+tlb_forget_process_here:
+    li      r4, 0x400
+    ptesync
+    tlbiel  r4, r3, 2, 1, 1
+    ptesync
+    isync
+    blr
+
 /* void tlb_wait(void) */
     .global tlb_wait
     .type tlb_wait, @function

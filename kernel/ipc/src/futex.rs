@@ -10,6 +10,7 @@ mod waiting;
 
 use abi::Errno;
 use alloc::boxed::Box;
+use core::cmp::Ordering;
 use core::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use fallible::{Map, NoMemory};
 pub use owned::Contender;
@@ -18,7 +19,7 @@ use wait::{Attempt, Present, Stop, WaitQueue, Waiter};
 use waiting::Waiting;
 
 /// A word of memory, however programs address it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FutexKey {
     /// In memory of one address space (`FUTEX_PRIVATE_FLAG`, and private mappings).
     Private {
@@ -37,9 +38,29 @@ pub enum FutexKey {
 }
 
 impl FutexKey {
+    /// What it is ordered by: first what tells most words apart.
+    const fn parts(self) -> (u64, u64, bool) {
+        match self {
+            Self::Private { space, address } => (address, space, true),
+            Self::Shared { object, offset } => (offset, object, false),
+        }
+    }
+
     /// 32 bits that are another's hardly ever.
     fn fold(self) -> u64 {
         BuildHasherDefault::<Fold>::default().hash_one(self)
+    }
+}
+
+impl Ord for FutexKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
+
+impl PartialOrd for FutexKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -119,41 +119,39 @@ enum Socket<'a> {
     Netlink(&'a NetlinkSocket),
 }
 
-fn socket_of(file: &OpenFile) -> Option<Socket<'_>> {
-    let operations: &dyn Any = &**file.operations();
-    if let Some(socket) = operations.downcast_ref() {
-        return Some(Socket::Tcp(socket));
-    }
-    if let Some(end) = operations.downcast_ref::<ChannelEnd>() {
-        return Some(Socket::End(end));
-    }
-    if let Some(socket) = operations.downcast_ref::<StreamSocket>() {
-        return Some(match socket.end() {
-            Some(end) => Socket::End(end),
-            None => Socket::Stream(socket),
-        });
-    }
-    if let Some(socket) = operations.downcast_ref() {
-        return Some(Socket::Udp(socket));
-    }
-    if let Some(socket) = operations.downcast_ref() {
-        return Some(Socket::Netlink(socket));
-    }
-    operations.downcast_ref().map(Socket::Datagram)
+/// Writes what tells sockets from other files, from one list of the types of their operations and what each is.
+macro_rules! sockets {
+    ($($operations:ty => $socket:expr),+ $(,)?) => {
+        fn socket_of(file: &OpenFile) -> Option<Socket<'_>> {
+            let operations: &dyn Any = &**file.operations();
+            $(if let Some(socket) = operations.downcast_ref::<$operations>() {
+                return Some($socket(socket));
+            })+
+            None
+        }
+
+        /// Whether an open file is a socket: what every `read` and `write` asks, so the file tells its type only once.
+        pub(super) fn is_socket(file: &OpenFile) -> bool {
+            let operations: &dyn Any = &**file.operations();
+            [$(TypeId::of::<$operations>()),+].contains(&operations.type_id())
+        }
+    };
 }
 
-/// Whether an open file is a socket: what every `read` and `write` asks, so the file tells its type only once.
-pub(super) fn is_socket(file: &OpenFile) -> bool {
-    let operations: &dyn Any = &**file.operations();
-    [
-        TypeId::of::<TcpSocket>(),
-        TypeId::of::<ChannelEnd>(),
-        TypeId::of::<StreamSocket>(),
-        TypeId::of::<UdpSocket>(),
-        TypeId::of::<NetlinkSocket>(),
-        TypeId::of::<DatagramSocket>(),
-    ]
-    .contains(&operations.type_id())
+fn stream_or_end(socket: &StreamSocket) -> Socket<'_> {
+    match socket.end() {
+        Some(end) => Socket::End(end),
+        None => Socket::Stream(socket),
+    }
+}
+
+sockets! {
+    TcpSocket => Socket::Tcp,
+    ChannelEnd => Socket::End,
+    StreamSocket => stream_or_end,
+    UdpSocket => Socket::Udp,
+    NetlinkSocket => Socket::Netlink,
+    DatagramSocket => Socket::Datagram,
 }
 
 fn require_socket(file: &OpenFile) -> Result<Socket<'_>, Errno> {

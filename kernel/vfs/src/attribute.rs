@@ -110,7 +110,7 @@ impl AttributeStore {
 
     /// The file is written, or gets another owner: it gives no capabilities any more.
     pub(crate) fn withdraw_capabilities(&self) {
-        if self.gives_capabilities.load(Ordering::Acquire) {
+        if self.gives_capabilities.load(Ordering::Relaxed) {
             // Somebody else may have taken it away just now.
             self.remove(CAPABILITY_ATTRIBUTE).ok();
         }

@@ -121,9 +121,9 @@ impl Entry {
         &self.tree
     }
 
-    /// Whether something is mounted here in any namespace.
+    /// Whether something is mounted here in any namespace. What, is behind the namespace's lock.
     pub(crate) fn is_covered(&self) -> bool {
-        self.covers.load(Ordering::Acquire) != 0
+        self.covers.load(Ordering::Relaxed) != 0
     }
 
     /// Whether the name has been removed since.

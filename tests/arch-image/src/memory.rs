@@ -68,6 +68,11 @@ pub fn run(checks: &mut Checks) {
         turns,
     );
     checks.check(
+        "ARCH0600",
+        "a page that two small spaces share passes from one to the other",
+        sharing,
+    );
+    checks.check(
         "ARCH0069",
         "a space begins small, also after it has lost its tables",
         beginnings,
@@ -229,12 +234,14 @@ fn whole_frames(checks: &mut Checks) {
 }
 
 fn beginnings(checks: &mut Checks) {
+    // More than a small space has.
+    const PAGES: u64 = 600;
     let frame = FRAMES.block(0);
     let mut space = Space::new(&FRAMES, Cid::GLOBAL).refillable();
     for turn in 0..2 {
         space.activate();
         checks.holds("small", space.is_small());
-        for n in 0..100 {
+        for n in 0..PAGES {
             let page = PageNumber::holding(DATA + n * 4096);
             checks.same(
                 "install",
@@ -244,7 +251,7 @@ fn beginnings(checks: &mut Checks) {
             checks.holds("there", user::load_u64(page.address()).is_ok());
         }
         checks.same("outgrown", (turn, space.is_small()), (turn, false));
-        for n in 0..100 {
+        for n in 0..PAGES {
             checks.holds("still there", user::load_u64(DATA + n * 4096).is_ok());
         }
         Space::new(&FRAMES, Cid::GLOBAL).activate();
@@ -606,7 +613,7 @@ fn turns(checks: &mut Checks) {
     mine(&mut spaces, checks);
     checks.holds("still small", spaces.iter().all(Space::is_small));
     // More pages than a small space has, one of them in a branch of its own.
-    for n in 1..=80 {
+    for n in 1..=600 {
         checks.holds("install", install(&mut spaces[1], DATA + n * 4096, 3));
         spaces[2].activate();
         checks.holds("nothing of it", user::load_u64(DATA + n * 4096).is_err());
@@ -621,6 +628,56 @@ fn turns(checks: &mut Checks) {
     mine(&mut spaces, checks);
     drop(spaces);
     checks.same("nothing lost", FRAMES.taken.load(Ordering::Relaxed), before);
+    for page in pages {
+        FRAMES.release(page, 0);
+    }
+}
+
+fn sharing(checks: &mut Checks) {
+    let both = Protection::READ | Protection::WRITE;
+    let mut spaces: [Space; 2] = core::array::from_fn(|_| Space::new(&FRAMES, Cid::GLOBAL));
+    let pages: [_; 2] = core::array::from_fn(|_| FRAMES.block(0));
+    let page = PageNumber::holding(DATA);
+    let shared = |space: &mut Space| space.install(page, pages[0], both).is_ok();
+    frames::bytes(pages[0])[..8].copy_from_slice(&7u64.to_le_bytes());
+    for space in &mut spaces {
+        checks.holds("install", shared(space));
+        for _ in 0..40 {
+            space.activate();
+            Space::new(&FRAMES, Cid::GLOBAL).activate();
+        }
+    }
+    checks.holds("small", spaces.iter().all(Space::is_small));
+    // One uses the page, and the other has it narrowed, replaced or removed before it has used it itself.
+    for round in 0..70 {
+        spaces[0].activate();
+        checks.same("stored", user::store_u64(DATA + 8, round), Ok(()));
+        let other = &mut spaces[1];
+        other.activate();
+        match round % 5 {
+            0 => {
+                other.protect(page, 1, Protection::READ);
+                checks.holds("narrowed", user::store_u64(DATA + 8, 0).is_err());
+            }
+            1 => {
+                checks.holds("another", other.install(page, pages[1], both).is_ok());
+                checks.same("another frame", user::load_u64(DATA), Ok(0));
+            }
+            2 => {
+                other.remove(page, 1);
+                checks.holds("removed", user::load_u64(DATA).is_err());
+            }
+            3 => checks.same("the same", user::load_u64(DATA + 8), Ok(round)),
+            _ => {}
+        }
+        spaces[0].activate();
+        checks.same("stays", user::load_u64(DATA), Ok(7));
+        // Nobody has used this one since it was forgotten.
+        spaces[1].activate();
+        checks.holds("install", shared(&mut spaces[1]));
+    }
+    checks.holds("still small", spaces.iter().all(Space::is_small));
+    drop(spaces);
     for page in pages {
         FRAMES.release(page, 0);
     }
