@@ -221,8 +221,9 @@ pub fn next(thread: &Thread) -> Option<(Delivery, bool)> {
 
 /// Whether stops from the keyboard are of no effect on the thread's process.
 fn is_orphaned(thread: &Thread) -> bool {
-    let job = system().tree.lock().job(thread.process.pid);
-    job.is_none_or(|job| job.orphaned)
+    let tree = system().tree.lock();
+    let job = tree.job(thread.process.pid);
+    job.is_none_or(|job| tree.orphaned(job.group))
 }
 
 /// Whether a signal could be delivered to a thread now.

@@ -253,7 +253,6 @@ impl Jobs {
             group: job.group,
             session: job.session,
             has_terminal: job.terminal.is_some(),
-            orphaned: job.orphaned,
             deaf_to: deaf_to(process),
         })
     }
@@ -280,9 +279,12 @@ impl JobControl for Jobs {
                 group: Pid(0),
                 session: Pid(0),
                 has_terminal: false,
-                orphaned: true,
                 deaf_to: SignalSet::FULL,
             })
+    }
+
+    fn is_orphaned(&self, group: Pid) -> bool {
+        system().tree.lock().orphaned(group)
     }
 
     fn signal(&self, group: Pid, signal: SignalNumber) {

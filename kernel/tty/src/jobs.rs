@@ -17,8 +17,6 @@ pub struct Caller {
     pub session: Pid,
     /// Whether its session has a controlling terminal.
     pub has_terminal: bool,
-    /// Whether its group is orphaned.
-    pub orphaned: bool,
     /// Signals that it blocks or ignores.
     pub deaf_to: SignalSet,
 }
@@ -27,6 +25,9 @@ pub struct Caller {
 pub trait JobControl: Send + Sync {
     /// Who performs the operation.
     fn caller(&self, cx: &IoContext<'_>) -> Caller;
+
+    /// Whether a group is orphaned: asked only where it matters, for all its members are looked at.
+    fn is_orphaned(&self, group: Pid) -> bool;
 
     /// Sends a signal of the kernel to every member of a group.
     fn signal(&self, group: Pid, signal: SignalNumber);

@@ -322,17 +322,20 @@ impl Terminal {
         caller: &Caller,
         signal: SignalNumber,
     ) -> Attempt<()> {
+        if !Self::in_background(&self.state.lock(), caller) {
+            return Ok(());
+        }
+        let deaf = caller.deaf_to.contains(signal);
+        if deaf && signal == SignalNumber::SIGTTOU {
+            return Ok(());
+        }
+        if deaf || self.jobs.is_orphaned(caller.group) {
+            return Err(Errno::EIO.into());
+        }
         {
             let state = self.state.lock();
             if !Self::in_background(&state, caller) {
                 return Ok(());
-            }
-            let deaf = caller.deaf_to.contains(signal);
-            if deaf && signal == SignalNumber::SIGTTOU {
-                return Ok(());
-            }
-            if deaf || caller.orphaned {
-                return Err(Errno::EIO.into());
             }
             self.background.enrol(cx.waiter());
         }

@@ -44,9 +44,11 @@ impl JobControl for Loner {
             group: Pid(2),
             session: Pid(1),
             has_terminal: false,
-            orphaned: false,
             deaf_to: SignalSet::EMPTY,
         }
+    }
+    fn is_orphaned(&self, _: Pid) -> bool {
+        false
     }
     fn signal(&self, _: Pid, _: SignalNumber) {}
     fn seen(&self, _: &IoContext<'_>, number: Pid) -> VPid {

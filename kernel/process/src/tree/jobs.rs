@@ -19,9 +19,6 @@ pub struct Job {
     pub session: Pid,
     /// The terminal that controls the session.
     pub terminal: Option<TerminalId>,
-    /// Whether nobody in the session but outside the group is a parent of a member, so that a stopped
-    /// member might never be made to go on.
-    pub orphaned: bool,
 }
 
 /// Whom a signal is for.
@@ -159,7 +156,6 @@ impl<T> ProcessTree<T> {
             group: node.group,
             session: node.session,
             terminal,
-            orphaned: self.orphaned(node.group),
         })
     }
 
@@ -352,7 +348,8 @@ impl<T> ProcessTree<T> {
         })
     }
 
-    /// Whether a group is orphaned (POSIX 3.264).
+    /// Whether a group is orphaned (POSIX 3.264): nobody in the session but outside the group is a parent of a member, so that a
+    /// stopped member might never be made to go on. Looks at all members.
     #[must_use]
     pub fn orphaned(&self, group: Pid) -> bool {
         !self.members(group).any(|member| self.keeps(member))

@@ -324,14 +324,14 @@ fn a_stopped_job_is_hung_up_when_its_shell_ends() {
     let (job, running) = (fork(&mut tree, shell), fork(&mut tree, shell));
     setpgid(&mut tree, shell, job, 0).unwrap();
     setpgid(&mut tree, shell, running, 0).unwrap();
-    assert!(!tree.job(Pid(job)).unwrap().orphaned);
+    assert!(!tree.orphaned(Pid(job)));
     tree.stop(Pid(job), SignalNumber::SIGTSTP);
     let end = exit(&mut tree, shell);
     assert_eq!(
         (end.hang_up, end.lost_terminal),
         (vec![Pid(job)], Some(TerminalId(7)))
     );
-    assert!(tree.job(Pid(job)).unwrap().orphaned);
+    assert!(tree.orphaned(Pid(job)));
     assert_eq!(tree.job(Pid(job)).unwrap().terminal, None);
 }
 

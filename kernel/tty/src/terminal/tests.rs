@@ -24,6 +24,7 @@ pub(crate) struct World {
     takes: AtomicUsize,
     unthrottled: AtomicBool,
     caller: Mutex<Caller>,
+    orphaned: AtomicBool,
     sent: Mutex<Vec<(Pid, SignalNumber)>>,
     sessions: Mutex<Vec<(Pid, Option<TerminalId>)>>,
     now: AtomicU64,
@@ -49,6 +50,10 @@ impl TerminalOutput for World {
 impl JobControl for World {
     fn caller(&self, _cx: &IoContext<'_>) -> Caller {
         *self.caller.lock()
+    }
+
+    fn is_orphaned(&self, _: Pid) -> bool {
+        self.orphaned.load(Ordering::Relaxed)
     }
 
     fn signal(&self, group: Pid, signal: SignalNumber) {
@@ -118,7 +123,6 @@ fn shell() -> Caller {
         group: SHELL,
         session: SHELL,
         has_terminal: false,
-        orphaned: false,
         deaf_to,
     }
 }
@@ -131,6 +135,7 @@ impl World {
             takes: AtomicUsize::new(usize::MAX / 2),
             unthrottled: AtomicBool::new(false),
             caller: Mutex::new(shell()),
+            orphaned: AtomicBool::new(false),
             sent: Mutex::default(),
             sessions: Mutex::default(),
             now: AtomicU64::new(0),
@@ -322,7 +327,7 @@ fn a_background_reader_tries_again_in_the_foreground() {
     assert!(world.is_woken());
     assert_eq!(world.read(&file, 9).unwrap(), b"typed\n");
     world.caller.lock().group = Pid(21);
-    world.caller.lock().orphaned = true;
+    world.orphaned.store(true, Ordering::Relaxed);
     assert_eq!(world.read(&file, 9), Err(error(Errno::EIO)));
 }
 
