@@ -410,6 +410,27 @@ fn mappings_move() {
     process.space.check();
 }
 
+/// MEMORY0652: pages come to a place that shares a chunk of 16 with the one that they leave.
+#[test]
+fn pages_move_to_where_others_leave() {
+    let _alone = host::alone();
+    let mut process = Process::new(CID);
+    let old = BASE + (64 + 13) * 4096;
+    process.space.map(anonymous(old, 44)).unwrap();
+    (0..44).for_each(|page| process.store(old + page * 4096, page + 1).unwrap());
+    let new = old - 48 * 4096;
+    let fixed = RemapFlags::FIXED | RemapFlags::MAY_MOVE;
+    let length = 44 * 4096;
+    assert_eq!(
+        process.space.remap(old, length, length, fixed, new),
+        Ok(new)
+    );
+    for page in 0..44 {
+        assert_eq!(process.load(new + page * 4096), Ok(page + 1));
+    }
+    process.space.check();
+}
+
 /// MEMORY0209: instruction fetches are synchronized once for each frame, and again after the kernel wrote to it.
 #[test]
 fn instructions_are_synchronized() {

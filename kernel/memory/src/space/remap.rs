@@ -239,8 +239,12 @@ impl AddressSpace {
             self.drop_empty_chunks(to, from.end - from.start);
             return Err(error);
         }
-        for (edge, to) in edges {
-            self.move_pages(edge, to);
+        for (edge, to) in &edges {
+            self.move_pages(edge.clone(), *to);
+        }
+        // Only now: a page may move within its chunk, and what one edge leaves may be where the other one comes to.
+        for (edge, _) in edges {
+            self.drop_empty_chunks(edge.start, edge.end - edge.start);
         }
         self.remove_areas(old.start, old.end);
         self.join(target, target + length);
@@ -317,8 +321,6 @@ impl AddressSpace {
                 }
             }
         }
-        // Only now: a page may move within its chunk.
-        self.drop_empty_chunks(from.start, from.end - from.start);
     }
 }
 
