@@ -396,10 +396,10 @@ fn task(
     let first = process.threads.iter().next();
     let scheduling = scheduling_of(thread.or(first.as_ref()));
     let of_thread = thread.map(|thread| thread.name());
-    let (name, credential, conduct, started, threads) = process.with(|state| {
+    let credential = thread.map_or_else(|| process.credential(), |thread| thread.credential());
+    let (name, conduct, started, threads) = process.with(|state| {
         (
             state.name.clone(),
-            state.credential.clone(),
             state.conduct,
             state.started,
             process.threads.count(),

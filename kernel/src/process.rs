@@ -102,7 +102,7 @@ pub fn task_name(name: &[u8]) -> TaskName {
 
 /// What does not need a lock of its own.
 pub struct State {
-    /// Who it is.
+    /// Who it is: its first thread ([`Thread::credential`]).
     pub credential: Arc<Credential>,
     /// What it may use.
     pub limits: Limits,
@@ -252,15 +252,20 @@ impl Process {
         Self::born(None, environment.clone(), inheritance, state)
     }
 
-    /// A child of this process, in the tree but without threads; `released` unless a `vfork` waits for it.
+    /// A child of this process, with the credential of the thread that makes it; in the tree but without threads; `released` unless a `vfork` waits for it.
     ///
     /// # Errors
     /// EAGAIN at a limit of processes, ENOMEM.
-    pub fn child(&self, inheritance: Inheritance, released: bool) -> Result<Arc<Self>, Errno> {
+    pub fn child(
+        &self,
+        credential: Arc<Credential>,
+        inheritance: Inheritance,
+        released: bool,
+    ) -> Result<Arc<Self>, Errno> {
         let environment = self.environment();
         let state = {
             let state = self.state.lock();
-            let mut new = State::new(state.credential.clone(), state.limits.clone());
+            let mut new = State::new(credential, state.limits.clone());
             new.released = released;
             new.name = state.name.clone();
             new.executable.clone_from(&state.executable);
@@ -662,6 +667,7 @@ impl Process {
         self.signals.lock().protected = init;
         self.replace_place(place);
         self.with(|state| state.credential = credential);
+        thread.forget_credential();
         if let Some(entity) = thread.entity() {
             system().dispatch.transfer(entity, cid);
         }

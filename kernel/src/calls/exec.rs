@@ -105,7 +105,8 @@ struct Loaded {
 /// Whether the process has become a user's who had too many, and still has.
 fn is_crowded(call: &Call<'_>) -> bool {
     let process = call.process();
-    let crowded = process.with(|state| state.crowded) && family::is_crowded(process, 0);
+    let crowded =
+        process.with(|state| state.crowded) && family::is_crowded(process, call.credential(), 0);
     process.with(|state| state.crowded = crowded);
     crowded
 }
@@ -583,6 +584,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     let former = call.thread.virtual_tid();
     process.lead(call.thread);
     call.thread.forget_name();
+    call.thread.forget_credential();
     // Who may not read a program may not look into it while it runs either.
     let Metadata { uid, gid, mode, .. } = program.metadata;
     let readable = call
