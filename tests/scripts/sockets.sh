@@ -77,6 +77,10 @@ check SOCKETS0252 'sockets of AF_UNIX and AF_NETLINK take the options of all soc
 $T/unix kept-options
 END
 
+check SOCKETS0650 'the node that a socket is bound to gets its mode' <<'END'
+$T/unix mode-of-node
+END
+
 check SOCKETS0253 'routes, rules and neighbours of the loopback interface can be asked for' <<'END'
 ip route get 127.0.0.9 | grep -q 'dev lo'
 ! ip route get 10.0.0.1
