@@ -11,7 +11,7 @@ use crate::options::{Kind, Options, Stamping, Told, Value, Way};
 use crate::ports::{Claim, Ports, Sharing, UNPRIVILEGED};
 use crate::stack::{Line, Stack};
 use abi::linux::{FIONREAD, SIOCOUTQ};
-use abi::{Errno, Nanos};
+use abi::{Errno, Nanos, PAGE_SIZE};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -53,6 +53,8 @@ struct State {
     peer: Option<SocketAddr>,
     bytes: Buffer,
     datagrams: VecDeque<Datagram>,
+    /// What they occupy of the buffer for receiving.
+    used: usize,
     /// What the next operation fails with.
     error: Option<Errno>,
     /// What was sent and found nobody, for who wants it back (`man 7 ip`, IP_RECVERR), and when something was sent.
@@ -127,11 +129,25 @@ impl Departure {
     }
 }
 
+/// What a datagram occupies of the buffer for receiving: as much as on Linux, where programs have counted how many fit. Its
+/// headers and the record behind its bytes are with it in a block of a power of two, or what is long in whole pages; the
+/// record that names it comes to that.
+fn cost(length: usize) -> usize {
+    const HEADERS: usize = 64;
+    const SHARED: usize = 320;
+    const RECORD: usize = 256;
+    const LONGEST_BLOCK: usize = 4096;
+    let block = length + HEADERS + SHARED;
+    if block <= LONGEST_BLOCK {
+        return block.next_power_of_two() + RECORD;
+    }
+    let around = (HEADERS + SHARED).next_power_of_two() + RECORD;
+    length.next_multiple_of(PAGE_SIZE) + around
+}
+
 impl UdpSocket {
     /// Most bytes of a datagram (RFC 768, RFC 791).
     pub const DATAGRAM_MAX: usize = 65_507;
-    /// What a datagram occupies besides its bytes.
-    const COST: usize = 256;
     /// Most datagrams that one is cut into.
     const PIECES: usize = 64;
 
@@ -151,6 +167,7 @@ impl UdpSocket {
             peer: None,
             bytes: Buffer::default(),
             datagrams: VecDeque::new(),
+            used: 0,
             error: None,
             returned: VecDeque::new(),
             losses: 0,
@@ -497,10 +514,8 @@ impl UdpSocket {
         if state.closed {
             return Ok(false);
         }
-        let used = state.bytes.len() + state.datagrams.len() * Self::COST;
-        if used + length + Self::COST > state.options.buffers.receive
-            || state.shut.contains(Directions::RECEIVE)
-        {
+        // The last one may go beyond the limit, as on Linux.
+        if state.used > state.options.buffers.receive || state.shut.contains(Directions::RECEIVE) {
             // As a network drops it.
             state.losses = state.losses.wrapping_add(1);
             return Ok(true);
@@ -510,6 +525,7 @@ impl UdpSocket {
             datagrams,
             options,
             losses,
+            used,
             ..
         } = &mut *state;
         datagrams.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
@@ -523,6 +539,7 @@ impl UdpSocket {
             at,
             losses: *losses,
         });
+        *used += cost(length);
         self.stack.carried(length);
         self.readers.wake_all();
         Ok(true)
@@ -559,6 +576,7 @@ impl UdpSocket {
         if !peek {
             state.bytes.discard(length);
             state.datagrams.pop_front();
+            state.used -= cost(length);
         }
         let told = state.options.told;
         let wanted = told.intersects(Told::STAMPS);
@@ -668,7 +686,7 @@ impl UdpSocket {
     #[must_use]
     pub fn used(&self) -> usize {
         let state = self.state.lock();
-        state.bytes.len() + state.datagrams.len() * Self::COST
+        state.used
     }
 }
 
