@@ -98,6 +98,10 @@ check SOCKETS0550 'a datagram is cut into pieces for who asks, and what is unkno
 $T/datagrams cut
 END
 
+check SOCKETS0651 'a program may say when a datagram is to go, after it has said by which clock' <<'END'
+$T/datagrams going-at-a-time
+END
+
 check SOCKETS0551 'marks and losses come with datagrams, and where they were sent to' <<'END'
 $T/datagrams told-of-each
 END

@@ -116,6 +116,8 @@ pub struct Departure {
     pub mark: Option<u32>,
     /// Bytes of the datagrams that it is cut into; 0: it is not.
     pub cut: Option<u16>,
+    /// It is said when it is to go.
+    pub is_timed: bool,
 }
 
 impl Departure {
@@ -368,8 +370,8 @@ impl UdpSocket {
     ///
     /// # Errors
     /// EDESTADDRREQ without either; EMSGSIZE, EPIPE, ENETUNREACH; EACCES for a broadcast that was not asked for; EINVAL for
-    /// port 0, and to come from an address that is not the partition's; ECONNREFUSED, once, when the peer is not there; EAGAIN
-    /// when no port is free, ENOMEM, what the source says.
+    /// port 0, for an address of its own that is not the partition's, and for a time to go without SO_TXTIME; ECONNREFUSED,
+    /// once, when the peer is not there; EAGAIN when no port is free, ENOMEM, what the source says.
     pub fn send(
         &self,
         to: Option<SocketAddr>,
@@ -413,6 +415,9 @@ impl UdpSocket {
         }
         if from.is_ipv4() != to.is_ipv4() {
             return Err(Errno::ENETUNREACH.into());
+        }
+        if departure.is_timed && options.departures.is_none() {
+            return Err(Errno::EINVAL.into());
         }
         let way = departure.change(options.way(to.ip()));
         if self.datagrams == Datagrams::Echo {

@@ -88,6 +88,8 @@ pub const SO_RCVTIMEO: u32 = 18;
 pub const SO_SNDTIMEO: u32 = 19;
 /// Option, and kind of what comes with a datagram: how many have been lost.
 pub const SO_RXQ_OVFL: u32 = 40;
+/// Option: programs say when each datagram is to go, and by which clock; ancillary data of this number says when.
+pub const SO_TXTIME: u32 = 61;
 /// Option: the mark comes with each datagram, as [`SO_MARK`].
 pub const SO_RCVMARK: u32 = 75;
 /// Option, and kind of what comes with a datagram: three times, of which the first is the kernel's.
