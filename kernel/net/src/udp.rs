@@ -6,6 +6,7 @@ pub use returned::Return;
 
 use crate::address::{self, Domain, Local};
 use crate::connection::Identity;
+use crate::counts::Counted;
 use crate::echo;
 use crate::options::{Kind, Options, Stamping, Told, Value, Way};
 use crate::ports::{Claim, Ports, Sharing, UNPRIVILEGED};
@@ -434,9 +435,11 @@ impl UdpSocket {
         if options.stamping.contains(Stamping::SENT) {
             self.note_sent(to, options.stamping);
         }
+        self.count(Counted::Sent, to);
         if delivered {
             return Ok(length);
         }
+        self.count(Counted::Unclaimed, to);
         // Nobody is there: only who has a peer is told, or who wants to know of all that is lost.
         let queues = options.queues_errors(to.ip());
         if peer == Some(to) || queues {
@@ -474,7 +477,14 @@ impl UdpSocket {
             ..way
         };
         self.deliver(to, answer, &mut SliceSource::new(&message))?;
+        self.stack.count(Counted::Echo.of_six(to.is_ipv6()));
         Ok(length)
+    }
+
+    fn count(&self, what: Counted, of: SocketAddr) {
+        if self.datagrams == Datagrams::Udp {
+            self.stack.count(what.of_six(of.is_ipv6()));
+        }
     }
 
     fn receiver(&self, from: SocketAddr, to: SocketAddr) -> Option<Arc<Self>> {
@@ -523,6 +533,7 @@ impl UdpSocket {
         if state.used > state.options.buffers.receive || state.shut.contains(Directions::RECEIVE) {
             // As a network drops it.
             state.losses = state.losses.wrapping_add(1);
+            self.count(Counted::Lost, from);
             return Ok(true);
         }
         let State {
@@ -582,6 +593,7 @@ impl UdpSocket {
             state.bytes.discard(length);
             state.datagrams.pop_front();
             state.used -= cost(length);
+            self.count(Counted::Received, from);
         }
         let told = state.options.told;
         let wanted = told.intersects(Told::STAMPS);

@@ -1,5 +1,6 @@
 //! Files that tell of the network: `/proc/net`, `/proc/sys/net`.
 
+use crate::network_counts;
 use crate::source::{Network, ProcSource, SocketLine};
 use alloc::vec::Vec;
 use core::fmt::{Result, Write};
@@ -23,6 +24,10 @@ pub(crate) enum NetworkFile {
     /// How many sockets there are.
     Counts,
     Counts6,
+    /// What has happened.
+    Events,
+    Events6,
+    MoreEvents,
     BacklogLimit,
     BufferDefault,
     BufferLimit,
@@ -33,10 +38,13 @@ pub(crate) enum NetworkFile {
 }
 
 /// The files of `/proc/net`.
-pub(crate) const NET_FILES: [(&str, NetworkFile); 10] = [
+pub(crate) const NET_FILES: [(&str, NetworkFile); 13] = [
     ("dev", NetworkFile::Devices),
     ("if_inet6", NetworkFile::Addresses6),
+    ("netstat", NetworkFile::MoreEvents),
     ("route", NetworkFile::Routes),
+    ("snmp", NetworkFile::Events),
+    ("snmp6", NetworkFile::Events6),
     ("sockstat", NetworkFile::Counts),
     ("sockstat6", NetworkFile::Counts6),
     ("tcp", NetworkFile::Tcp),
@@ -129,6 +137,9 @@ fn write_file(out: &mut Text, file: NetworkFile, network: &Network) -> Result {
             writeln!(out, "TCP6: inuse {tcp}\nUDP6: inuse {udp}")?;
             out.write_str("UDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n")
         }
+        NetworkFile::Events => network_counts::snmp(out, &network.counts),
+        NetworkFile::Events6 => network_counts::snmp6(out, &network.counts),
+        NetworkFile::MoreEvents => network_counts::netstat(out, network.carried.0),
         // The loopback address: interface 1, a prefix of 128 bits, scope of the host, permanent.
         NetworkFile::Addresses6 => writeln!(out, "{:032x} 01 80 10 80       lo", 1),
         NetworkFile::Routes => {
