@@ -584,7 +584,6 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
     let former = call.thread.virtual_tid();
     process.lead(call.thread);
     call.thread.forget_name();
-    call.thread.forget_credential();
     // Who may not read a program may not look into it while it runs either.
     let Metadata { uid, gid, mode, .. } = program.metadata;
     let readable = call
@@ -632,6 +631,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         state.environment = stack.environment;
         state.auxiliary = stack.auxiliary;
     });
+    call.thread.forget_credential();
     call.thread
         .clear_child_tid
         .store(0, core::sync::atomic::Ordering::Relaxed);
