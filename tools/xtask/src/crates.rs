@@ -161,13 +161,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crates_are_named_with_versions_and_features() {
-        let one = wanted("nix@0.32.0+*").unwrap();
-        assert_eq!(
-            (one.name, one.version, one.features),
-            ("nix", "0.32.0", Some("*"))
-        );
-        assert_eq!(wanted("caps@0.5.6").unwrap().features, None);
+    fn crates_are_named_with_versions_and_features() -> Result<()> {
+        let one = wanted("nix@0.32.0+*")?;
+        let all = (one.name, one.version, one.features);
+        assert_eq!(all, ("nix", "0.32.0", Some("*")));
+        assert_eq!(wanted("caps@0.5.6")?.features, None);
         assert!(wanted("caps").is_err());
+        Ok(())
     }
 }
