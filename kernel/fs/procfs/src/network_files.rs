@@ -18,6 +18,8 @@ pub(crate) enum NetworkFile {
     Udp6,
     Devices,
     Addresses6,
+    /// Hardware addresses of others: over loopback there is nobody else.
+    Neighbours,
     Routes,
     /// Sockets of AF_UNIX, which are not of the network.
     Unix,
@@ -38,7 +40,8 @@ pub(crate) enum NetworkFile {
 }
 
 /// The files of `/proc/net`.
-pub(crate) const NET_FILES: [(&str, NetworkFile); 13] = [
+pub(crate) const NET_FILES: [(&str, NetworkFile); 14] = [
+    ("arp", NetworkFile::Neighbours),
     ("dev", NetworkFile::Devices),
     ("if_inet6", NetworkFile::Addresses6),
     ("netstat", NetworkFile::MoreEvents),
@@ -142,6 +145,9 @@ fn write_file(out: &mut Text, file: NetworkFile, network: &Network) -> Result {
         NetworkFile::MoreEvents => network_counts::netstat(out, network.carried.0),
         // The loopback address: interface 1, a prefix of 128 bits, scope of the host, permanent.
         NetworkFile::Addresses6 => writeln!(out, "{:032x} 01 80 10 80       lo", 1),
+        NetworkFile::Neighbours => out.write_str(
+            "IP address       HW type     Flags       HW address            Mask     Device\n",
+        ),
         NetworkFile::Routes => {
             const HEAD: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT";
             writeln!(out, "{HEAD:<NARROW$}")

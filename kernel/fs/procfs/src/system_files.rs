@@ -63,6 +63,8 @@ pub(crate) enum SystemFile {
     PipeMax,
     /// Kinds of devices and their numbers.
     Devices,
+    /// What groups of processes may be controlled by: nothing.
+    Controllers,
     /// What disks have done: nothing, for there are none.
     DiskStats,
     /// Open files, of which nobody keeps a count, and the limit.
@@ -85,7 +87,8 @@ pub(crate) enum SystemFile {
 }
 
 /// The files of `/proc`.
-pub(crate) const ROOT_FILES: [(&str, SystemFile); 14] = [
+pub(crate) const ROOT_FILES: [(&str, SystemFile); 15] = [
+    ("cgroups", SystemFile::Controllers),
     ("cmdline", SystemFile::CommandLine),
     ("cpuinfo", SystemFile::CpuInfo),
     ("devices", SystemFile::Devices),
@@ -226,6 +229,9 @@ fn write(out: &mut Text, file: SystemFile, system: &System) -> core::fmt::Result
         SystemFile::Devices => out.write_str(
             "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n 10 misc\n136 pts\n229 hvc\n\nBlock devices:\n",
         ),
+        SystemFile::Controllers => {
+            out.write_str("#subsys_name\thierarchy\tnum_cgroups\tenabled\n")
+        }
         SystemFile::FileCount => writeln!(out, "0\t0\t{}", i64::MAX),
         // Names are kept nowhere but in their directories.
         SystemFile::NameCount => out.write_str("0\t0\t45\t0\t0\t0\n"),
@@ -363,11 +369,15 @@ fn memory(out: &mut Text, system: &System) -> core::fmt::Result {
         ("SUnreclaim", memory.kernel),
         ("KernelStack", none),
         ("PageTables", memory.tables),
+        ("NFS_Unstable", none),
         ("Bounce", none),
+        ("WritebackTmp", none),
+        ("CommitLimit", memory.total),
         ("Committed_AS", promised),
         ("VmallocTotal", none),
         ("VmallocUsed", none),
         ("VmallocChunk", none),
+        ("HardwareCorrupted", none),
         ("AnonHugePages", none),
     ] {
         let width = 14usize.saturating_sub(name.len());
