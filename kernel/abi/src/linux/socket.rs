@@ -273,6 +273,8 @@ pub const SIOCGIFHWADDR: u32 = 0x8927;
 pub const SIOCGIFINDEX: u32 = 0x8933;
 /// Request: length of the queue.
 pub const SIOCGIFTXQLEN: u32 = 0x8942;
+/// Request: settings of the hardware (`man 8 ethtool`).
+pub const SIOCETHTOOL: u32 = 0x8946;
 /// Requests about interfaces: those that ask, and those that change something.
 pub const SIOC_INTERFACE: core::ops::RangeInclusive<u32> = 0x8910..=0x8951;
 /// Request: bytes that have not been taken.
