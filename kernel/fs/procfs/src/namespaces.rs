@@ -3,8 +3,9 @@
 //! A partition is a namespace of every kind at once, so two processes have all of them in common or none. Nobody enters
 //! one or makes one in this way.
 
-use abi::Cid;
-use vfs::{FileKind, FileOperations, InodeId, Metadata, Mode};
+use abi::{Cid, Errno};
+use vfs::{FileKind, FileOperations, InodeId, IoContext, IoctlArgument, Metadata, Mode};
+use wait::Attempt;
 
 /// The names in the folder, and the kind of namespace that each leads to.
 pub(crate) const NAMES: [(&str, &str); 10] = [
@@ -50,7 +51,23 @@ pub(crate) fn metadata(node: Metadata, cid: Cid, name: u8) -> Metadata {
 /// One that has been opened: there is nothing in it to read.
 pub(crate) struct Namespace(pub(crate) Metadata);
 
+/// Requests for a namespace above one, and for that of the users that it belongs to (`man 2 ioctl_ns`).
+const ABOVE: [u32; 2] = [0x2000_b701, 0x2000_b702];
+
 impl FileOperations for Namespace {
+    /// Those above are out of the caller's sight.
+    fn ioctl(
+        &self,
+        _cx: &IoContext<'_>,
+        request: u32,
+        _argument: &mut dyn IoctlArgument,
+    ) -> Attempt<i64> {
+        if ABOVE.contains(&request) {
+            return Err(Errno::EPERM.into());
+        }
+        Err(Errno::ENOTTY.into())
+    }
+
     fn metadata(&self) -> Option<Metadata> {
         Some(self.0)
     }

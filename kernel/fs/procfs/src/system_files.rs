@@ -377,19 +377,14 @@ fn memory(out: &mut Text, system: &System) -> core::fmt::Result {
         ("VmallocTotal", none),
         ("VmallocUsed", none),
         ("VmallocChunk", none),
-        ("HardwareCorrupted", none),
         ("AnonHugePages", none),
+        ("ShmemHugePages", none),
+        ("ShmemPmdMapped", none),
     ] {
         let width = 14usize.saturating_sub(name.len());
         writeln!(out, "{name}:{:width$} {:>8} kB", "", kib(pages))?;
     }
-    // There are no huge pages; they would have this size.
-    out.write_str(
-        "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\n",
-    )?;
-    out.write_str(
-        "HugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:               0 kB\n",
-    )
+    Ok(())
 }
 
 /// `/proc/vmstat`: what is known of it.
