@@ -14,7 +14,7 @@ use abi::{Cid, Pid};
 use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU32, Ordering};
 use process::{ExitStatus, Notice, Report, Step, Usage, VPid};
-use security::CapabilitySet;
+use security::{CapabilitySet, Credential};
 
 /// The process with a global number, if it has not been reaped.
 pub fn find(pid: Pid) -> Option<Arc<Process>> {
@@ -235,16 +235,13 @@ pub fn of_partition(cid: Cid) -> impl Iterator<Item = Arc<Process>> {
     core::iter::from_fn(move || next_of_partition(cid, &mut from)).flatten()
 }
 
-/// Whether the user of a process has, in its partition, more threads than RLIMIT_NPROC of the process, with `more` that
+/// Whether the user of a thread has, in its partition, more threads than RLIMIT_NPROC of the process, with `more` that
 /// are about to begin; zombies count. Nobody is held to it who is root or may pass limits (`man 2 getrlimit`).
 ///
 /// Nobody keeps a count for each user: they are counted when the partition has as many as the limit, which is seldom. On
 /// two CPUs at once one more may begin than the limit says.
-pub fn is_crowded(process: &Process, more: u64) -> bool {
-    let (credential, limit) = process.with(|state| {
-        let limit = state.limits.current(Resource::Processes);
-        (state.credential.clone(), limit)
-    });
+pub fn is_crowded(process: &Process, credential: &Credential, more: u64) -> bool {
+    let limit = process.limit(Resource::Processes);
     let exempt = CapabilitySet::SYS_RESOURCE | CapabilitySet::SYS_ADMIN;
     let uid = credential.identity.uid;
     if uid == 0 || credential.capabilities.effective.intersects(exempt) {

@@ -2,9 +2,10 @@
 //! SIGIO), or when something urgent has come (`man 7 tcp`, SIGURG).
 //!
 //! A file that has been given an owner has a [`FileSignals`], which lasts as long as the file. While the file has O_ASYNC, or
-//! an owner and a kind to which something urgent may come, it stands in the wait queues of what is open, as epoll does. It is woken there under the locks of a pipe or a socket, where
-//! no signal can be sent; so it only sets a timer that is due at once, and sends the signal and enrols anew when that
-//! expires. What happens in between is told with the same signal. Lock: rank `Readiness`.
+//! an owner and a kind to which something urgent may come, it stands in the wait queues of what is open, as epoll does. It is
+//! woken there under the locks of a pipe or a socket, where no signal can be sent; so it only sets a timer that is due at
+//! once, and sends the signal and enrols anew when that expires. What happens in between is told with the same signal. Lock:
+//! rank `Readiness`.
 
 use crate::family;
 use crate::process::Process;

@@ -28,8 +28,8 @@ use net::{Protocol, TcpSocket};
 use process::signal::Handler;
 use process::{TerminalId, VPid};
 use procfs::{
-    Areas, CpuDescription, CpuTimes, Ids, Known, LockLine, MemoryUse, Network, ProcSource,
-    ProcessMemory, ProcessRef, Signals, System, Task, TaskState, Transfers,
+    Areas, CpuDescription, CpuTimes, Ids, Known, LockLine, MemoryUse, Network, NetworkCounts,
+    ProcSource, ProcessMemory, ProcessRef, Signals, System, Task, TaskState, Transfers,
 };
 use sched::{Attributes, CpuSet};
 use security::{CapabilitySet, Credential, Identity, Privileges};
@@ -252,6 +252,10 @@ impl ProcSource for View {
         next.map(|(descriptor, file)| (descriptor.0, file.clone()))
     }
 
+    fn partition(&self, process: ProcessRef) -> Option<Cid> {
+        Some(self.find(process)?.cid())
+    }
+
     fn working_directory(&self, process: ProcessRef) -> Option<Location> {
         Some(self.find(process)?.place().ok()?.lock().cwd.clone())
     }
@@ -298,6 +302,7 @@ impl ProcSource for View {
             tcp: lines(Protocol::Tcp)?,
             udp: lines(Protocol::Udp)?,
             carried: stack.map_or((0, 0), |stack| stack.traffic()),
+            counts: stack.map_or_else(NetworkCounts::default, |stack| sockets::counts(stack)),
             backlog_limit: TcpSocket::BACKLOG_MAX,
             buffers: (ChannelEnd::BUFFER, ChannelEnd::BUFFER_MAX),
             chosen_ports: (*net::CHOSEN.start(), *net::CHOSEN.end()),
@@ -396,10 +401,10 @@ fn task(
     let first = process.threads.iter().next();
     let scheduling = scheduling_of(thread.or(first.as_ref()));
     let of_thread = thread.map(|thread| thread.name());
-    let (name, credential, conduct, started, threads) = process.with(|state| {
+    let credential = thread.map_or_else(|| process.credential(), |thread| thread.credential());
+    let (name, conduct, started, threads) = process.with(|state| {
         (
             state.name.clone(),
-            state.credential.clone(),
             state.conduct,
             state.started,
             process.threads.count(),

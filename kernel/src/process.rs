@@ -10,6 +10,10 @@
 //! Locks: every field has its own of rank `Process`; no two of them are held together. The tree's lock (rank
 //! `ProcessTree`) is never taken with one of them held.
 
+mod conduct;
+
+pub use conduct::Conduct;
+
 use crate::activity::Deeds;
 use crate::cpu_timers::{self, CpuTimers};
 use crate::current;
@@ -22,9 +26,7 @@ use crate::system::system;
 use crate::thread::Thread;
 use crate::threads::Threads;
 use crate::timers::{LEAST_PAUSE, TimerHandle};
-use abi::linux::{
-    Membarrier, PR_MCE_KILL_DEFAULT, RLIM_INFINITY, Resource, SigInfo, SignalNumber, TASK_COMM_LEN,
-};
+use abi::linux::{Membarrier, RLIM_INFINITY, Resource, SigInfo, SignalNumber, TASK_COMM_LEN};
 use abi::{Cid, Errno, Pages, Pid, Ticks};
 use alloc::sync::Arc;
 use control::WparKind;
@@ -102,7 +104,7 @@ pub fn task_name(name: &[u8]) -> TaskName {
 
 /// What does not need a lock of its own.
 pub struct State {
-    /// Who it is.
+    /// Who it is: its first thread ([`Thread::credential`]).
     pub credential: Arc<Credential>,
     /// What it may use.
     pub limits: Limits,
@@ -158,52 +160,6 @@ pub struct State {
     pub barriers: Membarrier,
 }
 
-/// What `prctl` sets of a process.
-#[derive(Clone, Copy, Debug)]
-pub struct Conduct {
-    /// The signal that it gets when its parent ends.
-    pub death_signal: Option<SignalNumber>,
-    /// Others of the same users may look into it.
-    pub dumpable: bool,
-    /// No program gives it more rights than it has.
-    pub no_new_privileges: bool,
-    /// By how much its timers may be late, in nanoseconds. They are not.
-    pub timer_slack: u64,
-    /// How readily it is ended for want of memory, from −1000 (not while there is another) to 1000.
-    pub expendability: i16,
-    /// When to be told of memory that has gone bad (PR_MCE_KILL). None does.
-    pub bad_memory: u8,
-    /// It wants no huge pages. There are none.
-    pub no_huge_pages: bool,
-}
-
-impl Conduct {
-    /// The slack of timers that a process begins with.
-    pub const TIMER_SLACK: u64 = 50_000;
-
-    /// Those of a new process of one that has these.
-    const fn inherited(self) -> Self {
-        Self {
-            death_signal: None,
-            ..self
-        }
-    }
-}
-
-impl Default for Conduct {
-    fn default() -> Self {
-        Self {
-            death_signal: None,
-            dumpable: true,
-            no_new_privileges: false,
-            timer_slack: Self::TIMER_SLACK,
-            expendability: 0,
-            bad_memory: PR_MCE_KILL_DEFAULT as u8,
-            no_huge_pages: false,
-        }
-    }
-}
-
 /// The real-time interval timer (`man 2 setitimer`).
 #[derive(Default)]
 pub struct Alarm {
@@ -252,15 +208,20 @@ impl Process {
         Self::born(None, environment.clone(), inheritance, state)
     }
 
-    /// A child of this process, in the tree but without threads; `released` unless a `vfork` waits for it.
+    /// A child of this process, with the credential of the thread that makes it; in the tree but without threads; `released` unless a `vfork` waits for it.
     ///
     /// # Errors
     /// EAGAIN at a limit of processes, ENOMEM.
-    pub fn child(&self, inheritance: Inheritance, released: bool) -> Result<Arc<Self>, Errno> {
+    pub fn child(
+        &self,
+        credential: Arc<Credential>,
+        inheritance: Inheritance,
+        released: bool,
+    ) -> Result<Arc<Self>, Errno> {
         let environment = self.environment();
         let state = {
             let state = self.state.lock();
-            let mut new = State::new(state.credential.clone(), state.limits.clone());
+            let mut new = State::new(credential, state.limits.clone());
             new.released = released;
             new.name = state.name.clone();
             new.executable.clone_from(&state.executable);
@@ -662,6 +623,7 @@ impl Process {
         self.signals.lock().protected = init;
         self.replace_place(place);
         self.with(|state| state.credential = credential);
+        thread.forget_credential();
         if let Some(entity) = thread.entity() {
             system().dispatch.transfer(entity, cid);
         }

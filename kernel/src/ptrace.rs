@@ -277,7 +277,7 @@ pub fn executed(thread: &Arc<Thread>, former: Pid) {
     };
     if trap {
         let pid = thread.process.virtual_pid();
-        let uid = thread.process.credential().identity.uid;
+        let uid = thread.credential().identity.uid;
         let info = SigInfo::sent(SignalNumber::SIGTRAP, SI_USER, pid.0, uid);
         signals::send(&thread.process, Some(thread), info, Origin::Inside).ok();
     }

@@ -169,10 +169,8 @@ pub fn send_home(
     if effects(signal) != Effects::NONE || thread.is_traced() {
         return Ok(false);
     }
-    let (uid, limit) = process.with(|state| {
-        let limit = state.limits.current(Resource::PendingSignals);
-        (state.credential.identity.uid, limit)
-    });
+    let uid = thread.with_credential(|credential| credential.identity.uid);
+    let limit = process.limit(Resource::PendingSignals);
     {
         let mut shared = process.signals.lock();
         let mut own = thread.signals.lock();
@@ -297,24 +295,26 @@ fn resume(process: &Arc<Process>) {
     }
 }
 
-/// Checks whether `sender` may signal `target`, and where the signal then comes from.
+/// Checks whether `sender` may signal `target`, or one thread of it, and where the signal then comes from. In its own process it
+/// may always, whoever the threads are.
 ///
 /// # Errors
 /// ESRCH when the target is absent for the sender, EPERM.
 pub fn permit(
-    sender: &Process,
+    sender: &Thread,
     target: &Process,
+    thread: Option<&Thread>,
     signal: Option<SignalNumber>,
 ) -> Result<Origin, Errno> {
     let credential = sender.credential();
-    let theirs = target.credential();
-    if Arc::ptr_eq(&credential, &theirs) {
+    let theirs = thread.map_or_else(|| target.credential(), Thread::credential);
+    if sender.process.pid == target.pid || Arc::ptr_eq(&credential, &theirs) {
         return Ok(Origin::Inside);
     }
     let continues = signal == Some(SignalNumber::SIGCONT) && {
         let tree = system().tree.lock();
         let session = |pid| tree.job(pid).map(|job| job.session);
-        session(sender.pid) == session(target.pid)
+        session(sender.process.pid) == session(target.pid)
     };
     credential.may_signal(&theirs, continues)?;
     Ok(if credential.shares_users_with(&theirs) {

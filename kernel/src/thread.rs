@@ -8,7 +8,7 @@
 //! answered [`Outcome::Park`](crate::outcome::Outcome::Park); a wake-up that comes between the enrolment and
 //! the park is remembered in its [`Run`], and the park then does not take place. No wake-up is lost.
 //!
-//! Locks: `waiting`, `body`, `signals`, `own_name`, `tracing` and `remains` each of rank `Thread`, never two of them together.
+//! Locks: `waiting`, `body`, `signals`, `own_name`, `own_credential`, `tracing` and `remains` each of rank `Thread`, never two of them together.
 
 use crate::activity::Activity;
 use crate::calls::core_file::CoreDump;
@@ -35,6 +35,7 @@ use process::signal::ThreadSignals;
 use process::{PidHandle, Reserved};
 use remains::{Left, Remains};
 use sched::{Attributes, EntityId, Scheduler};
+use security::Credential;
 use sync::{Rank, SpinLock};
 use vfs::FileTable;
 use wait::{Attention, Link, Phase, Run, Sleeper, Ticket, Waiter, Woken};
@@ -55,6 +56,8 @@ pub struct Thread {
     pub signals: SpinLock<ThreadSignals>,
     /// Its name; that of its process for the first thread and one that has got no other.
     own_name: SpinLock<Option<TaskName>>,
+    /// Who it is; `None` for the first thread, which is who the process is.
+    own_credential: SpinLock<Option<Arc<Credential>>>,
     /// How it is traced, if it is.
     pub tracing: SpinLock<Option<Box<Tracing>>>,
     /// Whether that has to be looked at.
@@ -165,6 +168,7 @@ impl Thread {
             body: SpinLock::new(Rank::Thread, Some(body)),
             signals: SpinLock::new(Rank::Thread, signals),
             own_name: SpinLock::new(Rank::Thread, None),
+            own_credential: SpinLock::new(Rank::Thread, None),
             tracing: SpinLock::new(Rank::Thread, None),
             traced: AtomicBool::new(false),
             held: AtomicBool::new(false),
@@ -246,6 +250,39 @@ impl Thread {
     /// Gives it the name of its process: `execve`.
     pub fn forget_name(&self) {
         *self.own_name.lock() = None;
+    }
+
+    /// Who it is (`man 7 credentials`): each thread may have become somebody else.
+    pub fn credential(&self) -> Arc<Credential> {
+        let own = self.own_credential.lock().clone();
+        own.unwrap_or_else(|| self.process.credential())
+    }
+
+    /// Looks at who it is; nothing may be locked inside.
+    pub fn with_credential<T>(&self, look: impl FnOnce(&Credential) -> T) -> T {
+        if let Some(own) = &*self.own_credential.lock() {
+            return look(own);
+        }
+        self.process.with(|state| look(&state.credential))
+    }
+
+    /// Makes it somebody else. Who the first thread is, its process is too.
+    pub fn set_credential(&self, new: Arc<Credential>) {
+        let former = if self.tid() == self.process.pid {
+            self.process
+                .with(|state| core::mem::replace(&mut state.credential, new))
+        } else {
+            let Some(former) = self.own_credential.lock().replace(new) else {
+                return;
+            };
+            former
+        };
+        drop(former);
+    }
+
+    /// It is again who its process is: `execve`, and the way into a partition.
+    pub fn forget_credential(&self) {
+        let _former = self.own_credential.lock().take();
     }
 
     /// Adds what the thread is to do before it returns to its program.

@@ -506,3 +506,14 @@ END
 check SIGNAL0111 'a thread is cancelled in a call: its stack is unwound past the frame of a signal' <<'END'
 $T/thread_signals cancelled
 END
+
+check CALLS0650 'each thread is somebody of its own, and what it makes or executes is who it is' <<'END'
+$T/thread_users alone
+$T/thread_users executing
+wparexec -n users sh -c "cd /tmp && exec $T/thread_users alone"
+END
+
+check CALLS0651 'the library makes all threads of a process somebody else' <<'END'
+$T/thread_users together
+wparexec -n users $T/thread_users together
+END

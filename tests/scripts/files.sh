@@ -223,6 +223,10 @@ check FILES0032 'events that are the same are one, and those that are lost are t
 $T/inotify overflow
 END
 
+check FILES0650 'a file is opened before it is changed by that' <<'END'
+$T/inotify truncated
+END
+
 check FILES0033 'inotify instances are counted, and their places come back' <<'END'
 $T/inotify limits
 END

@@ -60,6 +60,10 @@ check MEMORY0016 'mincore tells what is in memory, and MADV_FREE frees private m
 $T/memory residence
 END
 
+check MEMORY0651 'pages move alone, and what they were mapped at stays mapped' <<'END'
+$T/memory left-mapped
+END
+
 check MEMORY0017 'a promise of more memory than there is is refused' <<'END'
 $T/memory overcommit
 END

@@ -283,3 +283,30 @@ until grep -q ':1C52 ' /proc/net/tcp; do :; done
 test "$(inuse TCP)" = $((tcp + 1))
 kill %1
 END
+
+check PROC0651 'a partition is a namespace of every kind, and programs see that two processes are in one' <<'END'
+here=$(readlink /proc/self/ns/pid)
+test "$(readlink /proc/1/ns/pid)" = "$here"
+test "$(readlink /proc/self/ns/pid_for_children)" = "$here"
+test "$(readlink /proc/self/ns/net)" != "net:${here#pid:}"
+number=${here#pid:[}
+test "$(stat -L -c %i /proc/1/ns/pid)" = "${number%]}"
+test "$(wparexec -n apart readlink /proc/self/ns/pid)" != "$here"
+! cat /proc/self/ns/pid 2>/dev/null
+test "$(ls /proc/self/ns | wc -l)" = 10
+END
+
+check PROC0652 'what happens in the network of a partition is counted there' <<'END'
+count() { awk -v head="$1:" -v name="$2" '$1 == head && !at { for (at = NF; $at != name; at--); next } $1 == head { print $at }' /proc/net/snmp; }
+echoes=$(count Icmp InEchos) opened=$(count Tcp ActiveOpens) refused=$(count Tcp AttemptFails)
+$T/echo echo4
+! nc 127.0.0.1 9 </dev/null 2>/dev/null
+test $(($(count Icmp InEchos) - echoes)) -gt 0
+test $(($(count Tcp ActiveOpens) - opened)) = 1
+test $(($(count Tcp AttemptFails) - refused)) = 1
+wparexec -n apart sh -c "test \$(grep -c '[[:space:]]0$' /proc/net/snmp6) -gt 60 && cmp /proc/net/snmp /proc/self/net/snmp"
+END
+
+check PROC0653 'a line of maps has six fields whether there is a name or not' <<'END'
+awk -F '[ ]' 'NF < 6 { exit 1 }' /proc/self/maps
+END

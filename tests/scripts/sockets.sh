@@ -77,6 +77,10 @@ check SOCKETS0252 'sockets of AF_UNIX and AF_NETLINK take the options of all soc
 $T/unix kept-options
 END
 
+check SOCKETS0650 'the node that a socket is bound to gets its mode' <<'END'
+$T/unix mode-of-node
+END
+
 check SOCKETS0253 'routes, rules and neighbours of the loopback interface can be asked for' <<'END'
 ip route get 127.0.0.9 | grep -q 'dev lo'
 ! ip route get 10.0.0.1
@@ -92,6 +96,10 @@ END
 
 check SOCKETS0550 'a datagram is cut into pieces for who asks, and what is unknown of one is refused' <<'END'
 $T/datagrams cut
+END
+
+check SOCKETS0651 'a program may say when a datagram is to go, after it has said by which clock' <<'END'
+$T/datagrams going-at-a-time
 END
 
 check SOCKETS0551 'marks and losses come with datagrams, and where they were sent to' <<'END'

@@ -42,7 +42,7 @@ pub fn announced(text: &str) -> Result<Vec<Announced>> {
 }
 
 /// What the script asks for before its first test, in lines `# cpus: N`, `# memory: SIZE`, `# packages: NAME…`,
-/// `# minbase: WPAR`, `# kernel: debug`, `# time: counted` and `# patience: SECONDS`.
+/// `# crates: NAME@VERSION…`, `# minbase: WPAR`, `# kernel: debug`, `# time: counted` and `# patience: SECONDS`.
 pub fn needs(text: &str) -> Result<Needs> {
     let mut needs = Needs::default();
     for line in text.lines().take_while(|line| !line.starts_with("check ")) {
@@ -61,6 +61,9 @@ pub fn needs(text: &str) -> Result<Needs> {
         } else if let Some(names) = line.strip_prefix("# packages:") {
             let names = names.split_whitespace().map(str::to_owned);
             needs.packages.extend(names);
+        } else if let Some(names) = line.strip_prefix("# crates:") {
+            let names = names.split_whitespace().map(str::to_owned);
+            needs.crates.extend(names);
         } else if let Some(name) = line.strip_prefix("# minbase:") {
             needs.minbase = Some(name.trim().to_owned());
         } else if let Some(kind) = line.strip_prefix("# time:") {

@@ -28,6 +28,8 @@ pub struct Needs {
     pub memory: String,
     /// Debian's packages in the RAM disk, and what they depend on.
     pub packages: Vec<String>,
+    /// Crates whose test programs are in the RAM disk, each with its version.
+    pub crates: Vec<String>,
     /// The WPAR for which Debian's minimal root is there.
     pub minbase: Option<String>,
     /// The kernel with debug assertions.
@@ -44,6 +46,7 @@ impl Default for Needs {
             cpus: 1,
             memory: "1G".to_owned(),
             packages: Vec::new(),
+            crates: Vec::new(),
             minbase: None,
             debug: false,
             counted: false,

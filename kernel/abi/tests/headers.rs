@@ -336,6 +336,7 @@ const CONSTANTS: &[(&str, i128)] = constants![
     SO_TIMESTAMP,
     SO_TIMESTAMPNS,
     SO_MARK,
+    SO_TXTIME,
     SO_BUSY_POLL,
     SO_MAX_PACING_RATE,
     SO_INCOMING_CPU,

@@ -6,6 +6,7 @@
 //! One byte on its way may be urgent: nothing is received across it, and it is received by itself or, in line, as others
 //! are (RFC 6093). A further one makes it ordinary.
 
+use crate::counts::Counted;
 use crate::options::SEGMENT;
 use crate::stack::{Line, Registration, Stack};
 use abi::Errno;
@@ -335,6 +336,12 @@ impl End {
         Arc::ptr_eq(&self.connection, &other.connection)
     }
 
+    fn count(&self, what: Counted) {
+        if let Some(registration) = self.connection.registration.get() {
+            registration.stack().count(what);
+        }
+    }
+
     /// Tells the end that connects that the listener has taken the connection.
     pub(crate) fn establish(&self) {
         self.with(|own, peer| {
@@ -342,6 +349,7 @@ impl End {
             if first.stage == Stage::Asked {
                 first.stage = Stage::Established;
                 first.wake_all();
+                self.count(Counted::Accepted);
             }
         });
     }
@@ -359,6 +367,7 @@ impl End {
                 first.error = Some(Errno::ECONNREFUSED);
                 second.closed = true;
                 first.wake_all();
+                self.count(Counted::Refused);
             }
         });
     }
@@ -426,6 +435,8 @@ impl End {
             let count = peer.inbox.write(source, wanted.min(room), false)?;
             if let Some(registration) = self.connection.registration.get() {
                 registration.stack().carried(count);
+                let is_six = self.connection.addresses[0].is_ipv6();
+                registration.stack().count(Counted::Segment.of_six(is_six));
             }
             if urgent && count == wanted {
                 peer.mark_last();
@@ -611,6 +622,9 @@ impl End {
             own.closed = true;
             own.wake_all();
             if alive && (abort || unread) {
+                if peer.stage == Stage::Established {
+                    self.count(Counted::Reset);
+                }
                 peer.reset();
             } else if alive {
                 peer.ended = true;

@@ -2,7 +2,7 @@
 
 use abi::Errno;
 use abi::linux::{
-    AF_INET, SIOCGIFADDR, SIOCGIFBRDADDR, SIOCGIFDSTADDR, SIOCGIFFLAGS, SIOCGIFHWADDR,
+    AF_INET, SIOCETHTOOL, SIOCGIFADDR, SIOCGIFBRDADDR, SIOCGIFDSTADDR, SIOCGIFFLAGS, SIOCGIFHWADDR,
     SIOCGIFINDEX, SIOCGIFMETRIC, SIOCGIFMTU, SIOCGIFNAME, SIOCGIFNETMASK, SIOCGIFTXQLEN,
 };
 use core::net::Ipv4Addr;
@@ -65,7 +65,7 @@ impl InterfaceRequest {
     /// Answers a request.
     ///
     /// # Errors
-    /// ENODEV for an interface that there is not; ENOTTY for another request.
+    /// ENODEV for an interface that there is not, EOPNOTSUPP for the settings of hardware; ENOTTY for another request.
     pub fn answer(&mut self, request: u32) -> Result<(), Errno> {
         if request == SIOCGIFNAME {
             let number = self.0.get(Self::NAME..).and_then(|rest| rest.first_chunk());
@@ -89,6 +89,9 @@ impl InterfaceRequest {
                 request.put(Self::NAME, &[0; 16]);
                 request.put(Self::NAME, &HARDWARE.to_le_bytes());
             },
+            // There is no hardware whose settings could be told.
+            SIOCETHTOOL if self.is_named(NAME) => return Err(Errno::EOPNOTSUPP),
+            SIOCETHTOOL => return Err(Errno::ENODEV),
             _ => return Err(Errno::ENOTTY),
         };
         if !self.is_named(NAME) {
@@ -108,7 +111,9 @@ mod tests {
         let mut request = InterfaceRequest::listed();
         assert_eq!(request.answer(SIOCGIFINDEX), Ok(()));
         assert_eq!(request.0[16..20], INDEX.to_le_bytes());
+        assert_eq!(request.answer(SIOCETHTOOL), Err(Errno::EOPNOTSUPP));
         request.put(0, b"eth0");
+        assert_eq!(request.answer(SIOCETHTOOL), Err(Errno::ENODEV));
         assert_eq!(request.answer(SIOCGIFFLAGS), Err(Errno::ENODEV));
         assert_eq!(request.answer(SIOCGIFNAME), Ok(()));
         assert!(request.is_named(b"lo"));

@@ -34,6 +34,7 @@ extern crate std;
 
 mod address;
 mod connection;
+mod counts;
 mod diagnosis;
 mod echo;
 mod interface;
@@ -49,6 +50,7 @@ mod world;
 
 pub use address::{Domain, Given, Wire};
 pub use connection::{Buffers, End, Identity};
+pub use counts::Counted;
 pub use diagnosis::UnixSockets;
 pub use interface::InterfaceRequest;
 pub use netlink::{NetlinkProtocol, NetlinkSocket};

@@ -17,7 +17,7 @@ use abi::linux::{
     IPV6_UNICAST_HOPS, IPV6_V6ONLY, SO_BROADCAST, SO_DONTROUTE, SO_KEEPALIVE, SO_LINGER, SO_MARK,
     SO_OOBINLINE, SO_PRIORITY, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVMARK, SO_REUSEADDR,
     SO_REUSEPORT, SO_RXQ_OVFL, SO_SNDBUF, SO_SNDBUFFORCE, SO_TIMESTAMP, SO_TIMESTAMPING,
-    SO_TIMESTAMPNS, SOL_SOCKET, TCP_CORK, TCP_DEFER_ACCEPT, TCP_KEEPCNT, TCP_KEEPIDLE,
+    SO_TIMESTAMPNS, SO_TXTIME, SOL_SOCKET, TCP_CORK, TCP_DEFER_ACCEPT, TCP_KEEPCNT, TCP_KEEPIDLE,
     TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, UDP_GRO,
     UDP_SEGMENT,
 };
@@ -26,6 +26,9 @@ use bitflags::bitflags;
 use core::net::IpAddr;
 use kept::Kept;
 
+/// `SOF_TXTIME_DEADLINE_MODE` and `SOF_TXTIME_REPORT_ERRORS`.
+const DEPARTURE_FLAGS: i32 = 3;
+
 /// The value of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -33,6 +36,8 @@ pub enum Value {
     Number(i32),
     /// `struct linger`: on or off, and seconds.
     Linger(i32, i32),
+    /// `struct sock_txtime`: a clock, and flags.
+    Departures(i32, i32),
 }
 
 bitflags! {
@@ -199,6 +204,9 @@ pub struct Options {
     pub(crate) stamping: Stamping,
     /// Bytes of the datagrams that a longer one is cut into; 0: it is not cut (UDP_SEGMENT).
     pub(crate) cut: u16,
+    /// By which clock a program says when each datagram is to go, and how (SO_TXTIME). Over loopback each goes at once, as where
+    /// no queue holds it back.
+    pub(crate) departures: Option<(i32, i32)>,
     kept: Kept,
 }
 
@@ -276,6 +284,7 @@ impl Options {
             errors: [false; 2],
             stamping: Stamping::empty(),
             cut: 0,
+            departures: None,
             kept: Kept::default(),
         }
     }
@@ -343,6 +352,10 @@ impl Options {
             (SOL_SOCKET, SO_TIMESTAMPING) if !kind.is_tcp => self.stamping.bits(),
             (IPPROTO_IP, IP_MTU) if kind.connected => MTU,
             (IPPROTO_IP, IP_MTU) => return Err(Errno::ENOTCONN),
+            (SOL_SOCKET, SO_TXTIME) => {
+                let (clock, flags) = self.departures.unwrap_or_default();
+                return Ok(Value::Departures(clock, flags));
+            }
             (IPPROTO_UDP, UDP_SEGMENT) if !kind.is_tcp => self.cut.into(),
             (IPPROTO_IP, IP_TTL) => self.time_to_live,
             (IPPROTO_IP, IP_TOS) => self.type_of_service,
@@ -396,6 +409,13 @@ impl Options {
         let value = match value {
             Value::Linger(on, seconds) => {
                 self.linger = (on != 0).then_some(seconds);
+                return Ok(());
+            }
+            Value::Departures(clock, flags) => {
+                if flags & !DEPARTURE_FLAGS != 0 {
+                    return Err(Errno::EINVAL);
+                }
+                self.departures = Some((clock, flags));
                 return Ok(());
             }
             Value::Number(value) => value,

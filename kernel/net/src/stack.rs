@@ -1,6 +1,7 @@
 //! What a partition has of the network: ports, connections and the sockets that have them.
 
 use crate::connection::{Connection, Identity};
+use crate::counts::{Counted, Counts};
 use crate::ports::Ports;
 use crate::table::Table;
 use crate::{TcpSocket, UdpSocket};
@@ -31,6 +32,7 @@ pub struct Stack {
     /// Bytes and transfers that the loopback interface has carried.
     bytes: AtomicU64,
     transfers: AtomicU64,
+    counts: Counts,
     /// Shows the time that datagrams are marked with.
     pub(crate) clock: Clock,
 }
@@ -108,6 +110,7 @@ impl Stack {
             turn: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
             transfers: AtomicU64::new(0),
+            counts: Counts::new(),
             clock,
         }
     }
@@ -117,6 +120,17 @@ impl Stack {
 
     pub(crate) fn next_turn(&self) -> usize {
         self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts something.
+    pub(crate) fn count(&self, what: Counted) {
+        self.counts.add(what);
+    }
+
+    /// How often something has happened.
+    #[must_use]
+    pub fn counted(&self, what: Counted) -> u64 {
+        self.counts.get(what)
     }
 
     /// Counts what has been sent.

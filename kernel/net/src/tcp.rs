@@ -2,6 +2,7 @@
 
 use crate::address::{self, Domain, Local};
 use crate::connection::{Buffers, Connection, End, Identity};
+use crate::counts::Counted;
 use crate::options::{Kind, Options, Value};
 use crate::ports::{Claim, Sharing, UNPRIVILEGED};
 use crate::stack::{Line, Stack};
@@ -343,7 +344,11 @@ impl TcpSocket {
         if from.is_ipv4() != to.is_ipv4() {
             return Err(Errno::ENETUNREACH);
         }
-        let listener = self.listener_at(to).ok_or(Errno::ECONNREFUSED)?;
+        self.stack.count(Counted::Connecting);
+        let Some(listener) = self.listener_at(to) else {
+            self.stack.count(Counted::Refused);
+            return Err(Errno::ECONNREFUSED);
+        };
         let chosen = local.is_none();
         if chosen {
             from.set_port(self.stack.tcp.lock().ports.choose()?);

@@ -6,12 +6,13 @@ pub use returned::Return;
 
 use crate::address::{self, Domain, Local};
 use crate::connection::Identity;
+use crate::counts::Counted;
 use crate::echo;
 use crate::options::{Kind, Options, Stamping, Told, Value, Way};
 use crate::ports::{Claim, Ports, Sharing, UNPRIVILEGED};
 use crate::stack::{Line, Stack};
 use abi::linux::{FIONREAD, SIOCOUTQ};
-use abi::{Errno, Nanos};
+use abi::{Errno, Nanos, PAGE_SIZE};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -53,6 +54,8 @@ struct State {
     peer: Option<SocketAddr>,
     bytes: Buffer,
     datagrams: VecDeque<Datagram>,
+    /// What they occupy of the buffer for receiving.
+    used: usize,
     /// What the next operation fails with.
     error: Option<Errno>,
     /// What was sent and found nobody, for who wants it back (`man 7 ip`, IP_RECVERR), and when something was sent.
@@ -114,6 +117,8 @@ pub struct Departure {
     pub mark: Option<u32>,
     /// Bytes of the datagrams that it is cut into; 0: it is not.
     pub cut: Option<u16>,
+    /// It is said when it is to go.
+    pub is_timed: bool,
 }
 
 impl Departure {
@@ -127,11 +132,25 @@ impl Departure {
     }
 }
 
+/// What a datagram occupies of the buffer for receiving: as much as on Linux, where programs have counted how many fit. Its
+/// headers and the record behind its bytes are with it in a block of a power of two, or what is long in whole pages; the
+/// record that names it comes to that.
+fn cost(length: usize) -> usize {
+    const HEADERS: usize = 64;
+    const SHARED: usize = 320;
+    const RECORD: usize = 256;
+    const LONGEST_BLOCK: usize = 4096;
+    let block = length + HEADERS + SHARED;
+    if block <= LONGEST_BLOCK {
+        return block.next_power_of_two() + RECORD;
+    }
+    let around = (HEADERS + SHARED).next_power_of_two() + RECORD;
+    length.next_multiple_of(PAGE_SIZE) + around
+}
+
 impl UdpSocket {
     /// Most bytes of a datagram (RFC 768, RFC 791).
     pub const DATAGRAM_MAX: usize = 65_507;
-    /// What a datagram occupies besides its bytes.
-    const COST: usize = 256;
     /// Most datagrams that one is cut into.
     const PIECES: usize = 64;
 
@@ -151,6 +170,7 @@ impl UdpSocket {
             peer: None,
             bytes: Buffer::default(),
             datagrams: VecDeque::new(),
+            used: 0,
             error: None,
             returned: VecDeque::new(),
             losses: 0,
@@ -351,8 +371,8 @@ impl UdpSocket {
     ///
     /// # Errors
     /// EDESTADDRREQ without either; EMSGSIZE, EPIPE, ENETUNREACH; EACCES for a broadcast that was not asked for; EINVAL for
-    /// port 0, and to come from an address that is not the partition's; ECONNREFUSED, once, when the peer is not there; EAGAIN
-    /// when no port is free, ENOMEM, what the source says.
+    /// port 0, for an address of its own that is not the partition's, and for a time to go without SO_TXTIME; ECONNREFUSED,
+    /// once, when the peer is not there; EAGAIN when no port is free, ENOMEM, what the source says.
     pub fn send(
         &self,
         to: Option<SocketAddr>,
@@ -397,6 +417,9 @@ impl UdpSocket {
         if from.is_ipv4() != to.is_ipv4() {
             return Err(Errno::ENETUNREACH.into());
         }
+        if departure.is_timed && options.departures.is_none() {
+            return Err(Errno::EINVAL.into());
+        }
         let way = departure.change(options.way(to.ip()));
         if self.datagrams == Datagrams::Echo {
             return self.echo(from, way, source);
@@ -412,9 +435,11 @@ impl UdpSocket {
         if options.stamping.contains(Stamping::SENT) {
             self.note_sent(to, options.stamping);
         }
+        self.count(Counted::Sent, to);
         if delivered {
             return Ok(length);
         }
+        self.count(Counted::Unclaimed, to);
         // Nobody is there: only who has a peer is told, or who wants to know of all that is lost.
         let queues = options.queues_errors(to.ip());
         if peer == Some(to) || queues {
@@ -452,7 +477,14 @@ impl UdpSocket {
             ..way
         };
         self.deliver(to, answer, &mut SliceSource::new(&message))?;
+        self.stack.count(Counted::Echo.of_six(to.is_ipv6()));
         Ok(length)
+    }
+
+    fn count(&self, what: Counted, of: SocketAddr) {
+        if self.datagrams == Datagrams::Udp {
+            self.stack.count(what.of_six(of.is_ipv6()));
+        }
     }
 
     fn receiver(&self, from: SocketAddr, to: SocketAddr) -> Option<Arc<Self>> {
@@ -497,12 +529,11 @@ impl UdpSocket {
         if state.closed {
             return Ok(false);
         }
-        let used = state.bytes.len() + state.datagrams.len() * Self::COST;
-        if used + length + Self::COST > state.options.buffers.receive
-            || state.shut.contains(Directions::RECEIVE)
-        {
+        // The last one may go beyond the limit, as on Linux.
+        if state.used > state.options.buffers.receive || state.shut.contains(Directions::RECEIVE) {
             // As a network drops it.
             state.losses = state.losses.wrapping_add(1);
+            self.count(Counted::Lost, from);
             return Ok(true);
         }
         let State {
@@ -510,6 +541,7 @@ impl UdpSocket {
             datagrams,
             options,
             losses,
+            used,
             ..
         } = &mut *state;
         datagrams.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
@@ -523,6 +555,7 @@ impl UdpSocket {
             at,
             losses: *losses,
         });
+        *used += cost(length);
         self.stack.carried(length);
         self.readers.wake_all();
         Ok(true)
@@ -559,6 +592,8 @@ impl UdpSocket {
         if !peek {
             state.bytes.discard(length);
             state.datagrams.pop_front();
+            state.used -= cost(length);
+            self.count(Counted::Received, from);
         }
         let told = state.options.told;
         let wanted = told.intersects(Told::STAMPS);
@@ -668,7 +703,7 @@ impl UdpSocket {
     #[must_use]
     pub fn used(&self) -> usize {
         let state = self.state.lock();
-        state.bytes.len() + state.datagrams.len() * Self::COST
+        state.used
     }
 }
 

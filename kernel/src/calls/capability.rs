@@ -45,7 +45,6 @@ pub fn capget(call: &mut Call<'_>) -> Called {
         return Err(Errno::EINVAL.into());
     }
     let own = thread::target(call, u64::from(pid))?
-        .process
         .credential()
         .capabilities;
     if data == 0 {
@@ -61,7 +60,7 @@ pub fn capget(call: &mut Call<'_>) -> Called {
     Ok(0)
 }
 
-/// `man 2 capset`: of the caller alone. The threads of a process have their capabilities together here.
+/// `man 2 capset`: of the calling thread alone.
 ///
 /// # Errors
 /// EFAULT, EINVAL, EPERM for another process, and those of [`capabilities::set`].

@@ -105,7 +105,8 @@ struct Loaded {
 /// Whether the process has become a user's who had too many, and still has.
 fn is_crowded(call: &Call<'_>) -> bool {
     let process = call.process();
-    let crowded = process.with(|state| state.crowded) && family::is_crowded(process, 0);
+    let crowded =
+        process.with(|state| state.crowded) && family::is_crowded(process, call.credential(), 0);
     process.with(|state| state.crowded = crowded);
     crowded
 }
@@ -630,6 +631,7 @@ fn take_over(call: &mut Call<'_>, program: Program, loaded: Loaded) {
         state.environment = stack.environment;
         state.auxiliary = stack.auxiliary;
     });
+    call.thread.forget_credential();
     call.thread
         .clear_child_tid
         .store(0, core::sync::atomic::Ordering::Relaxed);

@@ -159,7 +159,7 @@ fn unlock(thread: &Arc<Thread>, key: FutexKey, address: u64, dead: bool) -> Atte
     let Some(heir) = heir else { return Ok(()) };
     let found = {
         let tree = system().tree.lock();
-        let found = tree.pids.find(&thread.process.credential(), VPid(heir));
+        let found = tree.pids.find(&thread.credential(), VPid(heir));
         found.ok().and_then(|found| found.thread())
     };
     if let Some(thread) = found {

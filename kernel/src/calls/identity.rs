@@ -8,18 +8,16 @@ use alloc::vec::Vec;
 use process::identity::{self, GROUPS_MAX, unless_unchanged};
 use security::{Credential, Identity, Privileges};
 
-/// Changes the caller's credential, or leaves it as it is when the change is refused.
+/// Changes the credential of the thread that calls, or leaves it as it is when the change is refused.
 pub(super) fn change<T>(
     call: &Call<'_>,
     act: impl FnOnce(&mut Credential, Privileges) -> Result<T, Errno>,
 ) -> Result<T, Errno> {
     let of_root = call.process().environment().wpar.privileges();
-    call.process().with(|state| {
-        let mut new = Credential::clone(&state.credential);
-        let answer = act(&mut new, of_root)?;
-        state.credential = fallible::arc(new)?;
-        Ok(answer)
-    })
+    let mut new = Credential::clone(&call.thread.credential());
+    let answer = act(&mut new, of_root)?;
+    call.thread.set_credential(fallible::arc(new)?);
+    Ok(answer)
 }
 
 fn number(call: &Call<'_>, index: usize) -> Option<u32> {
@@ -55,10 +53,11 @@ fn change_users(
     call: &Call<'_>,
     act: impl FnOnce(&mut Credential, Privileges) -> Result<(), Errno>,
 ) -> Called {
-    let before = call.process().credential().identity.uid;
+    let before = call.thread.credential().identity.uid;
     change(call, act)?;
-    if call.process().credential().identity.uid != before {
-        let crowded = family::is_crowded(call.process(), 0);
+    let credential = call.thread.credential();
+    if credential.identity.uid != before {
+        let crowded = family::is_crowded(call.process(), &credential, 0);
         call.process().with(|state| state.crowded = crowded);
     }
     Ok(0)

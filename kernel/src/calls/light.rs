@@ -51,7 +51,7 @@ fn told(tell: impl FnOnce(&Thread) -> Option<u32>) -> Answer {
 
 fn of_identity(get: impl FnOnce(&Identity) -> u32) -> Answer {
     caller().map_or(Answer::NOT_NOW, |thread| {
-        let number = thread.process.with(|state| get(&state.credential.identity));
+        let number = thread.with_credential(|credential| get(&credential.identity));
         Answer::value(u64::from(number))
     })
 }

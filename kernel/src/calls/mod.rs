@@ -138,8 +138,7 @@ impl<'a> Call<'a> {
 
     /// On whose behalf.
     pub fn credential(&self) -> &Arc<Credential> {
-        self.credential
-            .get_or_init(|| self.thread.process.credential())
+        self.credential.get_or_init(|| self.thread.credential())
     }
 
     /// The caller's partition.

@@ -105,7 +105,7 @@ pub fn pidfd_send_signal(call: &mut Call<'_>) -> Called {
             Some(info)
         }
     };
-    let origin = signals::permit(call.process(), &target, signal)?;
+    let origin = signals::permit(call.thread, &target, None, signal)?;
     if let Some(signal) = signal {
         let info = given.unwrap_or_else(|| from_caller(call, signal, SI_USER, target.cid()));
         signals::send(&target, None, info, origin)?;

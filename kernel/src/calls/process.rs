@@ -390,7 +390,7 @@ fn with_space(
         signals.actions.forget_handlers();
     }
     let context = request.child_context(&call.body.context)?;
-    if family::is_crowded(parent, 1) {
+    if family::is_crowded(parent, call.credential(), 1) {
         return Err(Errno::EAGAIN);
     }
     let environment = parent.environment();
@@ -403,7 +403,11 @@ fn with_space(
         exit_signal: request.exit_signal,
     };
     let child = parent
-        .child(inheritance, !shares(CloneFlags::VFORK))
+        .child(
+            call.credential().clone(),
+            inheritance,
+            !shares(CloneFlags::VFORK),
+        )
         .inspect_err(|_| environment.thread_left())?;
     let begun = (|| {
         let thread = Thread::new(child.number(), child.clone(), context, own)?;

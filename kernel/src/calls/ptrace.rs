@@ -406,7 +406,7 @@ fn signal_info(tracer: &Process, thread: &Thread, halt: Halt) -> Result<SigInfo,
         Halt::Entry | Halt::Exit | Halt::Trap | Halt::Event(_) => SignalNumber::SIGTRAP,
     };
     let pid = thread.virtual_tid();
-    let uid = thread.process.credential().identity.uid;
+    let uid = thread.credential().identity.uid;
     let code = i32::from(halt.code(relation));
     Ok(SigInfo::sent(signal, code, pid.0, uid))
 }

@@ -33,12 +33,14 @@ pub(super) fn from_caller(
     code: i32,
     receiver: abi::Cid,
 ) -> SigInfo {
-    from_process(call.process(), signal, code, receiver)
+    from_thread(call.thread, signal, code, receiver)
 }
 
-fn from_process(sender: &Process, signal: SignalNumber, code: i32, receiver: abi::Cid) -> SigInfo {
-    let pid = system().tree.lock().pids.seen(sender.pid, receiver);
-    SigInfo::sent(signal, code, pid.0, sender.credential().identity.uid)
+fn from_thread(sender: &Thread, signal: SignalNumber, code: i32, receiver: abi::Cid) -> SigInfo {
+    let process = sender.process.pid;
+    let pid = system().tree.lock().pids.seen(process, receiver);
+    let uid = sender.with_credential(|credential| credential.identity.uid);
+    SigInfo::sent(signal, code, pid.0, uid)
 }
 
 /// `man 2 kill`.
@@ -62,7 +64,7 @@ pub fn kill(call: &mut Call<'_>) -> Called {
         Target::Process(pid) => {
             let owner = system().tree.lock().pids.by_pid(pid).map(Numbered::owner);
             let owner = owner.ok_or(Errno::ESRCH)?;
-            send_one(call.process(), &owner, signal)?;
+            send_one(call.thread, &owner, signal)?;
             Ok(0)
         }
         Target::Group(group) => send_all(call, family::of_group(group), signal),
@@ -75,15 +77,15 @@ pub fn kill(call: &mut Call<'_>) -> Called {
     }
 }
 
-/// Sends a signal of a process to another, or only asks whether it could.
+/// Sends a signal of a thread to a process, or only asks whether it could.
 fn send_one(
-    sender: &Process,
+    sender: &Thread,
     target: &Arc<Process>,
     signal: Option<SignalNumber>,
 ) -> Result<(), Errno> {
-    let origin = signals::permit(sender, target, signal)?;
+    let origin = signals::permit(sender, target, None, signal)?;
     let Some(signal) = signal else { return Ok(()) };
-    let info = from_process(sender, signal, SI_USER, target.cid());
+    let info = from_thread(sender, signal, SI_USER, target.cid());
     signals::send(target, None, info, origin)
 }
 
@@ -94,7 +96,7 @@ fn send_all(
     mut all: impl Iterator<Item = Arc<Process>> + Send + 'static,
     signal: Option<SignalNumber>,
 ) -> Called {
-    let sender = call.process().clone();
+    let sender = call.thread.clone();
     let mut refused = Errno::ESRCH;
     for target in &mut all {
         let Err(errno) = send_one(&sender, &target, signal) else {
@@ -145,7 +147,7 @@ fn to_thread(call: &Call<'_>, group: Option<VPid>, number: u64, signal: u64) -> 
         return Ok(0);
     }
     let thread = found_thread(call, group, tid)?;
-    let origin = signals::permit(call.process(), &thread.process, signal)?;
+    let origin = signals::permit(call.thread, &thread.process, Some(&thread), signal)?;
     if let Some(signal) = signal {
         let info = from_caller(call, signal, SI_TKILL, thread.process.cid());
         signals::send(&thread.process, Some(&thread), info, origin)?;
@@ -185,7 +187,7 @@ fn send_told(
     if !Arc::ptr_eq(&process, call.process()) && !info.as_ref().is_none_or(may_say) {
         return Err(Errno::EPERM.into());
     }
-    let origin = signals::permit(call.process(), &process, signal)?;
+    let origin = signals::permit(call.thread, &process, thread.as_deref(), signal)?;
     if let Some(info) = info {
         signals::send(&process, thread.as_ref(), info, origin)?;
     }

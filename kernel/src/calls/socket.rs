@@ -397,7 +397,8 @@ fn bind(call: &Call<'_>, &[descriptor, address, length, ..]: &Arguments) -> Call
         _ => {}
     }
     let address = names::read(call, address, length)?;
-    let publish = |socket: Bound| names::publish(call, &address, &socket);
+    let mode = file.metadata(&call.io())?.mode;
+    let publish = |socket: Bound| names::publish(call, &address, &socket, mode);
     match (stream_of(&file), socket) {
         (Some(stream), _) => stream.bind(publish)?,
         (None, Socket::Datagram(datagram)) => datagram.bind(publish)?,

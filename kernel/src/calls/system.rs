@@ -23,7 +23,7 @@ use vfs::DESCRIPTOR_LIMIT;
 /// The kernel that programs take this one for: the interfaces of this Linux are the ones that Corral speaks.
 pub const RELEASE: &str = "6.1.0-corral";
 /// What `uname -v` gives.
-pub const VERSION: &str = concat!("Corral ", env!("CARGO_PKG_VERSION"));
+pub const VERSION: &str = concat!("#1 SMP Corral ", env!("CARGO_PKG_VERSION"));
 /// How much of the text of a restart is read.
 const RESTART_TEXT: usize = 256;
 /// Longest host or domain name.

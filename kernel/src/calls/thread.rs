@@ -22,7 +22,7 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
     let environment = process.environment();
     let context = request.child_context(&call.body.context)?;
     let signals = call.thread.signals.lock().forked(false);
-    if family::is_crowded(process, 1) {
+    if family::is_crowded(process, call.credential(), 1) {
         return Err(Errno::EAGAIN.into());
     }
     environment.admit_thread()?;
@@ -36,6 +36,7 @@ pub fn new_thread(call: &mut Call<'_>, request: &Request) -> Called {
         let thread = Thread::new(number, process.clone(), context, signals);
         let thread = thread.map_err(|no_memory| undo(no_memory.into()))?;
         thread.set_name(call.thread.name());
+        thread.set_credential(call.credential().clone());
         system()
             .tree
             .lock()

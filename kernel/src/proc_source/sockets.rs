@@ -7,8 +7,8 @@ use abi::{Errno, Pid};
 use alloc::vec::Vec;
 use fallible::{Map, NoMemory};
 use ipc::UnixLine;
-use net::UnixSockets;
-use procfs::{ProcSource, SocketLine};
+use net::{Counted, UnixSockets};
+use procfs::{FamilyCounts, NetworkCounts, ProcSource, SocketLine};
 
 /// A line of `/proc/net/tcp` and its like.
 pub(super) fn line(line: &net::Line) -> SocketLine {
@@ -21,6 +21,41 @@ pub(super) fn line(line: &net::Line) -> SocketLine {
         unread: line.unread,
         uid: line.identity.uid,
         inode: line.identity.inode,
+    }
+}
+
+/// What has happened in a network.
+pub(super) fn counts(stack: &net::Stack) -> NetworkCounts {
+    let family = |[segments, sent, received, unclaimed, lost, echoes]: [Counted; 6]| FamilyCounts {
+        segments: stack.counted(segments),
+        sent: stack.counted(sent),
+        received: stack.counted(received),
+        unclaimed: stack.counted(unclaimed),
+        lost: stack.counted(lost),
+        echoes: stack.counted(echoes),
+    };
+    NetworkCounts {
+        connecting: stack.counted(Counted::Connecting),
+        accepted: stack.counted(Counted::Accepted),
+        refused: stack.counted(Counted::Refused),
+        reset: stack.counted(Counted::Reset),
+        established: stack.connections() as u64,
+        four: family([
+            Counted::Segment,
+            Counted::Sent,
+            Counted::Received,
+            Counted::Unclaimed,
+            Counted::Lost,
+            Counted::Echo,
+        ]),
+        six: family([
+            Counted::Segment6,
+            Counted::Sent6,
+            Counted::Received6,
+            Counted::Unclaimed6,
+            Counted::Lost6,
+            Counted::Echo6,
+        ]),
     }
 }
 

@@ -71,6 +71,20 @@ pub enum Stretch {
     Hole,
 }
 
+impl Stretch {
+    /// Where one begins, from `from` on, in a file without holes that ends at `end`.
+    pub(crate) fn of_solid(
+        self,
+        from: u64,
+        end: impl FnOnce() -> Attempt<u64>,
+    ) -> Attempt<Option<u64>> {
+        match self {
+            Self::Data => Ok(Some(from)),
+            Self::Hole => end().map(Some),
+        }
+    }
+}
+
 /// The argument of an ioctl: a value, which may be the address of a structure.
 pub trait IoctlArgument {
     /// The register as it is, for requests that take a number.
@@ -201,10 +215,7 @@ pub trait FileOperations: Any + Send + Sync {
     /// # Errors
     /// As [`FileOperations::size`].
     fn next_stretch(&self, cx: &IoContext<'_>, from: u64, of: Stretch) -> Attempt<Option<u64>> {
-        Ok(Some(match of {
-            Stretch::Data => from,
-            Stretch::Hole => self.size(cx)?,
-        }))
+        of.of_solid(from, || self.size(cx))
     }
 
     /// What `fstat` tells of an object that has no name; `None` when the file's inode tells.

@@ -366,10 +366,7 @@ pub trait Inode: Any + Send + Sync {
     /// # Errors
     /// As [`Inode::metadata`].
     fn next_stretch(&self, cx: &IoContext<'_>, from: u64, of: Stretch) -> Attempt<Option<u64>> {
-        Ok(Some(match of {
-            Stretch::Data => from,
-            Stretch::Hole => self.metadata(cx)?.size,
-        }))
+        of.of_solid(from, || Ok(self.metadata(cx)?.size))
     }
 
     /// The pages of a regular file, for mmap and exec.

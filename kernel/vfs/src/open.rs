@@ -174,7 +174,9 @@ impl Walk<'_> {
             self.may_open(&location, kind, options)?;
         }
         let operations = self.operations(&location, kind, options)?;
-        if options.how.contains(OpenHow::TRUNCATE) && kind == FileKind::Regular && !made {
+        let truncates =
+            options.how.contains(OpenHow::TRUNCATE) && kind == FileKind::Regular && !made;
+        if truncates {
             let _writing = Writing::begin(location.inode())?;
             withdraw_capabilities(&**location.inode());
             location.inode().change(
@@ -184,7 +186,6 @@ impl Walk<'_> {
                     ..Change::default()
                 },
             )?;
-            observe::file(&location, owner, Events::MODIFY);
         }
         let file = OpenFile::new(
             operations,
@@ -194,7 +195,11 @@ impl Walk<'_> {
             options.flags,
         )?;
         if let Some(location) = file.location() {
+            // In this order, as Linux tells it since 6.9.
             observe::file(location, owner, Events::OPEN);
+            if truncates {
+                observe::file(location, owner, Events::MODIFY);
+            }
         }
         Ok(file)
     }

@@ -360,12 +360,13 @@ static void told_of_each(void)
 	WANT(say(client, &to, 1, SOL_SOCKET, SO_MARK, &(int){ 7 }, sizeof(int)) == 1 && receive(server, &room, 0) == 1);
 	mark = told(&room, SOL_SOCKET, SO_MARK);
 	WANT(mark && *mark == 7);
-	/* What finds no room is counted for the next that does. */
+	/* What finds no room is counted for the next that does; the first of these fits, and the second goes beyond the limit. */
 	WANT(setsockopt(server, SOL_SOCKET, SO_RCVBUF, &(int){ 1 }, sizeof(int)) == 0);
-	char large[1500] = { 0 };
-	for (int at = 0; at < 4; at++)
+	char large[1000] = { 0 };
+	for (int at = 0; at < 5; at++)
 		WANT(sendto(client, large, sizeof(large), 0, (void *)&to, sizeof(to)) == sizeof(large));
-	WANT(receive(server, &room, 0) > 0 && !told(&room, SOL_SOCKET, OVERFLOW));
+	for (int at = 0; at < 2; at++)
+		WANT(receive(server, &room, 0) > 0 && !told(&room, SOL_SOCKET, OVERFLOW));
 	WANT_ERROR(receive(server, &room, MSG_DONTWAIT), EAGAIN);
 	WANT(sendto(client, "a", 1, 0, (void *)&to, sizeof(to)) == 1 && receive(server, &room, 0) == 1);
 	losses = told(&room, SOL_SOCKET, OVERFLOW);
@@ -404,7 +405,35 @@ static void three_times(void)
 	}
 }
 
+/* A time to go is taken of a socket that has said by which clock (SO_TXTIME). */
+static void going_at_a_time(void)
+{
+	struct { int32_t clock; uint32_t flags; } how = { CLOCK_MONOTONIC, 0 }, told;
+	socklen_t length = sizeof(told);
+	struct sockaddr_in place;
+	int server = make(AF_INET), client = make(AF_INET);
+	place = at("127.0.0.1", 5315);
+	WANT(bind(server, (void *)&place, sizeof(place)) == 0);
+	char control[CMSG_SPACE(8)] = { 0 };
+	struct iovec bytes = { "x", 1 };
+	struct msghdr message = { &place, sizeof(place), &bytes, 1, control, sizeof(control), 0 };
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	*header = (struct cmsghdr){ CMSG_LEN(8), SOL_SOCKET, SO_TXTIME };
+	WANT_ERROR(sendmsg(client, &message, 0), EINVAL);
+	WANT_ERROR(setsockopt(client, SOL_SOCKET, SO_TXTIME, &how, 4), EINVAL);
+	how.flags = 4;
+	WANT_ERROR(setsockopt(client, SOL_SOCKET, SO_TXTIME, &how, sizeof(how)), EINVAL);
+	how.flags = 2;
+	WANT(setsockopt(client, SOL_SOCKET, SO_TXTIME, &how, sizeof(how)) == 0);
+	WANT(getsockopt(client, SOL_SOCKET, SO_TXTIME, &told, &length) == 0 && length == sizeof(told));
+	WANT(told.clock == CLOCK_MONOTONIC && told.flags == 2);
+	WANT(sendmsg(client, &message, 0) == 1 && recv(server, control, 1, 0) == 1);
+	header->cmsg_len = CMSG_LEN(4);
+	WANT_ERROR(sendmsg(client, &message, 0), EINVAL);
+}
+
 static const struct check checks[] = {
+	{ "going-at-a-time", going_at_a_time },
 	{ "cut", cut },
 	{ "told-of-each", told_of_each },
 	{ "three-times", three_times },

@@ -88,9 +88,9 @@ static void contents(void)
 	want(directory, IN_CLOSE_NOWRITE, "file");
 	WANT((fd = open("file", O_PATH)) >= 0 && close(fd) == 0);
 	WANT((fd = open("file", O_WRONLY | O_TRUNC)) >= 0 && close(fd) == 0);
+	want(directory, IN_OPEN, "file");
 	want(directory, IN_MODIFY, "file");
 	want(file, IN_MODIFY, "");
-	want(directory, IN_OPEN, "file");
 	want(directory, IN_CLOSE_WRITE, "file");
 	want(file, IN_CLOSE_WRITE, "");
 	want_none();
@@ -335,10 +335,21 @@ static void others(void)
 	close(fd);
 }
 
+static void truncated(void)
+{
+	begin(0);
+	make("file");
+	int wd = watch("file", IN_OPEN | IN_MODIFY);
+	close(open("file", O_WRONLY | O_TRUNC));
+	want(wd, IN_OPEN, "");
+	want(wd, IN_MODIFY, "");
+	want_none();
+}
+
 static const struct check checks[] = {
 	{ "contents", contents }, { "metadata", metadata }, { "names", names }, { "end", end },
 	{ "manners", manners }, { "refused", refused }, { "waiting", waiting }, { "overflow", overflow },
-	{ "limits", limits }, { "others", others },
+	{ "limits", limits }, { "others", others }, { "truncated", truncated },
 };
 
 MAIN(checks)

@@ -282,11 +282,32 @@ static void overcommit(void)
 		WANT(mmap(NULL, more / 4, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED);
 }
 
+/* The pages go, and what was mapped is empty (man 2 mremap, MREMAP_DONTUNMAP). */
+static void left_mapped(void)
+{
+	enum { DONTUNMAP = 4, COUNT = 300 };
+	int flags = MREMAP_MAYMOVE | DONTUNMAP;
+	char *old = mmap(NULL, COUNT * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	WANT(old != MAP_FAILED);
+	for (int page = 0; page < COUNT; page++)
+		old[page * PAGE] = page % 100 + 1;
+	WANT(mremap(old, COUNT * PAGE, COUNT * PAGE, DONTUNMAP) == MAP_FAILED && errno == EINVAL);
+	WANT(mremap(old, COUNT * PAGE, PAGE, flags) == MAP_FAILED && errno == EINVAL);
+	char *moved = mremap(old, COUNT * PAGE, COUNT * PAGE, flags);
+	WANT(moved != MAP_FAILED && moved != old);
+	for (int page = 0; page < COUNT; page++)
+		WANT(moved[page * PAGE] == page % 100 + 1 && old[page * PAGE] == 0);
+	char *fixed = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	WANT(mremap(moved, 2 * PAGE, 2 * PAGE, flags | MREMAP_FIXED, fixed) == fixed);
+	WANT(fixed[PAGE] == 2 && moved[PAGE] == 0 && moved[2 * PAGE] == 3);
+}
+
 static const struct check checks[] = {
 	{ "anonymous", anonymous }, { "protection", protection }, { "execution", execution }, { "fixed", fixed },
 	{ "copy-on-write", copy_on_write }, { "shared", shared }, { "file", file }, { "beyond-file", beyond_file },
 	{ "break", program_break }, { "sparse", sparse }, { "many-maps", many_maps }, { "grow", grow },
 	{ "discard", discard }, { "stack", stack }, { "exhaust", exhaust },
 	{ "residence", residence }, { "overcommit", overcommit },
+	{ "left-mapped", left_mapped },
 };
 MAIN(checks)

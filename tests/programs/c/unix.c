@@ -510,7 +510,23 @@ static void kept_options(void)
 	WANT_ERROR(bind(second, (void *)&address, length), EADDRINUSE);
 }
 
+/* A node that is bound gets the mode that the socket has been given before. */
+static void mode_of_node(void)
+{
+	socklen_t length;
+	struct stat status;
+	struct sockaddr_un address = path_of("private", &length);
+	int private = make(SOCK_STREAM), open = make(SOCK_DGRAM);
+	umask(022);
+	WANT(fchmod(private, 0606) == 0 && bind(private, (void *)&address, length) == 0);
+	WANT(stat("private", &status) == 0 && status.st_mode == (S_IFSOCK | 0604));
+	address = path_of("open", &length);
+	WANT(bind(open, (void *)&address, length) == 0);
+	WANT(stat("open", &status) == 0 && status.st_mode == (S_IFSOCK | 0755));
+}
+
 static const struct check checks[] = {
+	{ "mode-of-node", mode_of_node },
 	{ "kept-options", kept_options },
 	{ "in-proc", in_proc }, { "kept-name", kept_name },
 	{ "stream", stream }, { "abstract", abstract }, { "waiting", waiting },

@@ -64,6 +64,28 @@ pub fn for_programs(mut cargo: Command, task: &str) -> Command {
     cargo
 }
 
+/// Cargo to build the tests of others' crates as static programs that may unwind; it tells what it has made as JSON.
+pub fn for_foreign_tests(mut cargo: Command) -> Command {
+    cargo
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env("CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_LINKER", CC)
+        .env("CC_powerpc64le_unknown_linux_gnu", CC)
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_PROFILE_DEV_STRIP", "true")
+        .env("CARGO_PROFILE_DEV_INCREMENTAL", "false");
+    cargo.args([
+        "build",
+        "--tests",
+        "--keep-going",
+        "--target",
+        PROGRAMS,
+        "-Zbuild-std=std,panic_unwind,test",
+        "--message-format=json",
+    ]);
+    cargo
+}
+
 /// The kernel's ELF file.
 pub fn kernel(workspace: &Workspace, checks: Checks) -> Result<PathBuf> {
     image(workspace, "corral", checks).context("the kernel does not build")

@@ -6,7 +6,7 @@
 use crate::compile::Checks;
 use crate::ramdisk::RamDisk;
 use crate::workspace::Workspace;
-use crate::{image, tree};
+use crate::{crates, image, tree};
 use anyhow::Result;
 use clap::Args;
 use qemu::Machine;
@@ -55,6 +55,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
     };
     let mut image = image::build(workspace, checks)?;
     tree::put_into(workspace, &mut image.disk, &needs)?;
+    crates::put_into(workspace, &mut image.disk, &needs.crates)?;
     let folder = workspace.folder(&format!("run/{}", process::id()))?;
     let mut counts = Counts::default();
     let mut barren = 0;

@@ -12,6 +12,7 @@
 mod bench;
 mod compile;
 mod conform;
+mod crates;
 mod debian;
 mod disk;
 mod emulator;

@@ -88,6 +88,8 @@ pub const SO_RCVTIMEO: u32 = 18;
 pub const SO_SNDTIMEO: u32 = 19;
 /// Option, and kind of what comes with a datagram: how many have been lost.
 pub const SO_RXQ_OVFL: u32 = 40;
+/// Option: programs say when each datagram is to go, and by which clock; ancillary data of this number says when.
+pub const SO_TXTIME: u32 = 61;
 /// Option: the mark comes with each datagram, as [`SO_MARK`].
 pub const SO_RCVMARK: u32 = 75;
 /// Option, and kind of what comes with a datagram: three times, of which the first is the kernel's.
@@ -271,6 +273,8 @@ pub const SIOCGIFHWADDR: u32 = 0x8927;
 pub const SIOCGIFINDEX: u32 = 0x8933;
 /// Request: length of the queue.
 pub const SIOCGIFTXQLEN: u32 = 0x8942;
+/// Request: settings of the hardware (`man 8 ethtool`).
+pub const SIOCETHTOOL: u32 = 0x8946;
 /// Requests about interfaces: those that ask, and those that change something.
 pub const SIOC_INTERFACE: core::ops::RangeInclusive<u32> = 0x8910..=0x8951;
 /// Request: bytes that have not been taken.

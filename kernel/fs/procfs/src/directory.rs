@@ -1,10 +1,13 @@
 //! What is in the directories.
 
+use crate::namespaces;
 use crate::network_files::{CORE_FILES, IPV4_FILES, NET_FILES, NetworkFile};
 use crate::node::{ProcessLink, What};
 use crate::process_files;
 use crate::source::{Known, ProcSource, ProcessRef};
-use crate::system_files::{FS_FILES, KERNEL_FILES, RANDOM_FILES, ROOT_FILES, SystemFile, VM_FILES};
+use crate::system_files::{
+    EPOLL_FILES, FS_FILES, KERNEL_FILES, RANDOM_FILES, ROOT_FILES, SystemFile, VM_FILES,
+};
 use crate::system_v_files::SYSTEM_V_FILES;
 use abi::Pid;
 use alloc::string::String;
@@ -62,7 +65,12 @@ fn fixed(what: What) -> Result<Vec<(&'static str, What)>, NoMemory> {
             collect(files.chain([("random", What::SysKernelRandom)]))
         }
         What::SysKernelRandom => of_system(&RANDOM_FILES),
-        What::SysFs => of_system(&FS_FILES),
+        What::SysFs => {
+            let files = FS_FILES.iter();
+            let files = files.map(|&(name, file)| (name, What::System(file)));
+            collect(files.chain([("epoll", What::SysFsEpoll)]))
+        }
+        What::SysFsEpoll => of_system(&EPOLL_FILES),
         What::SysVm => of_system(&VM_FILES),
         What::SysNet => collect([("core", What::SysNetCore), ("ipv4", What::SysNetIpv4)]),
         What::Net => of_network(&NET_FILES),
@@ -79,6 +87,8 @@ fn fixed(what: What) -> Result<Vec<(&'static str, What)>, NoMemory> {
                 ("exe", What::Link(process, ProcessLink::Executable)),
                 ("fd", What::Files(process)),
                 ("fdinfo", What::FilesInfo(process)),
+                ("net", What::Net),
+                ("ns", What::Namespaces(process)),
                 ("task", What::Tasks(process)),
             ];
             let files = process_files::FILES.iter();
@@ -87,7 +97,13 @@ fn fixed(what: What) -> Result<Vec<(&'static str, What)>, NoMemory> {
         }
         What::Task(process, tid) => {
             let files = process_files::FILES.iter();
-            collect(files.map(|&(name, file, _)| (name, What::File(process, Some(tid), file))))
+            let files = files.map(|&(name, file, _)| (name, What::File(process, Some(tid), file)));
+            let others = [("net", What::Net), ("ns", What::Namespaces(process))];
+            collect(files.chain(others))
+        }
+        What::Namespaces(process) => {
+            let names = (0..).zip(namespaces::NAMES);
+            collect(names.map(|(number, (name, _))| (name, What::Namespace(process, number))))
         }
         _ => Ok(Vec::new()),
     }

@@ -19,6 +19,8 @@ mod directory;
 mod expendability;
 mod maps;
 mod memory_use;
+mod namespaces;
+mod network_counts;
 mod network_files;
 mod node;
 mod process_files;
@@ -31,7 +33,7 @@ pub use source::{
     ProcSource, ProcessMemory, ProcessRef, ResidentPage, Signals, System, Task, TaskState,
     Transfers,
 };
-pub use source::{Network, SocketLine};
+pub use source::{FamilyCounts, Network, NetworkCounts, SocketLine};
 
 use abi::Cid;
 use alloc::sync::Arc;

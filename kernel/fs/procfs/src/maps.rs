@@ -202,9 +202,11 @@ impl FileOperations for MapsFile {
 fn map_line(out: &mut Text, line: &MapLine) -> Result {
     let before = out.len();
     map_fields(out, line)?;
+    // Behind the last number there is a space in any case.
+    out.byte(b' ')?;
     if !line.name.is_empty() {
         // The name stands in column 74.
-        let width = 73usize.saturating_sub(out.len() - before).max(1);
+        let width = 73usize.saturating_sub(out.len() - before);
         write!(out, "{:width$}", "")?;
         for &byte in &line.name {
             if byte == b'\n' {

@@ -1,5 +1,6 @@
 //! Files that tell of the network: `/proc/net`, `/proc/sys/net`.
 
+use crate::network_counts;
 use crate::source::{Network, ProcSource, SocketLine};
 use alloc::vec::Vec;
 use core::fmt::{Result, Write};
@@ -17,12 +18,18 @@ pub(crate) enum NetworkFile {
     Udp6,
     Devices,
     Addresses6,
+    /// Hardware addresses of others: over loopback there is nobody else.
+    Neighbours,
     Routes,
     /// Sockets of AF_UNIX, which are not of the network.
     Unix,
     /// How many sockets there are.
     Counts,
     Counts6,
+    /// What has happened.
+    Events,
+    Events6,
+    MoreEvents,
     BacklogLimit,
     BufferDefault,
     BufferLimit,
@@ -33,10 +40,14 @@ pub(crate) enum NetworkFile {
 }
 
 /// The files of `/proc/net`.
-pub(crate) const NET_FILES: [(&str, NetworkFile); 10] = [
+pub(crate) const NET_FILES: [(&str, NetworkFile); 14] = [
+    ("arp", NetworkFile::Neighbours),
     ("dev", NetworkFile::Devices),
     ("if_inet6", NetworkFile::Addresses6),
+    ("netstat", NetworkFile::MoreEvents),
     ("route", NetworkFile::Routes),
+    ("snmp", NetworkFile::Events),
+    ("snmp6", NetworkFile::Events6),
     ("sockstat", NetworkFile::Counts),
     ("sockstat6", NetworkFile::Counts6),
     ("tcp", NetworkFile::Tcp),
@@ -129,8 +140,14 @@ fn write_file(out: &mut Text, file: NetworkFile, network: &Network) -> Result {
             writeln!(out, "TCP6: inuse {tcp}\nUDP6: inuse {udp}")?;
             out.write_str("UDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n")
         }
+        NetworkFile::Events => network_counts::snmp(out, &network.counts),
+        NetworkFile::Events6 => network_counts::snmp6(out, &network.counts),
+        NetworkFile::MoreEvents => network_counts::netstat(out, network.carried.0),
         // The loopback address: interface 1, a prefix of 128 bits, scope of the host, permanent.
         NetworkFile::Addresses6 => writeln!(out, "{:032x} 01 80 10 80       lo", 1),
+        NetworkFile::Neighbours => out.write_str(
+            "IP address       HW type     Flags       HW address            Mask     Device\n",
+        ),
         NetworkFile::Routes => {
             const HEAD: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT";
             writeln!(out, "{HEAD:<NARROW$}")

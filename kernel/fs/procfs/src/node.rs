@@ -4,6 +4,7 @@ use crate::View;
 use crate::directory;
 use crate::expendability;
 use crate::maps;
+use crate::namespaces::{self, Namespace};
 use crate::network_files::{self, NetworkFile};
 use crate::process_files::{self, FILES, ProcessFile};
 use crate::source::{ProcSource, ProcessRef, Task};
@@ -44,6 +45,7 @@ pub(crate) enum What {
     Sys,
     SysKernel,
     SysFs,
+    SysFsEpoll,
     SysKernelRandom,
     SysVm,
     SysNet,
@@ -64,21 +66,26 @@ pub(crate) enum What {
     FileInfo(ProcessRef, u32),
     Tasks(ProcessRef),
     Task(ProcessRef, Pid),
+    Namespaces(ProcessRef),
+    /// Which of the names there.
+    Namespace(ProcessRef, u8),
 }
 
 impl What {
     fn kind(self) -> FileKind {
         match self {
             What::Root | What::Sys | What::SysKernel | What::SysFs => FileKind::Directory,
-            What::SysKernelRandom | What::SysVm | What::SystemV => FileKind::Directory,
+            What::SysKernelRandom | What::SysFsEpoll => FileKind::Directory,
+            What::SysVm | What::SystemV => FileKind::Directory,
             What::Net | What::SysNet | What::SysNetCore | What::SysNetIpv4 => FileKind::Directory,
             What::Process(_)
             | What::Files(_)
             | What::FilesInfo(_)
             | What::Tasks(_)
+            | What::Namespaces(_)
             | What::Task(..) => FileKind::Directory,
             What::SelfLink | What::ThreadSelfLink | What::MountsLink => FileKind::Symlink,
-            What::Link(..) | What::OpenFile(..) => FileKind::Symlink,
+            What::Link(..) | What::OpenFile(..) | What::Namespace(..) => FileKind::Symlink,
             What::System(_) | What::Network(_) | What::SystemVFile(_) => FileKind::Regular,
             What::File(..) | What::FileInfo(..) => FileKind::Regular,
         }
@@ -90,6 +97,7 @@ impl What {
                 Some(process)
             }
             What::Files(process) | What::FilesInfo(process) | What::Tasks(process) => Some(process),
+            What::Namespaces(process) | What::Namespace(process, _) => Some(process),
             What::OpenFile(process, _) | What::FileInfo(process, _) | What::Task(process, _) => {
                 Some(process)
             }
@@ -126,6 +134,9 @@ impl What {
             What::SysVm => (24, 0),
             What::SystemV => (25, 0),
             What::SystemVFile(file) => (26, file as u32),
+            What::SysFsEpoll => (27, 0),
+            What::Namespaces(_) => (28, 0),
+            What::Namespace(_, name) => (29, name.into()),
             What::File(_, Some(tid), file) => (32 + file as u64, tid.0),
         };
         let key = self.process().map_or(0, |process| process.key);
@@ -135,6 +146,7 @@ impl What {
     fn mode(self) -> u32 {
         match self {
             What::Files(_) | What::FilesInfo(_) => 0o500,
+            What::Namespaces(_) => 0o511,
             What::FileInfo(..) => 0o400,
             What::File(_, _, file) => FILES
                 .iter()
@@ -230,6 +242,21 @@ impl Node {
         location.ok_or(Errno::ENOENT)
     }
 
+    /// What `stat` tells of a namespace of a process.
+    fn namespace(
+        &self,
+        cx: &IoContext<'_>,
+        process: ProcessRef,
+        name: u8,
+    ) -> Result<Metadata, Errno> {
+        self.may_inspect(cx, process)?;
+        let source = self.source(cx)?;
+        let partition = source.partition(process).ok_or(Errno::ENOENT)?;
+        let owner = self.view.source.owner();
+        let node = Metadata::new(self.id(), owner, self.what.kind(), source.clock().now());
+        Ok(namespaces::metadata(node, partition, name))
+    }
+
     fn shown(&self, cx: &IoContext<'_>, location: &Location) -> Result<Vec<u8>, Errno> {
         let path = location.path(&self.source(cx)?.root())?;
         let shown = path.map_or_else(|| fallible::copy(b"(unreachable)"), Path::shown)?;
@@ -319,6 +346,7 @@ impl Inode for Node {
                 self.may_inspect(cx, process)?;
                 self.file(cx, process, number)?.metadata(cx)
             }
+            What::Namespace(process, name) => Ok(self.namespace(cx, process, name)?),
             _ => self.metadata(cx),
         }
     }
@@ -367,6 +395,11 @@ impl Inode for Node {
                 self.may_inspect(cx, process)?;
                 Ok(self.shown(cx, &self.location(cx, process, link)?)?)
             }
+            What::Namespace(process, name) => {
+                let number = self.namespace(cx, process, name)?.id.number;
+                let shown = fallible::text(format_args!("{}:[{number}]", namespaces::kind(name)))?;
+                Ok(shown.into_bytes())
+            }
             What::OpenFile(process, number) => {
                 self.may_inspect(cx, process)?;
                 let file = self.file(cx, process, number)?;
@@ -390,6 +423,7 @@ impl Inode for Node {
                 let file = self.file(cx, process, number)?;
                 Ok(self.leads_to(&file).map_or(Link::Opaque, Link::To))
             }
+            What::Namespace(..) => Ok(Link::Opaque),
             _ => Ok(Link::Path),
         }
     }
@@ -445,6 +479,13 @@ impl Inode for Node {
                     return Err(Errno::EACCES.into());
                 }
                 return Ok(Some(file.operations().clone()));
+            }
+            What::Namespace(process, name) => {
+                let metadata = self.namespace(cx, process, name)?;
+                if access.contains(Access::WRITE) {
+                    return Err(Errno::EACCES.into());
+                }
+                return Ok(Some(fallible::arc(Namespace(metadata))?));
             }
             _ => return Ok(None),
         };

@@ -1,7 +1,7 @@
 //! Files that tell of a process or thread.
 
 use crate::source::{ProcSource, ProcessMemory, ProcessRef, Task, Transfers};
-use crate::system_files::{kib, mount_information, mounts, ticks};
+use crate::system_files::{kib, mount_information, mount_statistics, mounts, ticks};
 use abi::linux::{RLIM_INFINITY, Resource, Rlimit};
 use abi::{Errno, PAGE_SIZE, Pid};
 use alloc::vec::Vec;
@@ -32,6 +32,10 @@ pub(crate) enum ProcessFile {
     MemoryStat,
     Mounts,
     MountInformation,
+    /// What mounts have done, as far as it is of a kind that tells.
+    MountStatistics,
+    /// How long a thread has run.
+    Runs,
     Limits,
     Memory,
     Cgroup,
@@ -41,7 +45,7 @@ pub(crate) enum ProcessFile {
 }
 
 /// The files of `/proc/PID` and of `/proc/PID/task/TID`, with their modes.
-pub(crate) const FILES: [(&str, ProcessFile, u32); 22] = [
+pub(crate) const FILES: [(&str, ProcessFile, u32); 24] = [
     ("stat", ProcessFile::Stat, 0o444),
     ("status", ProcessFile::Status, 0o444),
     ("comm", ProcessFile::Name, 0o644),
@@ -59,6 +63,8 @@ pub(crate) const FILES: [(&str, ProcessFile, u32); 22] = [
     ("statm", ProcessFile::MemoryStat, 0o444),
     ("mounts", ProcessFile::Mounts, 0o444),
     ("mountinfo", ProcessFile::MountInformation, 0o444),
+    ("mountstats", ProcessFile::MountStatistics, 0o400),
+    ("schedstat", ProcessFile::Runs, 0o444),
     ("limits", ProcessFile::Limits, 0o444),
     ("mem", ProcessFile::Memory, 0o600),
     ("cgroup", ProcessFile::Cgroup, 0o444),
@@ -101,6 +107,17 @@ pub(crate) fn text(
         ProcessFile::Mounts => {
             let lines = source.mounts(process)?.ok_or(Errno::ESRCH)?;
             Ok(mounts(&lines)?)
+        }
+        ProcessFile::MountStatistics => {
+            let lines = source.mounts(process)?.ok_or(Errno::ESRCH)?;
+            Ok(mount_statistics(&lines)?)
+        }
+        ProcessFile::Runs => {
+            let task = task()?;
+            let run = task.user_time.saturating_add(task.system_time);
+            let turns = task.switches.0 + task.switches.1;
+            // How long it was ready and did not run is not counted.
+            Ok(written(|out| writeln!(out, "{} 0 {turns}", run.0))?)
         }
         // There is one group of everybody.
         ProcessFile::Cgroup => Ok(written(|out| out.write_str("0::/\n"))?),

@@ -1,7 +1,7 @@
 //! What the kernel tells of its processes and of itself.
 
 use abi::linux::{Resource, Rlimit};
-use abi::{Errno, Nanos, Pages, Pid};
+use abi::{Cid, Errno, Nanos, Pages, Pid};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -33,6 +33,9 @@ pub trait ProcSource: Send + Sync {
 
     /// The process with a pid.
     fn process(&self, pid: Pid) -> Option<ProcessRef>;
+
+    /// The partition that a process is in.
+    fn partition(&self, process: ProcessRef) -> Option<Cid>;
 
     /// The process with the lowest pid from `pid` on.
     fn process_from(&self, pid: Pid) -> Option<Pid>;
@@ -579,6 +582,8 @@ pub struct Network {
     pub udp: Vec<SocketLine>,
     /// Bytes and transfers that the loopback interface has carried.
     pub carried: (u64, u64),
+    /// What has happened.
+    pub counts: NetworkCounts,
     /// Most connections that wait to be accepted.
     pub backlog_limit: usize,
     /// Size of a buffer that nobody has changed, and the largest that can be asked for.
@@ -587,4 +592,52 @@ pub struct Network {
     pub chosen_ports: (u16, u16),
     /// The first port that needs no privilege.
     pub first_free_port: u16,
+}
+
+/// How often something has happened in the network since the start of its partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NetworkCounts {
+    /// Connections that were begun.
+    pub connecting: u64,
+    /// Those that a listener has taken.
+    pub accepted: u64,
+    /// Those that have not come about.
+    pub refused: u64,
+    /// Those that a RST has ended.
+    pub reset: u64,
+    /// Those that there are.
+    pub established: u64,
+    /// Over IPv4.
+    pub four: FamilyCounts,
+    /// Over IPv6.
+    pub six: FamilyCounts,
+}
+
+/// The part of it that is counted by families.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FamilyCounts {
+    /// Transfers of TCP.
+    pub segments: u64,
+    /// Datagrams of UDP that were sent.
+    pub sent: u64,
+    /// Those that were received.
+    pub received: u64,
+    /// Those whose port nobody had.
+    pub unclaimed: u64,
+    /// Those for which there was no room.
+    pub lost: u64,
+    /// Echoes that were asked for and sent.
+    pub echoes: u64,
+}
+
+impl FamilyCounts {
+    /// All packets: an echo and its request are one each, and so is what tells that nobody has a port.
+    pub(crate) fn packets(&self) -> u64 {
+        self.segments + self.sent + self.messages()
+    }
+
+    /// Those of ICMP.
+    pub(crate) fn messages(&self) -> u64 {
+        2 * self.echoes + self.unclaimed
+    }
 }

@@ -5,6 +5,7 @@ use abi::{Nanos, PAGE_SIZE, Pages};
 use alloc::vec::Vec;
 use core::fmt::Write;
 use fallible::{NoMemory, Text, written};
+use ipc::system_v::{MESSAGES_IN_ALL, SEGMENTS, SEMAPHORE_LIMITS};
 use security::CapabilitySet;
 use vfs::{InodeId, MountFlags, MountLine};
 
@@ -60,12 +61,38 @@ pub(crate) enum SystemFile {
     Overcommit,
     FileMax,
     PipeMax,
+    /// Kinds of devices and their numbers.
+    Devices,
+    /// What groups of processes may be controlled by: nothing.
+    Controllers,
+    /// What disks have done: nothing, for there are none.
+    DiskStats,
+    /// Open files, of which nobody keeps a count, and the limit.
+    FileCount,
+    NameCount,
+    WatchMax,
+    ThreadMax,
+    /// Which orders a key of the console gives: there is no such key.
+    ConsoleOrders,
+    /// Limits of System V IPC.
+    Semaphores,
+    SegmentPages,
+    SegmentSize,
+    Segments,
+    MessageSize,
+    QueueSize,
+    Queues,
+    /// Random bits that there are, of which there may be as many.
+    Entropy,
 }
 
 /// The files of `/proc`.
-pub(crate) const ROOT_FILES: [(&str, SystemFile); 12] = [
+pub(crate) const ROOT_FILES: [(&str, SystemFile); 15] = [
+    ("cgroups", SystemFile::Controllers),
     ("cmdline", SystemFile::CommandLine),
     ("cpuinfo", SystemFile::CpuInfo),
+    ("devices", SystemFile::Devices),
+    ("diskstats", SystemFile::DiskStats),
     ("filesystems", SystemFile::FileSystems),
     ("loadavg", SystemFile::LoadAverage),
     ("locks", SystemFile::Locks),
@@ -79,22 +106,33 @@ pub(crate) const ROOT_FILES: [(&str, SystemFile); 12] = [
 ];
 
 /// The files of `/proc/sys/kernel`.
-pub(crate) const KERNEL_FILES: [(&str, SystemFile); 10] = [
+pub(crate) const KERNEL_FILES: [(&str, SystemFile); 19] = [
     ("cap_last_cap", SystemFile::LastCapability),
     ("core_pattern", SystemFile::CorePattern),
     ("core_uses_pid", SystemFile::CoreUsesPid),
     ("hostname", SystemFile::HostName),
+    ("msgmax", SystemFile::MessageSize),
+    ("msgmnb", SystemFile::QueueSize),
+    ("msgmni", SystemFile::Queues),
     ("ngroups_max", SystemFile::GroupsMax),
     ("osrelease", SystemFile::OsRelease),
     ("ostype", SystemFile::OsType),
     ("pid_max", SystemFile::PidMax),
     ("randomize_va_space", SystemFile::Randomization),
+    ("sem", SystemFile::Semaphores),
+    ("shmall", SystemFile::SegmentPages),
+    ("shmmax", SystemFile::SegmentSize),
+    ("shmmni", SystemFile::Segments),
+    ("sysrq", SystemFile::ConsoleOrders),
+    ("threads-max", SystemFile::ThreadMax),
     ("version", SystemFile::OsVersion),
 ];
 
 /// The files of `/proc/sys/fs`.
-pub(crate) const FS_FILES: [(&str, SystemFile); 3] = [
+pub(crate) const FS_FILES: [(&str, SystemFile); 5] = [
+    ("dentry-state", SystemFile::NameCount),
     ("file-max", SystemFile::FileMax),
+    ("file-nr", SystemFile::FileCount),
     ("nr_open", SystemFile::OpenLimit),
     ("pipe-max-size", SystemFile::PipeMax),
 ];
@@ -104,8 +142,17 @@ pub(crate) const VM_FILES: [(&str, SystemFile); 1] =
     [("overcommit_memory", SystemFile::Overcommit)];
 
 /// The files of `/proc/sys/kernel/random`.
-pub(crate) const RANDOM_FILES: [(&str, SystemFile); 2] =
-    [("boot_id", SystemFile::BootId), ("uuid", SystemFile::Uuid)];
+pub(crate) const RANDOM_FILES: [(&str, SystemFile); 5] = [
+    ("boot_id", SystemFile::BootId),
+    ("entropy_avail", SystemFile::Entropy),
+    ("poolsize", SystemFile::Entropy),
+    ("uuid", SystemFile::Uuid),
+    ("write_wakeup_threshold", SystemFile::Entropy),
+];
+
+/// The files of `/proc/sys/fs/epoll`.
+pub(crate) const EPOLL_FILES: [(&str, SystemFile); 1] =
+    [("max_user_watches", SystemFile::WatchMax)];
 
 /// The text of a file.
 pub(crate) fn text(file: SystemFile, source: &dyn ProcSource) -> Result<Vec<u8>, NoMemory> {
@@ -178,7 +225,32 @@ fn write(out: &mut Text, file: SystemFile, system: &System) -> core::fmt::Result
         SystemFile::BootId => uuid(out, system.boot_id),
         SystemFile::Uuid => uuid(out, system.random),
         // Locks are told of by `text`.
-        SystemFile::Modules | SystemFile::Locks => Ok(()),
+        SystemFile::Modules | SystemFile::Locks | SystemFile::DiskStats => Ok(()),
+        SystemFile::Devices => out.write_str(
+            "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n 10 misc\n136 pts\n229 hvc\n\nBlock devices:\n",
+        ),
+        SystemFile::Controllers => {
+            out.write_str("#subsys_name\thierarchy\tnum_cgroups\tenabled\n")
+        }
+        SystemFile::FileCount => writeln!(out, "0\t0\t{}", i64::MAX),
+        // Names are kept nowhere but in their directories.
+        SystemFile::NameCount => out.write_str("0\t0\t45\t0\t0\t0\n"),
+        // Memory alone bounds them.
+        SystemFile::WatchMax => writeln!(out, "{}", i32::MAX),
+        SystemFile::ThreadMax => writeln!(out, "{}", system.pid_limit),
+        SystemFile::ConsoleOrders => out.write_str("0\n"),
+        SystemFile::Semaphores => {
+            let limits = SEMAPHORE_LIMITS;
+            let of_set = (limits.in_set, limits.in_all);
+            writeln!(out, "{}\t{}\t{}\t{}", of_set.0, of_set.1, limits.in_call, limits.sets)
+        }
+        SystemFile::SegmentPages => writeln!(out, "{}", i64::MAX / PAGE_SIZE as i64),
+        SystemFile::SegmentSize => writeln!(out, "{}", i64::MAX),
+        SystemFile::Segments => writeln!(out, "{SEGMENTS}"),
+        SystemFile::MessageSize => writeln!(out, "{}", MESSAGES_IN_ALL.message),
+        SystemFile::QueueSize => writeln!(out, "{}", MESSAGES_IN_ALL.queue),
+        SystemFile::Queues => writeln!(out, "{}", MESSAGES_IN_ALL.queues),
+        SystemFile::Entropy => out.write_str("256\n"),
         SystemFile::Swaps => out.write_str("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
         SystemFile::VmStat => memory_statistics(out, system),
         // Nothing is promised: a mapping costs what is touched of it.
@@ -266,7 +338,10 @@ fn statistics(out: &mut Text, system: &System) -> core::fmt::Result {
 fn memory(out: &mut Text, system: &System) -> core::fmt::Result {
     let memory = &system.memory;
     let none = Pages(0);
-    // Files have no other home than memory here, so nothing of them could be given up: available is what is free.
+    // Files have no other home than memory here, so nothing of them could be given up: available is what is free, and all
+    // else is active. What is promised is what has been touched; threads have no stacks in the kernel.
+    let used = memory.anonymous.saturating_add(memory.files);
+    let promised = memory.anonymous.saturating_add(memory.shared);
     for (name, pages) in [
         ("MemTotal", memory.total),
         ("MemFree", memory.free),
@@ -274,6 +349,13 @@ fn memory(out: &mut Text, system: &System) -> core::fmt::Result {
         ("Buffers", none),
         ("Cached", memory.files),
         ("SwapCached", none),
+        ("Active", used),
+        ("Inactive", none),
+        ("Active(anon)", memory.anonymous),
+        ("Inactive(anon)", none),
+        ("Active(file)", memory.files),
+        ("Inactive(file)", none),
+        ("Unevictable", none),
         ("SwapTotal", none),
         ("SwapFree", none),
         ("Dirty", none),
@@ -281,12 +363,25 @@ fn memory(out: &mut Text, system: &System) -> core::fmt::Result {
         ("AnonPages", memory.anonymous),
         ("Mapped", memory.mapped),
         ("Shmem", memory.shared),
+        ("KReclaimable", none),
         ("Slab", memory.kernel),
         ("SReclaimable", none),
         ("SUnreclaim", memory.kernel),
+        ("KernelStack", none),
         ("PageTables", memory.tables),
+        ("NFS_Unstable", none),
+        ("Bounce", none),
+        ("WritebackTmp", none),
+        ("CommitLimit", memory.total),
+        ("Committed_AS", promised),
+        ("VmallocTotal", none),
+        ("VmallocUsed", none),
+        ("VmallocChunk", none),
+        ("AnonHugePages", none),
+        ("ShmemHugePages", none),
+        ("ShmemPmdMapped", none),
     ] {
-        let width = 14 - name.len();
+        let width = 14usize.saturating_sub(name.len());
         writeln!(out, "{name}:{:width$} {:>8} kB", "", kib(pages))?;
     }
     Ok(())
@@ -368,6 +463,19 @@ fn mount_line(out: &mut Text, line: &MountLine) -> core::fmt::Result {
     write!(out, " {} ", line.kind)?;
     mount_options(out, line.flags)?;
     out.write_str(" 0 0\n")
+}
+
+/// `/proc/PID/mountstats` (`man 5 proc`).
+pub(crate) fn mount_statistics(lines: &[MountLine]) -> Result<Vec<u8>, NoMemory> {
+    written(|out| {
+        lines.iter().try_for_each(|line| {
+            out.write_str("device ")?;
+            escaped(out, line.source.as_bytes())?;
+            out.write_str(" mounted on ")?;
+            escaped(out, &line.path)?;
+            writeln!(out, " with fstype {}", line.kind)
+        })
+    })
 }
 
 /// `/proc/PID/mountinfo` (`man 5 proc`). No mount is shared with another namespace, and a file system is read-only where

@@ -248,6 +248,8 @@ bitflags! {
         const MAY_MOVE = 1;
         /// It moves to the given address (MREMAP_FIXED).
         const FIXED = 2;
+        /// Its pages move, and what was mapped stays so without them (MREMAP_DONTUNMAP).
+        const KEEP = 4;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Resizing and moving a mapping.
 
-use super::area::{Area, RemapFlags, round_up};
+use super::area::{Area, RemapFlags, Traits, round_up};
 use super::chunk::{self, Chunk, PAGES, SHIFT};
 use super::map::aligned;
 use super::{AddressSpace, MAX_AREAS};
@@ -13,9 +13,11 @@ impl AddressSpace {
     /// [`RemapFlags::FIXED`] only.
     ///
     /// # Errors
-    /// EINVAL: an unaligned address, no new length, FIXED without MAY_MOVE or with overlap; no old length (which
+    /// EINVAL: an unaligned address, no new length, FIXED without MAY_MOVE or with overlap, KEEP without MAY_MOVE or with
+    /// another length; no old length (which
     /// would duplicate a shared mapping) is not supported. EFAULT: the old range is not within one area. ENOMEM:
-    /// no room or no memory. Nothing has changed then, except that FIXED may have unmapped the destination.
+    /// no room or no memory. Nothing has changed then, except that FIXED may have unmapped the destination, and KEEP
+    /// what it was to keep.
     pub fn remap(
         &mut self,
         old: u64,
@@ -30,6 +32,10 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let end = old + old_length;
+        let keeps = flags.contains(RemapFlags::KEEP);
+        if keeps && (old_length != new_length || !flags.contains(RemapFlags::MAY_MOVE)) {
+            return Err(Errno::EINVAL);
+        }
         let area = self
             .area_at(old)
             .filter(|area| end <= area.end)
@@ -37,6 +43,10 @@ impl AddressSpace {
             .ok_or(Errno::EFAULT)?;
         if flags.contains(RemapFlags::FIXED) {
             return self.move_to_fixed(area, old..end, new_length, flags, new);
+        }
+        if keeps {
+            let target = self.find_hole_like(old, new_length);
+            return self.move_pages_of(area, old..end, target.ok_or(Errno::ENOMEM)?);
         }
         if new_length <= old_length {
             if new_length < old_length {
@@ -105,8 +115,8 @@ impl AddressSpace {
         let (old_length, new_length) = (round_up(old_length)?, round_up(new_length)?);
         let end = old.checked_add(old_length)?;
         let area = self.area_at(old).filter(|area| end <= area.end)?;
-        let stays = new_length <= old_length
-            || area.end == end && self.is_free(end, old.saturating_add(new_length));
+        let shrinks = new_length <= old_length && !flags.contains(RemapFlags::KEEP);
+        let stays = shrinks || area.end == end && self.is_free(end, old.saturating_add(new_length));
         let may_move = flags.contains(RemapFlags::MAY_MOVE);
         let moves = flags.contains(RemapFlags::FIXED) || !stays;
         (may_move && moves && aligned(old)).then_some((old, old_length))
@@ -185,12 +195,34 @@ impl AddressSpace {
             return Err(Errno::EPERM);
         }
         self.unmap(new, new_length)?;
+        if flags.contains(RemapFlags::KEEP) {
+            return self.move_pages_of(area, old, new);
+        }
         let kept = old.start + new_length.min(old.end - old.start);
         self.move_area(area, old.start..kept, new, new_length)?;
         if kept < old.end {
             self.unmap(kept, old.end - kept)?;
         }
         Ok(new)
+    }
+
+    /// Moves the pages of the part `old` of `area` to `target`, where as much is free, and leaves the part mapped without them; it
+    /// is no longer locked then (`man 2 mremap`, MREMAP_DONTUNMAP).
+    fn move_pages_of(&mut self, area: Area, old: Range<u64>, target: u64) -> Result<u64, Errno> {
+        let pages = (old.end - old.start) >> PAGE_SHIFT;
+        let left = Area {
+            start: old.start,
+            end: old.end,
+            mapping: area
+                .mapping
+                .advanced((old.start - area.start) >> PAGE_SHIFT),
+            traits: area.traits - Traits::LOCKED,
+            ..area.clone()
+        };
+        self.sums.admit(&left, [0, 0], &self.limits)?;
+        self.move_area(area, old.clone(), target, pages << PAGE_SHIFT)?;
+        self.put_area(left, false)?;
+        Ok(target)
     }
 
     /// Moves the part `old` of `area` with its pages to `target`, where `length` bytes are free.
@@ -239,8 +271,12 @@ impl AddressSpace {
             self.drop_empty_chunks(to, from.end - from.start);
             return Err(error);
         }
-        for (edge, to) in edges {
-            self.move_pages(edge, to);
+        for (edge, to) in &edges {
+            self.move_pages(edge.clone(), *to);
+        }
+        // Only now: a page may move within its chunk, and what one edge leaves may be where the other one comes to.
+        for (edge, _) in edges {
+            self.drop_empty_chunks(edge.start, edge.end - edge.start);
         }
         self.remove_areas(old.start, old.end);
         self.join(target, target + length);
@@ -317,8 +353,6 @@ impl AddressSpace {
                 }
             }
         }
-        // Only now: a page may move within its chunk.
-        self.drop_empty_chunks(from.start, from.end - from.start);
     }
 }
 

@@ -117,7 +117,8 @@ fn a_full_inbox_loses_datagrams_and_wakes_nobody() {
     let got = core::iter::repeat_with(|| receive(&server, 100))
         .take_while(Result::is_ok)
         .count();
-    assert!(sent == 50 && got > 0 && got < 50);
+    // As many as on Linux, where each occupies 768 bytes of the least buffer, 2304, beyond which the last one may go.
+    assert_eq!((sent, got), (50, 4));
     assert_eq!(server.0.used(), 0);
 }
 
@@ -402,8 +403,9 @@ fn losses_and_marks_come_with_what_is_received() {
         .0
         .bind(at("127.0.0.1:5300"), Privileges::empty())
         .unwrap();
-    let least = Value::Number(0);
-    assert_eq!(server.0.set_option(SOL_SOCKET, SO_RCVBUF, least), Ok(()));
+    // Two such datagrams fill it: the first leaves room for one that goes beyond it.
+    let room = Value::Number(1500);
+    assert_eq!(server.0.set_option(SOL_SOCKET, SO_RCVBUF, room), Ok(()));
     let mark = Value::Number(77);
     assert_eq!(client.0.set_option(SOL_SOCKET, SO_MARK, mark), Ok(()));
     let arrival = || {
@@ -411,11 +413,12 @@ fn losses_and_marks_come_with_what_is_received() {
         let taken = now(|cx| server.0.receive(cx, &mut SliceSink::new(&mut bytes), false));
         taken.unwrap().1.unwrap()
     };
-    for _ in 0..3 {
+    for _ in 0..4 {
         assert_eq!(send(&client, "127.0.0.1:5300", &[0; 1500]), Ok(1500));
     }
     let first = arrival();
     assert_eq!((first.losses, first.way.mark, first.port), (0, 77, 5300));
+    assert_eq!(arrival().losses, 0);
     assert_eq!(send(&client, "127.0.0.1:5300", &[0; 1500]), Ok(1500));
     assert_eq!(arrival().losses, 2);
 }

@@ -10,7 +10,7 @@ use abi::linux::{
     IP_PKTINFO, IP_RECVERR, IP_RECVORIGDSTADDR, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_IPV6,
     IPPROTO_UDP, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_RECVERR, IPV6_RECVORIGDSTADDR, IPV6_TCLASS,
     SCM_CREDENTIALS, SCM_RIGHTS, SO_MARK, SO_RXQ_OVFL, SO_TIMESTAMP, SO_TIMESTAMPING,
-    SO_TIMESTAMPNS, SOL_SOCKET, Timespec, Timeval, UDP_SEGMENT,
+    SO_TIMESTAMPNS, SO_TXTIME, SOL_SOCKET, Timespec, Timeval, UDP_SEGMENT,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, Nanos};
@@ -96,6 +96,9 @@ pub fn read(
                     call.credential().require(Privileges::NETWORK)?;
                     let mark = data.as_array::<4>().ok_or(Errno::EINVAL)?;
                     departure.mark = Some(u32::from_le_bytes(*mark));
+                }
+                SO_TXTIME if datagrams && data.len() == size_of::<u64>() => {
+                    departure.is_timed = true
                 }
                 SCM_RIGHTS => add_files(call, data, &mut ancillary.files)?,
                 SCM_CREDENTIALS => ancillary.sender = Some(claimed(call, data)?),

@@ -164,11 +164,16 @@ fn is_abstract(name: &[u8]) -> bool {
     name.first() == Some(&0)
 }
 
-/// Makes a name known.
+/// Makes a name known. A node gets the mode of the socket, of which the process withholds what it withholds of all.
 ///
 /// # Errors
 /// EADDRINUSE, and those of making a node.
-pub fn publish(call: &Call<'_>, address: &Address, socket: &Bound) -> Result<Name, Outcome> {
+pub fn publish(
+    call: &Call<'_>,
+    address: &Address,
+    socket: &Bound,
+    mode: Mode,
+) -> Result<Name, Outcome> {
     match address {
         Address::None => Err(Errno::EINVAL.into()),
         Address::Any => Ok(choose(call, socket)?),
@@ -180,7 +185,7 @@ pub fn publish(call: &Call<'_>, address: &Address, socket: &Bound) -> Result<Nam
         }
         Address::Named(name) => {
             let path = name.strip_suffix(&[0]).unwrap_or(name);
-            let mode = Mode::new(0o777 & !place(call)?.umask);
+            let mode = Mode::new(mode.bits() & !place(call)?.umask);
             // Nothing may fail any more once the file is there.
             let name: Name = fallible::arc_slice(name)?;
             with_walk(call, |walk| {

@@ -5,11 +5,12 @@ use crate::calls::Call;
 use crate::outcome::Called;
 use crate::user::Segment;
 use abi::linux::{
-    AF_NETLINK, AF_UNIX, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP,
-    SO_ACCEPTCONN, SO_BINDTODEVICE, SO_DOMAIN, SO_ERROR, SO_LINGER, SO_MARK, SO_PASSCRED,
-    SO_PEERCRED, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF,
-    SO_SNDBUFFORCE, SO_SNDTIMEO, SO_SNDTIMEO_NEW, SO_TYPE, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM,
-    SOL_SOCKET, TCP_CA_NAME_MAX, TCP_CONGESTION, TCP_INFO, TCP_ULP, TcpInfo, Timeval,
+    AF_NETLINK, AF_UNIX, CLOCK_MONOTONIC, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IP, IPPROTO_TCP,
+    IPPROTO_UDP, SO_ACCEPTCONN, SO_BINDTODEVICE, SO_DOMAIN, SO_ERROR, SO_LINGER, SO_MARK,
+    SO_PASSCRED, SO_PEERCRED, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVTIMEO, SO_RCVTIMEO_NEW,
+    SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDTIMEO, SO_SNDTIMEO_NEW, SO_TXTIME, SO_TYPE, SOCK_DGRAM,
+    SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, TCP_CA_NAME_MAX, TCP_CONGESTION, TCP_INFO, TCP_ULP,
+    TcpInfo, Timeval,
 };
 use abi::mmu::Access as MemoryAccess;
 use abi::{Errno, Nanos};
@@ -56,7 +57,9 @@ impl From<Value> for Told {
     fn from(value: Value) -> Self {
         match value {
             Value::Number(number) => Self::number(number.cast_unsigned()),
-            Value::Linger(on, seconds) => Self::of(&[&on.to_le_bytes(), &seconds.to_le_bytes()]),
+            Value::Linger(one, other) | Value::Departures(one, other) => {
+                Self::of(&[&one.to_le_bytes(), &other.to_le_bytes()])
+            }
         }
     }
 }
@@ -276,7 +279,16 @@ pub fn setsockopt(
             _ => {}
         }
     }
-    let value = || read_value(call, level, option, address, length);
+    let value = || {
+        let value = read_value(call, level, option, address, length)?;
+        // Only this clock is anybody's; the others are for those who may change queues (`man 7 tc-etf`).
+        if let Value::Departures(clock, _) = value
+            && clock.cast_unsigned() != CLOCK_MONOTONIC
+        {
+            call.credential().require(Privileges::NETWORK)?;
+        }
+        Ok::<_, Errno>(value)
+    };
     match socket {
         // There is nothing that could be put on top of it.
         Socket::Tcp(_) if (level, option) == (IPPROTO_TCP, TCP_ULP) => {
@@ -311,7 +323,7 @@ pub fn setsockopt(
                 Err(Errno::ENOPROTOOPT) => keep(&file, option, Value::Number(number))?,
                 other => other?,
             },
-            linger => keep(&file, option, linger)?,
+            other => keep(&file, option, other)?,
         },
     }
     Ok(0)
@@ -326,6 +338,7 @@ fn keep(file: &OpenFile, option: u32, value: Value) -> Result<(), Errno> {
             kept.set_linger(on, seconds);
             Ok(())
         }
+        Value::Departures(..) => Err(Errno::ENOPROTOOPT),
     }
 }
 
@@ -344,7 +357,7 @@ fn set_unix(socket: &Socket<'_>, option: u32, number: i32) -> Result<(), Errno> 
     Ok(())
 }
 
-/// Reads the value of an option: `struct linger` or a number, for which IPv4 takes a single byte too.
+/// Reads the value of an option: a structure of two numbers or one number, for which IPv4 takes a single byte too.
 fn read_value(
     call: &Call<'_>,
     level: u32,
@@ -352,13 +365,17 @@ fn read_value(
     address: u64,
     length: usize,
 ) -> Result<Value, Errno> {
-    if level == SOL_SOCKET && option == SO_LINGER {
-        if length < 2 * size_of::<u32>() {
+    if level == SOL_SOCKET && matches!(option, SO_LINGER | SO_TXTIME) {
+        const PAIR: usize = 2 * size_of::<u32>();
+        if length < PAIR || option == SO_TXTIME && length > PAIR {
             return Err(Errno::EINVAL);
         }
-        let on = call.user.u32(address)?.cast_signed();
-        let seconds = call.user.u32(address.wrapping_add(4))?.cast_signed();
-        return Ok(Value::Linger(on, seconds));
+        let one = call.user.u32(address)?.cast_signed();
+        let other = call.user.u32(address.wrapping_add(4))?.cast_signed();
+        return Ok(match option {
+            SO_LINGER => Value::Linger(one, other),
+            _ => Value::Departures(one, other),
+        });
     }
     if level == IPPROTO_IP && (1..size_of::<u32>()).contains(&length) {
         let [byte] = call.user.bytes(address)?;
