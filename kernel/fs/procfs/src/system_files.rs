@@ -67,8 +67,6 @@ pub(crate) enum SystemFile {
     Controllers,
     /// What disks have done: nothing, for there are none.
     DiskStats,
-    /// Open files, of which nobody keeps a count, and the limit.
-    FileCount,
     NameCount,
     WatchMax,
     ThreadMax,
@@ -129,10 +127,9 @@ pub(crate) const KERNEL_FILES: [(&str, SystemFile); 19] = [
 ];
 
 /// The files of `/proc/sys/fs`.
-pub(crate) const FS_FILES: [(&str, SystemFile); 5] = [
+pub(crate) const FS_FILES: [(&str, SystemFile); 4] = [
     ("dentry-state", SystemFile::NameCount),
     ("file-max", SystemFile::FileMax),
-    ("file-nr", SystemFile::FileCount),
     ("nr_open", SystemFile::OpenLimit),
     ("pipe-max-size", SystemFile::PipeMax),
 ];
@@ -232,7 +229,6 @@ fn write(out: &mut Text, file: SystemFile, system: &System) -> core::fmt::Result
         SystemFile::Controllers => {
             out.write_str("#subsys_name\thierarchy\tnum_cgroups\tenabled\n")
         }
-        SystemFile::FileCount => writeln!(out, "0\t0\t{}", i64::MAX),
         // Names are kept nowhere but in their directories.
         SystemFile::NameCount => out.write_str("0\t0\t45\t0\t0\t0\n"),
         // Memory alone bounds them.
