@@ -144,11 +144,13 @@ fn rows(before: &Accounts, after: &Accounts, scope: Option<&str>) -> Vec<Row> {
 
 fn report(before: &Accounts, after: &Accounts, scope: Option<&str>, long: bool) -> Vec<String> {
     let mut rows = rows(before, after, scope);
+    // The sum of no floating-point numbers is -0.
+    let sum = |column: &dyn Fn(&Row) -> f64| rows.iter().fold(0.0, |sum, row| sum + column(row));
     rows.push(Row {
         name: "TOTAL".to_owned(),
-        cpu: rows.iter().map(|row| row.cpu).sum(),
-        memory: rows.iter().map(|row| row.memory).sum(),
-        kinds: [0, 1, 2, 3].map(|kind| rows.iter().map(|row| row.kinds[kind]).sum()),
+        cpu: sum(&|row| row.cpu),
+        memory: sum(&|row| row.memory),
+        kinds: [0, 1, 2, 3].map(|kind| sum(&|row| row.kinds[kind])),
         processes: rows.iter().map(|row| row.processes).sum(),
         threads: rows.iter().map(|row| row.threads).sum(),
     });
@@ -221,6 +223,14 @@ mod tests {
             free_pages: Pages(0),
             entries: vec![entry(0), entry(1)],
         }
+    }
+
+    #[test]
+    fn nothing_is_not_negative() {
+        let mut nobody = accounts(1000, [7, 0]);
+        nobody.entries.clear();
+        let lines = report(&nobody, &nobody, Some("ALL"), false);
+        assert_eq!(lines[1], "            TOTAL   0.00   0.00   0.00");
     }
 
     #[test]
