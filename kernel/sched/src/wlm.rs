@@ -87,6 +87,8 @@ pub struct Wlm {
     promises: Vec<Option<Promise>>,
     /// What the group has been charged of all promises and not used yet.
     ahead: u64,
+    /// Who has been picked and was the only one of it to wait: it is in no queue of the group until its demand is told.
+    picked: Option<Cid>,
     /// To which challenger each CPU goes next.
     challengers: Vec<Option<Cid>>,
     /// How many partitions have a resource set of their own.
@@ -121,6 +123,7 @@ impl Wlm {
             credit: Bucket::new(BasisPoints(0), 1, 0, Ticks(0)),
             promises: Vec::new(),
             ahead: 0,
+            picked: None,
             challengers: Vec::new(),
             confined: 0,
             draws: 1,
@@ -376,7 +379,8 @@ impl Wlm {
         let class = partition.class;
         let weighed = class == Class::Pool;
         if partition.demand.waiting <= 1 {
-            // Nobody of it waits any more, which the next demand says.
+            // Mostly nobody of it waits any more.
+            self.picked = Some(cid);
             self.group.dequeue(&mut self.members, u32::from(cid.0));
         }
         if weighed {
@@ -633,6 +637,7 @@ impl Policy for Wlm {
 
     fn demand(&mut self, now: Ticks, cid: Cid, demand: Demand) {
         let (ceiling, quantum) = (self.machine.longest_slice.0, self.machine.quantum.0);
+        let picked = self.picked.take_if(|picked| *picked == cid).is_some();
         let Some(partition) = self.at(cid) else {
             return;
         };
@@ -657,7 +662,7 @@ impl Policy for Wlm {
         if usable(before) != usable(demand) {
             self.classify(now, cid);
         }
-        if (before.waiting > 0) != (demand.waiting > 0) {
+        if picked || (before.waiting > 0) != (demand.waiting > 0) {
             self.file(now, cid);
         }
     }
@@ -700,6 +705,9 @@ impl Policy for Wlm {
     }
 
     fn pick(&mut self, now: Ticks, cpu: Cpu, may: &dyn Fn(Cid) -> bool) -> Option<Choice> {
+        if let Some(cid) = self.picked.take() {
+            self.file(now, cid);
+        }
         self.give_back(now, cpu);
         self.release(now);
         self.earn(now);

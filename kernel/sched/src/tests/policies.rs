@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::simulation::Behaviour::{Busy, Periodic};
-use crate::simulation::millis;
+use crate::simulation::{micros, millis};
 use crate::{
     Attributes, Choice, Claim, Cpu, Demand, Entitlement, Fault, Policy, Refusal, Scheduler,
 };
 use abi::BasisPoints;
+use proptest::prelude::*;
 use std::boxed::Box;
 
 /// How a policy can be bad.
@@ -265,5 +266,131 @@ fn sched0056_slices_are_bounded() {
         let until = decision.until.expect("something waits");
         assert!(decision.run.is_some() && until > now && until <= now + millis(4));
         assert!(!scheduler.must_preempt(Cpu(0), now) && scheduler.must_preempt(Cpu(0), until));
+    }
+}
+
+/// The mechanism as a policy knows it, with threads that begin to wait in a turn of their partition untold.
+struct Shadow {
+    policy: Box<dyn Policy>,
+    now: Ticks,
+    waiting: [u32; 4],
+    told: [Demand; 4],
+    turns: [Option<usize>; 3],
+}
+
+impl Shadow {
+    fn new(name: &str) -> Self {
+        let mut policy = crate::policy_by_name(name).expect("shipped");
+        policy.reserve(4).expect("the host has memory");
+        let machine = crate::Machine {
+            cpus: 3,
+            slice: millis(2),
+            longest_slice: millis(4),
+            quantum: micros(500),
+        };
+        policy.machine(Ticks(0), machine);
+        for cid in 0..4 {
+            let claim = Claim {
+                weight: 1 + cid * 7,
+                minimum: BasisPoints(0),
+                soft_maximum: BasisPoints::WHOLE,
+                hard_maximum: BasisPoints::WHOLE,
+                cpus: None,
+            };
+            policy.attach(Ticks(0), Cid(cid), claim);
+        }
+        Self {
+            policy,
+            now: Ticks(0),
+            waiting: [0; 4],
+            told: [Demand::default(); 4],
+            turns: [None; 3],
+        }
+    }
+
+    fn tell(&mut self, partition: usize) {
+        let running = self.turns.iter().flatten();
+        let demand = Demand {
+            waiting: self.waiting[partition],
+            running: running.filter(|&&it| it == partition).count() as u32,
+            held: 0,
+        };
+        if core::mem::replace(&mut self.told[partition], demand) != demand {
+            let cid = Cid(partition as u16);
+            self.policy.demand(self.now, cid, demand);
+        }
+    }
+
+    fn spend(&mut self, ticks: u64) {
+        self.now += Ticks(ticks);
+        for (cpu, turn) in (0..).map(Cpu).zip(self.turns) {
+            if let Some(partition) = turn {
+                let cid = Cid(partition as u16);
+                self.policy.charge(self.now, cpu, cid, Ticks(ticks));
+            }
+        }
+    }
+
+    fn end_turn(&mut self, cpu: usize, goes_on: bool) {
+        if let Some(partition) = self.turns[cpu].take() {
+            self.policy.stopped(self.now, Cpu(cpu as u16));
+            self.waiting[partition] += u32::from(goes_on);
+            self.tell(partition);
+        }
+    }
+
+    /// Whom the policy picks, and whether anybody was told to wait.
+    fn pick(&mut self, cpu: usize) -> (Option<usize>, bool) {
+        let told = self.told;
+        let may = |cid: Cid| told[usize::from(cid.0)].waiting > 0;
+        let choice = self.policy.pick(self.now, Cpu(cpu as u16), &may);
+        let picked = choice.map(|it| usize::from(it.cid.0));
+        if let Some(partition) = picked {
+            self.waiting[partition] -= 1;
+            self.turns[cpu] = Some(partition);
+            self.tell(partition);
+        }
+        (picked, told.iter().any(|it| it.waiting > 0))
+    }
+}
+
+proptest! {
+    /// SCHED0129: whoever is told to wait is picked at last, also where after a pick as many are told to wait as before, since
+    /// another one had begun to wait untold (found by HOSTILE0008, where a CPU was left idle).
+    #[test]
+    fn sched0129_a_policy_believes_the_last_demand(
+        steps in proptest::collection::vec((0..4_usize, 0..4_usize, 0..3_usize, 1..2_000_000_u64), 1..120),
+    ) {
+        for name in crate::policy_names() {
+            let mut shadow = Shadow::new(name);
+            for &(kind, partition, cpu, ticks) in &steps {
+                shadow.spend(ticks);
+                match kind {
+                    0 => {
+                        shadow.waiting[partition] += 1;
+                        shadow.tell(partition);
+                    }
+                    1 => {
+                        let runs = shadow.turns.contains(&Some(partition));
+                        shadow.waiting[partition] += u32::from(runs);
+                    }
+                    2 => shadow.end_turn(cpu, false),
+                    _ => {
+                        shadow.end_turn(cpu, true);
+                        let (picked, wanted) = shadow.pick(cpu);
+                        prop_assert_eq!(picked.is_some(), wanted, "{}", name);
+                    }
+                }
+            }
+            // In the end everybody has a turn.
+            loop {
+                shadow.end_turn(0, false);
+                let (picked, wanted) = shadow.pick(0);
+                prop_assert_eq!(picked.is_some(), wanted, "{}", name);
+                if !wanted {
+                    break;
+                }
+            }
+        }
     }
 }
