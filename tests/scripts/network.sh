@@ -124,7 +124,7 @@ mkfifo ready; PORT=7001 $T/network echo >ready & server=$!; read line <ready
 grep -q ' 00000000:1B59 00000000:0000 0A ' /proc/net/tcp
 netstat -lnt | grep -q '0.0.0.0:7001 '
 test "$(cat /proc/sys/net/core/somaxconn)" = 4096
-test "$(ls /proc/net/ | tr '\n' ' ')" = 'dev if_inet6 route sockstat sockstat6 tcp tcp6 udp udp6 unix '
+test "$(ls /proc/net/ | tr '\n' ' ')" = 'arp dev if_inet6 netstat route snmp snmp6 sockstat sockstat6 tcp tcp6 udp udp6 unix '
 wparexec /bin/sh -c 'cat /proc/net/tcp' >inside
 test "$(wc -l <inside)" = 1
 kill $server
